@@ -1,0 +1,110 @@
+"""The embedded store, measured: writes, online reads, history scans; 50 doubles a cell.
+
+    python benchmarks/sqlite_storage.py --rows 100000
+
+Prints values a second for writes of 1,000 rows (one at a time, and many at once), latency of reading the latest
+cells of 1 and of 100 entities, and values a second of a scan. The directory is temporary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from featurama_core.model.columns import column_of
+from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
+from featurama_core.model.layouts import Layout
+from featurama_core.model.values import ValueType
+from featurama_core.model.writes import Outcome, WriteMode
+from featurama_core.storage.packed_cell import pack
+from featurama_core.storage.port import CellRun, NamespaceOptions, NamespaceStorage, StoredColumn, WriteBatch
+from featurama_core.storage.sqlite import SqliteStorage
+
+FEATURES, BATCH, ENTITIES = 50, 1_000, 5_000
+HOUR = 3_600_000_000
+GROUP = FeatureGroup("bench")
+DEFINITIONS = [FeatureDefinition(f"f{n:02}", ValueType.DOUBLE, group="bench") for n in range(FEATURES)]
+LAYOUT = Layout.of(DEFINITIONS)
+
+
+def make_batch(number: int, rng: np.random.Generator) -> WriteBatch:
+    """Row r of batch b: entity (b x 1000 + r) mod 5000, an event time of its own."""
+    rows = np.arange(number * BATCH, (number + 1) * BATCH, dtype=np.int64)
+    event_time = 1_790_000_000_000_000 + rows // ENTITIES * HOUR
+    ingested_at = event_time * 1_000
+    columns = [column_of(d.name, d.value_type, rng.random(BATCH), version=1) for d in DEFINITIONS]
+    cells = pack(LAYOUT, columns, event_time, ingested_at)
+    stored = [StoredColumn(d, GROUP, c) for d, c in zip(DEFINITIONS, columns, strict=True)]
+    run = CellRun(GROUP, LAYOUT, np.arange(BATCH, dtype=np.int64), cells)
+    ids = [f"delivery_{row % ENTITIES:08}" for row in rows.tolist()]
+    return WriteBatch(ids, event_time, ingested_at, stored, [run])
+
+
+async def measure(storage: NamespaceStorage, batches: list[WriteBatch]) -> None:
+    await storage.put_layouts([LAYOUT])
+    half = len(batches) // 2
+    for label, some, at_once in (("one at a time", batches[:half], 1), ("16 at once", batches[half:], 16)):
+        started = time.perf_counter()
+        for first in range(0, len(some), at_once):
+            writes = [storage.write(batch, WriteMode.ATOMIC) for batch in some[first : first + at_once]]
+            assert all((outcomes == Outcome.ACCEPTED).all() for outcomes in await asyncio.gather(*writes))
+        seconds = time.perf_counter() - started
+        print(f"write, {label:14} {len(some) * BATCH * FEATURES / seconds:14,.0f} values/s")
+    single = [batch_of_one(batch, row) for batch in batches[:2] for row in range(0, BATCH, 2)]
+    started = time.perf_counter()
+    await asyncio.gather(*(storage.write(batch, WriteMode.ATOMIC) for batch in single))
+    print(f"resend of rows, 1,000 requests at once {len(single) / (time.perf_counter() - started):10,.0f} rows/s")
+    for count in (1, 100):
+        took = []
+        for turn in range(1_000):
+            ids = [f"delivery_{(turn * 37 + n * 11) % ENTITIES:08}" for n in range(count)]
+            started = time.perf_counter()
+            cells = await storage.read_cells(ids)
+            took.append((time.perf_counter() - started) * 1e6)
+            assert len(cells.cells) == count
+        p50, p99 = statistics.median(took), statistics.quantiles(took, n=100)[98]
+        print(f"read_cells, {count:3} entities     p50 {p50:8,.0f} us   p99 {p99:8,.0f} us")
+    started, rows = time.perf_counter(), 0
+    for partition in await storage.partitions(GROUP):
+        async for block in storage.scan_history(DEFINITIONS, GROUP, partition):
+            rows += len(block.histories[0].entity)
+    assert rows == len(batches) * BATCH
+    print(f"scan                  {rows * FEATURES / (time.perf_counter() - started):14,.0f} values/s")
+    pairs = [(definition, GROUP) for definition in DEFINITIONS]
+    for label, newest in (("all", None), ("newest 1", 1)):
+        started = time.perf_counter()
+        ids = [f"delivery_{n:08}" for n in range(1_000)]
+        found = await storage.read_history(ids, pairs, start=0, end=2**62, newest=newest)
+        seconds, values = time.perf_counter() - started, sum(len(history.entity) for history in found)
+        print(f"history of 1,000 entities, {label:8} {seconds * 1e3:8,.0f} ms {values / seconds:12,.0f} values/s")
+
+
+def batch_of_one(batch: WriteBatch, row: int) -> WriteBatch:
+    (run,) = batch.runs
+    one = CellRun(run.group, run.layout, np.zeros(1, dtype=np.int64), [run.cells[row]])
+    at = slice(row, row + 1)
+    return WriteBatch([batch.entity_ids[row]], batch.event_time[at], batch.ingested_at[at], [], [one])
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, default=100_000)
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(3000)
+    batches = [make_batch(number, rng) for number in range(arguments.rows // BATCH)]
+    with tempfile.TemporaryDirectory(prefix="featurama-bench-") as folder:
+        async with SqliteStorage.open(folder) as storage:
+            await storage.create_namespace("bench", NamespaceOptions())
+            await measure(await storage.namespace("bench"), batches)
+        size = sum(path.stat().st_size for path in Path(folder).iterdir())
+        print(f"bytes a value         {size / (arguments.rows * FEATURES):14.1f}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,1 @@
+"""The Featurama client: `AsyncClient` and `Client` over gRPC, and the wire both ends share."""

@@ -1,0 +1,98 @@
+"""Proto <-> the core's types. Pure: bytes and messages in, columns and definitions out, and back; no channel.
+
+Used by the SDK and by every server, so that both ends read one page. What can not be read is InvalidInput.
+"""
+
+from featurama.wire.definitions import (
+    entity_type_from_proto,
+    entity_type_to_proto,
+    feature_from_proto,
+    feature_group_from_proto,
+    feature_group_to_proto,
+    feature_service_from_proto,
+    feature_service_to_proto,
+    feature_to_proto,
+)
+from featurama.wire.entities import (
+    entity_from_proto,
+    entity_to_proto,
+    metadata_from_struct,
+    metadata_to_struct,
+)
+from featurama.wire.public import (
+    column_from_proto,
+    column_to_proto,
+    columns_from_proto,
+    columns_to_proto,
+)
+from featurama.wire.reads import (
+    HistoricalChunk,
+    HistoricalRequest,
+    HistoryPage,
+    historical_chunk_to_wire,
+    historical_request_to_wire,
+    history_page_from_proto,
+    history_page_to_proto,
+    online_response_to_wire,
+    parse_get_historical_features_request,
+    parse_get_historical_features_response,
+    parse_get_online_features_response,
+)
+from featurama.wire.shapes import Unreadable
+from featurama.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
+from featurama.wire.twin import columns_from_wire, columns_to_wire
+from featurama.wire.writes import (
+    StreamChunk,
+    parse_stream_features_request,
+    parse_write_features_request,
+    reason_from_proto,
+    stream_request_to_wire,
+    write_report_from_proto,
+    write_report_to_proto,
+    write_request_to_wire,
+)
+
+__all__ = [
+    "HistoricalChunk",
+    "HistoricalRequest",
+    "HistoryPage",
+    "StreamChunk",
+    "Unreadable",
+    "column_from_proto",
+    "column_to_proto",
+    "columns_from_proto",
+    "columns_from_wire",
+    "columns_to_proto",
+    "columns_to_wire",
+    "entity_from_proto",
+    "entity_to_proto",
+    "entity_type_from_proto",
+    "entity_type_to_proto",
+    "feature_from_proto",
+    "feature_group_from_proto",
+    "feature_group_to_proto",
+    "feature_service_from_proto",
+    "feature_service_to_proto",
+    "feature_to_proto",
+    "from_duration",
+    "from_timestamp",
+    "historical_chunk_to_wire",
+    "historical_request_to_wire",
+    "history_page_from_proto",
+    "history_page_to_proto",
+    "metadata_from_struct",
+    "metadata_to_struct",
+    "online_response_to_wire",
+    "parse_get_historical_features_request",
+    "parse_get_historical_features_response",
+    "parse_get_online_features_response",
+    "parse_stream_features_request",
+    "parse_write_features_request",
+    "reason_from_proto",
+    "stream_request_to_wire",
+    "to_duration",
+    "to_timestamp",
+    "write_report_from_proto",
+    "write_report_to_proto",
+    "write_request_to_wire",
+]

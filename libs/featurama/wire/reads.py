@@ -1,0 +1,180 @@
+"""The reading calls of OnlineService: blocks of columns as the twin, with the fall-back; pages of history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from featurama.v1 import online_service_pb2
+from featurama.wire.parsing import parsed
+from featurama.wire.public import column_from_proto, column_to_proto, columns_from_proto, times_from_proto
+from featurama.wire.shapes import Unreadable
+from featurama.wire.times import from_timestamp, to_timestamp
+from featurama.wire.twin import (
+    check_no_unknown,
+    columns_from_wire,
+    columns_to_wire,
+    times_from_wire,
+    times_to_wire,
+)
+from featurama.wire.v1 import twin_pb2
+from featurama_core.model.columns import Column
+from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_core.model.values import Int64Array
+
+_LABEL_TIMES = twin_pb2.GetHistoricalFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER
+
+KnownAt = int | Literal["label"] | None
+"""Microseconds, each label row's own time, or no bound."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistoricalRequest:
+    """Label rows for which values are asked as they were. event_time: int64[n] microseconds."""
+
+    namespace: str
+    entity_ids: Sequence[str]
+    event_time: Int64Array
+    features: Sequence[str]
+    service: str | None
+    known_at: KnownAt
+    include_statuses: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistoricalChunk:
+    """The columns of a run of label rows."""
+
+    first_row: int
+    rows: int
+    columns: Sequence[Column]
+    as_of_time: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistoryPage:
+    """One page of a feature's history, newest first. ingested_at: int64[n]; next_page: "" at the end."""
+
+    column: Column
+    ingested_at: Int64Array
+    next_page: str
+    as_of_time: int
+
+
+def online_response_to_wire(
+    columns: Sequence[Column], as_of_time: int, *, statuses: bool = False, event_times: bool = False
+) -> twin_pb2.GetOnlineFeaturesResponse:
+    """The twin message of an online answer; the flags are the request's."""
+    return twin_pb2.GetOnlineFeaturesResponse(
+        columns=columns_to_wire(columns, statuses=statuses, event_times=event_times),
+        as_of_time=to_timestamp(as_of_time),
+    )
+
+
+def parse_get_online_features_response(data: bytes, rows: int) -> tuple[list[Column], int]:
+    """(columns of `rows` rows, as_of_time) of a GetOnlineFeaturesResponse."""
+    try:
+        twin = twin_pb2.GetOnlineFeaturesResponse.FromString(data)
+        return columns_from_wire(twin.columns, rows), from_timestamp(twin.as_of_time)
+    except (Unreadable, DecodeError):
+        public = parsed(online_service_pb2.GetOnlineFeaturesResponse, data)
+        return columns_from_proto(public.columns, rows), from_timestamp(public.as_of_time)
+
+
+def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistoricalFeaturesRequest:
+    """The twin message of a request for label rows."""
+    known_at = request.known_at
+    message = twin_pb2.GetHistoricalFeaturesRequest(
+        namespace=request.namespace,
+        feature_service=request.service or "",
+        features=request.features,
+        event_time_us=times_to_wire(request.event_time),
+        known_at_time=to_timestamp(known_at) if isinstance(known_at, int) else None,
+        include_statuses=request.include_statuses,
+    )
+    if known_at == "label":
+        message.known_at_label = True
+    message.entity_ids.extend(request.entity_ids)
+    return message
+
+
+def parse_get_historical_features_request(data: bytes) -> HistoricalRequest:
+    """The label rows of a GetHistoricalFeaturesRequest, however their times were packed."""
+    try:
+        twin = twin_pb2.GetHistoricalFeaturesRequest.FromString(data)
+        check_no_unknown(twin, (_LABEL_TIMES,))
+        times = times_from_wire(twin.event_time_us, len(twin.entity_ids), "event_time_us")
+        return _historical_request(twin, times)
+    except (Unreadable, DecodeError):
+        public = parsed(online_service_pb2.GetHistoricalFeaturesRequest, data)
+        times = times_from_proto(public.event_time_us, len(public.entity_ids), "event_time_us")
+        return _historical_request(public, times)
+
+
+def historical_chunk_to_wire(
+    chunk: HistoricalChunk, *, statuses: bool = False
+) -> twin_pb2.GetHistoricalFeaturesResponse:
+    """The twin message of a run of rows. Event times are always sent."""
+    return twin_pb2.GetHistoricalFeaturesResponse(
+        first_row=chunk.first_row,
+        row_count=chunk.rows,
+        columns=columns_to_wire(chunk.columns, statuses=statuses, event_times=True),
+        as_of_time=to_timestamp(chunk.as_of_time),
+    )
+
+
+def parse_get_historical_features_response(data: bytes) -> HistoricalChunk:
+    """The run of rows in a GetHistoricalFeaturesResponse."""
+    try:
+        twin = twin_pb2.GetHistoricalFeaturesResponse.FromString(data)
+        columns = columns_from_wire(twin.columns, twin.row_count)
+        return HistoricalChunk(twin.first_row, twin.row_count, columns, from_timestamp(twin.as_of_time))
+    except (Unreadable, DecodeError):
+        public = parsed(online_service_pb2.GetHistoricalFeaturesResponse, data)
+        columns = columns_from_proto(public.columns, public.row_count)
+        return HistoricalChunk(public.first_row, public.row_count, columns, from_timestamp(public.as_of_time))
+
+
+def history_page_to_proto(page: HistoryPage) -> online_service_pb2.GetFeatureHistoryResponse:
+    """The answer that holds one page of history; event times and statuses are always sent."""
+    return online_service_pb2.GetFeatureHistoryResponse(
+        column=column_to_proto(page.column, statuses=True, event_times=True),
+        ingested_time_ns=page.ingested_at.tolist(),
+        next_page_token=page.next_page,
+        as_of_time=to_timestamp(page.as_of_time),
+    )
+
+
+def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryResponse) -> HistoryPage:
+    """The page in a GetFeatureHistoryResponse."""
+    ingested_at = np.array(message.ingested_time_ns, dtype=np.int64)
+    return HistoryPage(
+        column=column_from_proto(message.column, len(ingested_at)),
+        ingested_at=ingested_at,
+        next_page=message.next_page_token,
+        as_of_time=from_timestamp(message.as_of_time),
+    )
+
+
+def _historical_request(
+    message: twin_pb2.GetHistoricalFeaturesRequest | online_service_pb2.GetHistoricalFeaturesRequest,
+    event_time: Int64Array,
+) -> HistoricalRequest:
+    known_at: KnownAt = None
+    if message.HasField("known_at_time"):
+        known_at = from_timestamp(message.known_at_time, "known_at")
+    elif message.known_at_label:
+        known_at = "label"
+    return HistoricalRequest(
+        namespace=message.namespace or DEFAULT_NAMESPACE,
+        entity_ids=list(message.entity_ids),
+        event_time=event_time,
+        features=tuple(message.features),
+        service=message.feature_service or None,
+        known_at=known_at,
+        include_statuses=message.include_statuses,
+    )

@@ -1,0 +1,167 @@
+"""Columns as the wire twin: numpy buffers go straight in and out.
+
+A packed array of fixed-width elements is on the wire the little-endian array behind a length. A sender may
+split it into chunks (joined here) or send it unpacked: then the twin holds fields it does not know, and
+`Unreadable` tells the caller to parse the public message instead. Arrays that come from here are read-only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Container, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+from numpy.typing import NDArray
+
+from featurama.v1 import columns_pb2
+from featurama.wire.shapes import Unreadable, column_from, other_arrays_filled, texts, typed
+from featurama.wire.v1 import twin_pb2
+from featurama_core.model.columns import Column
+from featurama_core.model.values import Int64Array, UInt8Array, ValueArray, ValueType
+
+if sys.byteorder != "little":  # pragma: no cover
+    raise ImportError("featurama.wire hands little-endian buffers to the wire; this machine is big-endian")
+
+_Number = TypeVar("_Number", np.float64, np.int64, np.float32)
+
+_ARRAYS = range(twin_pb2.Column.DOUBLE_VALUES_FIELD_NUMBER, twin_pb2.Column.EVENT_TIME_US_FIELD_NUMBER + 1)
+
+
+def columns_to_wire(
+    columns: Sequence[Column], *, statuses: bool | None = None, event_times: bool = False
+) -> list[twin_pb2.Column]:
+    """Twin messages, byte for byte the public ones.
+
+    statuses: True sends them always, otherwise only where a row is not PRESENT.
+    event_times: whether they are sent.
+    """
+    return [_to_wire(column, statuses=bool(statuses), event_times=event_times) for column in columns]
+
+
+def columns_from_wire(columns: Iterable[twin_pb2.Column], rows: int, *, written: bool = False) -> list[Column]:
+    """Columns of `rows` rows each, `written`: of a write; `Unreadable` if one can not be read."""
+    return [_from_wire(column, rows, written=written) for column in columns]
+
+
+def times_to_wire(times: Int64Array) -> list[bytes]:
+    """int64[n] as the chunks of a packed `sfixed64`."""
+    return [np.ascontiguousarray(times, dtype=np.int64).tobytes()] if len(times) else []
+
+
+def times_from_wire(chunks: Sequence[bytes], rows: int, field: str) -> Int64Array:
+    """int64[rows] from the chunks of a packed `sfixed64`; `Unreadable` if their number is another."""
+    data = _joined(chunks)
+    if len(data) != 8 * rows:
+        raise Unreadable(f"{field} has {len(data) // 8} times for {rows} rows; send one a row", field=field)
+    return np.frombuffer(data, dtype=np.int64)
+
+
+def check_no_unknown(message: Message, numbers: Container[int]) -> None:
+    """`Unreadable` if the message holds one of these fields in a form its twin does not know (unpacked)."""
+    # 0.2 us a message. Fields of a later version of the contract have other numbers and do no harm.
+    unknown = UnknownFieldSet(message)
+    if len(unknown) and any(unknown[i].field_number in numbers for i in range(len(unknown))):
+        raise Unreadable(f"{message.DESCRIPTOR.name} holds unpacked arrays")
+
+
+def _to_wire(column: Column, *, statuses: bool, event_times: bool) -> twin_pb2.Column:
+    message = twin_pb2.Column(
+        name=column.name,
+        version=column.version,
+        reference=column.reference,
+        value_type=columns_pb2.ValueType.ValueType(column.value_type),
+        vector_length=column.vector_length,
+    )
+    if not len(column):
+        return message
+    value_type, values = column.value_type, column.values
+    if value_type is ValueType.DOUBLE:
+        message.double_values.append(_data(values, np.float64))
+    elif value_type is ValueType.INT:
+        message.int_values.append(_data(values, np.int64))
+    elif value_type is ValueType.BOOL:
+        message.bool_values.append(_data(values, np.bool_))
+    elif value_type is ValueType.TEXT:
+        message.text_values.extend(values.tolist())
+    else:
+        message.vector_values.append(_data(values, np.float32))
+    if statuses or not column.all_present:
+        message.statuses.append(_data(column.status, np.uint8))
+    if event_times:
+        message.event_time_us.append(_data(column.event_time, np.int64))
+    return message
+
+
+def _data(values: ValueArray | UInt8Array, dtype: type[np.generic]) -> bytes:
+    return values.astype(dtype, copy=False).tobytes()
+
+
+def _from_wire(message: twin_pb2.Column, rows: int, *, written: bool) -> Column:
+    check_no_unknown(message, _ARRAYS)
+    value_type = typed(message)
+    if written:
+        _check_only(message, value_type)
+    values = _values(message, value_type)
+    statuses, event_time = message.statuses, message.event_time_us
+    return column_from(
+        message,
+        value_type,
+        values,
+        np.frombuffer(_joined(statuses), dtype=np.uint8) if statuses else None,
+        _fixed(event_time, np.int64, message.name) if event_time else None,
+        rows=rows,
+        written=written,
+    )
+
+
+def _values(message: twin_pb2.Column, value_type: ValueType) -> ValueArray:
+    name = message.name
+    if value_type is ValueType.DOUBLE:
+        return _fixed(message.double_values, np.float64, name)
+    if value_type is ValueType.INT:
+        return _fixed(message.int_values, np.int64, name)
+    if value_type is ValueType.TEXT:
+        return texts(message.text_values)
+    if value_type is ValueType.BOOL:
+        flags = np.frombuffer(_joined(message.bool_values), dtype=np.uint8)
+        # Only 0 and 1 may stand in a numpy bool; any other byte is part of a longer number.
+        if flags.size and flags.max() > 1:
+            raise Unreadable(f"column {name!r}: a truth value is neither 0 nor 1", field=name)
+        return flags.view(np.bool_)
+    vectors = _fixed(message.vector_values, np.float32, name)
+    if len(vectors) % message.vector_length:
+        raise Unreadable(
+            f"column {name!r}: {len(vectors)} numbers are not whole vectors of {message.vector_length}",
+            field=name,
+        )
+    return vectors.reshape(-1, message.vector_length)
+
+
+def _check_only(message: twin_pb2.Column, value_type: ValueType) -> None:
+    filled = (
+        (ValueType.DOUBLE, message.double_values),
+        (ValueType.INT, message.int_values),
+        (ValueType.BOOL, message.bool_values),
+        (ValueType.TEXT, message.text_values),
+        (ValueType.VECTOR, message.vector_values),
+    )
+    for each, array in filled:
+        if each is not value_type and array:
+            raise other_arrays_filled(message.name, value_type)
+
+
+def _fixed(chunks: Sequence[bytes], dtype: type[_Number], name: str) -> NDArray[_Number]:
+    data = _joined(chunks)
+    try:
+        return np.frombuffer(data, dtype=dtype)
+    except ValueError as error:
+        raise Unreadable(f"column {name!r}: {len(data)} bytes are not whole numbers", field=name) from error
+
+
+def _joined(chunks: Sequence[bytes]) -> bytes:
+    if len(chunks) == 1:
+        return chunks[0]
+    return b"".join(chunks)

@@ -1,0 +1,189 @@
+"""WriteFeatures and StreamFeatures: requests as the twin, with the fall-back; reports as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from featurama.v1 import errors_pb2, ingest_service_pb2
+from featurama.wire.parsing import parsed
+from featurama.wire.public import columns_from_proto, times_from_proto
+from featurama.wire.shapes import Unreadable
+from featurama.wire.twin import (
+    check_no_unknown,
+    columns_from_wire,
+    columns_to_wire,
+    times_from_wire,
+    times_to_wire,
+)
+from featurama.wire.v1 import twin_pb2
+from featurama_core.model.columns import Column
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_core.model.values import Int64Array
+from featurama_core.model.writes import Outcome, Verdict, WriteMode, WriteReport, WriteRequest, WriteUnit
+
+_TIMES = (
+    twin_pb2.WriteFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER,
+    twin_pb2.WriteFeaturesRequest.INGESTED_TIME_NS_FIELD_NUMBER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChunk:
+    """One chunk of a stream: its rows, or why they can not be read (the stream goes on)."""
+
+    sequence: int
+    namespace: str
+    request: WriteRequest | InvalidInput
+
+
+def write_request_to_wire(request: WriteRequest, namespace: str) -> twin_pb2.WriteFeaturesRequest:
+    """The twin message of a write."""
+    message = twin_pb2.WriteFeaturesRequest(
+        namespace=namespace,
+        request_id=request.request_id,
+        mode=ingest_service_pb2.WriteMode.ValueType(request.mode),
+        unit=ingest_service_pb2.WriteUnit.ValueType(request.unit),
+        event_time_us=times_to_wire(request.event_time),
+        columns=columns_to_wire(request.columns),
+    )
+    message.entity_ids.extend(request.entity_ids)
+    if request.ingested_at is not None:
+        message.ingested_time_ns.extend(times_to_wire(request.ingested_at))
+    return message
+
+
+def stream_request_to_wire(sequence: int, request: WriteRequest, namespace: str) -> twin_pb2.StreamFeaturesRequest:
+    """The twin message of a chunk of a stream."""
+    return twin_pb2.StreamFeaturesRequest(sequence=sequence, write=write_request_to_wire(request, namespace))
+
+
+def parse_write_features_request(data: bytes) -> tuple[str, WriteRequest]:
+    """(namespace, rows) of a WriteFeaturesRequest, however its arrays were packed."""
+    try:
+        return _from_twin(twin_pb2.WriteFeaturesRequest.FromString(data))
+    except (Unreadable, DecodeError):
+        return _from_public(parsed(ingest_service_pb2.WriteFeaturesRequest, data))
+
+
+def parse_stream_features_request(data: bytes) -> StreamChunk:
+    """A StreamFeaturesRequest; InvalidInput only if not even its sequence can be read."""
+    try:
+        twin = twin_pb2.StreamFeaturesRequest.FromString(data)
+        return StreamChunk(twin.sequence, *_from_twin(twin.write))
+    except (InvalidInput, DecodeError):
+        # What the twin can not read the public message may, and its error has the last word.
+        public = parsed(ingest_service_pb2.StreamFeaturesRequest, data)
+    try:
+        namespace, request = _from_public(public.write)
+    except InvalidInput as error:
+        return StreamChunk(public.sequence, public.write.namespace or DEFAULT_NAMESPACE, error)
+    return StreamChunk(public.sequence, namespace, request)
+
+
+def write_report_to_proto(report: WriteReport) -> ingest_service_pb2.WriteFeaturesResponse:
+    """The answer to a write."""
+    return ingest_service_pb2.WriteFeaturesResponse(
+        request_id=report.request_id,
+        accepted=report.accepted,
+        rejected=report.rejected,
+        unknown=report.unknown,
+        verdicts=[
+            ingest_service_pb2.WriteVerdict(
+                row=verdict.row,
+                column=verdict.column,
+                outcome=ingest_service_pb2.WriteOutcome.ValueType(verdict.outcome),
+                reason=errors_pb2.ErrorReason.ValueType(verdict.reason),
+                field=verdict.field,
+                message=verdict.message,
+            )
+            for verdict in report.verdicts
+        ],
+    )
+
+
+def write_report_from_proto(message: ingest_service_pb2.WriteFeaturesResponse) -> WriteReport:
+    """The report in the answer to a write."""
+    return WriteReport(
+        request_id=message.request_id,
+        accepted=message.accepted,
+        rejected=message.rejected,
+        unknown=message.unknown,
+        verdicts=[
+            Verdict(
+                row=verdict.row,
+                column=verdict.column,
+                # What a later server may say and this client does not know is never taken for a success.
+                outcome=Outcome.REJECTED if int(verdict.outcome) == Outcome.REJECTED else Outcome.UNKNOWN,
+                reason=reason_from_proto(verdict.reason),
+                field=verdict.field,
+                message=verdict.message,
+            )
+            for verdict in message.verdicts
+        ],
+    )
+
+
+def reason_from_proto(number: int) -> Reason:
+    """The reason with this number; UNSPECIFIED for one of a later version of the contract."""
+    try:
+        return Reason(number)
+    except ValueError:
+        return Reason.UNSPECIFIED
+
+
+def _from_twin(message: twin_pb2.WriteFeaturesRequest) -> tuple[str, WriteRequest]:
+    check_no_unknown(message, _TIMES)
+    rows = len(message.entity_ids)
+    imported = message.ingested_time_ns
+    return _request(
+        message,
+        columns_from_wire(message.columns, rows, written=True),
+        times_from_wire(message.event_time_us, rows, "event_time_us"),
+        times_from_wire(imported, rows, "ingested_time_ns") if imported else None,
+    )
+
+
+def _from_public(message: ingest_service_pb2.WriteFeaturesRequest) -> tuple[str, WriteRequest]:
+    rows = len(message.entity_ids)
+    imported = message.ingested_time_ns
+    return _request(
+        message,
+        columns_from_proto(message.columns, rows, written=True),
+        times_from_proto(message.event_time_us, rows, "event_time_us"),
+        times_from_proto(imported, rows, "ingested_time_ns") if imported else None,
+    )
+
+
+def _request(
+    message: twin_pb2.WriteFeaturesRequest | ingest_service_pb2.WriteFeaturesRequest,
+    columns: Sequence[Column],
+    event_time: Int64Array,
+    ingested_at: Int64Array | None,
+) -> tuple[str, WriteRequest]:
+    return message.namespace or DEFAULT_NAMESPACE, WriteRequest(
+        entity_ids=list(message.entity_ids),
+        event_time=event_time,
+        columns=columns,
+        request_id=message.request_id,
+        mode=_mode(message.mode),
+        unit=_unit(message.unit),
+        ingested_at=ingested_at,
+    )
+
+
+def _mode(number: int) -> WriteMode:
+    try:
+        return WriteMode(number or WriteMode.ATOMIC)
+    except ValueError as error:
+        raise InvalidInput(f"mode {number} is not known; send ATOMIC or BULK", field="mode") from error
+
+
+def _unit(number: int) -> WriteUnit:
+    try:
+        return WriteUnit(number or WriteUnit.ROW)
+    except ValueError as error:
+        raise InvalidInput(f"unit {number} is not known; send ROW or VALUE", field="unit") from error

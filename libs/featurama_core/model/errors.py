@@ -1,0 +1,133 @@
+"""Every error the store can answer with: one base, a leaf a cause, a reason that clients can switch on.
+
+`str(error)` is written for the caller: it names the field and the fix and holds nothing of the inside.
+Transports map `reason` to their own codes; adapters raise these `from` the foreign error.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """Why a request or a row was refused. The numbers are those of `featurama.v1.ErrorReason`."""
+
+    UNSPECIFIED = 0
+    INVALID_ARGUMENT = 1
+    INVALID_NAME = 2
+    INVALID_ENTITY_ID = 3
+    INVALID_REFERENCE = 4
+    INVALID_TIME = 5
+    NAIVE_TIME = 6
+    INVALID_REQUEST_ID = 7
+    INVALID_PAGE_TOKEN = 8
+    INVALID_DEFINITION = 9
+    INVALID_VALUE = 10
+    TYPE_MISMATCH = 11
+    TEXT_TOO_LONG = 12
+    VECTOR_LENGTH_MISMATCH = 13
+    EMPTY_REQUEST = 14
+    LIMIT_EXCEEDED = 15
+    EVENT_TIME_IN_FUTURE = 16
+    PAST_RETENTION = 17
+    CONFLICTING_DUPLICATE = 18
+    REQUEST_TOO_OLD = 19
+    REQUEST_IN_FUTURE = 20
+    KNOWN_AT_NOT_SETTLED = 21
+    ENTITY_TYPE_MISMATCH = 22
+    UNKNOWN_NAMESPACE = 30
+    UNKNOWN_FEATURE = 31
+    UNKNOWN_FEATURE_VERSION = 32
+    UNKNOWN_FEATURE_GROUP = 33
+    UNKNOWN_FEATURE_SERVICE = 34
+    UNKNOWN_ENTITY_TYPE = 35
+    UNKNOWN_ENTITY = 36
+    UNKNOWN_MODEL = 37
+    DEFINITION_CONFLICT = 40
+    ENTITY_CONFLICT = 41
+    NAMESPACE_EXISTS = 42
+    DEPRECATED = 43
+    STORE_UNAVAILABLE = 50
+    UNKNOWN_OUTCOME = 51
+    OVERLOADED = 52
+    DEADLINE_EXCEEDED = 53
+    SERVED_BY_INGEST = 54
+    SCHEMA_MISMATCH = 55
+    MODEL_UNUSABLE = 56
+    CORRUPT_DATA = 57
+    INTERNAL = 58
+    UNAUTHENTICATED = 59
+
+
+class FeaturamaError(Exception):
+    """Base of all errors meant for callers.
+
+    `reason` is stable and machine-readable; `metadata` holds short strings such as the offending field.
+    """
+
+    reason: Reason = Reason.INTERNAL
+
+    def __init__(self, message: str, /, *, reason: Reason | None = None, **metadata: object) -> None:
+        super().__init__(message)
+        if reason is not None:
+            self.reason = reason
+        self.metadata: dict[str, str] = {key: str(value) for key, value in metadata.items()}
+
+    @property
+    def message(self) -> str:
+        """The sentence for the caller."""
+        return str(self.args[0])
+
+
+class InvalidInput(FeaturamaError):
+    """The request can never succeed as it stands; the message names the field and the fix."""
+
+    reason = Reason.INVALID_ARGUMENT
+
+
+class Unknown(FeaturamaError):
+    """Something the request names is not there."""
+
+    reason = Reason.UNKNOWN_FEATURE
+
+
+class Conflict(FeaturamaError):
+    """What is to be created exists already, and differs."""
+
+    reason = Reason.DEFINITION_CONFLICT
+
+
+class StoreUnavailable(FeaturamaError):
+    """The storage surely did not do it; the same request may be sent again."""
+
+    reason = Reason.STORE_UNAVAILABLE
+
+
+class OutcomeUnknown(FeaturamaError):
+    """The storage may have done it; send the same request again, with the same id."""
+
+    reason = Reason.UNKNOWN_OUTCOME
+
+
+class DeadlineExceeded(FeaturamaError):
+    """The caller's deadline ended before the answer was there."""
+
+    reason = Reason.DEADLINE_EXCEEDED
+
+
+class Overloaded(FeaturamaError):
+    """Admission is closed for the moment; back off and send again."""
+
+    reason = Reason.OVERLOADED
+
+
+class FailedPrecondition(FeaturamaError):
+    """The installation is not in the state the request needs (schema, model, service)."""
+
+    reason = Reason.SCHEMA_MISMATCH
+
+
+class CorruptData(FeaturamaError):
+    """Stored bytes could not be read; never answered with a guessed value."""
+
+    reason = Reason.CORRUPT_DATA

@@ -1,0 +1,90 @@
+"""What every part of one open namespace shares: its storage, registry, clock and caches.
+
+The caches belong to one incarnation of the namespace; when it was dropped and made anew they are emptied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from featurama_core.model.layouts import Layout
+from featurama_core.model.request_ids import RequestIds
+from featurama_core.model.times import SECOND, Clock
+from featurama_core.registry import Registry
+from featurama_core.settings import StoreSettings
+from featurama_core.storage.cell_plan import LayoutBook
+from featurama_core.storage.latest import layouts_in
+from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
+
+_REMEMBERED_ENTITIES = 200_000
+
+
+class Namespace:
+    """One namespace, open."""
+
+    def __init__(self, name: str, storage: NamespaceStorage, settings: StoreSettings, clock: Clock) -> None:
+        self.name = name
+        self.storage = storage
+        self.settings = settings
+        self.request_ids = RequestIds(clock)
+        self._clock = clock
+        self.layout_book = LayoutBook()
+        self._layouts: dict[int, Layout] = {}
+        self._types: dict[str, tuple[str | None, int]] = {}
+        self.registry = Registry(
+            storage,
+            staleness=settings.registry_staleness,
+            now=self.now,
+            on_new_incarnation=self._forget,
+        )
+
+    def now(self) -> int:
+        """Wall clock, microseconds."""
+        return self._clock() // 1_000
+
+    async def read_cells(
+        self, entity_ids: Sequence[str], consistency: Consistency | None = None
+    ) -> tuple[Cells, Mapping[int, Layout]]:
+        """The latest partitions of distinct entities, and the known layouts among their cells."""
+        cells = await self.storage.read_cells(entity_ids, consistency=consistency)
+        missing = [layout_id for layout_id in layouts_in(cells) if layout_id not in self._layouts]
+        if missing:
+            self._layouts.update(await self.storage.get_layouts(missing))
+        return cells, self._layouts
+
+    async def put_layouts(self, layouts: Iterable[Layout]) -> None:
+        """Register what this process has not registered yet, before cells are written in it."""
+        new = {layout.layout_id: layout for layout in layouts if layout.layout_id not in self._layouts}
+        if new:
+            await self.storage.put_layouts(list(new.values()))
+            self._layouts.update(new)
+
+    async def entity_types(self, entity_ids: Iterable[str]) -> dict[str, str]:
+        """Types of the registered ones among these entities, as stale as the registry may be."""
+        now = self.now()
+        fresh_until = now + int(self.settings.registry_staleness * SECOND)
+        asked = list(dict.fromkeys(entity_ids))
+        unsure = [each for each in asked if self._types.get(each, (None, now))[1] <= now]
+        if unsure:
+            found = await self.storage.get_entities(unsure)
+            if len(self._types) + len(unsure) > _REMEMBERED_ENTITIES:
+                self._types.clear()
+            for each in unsure:
+                entity = found.get(each)
+                self._types[each] = (None if entity is None else entity.entity_type, fresh_until)
+        types = {each: self._types.get(each, (None, 0))[0] for each in asked}
+        return {each: entity_type for each, entity_type in types.items() if entity_type is not None}
+
+    def forget_entities(self, entity_ids: Iterable[str]) -> None:
+        """Drop what is remembered of entities that were just registered or deleted here."""
+        for each in entity_ids:
+            self._types.pop(each, None)
+
+    async def check_entity_type(self, name: str) -> None:
+        """Raise Unknown unless the type is registered."""
+        await self.registry.resolving(lambda snapshot: snapshot.entity_type(name))
+
+    def _forget(self) -> None:
+        self.layout_book = LayoutBook()
+        self._layouts.clear()
+        self._types.clear()

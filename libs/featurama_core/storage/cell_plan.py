@@ -1,0 +1,100 @@
+"""Which layouts the values of a write go to, and the packed cells themselves.
+
+A row's column set goes to one layout if its group knows that set: the whole group always, and up to 16 further sets
+as they come. Any other set is split into layouts of one feature each, so the cells of an entity stay near 16 + F.
+Replicas need not choose alike: reads merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from featurama_core.model.columns import Column
+from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
+from featurama_core.model.layouts import Layout
+from featurama_core.model.values import Int64Array, Status
+from featurama_core.model.writes import StoredColumn
+from featurama_core.storage.packed_cell import pack
+from featurama_core.storage.port import CellRun
+
+REMEMBERED_SETS = 16
+
+_Key = tuple[str, int]
+
+
+class LayoutBook:
+    """The column sets that each group of one namespace is written in; bounded."""
+
+    def __init__(self) -> None:
+        self._sets: dict[str, dict[frozenset[_Key], Layout]] = {}
+
+    def layouts(
+        self, group: str, whole: Iterable[FeatureDefinition], written: Sequence[FeatureDefinition]
+    ) -> list[Layout]:
+        """The layouts that together hold `written`; `whole` is the newest version of every feature of the group."""
+        known = self._sets.setdefault(group, {})
+        keys = frozenset(definition.key for definition in written)
+        if layout := known.get(keys):
+            return [layout]
+        is_whole = keys == {definition.key for definition in whole}
+        if is_whole or len(known) < REMEMBERED_SETS:
+            known[keys] = Layout.of(written)
+            return [known[keys]]
+        return [Layout.of([definition]) for definition in written]
+
+
+def plan_cells(
+    book: LayoutBook,
+    whole_group: dict[str, list[FeatureDefinition]],
+    columns: Sequence[StoredColumn],
+    event_time: Int64Array,
+    ingested_at: Int64Array,
+) -> list[CellRun]:
+    """Pack every written value of k rows into exactly one cell."""
+    runs: list[CellRun] = []
+    groups: dict[str, list[StoredColumn]] = {}
+    for stored in columns:
+        groups.setdefault(stored.group.name, []).append(stored)
+    for name, members in groups.items():
+        group = members[0].group
+        for rows, held in _column_sets(members):
+            written = [members[position] for position in held]
+            definitions = [stored.definition for stored in written]
+            layouts = book.layouts(name, whole_group.get(name, ()), definitions)
+            runs.extend(_run(group, layout, written, rows, event_time, ingested_at) for layout in layouts)
+    return runs
+
+
+def _column_sets(members: list[StoredColumn]) -> list[tuple[Int64Array, list[int]]]:
+    """The rows of each distinct set of written columns, and the positions of those columns."""
+    written = np.stack([stored.column.status != Status.NOT_FOUND for stored in members], axis=1)
+    if written.all():
+        return [(np.arange(len(written)), list(range(len(members))))]
+    patterns, of_row = np.unique(np.packbits(written, axis=1), axis=0, return_inverse=True)
+    of_row = of_row.reshape(-1)
+    sets = []
+    for number in range(len(patterns)):
+        rows = np.flatnonzero(of_row == number)
+        held = np.flatnonzero(written[rows[0]]).tolist()
+        if held:
+            sets.append((rows, held))
+    return sets
+
+
+def _run(
+    group: FeatureGroup,
+    layout: Layout,
+    written: list[StoredColumn],
+    rows: Int64Array,
+    event_time: Int64Array,
+    ingested_at: Int64Array,
+) -> CellRun:
+    by_key: dict[_Key, Column] = {stored.definition.key: stored.column for stored in written}
+    columns = [by_key[field.key] for field in layout.fields]
+    if len(rows) == len(event_time):
+        cells = pack(layout, columns, event_time, ingested_at)
+    else:
+        cells = pack(layout, [column.take(rows) for column in columns], event_time[rows], ingested_at[rows])
+    return CellRun(group, layout, rows, cells)

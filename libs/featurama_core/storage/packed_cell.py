@@ -1,0 +1,227 @@
+"""The packed cell: all values one write gave for one entity and event time, for one layout.
+
+    offset 0        ingested_at   8 bytes, big-endian, offset binary
+    offset 8        event time    8 bytes, big-endian, offset binary
+    offset 16       codec version 1 byte
+    offset 17       absent mask   1 bit a field, most significant first
+                    null bitmap   1 bit a field
+                    slots         8 bytes a field, little-endian: double, int, bool; (offset, length) of text, vectors
+                    tail          UTF-8 text and float32 vectors; offsets count from its start
+
+The order is what makes concurrent writes converge: of two cells with one event time the larger bytes win, which is
+the later correction, and of one correction the one with more fields deleted. Absent and null slots are zero.
+Cells of one layout are encoded and decoded together; only text costs Python per value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurama_core.model.columns import Column
+from featurama_core.model.layouts import Layout, LayoutField
+from featurama_core.model.values import (
+    BoolArray,
+    Int64Array,
+    Status,
+    UInt8Array,
+    ValueArray,
+    ValueType,
+    empty_values,
+)
+
+CODEC_VERSION = 1
+
+_SIGN = np.uint64(1 << 63)
+_TAIL_TYPES = (ValueType.TEXT, ValueType.VECTOR)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unpacked:
+    """c decoded cells. event_time, ingested_at: int64[c]; values[f], status[f]: a column a field of the layout.
+
+    readable: bool[c]; where it is False the times are meaningless and every status is ERROR.
+    """
+
+    event_time: Int64Array
+    ingested_at: Int64Array
+    values: list[ValueArray]
+    status: list[UInt8Array]
+    readable: BoolArray
+
+
+def pack(
+    layout: Layout, columns: Sequence[Column], event_time: Int64Array, ingested_at: Int64Array
+) -> list[bytes]:
+    """N rows -> n cells. `columns[f]` belongs to `layout.fields[f]`; status PRESENT, NULL_VALUE or NOT_FOUND."""
+    rows = len(event_time)
+    head = np.zeros(rows, dtype=_head_dtype(len(layout.fields)))
+    head["ingested_at"] = _ordered(ingested_at)
+    head["event_time"] = _ordered(event_time)
+    head["codec"] = CODEC_VERSION
+    status = np.stack([column.status for column in columns], axis=1)
+    head["absent"] = np.packbits(status == Status.NOT_FOUND, axis=1)
+    head["null"] = np.packbits(status == Status.NULL_VALUE, axis=1)
+    slots = np.zeros((rows, len(columns)), dtype=np.int64)
+    tails: list[list[bytes]] = []
+    tail_size = np.zeros(rows, dtype=np.int64)
+    for position, (field, column) in enumerate(zip(layout.fields, columns, strict=True)):
+        present = column.status == Status.PRESENT
+        if field.value_type in _TAIL_TYPES:
+            parts = _tail_parts(field, column, present)
+            sizes = np.fromiter(map(len, parts), dtype=np.int64, count=rows)
+            slots[:, position] = np.where(present, tail_size << 32 | sizes, 0)
+            tail_size += sizes
+            tails.append(parts)
+        else:
+            slots[:, position] = np.where(present, _slot_bits(field, column.values), 0)
+    head["slots"] = slots
+    joined, width = head.tobytes(), head.dtype.itemsize
+    cells = [joined[at : at + width] for at in range(0, rows * width, width)]
+    if not tails:
+        return cells
+    return [b"".join((cell, *parts)) for cell, parts in zip(cells, zip(*tails, strict=True), strict=True)]
+
+
+def unpack(layout: Layout, cells: Sequence[bytes]) -> Unpacked:
+    """C cells of one layout -> columns. A truncated cell or another codec version is unreadable, never guessed."""
+    dtype = _head_dtype(len(layout.fields))
+    width, count = dtype.itemsize, len(cells)
+    sizes = np.fromiter(map(len, cells), dtype=np.int64, count=count)
+    has_tail = any(field.value_type in _TAIL_TYPES for field in layout.fields)
+    readable = sizes >= width if has_tail else sizes == width
+    if readable.all():
+        joined = b"".join(cells)
+        starts = np.cumsum(sizes) - sizes
+    else:
+        blank = bytes(width)
+        kept = [cell if good else blank for cell, good in zip(cells, readable.tolist(), strict=True)]
+        joined = b"".join(kept)
+        sizes = np.where(readable, sizes, width)
+        starts = np.cumsum(sizes) - sizes
+    if has_tail:
+        heads = np.frombuffer(b"".join([joined[at : at + width] for at in starts.tolist()]), dtype=dtype)
+    else:
+        heads = np.frombuffer(joined, dtype=dtype)
+    readable &= heads["codec"] == CODEC_VERSION
+    absent = np.unpackbits(heads["absent"], axis=1, count=len(layout.fields)).view(np.bool_)
+    null = np.unpackbits(heads["null"], axis=1, count=len(layout.fields)).view(np.bool_)
+    status = np.where(
+        absent, np.uint8(Status.NOT_FOUND), np.where(null, np.uint8(Status.NULL_VALUE), np.uint8(1))
+    )
+    status[~readable] = Status.ERROR
+    values: list[ValueArray] = []
+    for position, field in enumerate(layout.fields):
+        slots = heads["slots"][:, position].astype(np.int64)
+        if field.value_type in _TAIL_TYPES:
+            tail = _Tail(joined, starts + width, starts + sizes, slots)
+            wrong = (status[:, position] == Status.PRESENT) & ~tail.fits(field)
+            readable &= ~wrong
+            status[wrong] = Status.ERROR
+            values.append(tail.read(field, status[:, position] == Status.PRESENT))
+        else:
+            values.append(_from_slots(field, slots))
+    return Unpacked(
+        event_time=_from_ordered(heads["event_time"]),
+        ingested_at=_from_ordered(heads["ingested_at"]),
+        values=values,
+        status=[np.ascontiguousarray(status[:, position]) for position in range(len(layout.fields))],
+        readable=readable,
+    )
+
+
+def without_fields(layout: Layout, cell: bytes, deleted: Sequence[bool]) -> bytes:
+    """The readable cell with the deleted fields absent, their slots zeroed and their text gone: larger bytes."""
+    decoded = unpack(layout, [cell])
+    if not decoded.readable[0]:
+        raise ValueError("an unreadable cell cannot be rewritten")
+    columns = []
+    for field, values, status, gone in zip(
+        layout.fields, decoded.values, decoded.status, deleted, strict=True
+    ):
+        kept = np.array([Status.NOT_FOUND], dtype=np.uint8) if gone else status
+        columns.append(Column(field.name, field.value_type, values, kept, decoded.event_time, field.version))
+    return pack(layout, columns, decoded.event_time, decoded.ingested_at)[0]
+
+
+@lru_cache(maxsize=256)
+def _head_dtype(fields: int) -> np.dtype[np.void]:
+    mask = (fields + 7) // 8
+    return np.dtype(
+        [
+            ("ingested_at", ">u8"),
+            ("event_time", ">u8"),
+            ("codec", "u1"),
+            ("absent", "u1", (mask,)),
+            ("null", "u1", (mask,)),
+            ("slots", "<i8", (fields,)),
+        ]
+    )
+
+
+def _ordered(times: Int64Array) -> NDArray[np.uint64]:
+    return times.view(np.uint64) ^ _SIGN
+
+
+def _from_ordered(times: NDArray[np.uint64]) -> Int64Array:
+    return (times.astype(np.uint64) ^ _SIGN).view(np.int64)
+
+
+def _slot_bits(field: LayoutField, values: ValueArray) -> Int64Array:
+    if field.value_type is ValueType.DOUBLE:
+        return np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
+    return values.astype(np.int64)
+
+
+def _from_slots(field: LayoutField, slots: Int64Array) -> ValueArray:
+    if field.value_type is ValueType.DOUBLE:
+        return slots.view(np.float64)
+    return slots if field.value_type is ValueType.INT else slots != 0
+
+
+def _tail_parts(field: LayoutField, column: Column, present: BoolArray) -> list[bytes]:
+    if field.value_type is ValueType.TEXT:
+        return [
+            text.encode() if there else b""
+            for text, there in zip(column.values, present.tolist(), strict=True)
+        ]
+    joined = np.ascontiguousarray(column.values, dtype="<f4").tobytes()
+    width = field.vector_length * 4
+    starts = range(0, len(present) * width, width)
+    return [
+        joined[at : at + width] if there else b"" for at, there in zip(starts, present.tolist(), strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tail:
+    """Where the texts or vectors of one field lie: `joined` holds all cells, a tail reaches from start to end."""
+
+    joined: bytes
+    start: Int64Array
+    end: Int64Array
+    slots: Int64Array
+
+    def fits(self, field: LayoutField) -> BoolArray:
+        offset, length = self.slots >> 32, self.slots & 0xFFFFFFFF
+        good = (offset >= 0) & (self.start + offset + length <= self.end)
+        if field.value_type is ValueType.VECTOR:
+            good &= length == field.vector_length * 4
+        return good
+
+    def read(self, field: LayoutField, present: BoolArray) -> ValueArray:
+        begin = self.start + (self.slots >> 32)
+        out = empty_values(field.value_type, len(present), field.vector_length)
+        if field.value_type is ValueType.VECTOR:
+            bytes_of = np.frombuffer(self.joined, dtype=np.uint8)
+            picked = bytes_of[begin[present, None] + np.arange(field.vector_length * 4)]
+            out[present] = np.ascontiguousarray(picked).view("<f4")
+            return out
+        end = begin + (self.slots & 0xFFFFFFFF)
+        for row in np.flatnonzero(present).tolist():
+            out[row] = self.joined[begin[row] : end[row]].decode("utf-8", "replace")
+        return out

@@ -1,0 +1,94 @@
+"""How a storage is reached, as values. A password never shows in `repr`, logs or errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from featurama_core.model.errors import InvalidInput
+from featurama_core.storage.port import Consistency
+
+_KNOWN_OPTIONS = frozenset({"dc", "tls", "keyspace_prefix", "replication"})
+_SCHEMES = ("sqlite", "scylla", "cassandra")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Settings of a storage beside its URL. Times in milliseconds; the embedded store uses `url` only.
+
+    url: `sqlite:///relative/dir`, `sqlite:////absolute/dir`, `scylla://user@host1,host2:9042/?dc=dc1&replication=3`.
+    tls_*: paths of PEM files; names are verified unless `tls_verify` is off.
+    """
+
+    url: str
+    password: str = field(default="", repr=False)
+    consistency: Consistency = Consistency.LOCAL_QUORUM
+    request_timeout_ms: int = 5_000
+    connect_timeout_ms: int = 5_000
+    max_in_flight: int = 200
+    coalesce_delay_us: int = 0
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = field(default="", repr=False)
+    tls_verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUrl:
+    """A storage URL, taken apart. `path` (sqlite) or `hosts` (CQL) is set; `port` 0 means the default."""
+
+    scheme: str
+    path: str = ""
+    hosts: tuple[str, ...] = ()
+    port: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, url: str) -> StorageUrl:
+        """Take a URL apart; an error names the part that is wrong and never repeats a password."""
+        parts = urlsplit(url)
+        if parts.scheme not in _SCHEMES:
+            raise _invalid(f"scheme {parts.scheme!r} is not one of sqlite, scylla, cassandra")
+        if parts.scheme == "sqlite":
+            if parts.netloc or len(parts.path) < 2 or parts.query:
+                raise _invalid("write sqlite:///relative/dir or sqlite:////absolute/dir")
+            return cls("sqlite", path=unquote(parts.path[1:]))
+        options = tuple(parse_qsl(parts.query, keep_blank_values=True))
+        for name, _ in options:
+            if name not in _KNOWN_OPTIONS:
+                raise _invalid(f"option {name!r} is not one of {', '.join(sorted(_KNOWN_OPTIONS))}")
+        credentials, _, hosts = parts.netloc.rpartition("@")
+        user, _, password = credentials.partition(":")
+        names, port = _hosts(hosts)
+        return cls(
+            "cql", hosts=names, port=port, user=unquote(user), password=unquote(password), options=options
+        )
+
+    def option(self, name: str, default: str = "") -> str:
+        """An option of the query part."""
+        return dict(self.options).get(name, default)
+
+
+def redacted(url: str) -> str:
+    """The URL without a password, for people and logs."""
+    parts = urlsplit(url)
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return parts._replace(netloc=f"{user}{':***' if colon else ''}{at}{hosts}").geturl() if at else url
+
+
+def _hosts(text: str) -> tuple[tuple[str, ...], int]:
+    names, port = [], 0
+    for host in text.split(","):
+        name, _, digits = host.partition(":")
+        if not name or (digits and not digits.isdecimal()):
+            raise _invalid("name the hosts: scylla://host1,host2:9042/?dc=dc1")
+        names.append(name)
+        port = int(digits) if digits else port
+    return tuple(names), port
+
+
+def _invalid(problem: str) -> InvalidInput:
+    return InvalidInput(f"storage URL: {problem}", field="storage")

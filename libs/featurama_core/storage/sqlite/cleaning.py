@@ -1,0 +1,126 @@
+"""Removing what a deletion mark covers, and history past its retention: a piece a transaction, so that other
+writes go in between. Done again it changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from featurama_core.model.columns import Column
+from featurama_core.model.definitions import FeatureDefinition
+from featurama_core.model.layouts import Layout, mark_id
+from featurama_core.model.values import Status
+from featurama_core.storage.packed_cell import pack, unpack
+from featurama_core.storage.port import Mark
+from featurama_core.storage.sqlite.connections import Transaction
+from featurama_core.storage.sqlite.history import periods_of
+from featurama_core.storage.sqlite.interning import as_json, entity_key, group_key
+from featurama_core.storage.sqlite.layouts import LayoutCache
+
+ENTITIES_AT_ONCE = 500
+_CELLS_AT_ONCE = 2_000
+
+_COVERED = """
+SELECT timestamp, ingested_at, cell FROM feature_history
+WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp <= ? AND layout = ?
+"""
+_REWRITE = """
+UPDATE feature_history SET cell = ?
+WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp = ? AND ingested_at = ? AND layout = ?
+"""
+_REMOVE = """
+DELETE FROM feature_history
+WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp = ? AND ingested_at = ? AND layout = ?
+"""
+
+
+def history_periods(
+    connection: sqlite3.Connection, groups: Sequence[str] | None, through: int
+) -> list[tuple[int, int]]:
+    """(group key, period) of the named groups, or of all, for periods that begin at or before `through`."""
+    if groups is None:
+        keys = [key for (key,) in connection.execute("SELECT id FROM history_groups ORDER BY id")]
+    else:
+        keys = [key for name in groups if (key := group_key(connection, name)) is not None]
+    return [(key, period) for key in keys for period in periods_of(connection, key) if period <= through]
+
+
+def remove_entity_period(transaction: Transaction, mark: Mark, key: int, period: int) -> None:
+    """Remove the entity's rows that its mark covers in one period of one group."""
+    transaction.execute(
+        "DELETE FROM feature_history WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp <= ?",
+        (key, period, entity_key(transaction, mark.entity_id), mark.deleted_through),
+    )
+
+
+def remove_entity_cells(transaction: Transaction, mark: Mark) -> None:
+    """Remove the entity's latest cells that its mark covers; marks stay."""
+    entity = entity_key(transaction, mark.entity_id)
+    names = transaction.execute("SELECT feature_name FROM deletions WHERE entity = ?", (entity,)).fetchall()
+    transaction.execute(
+        "DELETE FROM feature_latest WHERE entity = ? AND timestamp <= ?"
+        " AND layout NOT IN (SELECT value FROM json_each(?))",
+        (entity, mark.deleted_through, as_json([mark_id(name) for (name,) in names])),
+    )
+
+
+def rewrite_period(
+    transaction: Transaction,
+    cache: LayoutCache,
+    mark: Mark,
+    *,
+    features: Sequence[FeatureDefinition],
+    key: int,
+    period: int,
+) -> None:
+    """Make the features absent in the entity's covered cells of one period; a cell that holds nothing else
+    goes.
+    """
+    entity = entity_key(transaction, mark.entity_id)
+    layouts = cache.read(transaction)
+    gone = {feature.key for feature in features}
+    for layout_id in layouts.holding(features):
+        layout = layouts[layout_id]
+        cursor = transaction.execute(_COVERED, (key, period, entity, mark.deleted_through, layout_id))
+        for rows in _portions(cursor):
+            cleaned = _without(layout, [row[2] for row in rows], gone)
+            at = [(key, period, entity, row[0], row[1], layout_id) for row in rows]
+            transaction.executemany(_REMOVE, [where for where, cell in zip(at, cleaned, strict=True) if cell == b""])
+            transaction.executemany(_REWRITE, [(cell, *where) for where, cell in zip(at, cleaned, strict=True) if cell])
+
+
+def remove_before(transaction: Transaction, key: int, period: int, entities: Sequence[int], before: int) -> int:
+    """Remove rows of these entities with event time < before in one period. -> how many."""
+    return transaction.execute(
+        "DELETE FROM feature_history WHERE feature_group = ? AND period = ? AND timestamp < ?"
+        " AND entity IN (SELECT value FROM json_each(?))",
+        (key, period, before, as_json(entities)),
+    ).rowcount
+
+
+def _portions(cursor: sqlite3.Cursor) -> Iterator[list[tuple[int, int, bytes]]]:
+    # Read whole before the first change: rows must not move under an open cursor.
+    rows = iter(cursor.fetchall())
+    while portion := list(islice(rows, _CELLS_AT_ONCE)):
+        yield portion
+
+
+def _without(layout: Layout, cells: list[bytes], gone: set[tuple[str, int]]) -> list[bytes | None]:
+    """Cells with fields made absent; b"": nothing is left of it; None: unreadable, left to the mark."""
+    decoded = unpack(layout, cells)
+    columns = []
+    for field, values, status in zip(layout.fields, decoded.values, decoded.status, strict=True):
+        kept = np.where(decoded.readable, status, np.uint8(Status.NOT_FOUND))
+        if field.key in gone:
+            kept[:] = Status.NOT_FOUND
+        columns.append(Column(field.name, field.value_type, values, kept, decoded.event_time, field.version))
+    empty = np.all([column.status == Status.NOT_FOUND for column in columns], axis=0)
+    packed = pack(layout, columns, decoded.event_time, decoded.ingested_at)
+    return [
+        None if not readable else b"" if nothing else cell
+        for cell, nothing, readable in zip(packed, empty.tolist(), decoded.readable.tolist(), strict=True)
+    ]

@@ -1,0 +1,89 @@
+"""Connections to one namespace's file, and whether the file is still that one.
+
+A connection keeps its file alive after another process removed or replaced it, so each use compares the
+name's device and inode with those that were opened; an inode cannot be used again while a connection holds
+it. Only SQLite opens the file: closing any other descriptor of it would drop the locks of this process.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BUSY_TIMEOUT_S = 5.0
+
+OnStatement = Callable[[str], None]
+"""Called in the writer thread before each step of a write transaction; see `SqliteStorage.open`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """Which file a name stands for."""
+
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileIdentity | None:
+        """The identity of the file, None without one."""
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        return cls(found.st_dev, found.st_ino)
+
+
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """Open an existing file and its WAL; never makes one. Used by one thread at a time, not one only."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=64,
+    )
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -16384")
+        # A checkpoint costs two more syncs: every 16 MiB of pages, not every 4.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        # SQLite opens the WAL by name at the first read; our caller holds the directory's lock until then.
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+class Transaction:
+    """What a write may do inside the writer's transaction: statements, each announced to `on_statement`."""
+
+    def __init__(self, connection: sqlite3.Connection, on_statement: OnStatement | None) -> None:
+        self._connection = connection
+        self._on_statement = on_statement
+
+    def announce(self, step: str) -> None:
+        """Tell the fault seam what comes next."""
+        if self._on_statement is not None:
+            self._on_statement(step)
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        self.announce(sql)
+        return self._connection.execute(sql, parameters)
+
+    def executemany(self, sql: str, rows: Iterable[Any]) -> int:
+        """Run one statement for each of `rows`. -> rows changed."""
+        self.announce(sql)
+        return self._connection.executemany(sql, rows).rowcount
+
+
+Reader = sqlite3.Connection | Transaction
+"""Where a query may run: a reader's snapshot, or inside a write."""

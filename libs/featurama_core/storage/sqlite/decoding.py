@@ -1,0 +1,130 @@
+"""Rows of `feature_history` -> a History a feature. Pure; per value nothing is done in Python but text.
+
+A row: (entity code, event time, ingested_at, layout id, cell). The key columns are the truth for its times: a
+cell whose own times differ, or that cannot be read, is ERROR at the time of its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from featurama_core.model.columns import Column, concatenate, masked
+from featurama_core.model.definitions import FeatureDefinition
+from featurama_core.model.layouts import Layout, LayoutField
+from featurama_core.model.values import Int64Array, Status, empty_values
+from featurama_core.storage.packed_cell import unpack
+from featurama_core.storage.port import History
+from featurama_core.storage.sqlite.layouts import KnownLayouts
+
+Row: TypeAlias = tuple[int, int, int, int, bytes]
+
+
+def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
+    """A History a feature, in order, sorted by (entity, event time, ingested_at)."""
+    if not rows:
+        return [_empty(feature) for feature in features]
+    codes, times, ingested, layout_ids, cells = zip(*rows, strict=True)
+    code = np.array(codes, dtype=np.int64)
+    event_time = np.array(times, dtype=np.int64)
+    ingested_at = np.array(ingested, dtype=np.int64)
+    layout_id = np.array(layout_ids, dtype=np.int64)
+    order = np.lexsort((ingested_at, event_time, code))
+    pieces: list[list[History]] = [[] for _ in features]
+    for number in np.unique(layout_id).tolist():
+        picked = order[layout_id[order] == number]
+        keys = code[picked], event_time[picked], ingested_at[picked]
+        _decode_layout(keys, [cells[row] for row in picked.tolist()], layouts[number], features, pieces)
+    return [_merged(found, feature) for found, feature in zip(pieces, features, strict=True)]
+
+
+def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefinition]) -> list[History]:
+    """Blocks of whole entities, one after another -> one History a feature. Shared arrays stay shared."""
+    if len(blocks) == 1:
+        return blocks[0]
+    shared: dict[tuple[int, ...], tuple[Int64Array, Int64Array, Int64Array]] = {}
+    joined = []
+    for position, feature in enumerate(features):
+        parts = [block[position] for block in blocks if len(block[position].entity)]
+        if not parts:
+            joined.append(_empty(feature))
+            continue
+        identity = tuple(id(part.entity) for part in parts)
+        if identity not in shared:
+            shared[identity] = (
+                np.concatenate([part.entity for part in parts]),
+                np.concatenate([part.event_time for part in parts]),
+                np.concatenate([part.ingested_at for part in parts]),
+            )
+        joined.append(_history(shared[identity], concatenate([part.column for part in parts])))
+    return joined
+
+
+def _decode_layout(
+    keys: tuple[Int64Array, Int64Array, Int64Array],
+    cells: list[bytes],
+    layout: Layout,
+    features: Sequence[FeatureDefinition],
+    pieces: list[list[History]],
+) -> None:
+    decoded = unpack(layout, cells)
+    intact = decoded.readable & (decoded.event_time == keys[1]) & (decoded.ingested_at == keys[2])
+    for feature, found in zip(features, pieces, strict=True):
+        position = layout.positions.get(feature.key)
+        if position is None or layout.fields[position] != LayoutField.of(feature):
+            continue
+        status, values = decoded.status[position], decoded.values[position]
+        if not intact.all():
+            status = np.where(intact, status, np.uint8(Status.ERROR))
+        there = status != Status.NOT_FOUND
+        own = keys
+        if not there.all():
+            own = keys[0][there], keys[1][there], keys[2][there]
+            status, values = status[there], values[there]
+        values = masked(values, feature.value_type, status, feature.vector_length)
+        column = Column(feature.name, feature.value_type, values, status, own[1], feature.version, feature.reference)
+        found.append(_history(own, column))
+
+
+def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
+    if not pieces:
+        return _empty(feature)
+    if len(pieces) == 1:
+        return pieces[0]
+    entity = np.concatenate([piece.entity for piece in pieces])
+    event_time = np.concatenate([piece.event_time for piece in pieces])
+    ingested_at = np.concatenate([piece.ingested_at for piece in pieces])
+    column = concatenate([piece.column for piece in pieces])
+    # By status last: of one write that reached two layouts, a readable copy stands before an unreadable one.
+    order = np.lexsort((column.status, ingested_at, event_time, entity))
+    entity, event_time, ingested_at = entity[order], event_time[order], ingested_at[order]
+    same = (entity[1:] == entity[:-1]) & (event_time[1:] == event_time[:-1]) & (ingested_at[1:] == ingested_at[:-1])
+    if same.any():
+        first = np.append(True, ~same)
+        order, entity, event_time, ingested_at = (
+            order[first],
+            entity[first],
+            event_time[first],
+            ingested_at[first],
+        )
+    return _history((entity, event_time, ingested_at), column.take(order))
+
+
+def _history(keys: tuple[Int64Array, Int64Array, Int64Array], column: Column) -> History:
+    return History(entity=keys[0], event_time=keys[1], ingested_at=keys[2], column=column)
+
+
+def _empty(feature: FeatureDefinition) -> History:
+    nothing = np.empty(0, dtype=np.int64)
+    column = Column(
+        feature.name,
+        feature.value_type,
+        empty_values(feature.value_type, 0, feature.vector_length),
+        np.empty(0, dtype=np.uint8),
+        nothing,
+        feature.version,
+        feature.reference,
+    )
+    return _history((nothing, nothing, nothing), column)

@@ -1,0 +1,162 @@
+"""The directory: which namespaces there are, and how one is made, removed and opened. Synchronous.
+
+`<name>.db` is a namespace, made under another name and renamed when it is complete. `.lock` orders making and
+removing (exclusive) against opening (shared), between processes: SQLite finds the WAL by name, so a
+connection must never be opened while the file of that name is replaced.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from featurama_core.model.errors import Conflict, InvalidInput, Reason
+from featurama_core.model.names import check_namespace
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.sqlite.connections import FileIdentity, connect
+from featurama_core.storage.sqlite.failures import translating, unknown_namespace
+from featurama_core.storage.sqlite.migrations import apply_missing, check_schema
+
+
+class Directory:
+    """A storage directory. Every method may block; errors are translated."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def prepare(self) -> None:
+        """Make the directory unless it is there."""
+        with translating():
+            self._root.mkdir(parents=True, exist_ok=True)
+
+    def ping(self) -> None:
+        """Raise StoreUnavailable unless the directory can be read and locked."""
+        with self._locked(fcntl.LOCK_SH):
+            self.names()
+
+    def names(self) -> list[str]:
+        """Names of the namespaces, sorted."""
+        with translating():
+            return sorted(path.stem for path in self._root.glob("*.db") if _is_name(path.stem))
+
+    def identity(self, name: str) -> FileIdentity | None:
+        """Which file the namespace is now."""
+        with translating():
+            return FileIdentity.of(self._path(name))
+
+    def create(self, name: str, options: NamespaceOptions) -> None:
+        """Make a namespace; it appears complete or not at all."""
+        if options.history_period <= 0:
+            raise InvalidInput("history_period must be longer than zero", field="history_period")
+        path = self._path(check_namespace(name))
+        with self._locked(fcntl.LOCK_EX):
+            if path.exists():
+                raise Conflict(f"namespace {name!r} exists already", reason=Reason.NAMESPACE_EXISTS, namespace=name)
+            self._remove(*self._root.glob(f".{name}.*.new*"))
+            draft = self._root / f".{name}.{secrets.token_hex(8)}.new"
+            try:
+                _fill(draft, name, options)
+                self._remove(*_companions(path))
+                draft.rename(path)
+            finally:
+                self._remove(draft, *_companions(draft))
+            self._sync()
+
+    def drop(self, name: str) -> None:
+        """Remove a namespace; who has it open notices at the next use."""
+        path = self._path(name)
+        with self._locked(fcntl.LOCK_EX):
+            if not path.exists():
+                raise unknown_namespace(name)
+            path.unlink()
+            self._sync()
+            self._remove(*_companions(path))
+
+    def open(self, name: str) -> tuple[FileIdentity, sqlite3.Connection]:
+        """A writing connection and the identity of its file, after the schema was checked."""
+        path = self._path(name)
+        with self._locked(fcntl.LOCK_SH):
+            identity = FileIdentity.of(path)
+            if identity is None:
+                raise unknown_namespace(name)
+            connection = connect(path, read_only=False)
+            try:
+                check_schema(connection, name)
+            except BaseException:
+                connection.close()
+                raise
+            return identity, connection
+
+    def open_reader(self, name: str, identity: FileIdentity) -> sqlite3.Connection:
+        """A reading connection to that very file; `Unknown` when the name stands for another by now."""
+        path = self._path(name)
+        with self._locked(fcntl.LOCK_SH):
+            if FileIdentity.of(path) != identity:
+                raise unknown_namespace(name)
+            return connect(path, read_only=True)
+
+    def migrate(self, name: str) -> list[str]:
+        """Apply the schema files that the namespace lacks. -> their names."""
+        path = self._path(name)
+        with self._locked(fcntl.LOCK_EX):
+            if not path.exists():
+                raise unknown_namespace(name)
+            with closing(connect(path, read_only=False)) as connection:
+                return apply_missing(connection, name)
+
+    def _path(self, name: str) -> Path:
+        # Checked even for reading: a name goes into a path.
+        return self._root / f"{check_namespace(name)}.db"
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        with translating():
+            descriptor = os.open(self._root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(descriptor, kind)
+                yield
+            finally:
+                os.close(descriptor)
+
+    def _sync(self) -> None:
+        descriptor = os.open(self._root, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _remove(*paths: Path) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def _fill(draft: Path, name: str, options: NamespaceOptions) -> None:
+    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        connection.execute("PRAGMA page_size = 8192")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        apply_missing(connection, name)
+        connection.executemany(
+            "INSERT INTO namespace_info VALUES (?, ?)",
+            [("incarnation", uuid.uuid4().hex), ("history_period", str(options.history_period))],
+        )
+    # The last connection's close moved the WAL into the file and removed it.
+
+
+def _companions(path: Path) -> tuple[Path, ...]:
+    return tuple(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
+
+
+def _is_name(text: str) -> bool:
+    try:
+        check_namespace(text)
+    except InvalidInput:
+        return False
+    return True

@@ -1,0 +1,217 @@
+"""Reading history of given entities: slices over the periods that hold data."""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import itemgetter
+
+import numpy as np
+
+from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
+from featurama_core.model.values import Int64Array
+from featurama_core.storage.port import History, Partition
+from featurama_core.storage.sqlite.connections import Reader
+from featurama_core.storage.sqlite.decoding import Row, decode, join_blocks
+from featurama_core.storage.sqlite.interning import as_json, group_key
+from featurama_core.storage.sqlite.layouts import KnownLayouts
+
+BLOCK_ROWS = 65_536
+"""Rows that are in memory as Python objects at a time (more only for a single entity that has more)."""
+_ENTITIES_AT_ONCE = 256
+
+# One seek a period: DISTINCT would walk every row.
+_PERIODS = """
+WITH RECURSIVE periods(period) AS (
+    SELECT min(period) FROM feature_history WHERE feature_group = :feature_group
+    UNION ALL
+    SELECT (SELECT min(period) FROM feature_history
+            WHERE feature_group = :feature_group AND period > periods.period)
+    FROM periods WHERE period IS NOT NULL
+)
+SELECT period FROM periods WHERE period IS NOT NULL ORDER BY period
+"""
+_ASKED = """
+SELECT asked.key, entities.id FROM json_each(?) AS asked
+CROSS JOIN entities ON entities.entity_id = asked.value ORDER BY asked.key
+"""
+# CROSS JOIN fixes the order of the loops, and so the order of the rows: by entity, as asked.
+_SLICES = """
+WITH asked(position, entity) AS MATERIALIZED (SELECT key, value FROM json_each(:entities)),
+     periods(period) AS MATERIALIZED (SELECT value FROM json_each(:periods))
+SELECT asked.position, history.timestamp, history.ingested_at, history.layout, history.cell
+FROM asked CROSS JOIN periods CROSS JOIN feature_history AS history
+WHERE history.feature_group = :feature_group AND history.period = periods.period
+  AND history.entity = asked.entity
+  AND history.timestamp BETWEEN :start AND :end
+  AND history.layout IN (SELECT value FROM json_each(:layouts))
+"""
+_NEWEST_FIRST = """
+SELECT timestamp, ingested_at, layout, cell FROM feature_history
+WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp BETWEEN ? AND ?
+  AND layout IN (SELECT value FROM json_each(?))
+ORDER BY timestamp DESC, ingested_at DESC, layout
+"""
+
+
+def periods_of(connection: Reader, key: int) -> list[int]:
+    """Periods in which the group has rows, ascending."""
+    return [period for (period,) in connection.execute(_PERIODS, {"feature_group": key})]
+
+
+def partitions(connection: sqlite3.Connection, group: FeatureGroup) -> list[Partition]:
+    """A partition a period: one file is read by one scan at a time, so `buckets` cut nothing here."""
+    key = group_key(connection, group.name)
+    return [] if key is None else [Partition(period, 0, 1) for period in periods_of(connection, key)]
+
+
+def read_history(
+    connection: sqlite3.Connection,
+    layouts: KnownLayouts,
+    entity_ids: Sequence[str],
+    features: Sequence[tuple[FeatureDefinition, FeatureGroup]],
+    *,
+    bounds: tuple[int, int],
+    newest: int | None,
+    history_period: int,
+) -> list[History]:
+    """See `NamespaceStorage.read_history`."""
+    asked = connection.execute(_ASKED, (as_json(list(entity_ids)),)).fetchall()
+    code = np.array([row[0] for row in asked], dtype=np.int64)
+    entities = [row[1] for row in asked]
+    by_group: dict[str, list[int]] = {}
+    for position, (_, group) in enumerate(features):
+        by_group.setdefault(group.name, []).append(position)
+    found: dict[int, History] = {}
+    for name, positions in by_group.items():
+        wanted = [features[position][0] for position in positions]
+        key = group_key(connection, name)
+        slices = _Slices(
+            connection,
+            layouts,
+            wanted,
+            -1 if key is None else key,
+            bounds=bounds,
+            history_period=history_period,
+        )
+        blocks = slices.newest(entities, newest) if newest is not None else slices.all(entities)
+        histories = join_blocks([_coded(block, code) for block in blocks] or [decode([], wanted, layouts)], wanted)
+        found |= dict(zip(positions, histories, strict=True))
+    return [found[position] for position in range(len(features))]
+
+
+def whole_entities(cursor: sqlite3.Cursor, block_rows: int) -> Iterator[list[Row]]:
+    """Cut rows that come entity by entity into lists of about `block_rows`, never inside an entity."""
+    kept: list[Row] = []
+    while rows := cursor.fetchmany(block_rows):
+        kept += rows
+        last = bisect_left(kept, kept[-1][0], key=itemgetter(0))
+        if last:
+            yield kept[:last]
+            kept = kept[last:]
+    if kept:
+        yield kept
+
+
+class _Slices:
+    """The rows of one group that one read asks for."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        layouts: KnownLayouts,
+        features: Sequence[FeatureDefinition],
+        key: int,
+        *,
+        bounds: tuple[int, int],
+        history_period: int,
+    ) -> None:
+        self._connection = connection
+        self._layouts = layouts
+        self._features = features
+        self._key = key
+        self._start, self._end = bounds
+        self._holding = as_json(layouts.holding(features))
+        first, last = self._start // history_period, self._end // history_period
+        self._periods = [period for period in periods_of(connection, key) if first <= period <= last]
+
+    def all(self, entities: Sequence[int]) -> Iterator[list[History]]:
+        """Every row within the bounds, a block at a time."""
+        cursor = self._connection.execute(
+            _SLICES,
+            {
+                "entities": as_json(entities),
+                "periods": as_json(self._periods),
+                "feature_group": self._key,
+                "start": self._start,
+                "end": self._end,
+                "layouts": self._holding,
+            },
+        )
+        for rows in whole_entities(cursor, BLOCK_ROWS):
+            yield decode(rows, self._features, self._layouts)
+
+    def newest(self, entities: Sequence[int], count: int) -> Iterator[list[History]]:
+        """At least the `count` newest stored values of each (entity, feature), all corrections with them."""
+        for first in range(0, len(entities), _ENTITIES_AT_ONCE):
+            yield self._newest(range(first, min(first + _ENTITIES_AT_ONCE, len(entities))), entities, count)
+
+    def _newest(self, positions: range, entities: Sequence[int], count: int) -> list[History]:
+        # A row need not hold every feature, so how far back to read is known only after decoding: rounds,
+        # each twice as deep, over the entities that still lack values.
+        sources = {position: _Newest(self._entity_rows(position, entities[position])) for position in positions}
+        rows: list[Row] = []
+        depth = max(count, 1)
+        while True:
+            for source in sources.values():
+                rows += source.take(depth)
+            histories = decode(rows, self._features, self._layouts)
+            lacking = set()
+            for history in histories:
+                stored = np.bincount(history.entity - positions.start, minlength=len(positions))
+                lacking |= set((np.flatnonzero(stored < count) + positions.start).tolist())
+            sources = {at: source for at, source in sources.items() if at in lacking and not source.exhausted}
+            if not sources:
+                return histories
+            depth *= 2
+
+    def _entity_rows(self, position: int, entity: int) -> Iterator[Row]:
+        for period in reversed(self._periods):
+            bound = (self._key, period, entity, self._start, self._end, self._holding)
+            for row in self._connection.execute(_NEWEST_FIRST, bound):
+                yield position, *row
+
+
+class _Newest:
+    """Rows of one entity, newest first, taken by whole event times."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+        self._ahead: list[Row] = []
+        self.exhausted = False
+
+    def take(self, count: int) -> list[Row]:
+        """`count` rows or more: those of the last event time come together."""
+        taken = self._ahead + list(islice(self._rows, count))
+        self._ahead = []
+        for row in self._rows if taken else ():
+            if row[1] != taken[-1][1]:
+                self._ahead = [row]
+                return taken
+            taken.append(row)
+        self.exhausted = True
+        return taken
+
+
+def _coded(histories: list[History], code: Int64Array) -> list[History]:
+    """Positions among the entities found -> positions among the entities asked for."""
+    if len(code) == 0 or code[-1] == len(code) - 1:
+        return histories
+    # Shared arrays stay shared.
+    recoded = {id(history.entity): code[history.entity] for history in histories}
+    return [
+        History(recoded[id(history.entity)], history.event_time, history.ingested_at, history.column)
+        for history in histories
+    ]

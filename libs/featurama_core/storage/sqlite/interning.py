@@ -1,0 +1,63 @@
+"""Entity ids and group names as integers. Looked up in each transaction, so a rolled-back id is never
+remembered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from featurama_core.model.values import Int64Array
+from featurama_core.storage.sqlite.connections import Reader, Transaction
+
+_FIND_ENTITIES = """
+SELECT asked.value, entities.id FROM json_each(?) AS asked
+CROSS JOIN entities ON entities.entity_id = asked.value
+"""
+
+
+def as_json(values: Sequence[object]) -> str:
+    """A list as one bound parameter for `json_each`, so that a statement's text does not depend on its
+    length.
+    """
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def entity_keys(connection: Reader, entity_ids: Iterable[str]) -> dict[str, int]:
+    """The keys of those ids that have one."""
+    return dict(connection.execute(_FIND_ENTITIES, (as_json(list(entity_ids)),)).fetchall())
+
+
+def entity_key(connection: Reader, entity_id: str) -> int | None:
+    """The key of one id."""
+    row = connection.execute("SELECT id FROM entities WHERE entity_id = ?", (entity_id,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def intern_entities(transaction: Transaction, entity_ids: Sequence[str]) -> Int64Array:
+    """Keys of these ids, in order; new ones are made."""
+    distinct = dict.fromkeys(entity_ids)
+    keys = entity_keys(transaction, distinct)
+    if len(keys) < len(distinct):
+        missing = [entity_id for entity_id in distinct if entity_id not in keys]
+        transaction.executemany("INSERT INTO entities (entity_id) VALUES (?)", zip(missing, strict=True))
+        keys |= entity_keys(transaction, missing)
+    return np.fromiter(map(keys.__getitem__, entity_ids), dtype=np.int64, count=len(entity_ids))
+
+
+def group_key(connection: Reader, name: str) -> int | None:
+    """The key of a group's history, None before its first value."""
+    row = connection.execute("SELECT id FROM history_groups WHERE name = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def intern_group(transaction: Transaction, name: str) -> int:
+    """The key of a group's history."""
+    found = group_key(transaction, name)
+    if found is not None:
+        return found
+    cursor = transaction.execute("INSERT INTO history_groups (name) VALUES (?)", (name,))
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid

@@ -1,0 +1,101 @@
+"""The latest cells of entities, and the deletion marks among them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+
+from featurama_core.model.layouts import mark_id
+from featurama_core.storage.port import Cells, Mark
+from featurama_core.storage.sqlite.connections import Transaction
+from featurama_core.storage.sqlite.failures import translated
+from featurama_core.storage.sqlite.interning import as_json, entity_key, intern_entities
+from featurama_core.storage.sqlite.values import INTO_LATEST
+
+_READ = """
+SELECT asked.key, latest.layout, latest.cell FROM json_each(?) AS asked
+CROSS JOIN entities ON entities.entity_id = asked.value
+CROSS JOIN feature_latest AS latest ON latest.entity = entities.id
+"""
+_PAGE = """
+SELECT entity_id FROM entities
+WHERE entity_id > ? AND EXISTS (SELECT 1 FROM feature_latest WHERE entity = entities.id)
+ORDER BY entity_id LIMIT ?
+"""
+
+
+def read_cells(connection: sqlite3.Connection, entity_ids: Sequence[str]) -> Cells:
+    """All cells of these entities. After a failed read each entity is tried alone, so that a damaged page
+    fails only the entities that lie in it.
+    """
+    failed = np.zeros(len(entity_ids), dtype=np.bool_)
+    try:
+        rows = connection.execute(_READ, (as_json(list(entity_ids)),)).fetchall()
+    except sqlite3.Error as error:
+        rows = []
+        for position, entity_id in enumerate(entity_ids):
+            try:
+                found = connection.execute(_READ, (as_json([entity_id]),)).fetchall()
+            except sqlite3.Error:
+                failed[position] = True
+            else:
+                rows += [(position, layout, cell) for _, layout, cell in found]
+        if failed.all():
+            raise translated(error) from error
+    return Cells(
+        entity=np.array([row[0] for row in rows], dtype=np.int64),
+        layout_id=np.array([row[1] for row in rows], dtype=np.int64),
+        cells=[row[2] for row in rows],
+        failed=failed,
+    )
+
+
+def replace_cell(transaction: Transaction, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:
+    """Put `new` where the cell still is of this event time and smaller bytes."""
+    key = entity_key(transaction, entity_id)
+    transaction.execute(
+        "UPDATE feature_latest SET cell = ? WHERE entity = ? AND layout = ? AND timestamp = ? AND cell < ?",
+        (new, key, layout_id, event_time, new),
+    )
+
+
+def drop_cells(
+    transaction: Transaction, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
+) -> None:
+    """Remove cells that are of the given event time or older."""
+    transaction.executemany(
+        "DELETE FROM feature_latest WHERE entity = (SELECT id FROM entities WHERE entity_id = ?)"
+        " AND layout = ? AND timestamp <= ?",
+        zip(entity_ids, layout_ids, event_times, strict=True),
+    )
+
+
+def list_latest_entities(connection: sqlite3.Connection, after: str | None, limit: int) -> tuple[list[str], str | None]:
+    """A page of the entities that have cells (or marks), by their UTF-8 bytes."""
+    page = [entity_id for (entity_id,) in connection.execute(_PAGE, (after or "", limit))]
+    return page, page[-1] if len(page) == limit else None
+
+
+def put_mark(transaction: Transaction, mark: Mark) -> None:
+    """Set the mark in the entity's partition and in the list; the higher one stays."""
+    (entity,) = intern_entities(transaction, [mark.entity_id]).tolist()
+    through = mark.deleted_through
+    transaction.execute(
+        "INSERT INTO deletions VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+        " SET deleted_through = max(deleted_through, excluded.deleted_through)",
+        (entity, mark.feature_name, through),
+    )
+    # At D + 1, as on a cluster: cleaning what lies at or before D spares the mark itself.
+    content = through.to_bytes(8, "big", signed=True)
+    transaction.execute(INTO_LATEST, (entity, mark_id(mark.feature_name), through + 1, content))
+
+
+def list_marks(connection: sqlite3.Connection) -> list[Mark]:
+    """Every mark of the namespace."""
+    rows = connection.execute(
+        "SELECT entities.entity_id, feature_name, deleted_through FROM deletions"
+        " JOIN entities ON entities.id = deletions.entity ORDER BY entities.entity_id, feature_name"
+    )
+    return [Mark(*row) for row in rows]

@@ -1,0 +1,310 @@
+"""One open namespace: the port's methods, each handed to the writer or to a reader."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+
+from featurama_core.model.definitions import Definition, Entity, FeatureDefinition, FeatureGroup
+from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
+from featurama_core.model.layouts import Layout
+from featurama_core.model.values import UInt8Array
+from featurama_core.model.writes import Outcome, WriteMode, all_accepted
+from featurama_core.storage.port import (
+    AuditRecord,
+    Catalogue,
+    Cells,
+    Consistency,
+    History,
+    Mark,
+    NamespaceOptions,
+    Partition,
+    ScanBlock,
+    StoredModel,
+    WriteBatch,
+)
+from featurama_core.storage.sqlite import (
+    cleaning,
+    definitions,
+    entities,
+    history,
+    latest,
+    layouts,
+    models,
+    scans,
+    values,
+)
+from featurama_core.storage.sqlite.connections import FileIdentity, OnStatement
+from featurama_core.storage.sqlite.directory import Directory
+from featurama_core.storage.sqlite.failures import translating, unknown_namespace
+from featurama_core.storage.sqlite.readers import Readers
+from featurama_core.storage.sqlite.writer import Writer
+
+_SERVING_READERS = 3
+_SCANNING_READERS = 2
+
+
+class SqliteNamespace:
+    """`NamespaceStorage` on one file. Opened and closed by its `SqliteStorage`.
+
+    After the namespace was dropped, or made again, every method raises Unknown (UNKNOWN_NAMESPACE).
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        name: str,
+        opened: tuple[FileIdentity, sqlite3.Connection],
+        info: dict[str, str],
+        on_statement: OnStatement | None,
+    ) -> None:
+        """`opened` is taken over; `info`: the rows of namespace_info."""
+        self.name = name
+        self.incarnation = info["incarnation"]
+        self._options = NamespaceOptions(history_period=int(info["history_period"]))
+        self._directory = directory
+        self._identity = opened[0]
+        self._layouts = layouts.LayoutCache()
+        self._writer = Writer(name, opened[1], self.check, on_statement)
+        connect = partial(directory.open_reader, name, self._identity)
+        self._readers = Readers(f"reader-{name}", _SERVING_READERS, connect, self.check)
+        # Their own threads: long scans never stand before an online read.
+        self._scanners = Readers(f"scanner-{name}", _SCANNING_READERS, connect, self.check)
+
+    @classmethod
+    async def open(cls, directory: Directory, name: str, on_statement: OnStatement | None) -> SqliteNamespace:
+        """Open the file and start its threads. Unknown, FailedPrecondition as `Storage.namespace`."""
+        opened, info = await asyncio.to_thread(_open, directory, name)
+        return cls(directory, name, opened, info, on_statement)
+
+    def check(self) -> None:
+        """Raise Unknown unless the name still stands for the opened file. Blocks."""
+        if self._directory.identity(self.name) != self._identity:
+            raise unknown_namespace(self.name)
+
+    async def close(self) -> None:
+        """Finish what waits; end all threads and connections."""
+        await self._readers.close()
+        await self._scanners.close()
+        await self._writer.close()
+
+    @property
+    def options(self) -> NamespaceOptions:
+        """What was fixed at its creation."""
+        return self._options
+
+    async def write(self, batch: WriteBatch, mode: WriteMode) -> UInt8Array:  # noqa: ARG002 - one file is always atomic
+        """All rows of a batch stand or fall together, in either mode."""
+        outcomes = all_accepted(len(batch.entity_ids))
+        work = partial(values.write_batch, batch=batch, history_period=self._options.history_period)
+        try:
+            await self._writer.run(work, weight=len(batch.entity_ids))
+        except StoreUnavailable:
+            outcomes[:] = Outcome.REJECTED
+        except OutcomeUnknown:
+            outcomes[:] = Outcome.UNKNOWN
+        return outcomes
+
+    async def read_cells(self, entity_ids: Sequence[str], *, consistency: Consistency | None = None) -> Cells:  # noqa: ARG002 - one copy
+        """The latest partitions of distinct entities."""
+        return await self._readers.run(partial(latest.read_cells, entity_ids=entity_ids))
+
+    async def read_history(
+        self,
+        entity_ids: Sequence[str],
+        features: Sequence[tuple[FeatureDefinition, FeatureGroup]],
+        *,
+        start: int,
+        end: int,
+        newest: int | None = None,
+    ) -> list[History]:
+        """Values with start <= event time <= end, a History a feature."""
+
+        def read(connection: sqlite3.Connection) -> list[History]:
+            return history.read_history(
+                connection,
+                self._layouts.read(connection),
+                entity_ids,
+                features,
+                bounds=(start, end),
+                newest=newest,
+                history_period=self._options.history_period,
+            )
+
+        # One entity's newest values are a page of somebody's screen; anything more is a bulk read.
+        readers = self._readers if newest is not None and len(entity_ids) == 1 else self._scanners
+        return await readers.run(read)
+
+    async def partitions(self, group: FeatureGroup) -> list[Partition]:
+        """The periods that hold rows of the group."""
+        return await self._scanners.run(partial(history.partitions, group=group))
+
+    async def scan_history(
+        self, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
+    ) -> AsyncIterator[ScanBlock]:
+        """Blocks of about 64k rows, whole entities each."""
+        period = partition.period
+        order = await self._scanners.run(partial(scans.entities_of, group=group, period=period))
+        at = 0
+        while at < len(order):
+            read = partial(
+                scans.read_block,
+                cache=self._layouts,
+                features=features,
+                group=group,
+                period=period,
+                entities=order[at : at + history.BLOCK_ROWS],
+            )
+            block, done = await self._scanners.run(read)
+            at += done
+            if block is not None:
+                yield block
+
+    async def put_layouts(self, layouts_: Sequence[Layout]) -> None:
+        """Register layouts."""
+        await self._writer.run(partial(layouts.put_layouts, layouts=layouts_))
+
+    async def get_layouts(self, layout_ids: Sequence[int]) -> dict[int, Layout]:
+        """The known ones."""
+        return await self._readers.run(partial(layouts.get_layouts, layout_ids=layout_ids))
+
+    async def put_mark(self, mark: Mark) -> None:
+        """Set a deletion mark."""
+        await self._writer.run(partial(latest.put_mark, mark=mark))
+
+    async def list_marks(self) -> list[Mark]:
+        """All marks."""
+        return await self._scanners.run(latest.list_marks)
+
+    async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
+        """Remove what the mark covers, a period of a group at a time."""
+        through = mark.deleted_through // self._options.history_period
+        if not mark.feature_name:
+            periods = await self._scanners.run(partial(cleaning.history_periods, groups=None, through=through))
+            for key, period in periods:
+                await self._writer.run(partial(cleaning.remove_entity_period, mark=mark, key=key, period=period))
+            await self._writer.run(partial(cleaning.remove_entity_cells, mark=mark))
+            return
+        for name in {group.name: None for _, group in features}:
+            own = [feature for feature, group in features if group.name == name]
+            periods = await self._scanners.run(partial(cleaning.history_periods, groups=[name], through=through))
+            for key, period in periods:
+                rewrite = partial(
+                    cleaning.rewrite_period,
+                    cache=self._layouts,
+                    mark=mark,
+                    features=own,
+                    key=key,
+                    period=period,
+                )
+                await self._writer.run(rewrite)
+
+    async def replace_cell(
+        self,
+        entity_id: str,
+        layout_id: int,
+        old: bytes,  # noqa: ARG002 - the larger bytes win, whatever `old` was
+        new: bytes,
+        event_time: int,
+    ) -> None:
+        """Put `new` over `old` in latest."""
+        work = partial(latest.replace_cell, entity_id=entity_id, layout_id=layout_id, new=new, event_time=event_time)
+        await self._writer.run(work)
+
+    async def drop_cells(
+        self, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
+    ) -> None:
+        """Remove cells of these event times or older ones."""
+        work = partial(latest.drop_cells, entity_ids=entity_ids, layout_ids=layout_ids, event_times=event_times)
+        await self._writer.run(work, weight=len(entity_ids))
+
+    async def list_latest_entities(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """A page of entities that have cells."""
+        return await self._scanners.run(partial(latest.list_latest_entities, after=after, limit=limit))
+
+    async def purge_history(self, group: FeatureGroup, before: int) -> int:
+        """Remove rows with event time < before, some entities at a time."""
+        through = (before - 1) // self._options.history_period
+        periods = await self._scanners.run(partial(cleaning.history_periods, groups=[group.name], through=through))
+        removed = 0
+        for key, period in periods:
+            keys = await self._scanners.run(partial(scans.entities_of, group=group, period=period))
+            for first in range(0, len(keys), cleaning.ENTITIES_AT_ONCE):
+                some = keys[first : first + cleaning.ENTITIES_AT_ONCE].tolist()
+                work = partial(cleaning.remove_before, key=key, period=period, entities=some, before=before)
+                removed += await self._writer.run(work)
+        return removed
+
+    async def load_catalogue(self) -> Catalogue:
+        """All definitions."""
+        return await self._readers.run(partial(definitions.load_catalogue, incarnation=self.incarnation))
+
+    async def put_definition(self, definition: Definition) -> Definition:
+        """Store it unless its key is taken."""
+        return await self._writer.run(partial(definitions.put_definition, definition=definition))
+
+    async def update_definition(self, definition: Definition) -> None:
+        """Replace the fields that may change; Unknown unless it is there."""
+        await self._writer.run(partial(definitions.update_definition, definition=definition))
+
+    async def put_entities(self, entities_: Sequence[Entity]) -> list[Entity]:
+        """Store each unless its id is of another type."""
+        return await self._writer.run(partial(entities.put_entities, entities=entities_), weight=len(entities_))
+
+    async def get_entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
+        """The registered ones."""
+        return await self._readers.run(partial(entities.get_entities, entity_ids=entity_ids))
+
+    async def list_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
+        """A page of a type's entities."""
+        work = partial(entities.list_entities, entity_type=entity_type, after=after, limit=limit)
+        return await self._readers.run(work)
+
+    async def remove_entity(self, entity_id: str) -> None:
+        """Forget the registration."""
+        await self._writer.run(partial(entities.remove_entity, entity_id=entity_id))
+
+    async def put_model(self, model: StoredModel, chunks: Sequence[bytes]) -> bool:
+        """Store a version; False if it is taken."""
+        return await self._writer.run(partial(models.put_model, model=model, chunks=chunks))
+
+    async def list_models(self, name: str | None = None) -> list[StoredModel]:
+        """Versions of one model, or of all."""
+        return await self._readers.run(partial(models.list_models, name=name))
+
+    async def read_artefact(self, name: str, version: int) -> bytes:
+        """The artefact's bytes."""
+        return await self._readers.run(partial(models.read_artefact, name=name, version=version))
+
+    async def remove_model(self, name: str, version: int) -> None:
+        """Remove a version."""
+        await self._writer.run(partial(models.remove_model, name=name, version=version))
+
+    async def put_alias(self, model: str, alias: str, version: int) -> None:
+        """Point an alias at a version."""
+        await self._writer.run(partial(models.put_alias, model=model, alias=alias, version=version))
+
+    async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
+        """(model, alias) -> version."""
+        return await self._readers.run(partial(models.list_aliases, model=model))
+
+    async def append_audit(self, record: AuditRecord) -> None:
+        """Durably append."""
+        await self._writer.run(partial(models.append_audit, record=record))
+
+    async def list_audit(self, limit: int) -> list[AuditRecord]:
+        """The newest first."""
+        return await self._readers.run(partial(models.list_audit, limit=limit))
+
+
+def _open(directory: Directory, name: str) -> tuple[tuple[FileIdentity, sqlite3.Connection], dict[str, str]]:
+    identity, connection = directory.open(name)
+    try:
+        with translating():
+            info = dict(connection.execute("SELECT key, value FROM namespace_info").fetchall())
+    except BaseException:
+        connection.close()
+        raise
+    return (identity, connection), info

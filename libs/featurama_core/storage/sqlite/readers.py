@@ -1,0 +1,72 @@
+"""Readers of a namespace: threads with a connection each, every request in a snapshot of its own.
+
+WAL: a reader never waits for the writer, nor the writer for a reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from featurama_core.storage.sqlite.failures import closed, translating
+
+_T = TypeVar("_T")
+
+
+class Readers:
+    """Runs queries in at most `count` threads. Owned and closed by the namespace."""
+
+    def __init__(
+        self, name: str, count: int, connect: Callable[[], sqlite3.Connection], check: Callable[[], None]
+    ) -> None:
+        """`check` raises when the namespace is gone; it is asked before each query."""
+        self._connect = connect
+        self._check = check
+        # Callers wait on the event loop for a free thread: the executor's own queue stays short.
+        self._free = asyncio.Semaphore(count)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix=f"featurama-{name}")
+        self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._closing = False
+
+    async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Do `work` on a connection whose snapshot begins now. A cancelled caller leaves the query to end by
+        itself.
+        """
+        async with self._free:
+            if self._closing:
+                raise closed()
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, partial(self._in_snapshot, work))
+
+    async def close(self) -> None:
+        """Let running queries end, then close every connection."""
+        self._closing = True
+        await asyncio.to_thread(self._shut)
+
+    def _in_snapshot(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        with translating():
+            self._check()
+            try:
+                connection = self._idle.get_nowait()
+            except Empty:
+                connection = self._connect()
+            try:
+                connection.execute("BEGIN")
+                return work(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._idle.put(connection)
+
+    def _shut(self) -> None:
+        self._threads.shutdown(wait=True)
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return

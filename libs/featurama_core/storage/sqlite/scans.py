@@ -1,0 +1,96 @@
+"""Scanning a partition: entities in the order of their UTF-8 bytes, each block a short snapshot of its own,
+so that a slow consumer never holds back the WAL's checkpoint.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+
+from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
+from featurama_core.model.values import Int64Array
+from featurama_core.storage.port import History, ScanBlock
+from featurama_core.storage.sqlite.decoding import decode
+from featurama_core.storage.sqlite.history import BLOCK_ROWS, whole_entities
+from featurama_core.storage.sqlite.interning import as_json, group_key
+from featurama_core.storage.sqlite.layouts import LayoutCache
+
+# One seek an entity, not a walk over its rows. SQLite compares text by its UTF-8 bytes.
+_ENTITIES = """
+WITH RECURSIVE found(entity) AS (
+    SELECT min(entity) FROM feature_history WHERE feature_group = :feature_group AND period = :period
+    UNION ALL
+    SELECT (SELECT min(entity) FROM feature_history
+            WHERE feature_group = :feature_group AND period = :period AND entity > found.entity)
+    FROM found WHERE entity IS NOT NULL
+)
+SELECT entities.id FROM found CROSS JOIN entities ON entities.id = found.entity ORDER BY entities.entity_id
+"""
+_ROWS = """
+WITH chunk(position, entity) AS MATERIALIZED (SELECT key, value FROM json_each(:entities))
+SELECT chunk.position, history.timestamp, history.ingested_at, history.layout, history.cell
+FROM chunk CROSS JOIN feature_history AS history
+WHERE history.feature_group = :feature_group AND history.period = :period AND history.entity = chunk.entity
+  AND history.layout IN (SELECT value FROM json_each(:layouts))
+"""
+_TEXTS = """
+SELECT entities.entity_id FROM json_each(?) AS asked CROSS JOIN entities ON entities.id = asked.value
+ORDER BY asked.key
+"""
+
+
+def entities_of(connection: sqlite3.Connection, group: FeatureGroup, period: int) -> Int64Array:
+    """Keys of the entities that have rows in the period, in the order of their ids. 8 bytes each: a million
+    fit.
+    """
+    key = group_key(connection, group.name)
+    if key is None:
+        return np.empty(0, dtype=np.int64)
+    cursor = connection.execute(_ENTITIES, {"feature_group": key, "period": period})
+    return np.fromiter((entity for (entity,) in cursor), dtype=np.int64)
+
+
+def read_block(
+    connection: sqlite3.Connection,
+    cache: LayoutCache,
+    *,
+    features: Sequence[FeatureDefinition],
+    group: FeatureGroup,
+    period: int,
+    entities: Int64Array,
+) -> tuple[ScanBlock | None, int]:
+    """The rows of the first of `entities`, about BLOCK_ROWS of them. -> block (None: no rows), entities done
+    with.
+    """
+    layouts = cache.read(connection)
+    chunk = entities[:BLOCK_ROWS].tolist()
+    cursor = connection.execute(
+        _ROWS,
+        {
+            "entities": as_json(chunk),
+            "feature_group": group_key(connection, group.name),
+            "period": period,
+            "layouts": as_json(layouts.holding(features)),
+        },
+    )
+    rows = next(whole_entities(cursor, BLOCK_ROWS), None)
+    cursor.close()
+    if rows is None:
+        return None, len(chunk)
+    histories = decode(rows, features, layouts)
+    present = np.unique(np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)))
+    texts = connection.execute(_TEXTS, (as_json([chunk[position] for position in present.tolist()]),))
+    entity_ids = [text for (text,) in texts]
+    return ScanBlock(entity_ids, _renumbered(histories, present)), int(present[-1]) + 1
+
+
+def _renumbered(histories: list[History], present: Int64Array) -> list[History]:
+    if int(present[-1]) == len(present) - 1:
+        return histories
+    shared = {id(history.entity): np.searchsorted(present, history.entity) for history in histories}
+    return [
+        History(shared[id(history.entity)], history.event_time, history.ingested_at, history.column)
+        for history in histories
+    ]

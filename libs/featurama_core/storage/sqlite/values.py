@@ -1,0 +1,76 @@
+"""Writing rows: history and latest in one transaction, statements that run over columns."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+import numpy as np
+
+from featurama_core.model.values import Int64Array
+from featurama_core.storage.port import CellRun, WriteBatch
+from featurama_core.storage.sqlite.connections import Transaction
+from featurama_core.storage.sqlite.interning import intern_entities, intern_group
+
+# A key that is there already: a resend (equal bytes), or a cell whose fields were deleted since (larger
+# bytes).
+_INTO_HISTORY = """
+INSERT INTO feature_history (feature_group, period, entity, timestamp, ingested_at, layout, cell)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET cell = excluded.cell WHERE excluded.cell > cell
+"""
+
+INTO_LATEST = """
+INSERT INTO feature_latest (entity, layout, timestamp, cell) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET timestamp = excluded.timestamp, cell = excluded.cell
+WHERE excluded.timestamp > timestamp OR (excluded.timestamp = timestamp AND excluded.cell > cell)
+"""
+
+
+def write_batch(transaction: Transaction, batch: WriteBatch, history_period: int) -> None:
+    """Store every row of the batch; what is there and wins stays."""
+    entity = intern_entities(transaction, batch.entity_ids)
+    period = batch.event_time // history_period
+    for run in batch.runs:
+        _write_history(transaction, batch, run, entity, period)
+    for run in batch.runs:
+        _write_latest(transaction, batch, run, entity)
+
+
+def _write_history(
+    transaction: Transaction, batch: WriteBatch, run: CellRun, entity: Int64Array, period: Int64Array
+) -> None:
+    rows = run.rows
+    # In key order the B-tree is walked once.
+    order = np.lexsort((-batch.event_time[rows], entity[rows], period[rows]))
+    rows = rows[order]
+    cells = run.cells
+    transaction.executemany(
+        _INTO_HISTORY,
+        zip(
+            repeat(intern_group(transaction, run.group.name)),
+            period[rows].tolist(),
+            entity[rows].tolist(),
+            batch.event_time[rows].tolist(),
+            batch.ingested_at[rows].tolist(),
+            repeat(run.layout.layout_id),
+            [cells[position] for position in order.tolist()],
+        ),
+    )
+
+
+def _write_latest(transaction: Transaction, batch: WriteBatch, run: CellRun, entity: Int64Array) -> None:
+    entities, times = entity[run.rows], batch.event_time[run.rows]
+    order = np.lexsort((times, entities))
+    # Of an entity with several rows only the newest can win.
+    last = np.append(entities[order][1:] != entities[order][:-1], True)[: len(order)]
+    newest = order[last]
+    cells = run.cells
+    transaction.executemany(
+        INTO_LATEST,
+        zip(
+            entities[newest].tolist(),
+            repeat(run.layout.layout_id),
+            times[newest].tolist(),
+            [cells[position] for position in newest.tolist()],
+        ),
+    )

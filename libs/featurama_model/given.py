@@ -1,0 +1,104 @@
+"""Features that a caller gives with a request: found among the model's, converted, laid over the stored
+ones. Pure.
+
+A given value counts in the rows where it is given (its status there is not NOT_FOUND); a given null is a
+null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from featurama_core.model.columns import Column
+from featurama_core.model.conversion import convert
+from featurama_core.model.definitions import FeatureDefinition
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.values import Status, empty_values, parse_value_type
+from featurama_model.manifest import Manifest, ModelFeature
+
+_ACCEPTED = (Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND)
+
+
+def given_columns(manifest: Manifest, given: Sequence[Column], rows: int) -> dict[str, Column]:
+    """The given columns by the model's name of the feature, in its type.
+
+    A name is the feature's (`destination.traffic_level`), its pinned reference, or the last step of a path
+    (`traffic_level`) if one feature of the model ends so. Raises InvalidInput: UNKNOWN_FEATURE,
+    TYPE_MISMATCH, or for columns of unequal length or given twice.
+    """
+    names = _names(manifest)
+    found: dict[str, Column] = {}
+    for column in given:
+        feature = names.get(column.name)
+        if feature is None:
+            raise _unknown(manifest, column.name)
+        if feature.name in found:
+            raise _invalid(feature.name, "is given twice; give it once")
+        if len(column) != rows:
+            raise _invalid(column.name, f"has {len(column)} rows, the request has {rows}")
+        found[feature.name] = _converted(column, feature)
+    return found
+
+
+def overlaid(stored: Column, given: Column | None) -> Column:
+    """`stored` with the given values in the rows that have one; those have no event time."""
+    if given is None:
+        return stored
+    rows = given.status != Status.NOT_FOUND
+    values, status, event_time = stored.values.copy(), stored.status.copy(), stored.event_time.copy()
+    values[rows] = given.values[rows]
+    status[rows] = given.status[rows]
+    event_time[rows] = 0
+    return replace(stored, values=values, status=status, event_time=event_time)
+
+
+def not_stored(feature: ModelFeature, rows: int) -> Column:
+    """The column of a feature that was not read: NOT_FOUND in every row."""
+    value_type, vector_length = parse_value_type(feature.value_type)
+    return Column(
+        name=feature.name,
+        value_type=value_type,
+        values=empty_values(value_type, rows, vector_length),
+        status=np.full(rows, Status.NOT_FOUND, dtype=np.uint8),
+        event_time=np.zeros(rows, dtype=np.int64),
+        reference=feature.reference,
+    )
+
+
+def _names(manifest: Manifest) -> Mapping[str, ModelFeature]:
+    last_steps: dict[str, list[ModelFeature]] = {}
+    for feature in manifest.features:
+        last_steps.setdefault(feature.name.rpartition(".")[2], []).append(feature)
+    names = {step: features[0] for step, features in last_steps.items() if len(features) == 1}
+    names.update({feature.reference: feature for feature in manifest.features})
+    names.update(manifest.by_name)
+    return names
+
+
+def _converted(column: Column, feature: ModelFeature) -> Column:
+    if not np.isin(column.status, _ACCEPTED).all():
+        raise _invalid(column.name, "has a status that no one can give; use PRESENT, NULL_VALUE or NOT_FOUND")
+    value_type, vector_length = parse_value_type(feature.value_type)
+    definition = FeatureDefinition(feature.name, value_type, vector_length=vector_length)
+    converted, problems = convert(column, definition)
+    for row, problem in problems.items():
+        raise InvalidInput(f"given row {row}: {problem.message}", reason=problem.reason, field=column.name)
+    return converted
+
+
+def _unknown(manifest: Manifest, name: str) -> InvalidInput:
+    alike = [feature.name for feature in manifest.features if feature.name.rpartition(".")[2] == name]
+    known = ", ".join(alike or [feature.name for feature in manifest.features])[:1_000]
+    which = "names several features of it" if alike else "is not a feature of it"
+    return InvalidInput(
+        f"model {manifest.name!r}: {name[:140]!r} {which}; give one of {known}",
+        reason=Reason.UNKNOWN_FEATURE,
+        field=name[:140],
+    )
+
+
+def _invalid(name: str, problem: str) -> InvalidInput:
+    return InvalidInput(f"given feature {name[:140]!r} {problem}", field=name[:140])

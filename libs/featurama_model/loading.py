@@ -1,0 +1,82 @@
+"""From stored bytes to a model that predicts: size, hash and structure are checked before the library reads
+a byte.
+
+XGBoost's JSON only; nothing here unpickles or evaluates. Everything is synchronous and may take a second
+for a model of tens of MiB: callers on an event loop use a thread. xgboost is imported at the first load,
+not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurama_core.model.columns import Column
+from featurama_model.engineered import Float32Array, Float64Array, matrix
+from featurama_model.manifest import MAX_ARTEFACT_BYTES, Manifest, unusable
+from featurama_model.structure import Malformed, Structure, check_structure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A model in memory. Immutable; predictions may run in several threads at once."""
+
+    manifest: Manifest
+    structure: Structure
+    booster: Any
+
+    def predict(self, columns: list[Column]) -> Float64Array:
+        """Predictions float64[n] from the columns of the model's features, n rows each."""
+        return self.predict_matrix(matrix(columns, self.manifest.engineered))
+
+    def predict_matrix(self, rows: Float32Array) -> Float64Array:
+        """Predictions float64[n] from the engineered matrix float32[n, k]."""
+        if not len(rows):
+            return np.zeros(0, dtype=np.float64)
+        predicted: NDArray[np.float32] = self.booster.inplace_predict(rows, validate_features=False)
+        return predicted.astype(np.float64).reshape(len(rows))
+
+    def steps(self, rows: int) -> int:
+        """Node visits of a prediction, at most: what its time follows."""
+        return rows * self.structure.trees * max(self.structure.depth, 1)
+
+
+def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
+    """Check the artefact against its manifest and load it, for one thread a prediction.
+
+    Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
+    """
+    where = {"model": manifest.name, "version": manifest.version}
+    if manifest.artefact is None or len(artefact) > MAX_ARTEFACT_BYTES or len(artefact) != manifest.artefact.size:
+        raise unusable("its artefact is not as long as its manifest says", **where)
+    if not hmac.compare_digest(hashlib.sha256(artefact).hexdigest(), manifest.artefact.sha256):
+        raise unusable("its artefact does not have the hash that its manifest names", **where)
+    try:
+        structure = check_structure(artefact)
+    except Malformed as error:
+        raise unusable(f"its artefact is malformed: {error}", **where) from error
+    if structure.features != len(manifest.engineered.columns):
+        raise unusable(
+            f"its artefact takes {structure.features} columns, its manifest {len(manifest.engineered.columns)}",
+            **where,
+        )
+    if structure.objective != manifest.objective:
+        raise unusable(f"its objective is not {manifest.objective}, as its manifest says", **where)
+    return LoadedModel(manifest, structure, _booster(artefact, where))
+
+
+def _booster(artefact: bytes, where: dict[str, object]) -> Any:
+    import xgboost
+
+    booster = xgboost.Booster({"nthread": 1})
+    try:
+        booster.load_model(bytearray(artefact))
+    except xgboost.core.XGBoostError as error:
+        raise unusable("XGBoost does not read its artefact", **where) from error
+    booster.set_param({"nthread": 1})
+    return booster

@@ -1,0 +1,230 @@
+"""Prediction: features of the store, or given ones, through the model's own engineered columns, one call of
+XGBoost.
+
+The same function that made the training matrix makes this one. One bad row never fails the rest: it is
+named in `row_errors`. What a model lacks is reported, never made up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featurama_core.model.columns import Column
+from featurama_core.model.errors import InvalidInput, Reason, Unknown
+from featurama_core.model.names import DEFAULT_ENTITY_TYPE, check_entity_ids
+from featurama_core.model.values import BoolArray, Status
+from featurama_core.storage.port import Consistency
+from featurama_model.engineered import Float64Array
+from featurama_model.given import given_columns, not_stored, overlaid
+from featurama_model.loading import LoadedModel
+from featurama_model.manifest import Manifest, unusable
+from featurama_model.model_cache import CacheSettings, ModelCache
+from featurama_model.registry import CHAMPION
+
+if TYPE_CHECKING:
+    from featurama_core.store import FeatureStore
+
+MAX_ROWS = 10_000
+
+_STEPS_ON_LOOP = 1_500_000
+"""Node visits that take about 2 ms: below, the detour through a thread costs more than it gives."""
+_FEATURES_PER_READ = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionRequest:
+    """Rows by entity, by given features, or both: a given value overrides the stored one in its row.
+
+    `version` 0: the one that `alias` names. `given`: columns named like the model's features, as many rows as
+    `entity_ids`, or the rows themselves if there are no ids; status NOT_FOUND: not given in this row.
+    """
+
+    model: str
+    version: int = 0
+    alias: str = CHAMPION
+    entity_ids: Sequence[str] = ()
+    given: Sequence[Column] = ()
+    consistency: Consistency | None = None
+
+    def rows(self) -> int:
+        """How many rows it has. Raises InvalidInput for none, too many, or an id that is not one."""
+        if self.entity_ids or not self.given:
+            check_entity_ids(self.entity_ids, limit=MAX_ROWS)
+            return len(self.entity_ids)
+        rows = len(self.given[0])
+        if rows == 0:
+            raise InvalidInput("given features have no rows; give one", reason=Reason.EMPTY_REQUEST, field="given")
+        if rows > MAX_ROWS:
+            raise InvalidInput(
+                f"given features have {rows} rows; at most {MAX_ROWS} fit one call, split them",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="given",
+            )
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """Why a row has no prediction: UNKNOWN_ENTITY or STORE_UNAVAILABLE."""
+
+    row: int
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """values: float64[n], 0 where `row_errors` names the row. columns: the features used, in the model's
+    order; the event time of a given value is 0. missing: row -> its features that were not PRESENT.
+    """
+
+    values: Float64Array
+    manifest: Manifest
+    columns: list[Column]
+    row_errors: list[RowError]
+    missing: Mapping[int, tuple[str, ...]]
+    as_of_time: int
+
+
+class Predictor:
+    """What a server predicts with. Made by `open`; safe to call concurrently."""
+
+    def __init__(self, models: ModelCache) -> None:
+        self.models = models
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: CacheSettings | None = None) -> AsyncIterator[Predictor]:
+        """A predictor that owns its model cache until the context ends."""
+        async with ModelCache(settings) as models:
+            yield cls(models)
+
+    async def predict(self, store: FeatureStore, request: PredictionRequest) -> Prediction:
+        """Predict every row of the request with one model.
+
+        Raises InvalidInput, Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE), StoreUnavailable when no
+        row could be read.
+        """
+        rows = request.rows()
+        model = await self.models.get(store, request.model, version=request.version, alias=request.alias)
+        manifest = model.manifest
+        given = given_columns(manifest, request.given, rows)
+        stored, as_of_time = await self._stored(store, request, manifest, given, rows)
+        columns = [
+            overlaid(stored.get(feature.name) or not_stored(feature, rows), given.get(feature.name))
+            for feature in manifest.features
+        ]
+        errors = await self._row_errors(store, request, manifest, stored, columns)
+        values = await _predicted(model, columns, rows)
+        values[[error.row for error in errors]] = 0.0
+        return Prediction(values, manifest, columns, errors, _missing(columns), as_of_time)
+
+    async def _stored(
+        self,
+        store: FeatureStore,
+        request: PredictionRequest,
+        manifest: Manifest,
+        given: Mapping[str, Column],
+        rows: int,
+    ) -> tuple[dict[str, Column], int]:
+        """The features that the store has to answer for (all that are not given in every row), by name."""
+        wanted = [
+            feature
+            for feature in manifest.features
+            if feature.name not in given or (given[feature.name].status == Status.NOT_FOUND).any()
+        ]
+        if not request.entity_ids or not wanted:
+            return {}, store.now()
+        try:
+            read = await store.get_online_features(
+                list(request.entity_ids),
+                [feature.reference for feature in wanted],
+                consistency=request.consistency,
+            )
+        except Unknown as error:
+            raise unusable(
+                f"a feature that it reads is not registered: {error.message}",
+                model=manifest.name,
+                version=manifest.version,
+            ) from error
+        for feature, column in zip(wanted, read.columns, strict=True):
+            if column.value_type is not feature.kind or len(column) != rows:
+                raise unusable(
+                    f"its feature {feature.reference} is registered as {column.value_type.label}",
+                    model=manifest.name,
+                    version=manifest.version,
+                )
+        columns = {feature.name: column for feature, column in zip(wanted, read.columns, strict=True)}
+        return columns, read.as_of_time
+
+    async def _row_errors(
+        self,
+        store: FeatureStore,
+        request: PredictionRequest,
+        manifest: Manifest,
+        stored: Mapping[str, Column],
+        columns: Sequence[Column],
+    ) -> list[RowError]:
+        if not stored:
+            return []
+        failed = np.any([column.status == Status.ERROR for column in columns], axis=0)
+        nothing = np.all([column.status == Status.NOT_FOUND for column in stored.values()], axis=0)
+        lacking = np.any([column.status == Status.NOT_FOUND for column in columns], axis=0)
+        unknown = await self._unknown(store, request.entity_ids, manifest.entity_type, nothing & lacking)
+        errors = [
+            RowError(row, Reason.STORE_UNAVAILABLE, "the store did not answer for this entity; try again")
+            for row in np.flatnonzero(failed).tolist()
+        ]
+        errors += [
+            RowError(
+                row,
+                Reason.UNKNOWN_ENTITY,
+                f"{manifest.entity_type} {request.entity_ids[row][:256]!r} is neither registered nor has any value",
+            )
+            for row in unknown
+        ]
+        return sorted(errors, key=lambda error: error.row)
+
+    async def _unknown(
+        self, store: FeatureStore, entity_ids: Sequence[str], entity_type: str, candidates: BoolArray
+    ) -> list[int]:
+        """Rows, among the candidates, whose entity is neither registered nor has any value."""
+        rows = np.flatnonzero(candidates).tolist()
+        if not rows:
+            return []
+        asked = list(dict.fromkeys(entity_ids[row] for row in rows))
+        registered = await store.storage.get_entities(asked)
+        unknown = {each for each in asked if each not in registered}
+        features = [
+            feature.reference
+            for kind in dict.fromkeys((entity_type, DEFAULT_ENTITY_TYPE))
+            for feature in await store.list_features(entity_type=kind, all_versions=True)
+        ]
+        for first in range(0, len(features), _FEATURES_PER_READ):
+            if not unknown:
+                break
+            left = sorted(unknown)
+            read = await store.get_online_features(left, features[first : first + _FEATURES_PER_READ])
+            found = np.any([column.status != Status.NOT_FOUND for column in read.columns], axis=0)
+            unknown -= {each for each, there in zip(left, found.tolist(), strict=True) if there}
+        return [row for row in rows if entity_ids[row] in unknown]
+
+
+async def _predicted(model: LoadedModel, columns: list[Column], rows: int) -> Float64Array:
+    if model.steps(rows) <= _STEPS_ON_LOOP:
+        return model.predict(columns)
+    return await asyncio.to_thread(model.predict, columns)
+
+
+def _missing(columns: Sequence[Column]) -> dict[int, tuple[str, ...]]:
+    absent = np.array([column.status != Status.PRESENT for column in columns])
+    return {
+        row: tuple(columns[position].name for position in np.flatnonzero(absent[:, row]).tolist())
+        for row in np.flatnonzero(absent.any(axis=0)).tolist()
+    }

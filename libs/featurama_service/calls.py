@@ -1,0 +1,194 @@
+"""One call, as a servicer sees it, and what surrounds every call: admission, deadline, errors, access log.
+
+The guard is the only place that catches all exceptions. What is not a FeaturamaError reaches the client as
+INTERNAL with an incident number; its text stays in the log. Cancellation is normal and passes through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from structlog.typing import FilteringBoundLogger
+
+from featurama_core.model.errors import DeadlineExceeded, FeaturamaError, InvalidInput, Reason
+from featurama_service.admission import Admission
+from featurama_service.settings import GrpcSettings
+from featurama_service.status import grpc_code, grpc_status
+
+Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
+Reply: TypeAlias = Message | bytes
+_Answer = TypeVar("_Answer")
+
+_SERVER_FAULTS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS, grpc.StatusCode.UNKNOWN})
+_STRAINS = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
+)
+
+
+class PeerGone(Exception):
+    """The other end of a stream is no longer there; nobody is left to be answered."""
+
+
+class Call:
+    """What a servicer may know and do beside its request. `rows` is for the access log.
+
+    `draining` is set when the server is going down: a stream ends itself then.
+    """
+
+    def __init__(self, method: str, context: Context, guard: Guard) -> None:
+        self._context = context
+        self._guard = guard
+        self.method = method
+        self.draining = guard.draining
+        self.rows = 0
+        self.started = time.perf_counter()
+
+    @property
+    def peer(self) -> str:
+        """Address of the client."""
+        return self._context.peer()
+
+    def encode(self, reply: Reply) -> bytes:
+        """The reply's bytes; InvalidInput if they are more than a message may hold."""
+        data = reply if isinstance(reply, bytes) else reply.SerializeToString()
+        if len(data) > self._guard.max_message_bytes:
+            raise InvalidInput(
+                f"the answer has {len(data)} bytes, a message at most {self._guard.max_message_bytes}; "
+                "ask for fewer rows or features",
+                reason=Reason.LIMIT_EXCEEDED,
+            )
+        return data
+
+    async def send(self, reply: Reply) -> None:
+        """Send a message of a streamed answer; waits while the client does not read. PeerGone if it left."""
+        data = self.encode(reply)
+        try:
+            await self._context.write(data)
+        except grpc.aio.InternalError as error:
+            raise PeerGone from error
+
+    async def receive(self) -> bytes | None:
+        """The next message of a streamed request; None at its end, and as soon as the server drains."""
+        if self.draining.is_set():
+            return None
+        reading = asyncio.ensure_future(self._read())
+        draining = asyncio.ensure_future(self.draining.wait())
+        try:
+            await asyncio.wait((reading, draining), return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else None
+        finally:
+            reading.cancel()
+            draining.cancel()
+
+    def hold(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Wait for, then hold, room for a streamed chunk of `size` bytes."""
+        return self._guard.admission.chunk(size)
+
+    def refusal(self, error: Exception) -> FeaturamaError:
+        """What the client may be told about an exception."""
+        return self._guard.refusal(error, self.method)
+
+    async def _read(self) -> bytes | None:
+        message: object = await self._context.read()
+        return message if isinstance(message, bytes) else None  # grpc.aio.EOF otherwise
+
+
+class Guard:
+    """Runs the body of every call of one server."""
+
+    def __init__(self, settings: GrpcSettings, log: FilteringBoundLogger, *, log_calls: bool = True) -> None:
+        self._margin = settings.deadline_margin_ms / 1_000
+        self._log = log
+        self._log_calls = log_calls
+        self.max_message_bytes = settings.max_message_bytes
+        self.admission = Admission(settings.max_calls, settings.max_request_bytes)
+        self.draining = asyncio.Event()
+
+    async def run(
+        self,
+        call: Call,
+        context: Context,
+        body: Callable[[Call], Awaitable[_Answer]],
+        *,
+        size: int,
+        default_deadline_ms: int | None,
+    ) -> _Answer:
+        """Run `body`; what it raises ends the call with google.rpc.Status.
+
+        size: bytes of the request. default_deadline_ms: where the client gives none; None means no deadline.
+        """
+        try:
+            with self.admission.call(size):
+                async with asyncio.timeout(self._time_left(context, default_deadline_ms)):
+                    answer = await body(call)
+        except grpc.aio.AbortError:
+            raise
+        except asyncio.CancelledError:
+            self._note(call, grpc.StatusCode.CANCELLED)
+            raise
+        except Exception as error:
+            if _peer_gone(error):
+                self._note(call, grpc.StatusCode.CANCELLED)
+                raise asyncio.CancelledError from error
+            refusal = self.refusal(error, call.method)
+        else:
+            self._note(call, grpc.StatusCode.OK)
+            return answer
+        self._note(call, grpc_code(refusal), refusal)
+        status = grpc_status(refusal)
+        await context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
+
+    def refusal(self, error: Exception, method: str) -> FeaturamaError:
+        """What the client is told about an exception; the unexpected is logged under an incident number."""
+        if isinstance(error, FeaturamaError):
+            return error
+        if isinstance(error, TimeoutError):
+            return DeadlineExceeded(
+                "the deadline ended before the answer was there; allow more time or ask for less"
+            )
+        incident = secrets.token_hex(6)
+        self._log.error("incident", method=method, incident=incident, exc_info=error)
+        return FeaturamaError(
+            f"the server failed; its log has the details under incident {incident}",
+            reason=Reason.INTERNAL,
+            incident=incident,
+        )
+
+    def _time_left(self, context: Context, default_deadline_ms: int | None) -> float | None:
+        remaining = context.time_remaining()
+        if remaining is None:
+            return None if default_deadline_ms is None else default_deadline_ms / 1_000
+        # Ends a little before the client's own, so that the answer still arrives with its reason.
+        return max(0.0, remaining - self._margin)
+
+    def _note(self, call: Call, code: grpc.StatusCode, refusal: FeaturamaError | None = None) -> None:
+        if not self._log_calls:
+            return
+        level = (
+            logging.ERROR if code in _SERVER_FAULTS else logging.WARNING if code in _STRAINS else logging.INFO
+        )
+        self._log.log(
+            level,
+            "call",
+            method=call.method,
+            code=code.name,
+            reason=None if refusal is None else refusal.reason.name,
+            ms=round((time.perf_counter() - call.started) * 1_000, 2),
+            rows=call.rows,
+            peer=call.peer,
+        )
+
+
+def _peer_gone(error: BaseException) -> bool:
+    """Whether the other end left, perhaps noticed by several tasks of the call at once."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(_peer_gone(each) for each in error.exceptions)
+    return isinstance(error, (PeerGone, grpc.aio.InternalError))

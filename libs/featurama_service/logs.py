@@ -1,0 +1,59 @@
+"""Logs of a server: one structured line an event; JSON, or pretty on a terminal.
+
+A logger is made by `open_log` and handed on. No feature value and no entity id is ever logged by a call.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from featurama_service.settings import LogSettings
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def open_log(settings: LogSettings, service: str, stream: TextIO | None = None) -> FilteringBoundLogger:
+    """The log of `service`, to standard error unless a stream is given."""
+    stream = sys.stderr if stream is None else stream
+    log: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=_processors(settings, stream),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.log_level]),
+        service=service,
+    )
+    return log
+
+
+def route_standard_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Send what libraries log by the standard library the same way. For a process's main only."""
+    stream = sys.stderr if stream is None else stream
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_processors(settings, stream),
+            ],
+        )
+    )
+    logging.basicConfig(
+        level=max(_LEVELS[settings.log_level], logging.WARNING), handlers=[handler], force=True
+    )
+
+
+def _processors(settings: LogSettings, stream: TextIO) -> list[Processor]:
+    pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    if pretty:
+        return [*shared, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    return [*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -1,0 +1,139 @@
+"""Settings of a server: frozen models that a service composes into one, read from the environment.
+
+A service's model inherits `ServiceSettings` and the pieces it needs, and sets the prefix:
+`FEATURAMA_ONLINE_LISTEN` is `listen` of the online service. Times are milliseconds, sizes bytes.
+Secrets are `SecretStr`: they never show in `repr`, logs, errors or `redacted`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+
+Millis = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; one line naming the variable and the problem, without its value."""
+
+
+class ServiceSettings(BaseSettings):
+    """Base of a service's settings. Values given to the constructor win over the environment."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+
+class GrpcSettings(BaseModel, frozen=True):
+    """A gRPC server.
+
+    listen: `host:port`; port 0 takes a free one. tls_cert, tls_key: PEM files; with tls_client_ca clients
+    must show a certificate of that authority. drain_delay_ms: until balancers have seen NOT_SERVING.
+    """
+
+    listen: str = "127.0.0.1:0"
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    reflection: bool = True
+    max_message_bytes: Annotated[int, Field(ge=1024, le=MAX_MESSAGE_BYTES)] = MAX_MESSAGE_BYTES
+    max_calls: Count = 512
+    max_request_bytes: Count = 256 * 1024 * 1024
+    default_deadline_ms: Count = 10_000
+    scan_deadline_ms: Count = 120_000
+    deadline_margin_ms: Millis = 10
+    drain_delay_ms: Millis = 2_000
+    grace_ms: Millis = 15_000
+    health_interval_ms: Millis = 5_000
+    keepalive_time_ms: Count = 60_000
+    keepalive_timeout_ms: Count = 20_000
+    max_connection_age_ms: Millis = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        host, colon, port = self.listen.rpartition(":")
+        if not (host and colon and port.isdecimal() and int(port) < 65_536):
+            raise ValueError("listen must be host:port, such as 0.0.0.0:50051")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key belong together")
+        if self.tls_client_ca and not self.tls_cert:
+            raise ValueError("tls_client_ca needs tls_cert and tls_key")
+        return self
+
+    @property
+    def host(self) -> str:
+        """The host of `listen`."""
+        return self.listen.rpartition(":")[0]
+
+
+class LogSettings(BaseModel, frozen=True):
+    """What is logged and how. log_format `auto`: pretty on a terminal, JSON lines elsewhere."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    log_calls: bool = True
+
+
+_Settings = TypeVar("_Settings", bound=ServiceSettings)
+
+
+def load(kind: type[_Settings]) -> _Settings:
+    """Settings from the environment. SettingsError: one line, naming the variable."""
+    prefix = kind.model_config.get("env_prefix", "")
+    _refuse_unknown(kind, prefix)
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_problems(error, prefix))) from None
+
+
+def redacted(settings: BaseModel) -> dict[str, object]:
+    """Every setting with its value, for people; secrets and passwords in URLs are masked."""
+    return {name: _masked(getattr(settings, name)) for name in type(settings).model_fields}
+
+
+def environment_names(kind: type[ServiceSettings]) -> dict[str, str]:
+    """Setting -> the variable that sets it."""
+    prefix = kind.model_config.get("env_prefix", "")
+    return {name: f"{prefix}{name}".upper() for name in kind.model_fields}
+
+
+def _refuse_unknown(kind: type[ServiceSettings], prefix: str) -> None:
+    known = set(environment_names(kind).values())
+    for variable in sorted(os.environ):
+        if prefix and variable.upper().startswith(prefix) and variable.upper() not in known:
+            close = difflib.get_close_matches(variable.upper(), known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SettingsError(f"{variable} is not a setting{hint}")
+
+
+def _problems(error: ValidationError, prefix: str) -> list[str]:
+    problems = []
+    for each in error.errors(include_url=False, include_input=False, include_context=False):
+        message = each["msg"].removeprefix("Value error, ")
+        if each["loc"]:
+            problems.append(f"{prefix}{str(each['loc'][0]).upper()}: {message}")
+        else:
+            # A check of the whole model begins with the name of the setting that it is about.
+            name, _, rest = message.partition(" ")
+            problems.append(f"{prefix}{name.upper()}: {rest}")
+    return problems
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return "***" if value.get_secret_value() else ""
+    if isinstance(value, str) and "://" in value:
+        scheme, _, rest = value.partition("://")
+        credentials, at, host = rest.rpartition("@")
+        user, colon, _ = credentials.partition(":")
+        return f"{scheme}://{user}{':***' if colon else ''}{at}{host}"
+    return value

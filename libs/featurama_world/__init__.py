@@ -1,0 +1,36 @@
+"""The Futurama sample world: entities, time series and deliveries as Arrow tables.
+
+Every value is a pure function of (seed, what, which row), so any chunk can be made alone, in bounded memory,
+and any chunk size gives the same rows. Needs numpy and pyarrow; imports nothing else of Featurama.
+"""
+
+from featurama_world.columns import (
+    CHARACTER_STATS,
+    COLUMNS,
+    DELIVERY_METRICS,
+    DELIVERY_OUTCOME,
+    GROUPS,
+    LABEL,
+    PLANET_CONDITIONS,
+)
+from featurama_world.config import END, MAX_DURATION_HOURS, WorldConfig
+from featurama_world.definitions import definitions_path
+from featurama_world.world import World, WorldBatch, WorldSize, generate
+
+__all__ = [
+    "CHARACTER_STATS",
+    "COLUMNS",
+    "DELIVERY_METRICS",
+    "DELIVERY_OUTCOME",
+    "END",
+    "GROUPS",
+    "LABEL",
+    "MAX_DURATION_HOURS",
+    "PLANET_CONDITIONS",
+    "World",
+    "WorldBatch",
+    "WorldConfig",
+    "WorldSize",
+    "definitions_path",
+    "generate",
+]

@@ -1,0 +1,185 @@
+"""A world as a stream of Arrow tables. Memory is bounded by the batch, not by the world.
+
+Rows are numbered, and each is a pure function of its number: batches of any size make up the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from featurama_world import names
+from featurama_world.characters import CharacterSignals
+from featurama_world.columns import (
+    CHARACTER_STATS,
+    COLUMNS,
+    DELIVERY_METRICS,
+    DELIVERY_OUTCOME,
+    ENTITY_SCHEMA,
+    GROUPS,
+    LABEL,
+    PLANET_CONDITIONS,
+    TIMESTAMP,
+    delivery_ids,
+    delivery_names,
+    wide_table,
+)
+from featurama_world.config import HOUR_US, ReadingGrid, WorldConfig
+from featurama_world.deliveries import Deliveries
+from featurama_world.draws import Draws, Floats, Ints
+from featurama_world.planets import PlanetSignals
+
+ROWS_PER_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WorldBatch:
+    """A wide table of one feature group: `entity_id`, `timestamp`, a column a feature."""
+
+    group: str
+    table: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSize:
+    """How much a world holds: entities, rows (an entity at an event time) and the values in them."""
+
+    entities: int
+    rows: int
+    values: int
+
+
+class _Signals(Protocol):
+    def columns(self, who: Ints, hours: Floats, row: Ints, /) -> dict[str, Ints | Floats]: ...
+
+
+class World:
+    """Everything that exists and happens in one configured world. Immutable; iterations are independent."""
+
+    def __init__(self, config: WorldConfig) -> None:
+        self.config = config
+        draws = Draws(config.seed)
+        self._draws = draws
+        self._planets = names.planets(config.planets)
+        self._characters = names.characters(config.characters)
+        self._cargo = names.cargo_metadata()
+        self._planet_grid = ReadingGrid.of(config, config.readings_per_day)
+        self._character_grid = ReadingGrid.of(config, config.character_readings_per_day)
+        self._planet_signals = PlanetSignals(config, draws)
+        self._character_signals = CharacterSignals(config, draws)
+        self._deliveries = Deliveries(config, draws, self._planet_signals, self._planet_grid)
+
+    def size(self) -> WorldSize:
+        """The counts of what `entities` and `batches` yield, known without generating."""
+        config = self.config
+        rows = {
+            PLANET_CONDITIONS: config.planets * self._planet_grid.count,
+            CHARACTER_STATS: config.characters * self._character_grid.count,
+            DELIVERY_METRICS: config.deliveries,
+            DELIVERY_OUTCOME: config.deliveries,
+        }
+        return WorldSize(
+            entities=config.characters + config.planets + config.deliveries,
+            rows=sum(rows.values()),
+            values=sum(count * len(COLUMNS[group]) for group, count in rows.items()),
+        )
+
+    def entities(self, *, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.Table]:
+        """Tables of `entity_id, entity_type, name, metadata` (JSON text): planets, characters, deliveries."""
+        for entity_type, who in (("planet", self._planets), ("character", self._characters)):
+            for index in _chunks(len(who.ids), rows_per_batch):
+                columns = (column.take(pa.array(index)) for column in (who.ids, who.names, who.metadata))
+                yield _entity_table(entity_type, *columns)
+        for index in _chunks(self.config.deliveries, rows_per_batch):
+            choice = np.floor(self._draws.uniform("delivery/cargo", index) * len(self._cargo))
+            metadata = self._cargo.take(pa.array(choice.astype(np.int64)))
+            yield _entity_table("delivery", delivery_ids(index), delivery_names(index), metadata)
+
+    def batches(
+        self, *, rows_per_batch: int = ROWS_PER_BATCH, groups: Collection[str] = GROUPS
+    ) -> Iterator[WorldBatch]:
+        """Wide tables of at most `rows_per_batch` rows: planets, characters, then deliveries.
+
+        Readings come entity by entity, each in order of time. Deliveries come in order of dispatch; a batch
+        at dispatch is followed by the outcomes of the same deliveries. `groups` leaves out the others.
+        Raises ValueError, at the first step, for an unknown group or `rows_per_batch` below 1.
+        """
+        if unknown := sorted(set(groups) - set(GROUPS)):
+            raise ValueError(f"groups must be among {', '.join(GROUPS)}, not {', '.join(unknown)}")
+        readings: tuple[tuple[str, names.Inhabitants, ReadingGrid, _Signals], ...] = (
+            (PLANET_CONDITIONS, self._planets, self._planet_grid, self._planet_signals),
+            (CHARACTER_STATS, self._characters, self._character_grid, self._character_signals),
+        )
+        for group, who, grid, signals in readings:
+            if group in groups:
+                yield from _readings(group, who, grid, signals, rows_per_batch)
+        makers: tuple[tuple[str, Callable[[Ints], pa.Table]], ...] = (
+            (DELIVERY_METRICS, self._dispatch_table),
+            (DELIVERY_OUTCOME, self._outcome_table),
+        )
+        wanted = [(group, table) for group, table in makers if group in groups]
+        for index in _chunks(self.config.deliveries if wanted else 0, rows_per_batch):
+            for group, table in wanted:
+                yield WorldBatch(group, table(index))
+
+    def labels(self, *, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.Table]:
+        """Label rows: `entity_id` (a delivery), `timestamp` (its dispatch), `actual_duration` (hours)."""
+        for index in _chunks(self.config.deliveries, rows_per_batch):
+            sent = self._deliveries.dispatches(index)
+            arrived = self._deliveries.arrivals(index, sent)
+            times = pa.array(sent.time_us).cast(TIMESTAMP)
+            columns = [delivery_ids(index), times, pa.array(arrived.actual_duration)]
+            yield pa.Table.from_arrays(columns, names=["entity_id", "timestamp", LABEL])
+
+    def _dispatch_table(self, index: Ints) -> pa.Table:
+        sent = self._deliveries.dispatches(index)
+        features = {
+            "distance": sent.distance,
+            "package_weight": sent.package_weight,
+            "hazard_level": sent.hazard_level,
+            "estimated_duration": sent.estimated_duration,
+            "origin": self._planets.ids.take(pa.array(sent.origin)),
+            "destination": self._planets.ids.take(pa.array(sent.destination)),
+            "assigned_to": self._characters.ids.take(pa.array(sent.assigned_to)),
+        }
+        return wide_table(DELIVERY_METRICS, delivery_ids(index), sent.time_us, features)
+
+    def _outcome_table(self, index: Ints) -> pa.Table:
+        arrived = self._deliveries.arrivals(index, self._deliveries.dispatches(index))
+        features = {
+            "actual_duration": arrived.actual_duration,
+            "delay_minutes": arrived.delay_minutes,
+            "fuel_consumption": arrived.fuel_consumption,
+        }
+        return wide_table(DELIVERY_OUTCOME, delivery_ids(index), arrived.time_us, features)
+
+
+def generate(config: WorldConfig | None = None) -> World:
+    """The world of `config`, or the default one. Nothing is generated until it is iterated."""
+    return World(config or WorldConfig())
+
+
+def _readings(
+    group: str, who: names.Inhabitants, grid: ReadingGrid, signals: _Signals, rows_per_batch: int
+) -> Iterator[WorldBatch]:
+    for row in _chunks(len(who.ids) * grid.count, rows_per_batch):
+        entity, reading = np.divmod(row, grid.count)
+        times = grid.times(reading)
+        features = signals.columns(entity, times / HOUR_US, row)
+        yield WorldBatch(group, wide_table(group, who.ids.take(pa.array(entity)), times, features))
+
+
+def _chunks(total: int, size: int) -> Iterator[Ints]:
+    if size < 1:
+        raise ValueError(f"rows_per_batch must be at least 1, not {size}")
+    for start in range(0, total, size):
+        yield np.arange(start, min(start + size, total), dtype=np.int64)
+
+
+def _entity_table(entity_type: str, ids: pa.Array, labels: pa.Array, metadata: pa.Array) -> pa.Table:
+    kinds = pa.repeat(pa.scalar(entity_type), len(ids))
+    return pa.Table.from_arrays([ids, kinds, labels, metadata], schema=ENTITY_SCHEMA)

@@ -1,0 +1,215 @@
+"""Definitions, entities, reports and times make the round trip, and defaults are filled in."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.wire.columns import columns
+
+from featurama import wire
+from featurama.v1 import definitions_pb2, ingest_service_pb2
+from featurama_core.model.definitions import (
+    Entity,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+)
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.times import MAX_EVENT_TIME, MIN_EVENT_TIME
+from featurama_core.model.values import ValueType
+from featurama_core.model.writes import Outcome, Verdict, WriteReport
+
+pytestmark = pytest.mark.unit
+
+
+def every_field(definition: object) -> dict[str, object]:
+    return {name: getattr(definition, name) for name in definition.__slots__}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("definition", "there", "back"),
+    [
+        (EntityType("planet", "A world", True, 5), wire.entity_type_to_proto, wire.entity_type_from_proto),
+        (
+            FeatureGroup("traffic", "planet", "d", 7, 9_000_001, 4, True, 1_700_000_000_000_001),
+            wire.feature_group_to_proto,
+            wire.feature_group_from_proto,
+        ),
+        (FeatureGroup("traffic"), wire.feature_group_to_proto, wire.feature_group_from_proto),
+        (
+            FeatureDefinition(
+                "embedding",
+                ValueType.VECTOR,
+                3,
+                "planet",
+                "traffic",
+                8,
+                None,
+                "d",
+                ("a", "b"),
+                "amy",
+                True,
+                5,
+            ),
+            wire.feature_to_proto,
+            wire.feature_from_proto,
+        ),
+        (
+            FeatureDefinition("origin", ValueType.TEXT, references="planet"),
+            wire.feature_to_proto,
+            wire.feature_from_proto,
+        ),
+        (
+            FeatureService("m", ("a@1", "b@1.c@2"), "d", True, 5),
+            wire.feature_service_to_proto,
+            wire.feature_service_from_proto,
+        ),
+        (
+            Entity("char_fry", "character", "Fry", '{"a":1}', 5, 6),
+            wire.entity_to_proto,
+            wire.entity_from_proto,
+        ),
+    ],
+)
+def test_a_definition_makes_the_round_trip(definition, there, back) -> None:
+    """Every field, those that are not compared too."""
+    message = there(definition)
+    assert every_field(back(type(message).FromString(message.SerializeToString()))) == every_field(definition)
+
+
+def test_fields_left_out_take_their_defaults() -> None:
+    """A feature's entity type and group stay empty: each says what the other means."""
+    feature = wire.feature_from_proto(definitions_pb2.Feature(name="a", value_type=1))
+    assert (feature.version, feature.group, feature.entity_type, feature.references) == (
+        1,
+        "default",
+        "",
+        None,
+    )
+    group = wire.feature_group_from_proto(definitions_pb2.FeatureGroup(name="g"))
+    assert (group.entity_type, group.buckets, group.ttl, group.created_at) == ("entity", 1, None, 0)
+
+
+def test_a_feature_without_a_type_is_refused() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        wire.feature_from_proto(definitions_pb2.Feature(name="a"))
+    assert refused.value.reason is Reason.INVALID_DEFINITION
+    assert refused.value.metadata["field"] == "value_type"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(metadata=st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5), JSON, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_metadata_makes_the_round_trip(metadata: dict[str, object]) -> None:
+    """Empty lists and objects, nulls, and integers that come back as integers."""
+    text = wire.metadata_from_struct(wire.metadata_to_struct(json.dumps(metadata)))
+    assert json.loads(text) == metadata
+    whole = wire.metadata_from_struct(wire.metadata_to_struct('{"n": 3, "x": 0.5}'))
+    assert whole == '{"n":3,"x":0.5}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1]", "nope", '{"a": NaN}', '{"a": 9007199254740993}', '{"a": ' + "[" * 40 + "]" * 40 + "}"],
+)
+def test_metadata_that_a_struct_cannot_hold_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        wire.metadata_to_struct(text)
+    assert refused.value.metadata["field"] == "metadata"
+
+
+def test_a_number_that_is_not_finite_is_refused_in_a_struct() -> None:
+    struct = Struct()
+    struct.fields["a"].number_value = float("inf")
+    with pytest.raises(InvalidInput):
+        wire.metadata_from_struct(struct)
+
+
+@given(micros=st.integers(MIN_EVENT_TIME, MAX_EVENT_TIME))
+@settings(max_examples=50, deadline=None)
+def test_a_time_makes_the_round_trip(micros: int) -> None:
+    """All times of the years 1 to 9999."""
+    assert wire.from_timestamp(wire.to_timestamp(micros)) == micros
+
+
+def test_finer_times_are_floored() -> None:
+    """Before 1970 too: nanos count upwards from the second."""
+    assert wire.from_timestamp(Timestamp(seconds=-1, nanos=999_999_999)) == -1
+
+
+@pytest.mark.parametrize("message", [Timestamp(seconds=2**60), Timestamp(nanos=-1), Timestamp(nanos=2**30)])
+def test_a_time_out_of_bounds_is_refused(message: Timestamp) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        wire.from_timestamp(message, "end_time")
+    assert refused.value.reason is Reason.INVALID_TIME
+    assert refused.value.metadata["field"] == "end_time"
+
+
+def test_a_report_makes_the_round_trip() -> None:
+    """Counts and verdicts, the row as a whole (-1) too."""
+    report = WriteReport(
+        "id", 3, 1, 1,
+        [
+            Verdict(4, -1, Outcome.REJECTED, Reason.NAIVE_TIME, "timestamp", "give a zone"),
+            Verdict(5, 2, Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, "speed", "resend"),
+        ],
+    )  # fmt: skip
+    assert wire.write_report_from_proto(wire.write_report_to_proto(report)) == report
+
+
+def test_an_outcome_of_a_later_server_is_never_taken_for_a_success() -> None:
+    """Unknown numbers read as UNKNOWN, reason UNSPECIFIED."""
+    message = ingest_service_pb2.WriteFeaturesResponse(unknown=1)
+    verdict = message.verdicts.add(row=0)
+    verdict.outcome, verdict.reason = 77, 999
+    (found,) = wire.write_report_from_proto(message).verdicts
+    assert (found.outcome, found.reason) == (Outcome.UNKNOWN, Reason.UNSPECIFIED)
+
+
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_page_of_history_makes_the_round_trip(data: st.DataObject) -> None:
+    """With event times, ingest times and the token."""
+    rows = data.draw(st.integers(0, 4))
+    page = wire.HistoryPage(data.draw(columns(rows)), np.arange(rows), "next", 12_345_678)
+    got = wire.history_page_from_proto(wire.history_page_to_proto(page))
+    assert got.column.event_time.tolist() == page.column.event_time.tolist()
+    assert got.ingested_at.tolist() == page.ingested_at.tolist()
+    assert (got.next_page, got.as_of_time) == ("next", 12_345_678)
+
+
+@given(data=st.data(), known_at=st.sampled_from([None, "label", 1_700_000_000_000_000]))
+@settings(max_examples=25, deadline=None)
+def test_label_rows_and_their_answer_make_the_round_trip(data: st.DataObject, known_at) -> None:
+    rows = data.draw(st.integers(1, 4))
+    sent = wire.HistoricalRequest(
+        "moon", [f"e{i}" for i in range(rows)], np.arange(rows), ("a@1",), None, known_at, True
+    )
+    got = wire.parse_get_historical_features_request(wire.historical_request_to_wire(sent).SerializeToString())
+    assert (got.namespace, got.entity_ids, got.features) == (sent.namespace, sent.entity_ids, sent.features)
+    assert (got.known_at, got.include_statuses, got.service) == (known_at, True, None)
+    assert got.event_time.tolist() == sent.event_time.tolist()
+    chunk = wire.HistoricalChunk(5, rows, data.draw(st.lists(columns(rows), max_size=2)), 7)
+    back = wire.parse_get_historical_features_response(wire.historical_chunk_to_wire(chunk).SerializeToString())
+    assert (back.first_row, back.rows, back.as_of_time) == (5, rows, 7)
+    assert [c.name for c in back.columns] == [c.name for c in chunk.columns]
