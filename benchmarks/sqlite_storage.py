@@ -21,9 +21,9 @@ from featurama_core.model.columns import column_of
 from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
 from featurama_core.model.layouts import Layout
 from featurama_core.model.values import ValueType
-from featurama_core.model.writes import Outcome, WriteMode
+from featurama_core.model.writes import Outcome, StoredColumn, WriteMode
 from featurama_core.storage.packed_cell import pack
-from featurama_core.storage.port import CellRun, NamespaceOptions, NamespaceStorage, StoredColumn, WriteBatch
+from featurama_core.storage.port import CellRun, NamespaceOptions, NamespaceStorage, WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
 
 FEATURES, BATCH, ENTITIES = 50, 1_000, 5_000
@@ -102,7 +102,7 @@ async def main() -> None:
         async with SqliteStorage.open(folder) as storage:
             await storage.create_namespace("bench", NamespaceOptions())
             await measure(await storage.namespace("bench"), batches)
-        size = sum(path.stat().st_size for path in Path(folder).iterdir())
+        size = await asyncio.to_thread(lambda: sum(path.stat().st_size for path in Path(folder).iterdir()))
         print(f"bytes a value         {size / (arguments.rows * FEATURES):14.1f}")
 
 

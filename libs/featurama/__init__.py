@@ -1,1 +1,116 @@
-"""The Featurama client: `AsyncClient` and `Client` over gRPC, and the wire both ends share."""
+"""The Featurama client.
+
+    async with featurama.AsyncClient("localhost:50051", ingest_target="localhost:50052") as client: ...
+    with featurama.Client("localhost:50051", ingest_target="localhost:50052") as client: ...
+
+Needs grpcio, protobuf, googleapis-common-protos and numpy; pandas, polars or pyarrow only when a frame of theirs is
+given or asked for. Names are loaded when they are first used, so that the import itself is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featurama.client.async_client import AsyncClient
+    from featurama.client.blocking_client import Client
+    from featurama.client.predicting import Predictions, RowError
+    from featurama.client.rpc_errors import error_from_rpc
+    from featurama.client.settings import Retries, Tls
+    from featurama.client.writing import Deletion
+    from featurama_core.model.columns import Column
+    from featurama_core.model.definitions import (
+        Entity,
+        EntityType,
+        FeatureDefinition,
+        FeatureGroup,
+        FeatureService,
+    )
+    from featurama_core.model.errors import FeaturamaError, Reason
+    from featurama_core.model.names import entity_id_problem
+    from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
+    from featurama_core.model.values import Status, ValueType
+    from featurama_core.model.writes import (
+        Outcome,
+        Verdict,
+        WriteMode,
+        WriteReport,
+        WriteRequest,
+        WriteUnit,
+    )
+
+_HOMES = {
+    "AsyncClient": "featurama.client.async_client",
+    "Client": "featurama.client.blocking_client",
+    "Column": "featurama_core.model.columns",
+    "Deletion": "featurama.client.writing",
+    "Entity": "featurama_core.model.definitions",
+    "EntityType": "featurama_core.model.definitions",
+    "FeatureDefinition": "featurama_core.model.definitions",
+    "FeatureGroup": "featurama_core.model.definitions",
+    "FeatureHistory": "featurama_core.model.results",
+    "FeatureService": "featurama_core.model.definitions",
+    "FeaturamaError": "featurama_core.model.errors",
+    "HistoricalFeatures": "featurama_core.model.results",
+    "OnlineFeatures": "featurama_core.model.results",
+    "Outcome": "featurama_core.model.writes",
+    "Predictions": "featurama.client.predicting",
+    "Reason": "featurama_core.model.errors",
+    "Retries": "featurama.client.settings",
+    "RowError": "featurama.client.predicting",
+    "Status": "featurama_core.model.values",
+    "Tls": "featurama.client.settings",
+    "ValueType": "featurama_core.model.values",
+    "Verdict": "featurama_core.model.writes",
+    "WriteMode": "featurama_core.model.writes",
+    "WriteReport": "featurama_core.model.writes",
+    "WriteRequest": "featurama_core.model.writes",
+    "WriteUnit": "featurama_core.model.writes",
+    "entity_id_problem": "featurama_core.model.names",
+    "error_from_rpc": "featurama.client.rpc_errors",
+}
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Column",
+    "Deletion",
+    "Entity",
+    "EntityType",
+    "FeaturamaError",
+    "FeatureDefinition",
+    "FeatureGroup",
+    "FeatureHistory",
+    "FeatureService",
+    "HistoricalFeatures",
+    "OnlineFeatures",
+    "Outcome",
+    "Predictions",
+    "Reason",
+    "Retries",
+    "RowError",
+    "Status",
+    "Tls",
+    "ValueType",
+    "Verdict",
+    "WriteMode",
+    "WriteReport",
+    "WriteRequest",
+    "WriteUnit",
+    "entity_id_problem",
+    "error_from_rpc",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from featurama_core.model.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.model.layouts import Layout
 from featurama_core.model.names import check_entity_ids
-from featurama_core.model.times import MIN_TIME
+from featurama_core.model.values import Status
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
 from featurama_core.storage.packed_cell import unpack, without_fields
@@ -39,7 +39,7 @@ async def delete(
     cells, layouts = await namespace.read_cells([entity_id])
     if cells.failed.any():
         raise StoreUnavailable("the store did not answer for this entity; try again")
-    through = _through(namespace, cells, layouts, deleted_through)
+    through = _through(namespace, cells, layouts, feature_names, deleted_through)
     marks = [Mark(entity_id, name, through) for name in feature_names or ("",)]
     for mark in marks:
         await namespace.storage.put_mark(mark)
@@ -56,14 +56,27 @@ async def delete(
 
 
 def _through(
-    namespace: Namespace, cells: Cells, layouts: Mapping[int, Layout], deleted_through: int | None
+    namespace: Namespace,
+    cells: Cells,
+    layouts: Mapping[int, Layout],
+    feature_names: Sequence[str],
+    deleted_through: int | None,
 ) -> int:
-    """The newer of the wall clock and the newest event time stored; a caller may give an earlier one."""
+    """The newer of the wall clock and the newest event time stored for what is deleted; a caller may give an
+    earlier one.
+    """
     newest = namespace.now()
     for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
-        if layout_id in layouts:
-            decoded = unpack(layouts[layout_id], [cell])
-            newest = max(newest, int(decoded.event_time[0]) if decoded.readable[0] else MIN_TIME)
+        layout = layouts.get(layout_id)
+        if layout is None:
+            continue
+        decoded = unpack(layout, [cell])
+        held = not feature_names or any(
+            field.name in feature_names and status[0] != Status.NOT_FOUND
+            for field, status in zip(layout.fields, decoded.status, strict=True)
+        )
+        if held and decoded.readable[0]:
+            newest = max(newest, int(decoded.event_time[0]))
     if deleted_through is None:
         return newest
     if deleted_through > newest:

@@ -11,7 +11,7 @@ from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
 from featurama_core.model.errors import StoreUnavailable
 from featurama_core.model.references import ResolvedFeature
 from featurama_core.model.times import MIN_TIME
-from featurama_core.model.values import Int64Array, Status, UInt8Array, ValueArray
+from featurama_core.model.values import Int64Array, Status, UInt8Array, ValueArray, empty_values
 from featurama_core.namespace import Namespace
 from featurama_core.paths import PathPlan, follow
 from featurama_core.storage.latest import Latest, merge_latest
@@ -31,9 +31,34 @@ async def read_online(
     through: list[Column] = []
     for reference, targets in plan.followed:
         hops = follow(own[reference])
-        read = await _newest(namespace, hops.targets, targets, now, consistency) if hops.targets else []
+        read = await _targets(namespace, hops.targets, targets, now, consistency) if hops.targets else []
         through.extend(hops.column(each, read[at] if read else None) for at, each in enumerate(targets))
     return plan.in_order(own, through), now
+
+
+async def _targets(
+    namespace: Namespace,
+    entity_ids: Sequence[str],
+    features: Sequence[ResolvedFeature],
+    now: int,
+    consistency: Consistency | None,
+) -> list[Column]:
+    """`_newest` of the entities that references name: the asked entities stand, also where no target answers."""
+    try:
+        return await _newest(namespace, entity_ids, features, now, consistency)
+    except StoreUnavailable:
+        rows = len(entity_ids)
+        failed = np.full(rows, Status.ERROR, dtype=np.uint8), np.zeros(rows, dtype=np.int64)
+        return [
+            aged(
+                each.definition,
+                empty_values(each.value_type, rows, each.definition.vector_length),
+                *failed,
+                None,
+                now,
+            )
+            for each in features
+        ]
 
 
 async def _newest(

@@ -23,6 +23,7 @@ from featurama_core.storage.latest import deleted_through
 from featurama_core.storage.port import History
 
 ENTITIES_PER_READ = 1_000
+_MIN_KNOWN_AT = -(2**63) // 1_000 + 1
 
 KnownAt = int | Int64Array | None
 """Microseconds: one bound, one a label row, or none."""
@@ -31,13 +32,16 @@ KnownAt = int | Int64Array | None
 async def read_as_of(
     namespace: Namespace,
     entity_ids: Sequence[str],
-    event_time: Int64Array,
+    event_time: Int64Array | None,
     features: Sequence[ResolvedFeature],
     *,
     known_at: KnownAt = None,
     now: int,
 ) -> list[Column]:
-    """N label rows -> a column a feature with n rows. `now`: microseconds, when the request began."""
+    """N label rows -> a column a feature with n rows. `now`: microseconds, when the request began.
+
+    event_time None is the read at now: as online, it has no upper bound.
+    """
     check_settled(namespace, known_at, now)
     plan = PathPlan.of(features)
     own = await _as_of(namespace, entity_ids, event_time, plan.own, known_at, now)
@@ -47,7 +51,8 @@ async def read_as_of(
         read: list[Column] = []
         if hops.targets:
             known = known_at[hops.rows] if isinstance(known_at, np.ndarray) else known_at
-            read = await _as_of(namespace, hops.targets, event_time[hops.rows], targets, known, now)
+            times = None if event_time is None else event_time[hops.rows]
+            read = await _as_of(namespace, hops.targets, times, targets, known, now)
         through.extend(hops.column(each, read[at] if read else None) for at, each in enumerate(targets))
     return plan.in_order(own, through)
 
@@ -74,11 +79,12 @@ def check_settled(namespace: Namespace, known_at: KnownAt, now: int) -> None:
 async def _as_of(
     namespace: Namespace,
     entity_ids: Sequence[str],
-    event_time: Int64Array,
+    event_time: Int64Array | None,
     features: Sequence[ResolvedFeature],
     known_at: KnownAt,
     now: int,
 ) -> list[Column]:
+    newest = np.full(len(entity_ids), MAX_TIME, dtype=np.int64) if event_time is None else event_time
     codes: dict[str, int] = {}
     label_entity = np.fromiter(
         (codes.setdefault(each, len(codes)) for each in entity_ids), dtype=np.int64, count=len(entity_ids)
@@ -92,10 +98,10 @@ async def _as_of(
     for number, first in enumerate(range(0, len(distinct), ENTITIES_PER_READ)):
         chunk = distinct[first : first + ENTITIES_PER_READ]
         rows = by_entity[edges[number] : edges[number + 1]]
-        histories, visible = await _visible_history(namespace, chunk, features, event_time[rows], now)
+        histories, visible = await _visible_history(namespace, chunk, features, newest[rows], now)
         known = known_at[rows] if isinstance(known_at, np.ndarray) else known_at
-        found.join(histories, visible, label_entity[rows] - first, event_time[rows], known, rows)
-    return found.columns(event_time)
+        found.join(histories, visible, label_entity[rows] - first, newest[rows], known, rows)
+    return found.columns(now if event_time is None else event_time)
 
 
 async def read_winners(
@@ -167,7 +173,12 @@ class _Found:
         """Join one chunk: label arrays are of the chunk's rows, `rows` says where they belong."""
         bound: KnownAt = None
         if known_at is not None:
-            bound = known_at * 1_000 + 999 if isinstance(known_at, np.ndarray) else known_at_bound(known_at)
+            bound = (
+                # Before the year 1678 the product would leave int64, and wrap to a bound that admits everything.
+                np.maximum(known_at, _MIN_KNOWN_AT) * 1_000 + 999
+                if isinstance(known_at, np.ndarray)
+                else known_at_bound(known_at)
+            )
         # Features of one cell share their key arrays: they are searched together.
         shared: dict[tuple[int, int, int], list[int]] = {}
         for at, history in enumerate(histories):
@@ -188,8 +199,8 @@ class _Found:
                 self._status[at][target] = column.status[source]
                 self._time[at][target] = histories[at].event_time[source]
 
-    def columns(self, event_time: Int64Array) -> list[Column]:
-        """A column a feature, ttl reckoned from each row's own t."""
+    def columns(self, event_time: int | Int64Array) -> list[Column]:
+        """A column a feature, ttl reckoned from each row's own t, or from one moment."""
         return [
             aged(each.definition, values, status, time, each.group.ttl, event_time)
             for each, values, status, time in zip(

@@ -26,8 +26,8 @@ from featurama_core.model.definitions import (
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import Conflict, InvalidInput, Reason, Unknown
-from featurama_core.model.frames import label_rows, merge_report, write_requests
+from featurama_core.model.errors import Conflict, InvalidInput, Reason, StoreUnavailable, Unknown
+from featurama_core.model.frames import FrameReport, label_rows, write_requests
 from featurama_core.model.names import (
     DEFAULT_ENTITY_TYPE,
     DEFAULT_NAMESPACE,
@@ -38,7 +38,7 @@ from featurama_core.model.references import FeatureRef, ResolvedFeature
 from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.model.times import MAX_TIME, MIN_TIME, Clock, to_micros
 from featurama_core.model.values import Int64Array, Status
-from featurama_core.model.writes import WriteMode, WriteReport, WriteRequest
+from featurama_core.model.writes import Outcome, WriteMode, WriteReport, WriteRequest
 from featurama_core.namespace import Namespace
 from featurama_core.online_reads import read_online
 from featurama_core.past_reads import KnownAt, read_as_of, read_winners
@@ -134,7 +134,14 @@ class FeatureStore(CatalogueMethods):
             timezone=timezone,
             request_ids=self._namespace.request_ids,
         )
-        return merge_report(frame, [(each, await self.write(each.request)) for each in frame])
+        report = FrameReport(frame)
+        for each in frame:
+            try:
+                report.add(each, await self.write(each.request))
+            except StoreUnavailable as error:
+                # What was accepted before stays accounted for; the caller sends the rest again.
+                report.add_failure(each, Outcome.REJECTED, error.reason, error.message)
+        return report.result()
 
     # Reading
 
@@ -250,39 +257,54 @@ class FeatureStore(CatalogueMethods):
         *,
         service: str | None = None,
         known_at: Time | Literal["label"] | None = None,
+        timezone: str | None = None,
     ) -> HistoricalFeatures:
         """Values as they were. `labels`: entity ids (all at `timestamp`, default now) or a frame with entity_id and
         timestamp; further columns are carried. Output rows are the label rows, in their order.
 
         known_at: only values known at that time, or with "label" at each row's own time; it must be settled.
+        timezone: of a frame whose times are naive.
         """
-        rows = label_rows(labels, timestamp, now=self.now())
+        rows = label_rows(labels, timestamp, now=self.now(), timezone=timezone)
         bound: int | Literal["label"] | None = None
         if known_at is not None:
             bound = "label" if known_at == "label" else to_micros(known_at, "known_at")
         read = await self.point_in_time(
-            rows.entity_ids, rows.event_time, features=features, service=service, known_at=bound
+            rows.entity_ids,
+            None if rows.at_now and bound != "label" else rows.event_time,
+            features=features,
+            service=service,
+            known_at=bound,
         )
         return HistoricalFeatures(labels=rows.carried, columns=read.columns, as_of_time=read.as_of_time)
 
     async def point_in_time(
         self,
         entity_ids: Sequence[str],
-        event_time: Int64Array,
+        event_time: Int64Array | None,
         *,
         features: Sequence[str] | None = None,
         service: str | None = None,
         known_at: int | Literal["label"] | None = None,
     ) -> OnlineFeatures:
-        """N label rows (event_time: int64[n] microseconds) -> columns with n rows, in order."""
+        """N label rows (event_time: int64[n] microseconds) -> columns with n rows, in order.
+
+        event_time None reads at now: what an online read answers, with no upper bound on event times.
+        """
         check_entity_ids(entity_ids)
-        if len(entity_ids) != len(event_time):
-            raise InvalidInput("every label row needs an entity_id and a timestamp", field="timestamp")
-        for moment in (int(event_time.min()), int(event_time.max())):
-            to_micros(moment, "timestamp")
+        if event_time is not None:
+            if len(entity_ids) != len(event_time):
+                raise InvalidInput("every label row needs an entity_id and a timestamp", field="timestamp")
+            for moment in (int(event_time.min()), int(event_time.max())):
+                to_micros(moment, "timestamp")
         now = self.now()
-        bound: KnownAt = event_time if isinstance(known_at, str) else known_at
-        newest_known = int(event_time.max()) if isinstance(known_at, str) else known_at
+        bound: KnownAt
+        if not isinstance(known_at, str):
+            bound = newest_known = known_at
+        elif event_time is not None:
+            bound, newest_known = event_time, int(event_time.max())
+        else:
+            raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
         resolved = await self.resolve(features, service=service, known_at=newest_known)
         columns = await read_as_of(self._namespace, entity_ids, event_time, resolved, known_at=bound, now=now)
         return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=now)

@@ -6,7 +6,7 @@ import numpy as np
 
 from featurama_core.model.conversion import Problem
 from featurama_core.model.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE
+from featurama_core.model.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.model.request_ids import ingest_time, parse_request_id
 from featurama_core.model.times import to_rfc3339
 from featurama_core.model.validation import Target, Validated, check_shape, validate
@@ -36,7 +36,10 @@ async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
     validated = validate(
         request,
         lambda name, version: targets[name, version],
-        await namespace.entity_types(request.entity_ids) if typed else {},
+        # Only of what can be an id: an adapter need not take an empty key.
+        await namespace.entity_types(each for each in request.entity_ids if not entity_id_problem(each))
+        if typed
+        else {},
         now=now,
         max_clock_skew=namespace.settings.max_clock_skew,
     )

@@ -46,37 +46,45 @@ class LoadedModel:
         return rows * self.structure.trees * max(self.structure.depth, 1)
 
 
-def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
-    """Check the artefact against its manifest and load it, for one thread a prediction.
+def check_artefact(manifest: Manifest, artefact: bytes) -> Structure:
+    """What the artefact is, if it is whole, well-formed and the manifest's.
 
     Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
     """
     where = {"model": manifest.name, "version": manifest.version}
-    if manifest.artefact is None or len(artefact) > MAX_ARTEFACT_BYTES or len(artefact) != manifest.artefact.size:
+    facts = manifest.artefact
+    if facts is None or not len(artefact) == facts.size <= MAX_ARTEFACT_BYTES:
         raise unusable("its artefact is not as long as its manifest says", **where)
-    if not hmac.compare_digest(hashlib.sha256(artefact).hexdigest(), manifest.artefact.sha256):
+    if not hmac.compare_digest(hashlib.sha256(artefact).hexdigest(), facts.sha256):
         raise unusable("its artefact does not have the hash that its manifest names", **where)
     try:
         structure = check_structure(artefact)
     except Malformed as error:
         raise unusable(f"its artefact is malformed: {error}", **where) from error
-    if structure.features != len(manifest.engineered.columns):
-        raise unusable(
-            f"its artefact takes {structure.features} columns, its manifest {len(manifest.engineered.columns)}",
-            **where,
-        )
+    columns = len(manifest.engineered.columns)
+    if structure.features != columns:
+        raise unusable(f"its artefact takes {structure.features} columns, its manifest names {columns}", **where)
     if structure.objective != manifest.objective:
         raise unusable(f"its objective is not {manifest.objective}, as its manifest says", **where)
-    return LoadedModel(manifest, structure, _booster(artefact, where))
+    return structure
 
 
-def _booster(artefact: bytes, where: dict[str, object]) -> Any:
+def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
+    """Check the artefact against its manifest and load it, for one thread a prediction.
+
+    Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
+    """
+    structure = check_artefact(manifest, artefact)
+    return LoadedModel(manifest, structure, _booster(manifest, artefact))
+
+
+def _booster(manifest: Manifest, artefact: bytes) -> Any:
     import xgboost
 
     booster = xgboost.Booster({"nthread": 1})
     try:
         booster.load_model(bytearray(artefact))
     except xgboost.core.XGBoostError as error:
-        raise unusable("XGBoost does not read its artefact", **where) from error
+        raise unusable("XGBoost does not read its artefact", model=manifest.name, version=manifest.version) from error
     booster.set_param({"nthread": 1})
     return booster

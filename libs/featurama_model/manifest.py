@@ -7,6 +7,7 @@ are loaded. Unknown fields of the JSON are ignored, an unknown `format` is refus
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,11 @@ class Artefact:
     sha256: str
     size: int
     format: Literal["xgboost-json"] = "xgboost-json"
+
+    @classmethod
+    def of(cls, content: bytes) -> Artefact:
+        """The facts of these bytes."""
+        return cls(hashlib.sha256(content).hexdigest(), len(content))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ version gets the bytes that were published, or an error, never others: the manif
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -22,6 +22,7 @@ from featurama_core.model.errors import (
 from featurama_core.model.names import check_name
 from featurama_core.model.times import Clock
 from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_model.loading import check_artefact
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact, Manifest, unusable
 
 CHAMPION = "champion"
@@ -53,7 +54,8 @@ class ModelRegistry:
     async def publish(self, manifest: Manifest, artefact: bytes) -> Manifest:
         """Store a new version. -> the manifest as stored: version, hash, size and time set.
 
-        Raises InvalidInput for an inconsistent manifest or more than 64 MiB.
+        Raises InvalidInput for an inconsistent manifest or more than 64 MiB, FailedPrecondition
+        (MODEL_UNUSABLE) for an artefact that serving would refuse.
         """
         if not 1 <= len(artefact) <= MAX_ARTEFACT_BYTES:
             raise InvalidInput(
@@ -62,9 +64,10 @@ class ModelRegistry:
                 field="artefact",
             )
         now = self._clock() // 1_000
-        facts = Artefact(hashlib.sha256(artefact).hexdigest(), len(artefact))
+        facts = Artefact.of(artefact)
         draft = replace(manifest, artefact=facts, created_at=now)
         draft.check()
+        await asyncio.to_thread(check_artefact, draft, artefact)
         chunks = [artefact[start : start + CHUNK_BYTES] for start in range(0, len(artefact), CHUNK_BYTES)]
         for _ in range(_PUBLISH_ATTEMPTS):
             taken = await self._storage.list_models(manifest.name)

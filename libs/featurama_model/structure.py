@@ -22,6 +22,7 @@ MAX_DEPTH = 512
 """Deeper than any useful tree; SHAP values take a stack frame a level."""
 
 _NO_PARENT = 2**31 - 1
+_PRUNED = 2**31 - 1
 _COUNT = re.compile(r"[0-9]{1,9}")
 _BASE_SCORE = re.compile(r"\[?[-+0-9.eE]{1,40}\]?")
 _FLOATS = ("base_weights", "loss_changes", "split_conditions", "sum_hessian")
@@ -193,7 +194,8 @@ def _links(nodes: dict[str, Ints], sizes: Ints, features: int) -> int:
     if (((parents < 0) | (parents >= size)) & (parents != _NO_PARENT)).any() or (parents[first] != _NO_PARENT).any():
         raise Malformed("trees: a parent index is outside its tree")
     splits = nodes["split_indices"]
-    if ((splits < 0) | (splits >= max(features, 1))).any() or (inner.any() and features < 1):
+    pruned = splits == _PRUNED
+    if (((splits < 0) | (splits >= max(features, 1))) & ~pruned).any() or (inner.any() and features < 1):
         raise Malformed("trees: a split asks for a feature that the model has not")
     if nodes["split_type"].any() or ((nodes["default_left"] & ~1) != 0).any():
         raise Malformed("trees: a split is of a kind that is not read")
@@ -211,6 +213,8 @@ def _links(nodes: dict[str, Ints], sizes: Ints, features: int) -> int:
             raise Malformed("trees: a child names another parent")
         met[children] = True
         level = children
+    if (met & pruned).any():
+        raise Malformed("trees: a pruned node is still in its tree")
     return depth
 
 

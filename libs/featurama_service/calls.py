@@ -11,14 +11,14 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import TypeAlias, TypeVar
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import TypeAlias, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 from structlog.typing import FilteringBoundLogger
 
-from featurama_core.model.errors import DeadlineExceeded, FeaturamaError, InvalidInput, Reason
+from featurama_core.model.errors import DeadlineExceeded, FeaturamaError, InvalidInput, Reason, StoreUnavailable
 from featurama_service.admission import Admission
 from featurama_service.settings import GrpcSettings
 from featurama_service.status import grpc_code, grpc_status
@@ -102,7 +102,7 @@ class Call:
 
 
 class Guard:
-    """Runs the body of every call of one server."""
+    """Runs the body of every call of one server. `seen` counts them, also those that were refused."""
 
     def __init__(self, settings: GrpcSettings, log: FilteringBoundLogger, *, log_calls: bool = True) -> None:
         self._margin = settings.deadline_margin_ms / 1_000
@@ -111,6 +111,7 @@ class Guard:
         self.max_message_bytes = settings.max_message_bytes
         self.admission = Admission(settings.max_calls, settings.max_request_bytes)
         self.draining = asyncio.Event()
+        self.seen = 0
 
     async def run(
         self,
@@ -126,7 +127,7 @@ class Guard:
         size: bytes of the request. default_deadline_ms: where the client gives none; None means no deadline.
         """
         try:
-            with self.admission.call(size):
+            with self._admitted(size):
                 async with asyncio.timeout(self._time_left(context, default_deadline_ms)):
                     answer = await body(call)
         except grpc.aio.AbortError:
@@ -144,16 +145,16 @@ class Guard:
             return answer
         self._note(call, grpc_code(refusal), refusal)
         status = grpc_status(refusal)
-        await context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
+        return await context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
 
     def refusal(self, error: Exception, method: str) -> FeaturamaError:
         """What the client is told about an exception; the unexpected is logged under an incident number."""
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # what one task of the call raised
         if isinstance(error, FeaturamaError):
             return error
         if isinstance(error, TimeoutError):
-            return DeadlineExceeded(
-                "the deadline ended before the answer was there; allow more time or ask for less"
-            )
+            return DeadlineExceeded("the deadline ended before the answer was there; allow more time or ask for less")
         incident = secrets.token_hex(6)
         self._log.error("incident", method=method, incident=incident, exc_info=error)
         return FeaturamaError(
@@ -162,8 +163,15 @@ class Guard:
             incident=incident,
         )
 
+    def _admitted(self, size: int) -> AbstractContextManager[None]:
+        self.seen += 1
+        if self.draining.is_set():
+            raise going_down()
+        return self.admission.call(size)
+
     def _time_left(self, context: Context, default_deadline_ms: int | None) -> float | None:
-        remaining = context.time_remaining()
+        # None without a deadline; the stub of grpc does not know.
+        remaining = cast("float | None", context.time_remaining())
         if remaining is None:
             return None if default_deadline_ms is None else default_deadline_ms / 1_000
         # Ends a little before the client's own, so that the answer still arrives with its reason.
@@ -172,9 +180,7 @@ class Guard:
     def _note(self, call: Call, code: grpc.StatusCode, refusal: FeaturamaError | None = None) -> None:
         if not self._log_calls:
             return
-        level = (
-            logging.ERROR if code in _SERVER_FAULTS else logging.WARNING if code in _STRAINS else logging.INFO
-        )
+        level = logging.ERROR if code in _SERVER_FAULTS else logging.WARNING if code in _STRAINS else logging.INFO
         self._log.log(
             level,
             "call",
@@ -185,6 +191,11 @@ class Guard:
             rows=call.rows,
             peer=call.peer,
         )
+
+
+def going_down() -> StoreUnavailable:
+    """The error for what this server does no more."""
+    return StoreUnavailable("this server is going down; send it again, with the same ids, and another one answers")
 
 
 def _peer_gone(error: BaseException) -> bool:

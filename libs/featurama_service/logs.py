@@ -42,9 +42,7 @@ def route_standard_logging(settings: LogSettings, stream: TextIO | None = None) 
             ],
         )
     )
-    logging.basicConfig(
-        level=max(_LEVELS[settings.log_level], logging.WARNING), handlers=[handler], force=True
-    )
+    logging.basicConfig(level=max(_LEVELS[settings.log_level], logging.WARNING), handlers=[handler], force=True)
 
 
 def _processors(settings: LogSettings, stream: TextIO) -> list[Processor]:

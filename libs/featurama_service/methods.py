@@ -31,9 +31,7 @@ class Method:
     bind: Callable[[str, Guard, GrpcSettings], grpc.RpcMethodHandler[Any, Any]]
 
 
-def unary(
-    parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[Reply]]
-) -> Method:
+def unary(parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[Reply]]) -> Method:
     """One request, one answer."""
 
     def bind(name: str, guard: Guard, settings: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:
@@ -54,9 +52,7 @@ def unary(
     return Method(request_streaming=False, response_streaming=False, bind=bind)
 
 
-def server_stream(
-    parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[None]]
-) -> Method:
+def server_stream(parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[None]]) -> Method:
     """One request, a stream of answers that `behaviour` sends with `call.send`."""
 
     def bind(name: str, guard: Guard, settings: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:

@@ -12,14 +12,9 @@ import uvloop
 
 from featurama_core.model.errors import FeaturamaError
 from featurama_service.logs import route_standard_logging
-from featurama_service.settings import LogSettings, ServiceSettings, SettingsError, load
+from featurama_service.settings import ServiceSettings, SettingsError, load
 
-
-class ProcessSettings(ServiceSettings, LogSettings):
-    """What a process needs of its service's settings."""
-
-
-_S = TypeVar("_S", bound=ProcessSettings)
+_S = TypeVar("_S", bound=ServiceSettings)
 _S_contra = TypeVar("_S_contra", contravariant=True)
 
 

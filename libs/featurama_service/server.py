@@ -28,6 +28,8 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _HEALTH: Final[str] = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _CLEANUP_S = 5.0
+_MOMENT_S = 0.02
+_QUIET_MOMENTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +92,36 @@ async def _drain(
     await health.enter_graceful_shutdown()
     await asyncio.sleep(settings.drain_delay_ms / 1_000)
     guard.draining.set()
+    await _quiet(guard)
     stopping = asyncio.create_task(server.stop(settings.grace_ms / 1_000))
-    idle = asyncio.create_task(guard.admission.idle())
-    await asyncio.wait((stopping, idle), return_when=asyncio.FIRST_COMPLETED)
+    finished = asyncio.create_task(_finished(guard))
+    await asyncio.wait((stopping, finished), return_when=asyncio.FIRST_COMPLETED)
     # Health watchers and reflection streams never end by themselves: they are not waited for.
     await server.stop(None)
     await stopping
     # grpc does not wait for the handlers that it cancelled; their cleaning up still needs the stores.
-    await asyncio.wait((idle,), timeout=_CLEANUP_S)
-    idle.cancel()
+    await asyncio.wait((finished,), timeout=_CLEANUP_S)
+    finished.cancel()
     log.info("stopped")
+
+
+async def _quiet(guard: Guard) -> None:
+    """Refuse calls until none comes for a moment, but not for long: what grpc has queued when it stops ends as
+    CANCELLED, without a reason."""
+    for _ in range(_QUIET_MOMENTS):
+        seen = guard.seen
+        await asyncio.sleep(_MOMENT_S)
+        if guard.seen == seen and not guard.admission.calls:
+            return
+
+
+async def _finished(guard: Guard) -> None:
+    """Return when no call is in flight and none that grpc had accepted before it refused new ones comes any more."""
+    while True:
+        await guard.admission.idle()
+        await asyncio.sleep(_MOMENT_S)
+        if not guard.admission.calls:
+            return
 
 
 async def _follow(

@@ -24,12 +24,18 @@ class SettingsError(Exception):
     """Settings that cannot be used; one line naming the variable and the problem, without its value."""
 
 
-class ServiceSettings(BaseSettings):
-    """Base of a service's settings. Values given to the constructor win over the environment."""
+class LogSettings(BaseModel, frozen=True):
+    """What is logged and how. log_format `auto`: pretty on a terminal, JSON lines elsewhere."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    log_calls: bool = True
+
+
+class ServiceSettings(BaseSettings, LogSettings):
+    """Base of a service's settings, which all log. Values given to the constructor win over the environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True)
 
 
 class GrpcSettings(BaseModel, frozen=True):
@@ -72,14 +78,6 @@ class GrpcSettings(BaseModel, frozen=True):
     def host(self) -> str:
         """The host of `listen`."""
         return self.listen.rpartition(":")[0]
-
-
-class LogSettings(BaseModel, frozen=True):
-    """What is logged and how. log_format `auto`: pretty on a terminal, JSON lines elsewhere."""
-
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["auto", "json", "pretty"] = "auto"
-    log_calls: bool = True
 
 
 _Settings = TypeVar("_Settings", bound=ServiceSettings)

@@ -38,6 +38,11 @@ class StorageOptions(BaseModel, frozen=True):
             raise ValueError(error.message) from None
         return url
 
+    @property
+    def embedded(self) -> bool:
+        """Whether the storage is a directory of this machine, not a cluster."""
+        return StorageUrl.parse(self.storage).scheme == "sqlite"
+
     def storage_settings(self) -> StorageSettings:
         """The same as core takes it."""
         return StorageSettings(

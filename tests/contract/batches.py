@@ -12,9 +12,9 @@ from featurama_core.model.columns import Column
 from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
 from featurama_core.model.layouts import Layout
 from featurama_core.model.values import Status, UInt8Array, ValueType, empty_values
-from featurama_core.model.writes import Outcome, WriteMode
+from featurama_core.model.writes import Outcome, StoredColumn, WriteMode
 from featurama_core.storage.packed_cell import pack, unpack
-from featurama_core.storage.port import CellRun, History, NamespaceStorage, StoredColumn, WriteBatch
+from featurama_core.storage.port import CellRun, History, NamespaceStorage, WriteBatch
 
 DAY = 86_400_000_000
 NOW = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -43,7 +43,7 @@ def column(feature: FeatureDefinition, values: Sequence[object]) -> Column:
     status = np.array([_status(value) for value in values], dtype=np.uint8)
     array = empty_values(feature.value_type, len(values), feature.vector_length)
     for row in np.flatnonzero(status == Status.PRESENT).tolist():
-        array[row] = values[row]
+        array[row] = values[row]  # type: ignore[call-overload]  # the test gives the right type
     times = np.zeros(len(values), dtype=np.int64)
     return Column(feature.name, feature.value_type, array, status, times, feature.version)
 

@@ -72,9 +72,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="native-protocol port (default: a free one)")
     parser.add_argument("--heap", default="768m", help="heap of the JVM, as in -Xmx (default: 768m)")
     parser.add_argument("--data", type=Path, help="keep the node's files here (default: a temporary folder)")
-    parser.add_argument(
-        "--session", type=Path, help="end with the pytest session of this folder, not with stdin"
-    )
+    parser.add_argument("--session", type=Path, help="end with the pytest session of this folder, not with stdin")
     return parser.parse_args()
 
 
@@ -105,7 +103,7 @@ def _join(session: Path, held: ExitStack) -> None:
 
 def _remove_if_over(session: Path) -> None:
     """A session that was killed removes nothing itself."""
-    with (session / "session.lock").open() as lock, suppress(BlockingIOError):
+    with suppress(BlockingIOError, FileNotFoundError), (session / "session.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         shutil.rmtree(session, ignore_errors=True)
 

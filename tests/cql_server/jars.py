@@ -80,7 +80,5 @@ def _copy_dependencies(maven: str, target: Path) -> None:
         fetched = subprocess.run(command, capture_output=True, text=True, check=False)
         if fetched.returncode != 0:
             errors = [line for line in fetched.stdout.splitlines() if "ERROR" in line]
-            raise CqlServerUnavailableError(
-                f"mvn could not fetch Cassandra, {OR_GIVE_ONE}: {' '.join(errors[:1])}"
-            )
+            raise CqlServerUnavailableError(f"mvn could not fetch Cassandra, {OR_GIVE_ONE}: {' '.join(errors[:1])}")
         jars.rename(target)

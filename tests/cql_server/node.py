@@ -65,8 +65,8 @@ class NodeOptions:
     keep: bool = False
     """Whether `folder` is used again: such a node is asked to end before it is killed."""
     quick: bool = False
-    """Tables in a quarter of the time, as the schema is not flushed, and less CPU spent on compiling: for tests,
-    not for measurements, nor for a node that is started again."""
+    """Tables in a quarter of the time, as the schema is not flushed, and less CPU spent on compiling: for
+    tests, not for measurements, nor for a node that is started again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,16 +33,21 @@ class GetOnlineFeaturesRequest(_message.Message):
     INCLUDE_EVENT_TIMES_FIELD_NUMBER: _builtins.int
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    ALL_FEATURES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
-    """A feature service; its features are read in its order. Either this or features."""
+    """A feature service; its features are read in its order. Either this or features or all_features."""
     include_event_times: _builtins.bool
     """Whether columns carry event times."""
     include_statuses: _builtins.bool
     """Whether columns carry statuses even when all are PRESENT."""
     consistency: _columns_pb2.Consistency.ValueType
     """Consistency of this read."""
+    all_features: _builtins.bool
+    """Instead of naming features: all features of the type of one entity, or all it has values of if it is not registered.
+    Reason UNKNOWN_ENTITY if it is neither registered nor has any value.
+    """
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Feature references or paths, such as "distance", "distance@2", "destination.traffic_level". At most 1,000."""
@@ -61,10 +66,11 @@ class GetOnlineFeaturesRequest(_message.Message):
         include_event_times: _builtins.bool = ...,
         include_statuses: _builtins.bool = ...,
         consistency: _columns_pb2.Consistency.ValueType = ...,
+        all_features: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -61,7 +61,7 @@ def metadata_to_struct(text: str) -> Struct:
 def metadata_from_struct(struct: Struct) -> str:
     """Struct -> a JSON object as text, keys sorted."""
     metadata = {key: _plain(value, _DEEPEST) for key, value in struct.fields.items()}
-    return json.dumps(metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return json.dumps(metadata, sort_keys=True)
 
 
 def _fill(slot: Value, value: object, depth: int) -> None:

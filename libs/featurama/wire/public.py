@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from featurama.v1 import columns_pb2
-from featurama.wire.shapes import Unreadable, column_from, other_arrays_filled, texts, typed
+from featurama.wire.shapes import Plain, Unreadable, column_from, other_arrays_filled, texts, typed
 from featurama_core.model.columns import Column
 from featurama_core.model.values import Int64Array, ValueArray, ValueType
 
@@ -25,7 +25,8 @@ def columns_to_proto(
 
 def columns_from_proto(columns: Iterable[columns_pb2.Column], rows: int, *, written: bool = False) -> list[Column]:
     """Columns of `rows` rows each; InvalidInput names the column that is not. `written`: from a write."""
-    return [column_from_proto(column, rows, written=written) for column in columns]
+    plain = Plain.of(rows)
+    return [_from_proto(column, plain, written=written) for column in columns]
 
 
 def column_to_proto(column: Column, *, statuses: bool | None = None, event_times: bool = False) -> columns_pb2.Column:
@@ -58,6 +59,10 @@ def column_to_proto(column: Column, *, statuses: bool | None = None, event_times
 
 def column_from_proto(message: columns_pb2.Column, rows: int, *, written: bool = False) -> Column:
     """One column of `rows` rows from its public message."""
+    return _from_proto(message, Plain.of(rows), written=written)
+
+
+def _from_proto(message: columns_pb2.Column, plain: Plain, *, written: bool) -> Column:
     value_type = typed(message)
     _check_only(message, value_type)
     # An open enum may hold any int32: clipped, so that none wraps round to a known status.
@@ -68,7 +73,7 @@ def column_from_proto(message: columns_pb2.Column, rows: int, *, written: bool =
         _values(message, value_type),
         statuses if len(statuses) else None,
         np.array(message.event_time_us, dtype=np.int64) if message.event_time_us else None,
-        rows=rows,
+        plain=plain,
         written=written,
     )
 

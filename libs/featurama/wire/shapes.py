@@ -6,6 +6,7 @@ Either message arrives here as the same arrays, so both give the same columns an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +27,9 @@ ColumnMessage = columns_pb2.Column | twin_pb2.Column
 """Either form; only the scalar fields, which they share, are read here."""
 
 
+_TYPES: dict[int, ValueType] = {int(each): each for each in ValueType}
+
+
 class Unreadable(InvalidInput):
     """A column (or array of times) that does not say what its message promises.
 
@@ -33,16 +37,33 @@ class Unreadable(InvalidInput):
     """
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Plain:
+    """What columns of one length share when nothing was sent: all PRESENT, no event times. Read-only."""
+
+    rows: int
+    present: UInt8Array
+    zeros: Int64Array
+
+    @classmethod
+    def of(cls, rows: int) -> Plain:
+        """For columns of `rows` rows; none have fewer than 0."""
+        if rows < 0:
+            raise Unreadable(f"{rows} is no number of rows", field="row_count")
+        present, zeros = np.full(rows, Status.PRESENT, dtype=np.uint8), np.zeros(rows, dtype=np.int64)
+        present.flags.writeable = zeros.flags.writeable = False
+        return cls(rows, present, zeros)
+
+
 def typed(message: ColumnMessage) -> ValueType:
     """The column's type, one of the five, and its vector length checked."""
-    try:
-        value_type = ValueType(message.value_type)
-    except ValueError as error:
+    value_type = _TYPES.get(message.value_type)
+    if value_type is None:
         raise Unreadable(
             f"column {message.name!r}: value_type {message.value_type} is not known",
             reason=Reason.INVALID_ARGUMENT,
             field=message.name,
-        ) from error
+        )
     if value_type is ValueType.VECTOR and not 1 <= message.vector_length <= MAX_VECTOR_LENGTH:
         raise Unreadable(
             f"column {message.name!r}: vector_length must be from 1 to {MAX_VECTOR_LENGTH}",
@@ -59,40 +80,33 @@ def column_from(
     statuses: UInt8Array | None,
     event_time: Int64Array | None,
     *,
-    rows: int,
+    plain: Plain,
     written: bool,
 ) -> Column:
-    """A column of `rows` rows, every slot without a value set to its zero. None: not sent.
+    """A column as long as `plain`, every slot without a value set to its zero. None: not sent.
 
     `written`: the column is part of a write, so only PRESENT, NULL_VALUE and NOT_FOUND may stand in it.
     """
-    check_length(message.name, len(values), rows)
+    rows, name = plain.rows, message.name
+    check_length(name, len(values), rows)
     if statuses is None:
-        statuses = np.full(rows, Status.PRESENT, dtype=np.uint8)
+        statuses = plain.present
     else:
-        check_length(message.name, len(statuses), rows, "statuses")
+        check_length(name, len(statuses), rows, "statuses")
         last = Status.NOT_FOUND if written else Status.ERROR
         if rows and not (statuses.min() >= Status.PRESENT and statuses.max() <= last):
             allowed = ", ".join(status.name for status in Status if status <= last)
             raise Unreadable(
-                f"column {message.name!r}: a status is none of {allowed}",
+                f"column {name!r}: a status is none of {allowed}",
                 reason=Reason.INVALID_ARGUMENT,
-                field=message.name,
+                field=name,
             )
         values = masked(values, value_type, statuses, message.vector_length)
     if event_time is None or written:
-        event_time = np.zeros(rows, dtype=np.int64)
+        event_time = plain.zeros
     else:
-        check_length(message.name, len(event_time), rows, "event times")
-    return Column(
-        name=message.name,
-        value_type=value_type,
-        values=values,
-        status=statuses,
-        event_time=event_time,
-        version=message.version,
-        reference=message.reference,
-    )
+        check_length(name, len(event_time), rows, "event times")
+    return Column(name, value_type, values, statuses, event_time, message.version, message.reference)
 
 
 def texts(values: Sequence[str]) -> ValueArray:

@@ -102,7 +102,7 @@ def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
             problems[row] = _missing(field)
             continue
         try:
-            micros[row] = to_micros(value if zone is None else _declared(value, zone), field)
+            micros[row] = to_micros(_declared(value, zone), field)
         except InvalidInput as error:
             problems[row] = (error.reason, error.message)
     reasons = [reason for reason, _ in problems.values()]
@@ -111,7 +111,11 @@ def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
     return micros, problems
 
 
-def _declared(value: Any, zone: ZoneInfo) -> Any:
+def _declared(value: Any, zone: ZoneInfo | None) -> Any:
+    if isinstance(value, np.integer):
+        return int(value)
+    if zone is None:
+        return value
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

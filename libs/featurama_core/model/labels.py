@@ -30,6 +30,8 @@ class Labels:
     event_time: Int64Array
     carried: dict[str, Any]
     kind: FrameKind = "columns"
+    at_now: bool = False
+    """No time was given: the rows stand for the moment of the read itself."""
 
     def __len__(self) -> int:
         return len(self.entity_ids)
@@ -86,7 +88,8 @@ def _of_ids(ids: Any, timestamp: datetime | str | int | None, now: int | None) -
     entity_ids = _entity_ids(ids if hasattr(ids, "dtype") else list(ids))
     moment = to_micros(timestamp, "timestamp") if timestamp is not None else now
     event_time = np.full(len(entity_ids), moment, dtype=np.int64)
-    return Labels(entity_ids, event_time, {"entity_id": entity_ids, "timestamp": event_time})
+    carried = {"entity_id": entity_ids, "timestamp": event_time}
+    return Labels(entity_ids, event_time, carried, at_now=timestamp is None)
 
 
 def _entity_ids(column: Any) -> list[str]:

@@ -59,8 +59,8 @@ class Validated:
         if request.unit is WriteUnit.ROW:
             # A refused value refuses its row; the first problem is the one reported.
             problems = dict(self.whole_rows)
-            for column in self.refused:
-                for row, problem in column.items():
+            for refused in self.refused:
+                for row, problem in refused.items():
                     problems.setdefault(row, problem)
             self._count(report, np.ones(len(request), dtype=np.bool_), -1, problems, ended)
         else:
@@ -90,6 +90,8 @@ class Validated:
         report.rejected += len(problems) + int((judged & (ended == Outcome.REJECTED)).sum())
         report.unknown += int((judged & (ended == Outcome.UNKNOWN)).sum())
 
+
+_WRITABLE = np.array([Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND], dtype=np.uint8)
 
 _STORE_SAID: dict[int, tuple[Reason, str, str]] = {
     Outcome.REJECTED: (
@@ -128,6 +130,12 @@ def check_shape(request: WriteRequest) -> None:
     for name, length in lengths:
         if length != rows:
             raise InvalidInput(f"{name} holds {length} elements for {rows} rows; send one a row", field=name)
+    for column in request.columns:
+        if len(column.values) != rows or not np.isin(column.status, _WRITABLE).all():
+            raise InvalidInput(
+                f"{column.name} must hold a value and a status PRESENT, NULL_VALUE or NOT_FOUND for each row",
+                field=column.name or "columns",
+            )
 
 
 def validate(
@@ -237,9 +245,13 @@ def _valid_values(
 
 
 def _same_key(request: WriteRequest) -> tuple[Int64Array, int]:
-    """Number the distinct (entity, event time) in order of first appearance. -> (int64[n], how many)."""
-    numbers: dict[tuple[str, int], int] = {}
-    keys = zip(request.entity_ids, request.event_time.tolist(), strict=True)
+    """Number the distinct (entity, event time) in order of first appearance. -> (int64[n], how many).
+
+    An import's ingest times tell corrections of one event time apart.
+    """
+    numbers: dict[tuple[str, int, int], int] = {}
+    ingested = request.event_time if request.ingested_at is None else request.ingested_at
+    keys = zip(request.entity_ids, request.event_time.tolist(), ingested.tolist(), strict=True)
     group_of_row = np.fromiter(
         (numbers.setdefault(key, len(numbers)) for key in keys), dtype=np.int64, count=len(request)
     )
@@ -293,10 +305,13 @@ def _overlay(converted: list[Column | None], valid: list[BoolArray], positions: 
 
 def _same_value(column: Column, left: Int64Array, right: Int64Array) -> BoolArray:
     same = column.values[left] == column.values[right]
-    if column.value_type is ValueType.VECTOR:
-        same = same.all(axis=1)
-    elif column.value_type is ValueType.DOUBLE:
-        same |= np.isnan(column.values[left]) & np.isnan(column.values[right])
+    # Bit for bit: there is one NaN by now, and 0.0 is not -0.0, or the order of rows would say which is stored.
+    if column.value_type is ValueType.DOUBLE:
+        bits = np.ascontiguousarray(column.values).view(np.int64)
+        same = bits[left] == bits[right]
+    elif column.value_type is ValueType.VECTOR:
+        words = np.ascontiguousarray(column.values).view(np.int32)
+        same = (words[left] == words[right]).all(axis=1)
     status = column.status
     null = status == Status.NULL_VALUE
     equal: BoolArray = (status[left] == status[right]) & (null[left] | same.astype(np.bool_))

@@ -14,7 +14,7 @@ import numpy as np
 from featurama_core.model.definitions import FeatureDefinition
 from featurama_core.model.layouts import Layout, mark_id
 from featurama_core.model.times import MIN_TIME
-from featurama_core.model.values import Int64Array, Status, UInt8Array, ValueArray, empty_values
+from featurama_core.model.values import BoolArray, Int64Array, Status, UInt8Array, ValueArray, empty_values
 from featurama_core.storage.packed_cell import Unpacked, unpack
 from featurama_core.storage.port import Cells
 
@@ -41,10 +41,7 @@ def pack_mark(deleted_through: int) -> bytes:
 
 def layouts_in(cells: Cells) -> set[int]:
     """Ids of the layouts that these cells are written in."""
-    by_id: dict[int, int] = {}
-    for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
-        by_id[layout_id] = max(by_id.get(layout_id, 0), len(cell))
-    return {layout_id for layout_id, size in by_id.items() if size != MARK_BYTES}
+    return set(cells.layout_id[~_marks(cells)].tolist())
 
 
 def deleted_through(cells: Cells, entities: int, feature_name: str) -> Int64Array:
@@ -64,7 +61,8 @@ def merge_latest(
     """A `Latest` a feature, in order. `layouts` holds every known layout among `layouts_in(cells)`."""
     merges = [_Merge(feature, entities) for feature in features]
     unknown = cells.failed.copy()
-    for layout_id in layouts_in(cells):
+    # Also a cell that was cut to the length of a mark.
+    for layout_id in layouts_in(cells) | (layouts.keys() & set(cells.layout_id.tolist())):
         at = np.flatnonzero(cells.layout_id == layout_id)
         entity = cells.entity[at]
         layout = layouts.get(layout_id)
@@ -76,11 +74,16 @@ def merge_latest(
             unpacked = unpack(layout, [cells.cells[position] for position in at.tolist()])
             for merge, position in wanted:
                 merge.offer(entity, unpacked, position)
-    has_marks = bool(len(cells.cells)) and any(len(cell) == MARK_BYTES for cell in cells.cells)
+    has_marks = bool(_marks(cells).any())
     return [
-        merge.result(unknown, deleted_through(cells, entities, merge.key[0]) if has_marks else None)
-        for merge in merges
+        merge.result(unknown, deleted_through(cells, entities, merge.key[0]) if has_marks else None) for merge in merges
     ]
+
+
+def _marks(cells: Cells) -> BoolArray:
+    sizes = np.fromiter(map(len, cells.cells), dtype=np.int64, count=len(cells.cells))
+    marks: BoolArray = sizes == MARK_BYTES
+    return marks
 
 
 class _Merge:
@@ -114,9 +117,7 @@ class _Merge:
         self._event_time[entity] = time
         self._ingested_at[entity] = ingested
 
-    def result(
-        self, unknown: np.ndarray[tuple[int], np.dtype[np.bool_]], deleted: Int64Array | None
-    ) -> Latest:
+    def result(self, unknown: BoolArray, deleted: Int64Array | None) -> Latest:
         if deleted is not None:
             gone = (self._event_time <= deleted) & (self._status != Status.NOT_FOUND)
             self._status[gone] = Status.NOT_FOUND

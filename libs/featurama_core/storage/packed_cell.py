@@ -125,6 +125,7 @@ def unpack(layout: Layout, cells: Sequence[bytes]) -> Unpacked:
             values.append(tail.read(field, status[:, position] == Status.PRESENT))
         else:
             values.append(_from_slots(field, slots))
+    status[~readable] = Status.ERROR
     return Unpacked(
         event_time=_from_ordered(heads["event_time"]),
         ingested_at=_from_ordered(heads["ingested_at"]),

@@ -65,7 +65,7 @@ class CellRun:
 class WriteBatch:
     """Validated rows, both as columns and as packed cells; every written value is in exactly one run.
 
-    An (entity, event time) appears once. event_time, ingested_at: int64[n].
+    An (entity, event time, ingested_at) appears once. event_time, ingested_at: int64[n].
     The layouts of the runs are registered (`put_layouts`) before a batch is written.
     """
 

@@ -72,7 +72,7 @@ def every_field(definition: object) -> dict[str, object]:
             wire.feature_service_from_proto,
         ),
         (
-            Entity("char_fry", "character", "Fry", '{"a":1}', 5, 6),
+            Entity("char_fry", "character", "Fry", '{"a": 1}', 5, 6),
             wire.entity_to_proto,
             wire.entity_from_proto,
         ),
@@ -87,12 +87,7 @@ def test_a_definition_makes_the_round_trip(definition, there, back) -> None:
 def test_fields_left_out_take_their_defaults() -> None:
     """A feature's entity type and group stay empty: each says what the other means."""
     feature = wire.feature_from_proto(definitions_pb2.Feature(name="a", value_type=1))
-    assert (feature.version, feature.group, feature.entity_type, feature.references) == (
-        1,
-        "default",
-        "",
-        None,
-    )
+    assert (feature.version, feature.group, feature.entity_type, feature.references) == (1, "", "", None)
     group = wire.feature_group_from_proto(definitions_pb2.FeatureGroup(name="g"))
     assert (group.entity_type, group.buckets, group.ttl, group.created_at) == ("entity", 1, None, 0)
 
@@ -125,7 +120,7 @@ def test_metadata_makes_the_round_trip(metadata: dict[str, object]) -> None:
     text = wire.metadata_from_struct(wire.metadata_to_struct(json.dumps(metadata)))
     assert json.loads(text) == metadata
     whole = wire.metadata_from_struct(wire.metadata_to_struct('{"n": 3, "x": 0.5}'))
-    assert whole == '{"n":3,"x":0.5}'
+    assert whole == '{"n": 3, "x": 0.5}'
 
 
 @pytest.mark.parametrize(

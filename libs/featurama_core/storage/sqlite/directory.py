@@ -1,13 +1,15 @@
 """The directory: which namespaces there are, and how one is made, removed and opened. Synchronous.
 
-`<name>.db` is a namespace, made under another name and renamed when it is complete. `.lock` orders making and
-removing (exclusive) against opening (shared), between processes: SQLite finds the WAL by name, so a
-connection must never be opened while the file of that name is replaced.
+`<name>.db` is a namespace, made under another name and renamed when it is complete. `.lock` orders making and removing
+(exclusive) against opening (shared), between processes: SQLite finds the WAL by name, so a connection must never be
+opened while the file of that name is replaced. The first 8 bytes of `.lock`, mapped into memory, count makings and
+removals: who holds a namespace open sees without a system call that it must look again.
 """
 
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import secrets
 import sqlite3
@@ -23,17 +25,34 @@ from featurama_core.storage.sqlite.connections import FileIdentity, connect
 from featurama_core.storage.sqlite.failures import translating, unknown_namespace
 from featurama_core.storage.sqlite.migrations import apply_missing, check_schema
 
+_COUNT_BYTES = 8
+
 
 class Directory:
     """A storage directory. Every method may block; errors are translated."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._changes: mmap.mmap | None = None
 
     def prepare(self) -> None:
-        """Make the directory unless it is there."""
+        """Make the directory unless it is there, and map the count of changes. Ended by `close`."""
         with translating():
             self._root.mkdir(parents=True, exist_ok=True)
+        with self._locked(fcntl.LOCK_EX) as descriptor:
+            if os.fstat(descriptor).st_size < _COUNT_BYTES:
+                os.ftruncate(descriptor, _COUNT_BYTES)
+            self._changes = mmap.mmap(descriptor, _COUNT_BYTES)
+
+    def close(self) -> None:
+        """Let the mapping go."""
+        if self._changes is not None:
+            self._changes.close()
+
+    def changes(self) -> int:
+        """How often a namespace was made or removed here, by any process. Never blocks."""
+        assert self._changes is not None
+        return int.from_bytes(self._changes[:_COUNT_BYTES], "little")
 
     def ping(self) -> None:
         """Raise StoreUnavailable unless the directory can be read and locked."""
@@ -67,6 +86,7 @@ class Directory:
             finally:
                 self._remove(draft, *_companions(draft))
             self._sync()
+            self._count()
 
     def drop(self, name: str) -> None:
         """Remove a namespace; who has it open notices at the next use."""
@@ -75,6 +95,7 @@ class Directory:
             if not path.exists():
                 raise unknown_namespace(name)
             path.unlink()
+            self._count()
             self._sync()
             self._remove(*_companions(path))
 
@@ -115,14 +136,21 @@ class Directory:
         return self._root / f"{check_namespace(name)}.db"
 
     @contextmanager
-    def _locked(self, kind: int) -> Iterator[None]:
+    def _locked(self, kind: int) -> Iterator[int]:
         with translating():
             descriptor = os.open(self._root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 fcntl.flock(descriptor, kind)
-                yield
+                yield descriptor
             finally:
+                # Not left to close: a mapping holds the same open file, and with it the lock.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
+
+    def _count(self) -> None:
+        # Only under the exclusive lock.
+        assert self._changes is not None
+        self._changes[:_COUNT_BYTES] = ((self.changes() + 1) % 2**64).to_bytes(_COUNT_BYTES, "little")
 
     def _sync(self) -> None:
         descriptor = os.open(self._root, os.O_RDONLY)

@@ -41,12 +41,17 @@ def translated(error: BaseException) -> BaseException:
     elif isinstance(error, OSError):
         found = StoreUnavailable("the storage directory cannot be used; check that it is there and its permissions")
     elif isinstance(error, FeaturamaError):
-        # A fresh one each: one failed commit answers several callers.
-        found = type(error)(error.message, reason=error.reason, **error.metadata)
+        # One failed commit answers several callers.
+        found = again(error)
     else:
         return error
     found.__cause__ = error
     return found
+
+
+def again(error: FeaturamaError) -> FeaturamaError:
+    """The same error anew: one that was raised carries the traceback of its caller."""
+    return type(error)(error.message, reason=error.reason, **error.metadata)
 
 
 def unknown_outcome(error: BaseException) -> OutcomeUnknown:

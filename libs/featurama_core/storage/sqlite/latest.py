@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from featurama_core.model.layouts import mark_id
+from featurama_core.storage.latest import pack_mark
 from featurama_core.storage.port import Cells, Mark
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.failures import translated
@@ -88,8 +89,7 @@ def put_mark(transaction: Transaction, mark: Mark) -> None:
         (entity, mark.feature_name, through),
     )
     # At D + 1, as on a cluster: cleaning what lies at or before D spares the mark itself.
-    content = through.to_bytes(8, "big", signed=True)
-    transaction.execute(INTO_LATEST, (entity, mark_id(mark.feature_name), through + 1, content))
+    transaction.execute(INTO_LATEST, (entity, mark_id(mark.feature_name), through + 1, pack_mark(through)))
 
 
 def list_marks(connection: sqlite3.Connection) -> list[Mark]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from featurama_core.model.definitions import Definition, Entity, FeatureDefinition, FeatureGroup
-from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
+from featurama_core.model.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
 from featurama_core.model.layouts import Layout
 from featurama_core.model.values import UInt8Array
 from featurama_core.model.writes import Outcome, WriteMode, all_accepted
@@ -25,17 +25,9 @@ from featurama_core.storage.port import (
     StoredModel,
     WriteBatch,
 )
-from featurama_core.storage.sqlite import (
-    cleaning,
-    definitions,
-    entities,
-    history,
-    latest,
-    layouts,
-    models,
-    scans,
-    values,
-)
+from featurama_core.storage.sqlite import cleaning, definitions, history, latest, models, scans, values
+from featurama_core.storage.sqlite import entities as registered
+from featurama_core.storage.sqlite import layouts as registered_layouts
 from featurama_core.storage.sqlite.connections import FileIdentity, OnStatement
 from featurama_core.storage.sqlite.directory import Directory
 from featurama_core.storage.sqlite.failures import translating, unknown_namespace
@@ -64,9 +56,10 @@ class SqliteNamespace:
         self.name = name
         self.incarnation = info["incarnation"]
         self._options = NamespaceOptions(history_period=int(info["history_period"]))
+        self.gone = False
         self._directory = directory
         self._identity = opened[0]
-        self._layouts = layouts.LayoutCache()
+        self._layouts = registered_layouts.LayoutCache()
         self._writer = Writer(name, opened[1], self.check, on_statement)
         connect = partial(directory.open_reader, name, self._identity)
         self._readers = Readers(f"reader-{name}", _SERVING_READERS, connect, self.check)
@@ -82,13 +75,14 @@ class SqliteNamespace:
     def check(self) -> None:
         """Raise Unknown unless the name still stands for the opened file. Blocks."""
         if self._directory.identity(self.name) != self._identity:
+            self.gone = True
             raise unknown_namespace(self.name)
 
-    async def close(self) -> None:
-        """Finish what waits; end all threads and connections."""
-        await self._readers.close()
-        await self._scanners.close()
-        await self._writer.close()
+    async def close(self, ended: FeaturamaError) -> None:
+        """Finish what waits; end all threads and connections. Later calls raise `ended`."""
+        await self._readers.close(ended)
+        await self._scanners.close(ended)
+        await self._writer.close(ended)
 
     @property
     def options(self) -> NamespaceOptions:
@@ -162,13 +156,13 @@ class SqliteNamespace:
             if block is not None:
                 yield block
 
-    async def put_layouts(self, layouts_: Sequence[Layout]) -> None:
+    async def put_layouts(self, layouts: Sequence[Layout]) -> None:
         """Register layouts."""
-        await self._writer.run(partial(layouts.put_layouts, layouts=layouts_))
+        await self._writer.run(partial(registered_layouts.put_layouts, layouts=layouts))
 
     async def get_layouts(self, layout_ids: Sequence[int]) -> dict[int, Layout]:
         """The known ones."""
-        return await self._readers.run(partial(layouts.get_layouts, layout_ids=layout_ids))
+        return await self._readers.run(partial(registered_layouts.get_layouts, layout_ids=layout_ids))
 
     async def put_mark(self, mark: Mark) -> None:
         """Set a deletion mark."""
@@ -249,22 +243,22 @@ class SqliteNamespace:
         """Replace the fields that may change; Unknown unless it is there."""
         await self._writer.run(partial(definitions.update_definition, definition=definition))
 
-    async def put_entities(self, entities_: Sequence[Entity]) -> list[Entity]:
+    async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         """Store each unless its id is of another type."""
-        return await self._writer.run(partial(entities.put_entities, entities=entities_), weight=len(entities_))
+        return await self._writer.run(partial(registered.put_entities, entities=entities), weight=len(entities))
 
     async def get_entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """The registered ones."""
-        return await self._readers.run(partial(entities.get_entities, entity_ids=entity_ids))
+        return await self._readers.run(partial(registered.get_entities, entity_ids=entity_ids))
 
     async def list_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
         """A page of a type's entities."""
-        work = partial(entities.list_entities, entity_type=entity_type, after=after, limit=limit)
+        work = partial(registered.list_entities, entity_type=entity_type, after=after, limit=limit)
         return await self._readers.run(work)
 
     async def remove_entity(self, entity_id: str) -> None:
         """Forget the registration."""
-        await self._writer.run(partial(entities.remove_entity, entity_id=entity_id))
+        await self._writer.run(partial(registered.remove_entity, entity_id=entity_id))
 
     async def put_model(self, model: StoredModel, chunks: Sequence[bytes]) -> bool:
         """Store a version; False if it is taken."""
@@ -307,4 +301,7 @@ def _open(directory: Directory, name: str) -> tuple[tuple[FileIdentity, sqlite3.
     except BaseException:
         connection.close()
         raise
+    if info.keys() < {"incarnation", "history_period"}:
+        connection.close()
+        raise CorruptData(f"namespace {name!r} was never completed; restore its file from a backup")
     return (identity, connection), info

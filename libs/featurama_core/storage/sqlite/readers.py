@@ -13,7 +13,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from featurama_core.storage.sqlite.failures import closed, translating
+from featurama_core.model.errors import FeaturamaError
+from featurama_core.storage.sqlite.failures import again, translating
 
 _T = TypeVar("_T")
 
@@ -31,21 +32,21 @@ class Readers:
         self._free = asyncio.Semaphore(count)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix=f"featurama-{name}")
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
-        self._closing = False
+        self._ended: FeaturamaError | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Do `work` on a connection whose snapshot begins now. A cancelled caller leaves the query to end by
         itself.
         """
         async with self._free:
-            if self._closing:
-                raise closed()
+            if self._ended is not None:
+                raise again(self._ended)
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, partial(self._in_snapshot, work))
 
-    async def close(self) -> None:
-        """Let running queries end, then close every connection."""
-        self._closing = True
+    async def close(self, ended: FeaturamaError) -> None:
+        """Let running queries end, then close every connection; later callers get `ended`."""
+        self._ended = ended
         await asyncio.to_thread(self._shut)
 
     def _in_snapshot(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -59,9 +60,16 @@ class Readers:
                 connection.execute("BEGIN")
                 return work(connection)
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                self._idle.put(connection)
+                self._give_back(connection)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            connection.close()
+        else:
+            self._idle.put(connection)
 
     def _shut(self) -> None:
         self._threads.shutdown(wait=True)

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from featurama_core.model.errors import Unknown
+from featurama_core.model.errors import FeaturamaError, Unknown
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite.connections import OnStatement
 from featurama_core.storage.sqlite.directory import Directory
-from featurama_core.storage.sqlite.failures import closed
+from featurama_core.storage.sqlite.failures import closed, unknown_namespace
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 
 
@@ -22,6 +22,8 @@ class SqliteStorage:
         self._directory = directory
         self._on_statement = on_statement
         self._opened: dict[str, SqliteNamespace] = {}
+        # The directory's count of changes when each of them was last found to be current.
+        self._current_at: dict[str, int] = {}
         # Opening and closing in turn: two openings of one name would start two writers.
         self._turn = asyncio.Lock()
         self._closed = False
@@ -64,20 +66,27 @@ class SqliteStorage:
     async def drop_namespace(self, name: str) -> None:
         """Delete it. Unknown (UNKNOWN_NAMESPACE) if it is not there."""
         async with self._turn:
-            await self._forget(name)
+            await self._forget(name, unknown_namespace(name))
             await asyncio.to_thread(self._directory.drop, name)
 
     async def namespace(self, name: str) -> SqliteNamespace:
         """Open one, or the open one while its file is the same."""
+        # Servers ask for each request: no lock and no thread while nothing was made or removed.
+        opened = self._opened.get(name)
+        if opened is not None and not opened.gone and self._current_at[name] == self._directory.changes():
+            return opened
         async with self._turn:
             if self._closed:
                 raise closed()
+            changes = self._directory.changes()
             opened = self._opened.get(name)
             if opened is not None and await asyncio.to_thread(_is_current, opened):
+                self._current_at[name] = changes
                 return opened
-            await self._forget(name)
+            await self._forget(name, unknown_namespace(name))
             opened = await SqliteNamespace.open(self._directory, name, self._on_statement)
             self._opened[name] = opened
+            self._current_at[name] = changes
             return opened
 
     async def migrate(self, name: str) -> list[str]:
@@ -88,16 +97,17 @@ class SqliteStorage:
         """Raise StoreUnavailable unless the directory can be used."""
         await asyncio.to_thread(self._directory.ping)
 
-    async def _forget(self, name: str) -> None:
+    async def _forget(self, name: str, ended: FeaturamaError) -> None:
         opened = self._opened.pop(name, None)
         if opened is not None:
-            await opened.close()
+            await opened.close(ended)
 
     async def _close(self) -> None:
         self._closed = True
         async with self._turn:
             for name in list(self._opened):
-                await self._forget(name)
+                await self._forget(name, closed())
+            self._directory.close()
 
 
 def _is_current(opened: SqliteNamespace) -> bool:

@@ -60,8 +60,8 @@ def _write_history(
 
 def _write_latest(transaction: Transaction, batch: WriteBatch, run: CellRun, entity: Int64Array) -> None:
     entities, times = entity[run.rows], batch.event_time[run.rows]
-    order = np.lexsort((times, entities))
-    # Of an entity with several rows only the newest can win.
+    order = np.lexsort((batch.ingested_at[run.rows], times, entities))
+    # Of an entity's rows only the newest event can win, of its corrections the last: its bytes are larger.
     last = np.append(entities[order][1:] != entities[order][:-1], True)[: len(order)]
     newest = order[last]
     cells = run.cells

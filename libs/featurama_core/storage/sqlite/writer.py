@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from featurama_core.model.errors import FeaturamaError
 from featurama_core.storage.sqlite.connections import OnStatement, Transaction
-from featurama_core.storage.sqlite.failures import closed, translated, unknown_outcome
+from featurama_core.storage.sqlite.failures import again, closed, translated, unknown_outcome
 
 _T = TypeVar("_T")
 
@@ -57,7 +58,7 @@ class Writer:
         self._places = asyncio.Semaphore(MAX_WAITING)
         # A SimpleQueue: its put takes no lock that could hold up the event loop. Bounded by `_places`.
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
-        self._closing = False
+        self._ended: FeaturamaError | None = None
         self._thread = threading.Thread(target=self._serve, name=f"featurama-writer-{name}", daemon=True)
         self._thread.start()
 
@@ -67,19 +68,19 @@ class Writer:
         Raises StoreUnavailable when it surely was not kept, OutcomeUnknown when COMMIT failed.
         """
         await self._places.acquire()
-        if self._closing:
+        if self._ended is not None:
             self._places.release()
-            raise closed()
+            raise again(self._ended)
         answer: asyncio.Future[object] = self._loop.create_future()
         self._queue.put(_Request(work, weight, answer))
         # The place is given back with the answer, not here: a cancelled caller's request still stands in the
         # queue.
         return await answer  # type: ignore[return-value]  # what `work` returned
 
-    async def close(self) -> None:
-        """Finish what waits, then close the connection."""
-        if not self._closing:
-            self._closing = True
+    async def close(self, ended: FeaturamaError) -> None:
+        """Finish what waits, then close the connection; later callers get `ended`."""
+        if self._ended is None:
+            self._ended = ended
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 

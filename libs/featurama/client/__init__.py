@@ -1,0 +1,1 @@
+"""The client in its parts, from the connection up to the methods."""

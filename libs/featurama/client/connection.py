@@ -1,0 +1,119 @@
+"""One channel to one target: deadlines, retries of safe calls, and errors as the store raises them.
+
+Every call of this contract may be sent again: reads and registrations by nature, writes by their request id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+
+from featurama.client.rpc_errors import Failure, failure_of
+from featurama.client.settings import MAX_MESSAGE_BYTES, CallSettings, Tls
+from featurama_core.model.errors import DeadlineExceeded, InvalidInput
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # Ours see the reasons and keep the deadline over all attempts; two loops of retries would multiply.
+    ("grpc.enable_retries", 0),
+]
+
+
+class Connection:
+    """An open channel. Made by `connected`, which closes it."""
+
+    def __init__(self, channel: grpc.aio.Channel, target: str, settings: CallSettings) -> None:
+        self.channel = channel
+        self.target = target
+        self.settings = settings
+
+    async def call(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Answer],
+        request: Request,
+        *,
+        writes: bool = False,
+    ) -> Answer:
+        """The answer to one request. `writes`: whether a lost connection leaves its outcome unknown."""
+
+        async def attempt(seconds: float) -> Answer:
+            return await method(request, timeout=seconds, metadata=self.settings.metadata)
+
+        return await self._retrying(attempt, writes=writes)
+
+    async def collect(
+        self, method: grpc.aio.UnaryStreamMultiCallable[Request, Answer], request: Request
+    ) -> list[Answer]:
+        """All messages of a streamed answer; after a loss it is asked for again from the beginning."""
+
+        async def attempt(seconds: float) -> list[Answer]:
+            return [each async for each in method(request, timeout=seconds, metadata=self.settings.metadata)]
+
+        return await self._retrying(attempt, writes=False)
+
+    def pause(self, attempt: int, failure: Failure) -> float:
+        """Seconds to wait after the `attempt`-th attempt (from 0) failed: jittered, and what the server asks for."""
+        retries = self.settings.retries
+        delay = min(retries.longest_delay, retries.first_delay * 2**attempt)
+        return max(failure.wait, random.uniform(delay / 2, delay))
+
+    async def _retrying(self, attempt: Callable[[float], Awaitable[Answer]], *, writes: bool) -> Answer:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.settings.timeout
+        number = 0
+        while True:
+            try:
+                return await attempt(max(0.001, ends - loop.time()))
+            except grpc.aio.AioRpcError as error:
+                failure, cause = failure_of(error, self.target, writes=writes), error
+            pause = self.pause(number, failure)
+            number += 1
+            last = number >= self.settings.retries.attempts or loop.time() + pause >= ends
+            if last or not failure.transient or isinstance(failure.error, DeadlineExceeded):
+                raise failure.error from cause
+            await asyncio.sleep(pause)
+
+
+@asynccontextmanager
+async def connected(target: str, settings: CallSettings, tls: Tls | None) -> AsyncIterator[Connection]:
+    """A channel to `target` that lives as long as the context. It connects with the first call."""
+    options = list(_OPTIONS)
+    if tls is None:
+        channel = grpc.aio.insecure_channel(target, options=options)
+    else:
+        if tls.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", tls.server_name))
+        channel = grpc.aio.secure_channel(target, await asyncio.to_thread(_credentials, tls), options=options)
+    async with channel:
+        yield Connection(channel, target, settings)
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(
+        root_certificates=_read(tls.ca_file, "ca_file"),
+        private_key=_read(tls.key_file, "key_file"),
+        certificate_chain=_read(tls.certificate_file, "certificate_file"),
+    )
+
+
+def _read(path: str | Path | None, field: str) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{field} {str(path)!r} can not be read: {error.strerror}", field=field) from error

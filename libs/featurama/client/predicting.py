@@ -1,0 +1,228 @@
+"""Predictions: asked for by entity, by given features, or both; answered as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurama import wire
+from featurama.client.answers import concurrently, joined, reading_answer
+from featurama.client.writing import WritingMethods
+from featurama.v1 import prediction_service_pb2 as pb
+from featurama_core.model.columns import Column
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.frame_cells import open_frame, read_cells
+from featurama_core.model.frame_values import Shared, typed
+from featurama_core.model.names import check_entity_ids
+from featurama_core.model.references import FeatureRef
+from featurama_core.model.results import Result
+from featurama_core.model.tables import Field, status_field, time_field, value_field
+from featurama_core.model.times import to_rfc3339
+from featurama_core.model.values import Status
+
+MAX_ROWS = 10_000
+
+_SCALARS = (str, bytes, int, float, np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """Why a row has no prediction."""
+
+    row: int
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Predictions(Result):
+    """A prediction a row. values: float64[n], NaN where `errors` names the row; target: the quantity predicted.
+
+    features: what the model was given, in its order; missing: row -> names of the features it lacked.
+    entity_ids: as asked, empty if only features were given. as_of_time: microseconds, when features were read.
+    """
+
+    values: NDArray[np.float64]
+    target: str
+    model: str
+    version: int
+    entity_ids: Sequence[str]
+    features: Sequence[Column]
+    missing: Mapping[int, Sequence[str]]
+    errors: Sequence[RowError]
+    as_of_time: int
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.errors)} failed" if self.errors else ""
+        return (
+            f"Predictions({len(self)} rows of {self.target}{failed}; {self.model} version {self.version}; "
+            f"as of {to_rfc3339(self.as_of_time)})"
+        )
+
+    def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
+        """entity_id, prediction, error (if any), and the features that were used."""
+        fields: list[Field] = []
+        if self.entity_ids:
+            fields.append(Field("entity_id", "text", _texts(self.entity_ids)))
+        failed = np.zeros(len(self), dtype=np.bool_)
+        messages = _texts([""] * len(self))
+        for error in self.errors:
+            failed[error.row] = True
+            messages[error.row] = error.message
+        fields.append(Field("prediction", "double", self.values, failed if self.errors else None))
+        if self.errors:
+            fields.append(Field("error", "text", messages, ~failed))
+        for column in self.features:
+            fields.append(value_field(column.name, column))
+            if statuses:
+                fields.append(status_field(f"{column.name}__status", column))
+            if event_times:
+                fields.append(time_field(f"{column.name}__event_time", column))
+        return fields
+
+
+class PredictingMethods(WritingMethods):
+    """Predictions by a model of the store."""
+
+    async def predict(
+        self,
+        entity_ids: Sequence[str] | None = None,
+        features: Any = None,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        alias: str | None = None,
+        include_features: bool = True,
+    ) -> Predictions:
+        """Predict a row an entity, on its newest features, on given `features`, or both: the given ones override.
+
+        features: a frame or mapping of columns with as many rows, or a mapping of single values for every row; an
+        empty cell is not given. model: default the server's; version: default what `alias` ("champion") names.
+        One bad row never fails the rest: see `errors`.
+        """
+        if isinstance(entity_ids, str):
+            entity_ids = [entity_ids]
+        ids = list(entity_ids or ())
+        given, rows = given_columns(features, len(ids) if entity_ids is not None else None)
+        if entity_ids is not None:
+            check_entity_ids(ids)
+        if not rows:
+            raise InvalidInput("name entities, or give features", reason=Reason.EMPTY_REQUEST, field="entity_ids")
+        request = pb.PredictRequest(
+            namespace=self._namespace,
+            model=model or "",
+            version=version or 0,
+            alias=alias or "",
+            include_features=include_features,
+        )
+        first = await self._predict(request, ids, given, 0, min(rows, MAX_ROWS))
+        if rows <= MAX_ROWS:
+            return first
+        # The alias may move meanwhile: all parts are predicted by the version that took the first.
+        request.model, request.version = first.model, first.version
+
+        def part(at: int) -> Any:
+            return lambda: self._predict(request, ids, given, at, min(at + MAX_ROWS, rows))
+
+        rest: list[Predictions] = await concurrently([part(at) for at in range(MAX_ROWS, rows, MAX_ROWS)])
+        return _joined([first, *rest], ids, self._open.online.target)
+
+    async def _predict(
+        self, request: pb.PredictRequest, ids: Sequence[str], given: Sequence[Column], start: int, stop: int
+    ) -> Predictions:
+        message = pb.PredictRequest()
+        message.CopyFrom(request)
+        message.entity_ids.extend(ids[start:stop])
+        picked = np.arange(start, stop)
+        message.given.extend(wire.columns_to_proto([column.take(picked) for column in given]))
+        stubs = self._open
+        answer = await stubs.online.call(stubs.predictions.Predict, message)
+        with reading_answer(stubs.online.target):
+            return _read(answer, ids[start:stop], stop - start)
+
+
+def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
+    """(columns, number of rows) of given features; empty cells have status NOT_FOUND: not given in that row.
+
+    rows: of the entities asked for; None if the features are the rows themselves.
+    """
+    if features is None:
+        return [], rows or 0
+    if isinstance(features, Mapping) and all(
+        value is None or isinstance(value, _SCALARS) for value in features.values()
+    ):
+        features = {name: [value] * (1 if rows is None else rows) for name, value in features.items()}
+    frame = open_frame(features)
+    if rows is not None and frame.columns and frame.rows != rows:
+        raise InvalidInput(f"features have {frame.rows} rows for {rows} entities", field="features")
+    columns: list[Column] = []
+    for name, cells in frame.columns.items():
+        if name in ("entity_id", "timestamp"):
+            raise InvalidInput(f"{name!r} is no feature; drop the column", field=name)
+        FeatureRef.parse(name)
+        found = typed(read_cells(cells))
+        for row, (reason, problem) in sorted(found.problems.items())[:1]:
+            raise InvalidInput(f"feature {name!r}, row {row}: {problem}", reason=reason, field=name)
+        columns += found.columns(
+            name,
+            slice(None),
+            frame.rows,
+            version=0,
+            null_status=Status.NOT_FOUND,
+            shared=Shared.of(frame.rows),
+        )
+    return columns, frame.rows if rows is None else rows
+
+
+def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int) -> Predictions:
+    values = np.array(answer.predictions, dtype=np.float64)
+    if len(values) != rows:
+        raise InvalidInput(f"{len(values)} predictions for {rows} rows")
+    errors = [RowError(error.row, wire.reason_from_proto(error.reason), error.message) for error in answer.row_errors]
+    for error in errors:
+        if not 0 <= error.row < rows:
+            raise InvalidInput(f"an error names row {error.row} of {rows}")
+        values[error.row] = np.nan
+    return Predictions(
+        values=values,
+        target=answer.target,
+        model=answer.model,
+        version=answer.version,
+        entity_ids=ids,
+        features=wire.columns_from_proto(answer.features, rows),
+        missing={each.row: tuple(each.features) for each in answer.missing},
+        errors=errors,
+        as_of_time=wire.from_timestamp(answer.as_of_time),
+    )
+
+
+def _joined(parts: Sequence[Predictions], ids: Sequence[str], target: str) -> Predictions:
+    errors: list[RowError] = []
+    missing: dict[int, Sequence[str]] = {}
+    start = 0
+    for part in parts:
+        errors += [RowError(start + each.row, each.reason, each.message) for each in part.errors]
+        missing |= {start + row: names for row, names in part.missing.items()}
+        start += len(part)
+    return Predictions(
+        values=np.concatenate([part.values for part in parts]),
+        target=parts[0].target,
+        model=parts[0].model,
+        version=parts[0].version,
+        entity_ids=ids,
+        features=joined([part.features for part in parts], target),
+        missing=missing,
+        errors=errors,
+        as_of_time=min(part.as_of_time for part in parts),
+    )
+
+
+def _texts(values: Sequence[str]) -> NDArray[np.object_]:
+    return np.fromiter(values, dtype=np.object_, count=len(values))

@@ -1,0 +1,157 @@
+"""A failed call -> the error that the store raised on the other side.
+
+Featurama servers send google.rpc.Status with an ErrorInfo, whose reason and metadata are taken over. Of other peers
+(a proxy, a server that is not there) only the gRPC code is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from featurama_core.model.errors import (
+    Conflict,
+    CorruptData,
+    DeadlineExceeded,
+    FailedPrecondition,
+    FeaturamaError,
+    InvalidInput,
+    OutcomeUnknown,
+    Overloaded,
+    Reason,
+    StoreUnavailable,
+    Unknown,
+)
+
+_DOMAIN: Final = "featurama"
+_DETAILS: Final = "grpc-status-details-bin"
+
+_LEAVES: Final[tuple[tuple[range, type[FeaturamaError]], ...]] = (
+    (range(Reason.INVALID_ARGUMENT, Reason.UNKNOWN_NAMESPACE), InvalidInput),
+    (range(Reason.UNKNOWN_NAMESPACE, Reason.DEFINITION_CONFLICT), Unknown),
+    (range(Reason.DEFINITION_CONFLICT, Reason.DEPRECATED), Conflict),
+)
+_LEAF: Final[Mapping[Reason, type[FeaturamaError]]] = MappingProxyType(
+    {
+        Reason.DEPRECATED: FailedPrecondition,
+        Reason.STORE_UNAVAILABLE: StoreUnavailable,
+        Reason.UNKNOWN_OUTCOME: OutcomeUnknown,
+        Reason.OVERLOADED: Overloaded,
+        Reason.DEADLINE_EXCEEDED: DeadlineExceeded,
+        Reason.SERVED_BY_INGEST: FailedPrecondition,
+        Reason.SCHEMA_MISMATCH: FailedPrecondition,
+        Reason.MODEL_UNUSABLE: FailedPrecondition,
+        Reason.CORRUPT_DATA: CorruptData,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed call: what to raise, whether sending the same again may help, and how long to wait at least."""
+
+    error: FeaturamaError
+    transient: bool
+    wait: float = 0.0
+
+
+def error_of(reason: Reason, message: str, metadata: Mapping[str, str] | None = None) -> FeaturamaError:
+    """The leaf that stands for `reason`."""
+    kind = _LEAF.get(reason)
+    if kind is None:
+        kind = next((leaf for reasons, leaf in _LEAVES if reason in reasons), FeaturamaError)
+    error = kind(message, reason=reason)
+    error.metadata.update(metadata or {})
+    return error
+
+
+def is_transient(error: FeaturamaError) -> bool:
+    """Whether the same request may succeed later."""
+    return isinstance(error, (StoreUnavailable, OutcomeUnknown, Overloaded))
+
+
+def error_from_rpc(rpc: grpc.aio.AioRpcError, target: str = "the server", *, writes: bool = False) -> FeaturamaError:
+    """The error behind a failed call to `target`. `writes`: a lost connection leaves its outcome unknown."""
+    return failure_of(rpc, target, writes=writes).error
+
+
+def failure_of(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool = False) -> Failure:
+    """The error behind a failed call, with the server's advice on sending it again."""
+    status, info, wait = _details(rpc)
+    if info is not None:
+        try:
+            reason = Reason[info.reason]
+        except KeyError:
+            reason = Reason.UNSPECIFIED
+        if reason is not Reason.UNSPECIFIED:
+            error = error_of(reason, status.message or rpc.details() or reason.name, dict(info.metadata))
+            return Failure(error, is_transient(error), wait)
+    error = _by_code(rpc, target, writes=writes)
+    return Failure(error, is_transient(error), wait)
+
+
+def _details(
+    rpc: grpc.aio.AioRpcError,
+) -> tuple[status_pb2.Status, error_details_pb2.ErrorInfo | None, float]:
+    """Status, our ErrorInfo if there is one, and the seconds that RetryInfo asks to wait."""
+    status, found, wait = status_pb2.Status(), None, 0.0
+    data = dict(rpc.trailing_metadata() or ()).get(_DETAILS)
+    if not isinstance(data, bytes):
+        return status, found, wait
+    try:
+        status.MergeFromString(data)
+        for detail in status.details:
+            info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+            if detail.Unpack(info) and info.domain == _DOMAIN:
+                found = info
+            elif detail.Unpack(retry):
+                wait = max(0.0, retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9)
+    except DecodeError:
+        return status_pb2.Status(), None, 0.0
+    return status, found, wait
+
+
+def _by_code(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool) -> FeaturamaError:
+    code, details = rpc.code(), rpc.details() or ""
+    said = f"{target} answered {code.name}: {details}" if details else f"{target} answered {code.name}"
+    if code is grpc.StatusCode.UNAVAILABLE:
+        # Calls that found no connection never left; on one that broke nobody knows what the server did.
+        if writes and "failed to connect" not in details:
+            return OutcomeUnknown(f"the connection to {target} was lost; send the same request again", target=target)
+        return StoreUnavailable(f"cannot reach {target}: {details or 'no connection'}", target=target)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded(f"{target} did not answer in time; allow more time or ask for less", target=target)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        if "larger than max" in details:
+            return InvalidInput(
+                "the message is larger than a message may be; send or ask for fewer rows",
+                reason=Reason.LIMIT_EXCEEDED,
+            )
+        return Overloaded(said, target=target)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return FeaturamaError(
+            f"{target} does not serve this call; is it the right Featurama service?",
+            reason=Reason.UNSPECIFIED,
+            target=target,
+        )
+    if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        return FeaturamaError(said, reason=Reason.UNAUTHENTICATED, target=target)
+    if code is grpc.StatusCode.CANCELLED:
+        # Not by us, or this would be a CancelledError: a server that goes down ends its calls so.
+        kind = OutcomeUnknown if writes else StoreUnavailable
+        return kind(f"{target} ended the call before it was done; send it again", target=target)
+    kinds: dict[grpc.StatusCode, type[FeaturamaError]] = {
+        grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
+        grpc.StatusCode.OUT_OF_RANGE: InvalidInput,
+        grpc.StatusCode.NOT_FOUND: Unknown,
+        grpc.StatusCode.ALREADY_EXISTS: Conflict,
+        grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+        grpc.StatusCode.DATA_LOSS: CorruptData,
+    }
+    return kinds.get(code, FeaturamaError)(said, reason=Reason.UNSPECIFIED, target=target)

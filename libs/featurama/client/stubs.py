@@ -1,0 +1,73 @@
+"""The calls of the contract on two connections: reads go to the online service, writes to the ingest service.
+
+Hot methods pass bytes, which `featurama.wire` makes and reads; the others pass the generated messages.
+"""
+
+from __future__ import annotations
+
+from featurama.client.connection import Connection
+from featurama.v1.ingest_service_pb2 import WriteFeaturesResponse
+from featurama.v1.ingest_service_pb2_grpc import IngestServiceStub
+from featurama.v1.online_service_pb2_grpc import OnlineServiceStub
+from featurama.v1.prediction_service_pb2_grpc import PredictionServiceStub
+from featurama.v1.registry_service_pb2_grpc import RegistryServiceStub
+
+
+class Stubs:
+    """What an open client calls. The connections may be one and the same."""
+
+    def __init__(self, online: Connection, ingest: Connection) -> None:
+        self.online = online
+        self.ingest = ingest
+        self.definitions = RegistryServiceStub(online.channel)
+        self.registry = RegistryServiceStub(ingest.channel)
+        self.reads = OnlineServiceStub(online.channel)
+        self.deletes = IngestServiceStub(ingest.channel)
+        self.predictions = PredictionServiceStub(online.channel)
+        self.get_online_features = online.channel.unary_unary(
+            "/featurama.v1.OnlineService/GetOnlineFeatures",
+            request_serializer=_bytes,
+            response_deserializer=_bytes,
+        )
+        self.get_historical_features = online.channel.unary_stream(
+            "/featurama.v1.OnlineService/GetHistoricalFeatures",
+            request_serializer=_bytes,
+            response_deserializer=_bytes,
+        )
+        self.health = online.channel.unary_unary(
+            "/grpc.health.v1.Health/Check", request_serializer=_bytes, response_deserializer=_bytes
+        )
+        self.write_features = ingest.channel.unary_unary(
+            "/featurama.v1.IngestService/WriteFeatures",
+            request_serializer=_bytes,
+            response_deserializer=WriteFeaturesResponse.FromString,
+        )
+        self.stream_features = ingest.channel.stream_stream(
+            "/featurama.v1.IngestService/StreamFeatures",
+            request_serializer=_bytes,
+            response_deserializer=_bytes,
+        )
+
+
+class Calling:
+    """What the groups of methods share: the namespace, and the stubs while the client is open."""
+
+    _stubs: Stubs | None = None
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+
+    @property
+    def namespace(self) -> str:
+        """Name of the namespace that every call names."""
+        return self._namespace
+
+    @property
+    def _open(self) -> Stubs:
+        if self._stubs is None:
+            raise RuntimeError("the client is not open; use `async with AsyncClient(...) as client`")
+        return self._stubs
+
+
+def _bytes(data: bytes) -> bytes:
+    return data

@@ -1,0 +1,200 @@
+"""Namespace -> files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from featurama_cli.archive import layout
+from featurama_core.model.columns import Column
+from featurama_core.model.definitions import Entity, FeatureDefinition, FeatureGroup
+from featurama_core.model.errors import CorruptData, InvalidInput
+from featurama_core.model.times import MIN_TIME, to_rfc3339
+from featurama_core.model.values import Int64Array, Status, ValueType, empty_values
+from featurama_core.storage.port import History, Mark, ScanBlock
+from featurama_core.store import FeatureStore
+
+_PAGE = 1_000
+
+
+async def export_namespace(store: FeatureStore, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
+    """Write all of a namespace to a new or empty folder. -> counts. `advance` is told of values."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidInput(f"{folder} is not empty; name a new folder", field="folder")
+    (folder / layout.HISTORY).mkdir(parents=True)
+    now = store.now()
+    storage = store.storage
+    catalogue = await storage.load_catalogue()
+    marks = await storage.list_marks()
+    entities = await _entities(store, [each.name for each in catalogue.entity_types])
+    _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
+    _write_rows(folder / layout.MARKS, layout.MARK_SCHEMA, marks)
+    rows = values = 0
+    for group in catalogue.groups:
+        features = sorted((each for each in catalogue.features if each.group == group.name), key=lambda each: each.key)
+        if features:
+            more = await _History(store, group, features, marks, now).write(
+                folder / layout.HISTORY / f"{group.name}.parquet", advance
+            )
+            rows, values = rows + more[0], values + more[1]
+    models = await _models(store, folder)
+    (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(catalogue), indent=1))
+    counts = {
+        "entities": len(entities),
+        "features": len(catalogue.features),
+        "rows": rows,
+        "values": values,
+        "marks": len(marks),
+        "models": models,
+    }
+    manifest = {
+        "format": layout.FORMAT,
+        "namespace": store.namespace,
+        "exported_at": to_rfc3339(now),
+        "history_period_us": storage.options.history_period,
+        "featurama": version("featurama"),
+        "counts": counts,
+    }
+    # Last: a folder without it is not a whole export.
+    (folder / layout.MANIFEST).write_text(json.dumps(manifest, indent=1))
+    return {"folder": str(folder), **counts}
+
+
+async def _entities(store: FeatureStore, types: Sequence[str]) -> list[Entity]:
+    found: list[Entity] = []
+    for entity_type in types:
+        after: str | None = None
+        while True:
+            page, after = await store.page_entities(entity_type, after, _PAGE)
+            found += page
+            if after is None:
+                break
+    return found
+
+
+def _write_rows(path: Path, schema: Any, rows: Sequence[Entity] | Sequence[Mark]) -> None:
+    columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in schema]
+    pyarrow.parquet.write_table(pa.Table.from_arrays(columns, schema=schema), path)
+
+
+async def _models(store: FeatureStore, folder: Path) -> int:
+    stored = await store.storage.list_models()
+    if not stored:
+        return 0
+    there = folder / layout.MODELS
+    there.mkdir()
+    listed = []
+    for model in stored:
+        name = f"{model.name}-{model.version}.artefact"
+        (there / name).write_bytes(await store.storage.read_artefact(model.name, model.version))
+        listed.append(
+            {
+                "name": model.name,
+                "version": model.version,
+                "created_at": model.created_at,
+                "manifest": model.manifest,
+                "artefact": name,
+            }
+        )
+    aliases = [
+        {"model": model, "alias": alias, "version": number}
+        for (model, alias), number in (await store.storage.list_aliases()).items()
+    ]
+    (there / "models.json").write_text(json.dumps({"models": listed, "aliases": aliases}, indent=1))
+    return len(listed)
+
+
+class _History:
+    """The stored values of one group, as one file."""
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        group: FeatureGroup,
+        features: Sequence[FeatureDefinition],
+        marks: Sequence[Mark],
+        now: int,
+    ) -> None:
+        self._storage = store.storage
+        self._group = group
+        self._features = features
+        self._schema = layout.history_schema(features)
+        self._oldest = MIN_TIME if group.retention is None else now - group.retention
+        self._marks = {(mark.entity_id, mark.feature_name): mark.deleted_through for mark in marks}
+
+    async def write(self, path: Path, advance: Callable[[int], None]) -> tuple[int, int]:
+        """-> (rows, values)."""
+        rows = values = 0
+        with pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd") as writer:
+            for partition in await self._storage.partitions(self._group):
+                async for block in self._storage.scan_history(self._features, self._group, partition):
+                    table, held = self._table(block)
+                    if table.num_rows:
+                        writer.write_table(table)
+                    rows, values = rows + table.num_rows, values + held
+                    advance(held)
+        return rows, values
+
+    def _table(self, block: ScanBlock) -> tuple[Any, int]:
+        kept = [self._visible(block, history, feature) for history, feature in zip(
+            block.histories, self._features, strict=True)]  # fmt: skip
+        keys = np.concatenate(
+            [np.stack([each.entity, each.event_time, each.ingested_at], axis=1) for each in kept]
+        )
+        distinct, where = np.unique(keys, axis=0, return_inverse=True)
+        where = where.reshape(-1)
+        ids = np.array(block.entity_ids, dtype=np.object_)
+        arrays = [
+            pa.array(ids[distinct[:, 0]], pa.string()),
+            pa.array(distinct[:, 1]).cast(layout.TIME),
+            pa.array(distinct[:, 2]),
+        ]
+        start = 0
+        for history, feature in zip(kept, self._features, strict=True):
+            at = where[start : start + len(history.entity)]
+            start += len(history.entity)
+            arrays += _value_arrays(history.column, feature, at, len(distinct))
+        return pa.Table.from_arrays(arrays, schema=self._schema), start
+
+    def _visible(self, block: ScanBlock, history: History, feature: FeatureDefinition) -> History:
+        """Without what a mark covers or retention has ended."""
+        if (history.column.status == Status.ERROR).any():
+            raise CorruptData(f"stored values of {feature.name!r} cannot be read; the export was stopped")
+        deleted = np.fromiter(
+            (
+                max(
+                    self._oldest - 1,
+                    self._marks.get((entity_id, ""), MIN_TIME),
+                    self._marks.get((entity_id, feature.name), MIN_TIME),
+                )
+                for entity_id in block.entity_ids
+            ),
+            dtype=np.int64,
+            count=len(block.entity_ids),
+        )
+        shown = np.flatnonzero(history.event_time > deleted[history.entity])
+        return History(
+            history.entity[shown], history.event_time[shown], history.ingested_at[shown], history.column.take(shown)
+        )
+
+
+def _value_arrays(column: Column, feature: FeatureDefinition, at: Int64Array, rows: int) -> list[Any]:
+    """Value and status of `rows` rows, of which the column has those `at`; the others are NOT_FOUND."""
+    status = np.full(rows, Status.NOT_FOUND, dtype=np.uint8)
+    status[at] = column.status
+    values = empty_values(feature.value_type, rows, feature.vector_length)
+    values[at] = column.values
+    absent = status != Status.PRESENT
+    if feature.value_type is ValueType.VECTOR:
+        flat = pa.array(np.ascontiguousarray(values).reshape(-1), pa.float32())
+        made = pa.FixedSizeListArray.from_arrays(flat, feature.vector_length, mask=pa.array(absent))
+    else:
+        made = pa.array(values, layout.arrow_type(feature), mask=absent, from_pandas=False)
+    return [made, pa.array(status)]

@@ -1,0 +1,197 @@
+"""Files -> a new namespace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from featurama_cli.archive import layout
+from featurama_core.model.columns import Column
+from featurama_core.model.definitions import Entity, FeatureDefinition
+from featurama_core.model.errors import FailedPrecondition, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
+from featurama_core.model.times import to_rfc3339
+from featurama_core.model.values import Int64Array, Status, ValueArray, ValueType, empty_values
+from featurama_core.model.writes import WriteMode, WriteRequest
+from featurama_core.settings import StoreSettings
+from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
+from featurama_core.store import FeatureStore, Stores
+
+ROWS_PER_WRITE = 5_000
+CHUNK_BYTES = 256 * 1024
+
+
+async def import_namespace(
+    stores: Stores, name: str, folder: Path, advance: Callable[[int], None]
+) -> dict[str, object]:
+    """Make namespace `name` of an export. -> counts. If it fails, the namespace is removed again."""
+    manifest = _manifest(folder)
+    definitions = layout.definitions_from_json(_json(folder / layout.DEFINITIONS))
+    features = {each.reference: each for each in definitions if isinstance(each, FeatureDefinition)}
+    files = sorted((folder / layout.HISTORY).glob("*.parquet"))
+    _check_settled(files)
+    options = NamespaceOptions(history_period=int(manifest["history_period_us"]))
+    await stores.storage.create_namespace(name, options)
+    try:
+        store = await stores.get(name)
+        for definition in definitions:
+            # Not registered anew: versions keep their time of registration, which known_at goes by.
+            await store.storage.put_definition(definition)
+        entities = await _entities(store, folder / layout.ENTITIES)
+        rows = values = expired = 0
+        for file in files:
+            for request in _requests(file, features):
+                report = await store.write(request)
+                bad = [each for each in report if each.reason is not Reason.PAST_RETENTION]
+                if bad:
+                    raise OutcomeUnknown(f"{file.name}: {bad[0].message}", reason=bad[0].reason)
+                held = sum(int(np.count_nonzero(each.status != Status.NOT_FOUND)) for each in request.columns)
+                rows, values, expired = rows + report.accepted, values + held, expired + report.rejected
+                advance(held)
+        marks = await _marks(store, folder / layout.MARKS)
+        models = await _models(store, folder / layout.MODELS)
+    except BaseException:
+        with suppress(FeaturamaError):
+            await stores.storage.drop_namespace(name)
+        raise
+    return {
+        "namespace": name,
+        "entities": entities,
+        "features": len(features),
+        "rows": rows,
+        "values": values,
+        "expired_rows": expired,
+        "marks": marks,
+        "models": models,
+    }
+
+
+def _manifest(folder: Path) -> Mapping[str, Any]:
+    if not (folder / layout.MANIFEST).is_file():
+        raise InvalidInput(f"{folder} is no whole export: it has no {layout.MANIFEST}", field="folder")
+    manifest = _json(folder / layout.MANIFEST)
+    if manifest.get("format") != layout.FORMAT:
+        raise InvalidInput(f"{folder} is of format {manifest.get('format')!r}, not {layout.FORMAT}", field="folder")
+    return manifest
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} cannot be read as JSON", field="folder") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{path} is not a JSON object", field="folder")
+    return found
+
+
+def _check_settled(files: list[Path]) -> None:
+    """Values keep their ingest times, and only settled ones may be given: known earlier, not after 137 s."""
+    import time
+
+    newest = 0
+    for file in files:
+        statistics = [
+            group.column(2).statistics
+            for group in _row_groups(pyarrow.parquet.ParquetFile(file).metadata)
+        ]
+        newest = max([newest, *(int(each.max) for each in statistics if each is not None and each.has_min_max)])
+    settled = time.time_ns() // 1_000 - StoreSettings().settling_time
+    if newest // 1_000 > settled:
+        ready = to_rfc3339(newest // 1_000 + StoreSettings().settling_time)
+        raise FailedPrecondition(
+            f"the newest exported value was written moments ago and is not settled; import it after {ready}",
+            reason=Reason.KNOWN_AT_NOT_SETTLED,
+            field="folder",
+        )
+
+
+def _row_groups(metadata: Any) -> Iterator[Any]:
+    for at in range(metadata.num_row_groups):
+        yield metadata.row_group(at)
+
+
+async def _entities(store: FeatureStore, path: Path) -> int:
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    entities = [Entity(**row) for row in rows]
+    for start in range(0, len(entities), 1_000):
+        await store.storage.put_entities(entities[start : start + 1_000])
+    return len(entities)
+
+
+async def _marks(store: FeatureStore, path: Path) -> int:
+    marks = [Mark(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
+    for mark in marks:
+        await store.storage.put_mark(mark)
+    return len(marks)
+
+
+async def _models(store: FeatureStore, folder: Path) -> int:
+    if not folder.is_dir():
+        return 0
+    listed = _json(folder / "models.json")
+    for each in listed["models"]:
+        content = (folder / Path(each["artefact"]).name).read_bytes()
+        model = StoredModel(each["name"], each["version"], each["manifest"], each["created_at"], len(content))
+        chunks = [content[start : start + CHUNK_BYTES] for start in range(0, len(content), CHUNK_BYTES)]
+        await store.storage.put_model(model, chunks)
+    for alias in listed["aliases"]:
+        await store.storage.put_alias(alias["model"], alias["alias"], alias["version"])
+    return len(listed["models"])
+
+
+def _requests(file: Path, features: Mapping[str, FeatureDefinition]) -> Iterator[WriteRequest]:
+    for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=ROWS_PER_WRITE):
+        table = pa.Table.from_batches([batch])
+        event_time = table.column("timestamp").cast(pa.int64()).to_numpy()
+        ingested_at = table.column("ingested_at").to_numpy()
+        ids = np.array(table.column("entity_id").to_pylist(), dtype=np.object_)
+        named = [name for name in table.column_names if name in features]
+        columns = [_column(table, features[name]) for name in named]
+        for rows in _without_corrections(ids, event_time, ingested_at):
+            yield WriteRequest(
+                entity_ids=ids[rows].tolist(),
+                event_time=event_time[rows],
+                columns=[column.take(rows) for column in columns],
+                mode=WriteMode.BULK,
+                ingested_at=ingested_at[rows],
+            )
+
+
+def _without_corrections(ids: Any, event_time: Int64Array, ingested_at: Int64Array) -> Iterator[Int64Array]:
+    """Rows in parts that hold an (entity, event time) once: within a request a second one would be a conflict."""
+    _, entity = np.unique(ids.astype(str), return_inverse=True)
+    order = np.lexsort((ingested_at, event_time, entity))
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (entity[order][1:] != entity[order][:-1]) | (event_time[order][1:] != event_time[order][:-1])
+    starts = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    rank = np.arange(len(order)) - starts
+    for each in range(int(rank.max()) + 1 if len(rank) else 0):
+        yield np.sort(order[rank == each])
+
+
+def _column(table: Any, feature: FeatureDefinition) -> Column:
+    stored = table.column(feature.reference).combine_chunks()
+    status = table.column(feature.reference + layout.STATUS).to_numpy().astype(np.uint8)
+    rows = len(status)
+    values: ValueArray = empty_values(feature.value_type, rows, feature.vector_length)
+    present = np.flatnonzero(status == Status.PRESENT)
+    there = stored.take(pa.array(present))
+    if feature.value_type is ValueType.VECTOR:
+        values[present] = there.flatten().to_numpy(zero_copy_only=False).reshape(-1, feature.vector_length)
+    else:
+        values[present] = there.to_numpy(zero_copy_only=False)
+    return Column(
+        name=feature.name,
+        value_type=feature.value_type,
+        values=values,
+        status=status,
+        event_time=np.zeros(rows, dtype=np.int64),
+        version=feature.version,
+    )

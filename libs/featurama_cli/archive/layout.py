@@ -1,0 +1,87 @@
+"""Names and shapes of the files, for writing and reading alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from featurama_core.model.definitions import (
+    Definition,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+)
+from featurama_core.model.errors import InvalidInput
+from featurama_core.model.values import ValueType, parse_value_type
+from featurama_core.storage.port import Catalogue
+
+FORMAT = 1
+MANIFEST, DEFINITIONS = "manifest.json", "definitions.json"
+ENTITIES, MARKS = "entities.parquet", "marks.parquet"
+HISTORY, MODELS = "history", "models"
+STATUS = "__status"
+"""Ending of the column that holds a value column's statuses."""
+
+TIME = pa.timestamp("us", tz="UTC")
+KEYS = [("entity_id", pa.string()), ("timestamp", TIME), ("ingested_at", pa.int64())]
+ENTITY_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("entity_id", "entity_type", "name", "metadata")]
+    + [("created_at", pa.int64()), ("updated_at", pa.int64())]
+)
+MARK_SCHEMA = pa.schema([("entity_id", pa.string()), ("feature_name", pa.string()), ("deleted_through", pa.int64())])
+
+
+def history_schema(features: Sequence[FeatureDefinition]) -> pa.Schema:
+    """Keys, then a value and a status column a feature version."""
+    fields = list(KEYS)
+    for feature in features:
+        fields += [(feature.reference, arrow_type(feature)), (feature.reference + STATUS, pa.uint8())]
+    return pa.schema(fields)
+
+
+def arrow_type(feature: FeatureDefinition) -> Any:
+    """The Arrow type of a feature's values."""
+    if feature.value_type is ValueType.VECTOR:
+        return pa.list_(pa.float32(), feature.vector_length)
+    return {
+        ValueType.DOUBLE: pa.float64(),
+        ValueType.INT: pa.int64(),
+        ValueType.TEXT: pa.string(),
+        ValueType.BOOL: pa.bool_(),
+    }[feature.value_type]
+
+
+def definitions_to_json(catalogue: Catalogue) -> dict[str, list[dict[str, object]]]:
+    """All definitions with their times and flags, as plain values."""
+    features = [
+        asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in catalogue.features
+    ]
+    return {
+        "entity_types": [asdict(each) for each in catalogue.entity_types],
+        "feature_groups": [asdict(each) for each in catalogue.groups],
+        "features": features,
+        "feature_services": [asdict(each) | {"features": list(each.features)} for each in catalogue.services],
+    }
+
+
+def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
+    """The inverse, in the order in which they can be stored. InvalidInput for anything else."""
+    try:
+        found: list[Definition] = [EntityType(**each) for each in given["entity_types"]]
+        found += [FeatureGroup(**each) for each in given["feature_groups"]]
+        for each in given["features"]:
+            value_type, length = parse_value_type(each["value_type"])
+            changed = {"value_type": value_type, "vector_length": length, "tags": tuple(each["tags"])}
+            found.append(FeatureDefinition(**{**each, **changed}))
+        found += [
+            FeatureService(**{**each, "features": tuple(each["features"])}) for each in given["feature_services"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(f"{DEFINITIONS} is not what `namespaces export` writes", field="folder") from error
+    for definition in found:
+        definition.check()
+    return found

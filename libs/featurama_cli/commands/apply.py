@@ -1,0 +1,57 @@
+"""`featurama apply FILE`: register definitions; the plan comes first, and a conflict stops everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_place
+
+app = typer.Typer()
+
+
+@app.command()
+@at_a_place
+async def apply(
+    place: Place,
+    file: Annotated[Path, typer.Argument(help="YAML, or a Python file, which is run.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Show the plan, change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Register the definitions of a file, after showing a plan.
+
+    Definitions never change in place: what differs under the same name is a conflict, and nothing is registered.
+    """
+    from featurama_cli.definitions_file import read_definitions
+    from featurama_cli.output import show, told
+    from featurama_cli.plan import plan
+    from featurama_cli.progress import bar, confirmed
+    from featurama_cli.session import open_session
+
+    wanted = read_definitions(file)
+    async with open_session(place, makes=not plan_only) as session:
+        steps = await plan(session, wanted)
+        rows = [
+            {"effect": step.effect, "kind": step.kind, "name": step.name}
+            | ({"problem": step.problem} if any(each.problem for each in steps) else {})
+            for step in steps
+        ]
+        show(rows, as_json=as_json)
+        effects = [step.effect for step in steps]
+        if "conflict" in effects:
+            told(f"{effects.count('conflict')} of {len(steps)} cannot be registered; nothing was changed.")
+            raise typer.Exit(2)
+        todo = [step for step in steps if step.effect in ("new", "changed")]
+        if not todo or plan_only:
+            told("Nothing to do." if not todo else f"{len(todo)} would be registered.")
+            return
+        if not yes and not confirmed(f"Register {len(todo)} definitions in {place.namespace} at {place.text}?"):
+            raise typer.Exit(1)
+        with bar("Registering", len(todo), unit="definitions") as advance:
+            for step in todo:
+                await session.define(step.definition)
+                advance(1)
+    told(f"Registered {len(todo)} definitions in namespace {place.namespace}.")

@@ -1,0 +1,62 @@
+"""`featurama config`: what the services would run with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from featurama_cli.place import JsonOption
+
+app = typer.Typer()
+
+SERVICES = ("online", "ingest", "gateway", "trainer")
+
+
+@app.command()
+def config(
+    service: Annotated[str | None, typer.Argument(help=f"One of {', '.join(SERVICES)}; default: all.")] = None,
+    changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the default.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the settings of each service and their variables. Secrets are masked."""
+    from featurama_cli.output import show, show_json
+    from featurama_core.model.errors import InvalidInput
+    from featurama_service.settings import environment_names, load, redacted
+
+    if service is not None and service not in SERVICES:
+        raise InvalidInput(f"{service!r} is not one of {', '.join(SERVICES)}", field="service")
+    found: dict[str, list[dict[str, object]]] = {}
+    for name in SERVICES if service is None else [service]:
+        kind: Any = settings_kind(name)
+        settings = load(kind)
+        variables = environment_names(kind)
+        found[name] = [
+            {"setting": setting, "value": value, "variable": variables[setting]}
+            for setting, value in redacted(settings).items()
+            if not changed or getattr(settings, setting) != kind.model_fields[setting].default
+        ]
+    if as_json:
+        show_json({name: {str(row["setting"]): row["value"] for row in rows} for name, rows in found.items()})
+        return
+    for name, rows in found.items():
+        show(rows, as_json=False, title=name, empty=f"{name}: all as by default.")
+
+
+def settings_kind(service: str) -> Any:
+    """The settings class of a service."""
+    if service == "online":
+        from featurama_online.settings import OnlineSettings
+
+        return OnlineSettings
+    if service == "ingest":
+        from featurama_ingest.settings import IngestSettings
+
+        return IngestSettings
+    if service == "gateway":
+        from featurama_gateway.settings import GatewaySettings
+
+        return GatewaySettings
+    from featurama_trainer.settings import Settings
+
+    return Settings

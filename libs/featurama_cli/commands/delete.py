@@ -1,0 +1,44 @@
+"""`featurama delete ENTITY`: all its values, or those of some features."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_place
+
+app = typer.Typer()
+
+
+@app.command()
+@at_a_place
+async def delete(
+    place: Place,
+    entity_id: Annotated[str, typer.Argument()],
+    features: Annotated[
+        list[str] | None, typer.Option("--feature", "-f", help="Only this feature's values; may be repeated.")
+    ] = None,
+    through: Annotated[
+        str | None, typer.Option("--through", help="Only event times up to then (ISO 8601 with zone).")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete an entity's values, or some of its features, for ever.
+
+    Late writes and old copies of what was deleted stay invisible; the entity may live again with later event times.
+    """
+    from featurama_cli.output import show_one, when
+    from featurama_cli.progress import must_confirm
+    from featurama_cli.session import open_session
+
+    what = f"the values of {', '.join(features)} of {entity_id}" if features else f"all values of {entity_id}"
+    must_confirm(f"Delete {what} in {place.namespace} at {place.text} for ever?", yes)
+    async with open_session(place) as session:
+        if features:
+            done = await session.delete_feature_values(entity_id, features, through)
+        else:
+            done = await session.delete_entity(entity_id, through)
+    row = {"entity_id": entity_id, "deleted_through": when(done.deleted_through), "cleaned": done.cleaned}
+    show_one(row | ({"features": features} if features else {}), as_json=as_json)

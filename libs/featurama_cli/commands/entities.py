@@ -1,0 +1,106 @@
+"""`featurama entities`: list, show, register."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_place
+
+if TYPE_CHECKING:
+    from featurama_core.model.definitions import Entity
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def entities() -> None:
+    """List, show and register entities."""
+
+
+@app.command("list")
+@at_a_place
+async def list_(
+    place: Place,
+    entity_type: Annotated[str, typer.Argument(help="Of which type.")] = "entity",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1_000,
+    as_json: JsonOption = False,
+) -> None:
+    """List the registered entities of a type."""
+    from featurama_cli.output import show, told
+    from featurama_cli.session import open_session
+
+    async with open_session(place) as session:
+        found = await session.list_entities(entity_type)
+    columns = ("entity_id", "name", "metadata")
+    show([_row(each) for each in found[:limit]], as_json=as_json, columns=columns, empty="No entities of this type.")
+    if len(found) > limit:
+        told(f"{len(found) - limit} more; raise --limit to see them.")
+
+
+@app.command()
+@at_a_place
+async def show(
+    place: Place, entity_id: Annotated[str, typer.Argument()], as_json: JsonOption = False
+) -> None:
+    """Show one entity."""
+    from featurama_cli.output import show_one
+    from featurama_cli.session import open_session
+
+    async with open_session(place) as session:
+        show_one(_row(await session.get_entity(entity_id)), as_json=as_json)
+
+
+@app.command()
+@at_a_place
+async def register(
+    place: Place,
+    entity_id: Annotated[str, typer.Argument()],
+    entity_type: Annotated[str, typer.Option("--type", help="Its type.")] = "entity",
+    name: Annotated[str, typer.Option("--name", help="A name for people.")] = "",
+    metadata: Annotated[str, typer.Option("--metadata", help="A JSON object.")] = "{}",
+    as_json: JsonOption = False,
+) -> None:
+    """Register an entity, or replace its name and metadata."""
+    from featurama_cli.output import show_one
+    from featurama_cli.session import open_session
+    from featurama_core.model.errors import InvalidInput
+
+    try:
+        given = json.loads(metadata)
+    except ValueError as error:
+        raise InvalidInput("--metadata is not JSON; give an object in quotes", field="metadata") from error
+    if not isinstance(given, dict):
+        raise InvalidInput("--metadata must be a JSON object", field="metadata")
+    async with open_session(place, makes=True) as session:
+        show_one(_row(await session.register_entity(entity_id, entity_type, name, given)), as_json=as_json)
+
+
+def _row(entity: Entity) -> dict[str, object]:
+    from featurama_cli.output import when
+
+    return {
+        "entity_id": entity.entity_id,
+        "entity_type": entity.entity_type,
+        "name": entity.name,
+        "metadata": _metadata(entity.metadata),
+        "created_at": when(entity.created_at),
+        "updated_at": when(entity.updated_at),
+    }
+
+
+def _metadata(text: str) -> object:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return text
+    return _Metadata(found) if isinstance(found, dict) else text
+
+
+class _Metadata(dict[str, object]):
+    """Shown as JSON in a table's cell."""
+
+    def __str__(self) -> str:
+        return json.dumps(self, ensure_ascii=False) if self else ""

@@ -1,0 +1,38 @@
+"""`featurama get`: the newest values."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_place
+
+app = typer.Typer()
+
+
+@app.command()
+@at_a_place
+async def get(
+    place: Place,
+    entity_ids: Annotated[list[str], typer.Argument(help="One or more entity ids.")],
+    features: Annotated[
+        str | None, typer.Option("--features", "-f", help="References, parted by commas; default: all of the type.")
+    ] = None,
+    service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the newest values of entities, with status, event time and version."""
+    from featurama_cli.output import show
+    from featurama_cli.reading import names_of, value_rows
+    from featurama_cli.session import open_session
+
+    asked = names_of(features, service)
+    async with open_session(place) as session:
+        if asked is None and service is None:
+            read = [await session.get_all_features(each) for each in entity_ids]
+        else:
+            read = [await session.get_online_features(entity_ids, asked, service=service)]
+    rows = [row for each in read for row in value_rows(each.entity_ids, each.columns)]
+    columns = () if len(entity_ids) > 1 else ("feature", "version", "value", "status", "event_time")
+    show(rows, as_json=as_json, columns=columns, title=entity_ids[0] if len(entity_ids) == 1 else "", empty="No values.")

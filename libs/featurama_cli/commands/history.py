@@ -1,0 +1,48 @@
+"""`featurama history`: the stored values of one feature."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_place
+
+app = typer.Typer()
+
+
+@app.command()
+@at_a_place
+async def history(
+    place: Place,
+    entity_id: Annotated[str, typer.Argument()],
+    feature: Annotated[str, typer.Argument(help="`distance`, `distance@1`.")],
+    start: Annotated[str | None, typer.Option("--start", help="Event times from then on (ISO 8601 with zone).")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Event times up to then.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="The newest so many.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="No limit.")] = False,
+    corrections: Annotated[bool, typer.Option("--corrections", help="Also values that were corrected.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the stored values of one feature, newest first."""
+    from featurama_cli.output import show, when
+    from featurama_cli.session import open_session
+    from featurama_core.model.values import Status
+
+    async with open_session(place) as session:
+        found = await session.get_feature_history(
+            entity_id, feature, start, end, None if everything else limit, corrections=corrections
+        )
+    column = found.column
+    rows = [
+        {
+            "event_time": when(int(event_time)),
+            "value": value,
+            "status": Status(int(status)).name,
+            "ingested_at": when(int(ingested_at) // 1_000),
+        }
+        for event_time, value, status, ingested_at in zip(
+            column.event_time, column.to_list(), column.status, found.ingested_at, strict=True
+        )
+    ]
+    show(rows, as_json=as_json, title=f"{entity_id} {feature}", empty="Nothing stored in that time.")

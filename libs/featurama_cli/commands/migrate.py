@@ -1,0 +1,41 @@
+"""`featurama migrate`: missing schema files are applied."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_storage
+
+app = typer.Typer()
+
+
+@app.command()
+@at_a_storage
+async def migrate(
+    place: Place,
+    every: Annotated[bool, typer.Option("--all", help="Every namespace of the storage.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="Make the namespace if it is not there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the tables of namespaces to this version. Safe to repeat; run it before new servers start."""
+    from contextlib import suppress
+
+    from featurama_cli.output import show
+    from featurama_cli.session import open_stores
+    from featurama_core.model.errors import Conflict
+    from featurama_core.storage.port import NamespaceOptions
+
+    rows: list[dict[str, object]] = []
+    async with open_stores(place, makes=create, slow=True) as stores:
+        if create:
+            with suppress(Conflict):
+                await stores.storage.create_namespace(place.namespace, NamespaceOptions())
+                rows.append({"namespace": place.namespace, "applied": ["created"]})
+        names = await stores.storage.list_namespaces() if every else [place.namespace]
+        for name in names:
+            applied = await stores.storage.migrate(name)
+            if applied or not rows:
+                rows.append({"namespace": name, "applied": applied or ["nothing; it is up to date"]})
+    show(rows, as_json=as_json, empty="No namespaces.")

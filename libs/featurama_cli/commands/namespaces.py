@@ -1,0 +1,148 @@
+"""`featurama namespaces`: tenants, and their export to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_storage
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def namespaces() -> None:
+    """Create, list, export, import and delete namespaces. A namespace is a tenant: nothing crosses it."""
+
+
+@app.command("list")
+@at_a_storage
+async def list_(place: Place, as_json: JsonOption = False) -> None:
+    """List the namespaces of a storage."""
+    from featurama_cli.output import show
+    from featurama_cli.session import open_stores
+
+    async with open_stores(place) as stores:
+        rows = []
+        for name in await stores.storage.list_namespaces():
+            store = await stores.get(name)
+            features = await store.list_features()
+            rows.append(
+                {
+                    "namespace": name,
+                    "features": len(features),
+                    "groups": len(await store.list_feature_groups()),
+                    "services": len(await store.list_feature_services()),
+                    "models": len({model.name for model in await store.storage.list_models()}),
+                }
+            )
+    show(rows, as_json=as_json, empty="No namespaces; make one with `featurama namespaces create`.")
+
+
+@app.command()
+@at_a_storage
+async def create(
+    place: Place,
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits and _, at most 40.")],
+    replication: Annotated[
+        str | None, typer.Option("--replication", help="Copies a datacentre: dc1=3,dc2=3 (CQL only).")
+    ] = None,
+    history_period: Annotated[
+        str, typer.Option("--history-period", help="Length of a history partition; fixed for ever.")
+    ] = "30d",
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="No error if it is there.")] = False,
+) -> None:
+    """Make a namespace with all its tables (seconds on a cluster)."""
+    from featurama_cli.output import told
+    from featurama_cli.session import open_stores
+    from featurama_core.model.errors import Conflict, Reason
+    from featurama_core.model.times import parse_duration
+    from featurama_core.storage.port import NamespaceOptions
+
+    options = NamespaceOptions(parse_duration(history_period, "history_period") or 0, _replication(replication))
+    async with open_stores(place, makes=True, slow=True) as stores:
+        try:
+            await stores.storage.create_namespace(name, options)
+        except Conflict as error:
+            if not if_missing or error.reason is not Reason.NAMESPACE_EXISTS:
+                raise
+            told(f"Namespace {name} is there already.")
+            return
+    told(f"Made namespace {name} at {place.text}.")
+
+
+@app.command()
+@at_a_storage
+async def delete(
+    place: Place,
+    name: Annotated[str, typer.Argument()],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a namespace with all it holds: definitions, values, models."""
+    from featurama_cli.output import told
+    from featurama_cli.progress import must_confirm
+    from featurama_cli.session import open_stores
+
+    must_confirm(f"Delete namespace {name} at {place.text} with all it holds?", yes)
+    async with open_stores(place, slow=True) as stores:
+        await stores.storage.drop_namespace(name)
+    told(f"Deleted namespace {name}.")
+
+
+@app.command()
+@at_a_storage
+async def export(
+    place: Place,
+    name: Annotated[str, typer.Argument()],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write all of a namespace to files: definitions, entities, history, deletion marks and models.
+
+    Every correction is kept, with its ingest time. What is deleted or past retention is not exported.
+    """
+    from featurama_cli.archive.exporting import export_namespace
+    from featurama_cli.output import show_one
+    from featurama_cli.progress import bar
+    from featurama_cli.session import open_stores
+
+    async with open_stores(place) as stores:
+        with bar("Exporting", None, unit="values") as advance:
+            counts = await export_namespace(await stores.get(name), folder, advance)
+    show_one(counts, as_json=as_json)
+
+
+@app.command("import")
+@at_a_storage
+async def import_(
+    place: Place,
+    name: Annotated[str, typer.Argument(help="A new namespace, which is made.")],
+    folder: Annotated[Path, typer.Argument(help="What `export` wrote.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a namespace from exported files. Ingest times are kept, so that known_at reads as before."""
+    from featurama_cli.archive.importing import import_namespace
+    from featurama_cli.output import show_one
+    from featurama_cli.progress import bar
+    from featurama_cli.session import open_stores
+
+    async with open_stores(place, makes=True, slow=True) as stores:
+        with bar("Importing", None, unit="values") as advance:
+            counts = await import_namespace(stores, name, folder, advance)
+    show_one(counts, as_json=as_json)
+
+
+def _replication(text: str | None) -> dict[str, int] | None:
+    from featurama_core.model.errors import InvalidInput
+
+    if text is None:
+        return None
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, copies = part.partition("=")
+        if not name.strip() or not copies.strip().isdecimal():
+            raise InvalidInput("--replication is written dc1=3,dc2=3", field="replication")
+        found[name.strip()] = int(copies)
+    return found

@@ -1,0 +1,41 @@
+"""`featurama predict`: by entity, by given features, or both."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_place
+
+app = typer.Typer()
+
+
+@app.command()
+@at_a_place
+async def predict(
+    place: Place,
+    what: Annotated[list[str], typer.Argument(help="Entity ids, and features as name=value.")],
+    model: Annotated[str, typer.Option("--model", "-m")] = "delivery_time",
+    version: Annotated[int, typer.Option("--version", min=0, help="0: the one that the alias names.")] = 0,
+    alias: Annotated[str, typer.Option("--alias")] = "champion",
+    as_json: JsonOption = False,
+) -> None:
+    """Predict for entities, or for features given here, and show the values that were used.
+
+    `featurama predict delivery_00000001`, `featurama predict delivery_00000001 package_weight=900`.
+    """
+    from featurama_cli.output import show, show_json
+    from featurama_cli.predicting import predictions, split_arguments
+    from featurama_cli.session import open_session
+
+    entity_ids, given = split_arguments(what)
+    async with open_session(place) as session:
+        predicted = await predictions(session, entity_ids, given, model=model, version=version, alias=alias)
+    if as_json:
+        show_json([each.to_dict() for each in predicted])
+    else:
+        for each in predicted:
+            show(each.used, as_json=False, title=each.title, empty=each.title)
+    if any(each.problem for each in predicted):
+        raise typer.Exit(1)

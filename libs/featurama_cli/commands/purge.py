@@ -1,0 +1,36 @@
+"""`featurama purge`: what is past retention goes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_storage
+
+app = typer.Typer()
+
+
+@app.command()
+@at_a_storage
+async def purge(
+    place: Place,
+    every: Annotated[bool, typer.Option("--all", help="In every namespace.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what is past retention. Ingest servers do it by themselves, every hour.
+
+    No read shows expired values, purged or not; this frees the space.
+    """
+    from featurama_cli.output import show
+    from featurama_cli.session import open_stores
+
+    async with open_stores(place) as stores:
+        names = await stores.storage.list_namespaces() if every else [place.namespace]
+        rows = []
+        for name in names:
+            purged = await (await stores.get(name)).purge()
+            rows.append(
+                {"namespace": name, "latest_cells": purged.latest_cells, "history_rows": purged.history_rows}
+            )
+    show(rows, as_json=as_json, empty="No namespaces.")

@@ -1,0 +1,28 @@
+"""`featurama serve SERVICE`: one service in this process."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+SERVED = ("online", "ingest", "gateway")
+
+
+@app.command()
+def serve(service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVED)}.")]) -> None:
+    """Run one service until SIGTERM or SIGINT, configured by the environment (see `featurama config`).
+
+    The same as `python -m featurama_online` and so on.
+    """
+    from featurama_cli.commands.config import settings_kind
+    from featurama_core.model.errors import InvalidInput
+    from featurama_service.process import main
+
+    if service not in SERVED:
+        raise InvalidInput(f"{service!r} is not one of {', '.join(SERVED)}", field="service")
+    run = import_module(f"featurama_{service}.app").run
+    raise typer.Exit(main(settings_kind(service), run))

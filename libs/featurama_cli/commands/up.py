@@ -1,0 +1,67 @@
+"""`featurama up`: everything in one process, for development and small installations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import Place, at_a_storage
+
+app = typer.Typer()
+
+_PORT = {"min": 0, "max": 65_535}
+
+
+@app.command()
+@at_a_storage
+async def up(
+    place: Place,
+    online_port: Annotated[int, typer.Option("--online-port", help="0 takes a free one.", **_PORT)] = 50_051,
+    ingest_port: Annotated[int, typer.Option("--ingest-port", **_PORT)] = 50_052,
+    gateway_port: Annotated[int, typer.Option("--gateway-port", **_PORT)] = 8_080,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    log_level: Annotated[
+        str, typer.Option("--log-level", help="debug, info, warning or error.")
+    ] = "warning",
+) -> None:
+    """Run online, ingest and gateway in one process on one storage, until SIGTERM or SIGINT; then drain.
+
+    A namespace that an embedded storage lacks is made.
+    """
+    import asyncio
+    import signal
+    from contextlib import suppress
+
+    from featurama_cli.output import told
+    from featurama_cli.servers import Ports, all_servers
+    from featurama_cli.session import open_stores, storage_options
+    from featurama_core.model.errors import Conflict, InvalidInput
+    from featurama_core.storage.port import NamespaceOptions
+
+    if log_level not in ("debug", "info", "warning", "error"):
+        raise InvalidInput("--log-level must be debug, info, warning or error", field="log_level")
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    storage = storage_options(place.storage)
+    if storage.embedded:
+        async with open_stores(place, makes=True) as stores:
+            with suppress(Conflict):  # it is there already
+                await stores.storage.create_namespace(place.namespace, NamespaceOptions())
+    broken: list[BaseException] = []
+
+    def failed(error: BaseException) -> None:
+        broken.append(error)
+        stop.set()
+
+    ports = Ports(online_port, ingest_port, gateway_port, host)
+    async with all_servers(storage, ports, failed, log_level=log_level) as at:
+        typer.echo(f"online   {at.online}  gRPC")
+        typer.echo(f"ingest   {at.ingest}  gRPC")
+        typer.echo(f"gateway  http://{at.gateway}  REST, Swagger UI at /docs")
+        told(f"storage  {place.text}; Ctrl-C ends.")
+        await stop.wait()
+        told("Draining.")
+    if broken:
+        raise broken[0]

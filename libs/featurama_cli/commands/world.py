@@ -1,0 +1,53 @@
+"""`featurama world`: the sample world, in files or in a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_place
+
+app = typer.Typer()
+
+
+@app.command()
+@at_a_place
+async def world(
+    place: Place,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder for files.")] = None,
+    into: Annotated[
+        bool, typer.Option("--into", help="Write it straight to --target or --storage: definitions, entities, values.")
+    ] = False,
+    file_format: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
+    deliveries: Annotated[int, typer.Option("--deliveries", min=0)] = 2_000,
+    days: Annotated[int, typer.Option("--days", min=2)] = 60,
+    planets: Annotated[int, typer.Option("--planets", min=2)] = 20,
+    characters: Annotated[int, typer.Option("--characters", min=1)] = 12,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 1_729,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the Futurama sample world: planets, characters, deliveries.
+
+    `--out FOLDER` writes files, `--into` writes to a store; without either it is only counted.
+    """
+    from featurama_cli.output import show_one
+    from featurama_cli.session import open_session
+    from featurama_cli.world_writing import world_of, write_files, write_world
+    from featurama_core.model.errors import InvalidInput
+
+    if out is not None and into:
+        raise InvalidInput("--out and --into exclude each other; give one", field="out")
+    if file_format not in ("parquet", "csv", "arrow"):
+        raise InvalidInput("--format must be parquet, csv or arrow", field="format")
+    made = world_of(deliveries=deliveries, days=days, planets=planets, characters=characters, seed=seed)
+    size = made.size()
+    facts: dict[str, object] = {"entities": size.entities, "rows": size.rows, "values": size.values}
+    if out is not None:
+        facts["files"] = [path.name for path in write_files(made, out, file_format)]
+    elif into:
+        async with open_session(place, makes=True) as session:
+            done = await write_world(session, made)
+        facts |= {"accepted_rows": done.rows, "values_per_second": round(done.values / done.seconds)}
+    show_one(facts, as_json=as_json)

@@ -1,0 +1,88 @@
+"""`featurama write FILE...`: values from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurama_cli.place import JsonOption, Place, at_a_place
+
+if TYPE_CHECKING:
+    from featurama_core.model.writes import Verdict
+
+app = typer.Typer()
+
+_SHOWN = 20
+
+
+@app.command()
+@at_a_place
+async def write(
+    place: Place,
+    files: Annotated[list[Path], typer.Argument(help="Parquet, CSV or Arrow files.")],
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="Of the features; default: the newest.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=10_000, help="Rows a message.")] = 1_000,
+    bulk: Annotated[bool, typer.Option("--bulk", help="Backfill: faster, tables may differ for a moment.")] = False,
+    skip_nulls: Annotated[
+        bool, typer.Option("--skip-nulls", help="An empty cell is left out instead of written as null.")
+    ] = False,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="Of timestamps that name none.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the values of Parquet, CSV or Arrow files.
+
+    Long files have entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and a column a feature.
+    Exit code 1 if a row was not accepted: the first are printed, with the reason.
+    """
+    from featurama_cli.frame_files import FrameFile
+    from featurama_cli.output import show, show_json, told
+    from featurama_cli.progress import bar
+    from featurama_cli.session import open_session
+    from featurama_core.model.writes import WriteMode
+
+    sources = [FrameFile.of(path) for path in files]
+    counts = {"accepted": 0, "rejected": 0, "unknown": 0}
+    refused: list[dict[str, object]] = []
+    total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
+    async with open_session(place) as session:
+        with bar("Writing", total) as advance:
+            for source in sources:
+                first = 0
+                for table in source.tables(max(10_000, batch_size)):
+                    report = await session.write_features(
+                        table,
+                        version,
+                        batch_size,
+                        mode=WriteMode.BULK if bulk else WriteMode.ATOMIC,
+                        nulls="skip" if skip_nulls else "write",
+                        timezone=timezone,
+                    )
+                    counts["accepted"] += report.accepted
+                    counts["rejected"] += report.rejected
+                    counts["unknown"] += report.unknown
+                    room = _SHOWN - len(refused)
+                    refused += [_row(source.path, first, each) for each in report.verdicts[:room]]
+                    first += table.num_rows
+                    advance(table.num_rows)
+    if as_json:
+        show_json(counts | {"verdicts": refused})
+    else:
+        if refused:
+            show(refused, as_json=False, title=f"The first {len(refused)} that were not accepted")
+        told(", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted"))
+    if counts["rejected"] or counts["unknown"]:
+        raise typer.Exit(1)
+
+
+def _row(path: Path, first: int, verdict: Verdict) -> dict[str, object]:
+    return {
+        "file": path.name,
+        "row": first + verdict.row,
+        "outcome": verdict.outcome.name,
+        "reason": verdict.reason.name,
+        "message": verdict.message,
+    }

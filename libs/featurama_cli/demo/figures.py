@@ -1,0 +1,93 @@
+"""What the demonstration found, as values: for its tables, and for `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds of calls, one after another."""
+
+    calls: int
+    p50_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Latency:
+        """Of measured seconds."""
+        p50, p99 = np.percentile(np.array(seconds) * 1_000, [50, 99])
+        return cls(len(seconds), round(float(p50), 3), round(float(p99), 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How long after a write's acknowledgement its value was read, and in how many of the writes by the first read."""
+
+    writes: int
+    at_first_read: int
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class PointInTime:
+    """One training set through gRPC."""
+
+    rows: int
+    features: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> int:
+        """Label rows a second."""
+        return round(self.rows / self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class OnePrediction:
+    """The same delivery, predicted over two wires."""
+
+    entity_id: str
+    model: str
+    version: int
+    grpc_hours: float
+    rest_hours: float
+    actual_hours: float
+    features_used: Mapping[str, object]
+
+    @property
+    def agree(self) -> bool:
+        """Whether both wires gave the same number."""
+        return self.grpc_hours == self.rest_hours
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that `--json` holds; times in the unit that the name says."""
+
+    storage: str
+    namespace: str
+    mode: str
+    seed: int
+    entities: int
+    rows: int
+    values: int
+    ingest_seconds: float
+    values_per_second: int
+    online_1x10: Latency
+    online_100x10: Latency
+    freshness: Freshness
+    point_in_time: PointInTime
+    model: Mapping[str, object]
+    prediction: OnePrediction
+    total_seconds: float
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        made = asdict(self)
+        made["point_in_time"]["rows_per_second"] = self.point_in_time.rows_per_second
+        made["prediction"]["agree"] = self.prediction.agree
+        return made

@@ -1,0 +1,119 @@
+"""The demonstration's answer, to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from featurama_cli.demo.figures import Figures, Latency
+from featurama_cli.demo.walk import DemoOptions
+from featurama_cli.output import number
+
+if TYPE_CHECKING:
+    from featurama_trainer.report import TrainingReport
+
+
+def show_figures(console: Console, figures: Figures, report: TrainingReport, options: DemoOptions) -> None:
+    """Print the tables, and what to try next."""
+    for each in (_measured(figures), _model(report), _predicted(figures), _next(figures, options)):
+        console.print()
+        console.print(each)
+
+
+def _measured(figures: Figures) -> RenderableType:
+    made = _table("Measured", "what", "figure", "how")
+    world = f"{figures.entities:,} entities, {figures.rows:,} rows"
+    made.add_row("World", f"{figures.values:,} values", world)
+    made.add_row(
+        "Ingest", f"{figures.values_per_second:,} values/s", f"gRPC stream, mode {figures.mode}, acknowledged = durable"
+    )
+    made.add_row("Online read 1 x 10", _latency(figures.online_1x10), _calls(figures.online_1x10))
+    made.add_row("Online read 100 x 10", _latency(figures.online_100x10), _calls(figures.online_100x10))
+    fresh = figures.freshness
+    made.add_row(
+        "Freshness", _latency(fresh.latency), f"acknowledged -> read; at once in {fresh.at_first_read} of {fresh.writes}"
+    )
+    point = figures.point_in_time
+    made.add_row(
+        "Point in time", f"{point.rows_per_second:,} rows/s", f"{point.rows:,} label rows x {point.features} features, gRPC"
+    )
+    made.caption = f"Client and servers share this process and one core; {figures.storage}; {figures.total_seconds} s in all."
+    made.caption_justify = "left"
+    return made
+
+
+def _model(report: TrainingReport) -> RenderableType:
+    manifest = report.manifest
+    assert manifest.training is not None  # set by every run
+    made = _table(f"Model {manifest.name} version {manifest.version}: {manifest.target}, hours", "", "MAE", "RMSE", "R2")
+    for column in made.columns[1:]:
+        column.justify = "right"
+    made.add_row("this model", *_scores(report.test), style="bold")
+    made.add_row(f"baseline: {manifest.baseline}", *_scores(report.baseline))
+    made.caption = (
+        f"{manifest.training.train_rows:,} rows to train on, {manifest.training.test_rows:,} later ones to test; "
+        f"{len(manifest.engineered.names)} columns out of {len(manifest.features)} features."
+    )
+    made.caption_justify = "left"
+    return made
+
+
+def _predicted(figures: Figures) -> RenderableType:
+    asked = figures.prediction
+    made = _table(f"Prediction for {asked.entity_id}", "", "hours", "")
+    made.columns[1].justify = "right"
+    made.add_row("gRPC  PredictionService/Predict", f"{asked.grpc_hours:.4f}", "")
+    made.add_row("REST  POST /predict", f"{asked.rest_hours:.4f}", "the same" if asked.agree else "different")
+    made.add_row("it took", f"{asked.actual_hours:.4f}", "with the weather of its day; a prediction reads today's")
+    used = ", ".join(f"{name} {_short(value)}" for name, value in asked.features_used.items())
+    return Group(made, Text(used, style="dim"))
+
+
+def _next(figures: Figures, options: DemoOptions) -> RenderableType:
+    where = "" if figures.storage == "sqlite:///featurama-data" else f" --storage {figures.storage}"
+    space = "" if figures.namespace == "default" else f" -n {figures.namespace}"
+    lines: list[tuple[str, str]] = []
+    if not options.keep:
+        lines.append(("featurama demo --keep", "the same, and keep it"))
+        where, space = ("", "") if not options.storage else (f" --storage {options.storage}", " -n <namespace>")
+    lines += [
+        (f"featurama get{where}{space} planet_mars", "the newest values"),
+        (f"featurama history{where}{space} planet_mars traffic_level", "what it was before"),
+        (f"featurama predict{where}{space} {figures.prediction.entity_id} package_weight=900", "what if"),
+        (f"featurama up{where}", "serve it: gRPC on 50051 and 50052, REST on 8080"),
+        ("curl localhost:8080/features/delivery_00000001", "with `up` running; Swagger UI at /docs"),
+        ("featurama --help", "the rest"),
+    ]
+    grid = Table.grid(padding=(0, 2))
+    for command, why in lines:
+        grid.add_row(Text(command, style="cyan"), Text(why, style="dim"))
+    return Panel(grid, title="What to try next", title_align="left", box=box.ROUNDED, expand=False)
+
+
+def _table(title: str, *columns: str) -> Table:
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        made.add_column(name)
+    return made
+
+
+def _latency(latency: Latency) -> str:
+    return f"p50 {latency.p50_ms:.2f} ms, p99 {latency.p99_ms:.2f} ms"
+
+
+def _calls(latency: Latency) -> str:
+    return f"entities x features, {latency.calls:,} gRPC calls one by one"
+
+
+def _scores(scores: object) -> list[str]:
+    assert hasattr(scores, "get")
+    return [f"{scores.get(name, float('nan')):.3f}" for name in ("mae", "rmse", "r2")]
+
+
+def _short(value: object) -> str:
+    return number(value, 4) if isinstance(value, float) else str(value)

@@ -1,0 +1,171 @@
+"""The walk: world -> servers -> definitions -> values -> reads -> training set -> model -> predictions."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from featurama import AsyncClient
+from featurama_cli.demo import measuring, rest
+from featurama_cli.demo.figures import Figures, OnePrediction
+from featurama_cli.place import Place
+from featurama_cli.progress import bar
+from featurama_cli.servers import Addresses, Ports, all_servers
+from featurama_cli.session import open_stores, storage_options
+from featurama_cli.training import score_rows, train_with_progress
+from featurama_cli.world_writing import define_world, register_world, world_of, write_values
+from featurama_core.model.errors import CorruptData, FeaturamaError, StoreUnavailable
+from featurama_core.model.writes import WriteMode
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.store import Stores
+from featurama_trainer.config import TrainingConfig
+from featurama_trainer.report import TrainingReport
+from featurama_world import World
+
+MODEL = "delivery_time"
+Told = Callable[[str, str], None]
+"""Called with (what was done, how it went) after every step."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """storage: a URL, or "" for a directory that is removed afterwards (kept with `keep`)."""
+
+    storage: str = ""
+    deliveries: int = 2_000
+    days: int = 60
+    seed: int = 1_729
+    mode: WriteMode = WriteMode.BULK
+    keep: bool = False
+    online_calls: int = 1_000
+    batch_calls: int = 200
+    fresh_writes: int = 200
+
+
+async def walk(options: DemoOptions, told: Told) -> tuple[Figures, TrainingReport]:
+    """Do all of it, on real components. Any failure is an error; what was made is removed unless it is to be kept."""
+    began = time.perf_counter()
+    async with AsyncExitStack() as resources:
+        world = world_of(deliveries=options.deliveries, days=options.days, seed=options.seed)
+        size = world.size()
+        told("World", f"{size.entities:,} entities, {size.rows:,} rows, {size.values:,} values, {options.days} days")
+        place = await resources.enter_async_context(_place(options))
+        stores = await resources.enter_async_context(_storage(place, options))
+        told("Storage", f"{place.text}, namespace {place.namespace}")
+        broken: list[BaseException] = []
+        at = await resources.enter_async_context(
+            all_servers(storage_options(place.storage), Ports(0, 0, 0), broken.append, log_level="error")
+        )
+        told("Servers", f"online {at.online}, ingest {at.ingest}, gateway {at.gateway}")
+        client = await resources.enter_async_context(
+            AsyncClient(at.online, ingest_target=at.ingest, namespace=place.namespace, timeout=30.0)
+        )
+        figures = await _figures(options, world, place, at, client, stores, told, began)
+        if broken:
+            raise StoreUnavailable(f"a server ended meanwhile: {type(broken[0]).__name__}")
+    return figures
+
+
+async def _figures(
+    options: DemoOptions,
+    world: World,
+    place: Place,
+    at: Addresses,
+    client: AsyncClient,
+    stores: Stores,
+    told: Told,
+    began: float,
+) -> tuple[Figures, TrainingReport]:
+    definitions = await define_world(client)
+    entities = await register_world(client, world)
+    told("Defined", f"{definitions} definitions, {entities:,} entities, through gRPC")
+    rows, values, seconds = await write_values(client, world, options.mode)
+    told("Ingested", f"{values:,} values in {seconds:.2f} s, mode {options.mode.name}, every row acknowledged")
+    ids = [row for table in world.labels() for row in table.column("entity_id").to_pylist()]
+    with bar("Reading online", options.online_calls + options.batch_calls, unit="calls") as advance:
+        one = await measuring.online_latency(client, ids, 1, options.online_calls, advance)
+        hundred = await measuring.online_latency(client, ids, min(100, len(ids)), options.batch_calls, advance)
+    told("Read", f"{one.calls + hundred.calls:,} calls over gRPC, every value there")
+    with bar("Write, then read", options.fresh_writes, unit="writes") as advance:
+        fresh = await measuring.freshness(client, options.fresh_writes, advance)
+    told("Fresh", f"{fresh.at_first_read} of {fresh.writes} writes were there at the first read after their acknowledgement")
+    point_in_time = await measuring.training_set(client, world)
+    told("Training set", f"{point_in_time.rows:,} rows as they were at dispatch, none lost, none late")
+    report = await train_with_progress(
+        await stores.get(place.namespace), TrainingConfig(), threads=2, alias="champion"
+    )
+    told("Trained", f"{report.manifest.name} version {report.manifest.version}, promoted to champion")
+    prediction = await _prediction(client, at, place.namespace, ids[-1])
+    told("Predicted", "the same number over gRPC and REST")
+    figures = Figures(
+        storage=place.text,
+        namespace=place.namespace,
+        mode=options.mode.name,
+        seed=options.seed,
+        entities=entities,
+        rows=rows,
+        values=values,
+        ingest_seconds=round(seconds, 3),
+        values_per_second=round(values / seconds),
+        online_1x10=one,
+        online_100x10=hundred,
+        freshness=fresh,
+        point_in_time=point_in_time,
+        model=report.to_dict() | {"scores": score_rows(report)},
+        prediction=prediction,
+        total_seconds=round(time.perf_counter() - began, 1),
+    )
+    return figures, report
+
+
+async def _prediction(client: AsyncClient, at: Addresses, namespace: str, entity_id: str) -> OnePrediction:
+    by_grpc = await client.predict([entity_id], model=MODEL)
+    if by_grpc.errors:
+        raise CorruptData(f"{entity_id} was not predicted: {by_grpc.errors[0].message}")
+    by_rest = await rest.predict(at.gateway, namespace, entity_id)
+    actual = await client.get_online_features([entity_id], ["actual_duration"])
+    made = OnePrediction(
+        entity_id=entity_id,
+        model=by_grpc.model,
+        version=by_grpc.version,
+        grpc_hours=float(by_grpc.values[0]),
+        rest_hours=float(by_rest["predicted_duration"]),
+        actual_hours=float(actual.columns[0].values[0]),
+        features_used=dict(by_rest["features_used"]),
+    )
+    if not made.agree:
+        raise CorruptData(f"gRPC predicts {made.grpc_hours}, REST {made.rest_hours}, for {entity_id}")
+    return made
+
+
+@asynccontextmanager
+async def _place(options: DemoOptions) -> AsyncIterator[Place]:
+    """Where it happens: a fresh directory, or a namespace of its own in a storage that is there."""
+    if options.storage:
+        yield Place(f"demo_{secrets.token_hex(4)}", storage=options.storage)
+        return
+    if options.keep:
+        folder = Path("featurama-data")
+        made = not folder.exists()
+        yield Place("default" if made else f"demo_{secrets.token_hex(4)}", storage=f"sqlite:///{folder}")
+        return
+    with TemporaryDirectory(prefix="featurama-demo-", ignore_cleanup_errors=True) as temporary:
+        yield Place("default", storage=f"sqlite:///{temporary}")
+
+
+@asynccontextmanager
+async def _storage(place: Place, options: DemoOptions) -> AsyncIterator[Stores]:
+    """The storage, with the namespace made; it is dropped again unless it is to be kept."""
+    async with open_stores(place, makes=True, slow=True) as stores:
+        await stores.storage.create_namespace(place.namespace, NamespaceOptions())
+        try:
+            yield stores
+        finally:
+            if not options.keep:
+                with suppress(FeaturamaError):
+                    await stores.storage.drop_namespace(place.namespace)

@@ -1,0 +1,123 @@
+"""The entry point: `featurama COMMAND`. Exit codes: 0 done, 1 something failed, 2 to be mended by the caller.
+
+An error is one line that says how to mend it; `--debug` adds the traceback. Importing this imports typer only, so
+that `--help` is quick: no pyarrow, pandas, grpc or xgboost.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+import typer
+
+from featurama_cli.lazy_group import LazyGroup, Listed
+
+_START, _DEFINE, _DATA, _MODELS, _CARE = "Start here", "Definitions", "Values", "Models", "Running and care"
+_HERE = "featurama_cli.commands"
+
+
+class Featurama(LazyGroup):
+    """The commands, as `--help` shows them."""
+
+    LISTED: ClassVar[dict[str, Listed]] = {
+        "demo": Listed(f"{_HERE}.demo", "Build the Futurama world, serve it, train and predict; print figures.", _START),
+        "up": Listed(f"{_HERE}.up", "Run online, ingest and gateway in one process on one storage.", _START),
+        "world": Listed(f"{_HERE}.world", "Make the Futurama sample world: files, or straight into a store.", _START),
+        "doctor": Listed(f"{_HERE}.doctor", "Say what is wrong with this installation and how to mend it.", _START),
+        "apply": Listed(f"{_HERE}.apply", "Register the definitions of a file, after showing a plan.", _DEFINE),
+        "features": Listed(f"{_HERE}.features", "Show features, groups and feature services.", _DEFINE),
+        "entities": Listed(f"{_HERE}.entities", "List, show and register entities.", _DEFINE),
+        "namespaces": Listed(f"{_HERE}.namespaces", "Create, list, export, import and delete namespaces.", _DEFINE),
+        "write": Listed(f"{_HERE}.write", "Write the values of Parquet, CSV or Arrow files.", _DATA),
+        "get": Listed(f"{_HERE}.get", "Show the newest values of entities.", _DATA),
+        "history": Listed(f"{_HERE}.history", "Show the stored values of one feature, newest first.", _DATA),
+        "dataset": Listed(f"{_HERE}.dataset", "Build point-in-time training sets.", _DATA),
+        "delete": Listed(f"{_HERE}.delete", "Delete an entity's values, or some of its features, for ever.", _DATA),
+        "purge": Listed(f"{_HERE}.purge", "Remove what is past retention.", _DATA),
+        "train": Listed(f"{_HERE}.train", "Train a model and publish it.", _MODELS),
+        "models": Listed(f"{_HERE}.models", "List and show models, point aliases at them.", _MODELS),
+        "predict": Listed(f"{_HERE}.predict", "Predict for entities, or for features given here.", _MODELS),
+        "serve": Listed(f"{_HERE}.serve", "Run one service, configured by the environment.", _CARE),
+        "migrate": Listed(f"{_HERE}.migrate", "Bring the tables of namespaces to this version.", _CARE),
+        "config": Listed(f"{_HERE}.config", "Show the settings of each service and their variables.", _CARE),
+    }
+
+
+app = typer.Typer(
+    cls=Featurama,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def featurama(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """A feature store: define, write, serve, train and predict.
+
+    Commands speak gRPC to servers (--target) or open the storage themselves (--storage), never both.
+    """
+    del debug  # `main` has seen it
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("featurama"))
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or os.environ.get("FEATURAMA_DEBUG", "") not in ("", "0")
+    rest = [each for each in given if each != "--debug"]
+    try:
+        app(rest, prog_name="featurama")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Who reads our output has closed it (`| head`); what is buffered must not fail at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the outermost: every error becomes one line
+        if debug:
+            raise
+        sys.exit(_reported(error))
+
+
+def _reported(error: BaseException) -> int:
+    """Print one line for an error. -> the exit code."""
+    from featurama_core.model.errors import FeaturamaError
+
+    error = _innermost(error)
+    if isinstance(error, FeaturamaError):
+        return _line(f"{error.message} [{error.reason.name}]", 2)
+    if type(error).__name__ == "SettingsError":
+        return _line(str(error), 2)
+    if isinstance(error, ModuleNotFoundError):
+        return _line(f"{error.name} is not installed; pip install 'featurama[cli]', then `featurama doctor`", 2)
+    if isinstance(error, OSError) and error.filename:
+        return _line(f"{error.filename}: {(error.strerror or 'cannot be used').lower()}", 2)
+    text = " ".join(str(error).split())[:300]
+    return _line(f"unexpected {type(error).__name__}: {text}; run it again with --debug for the traceback", 1)
+
+
+def _innermost(error: BaseException) -> Any:
+    """The first error of a task group is what the caller needs to know."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _line(text: str, code: int) -> int:
+    sys.stderr.write(f"featurama: {text}\n")
+    return code
+
+
+if __name__ == "__main__":
+    main()

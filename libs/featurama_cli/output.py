@@ -1,0 +1,174 @@
+"""What commands print: tables for people, JSON for programs. Times are RFC 3339, in UTC."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Row = Mapping[str, object]
+
+_PIPE_WIDTH = 200
+
+
+def console(*, errors: bool = False) -> Console:
+    """Where to print. Not cut at 80 columns when it is no terminal."""
+    from rich.console import Console
+
+    stream = sys.stderr if errors else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else _PIPE_WIDTH, highlight=False, soft_wrap=False)
+
+
+def show(
+    rows: Iterable[Row],
+    *,
+    as_json: bool,
+    columns: Sequence[str] = (),
+    title: str = "",
+    empty: str = "Nothing found.",
+) -> None:
+    """Print rows as a table, or as a JSON list. `columns`: which, and their order; default: those of the first row."""
+    rows = list(rows)
+    if as_json:
+        show_json(rows)
+        return
+    if not rows:
+        console().print(empty, markup=False)
+        return
+    console().print(table(rows, columns=columns, title=title))
+
+
+def show_one(row: Row, *, as_json: bool, title: str = "") -> None:
+    """Print one thing: a line a field, or a JSON object."""
+    if as_json:
+        show_json(row)
+        return
+    lines = [{"field": name, "value": value} for name, value in row.items()]
+    console().print(table(lines, title=title, header=False))
+
+
+def show_json(value: object) -> None:
+    """Print JSON; what JSON cannot hold is a text, as in proto JSON."""
+    sys.stdout.write(to_json(value) + "\n")
+
+
+def to_json(value: object) -> str:
+    """The JSON text of plain values, times and numpy scalars."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False)
+
+
+def told(text: str) -> None:
+    """Say something beside the result: to standard error, so that results can be piped."""
+    console(errors=True).print(text, markup=False)
+
+
+def table(rows: Sequence[Row], *, columns: Sequence[str] = (), title: str = "", header: bool = True) -> Table:
+    """A rich table; numbers stand right."""
+    from rich import box
+    from rich.table import Table
+
+    names = list(columns or rows[0])
+    made = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=header, pad_edge=False
+    )
+    for at, name in enumerate(names):
+        numeric = all(_is_number(row.get(name)) for row in rows)
+        made.add_column(
+            name.replace("_", " "),
+            justify="right" if numeric else "left",
+            style="" if header or at else "dim",
+            overflow="fold",
+        )
+    for row in rows:
+        made.add_row(*(_cell(row.get(name)) for name in names))
+    return made
+
+
+def when(micros: int | None) -> str | None:
+    """Microseconds since 1970 UTC as RFC 3339, no longer than it must be."""
+    if not micros:
+        return None
+    from featurama_core.model.times import to_datetime
+
+    return short_time(to_datetime(micros))
+
+
+def short_time(moment: datetime) -> str:
+    """RFC 3339 in UTC; without microseconds where there are none."""
+    text = moment.astimezone(UTC).isoformat().replace("+00:00", "")
+    return f"{text}Z"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number for people: thousands apart, as many significant digits as asked for."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) < 0.001:
+        return f"{value:.{digits}g}"
+    whole = len(str(int(abs(value))))
+    text = f"{value:,.{max(0, digits - whole)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _cell(value: object) -> Any:
+    from rich.text import Text
+
+    if value is None:
+        return Text("-", style="dim")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value, 6)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, datetime):
+        return short_time(value)
+    if isinstance(value, (list, tuple)):
+        shown = [number(each, 6) if isinstance(each, float) else str(each) for each in value[:8]]
+        return Text(", ".join(shown) + (f", ... ({len(value)})" if len(value) > 8 else ""))
+    return Text(str(value), style=_STYLES.get(str(value), ""))
+
+
+_STYLES = {
+    "PRESENT": "green",
+    "NULL_VALUE": "yellow",
+    "NOT_FOUND": "dim",
+    "OUTSIDE_MAX_AGE": "yellow",
+    "ERROR": "red",
+    "ok": "green",
+    "warn": "yellow",
+    "fail": "red bold",
+    "new": "green",
+    "changed": "yellow",
+    "conflict": "red bold",
+    "unchanged": "dim",
+}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, datetime):
+        return short_time(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(each) for each in value]
+    if hasattr(value, "item"):
+        return _plain(value.item())
+    return str(value)

@@ -1,0 +1,117 @@
+"""What applying definitions would do, found by rehearsal: they are registered in memory, beside what is there.
+
+So the plan follows the registry's own rules, whatever they are, and nothing is changed before it was shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, cast
+
+from featurama_core.catalogue_methods import CatalogueMethods
+from featurama_core.model.definitions import (
+    Definition,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+)
+from featurama_core.model.errors import FeaturamaError
+from featurama_core.namespace import Namespace
+from featurama_core.settings import StoreSettings
+from featurama_core.storage.port import Catalogue, NamespaceStorage
+
+if TYPE_CHECKING:
+    from featurama_cli.session import Session
+
+Effect = Literal["new", "changed", "unchanged", "conflict"]
+Key = tuple[str, str, int]
+
+_KIND = {
+    EntityType: "entity type",
+    FeatureGroup: "feature group",
+    FeatureDefinition: "feature",
+    FeatureService: "feature service",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of one definition. `definition` is complete: groups, types and versions are filled in."""
+
+    effect: Effect
+    definition: Definition
+    problem: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`feature`, `feature group`, and so on."""
+        return _KIND[type(self.definition)]
+
+    @property
+    def name(self) -> str:
+        """The name, of a feature with its version."""
+        each = self.definition
+        return each.reference if isinstance(each, FeatureDefinition) else each.name
+
+
+async def plan(session: Session, wanted: Sequence[Definition]) -> list[Step]:
+    """The effect of registering `wanted`, in that order. Changes nothing."""
+    there = _Rehearsal(
+        [
+            *await session.list_entity_types(),
+            *await session.list_feature_groups(),
+            *await session.list_features(all_versions=True),
+            *await session.list_feature_services(),
+        ]
+    )
+    methods = CatalogueMethods(
+        Namespace("rehearsal", cast(NamespaceStorage, there), StoreSettings(), time.time_ns)
+    )
+    return [await _rehearsed(methods, there, definition) for definition in wanted]
+
+
+async def _rehearsed(methods: CatalogueMethods, there: _Rehearsal, wanted: Definition) -> Step:
+    # A group, or type, that a feature brings into being by itself counts as there before.
+    before = there.definitions.get(_key(wanted))
+    try:
+        stored: Definition
+        if isinstance(wanted, FeatureDefinition):
+            stored = await methods.define_feature(wanted)
+        else:
+            stored = await methods.define(wanted)
+    except FeaturamaError as error:
+        return Step("conflict", wanted, error.message)
+    if before is None:
+        return Step("new", stored)
+    return Step("unchanged" if stored == before else "changed", stored)
+
+
+class _Rehearsal:
+    """A catalogue in memory: the part of a namespace's storage that the registry uses."""
+
+    def __init__(self, definitions: Iterable[Definition]) -> None:
+        self.definitions: dict[Key, Definition] = {_key(each): each for each in definitions}
+
+    async def load_catalogue(self) -> Catalogue:
+        all_of = self.definitions.values()
+        return Catalogue(
+            incarnation="rehearsal",
+            entity_types=[each for each in all_of if isinstance(each, EntityType)],
+            groups=[each for each in all_of if isinstance(each, FeatureGroup)],
+            features=[each for each in all_of if isinstance(each, FeatureDefinition)],
+            services=[each for each in all_of if isinstance(each, FeatureService)],
+        )
+
+    async def put_definition(self, definition: Definition) -> Definition:
+        return self.definitions.setdefault(_key(definition), definition)
+
+    async def update_definition(self, definition: Definition) -> None:
+        self.definitions[_key(definition)] = replace(definition)
+
+
+def _key(definition: Definition) -> Key:
+    version = definition.version if isinstance(definition, FeatureDefinition) else 0
+    return _KIND[type(definition)], definition.name, version

@@ -1,0 +1,145 @@
+"""Predictions for the command, from a server or from the store itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featurama_cli.output import number, when
+from featurama_core.model.columns import Column, column_of
+from featurama_core.model.errors import InvalidInput
+from featurama_core.model.values import Status, ValueType
+
+if TYPE_CHECKING:
+    from featurama_cli.session import Session
+
+Given = Mapping[str, float | bool | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """One row. `used`: the features, a row each."""
+
+    entity_id: str | None
+    model: str
+    version: int
+    target: str
+    value: float | None
+    used: list[dict[str, object]]
+    problem: str = ""
+
+    @property
+    def title(self) -> str:
+        """The answer in a line."""
+        who = self.entity_id or "given features"
+        answer = self.problem if self.value is None else f"{self.target} {number(self.value, 5)}"
+        return f"{who}: {answer}  ({self.model} version {self.version})"
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "entity_id": self.entity_id,
+            "model": self.model,
+            "version": self.version,
+            "target": self.target,
+            "prediction": self.value,
+            "problem": self.problem or None,
+            "features_used": self.used,
+        }
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, float | bool | str]]:
+    """`delivery_1 distance=5` -> ids and given features. An id with = in it stands after a `id:`."""
+    entity_ids: list[str] = []
+    given: dict[str, float | bool | str] = {}
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
+        if argument.startswith("id:"):
+            entity_ids.append(argument.removeprefix("id:"))
+        elif equals:
+            given[name] = _value(text)
+        else:
+            entity_ids.append(argument)
+    return entity_ids, given
+
+
+async def predictions(
+    session: Session, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
+) -> list[Predicted]:
+    """A row an entity id, or one for the given features alone."""
+    from featurama_core.store import FeatureStore
+
+    rows = len(entity_ids) or 1
+    if isinstance(session, FeatureStore):
+        from featurama_model.predictor import PredictionRequest, Predictor
+
+        columns = [_given_column(name, value, rows) for name, value in given.items()]
+        request = PredictionRequest(model, version, alias, tuple(entity_ids), columns)
+        async with Predictor.open() as predictor:
+            answer = await predictor.predict(session, request)
+        manifest = answer.manifest
+        problems = {error.row: error.message for error in answer.row_errors}
+        facts = (manifest.name, manifest.version, manifest.target)
+        return _rows(entity_ids, answer.values.tolist(), answer.columns, problems, facts)
+    asked = await session.predict(
+        list(entity_ids) or None, dict(given) or None, model=model, version=version or None, alias=alias
+    )
+    problems = {error.row: error.message for error in asked.errors}
+    facts = (asked.model, asked.version, asked.target)
+    return _rows(entity_ids, asked.values.tolist(), asked.features, problems, facts)
+
+
+def _rows(
+    entity_ids: Sequence[str],
+    values: Sequence[float],
+    columns: Sequence[Column],
+    problems: Mapping[int, str],
+    facts: tuple[str, int, str],
+) -> list[Predicted]:
+    model, version, target = facts
+    texts = [column.to_list() for column in columns]
+    return [
+        Predicted(
+            entity_id=entity_ids[row] if entity_ids else None,
+            model=model,
+            version=version,
+            target=target,
+            value=None if row in problems else value,
+            used=[
+                {
+                    "feature": column.name,
+                    "value": text[row],
+                    "status": Status(int(column.status[row])).name,
+                    "event_time": when(int(column.event_time[row])),
+                }
+                for column, text in zip(columns, texts, strict=True)
+            ]
+            if row not in problems
+            else [],
+            problem=problems.get(row, ""),
+        )
+        for row, value in enumerate(values)
+    ]
+
+
+def _given_column(name: str, value: float | bool | str, rows: int) -> Column:
+    if isinstance(value, bool):
+        return column_of(name, ValueType.BOOL, np.full(rows, value))
+    if isinstance(value, (int, float)):
+        return column_of(name, ValueType.DOUBLE, np.full(rows, float(value)))
+    return column_of(name, ValueType.TEXT, np.full(rows, value, dtype=np.object_))
+
+
+def _value(text: str) -> float | bool | str:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    if not text:
+        raise InvalidInput("a given feature needs a value: name=value", field="features")
+    return text

@@ -1,0 +1,54 @@
+"""Progress on standard error: a bar on a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def bar(title: str, total: int | None, *, unit: str = "rows") -> Iterator[Advance]:
+    """A bar while the context lasts; call what it gives with how many more are done."""
+    if not sys.stderr.isatty():
+        yield lambda _more: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda more: progress.update(task, advance=more)
+
+
+def confirmed(question: str) -> bool:
+    """Ask on a terminal; yes without one: scripts have nobody to ask."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    import typer
+
+    return typer.confirm(question, err=True)
+
+
+def must_confirm(question: str, yes: bool) -> None:
+    """Ask before something that cannot be undone. Without a terminal `--yes` must say it."""
+    import typer
+
+    from featurama_core.model.errors import InvalidInput
+
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InvalidInput("this cannot be undone and there is nobody to ask; give --yes", field="yes")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)

@@ -1,0 +1,51 @@
+"""Values that were read, as rows for a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from featurama_cli.output import when
+from featurama_core.model.columns import Column
+from featurama_core.model.errors import InvalidInput
+from featurama_core.model.references import FeatureRef
+from featurama_core.model.values import Status
+
+
+def names_of(features: str | None, service: str | None) -> list[str] | None:
+    """`a,b@2` as references. InvalidInput if a service is named besides."""
+    if features is None:
+        return None
+    if service is not None:
+        raise InvalidInput("--features and --service exclude each other; give one", field="features")
+    return [each.strip() for each in features.split(",") if each.strip()]
+
+
+def value_rows(entity_ids: Sequence[str], columns: Sequence[Column]) -> list[dict[str, object]]:
+    """A row an entity and feature: value, status, event time, version."""
+    versions = [_version(column) for column in columns]
+    values = [column.to_list() for column in columns]
+    return [
+        {
+            "entity_id": entity_id,
+            "feature": column.name,
+            "version": version,
+            "value": value[row],
+            "status": Status(int(column.status[row])).name,
+            "event_time": event_time(column, row),
+        }
+        for row, entity_id in enumerate(entity_ids)
+        for column, version, value in zip(columns, versions, values, strict=True)
+    ]
+
+
+def event_time(column: Column, row: int) -> str | None:
+    """The event time of a row; None where there is no value to have one."""
+    if column.status[row] in (Status.NOT_FOUND, Status.ERROR):
+        return None
+    return when(int(column.event_time[row]))
+
+
+def _version(column: Column) -> int | None:
+    if column.version:
+        return column.version
+    return FeatureRef.parse(column.reference).version if column.reference else None

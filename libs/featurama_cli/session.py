@@ -1,0 +1,106 @@
+"""A session: what a command works with, a FeatureStore over a storage or a client of servers. Their methods agree."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from featurama_cli.place import Place
+from featurama_core.model.errors import InvalidInput, Reason, Unknown
+from featurama_core.storage.settings import StorageUrl
+from featurama_service.storage_options import StorageOptions
+
+if TYPE_CHECKING:
+    from featurama.client.async_client import AsyncClient
+    from featurama_core.store import FeatureStore, Stores
+
+    Session: TypeAlias = FeatureStore | AsyncClient
+
+_Kind = TypeVar("_Kind", bound=BaseSettings)
+
+SLOW_MS = 30_000
+"""Making tables takes seconds on a cluster."""
+
+
+class StorageEnvironment(BaseSettings, StorageOptions):
+    """The storage of the command: `FEATURAMA_STORAGE`, `FEATURAMA_STORAGE_PASSWORD`, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="FEATURAMA_", frozen=True, hide_input_in_errors=True)
+
+
+def storage_options(url: str, *, slow: bool = False) -> StorageOptions:
+    """How the storage at `url` is reached. `slow`: allow as long as making tables takes."""
+    options = settings_of(StorageEnvironment, storage=url)
+    if not slow:
+        return options
+    return options.model_copy(
+        update={"storage_request_timeout_ms": max(SLOW_MS, options.storage_request_timeout_ms)}
+    )
+
+
+def settings_of(kind: type[_Kind], **values: object) -> _Kind:
+    """Settings from `values` and the environment. InvalidInput: one line, naming the setting."""
+    try:
+        return kind(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise InvalidInput(f"{name}: {first['msg'].removeprefix('Value error, ')}", field=name) from error
+
+
+@asynccontextmanager
+async def open_session(place: Place, *, makes: bool = False) -> AsyncIterator[Session]:
+    """A session at a place. `makes`: whether an embedded storage that is not there is made."""
+    if not place.target:
+        async with open_store(place, makes=makes) as store:
+            yield store
+        return
+    from featurama.client.async_client import AsyncClient
+
+    async with AsyncClient(
+        place.target, ingest_target=place.ingest_target, namespace=place.namespace, timeout=30.0
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_store(place: Place, *, makes: bool = False) -> AsyncIterator[FeatureStore]:
+    """The store of the place's storage and namespace."""
+    from featurama_core.store import FeatureStore
+
+    options = storage_options(place.storage)
+    if options.embedded and makes:
+        async with FeatureStore.open(options.storage_settings(), namespace=place.namespace) as store:
+            yield store
+        return
+    async with open_stores(place) as stores:
+        yield await stores.get(place.namespace)
+
+
+@asynccontextmanager
+async def open_stores(place: Place, *, makes: bool = False, slow: bool = False) -> AsyncIterator[Stores]:
+    """The place's storage with all its namespaces."""
+    from featurama_core.store import Stores
+
+    options = storage_options(place.storage, slow=slow)
+    if options.embedded and not makes:
+        _check_there(place)
+    async with Stores.open(options.storage_settings()) as stores:
+        yield stores
+
+
+def _check_there(place: Place) -> None:
+    """Reading must not make an empty storage where a name was mistyped."""
+    folder = Path(StorageUrl.parse(place.storage).path)
+    if not folder.is_dir():
+        raise Unknown(
+            f"there is no storage at {place.text}; make it with `featurama apply`, `featurama world --into` or "
+            "`featurama namespaces create`, or name another with --storage",
+            reason=Reason.UNKNOWN_NAMESPACE,
+            field="storage",
+        )

@@ -1,0 +1,62 @@
+"""Removing what a deletion mark covers: tombstones at the mark's time, one a partition or a slice of it.
+
+A tombstone of time D covers rows with event time <= D, those too that arrive later, and nothing newer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
+from featurama_core.storage.cql.driver import Bound
+from featurama_core.storage.cql.fan_out import collect, for_each
+from featurama_core.storage.cql.periods import HistoryPeriods, stable_hash
+from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.port import Mark
+
+_ENTITY_PERIOD = "DELETE FROM ks.feature_values USING TIMESTAMP ? WHERE entity_id = ? AND period = ?"
+_FEATURE_PERIOD = (
+    "DELETE FROM ks.feature_values USING TIMESTAMP ? WHERE entity_id = ? AND period = ? AND feature_name = ?"
+)
+_BY_NAME = (
+    "DELETE FROM ks.feature_values_by_name USING TIMESTAMP ?"
+    " WHERE feature_name = ? AND period = ? AND bucket = ? AND entity_id = ?"
+)
+_CELLS = "DELETE FROM ks.feature_latest USING TIMESTAMP ? WHERE entity_id = ?"
+_AT_ONCE = 32
+
+
+async def clean(
+    statements: Statements,
+    periods: HistoryPeriods,
+    mark: Mark,
+    features: Sequence[tuple[FeatureDefinition, FeatureGroup]],
+    history_period: int,
+) -> None:
+    """Remove history of `features` and, for a mark of a whole entity, all its history rows and its cells."""
+    driver = statements.driver
+    groups = list({group.name: group for _, group in features}.values())
+    names = {definition.name: group.name for definition, group in features}
+    through = mark.deleted_through // history_period
+    found = await collect(groups, periods.of_group, _AT_ONCE)
+    covered = {
+        group.name: {period: buckets for period, buckets in of_group.items() if period <= through}
+        for group, of_group in zip(groups, found, strict=True)
+    }
+    by_entity = await statements.get(_FEATURE_PERIOD if mark.feature_name else _ENTITY_PERIOD)
+    by_name = await statements.get(_BY_NAME)
+
+    def tombstones() -> Iterator[Bound]:
+        if not mark.feature_name:
+            for period in sorted({period for of_group in covered.values() for period in of_group}):
+                yield by_entity, (mark.deleted_through, mark.entity_id, period)
+        for name, group in names.items():
+            for period, buckets in covered[group].items():
+                if mark.feature_name:
+                    yield by_entity, (mark.deleted_through, mark.entity_id, period, name)
+                bucket = stable_hash(mark.entity_id) % buckets
+                yield by_name, (mark.deleted_through, name, period, bucket, mark.entity_id)
+
+    await for_each(tombstones(), lambda bound: driver.write(*bound), _AT_ONCE)
+    if not mark.feature_name:
+        await driver.write(await statements.get(_CELLS), (mark.deleted_through, mark.entity_id))

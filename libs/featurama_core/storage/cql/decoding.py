@@ -1,0 +1,78 @@
+"""Columns of stored rows -> a History. Pure; a null is a row without a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from featurama_core.model.columns import Column
+from featurama_core.model.definitions import FeatureDefinition
+from featurama_core.model.values import BoolArray, Int64Array, Status, ValueArray, ValueType, empty_values
+from featurama_core.storage.port import History
+
+
+def history_of(
+    feature: FeatureDefinition,
+    entity: Int64Array,
+    event_time: Int64Array,
+    ingested_at: Int64Array,
+    values: Sequence[Any],
+) -> History:
+    """Rows in any order -> sorted by (entity, event time, ingested_at). `values`: as the driver gives them."""
+    null = _nulls(values)
+    array, broken = _values(feature, values, null)
+    status = np.full(len(values), Status.PRESENT, dtype=np.uint8)
+    status[null] = Status.NULL_VALUE
+    status[broken] = Status.ERROR
+    order = np.lexsort((ingested_at, event_time, entity))
+    event_time = event_time[order]
+    column = Column(
+        name=feature.name,
+        value_type=feature.value_type,
+        values=array[order],
+        status=status[order],
+        event_time=event_time,
+        version=feature.version,
+        reference=feature.reference,
+    )
+    return History(entity[order], event_time, ingested_at[order], column)
+
+
+def empty_history(feature: FeatureDefinition) -> History:
+    """No rows, of the feature's type."""
+    nothing = np.empty(0, dtype=np.int64)
+    return history_of(feature, nothing, nothing, nothing, [])
+
+
+def int64s(values: Sequence[int]) -> Int64Array:
+    """A column of times or versions."""
+    return np.array(values, dtype=np.int64)
+
+
+def _nulls(values: Sequence[Any]) -> BoolArray:
+    if None not in values:
+        return np.zeros(len(values), dtype=np.bool_)
+    return np.fromiter((value is None for value in values), dtype=np.bool_, count=len(values))
+
+
+def _values(feature: FeatureDefinition, values: Sequence[Any], null: BoolArray) -> tuple[ValueArray, BoolArray]:
+    """The array, and where what is stored is no value of the feature."""
+    array = empty_values(feature.value_type, len(values), feature.vector_length)
+    broken = np.zeros(len(values), dtype=np.bool_)
+    there = np.flatnonzero(~null)
+    present = values if len(there) == len(values) else [values[row] for row in there.tolist()]
+    if feature.value_type is ValueType.VECTOR:
+        width = feature.vector_length * 4
+        fits = np.fromiter((len(value) == width for value in present), dtype=np.bool_, count=len(present))
+        broken[there[~fits]] = True
+        joined = b"".join(value for value in present if len(value) == width)
+        array[there[fits]] = np.frombuffer(joined, dtype="<f4").reshape(-1, feature.vector_length)
+    elif feature.value_type is ValueType.TEXT:
+        texts = np.empty(len(present), dtype=np.object_)
+        texts[:] = present
+        array[there] = texts
+    else:
+        array[there] = np.array(present, dtype=array.dtype)
+    return array, broken

@@ -1,0 +1,197 @@
+"""One session, shared by all namespaces: bounded statements in flight, retries, translation of errors.
+
+A statement runs at most three times, and only while the request timeout has not passed since its first attempt; a
+caller's own deadline cancels it wherever it stands. Once an attempt may have had its effect, no later failure makes
+the outcome certain again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import acsylla
+
+from featurama_core.model.errors import FeaturamaError, OutcomeUnknown, StoreUnavailable
+from featurama_core.storage.cql.connection import connect, consistency
+from featurama_core.storage.cql.failures import DriverError, is_passing, surely_not_done, told
+from featurama_core.storage.port import Consistency
+from featurama_core.storage.settings import StorageSettings, StorageUrl
+
+OnStatement = Callable[[str], Awaitable[None] | None]
+"""A seam for faults; see `CqlStorage.open`."""
+
+PAGE_ROWS = 5_000
+_SCHEMA_TIMEOUT = 60.0
+_PAUSES = (0.05, 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared statement and its text."""
+
+    text: str
+    statement: Any
+
+
+class Pages:
+    """The pages of one query, read as they are asked for."""
+
+    def __init__(self, read: Callable[[], Awaitable[tuple[list[Any], bool]]]) -> None:
+        self._read = read
+        self._more = True
+
+    async def next(self) -> list[Any] | None:
+        """The next page, perhaps empty; None after the last. Raises StoreUnavailable."""
+        if not self._more:
+            return None
+        rows, self._more = await self._read()
+        return rows
+
+
+Bound = tuple[Prepared, Sequence[object]]
+"""A prepared statement and its values. Values that are left off at the end stay unset."""
+
+
+class Driver:
+    """A session. Made by `open`, closed by it."""
+
+    def __init__(self, session: Any, settings: StorageSettings, on_statement: OnStatement | None) -> None:
+        self._session = session
+        self._budget = max(settings.request_timeout_ms, 1) / 1_000
+        self._batch_timeout_ms = max(settings.request_timeout_ms, 1)
+        self._batch_consistency = consistency(settings.consistency)
+        # Each completion wakes the loop through one small socket: more statements at once gain nothing.
+        self.width = max(settings.max_in_flight, 1)
+        self._slots = asyncio.Semaphore(self.width)
+        self._on_statement = on_statement
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, url: StorageUrl, settings: StorageSettings, on_statement: OnStatement | None
+    ) -> AsyncIterator[Driver]:
+        """Connect; leaving the context closes the session."""
+        session = await connect(url, settings)
+        try:
+            yield cls(session, settings, on_statement)
+        finally:
+            # Finished also when our owner is cancelled: nobody else would end the driver's threads.
+            await asyncio.shield(session.close())
+
+    async def prepare(self, text: str) -> Prepared:
+        """Prepare on the servers."""
+        return Prepared(text, await self._run(lambda: self._session.create_prepared(text), text, reading=True))
+
+    async def read(self, prepared: Prepared, values: Sequence[object], level: Consistency | None = None) -> list[Any]:
+        """All rows, as tuples, however many pages they fill. Raises StoreUnavailable."""
+        statement = prepared.statement.bind(values, page_size=PAGE_ROWS)
+        if level is not None:
+            statement.set_consistency(consistency(level))
+        rows, more = await self._page(statement, prepared.text)
+        while more:
+            page, more = await self._page(statement, prepared.text)
+            rows += page
+        return rows
+
+    def pages(self, prepared: Prepared, values: Sequence[object], page_rows: int = PAGE_ROWS) -> Pages:
+        """Rows as tuples, a page at a time."""
+        statement = prepared.statement.bind(values, page_size=page_rows)
+        return Pages(lambda: self._page(statement, prepared.text))
+
+    async def write(self, prepared: Prepared, values: Sequence[object]) -> None:
+        """Run one idempotent statement. Raises StoreUnavailable, OutcomeUnknown."""
+        statement = prepared.statement.bind(values)
+        await self._run(lambda: self._session.execute(statement), prepared.text)
+
+    async def decide(self, prepared: Prepared, values: Sequence[object]) -> dict[str, Any] | None:
+        """Run a conditional statement. -> None when it applied, else the row that stood against it.
+
+        Run again after an unknown outcome it may stand against itself: callers compare with what they wanted.
+        """
+        statement = prepared.statement.bind(values)
+        result = await self._run(lambda: self._session.execute(statement), prepared.text)
+        found: dict[str, Any] = result.first().as_dict()
+        return None if found.pop("[applied]") else found
+
+    async def write_batch(self, statements: Sequence[Bound], *, logged: bool) -> None:
+        """Run idempotent statements together. Raises StoreUnavailable, OutcomeUnknown."""
+        if not statements:
+            return
+        if len(statements) == 1:
+            await self.write(*statements[0])
+            return
+        batch = acsylla.create_batch_logged() if logged else acsylla.create_batch_unlogged()
+        batch.set_consistency(self._batch_consistency)
+        batch.set_request_timeout(self._batch_timeout_ms)
+        for prepared, values in statements:
+            batch.add_statement(prepared.statement.bind(values))
+        label = f"{'LOGGED' if logged else 'UNLOGGED'} BATCH"
+        if self._on_statement is not None:
+            label = "\n".join([label, *dict.fromkeys(prepared.text for prepared, _ in statements)])
+        await self._run(lambda: self._session.execute_batch(batch), label)
+
+    async def look_up(self, text: str, values: Sequence[str] = ()) -> list[Any]:
+        """Rows of an unprepared query. Raises StoreUnavailable."""
+        statement = acsylla.create_statement(text, parameters=len(values))
+        statement.bind_list(list(values))
+        result = await self._run(lambda: self._session.execute(statement), text, reading=True)
+        return [row.as_tuple() for row in result]
+
+    async def change_schema(self, text: str) -> None:
+        """Run a statement that makes or removes tables; one that may run again. The servers may take a minute."""
+        statement = acsylla.create_statement(text)
+        statement.set_timeout(_SCHEMA_TIMEOUT)
+        await self._run(lambda: self._session.execute(statement), text)
+
+    async def _page(self, statement: Any, text: str) -> tuple[list[Any], bool]:
+        result = await self._run(lambda: self._session.execute(statement), text, reading=True)
+        more: bool = result.has_more_pages()
+        if more:
+            statement.set_page_state(result.page_state())
+        return [row.as_tuple() for row in result], more
+
+    async def _run(self, attempt: Callable[[], Awaitable[Any]], text: str, *, reading: bool = False) -> Any:
+        if self._on_statement is None:
+            return await self._attempts(attempt, reading=reading)
+        await self._tell(text, StoreUnavailable("the statement was not sent; send the request again"))
+        result = await self._attempts(attempt, reading=reading)
+        if reading:
+            await self._tell(f"DONE {text}", StoreUnavailable("the answer was lost; try again"))
+        else:
+            lost = OutcomeUnknown("the confirmation was lost; it may be done: send the same request again")
+            await self._tell(f"DONE {text}", lost)
+        return result
+
+    async def _attempts(self, attempt: Callable[[], Awaitable[Any]], *, reading: bool) -> Any:
+        now = asyncio.get_running_loop().time
+        end = now() + self._budget
+        maybe_done = False
+        for pause in (*_PAUSES, math.inf):
+            async with self._slots:
+                try:
+                    return await attempt()
+                except (DriverError, RuntimeError) as error:
+                    failure = error
+            maybe_done |= not reading and not surely_not_done(failure)
+            if now() + pause > end or not is_passing(failure):
+                raise told(failure, maybe_done=maybe_done) from failure
+            # Outside of the slot: others may use it meanwhile.
+            await asyncio.sleep(pause)
+        raise AssertionError
+
+    async def _tell(self, text: str, failure: FeaturamaError) -> None:
+        assert self._on_statement is not None
+        try:
+            answer = self._on_statement(text)
+            if inspect.isawaitable(answer):
+                await answer
+        except FeaturamaError:
+            raise
+        except Exception as error:
+            raise failure from error

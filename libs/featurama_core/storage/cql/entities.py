@@ -1,0 +1,107 @@
+"""The register of entities: id, type, name, metadata; and the ids of each type, cut into buckets.
+
+The registry decides; a row of `entity_by_type` is written before it and may be a stray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from featurama_core.model.definitions import Entity
+from featurama_core.storage.cql.fan_out import collect
+from featurama_core.storage.cql.periods import stable_hash
+from featurama_core.storage.cql.statements import Statements
+
+_BUCKETS = 16
+_AT_ONCE = 64
+"""Conditional statements take four rounds between the replicas."""
+
+_MAKE = (
+    "INSERT INTO ks.entity_registry (entity_id, entity_type, name, metadata, created_at, updated_at)"
+    " VALUES (?, ?, ?, ?, ?, ?) IF NOT EXISTS"
+)
+_CHANGE = "UPDATE ks.entity_registry SET name = ?, metadata = ?, updated_at = ? WHERE entity_id = ? IF entity_type = ?"
+_REMOVE = "DELETE FROM ks.entity_registry WHERE entity_id = ? IF EXISTS"
+_GET = (
+    "SELECT entity_id, entity_type, name, metadata, created_at, updated_at FROM ks.entity_registry WHERE entity_id = ?"
+)
+_INTO_TYPE = "INSERT INTO ks.entity_by_type (entity_type, bucket, entity_id) VALUES (?, ?, ?)"
+_OUT_OF_TYPE = "DELETE FROM ks.entity_by_type WHERE entity_type = ? AND bucket = ? AND entity_id = ?"
+_PAGE = "SELECT entity_id FROM ks.entity_by_type WHERE entity_type = ? AND bucket = ? AND entity_id > ? LIMIT ?"
+
+
+async def put_entities(statements: Statements, entities: Sequence[Entity]) -> list[Entity]:
+    """Store each; another type and every `created_at` stay as they are. -> what is stored, in order."""
+    driver = statements.driver
+    into_type, make, change = [await statements.get(text) for text in (_INTO_TYPE, _MAKE, _CHANGE)]
+
+    async def put(entity: Entity) -> Entity:
+        key = entity.entity_id, entity.entity_type
+        await driver.write(into_type, _of_type(*key))
+        row = (*key, entity.name, entity.metadata, entity.created_at, entity.updated_at)
+        taken = await driver.decide(make, row)
+        if taken is None:
+            return entity
+        if taken["entity_type"] != entity.entity_type:
+            return Entity(**taken)
+        changed = (entity.name, entity.metadata, entity.updated_at, *key)
+        stands = await driver.decide(change, changed)
+        if stands is not None:
+            # Removed in between, or registered anew with another type.
+            found = await get_entities(statements, [entity.entity_id])
+            return found.get(entity.entity_id, entity)
+        return Entity(*key, entity.name, entity.metadata, taken["created_at"], entity.updated_at)
+
+    async def put_in_turn(same_id: list[Entity]) -> Entity:
+        stored = [await put(entity) for entity in same_id]
+        return stored[-1]
+
+    by_id: dict[str, list[Entity]] = {}
+    for entity in entities:
+        by_id.setdefault(entity.entity_id, []).append(entity)
+    stored = await collect(list(by_id.values()), put_in_turn, min(_AT_ONCE, driver.width))
+    found = dict(zip(by_id, stored, strict=True))
+    return [found[entity.entity_id] for entity in entities]
+
+
+async def get_entities(statements: Statements, entity_ids: Sequence[str]) -> dict[str, Entity]:
+    """The registered ones."""
+    get, driver = await statements.get(_GET), statements.driver
+    asked = list(dict.fromkeys(entity_ids))
+    found = await collect(asked, lambda entity_id: driver.read(get, (entity_id,)), driver.width)
+    return {row[0]: Entity(*row) for rows in found for row in rows}
+
+
+async def list_entities(
+    statements: Statements, entity_type: str, after: str | None, limit: int
+) -> tuple[list[Entity], str | None]:
+    """A page of a type's entities, by their UTF-8 bytes; shorter than `limit` where ids are strays."""
+    page, driver = await statements.get(_PAGE), statements.driver
+    # An even share of each bucket, and some more; what lies behind the shortest one is left for the next page.
+    share = limit // (_BUCKETS // 2) + 8
+
+    async def read(bucket: int) -> list[Any]:
+        return await driver.read(page, (entity_type, bucket, after or "", share))
+
+    buckets = await collect(range(_BUCKETS), read, _BUCKETS)
+    cut = min((rows[-1][0] for rows in buckets if len(rows) == share), default=None)
+    ids = sorted(entity_id for rows in buckets for (entity_id,) in rows if cut is None or entity_id <= cut)
+    more = cut is not None or len(ids) > limit
+    ids = ids[:limit]
+    found = await get_entities(statements, ids)
+    entities = [found[entity_id] for entity_id in ids if entity_id in found]
+    return [entity for entity in entities if entity.entity_type == entity_type], ids[-1] if more else None
+
+
+async def remove_entity(statements: Statements, entity_id: str) -> None:
+    """Forget the registration."""
+    driver = statements.driver
+    found = await get_entities(statements, [entity_id])
+    await driver.decide(await statements.get(_REMOVE), (entity_id,))
+    for entity in found.values():
+        await driver.write(await statements.get(_OUT_OF_TYPE), _of_type(entity_id, entity.entity_type))
+
+
+def _of_type(entity_id: str, entity_type: str) -> tuple[str, int, str]:
+    return entity_type, stable_hash(entity_id) % _BUCKETS, entity_id

@@ -1,0 +1,248 @@
+"""Keyspaces: how a namespace is made, found, brought up to date and removed.
+
+`namespace_info` (incarnation, history_period) is written before the other tables, `schema_version` names a schema
+file after its last table: what a crash left half-made is completed by `migrate` with the same options.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from importlib.resources import files
+from string import Template
+
+from featurama_core.model.errors import (
+    Conflict,
+    FailedPrecondition,
+    FeaturamaError,
+    InvalidInput,
+    OutcomeUnknown,
+    Reason,
+    StoreUnavailable,
+)
+from featurama_core.model.names import check_namespace
+from featurama_core.model.times import DAY, SECOND
+from featurama_core.storage.cql.driver import Driver
+from featurama_core.storage.cql.failures import AlreadyThere, RefusedStatement, unknown_namespace
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.settings import StorageUrl
+
+KEYSPACE_LENGTH = 48
+"""What every CQL server allows."""
+_DEFAULT_PREFIX = "fs_"
+_PREFIX = re.compile(r"[a-z][a-z0-9_]{0,39}|")
+_DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+_OWN_TABLES = (
+    "CREATE TABLE IF NOT EXISTS ks.namespace_info (key text PRIMARY KEY, value text)",
+    "CREATE TABLE IF NOT EXISTS ks.schema_version (name text PRIMARY KEY, applied_at bigint)",
+)
+
+
+class Keyspaces:
+    """The namespaces of one cluster."""
+
+    def __init__(self, driver: Driver, url: StorageUrl, schema: Mapping[str, str]) -> None:
+        """`schema`: what `read_schema` found."""
+        self._schema = schema
+        self._driver = driver
+        self._prefix = url.option("keyspace_prefix", _DEFAULT_PREFIX)
+        if not _PREFIX.fullmatch(self._prefix):
+            raise _invalid("option keyspace_prefix is at most 40 of [a-z0-9_], a letter first")
+        self._replication = _replication(url)
+
+    def keyspace(self, name: str) -> str:
+        """The keyspace of a namespace. Raises InvalidInput for what is no name, and for one that is too long."""
+        keyspace = self._prefix + check_namespace(name)
+        if len(keyspace) > KEYSPACE_LENGTH:
+            raise InvalidInput(
+                f"namespace {name!r} is too long: with the prefix {self._prefix!r} at most {KEYSPACE_LENGTH}",
+                reason=Reason.INVALID_NAME,
+                field="namespace",
+            )
+        return keyspace
+
+    async def names(self) -> list[str]:
+        """Names of the namespaces, sorted."""
+        rows = await self._driver.look_up("SELECT keyspace_name FROM system_schema.keyspaces")
+        names = [keyspace.removeprefix(self._prefix) for (keyspace,) in rows if keyspace.startswith(self._prefix)]
+        return sorted(name for name in names if _is_name(name))
+
+    async def info(self, name: str) -> dict[str, str]:
+        """The rows of namespace_info, after the schema was checked. Unknown, FailedPrecondition."""
+        keyspace = await self._existing(name)
+        applied = await self._applied(keyspace)
+        known = list(self._schema)
+        if newer := sorted(set(applied) - set(known)):
+            raise _newer(name, newer)
+        if missing := [file for file in known if file not in applied]:
+            raise FailedPrecondition(
+                f"namespace {name!r} lacks schema {', '.join(missing)}; run `featurama migrate`", namespace=name
+            )
+        return await self._info(keyspace)
+
+    async def incarnation(self, name: str) -> str | None:
+        """Which incarnation the name stands for now; None when there is none."""
+        try:
+            return (await self._info(self.keyspace(name))).get("incarnation")
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, RefusedStatement):
+                return None
+            raise
+
+    async def create(self, name: str, options: NamespaceOptions) -> None:
+        """Make a namespace with all tables; Conflict if it is there."""
+        if options.history_period <= 0:
+            raise InvalidInput("history_period must be longer than zero", field="history_period")
+        keyspace = self.keyspace(name)
+        replication = self._replication if not options.replication else _by_datacentre(options.replication)
+        await self._create_keyspace(name, keyspace, replication)
+        try:
+            await self._fill(keyspace, options.history_period)
+        except FeaturamaError:
+            await self._remove(keyspace)
+            raise
+
+    async def drop(self, name: str) -> None:
+        """Remove a namespace; Unknown if it is not there."""
+        await self._driver.change_schema(f"DROP KEYSPACE IF EXISTS {await self._existing(name)}")
+
+    async def migrate(self, name: str) -> list[str]:
+        """Apply the schema files that the namespace lacks. -> their names."""
+        keyspace = await self._existing(name)
+        applied = await self._applied(keyspace)
+        if newer := sorted(set(applied) - set(self._schema)):
+            raise _newer(name, newer)
+        period = NamespaceOptions().history_period
+        if applied:
+            period = int((await self._info(keyspace)).get("history_period", period))
+        return await self._fill(keyspace, period)
+
+    async def _create_keyspace(self, name: str, keyspace: str, replication: str) -> None:
+        text = f"CREATE KEYSPACE {keyspace} WITH replication = {replication}"
+        try:
+            if await self._is_scylla():
+                # Its tablets do not know conditional statements before 2025.4.
+                text += " AND tablets = {'enabled': false}"
+            await self._driver.change_schema(text)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, AlreadyThere):
+                raise Conflict(
+                    f"namespace {name!r} exists already", reason=Reason.NAMESPACE_EXISTS, namespace=name
+                ) from error
+            raise
+
+    async def _is_scylla(self) -> bool:
+        return bool(
+            await self._driver.look_up(
+                "SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'system' AND table_name = 'versions'"
+            )
+        )
+
+    async def _fill(self, keyspace: str, history_period: int) -> list[str]:
+        for text in _OWN_TABLES:
+            await self._driver.change_schema(_in(keyspace, text))
+        text = "INSERT INTO ks.namespace_info (key, value) VALUES (?, ?) IF NOT EXISTS"
+        note = await self._driver.prepare(_in(keyspace, text))
+        for pair in (("history_period", str(history_period)), ("incarnation", uuid.uuid4().hex)):
+            await self._driver.decide(note, pair)
+        period = int((await self._info(keyspace))["history_period"])
+        names = {"keyspace": keyspace, "history_compaction": _windows(period)}
+        applied = await self._applied(keyspace)
+        missing = {file: cql for file, cql in self._schema.items() if file not in applied}
+        for file, cql in missing.items():
+            for statement in _statements(Template(cql).substitute(names)):
+                await self._driver.change_schema(statement)
+            applied_now = _in(keyspace, "INSERT INTO ks.schema_version (name, applied_at) VALUES (?, ?)")
+            await self._driver.write(await self._driver.prepare(applied_now), (file, time.time_ns() // 1_000))
+        return list(missing)
+
+    async def _remove(self, keyspace: str) -> None:
+        try:
+            await self._driver.change_schema(f"DROP KEYSPACE IF EXISTS {keyspace}")
+        except (StoreUnavailable, OutcomeUnknown):
+            # It stays half-made: `migrate` completes it, `drop` removes it.
+            return
+
+    async def _existing(self, name: str) -> str:
+        keyspace = self.keyspace(name)
+        text = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?"
+        if not await self._driver.look_up(text, (keyspace,)):
+            raise unknown_namespace(name)
+        return keyspace
+
+    async def _applied(self, keyspace: str) -> list[str]:
+        text = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'schema_version'"
+        if not await self._driver.look_up(text, (keyspace,)):
+            return []
+        return [file for (file,) in await self._driver.look_up(_in(keyspace, "SELECT name FROM ks.schema_version"))]
+
+    async def _info(self, keyspace: str) -> dict[str, str]:
+        text = "SELECT key, value FROM ks.namespace_info WHERE key IN ('incarnation', 'history_period')"
+        return dict(await self._driver.look_up(_in(keyspace, text)))
+
+
+def _in(keyspace: str, text: str) -> str:
+    return text.replace("ks.", f"{keyspace}.")
+
+
+def read_schema() -> dict[str, str]:
+    """File name -> CQL, in order of their numbers. Blocks."""
+    folder = files("featurama_core.storage.cql") / "schema"
+    found = {entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".cql")}
+    return dict(sorted(found.items()))
+
+
+def _statements(cql: str) -> list[str]:
+    lines = [line for line in cql.splitlines() if not line.startswith("--")]
+    return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]
+
+
+def _windows(history_period: int) -> str:
+    """Time windows as long as a period: a window's files hold the same partitions."""
+    units = (("DAYS", DAY), ("HOURS", 3_600 * SECOND), ("MINUTES", 60 * SECOND))
+    unit, length = next((each for each in units if history_period >= each[1]), units[-1])
+    size = max(history_period // length, 1)
+    return (
+        "{'class': 'TimeWindowCompactionStrategy',"
+        f" 'compaction_window_unit': '{unit}', 'compaction_window_size': '{size}'}}"
+    )
+
+
+def _replication(url: StorageUrl) -> str:
+    text = url.option("replication", "1")
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise _invalid("option replication is the number of copies, from 1")
+    if dc := url.option("dc"):
+        return _by_datacentre({dc: int(text)})
+    return f"{{'class': 'SimpleStrategy', 'replication_factor': {int(text)}}}"
+
+
+def _by_datacentre(copies: Mapping[str, int]) -> str:
+    for dc, number in copies.items():
+        if not _DATACENTRE.fullmatch(dc) or not 1 <= number <= 100:
+            raise InvalidInput("replication names datacentres and their number of copies, from 1", field="replication")
+    named = ", ".join(f"'{dc}': {number}" for dc, number in copies.items())
+    return f"{{'class': 'NetworkTopologyStrategy', {named}}}"
+
+
+def _is_name(text: str) -> bool:
+    try:
+        check_namespace(text)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _newer(namespace: str, names: list[str]) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"namespace {namespace!r} has schema {', '.join(names)} of a newer release; update this installation,"
+        " then run `featurama migrate`",
+        namespace=namespace,
+    )
+
+
+def _invalid(problem: str) -> InvalidInput:
+    return InvalidInput(f"storage URL: {problem}", field="storage")

@@ -1,0 +1,104 @@
+"""The latest cells of entities, and the deletion marks among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from featurama_core.model.errors import StoreUnavailable
+from featurama_core.model.layouts import mark_id
+from featurama_core.storage.cql.fan_out import collect, for_each
+from featurama_core.storage.cql.periods import stable_hash
+from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.latest import pack_mark
+from featurama_core.storage.port import Cells, Consistency, Mark
+
+# An UPDATE leaves no row behind once its cell is gone.
+INTO_LATEST = "UPDATE ks.feature_latest USING TIMESTAMP ? SET packed = ? WHERE entity_id = ? AND layout_id = ?"
+_READ = "SELECT layout_id, packed FROM ks.feature_latest WHERE entity_id = ?"
+_DROP = "DELETE FROM ks.feature_latest USING TIMESTAMP ? WHERE entity_id = ? AND layout_id = ?"
+_FIRST_PAGE = "SELECT DISTINCT entity_id FROM ks.feature_latest LIMIT ?"
+_NEXT_PAGE = "SELECT DISTINCT entity_id FROM ks.feature_latest WHERE token(entity_id) > token(?) LIMIT ?"
+
+_MARK_BUCKETS = 16
+_INTO_DELETIONS = (
+    "INSERT INTO ks.deletions (bucket, entity_id, feature_name, deleted_through) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
+)
+_MARKS = "SELECT entity_id, feature_name, deleted_through FROM ks.deletions WHERE bucket = ?"
+
+
+async def read_cells(statements: Statements, entity_ids: Sequence[str], level: Consistency | None) -> Cells:
+    """All cells of these entities, a read an entity."""
+    driver = statements.driver
+    try:
+        prepared = await statements.get(_READ)
+    except StoreUnavailable:
+        return _cells([None] * len(entity_ids))
+
+    async def read(entity_id: str) -> list[Any] | None:
+        try:
+            return await driver.read(prepared, (entity_id,), level)
+        except StoreUnavailable:
+            return None
+
+    return _cells(await collect(entity_ids, read, driver.width))
+
+
+def _cells(found: Sequence[list[Any] | None]) -> Cells:
+    rows = [row for of_entity in found if of_entity for row in of_entity]
+    counts = np.fromiter((len(of_entity) if of_entity else 0 for of_entity in found), dtype=np.int64, count=len(found))
+    return Cells(
+        entity=np.repeat(np.arange(len(found), dtype=np.int64), counts),
+        layout_id=np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)),
+        cells=[row[1] for row in rows],
+        failed=np.fromiter((of_entity is None for of_entity in found), dtype=np.bool_, count=len(found)),
+    )
+
+
+async def replace_cell(statements: Statements, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:
+    """Put `new` at the same timestamp: of two cells the larger bytes stay."""
+    await statements.driver.write(await statements.get(INTO_LATEST), (event_time, new, entity_id, layout_id))
+
+
+async def drop_cells(
+    statements: Statements, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
+) -> None:
+    """Remove cells that are of the given event time or older: a tombstone of that time covers no newer one."""
+    drop, driver = await statements.get(_DROP), statements.driver
+    cells = list(zip(event_times, entity_ids, layout_ids, strict=True))
+    await for_each(cells, lambda cell: driver.write(drop, cell), driver.width)
+
+
+async def list_latest_entities(statements: Statements, after: str | None, limit: int) -> tuple[list[str], str | None]:
+    """A page of the entities that have cells (or marks), in the order of their tokens."""
+    driver = statements.driver
+    if after is None:
+        rows = await driver.read(await statements.get(_FIRST_PAGE), (limit,))
+    else:
+        rows = await driver.read(await statements.get(_NEXT_PAGE), (after, limit))
+    page = [entity_id for (entity_id,) in rows]
+    return page, page[-1] if len(page) == limit else None
+
+
+async def put_mark(statements: Statements, mark: Mark) -> None:
+    """Set the mark in the entity's partition and in the list for scans, together.
+
+    At D + 1: a higher mark wins over a lower one, and the entity's tombstone at D spares its own mark.
+    """
+    through = mark.deleted_through
+    among_cells = (through + 1, pack_mark(through), mark.entity_id, mark_id(mark.feature_name))
+    bucket = stable_hash(mark.entity_id) % _MARK_BUCKETS
+    in_list = (bucket, mark.entity_id, mark.feature_name, through, through + 1)
+    await statements.driver.write_batch(
+        [(await statements.get(INTO_LATEST), among_cells), (await statements.get(_INTO_DELETIONS), in_list)],
+        logged=True,
+    )
+
+
+async def list_marks(statements: Statements) -> list[Mark]:
+    """Every mark of the namespace, by entity and feature."""
+    marks, driver = await statements.get(_MARKS), statements.driver
+    found = await collect(range(_MARK_BUCKETS), lambda bucket: driver.read(marks, (bucket,)), _MARK_BUCKETS)
+    return [Mark(*row) for row in sorted(row for rows in found for row in rows)]

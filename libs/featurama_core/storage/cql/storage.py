@@ -1,0 +1,101 @@
+"""`CqlStorage`: the session and the namespaces that are open."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from featurama_core.model.errors import Unknown
+from featurama_core.model.times import Clock
+from featurama_core.storage.cql.driver import Driver, OnStatement
+from featurama_core.storage.cql.incarnation import Incarnation
+from featurama_core.storage.cql.keyspaces import Keyspaces, read_schema
+from featurama_core.storage.cql.namespace import CqlNamespace
+from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.settings import StorageSettings, StorageUrl
+
+
+class CqlStorage:
+    """`Storage` on a CQL cluster. Made by `open`, which also closes it; belongs to one event loop."""
+
+    def __init__(self, driver: Driver, keyspaces: Keyspaces, clock: Clock) -> None:
+        self._driver = driver
+        self._keyspaces = keyspaces
+        self._clock = clock
+        self._opened: dict[str, CqlNamespace] = {}
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        url: StorageUrl,
+        settings: StorageSettings,
+        on_statement: OnStatement | None = None,
+        *,
+        clock: Clock = time.time_ns,
+    ) -> AsyncIterator[CqlStorage]:
+        """Connect; leaving the context ends the session. Raises StoreUnavailable when no server answers.
+
+        `on_statement` is a seam for faults, called (and awaited, if it says so) before each statement with its CQL
+        text, and with "DONE " and the text after it. A batch is one statement, "LOGGED BATCH" or "UNLOGGED BATCH",
+        its distinct texts on the lines below; preparing calls it with the text to prepare. What it raises is the
+        statement's failure and is not tried again: before, surely not done; after, outcome unknown. A FeaturamaError
+        is passed on as it is.
+        """
+        schema = await asyncio.to_thread(read_schema)
+        async with Driver.open(url, settings, on_statement) as driver:
+            yield cls(driver, Keyspaces(driver, url, schema), clock)
+
+    async def list_namespaces(self) -> list[str]:
+        """Names, sorted."""
+        return await self._keyspaces.names()
+
+    async def create_namespace(self, name: str, options: NamespaceOptions) -> None:
+        """Make it with all tables. Conflict (NAMESPACE_EXISTS) if it is there. Takes seconds."""
+        await self._keyspaces.create(name, options)
+
+    async def drop_namespace(self, name: str) -> None:
+        """Delete it. Unknown (UNKNOWN_NAMESPACE) if it is not there."""
+        opened = self._opened.pop(name, None)
+        if opened is not None:
+            opened.incarnation.end()
+        await self._keyspaces.drop(name)
+
+    async def namespace(self, name: str) -> CqlNamespace:
+        """Open one, or the open one while it lives (asked at most once a second)."""
+        opened = self._opened.get(name)
+        if opened is not None and await _lives(opened):
+            return opened
+        async with self._turn:
+            opened = self._opened.get(name)
+            if opened is not None and await _lives(opened):
+                return opened
+            info = await self._keyspaces.info(name)
+            opened = CqlNamespace(
+                Statements(self._driver, self._keyspaces.keyspace(name)),
+                Incarnation(self._keyspaces, name, info["incarnation"]),
+                NamespaceOptions(history_period=int(info["history_period"])),
+                self._clock,
+            )
+            self._opened[name] = opened
+            return opened
+
+    async def migrate(self, name: str) -> list[str]:
+        """Apply missing schema files. -> their names."""
+        return await self._keyspaces.migrate(name)
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable unless a server answers."""
+        await self._driver.look_up("SELECT release_version FROM system.local")
+
+
+async def _lives(opened: CqlNamespace) -> bool:
+    try:
+        await opened.incarnation.check()
+    except Unknown:
+        return False
+    return True

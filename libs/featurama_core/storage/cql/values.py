@@ -1,0 +1,250 @@
+"""Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value of a row and its latest cells, several
+rows together while the batch stays small; a row that is too large goes as several batches one after another, both
+history rows of a value in the same one and the latest cells in the last. BULK: each table by itself, UNLOGGED batches
+of one partition, all at once.
+
+A row is accepted when every part of it is stored, rejected when surely none is, unknown otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
+from featurama_core.model.times import Clock
+from featurama_core.model.values import BoolArray, Int64Array, Status, UInt8Array
+from featurama_core.model.writes import Outcome, WriteMode
+from featurama_core.storage.cql.driver import Bound, Driver, Prepared
+from featurama_core.storage.cql.fan_out import for_each
+from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryColumn, Insertions, RowKeys
+from featurama_core.storage.cql.latest import INTO_LATEST
+from featurama_core.storage.cql.periods import HistoryPeriods
+from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.port import CellRun, WriteBatch
+
+MAX_BATCH_BYTES = 40 * 1024
+"""Cassandra's default fails a batch of several partitions above 50 KiB."""
+MAX_BULK_ROWS = 100
+BATCHES_AT_ONCE = 48
+
+_Sized = tuple[Bound, int, int]
+"""A statement, the row it belongs to, its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Batches that follow one another, and the rows that stand or fall with them."""
+
+    rows: Sequence[int]
+    batches: Sequence[list[Bound]]
+    logged: bool
+
+
+async def write_batch(
+    statements: Statements,
+    periods: HistoryPeriods,
+    batch: WriteBatch,
+    mode: WriteMode,
+    *,
+    history_period: int,
+    clock: Clock,
+) -> UInt8Array:
+    """-> uint8[n] of Outcome."""
+    tally = _Tally(len(batch.entity_ids))
+    period = batch.event_time // history_period
+    try:
+        buckets = await periods.register(
+            {
+                (stored.group.name, at): (stored.group, at)
+                for stored in batch.columns
+                for at in np.unique(period[stored.column.status != Status.NOT_FOUND]).tolist()
+            }.values()
+        )
+        types = {stored.definition.value_type for stored in batch.columns}
+        insertions = {value_type: await Insertions.prepare(statements, value_type) for value_type in types}
+        into_latest = await statements.get(INTO_LATEST)
+    except (StoreUnavailable, OutcomeUnknown):
+        # Nothing of any row was sent.
+        tally.rejected[:] = True
+        return tally.outcomes()
+    keys = RowKeys.of(batch, period, buckets)
+    now = clock() // 1_000
+    columns = [HistoryColumn(stored, keys, insertions[stored.definition.value_type], now) for stored in batch.columns]
+    plan = _Plan(batch, keys, columns, into_latest)
+    await tally.send(statements.driver, plan.atomic() if mode is WriteMode.ATOMIC else plan.bulk())
+    return tally.outcomes()
+
+
+class _Plan:
+    """Cuts a write into parts. Statements are made when a part is taken, so few are in memory."""
+
+    def __init__(
+        self, batch: WriteBatch, keys: RowKeys, columns: Sequence[HistoryColumn], into_latest: Prepared
+    ) -> None:
+        self._batch = batch
+        self._keys = keys
+        self._columns = columns
+        self._into_latest = into_latest
+
+    def atomic(self) -> Iterator[Part]:
+        """A LOGGED batch for every few rows, several for a large one."""
+        cells: list[list[tuple[CellRun, bytes]]] = [[] for _ in self._batch.entity_ids]
+        cell_bytes = np.zeros(len(cells), dtype=np.int64)
+        for run in self._batch.runs:
+            for row, cell in zip(run.rows.tolist(), run.cells, strict=True):
+                cells[row].append((run, cell))
+                cell_bytes[row] += len(cell) + ROW_SHARE + self._keys.id_bytes[row]
+        row_bytes = cell_bytes.copy()
+        for column in self._columns:
+            row_bytes[column.rows] += 2 * column.row_bytes[column.rows]
+        together: list[int] = []
+        held = 0
+        for row, size in enumerate(row_bytes.tolist()):
+            if together and held + size > MAX_BATCH_BYTES:
+                yield self._together(together, cells)
+                together, held = [], 0
+            if size > MAX_BATCH_BYTES:
+                latest = [self._cell(row, run, cell) for run, cell in cells[row]]
+                yield Part([row], self._split(row, latest, int(cell_bytes[row])), logged=True)
+            else:
+                together.append(row)
+                held += size
+        if together:
+            yield self._together(together, cells)
+
+    def bulk(self) -> Iterator[Part]:
+        """UNLOGGED batches of one partition, table by table."""
+        by_entity = self._by_entity()
+        for rows in by_entity:
+            own = [column for column in self._columns if any(column.written[row] for row in rows)]
+            yield from _cut(
+                (column.by_entity(row), row, int(column.row_bytes[row]))
+                for row in rows
+                for column in own
+                if column.written[row]
+            )
+        for column in self._columns:
+            for rows in self._by_bucket(column):
+                yield from _cut((column.by_name(row), row, int(column.row_bytes[row])) for row in rows)
+        yield from self._latest()
+
+    def _together(self, rows: list[int], cells: Sequence[Sequence[tuple[CellRun, bytes]]]) -> Part:
+        statements: list[Bound] = []
+        for row in rows:
+            for column in self._columns:
+                if column.written[row]:
+                    statements += (column.by_entity(row), column.by_name(row))
+            statements += [self._cell(row, run, cell) for run, cell in cells[row]]
+        return Part(rows, [statements], logged=True)
+
+    def _split(self, row: int, latest: list[Bound], latest_bytes: int) -> list[list[Bound]]:
+        batches: list[list[Bound]] = [[]]
+        held = 0
+        for column in self._columns:
+            if column.written[row]:
+                size = 2 * int(column.row_bytes[row])
+                if batches[-1] and held + size > MAX_BATCH_BYTES:
+                    batches.append([])
+                    held = 0
+                batches[-1] += (column.by_entity(row), column.by_name(row))
+                held += size
+        # Cells of one entity are one partition: a batch of them alone is not held to the limit.
+        if held + latest_bytes > MAX_BATCH_BYTES:
+            return [*batches, latest]
+        batches[-1] += latest
+        return batches
+
+    def _cell(self, row: int, run: CellRun, cell: bytes) -> Bound:
+        return self._into_latest, (self._keys.event_time[row], cell, self._keys.entity_ids[row], run.layout.layout_id)
+
+    def _by_entity(self) -> Iterator[list[int]]:
+        keys = self._keys
+        partitions: dict[tuple[str, int], list[int]] = {}
+        for row, key in enumerate(zip(keys.entity_ids, keys.period, strict=True)):
+            partitions.setdefault(key, []).append(row)
+        yield from partitions.values()
+
+    def _by_bucket(self, column: HistoryColumn) -> Iterator[list[int]]:
+        partitions: dict[tuple[int, int], list[int]] = {}
+        for row in column.rows.tolist():
+            partitions.setdefault((self._keys.period[row], column.bucket(row)), []).append(row)
+        yield from partitions.values()
+
+    def _latest(self) -> Iterator[Part]:
+        """Of an entity's cells of one layout only the newest can win; all its rows wait for it."""
+        newest: dict[tuple[str, int], tuple[int, CellRun, bytes]] = {}
+        rows_of: dict[str, list[int]] = {}
+        times, ids = self._keys.event_time, self._keys.entity_ids
+        for run in self._batch.runs:
+            for row, cell in zip(run.rows.tolist(), run.cells, strict=True):
+                key = ids[row], run.layout.layout_id
+                known = newest.get(key)
+                if known is None or times[known[0]] < times[row]:
+                    newest[key] = row, run, cell
+                rows_of.setdefault(ids[row], []).append(row)
+        cells: dict[str, list[Bound]] = {}
+        for (entity_id, _), (row, run, cell) in newest.items():
+            cells.setdefault(entity_id, []).append(self._cell(row, run, cell))
+        for entity_id, statements in cells.items():
+            yield Part(rows_of[entity_id], [statements], logged=False)
+
+
+def _cut(statements: Iterable[_Sized]) -> Iterator[Part]:
+    """Statements of one partition -> batches of bounded size."""
+    held: list[Bound] = []
+    rows: list[int] = []
+    total = 0
+    for bound, row, size in statements:
+        if held and (len(held) == MAX_BULK_ROWS or total + size > MAX_BATCH_BYTES):
+            yield Part(rows, [held], logged=False)
+            held, rows, total = [], [], 0
+        held.append(bound)
+        rows.append(row)
+        total += size
+    if held:
+        yield Part(rows, [held], logged=False)
+
+
+class _Tally:
+    """What became of the parts of each row: bool[n] each."""
+
+    def __init__(self, rows: int) -> None:
+        self.stored: BoolArray = np.zeros(rows, dtype=np.bool_)
+        self.rejected: BoolArray = np.zeros(rows, dtype=np.bool_)
+        self.unknown: BoolArray = np.zeros(rows, dtype=np.bool_)
+        self._failed_in_a_row = 0
+
+    async def send(self, driver: Driver, parts: Iterator[Part]) -> None:
+        """Write every part; a store that is down is not asked for all of them."""
+        width = min(BATCHES_AT_ONCE, driver.width)
+
+        async def send(part: Part) -> None:
+            rows: Int64Array | Sequence[int] = list(part.rows)
+            if self._failed_in_a_row >= 2 * width:
+                self.rejected[rows] = True
+                return
+            for position, statements in enumerate(part.batches):
+                try:
+                    await driver.write_batch(statements, logged=part.logged)
+                except StoreUnavailable:
+                    self._failed_in_a_row += 1
+                    (self.unknown if position else self.rejected)[rows] = True
+                    return
+                except OutcomeUnknown:
+                    self._failed_in_a_row += 1
+                    self.unknown[rows] = True
+                    return
+            self._failed_in_a_row = 0
+            self.stored[rows] = True
+
+        await for_each(parts, send, width)
+
+    def outcomes(self) -> UInt8Array:
+        """uint8[n] of Outcome."""
+        outcomes = np.full(len(self.stored), Outcome.ACCEPTED, dtype=np.uint8)
+        outcomes[self.rejected] = Outcome.REJECTED
+        outcomes[self.unknown | (self.rejected & self.stored)] = Outcome.UNKNOWN
+        return outcomes

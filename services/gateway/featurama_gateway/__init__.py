@@ -1,0 +1,1 @@
+"""The gateway: the documented REST endpoints, translated to gRPC. It opens no store."""

@@ -1,0 +1,10 @@
+"""`python -m featurama_gateway`: the gateway, configured by the environment, until SIGTERM or SIGINT."""
+
+import sys
+
+from featurama_gateway.app import run
+from featurama_gateway.settings import GatewaySettings
+from featurama_service.process import main
+
+if __name__ == "__main__":
+    sys.exit(main(GatewaySettings, run))

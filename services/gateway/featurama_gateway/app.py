@@ -1,0 +1,121 @@
+"""The gateway's composition root: settings -> client of the online service -> routes -> HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from structlog.typing import FilteringBoundLogger
+
+from featurama import AsyncClient, Retries, Tls
+from featurama_gateway.limits import Limits
+from featurama_gateway.problems import MEDIA_TYPE, handle_errors
+from featurama_gateway.rest.bodies import Problem
+from featurama_gateway.rest.features import features
+from featurama_gateway.rest.health import health
+from featurama_gateway.rest.predictions import predictions
+from featurama_gateway.settings import GatewaySettings
+from featurama_service.logs import open_log
+from featurama_service.server import Bound
+from featurama_service.settings import SettingsError
+
+
+async def run(
+    settings: GatewaySettings, *, stop: asyncio.Event, started: Callable[[Bound], None] | None = None
+) -> None:
+    """Own every resource of the gateway until `stop` is set; then drain and close.
+
+    started: called once, with the address, when requests are served.
+    """
+    async with AsyncExitStack() as resources:
+        log = open_log(settings, "gateway")
+        client = await resources.enter_async_context(_client(settings))
+        listening = resources.enter_context(_listen(settings))
+        app = build_app(settings, client, log, draining=stop.is_set)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=max(1, settings.grace_ms // 1_000),
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        stopping = asyncio.create_task(stop.wait())
+        bound = Bound(settings.address[0], listening.getsockname()[1])
+        log.info("serving", address=bound.address, online=settings.online)
+        if started is not None:
+            started(bound)
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            log.info("draining")
+            await asyncio.sleep(settings.drain_delay_ms / 1_000)
+            server.should_exit = True
+        stopping.cancel()
+        await serving
+        log.info("stopped")
+
+
+def build_app(
+    settings: GatewaySettings,
+    client: AsyncClient,
+    log: FilteringBoundLogger,
+    *,
+    draining: Callable[[], bool] = lambda: False,
+) -> FastAPI:
+    """The routes over a client. Swagger UI at /docs comes from local files."""
+    app = FastAPIOffline(
+        title="Featurama gateway",
+        description="Features and predictions over REST; the gRPC services do the work.",
+        version="1",
+        responses={
+            "4XX": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "The request cannot be answered."},
+            "5XX": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "The service cannot answer now."},
+        },
+    )
+    app.include_router(health(client, draining))
+    app.include_router(predictions(client, settings.model))
+    app.include_router(features(client))
+    handle_errors(app, log)
+    app.add_middleware(Limits, max_requests=settings.max_requests, max_body_bytes=settings.max_body_bytes)
+    return app
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the process, not to one of the servers in it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _client(settings: GatewaySettings) -> AsyncClient:
+    tls = None
+    if settings.online_tls_ca or settings.online_tls_cert:
+        tls = Tls(
+            settings.online_tls_ca or None,
+            settings.online_tls_cert or None,
+            settings.online_tls_key or None,
+        )
+    return AsyncClient(settings.online, timeout=settings.deadline_ms / 1_000, retries=Retries(attempts=2), tls=tls)
+
+
+@contextmanager
+def _listen(settings: GatewaySettings) -> Iterator[socket.socket]:
+    host, port = settings.address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            raise SettingsError(f"listen: cannot listen on {settings.listen}; is the port taken?") from error
+        listening.listen(1_024)
+        listening.setblocking(False)
+        yield listening

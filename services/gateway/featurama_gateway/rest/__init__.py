@@ -1,0 +1,1 @@
+"""One endpoint group a file: JSON in, a gRPC call, JSON out."""

@@ -1,0 +1,1 @@
+"""The ingest service: definitions, entities, writes and deletions over gRPC, and housekeeping."""

@@ -1,0 +1,48 @@
+"""The ingest service's composition root: settings -> stores -> housekeeping -> servicers -> server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+
+from featurama_core.model.errors import Conflict
+from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.store import Stores
+from featurama_ingest.housekeeping import housekeeping
+from featurama_ingest.rpc.ingest import IngestServicer
+from featurama_ingest.settings import IngestSettings
+from featurama_service.logs import open_log
+from featurama_service.rpc.registry import registry_service
+from featurama_service.server import Bound, serving
+
+
+async def run(settings: IngestSettings, *, stop: asyncio.Event, started: Callable[[Bound], None] | None = None) -> None:
+    """Own every resource of the ingest service until `stop` is set; then drain and close.
+
+    started: called once, with the address, when calls are served.
+    An embedded storage gets its default namespace here; on a cluster namespaces are made by an administrator.
+    """
+    async with AsyncExitStack() as resources:
+        log = open_log(settings, "ingest")
+        stores = await resources.enter_async_context(Stores.open(settings.storage_settings()))
+        if settings.embedded:
+            with suppress(Conflict):  # it is there already
+                await stores.storage.create_namespace(DEFAULT_NAMESPACE, NamespaceOptions())
+        await resources.enter_async_context(housekeeping(stores, settings.purge_interval_ms / 1_000, log))
+        servicer = IngestServicer(
+            stores, write_deadline=settings.write_deadline_ms / 1_000, stream_window=settings.stream_window
+        )
+        bound = await resources.enter_async_context(
+            serving(
+                [servicer.service(), registry_service(stores)],
+                settings,
+                log=log,
+                log_calls=settings.log_calls,
+                ping=stores.ping,
+            )
+        )
+        if started is not None:
+            started(bound)
+        await stop.wait()

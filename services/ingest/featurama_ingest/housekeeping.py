@@ -1,0 +1,44 @@
+"""Housekeeping: now and then every namespace is purged of what is past retention."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from structlog.typing import FilteringBoundLogger
+
+from featurama_core.model.errors import FeaturamaError
+from featurama_core.store import Stores
+
+
+@asynccontextmanager
+async def housekeeping(stores: Stores, interval: float, log: FilteringBoundLogger) -> AsyncIterator[None]:
+    """Purge every `interval` seconds until the context ends; 0: never."""
+    if not interval:
+        yield
+        return
+    async with asyncio.TaskGroup() as tasks:
+        purging = tasks.create_task(_purge_often(stores, interval, log))
+        yield
+        purging.cancel()
+
+
+async def purge_all(stores: Stores, log: FilteringBoundLogger) -> None:
+    """Purge every namespace; one that fails is logged and does not hinder the others."""
+    for name in await stores.storage.list_namespaces():
+        try:
+            purged = await (await stores.get(name)).purge()
+        except FeaturamaError as error:
+            log.warning("purge", namespace=name, reason=error.reason.name)
+        else:
+            log.info("purge", namespace=name, cells=purged.latest_cells, rows=purged.history_rows)
+
+
+async def _purge_often(stores: Stores, interval: float, log: FilteringBoundLogger) -> None:
+    while True:
+        await asyncio.sleep(interval)
+        try:
+            await purge_all(stores, log)
+        except FeaturamaError as error:
+            log.warning("purge", reason=error.reason.name)

@@ -1,0 +1,79 @@
+"""IngestService: requests -> FeatureStore -> verdicts.
+
+A write ends within `write_deadline`, whatever its client allows: a settled `known_at` counts on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from featurama import wire
+from featurama.v1 import ingest_service_pb2 as pb
+from featurama_core.model.writes import WriteReport, WriteRequest
+from featurama_core.store import Stores
+from featurama_ingest.rpc.stream import acknowledge_chunks
+from featurama_service.calls import Call, Reply
+from featurama_service.methods import Service, bidirectional, unary
+
+
+class IngestServicer:
+    """Writes and deletes values for clients. write_deadline: seconds; stream_window: chunks in flight a stream."""
+
+    def __init__(self, stores: Stores, *, write_deadline: float, stream_window: int) -> None:
+        self._stores = stores
+        self._write_deadline = write_deadline
+        self._stream_window = stream_window
+
+    def service(self) -> Service:
+        """The service with all its methods."""
+        return Service(
+            pb.DESCRIPTOR.services_by_name["IngestService"],
+            {
+                "WriteFeatures": unary(wire.parse_write_features_request, self.write_features),
+                "StreamFeatures": bidirectional(self.stream_features),
+                "DeleteEntity": unary(pb.DeleteEntityRequest.FromString, self.delete_entity),
+                "DeleteFeatureValues": unary(pb.DeleteFeatureValuesRequest.FromString, self.delete_feature_values),
+            },
+        )
+
+    async def write_features(self, request: tuple[str, WriteRequest], call: Call) -> Reply:
+        """Write rows; a verdict on each that is not accepted."""
+        namespace, rows = request
+        call.rows = len(rows)
+        return wire.write_report_to_proto(await self.write(namespace, rows))
+
+    async def stream_features(self, call: Call) -> None:
+        """Write chunk after chunk, acknowledged in their order."""
+        await acknowledge_chunks(call, self.write, window=self._stream_window)
+
+    async def delete_entity(self, request: pb.DeleteEntityRequest, call: Call) -> Reply:
+        """Delete all values of an entity, for ever."""
+        call.rows = 1
+        through = _deleted_through(request)
+        store = await self._stores.get(request.namespace)
+        deletion = await store.delete_entity(request.entity_id, through)
+        return pb.DeleteEntityResponse(
+            deleted_through_time=wire.to_timestamp(deletion.deleted_through), cleaned=deletion.cleaned
+        )
+
+    async def delete_feature_values(self, request: pb.DeleteFeatureValuesRequest, call: Call) -> Reply:
+        """Delete the values of some features of an entity, for ever."""
+        call.rows = len(request.features)
+        through = _deleted_through(request)
+        store = await self._stores.get(request.namespace)
+        deletion = await store.delete_feature_values(request.entity_id, list(request.features), through)
+        return pb.DeleteFeatureValuesResponse(
+            deleted_through_time=wire.to_timestamp(deletion.deleted_through), cleaned=deletion.cleaned
+        )
+
+    async def write(self, namespace: str, rows: WriteRequest) -> WriteReport:
+        """Write to the store of a namespace, within the write deadline."""
+        async with asyncio.timeout(self._write_deadline):
+            store = await self._stores.get(namespace)
+            return await store.write(rows)
+
+
+def _deleted_through(request: pb.DeleteEntityRequest | pb.DeleteFeatureValuesRequest) -> int | None:
+    if not request.HasField("deleted_through_time"):
+        return None
+    return wire.from_timestamp(request.deleted_through_time, "deleted_through_time")

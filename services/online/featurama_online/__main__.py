@@ -1,0 +1,10 @@
+"""`python -m featurama_online`: the online service, configured by the environment, until SIGTERM or SIGINT."""
+
+import sys
+
+from featurama_online.app import run
+from featurama_online.settings import OnlineSettings
+from featurama_service.process import main
+
+if __name__ == "__main__":
+    sys.exit(main(OnlineSettings, run))

@@ -1,0 +1,44 @@
+"""The online service's composition root: settings -> stores -> predictor -> servicers -> server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from featurama_core.store import Stores
+from featurama_model.model_cache import CacheSettings
+from featurama_model.predictor import Predictor
+from featurama_online.rpc.online import OnlineServicer
+from featurama_online.rpc.prediction import PredictionServicer
+from featurama_online.settings import OnlineSettings
+from featurama_service.logs import open_log
+from featurama_service.rpc.registry import reading_registry_service
+from featurama_service.server import Bound, serving
+
+
+async def run(settings: OnlineSettings, *, stop: asyncio.Event, started: Callable[[Bound], None] | None = None) -> None:
+    """Own every resource of the online service until `stop` is set; then drain and close.
+
+    started: called once, with the address, when calls are served.
+    """
+    async with AsyncExitStack() as resources:
+        log = open_log(settings, "online")
+        stores = await resources.enter_async_context(Stores.open(settings.storage_settings()))
+        predictor = await resources.enter_async_context(Predictor.open(CacheSettings(max_models=settings.max_models)))
+        bound = await resources.enter_async_context(
+            serving(
+                [
+                    OnlineServicer(stores).service(),
+                    PredictionServicer(stores, predictor, settings.default_model).service(),
+                    reading_registry_service(stores),
+                ],
+                settings,
+                log=log,
+                log_calls=settings.log_calls,
+                ping=stores.ping,
+            )
+        )
+        if started is not None:
+            started(bound)
+        await stop.wait()

@@ -1,0 +1,175 @@
+"""OnlineService: requests -> FeatureStore -> columns. Answers are the wire twin, the bytes of the public messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from featurama import wire
+from featurama.v1 import columns_pb2, online_service_pb2
+from featurama_core.model.columns import Column
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.values import ValueType
+from featurama_core.storage.port import Consistency
+from featurama_core.store import Stores
+from featurama_service.calls import Call, Reply
+from featurama_service.methods import Service, server_stream, unary
+
+MAX_LABEL_ROWS: Final = 100_000
+MAX_FEATURES: Final = 1_000
+
+_CHUNK_ROWS: Final = 10_000
+_CHUNK_BYTES: Final = 4 * 1024 * 1024
+_SLOT_BYTES: Final = 17
+"""What a slot takes beside its value: event time, status, and for text its length."""
+
+_CONSISTENCY: Final = {
+    columns_pb2.CONSISTENCY_UNSPECIFIED: None,
+    columns_pb2.CONSISTENCY_LOCAL_QUORUM: Consistency.LOCAL_QUORUM,
+    columns_pb2.CONSISTENCY_LOCAL_ONE: Consistency.LOCAL_ONE,
+}
+
+
+class OnlineServicer:
+    """Reads feature values for clients."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def service(self) -> Service:
+        """The service with all its methods."""
+        return Service(
+            online_service_pb2.DESCRIPTOR.services_by_name["OnlineService"],
+            {
+                "GetOnlineFeatures": unary(
+                    online_service_pb2.GetOnlineFeaturesRequest.FromString, self.get_online_features
+                ),
+                "GetFeatureHistory": unary(
+                    online_service_pb2.GetFeatureHistoryRequest.FromString, self.get_feature_history
+                ),
+                "GetHistoricalFeatures": server_stream(
+                    wire.parse_get_historical_features_request, self.get_historical_features
+                ),
+            },
+        )
+
+    async def get_online_features(self, request: online_service_pb2.GetOnlineFeaturesRequest, call: Call) -> Reply:
+        """The newest values of up to 10,000 entities."""
+        call.rows = len(request.entity_ids)
+        store = await self._stores.get(request.namespace)
+        if request.all_features:
+            read = await store.get_all_features(_only_entity(request))
+        else:
+            features, service = selection(request.features, request.feature_service)
+            read = await store.get_online_features(
+                request.entity_ids, features, service=service, consistency=consistency_of(request.consistency)
+            )
+        return wire.online_response_to_wire(
+            read.columns,
+            read.as_of_time,
+            statuses=request.include_statuses,
+            event_times=request.include_event_times,
+        )
+
+    async def get_feature_history(self, request: online_service_pb2.GetFeatureHistoryRequest, call: Call) -> Reply:
+        """One page of one feature's history."""
+        if request.limit < 0:
+            raise InvalidInput("limit must be at least 1, or 0 for all", field="limit")
+        start = wire.from_timestamp(request.start_time, "start_time") if request.HasField("start_time") else None
+        end = wire.from_timestamp(request.end_time, "end_time") if request.HasField("end_time") else None
+        store = await self._stores.get(request.namespace)
+        page = await store.page_feature_history(
+            request.entity_id,
+            request.feature,
+            start=start,
+            end=end,
+            limit=request.limit or None,
+            corrections=request.include_corrections,
+            page_size=request.page_size or 1_000,
+            page_token=request.page_token,
+        )
+        call.rows = len(page.column)
+        return wire.history_page_to_proto(
+            wire.HistoryPage(page.column, page.ingested_at, page.next_page, page.as_of_time)
+        )
+
+    async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
+        """Values as they were for the label rows, in chunks of whole rows."""
+        call.rows = len(request.entity_ids)
+        if call.rows > MAX_LABEL_ROWS:
+            raise InvalidInput(
+                f"entity_ids holds {call.rows} label rows; at most {MAX_LABEL_ROWS} fit one call, split them",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="entity_ids",
+            )
+        features, service = selection(request.features, request.service or "")
+        store = await self._stores.get(request.namespace)
+        read = await store.point_in_time(
+            request.entity_ids,
+            request.event_time,
+            features=features,
+            service=service,
+            known_at=request.known_at,
+        )
+        step = _rows_per_chunk(read.columns)
+        for first in range(0, call.rows, step):
+            rows = min(step, call.rows - first)
+            columns = [_rows_of(column, first, rows) for column in read.columns]
+            chunk = wire.HistoricalChunk(first, rows, columns, read.as_of_time)
+            await call.send(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
+
+
+def _only_entity(request: online_service_pb2.GetOnlineFeaturesRequest) -> str:
+    if request.features or request.feature_service:
+        raise InvalidInput("all_features reads every feature; name no features and no service", field="all_features")
+    if len(request.entity_ids) != 1:
+        raise InvalidInput("all_features reads one entity; name exactly one", field="entity_ids")
+    return request.entity_ids[0]
+
+
+def selection(features: Sequence[str], service: str) -> tuple[list[str] | None, str | None]:
+    """(references, None) or (None, service); InvalidInput for both, neither or too many."""
+    if service:
+        if features:
+            raise InvalidInput("name either features or a feature_service, not both", field="feature_service")
+        return None, service
+    if not features:
+        raise InvalidInput(
+            "features is empty; name at least one, or a feature_service",
+            reason=Reason.EMPTY_REQUEST,
+            field="features",
+        )
+    if len(features) > MAX_FEATURES:
+        raise InvalidInput(
+            f"features holds {len(features)} references; at most {MAX_FEATURES} fit one call",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="features",
+        )
+    return list(features), None
+
+
+def consistency_of(number: int) -> Consistency | None:
+    """The request's consistency; None: the server's."""
+    if number not in _CONSISTENCY:
+        raise InvalidInput(f"consistency {number} is not known", field="consistency")
+    return _CONSISTENCY[columns_pb2.Consistency.ValueType(number)]
+
+
+def _rows_per_chunk(columns: Sequence[Column]) -> int:
+    """Rows whose columns stay below a chunk's bytes, by the longest text that there is."""
+    row_bytes = sum(_SLOT_BYTES + _value_bytes(column) for column in columns)
+    return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // max(1, row_bytes)))
+
+
+def _value_bytes(column: Column) -> int:
+    if column.value_type is ValueType.VECTOR:
+        return 4 * column.vector_length
+    if column.value_type is ValueType.TEXT:
+        return 4 * max(map(len, column.values.tolist()), default=0)
+    return 8
+
+
+def _rows_of(column: Column, first: int, rows: int) -> Column:
+    part = slice(first, first + rows)
+    return replace(column, values=column.values[part], status=column.status[part], event_time=column.event_time[part])

@@ -1,0 +1,80 @@
+"""PredictionService: requests -> predictor -> predictions."""
+
+from __future__ import annotations
+
+from featurama import wire
+from featurama.v1 import errors_pb2, prediction_service_pb2
+from featurama_core.model.errors import InvalidInput
+from featurama_core.store import Stores
+from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.registry import CHAMPION
+from featurama_service.calls import Call, Reply
+from featurama_service.methods import Service, unary
+
+
+class PredictionServicer:
+    """Predicts for clients. `default_model` is used when a request names none."""
+
+    def __init__(self, stores: Stores, predictor: Predictor, default_model: str) -> None:
+        self._stores = stores
+        self._predictor = predictor
+        self._default_model = default_model
+
+    def service(self) -> Service:
+        """The service with all its methods."""
+        return Service(
+            prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"],
+            {"Predict": unary(prediction_service_pb2.PredictRequest.FromString, self.predict)},
+        )
+
+    async def predict(self, request: prediction_service_pb2.PredictRequest, call: Call) -> Reply:
+        """Up to 10,000 rows with one model."""
+        if request.version < 0:
+            raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
+        store = await self._stores.get(request.namespace)
+        wanted = PredictionRequest(
+            model=request.model or self._default_model,
+            version=request.version,
+            alias=request.alias or CHAMPION,
+            entity_ids=list(request.entity_ids),
+            given=wire.columns_from_proto(request.given, _rows(request), written=True),
+        )
+        call.rows = wanted.rows()
+        predicted = await self._predictor.predict(store, wanted)
+        manifest = predicted.manifest
+        return prediction_service_pb2.PredictResponse(
+            predictions=predicted.values.tolist(),
+            target=manifest.target,
+            model=manifest.name,
+            version=manifest.version,
+            features=(
+                wire.columns_to_proto(predicted.columns, statuses=True, event_times=True)
+                if request.include_features
+                else ()
+            ),
+            row_errors=[
+                prediction_service_pb2.PredictRowError(
+                    row=error.row,
+                    reason=errors_pb2.ErrorReason.ValueType(error.reason),
+                    message=error.message,
+                )
+                for error in predicted.row_errors
+            ],
+            missing=[
+                prediction_service_pb2.MissingFeatures(row=row, features=names)
+                for row, names in predicted.missing.items()
+            ],
+            as_of_time=wire.to_timestamp(predicted.as_of_time),
+        )
+
+
+def _rows(request: prediction_service_pb2.PredictRequest) -> int:
+    """Rows of the request: its ids, else as many as its first given column has values."""
+    if request.entity_ids or not request.given:
+        return len(request.entity_ids)
+    first = request.given[0]
+    if first.statuses:
+        return len(first.statuses)
+    if first.vector_values:
+        return len(first.vector_values) // max(1, first.vector_length)
+    return max(len(first.double_values), len(first.int_values), len(first.bool_values), len(first.text_values))

@@ -1,0 +1,30 @@
+"""`python -m featurama_trainer`: train once, print the report as one JSON object."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from featurama_core.model.errors import FeaturamaError
+from featurama_service.settings import SettingsError, load
+from featurama_trainer.app import run
+from featurama_trainer.settings import Settings
+
+
+def main() -> int:
+    """Exit code: 0, or 2 with one line that says what to mend."""
+    try:
+        report = asyncio.run(run(load(Settings)))
+    except SettingsError as error:
+        sys.stderr.write(f"featurama_trainer: {error}\n")
+        return 2
+    except FeaturamaError as error:
+        sys.stderr.write(f"featurama_trainer: {error.message}\n")
+        return 2
+    sys.stdout.write(json.dumps(report.to_dict()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

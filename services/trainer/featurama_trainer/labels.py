@@ -1,0 +1,99 @@
+"""Label rows out of the store: which entity, at which moment, with which outcome.
+
+A row's moment is when the prediction would have been asked for, not when the outcome was known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.times import MIN_TIME
+from featurama_core.model.values import Int64Array, Status
+from featurama_core.storage.port import History
+from featurama_core.store import FeatureStore
+from featurama_model.engineered import NUMERIC, Float64Array, numbers
+from featurama_trainer.config import LabelSource
+from featurama_trainer.progress import Progress
+
+ENTITIES_PER_PAGE = 5_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """n rows in order of time, then id. event_time: int64[n] microseconds; target: float64[n], finite.
+
+    `without_target`, `without_time`: entities that gave no row, and why.
+    """
+
+    entity_ids: list[str]
+    event_time: Int64Array
+    target: Float64Array
+    without_target: int = 0
+    without_time: int = 0
+
+    def __len__(self) -> int:
+        return len(self.entity_ids)
+
+
+async def read_labels(store: FeatureStore, source: LabelSource, progress: Progress) -> Labels:
+    """One row for each entity of the type that has a present target. Raises InvalidInput for a target that
+    is text.
+    """
+    target, moment = await store.resolve([source.target, source.time_feature])
+    if target.value_type not in NUMERIC:
+        raise InvalidInput(
+            f"labels.target {source.target!r} is {target.value_type.label}; a number is needed",
+            reason=Reason.TYPE_MISMATCH,
+            field="labels.target",
+        )
+    names = [target.reference, moment.reference]
+    ids: list[str] = []
+    times: list[Int64Array] = []
+    targets: list[Float64Array] = []
+    without_target = without_time = seen = 0
+    after: str | None = None
+    while True:
+        entities, after = await store.page_entities(source.entity_type, after, ENTITIES_PER_PAGE)
+        if entities:
+            asked = [entity.entity_id for entity in entities]
+            outcomes, moments = await store.read_history(asked, names)
+            value, time = _newest(outcomes, len(asked)), _earliest(moments, len(asked))
+            has_value, has_time = np.isfinite(value), time != MIN_TIME
+            rows = np.flatnonzero(has_value & has_time)
+            ids += [asked[row] for row in rows.tolist()]
+            times.append(time[rows])
+            targets.append(value[rows])
+            without_target += int((~has_value).sum())
+            without_time += int((has_value & ~has_time).sum())
+            seen += len(asked)
+            progress("labels", seen, 0)
+        if after is None:
+            break
+    time = np.concatenate([*times, np.zeros(0, dtype=np.int64)])
+    order = np.array(sorted(range(len(ids)), key=lambda row: (time[row], ids[row])), dtype=np.int64)
+    return Labels(
+        [ids[row] for row in order.tolist()],
+        time[order],
+        np.concatenate([*targets, np.zeros(0)])[order],
+        without_target,
+        without_time,
+    )
+
+
+def _newest(history: History, entities: int) -> Float64Array:
+    """The newest value of each entity, NaN where there is none or it is null: float64[entities]."""
+    found = np.full(entities, np.nan)
+    # Sorted by (entity, event time), one winner each: the last of an entity's rows stays.
+    found[history.entity] = numbers(history.column)
+    return found
+
+
+def _earliest(history: History, entities: int) -> Int64Array:
+    """The earliest event time with a value, MIN_TIME where there is none: int64[entities]."""
+    found = np.full(entities, MIN_TIME, dtype=np.int64)
+    present = np.flatnonzero(history.column.status == Status.PRESENT)[::-1]
+    found[history.entity[present]] = history.event_time[present]
+    return found

@@ -1,0 +1,19 @@
+"""How a run tells what it is doing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Called now and then while a stage goes on: `labels`, `features`, `training`, `publishing`.
+
+    `training` is told from the thread that trains, the others from the event loop.
+    """
+
+    def __call__(self, stage: str, done: int, total: int, /) -> None:
+        """`done` of `total` rows or rounds; a `total` of 0 is not known beforehand."""
+
+
+def silent(_stage: str, _done: int, _total: int, /) -> None:
+    """Tell nothing."""

@@ -1,0 +1,30 @@
+"""Settings of the trainer, from the environment: `FEATURAMA_TRAINER_...`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_model.registry import CHAMPION
+from featurama_service.settings import LogSettings, ServiceSettings
+from featurama_service.storage_options import StorageOptions
+
+
+class Settings(ServiceSettings, StorageOptions, LogSettings):
+    """A training job.
+
+    config: path of a YAML file (`TrainingConfig`), empty for the sample world's model. alias: what names
+    the new version, empty for none. threads: of XGBoost; another number may change the last bits of a
+    model.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FEATURAMA_TRAINER_")
+
+    namespace: str = DEFAULT_NAMESPACE
+    config: str = ""
+    alias: str = CHAMPION
+    created_by: str = ""
+    threads: Annotated[int, Field(ge=1, le=1_024)] = 2

@@ -1,0 +1,208 @@
+"""Definitions, entities, models, aliases, audit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from featurama_core.model.definitions import (
+    Definition,
+    Entity,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+)
+from featurama_core.model.errors import Reason, Unknown
+from featurama_core.model.values import ValueType
+from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+
+from .conftest import Names
+
+
+def one_of_each(names: Names) -> list[Definition]:
+    """Every field set, none to its default."""
+    kind = f"planet_{names.suffix}"
+    group = FeatureGroup(
+        f"group_{names.suffix}", kind, "what \U0001fa90 it is", ttl=5, retention=10, buckets=4, created_at=71
+    )
+    return [
+        EntityType(kind, "a 'planet'", created_at=70),
+        group,
+        FeatureDefinition(
+            f"home_{names.suffix}",
+            ValueType.TEXT,
+            2,
+            kind,
+            group.name,
+            references=kind,
+            description='where "it" is',
+            tags=("a", "b c", "ü"),
+            owner="Hermes",
+            created_at=72,
+        ),
+        FeatureDefinition(f"where_{names.suffix}", ValueType.VECTOR, 1, kind, group.name, vector_length=3),
+        FeatureService(f"service_{names.suffix}", ("b@1", "a@2.c@3", "a@2"), "in order", created_at=73),
+    ]
+
+
+async def stored(namespace: NamespaceStorage, names: Names) -> list[Definition]:
+    """This test's definitions as the catalogue has them."""
+    catalogue = await namespace.load_catalogue()
+    everything: list[Definition] = [
+        *catalogue.entity_types, *catalogue.groups, *catalogue.features, *catalogue.services
+    ]  # fmt: skip
+    return [definition for definition in everything if definition.name.endswith(names.suffix)]
+
+
+async def test_definitions_come_back_with_every_field(namespace: NamespaceStorage, names: Names) -> None:
+    """repr compares what equality leaves out, such as created_at."""
+    wanted = one_of_each(names)
+    for definition in wanted:
+        assert repr(await namespace.put_definition(definition)) == repr(definition)
+    assert sorted(map(repr, await stored(namespace, names))) == sorted(map(repr, wanted))
+
+
+async def test_a_taken_key_keeps_and_answers_what_is_stored(namespace: NamespaceStorage, names: Names) -> None:
+    """Equal or different, the second definition changes nothing."""
+    for definition in one_of_each(names):
+        await namespace.put_definition(definition)
+        other = replace(definition, description="another", created_at=99)
+        assert repr(await namespace.put_definition(other)) == repr(definition)
+    assert sorted(map(repr, await stored(namespace, names))) == sorted(map(repr, one_of_each(names)))
+
+
+async def test_versions_of_a_feature_are_definitions_of_their_own(namespace: NamespaceStorage, names: Names) -> None:
+    """(name, version) is the key."""
+    first, second = names.feature("speed"), names.feature("speed", ValueType.INT, version=2)
+    await namespace.put_definition(second)
+    await namespace.put_definition(first)
+    assert await stored(namespace, names) == [first, second]
+
+
+async def test_what_may_change_is_updated_in_place(namespace: NamespaceStorage, names: Names) -> None:
+    """deprecated everywhere; a group's retention, buckets and description."""
+    kind, group, feature, vector, service = one_of_each(names)
+    assert isinstance(group, FeatureGroup)
+    for definition in (kind, group, feature, vector, service):
+        await namespace.put_definition(definition)
+    changed = [
+        replace(kind, deprecated=True),
+        replace(group, deprecated=True, retention=None, buckets=16, description="new"),
+        replace(feature, deprecated=True),
+        vector,
+        replace(service, deprecated=True),
+    ]
+    for definition in changed:
+        await namespace.update_definition(definition)
+    assert sorted(map(repr, await stored(namespace, names))) == sorted(map(repr, changed))
+
+
+async def test_an_entity_is_updated_under_its_type_and_kept_from_another(
+    namespace: NamespaceStorage, names: Names
+) -> None:
+    """The answer is what is stored, in order; created_at stays the first."""
+    fry, mars = names.entity("fry"), names.entity("mars")
+    first = Entity(fry, "character", "Fry", '{"age": 25}', 1, 1)
+    assert repr(await namespace.put_entities([first])) == repr([first])
+    again = Entity(fry, "character", "Philip", "{}", 2, 2)
+    other = Entity(mars, "planet", "Mars", "{}", 2, 2)
+    updated = Entity(fry, "character", "Philip", "{}", 1, 2)
+    assert repr(await namespace.put_entities([other, again])) == repr([other, updated])
+    assert repr(await namespace.put_entities([Entity(fry, "planet", "?", "{}", 3, 3)])) == repr([updated])
+    found = await namespace.get_entities([mars, fry, names.entity("nobody")])
+    assert repr(dict(sorted(found.items()))) == repr(dict(sorted({fry: updated, mars: other}.items())))
+
+
+async def test_entities_of_a_type_are_listed_in_pages_until_they_are_removed(
+    namespace: NamespaceStorage, names: Names
+) -> None:
+    """Each once, with pages of any size; an unknown type has none."""
+    kind = f"robot_{names.suffix}"
+    ids = [names.entity(f"unit{number}") for number in range(9)]
+    await namespace.put_entities([Entity(entity, kind, entity, "{}", 1, 1) for entity in ids])
+    await namespace.put_entities([Entity(names.entity("fry"), f"human_{names.suffix}", "", "{}", 1, 1)])
+    for limit in (2, 9, 100):
+        found: list[str] = []
+        after: str | None = None
+        while True:
+            page, after = await namespace.list_entities(kind, after, limit)
+            assert len(page) <= limit
+            found += [entity.entity_id for entity in page]
+            if after is None:
+                break
+        assert sorted(found) == ids
+    await namespace.remove_entity(ids[0])
+    page, _ = await namespace.list_entities(kind, None, 100)
+    assert sorted(entity.entity_id for entity in page) == ids[1:]
+    assert await namespace.get_entities([ids[0]]) == {}
+    assert await namespace.list_entities(f"none_{names.suffix}", None, 5) == ([], None)
+
+
+async def test_a_removed_id_may_be_registered_with_another_type(namespace: NamespaceStorage, names: Names) -> None:
+    """And appears under the new type only."""
+    fry = names.entity("fry")
+    old, new = (Entity(fry, f"{kind}_{names.suffix}", "", "{}", 1, 1) for kind in ("human", "clone"))
+    await namespace.put_entities([old])
+    await namespace.remove_entity(fry)
+    assert await namespace.put_entities([new]) == [new]
+    assert (await namespace.list_entities(old.entity_type, None, 5))[0] == []
+    assert (await namespace.list_entities(new.entity_type, None, 5))[0] == [new]
+
+
+async def test_a_models_artefact_comes_back_whole(namespace: NamespaceStorage, names: Names) -> None:
+    """In chunks, and an empty one too; versions are listed in order, and taken ones refused."""
+    name = f"model_{names.suffix}"
+    chunks = [b"\x00" * 200_000, b"\xff" * 100_000, b"end"]
+    second = StoredModel(name, 2, '{"v": 2}', 20, 300_003)
+    first = StoredModel(name, 1, "{}", 10, 0)
+    assert await namespace.put_model(second, chunks) is True
+    assert await namespace.put_model(first, []) is True
+    assert await namespace.put_model(replace(second, manifest="{}"), [b"other"]) is False
+    assert await namespace.list_models(name) == [first, second]
+    assert [model for model in await namespace.list_models() if model.name == name] == [first, second]
+    assert await namespace.read_artefact(name, 2) == b"".join(chunks)
+    assert await namespace.read_artefact(name, 1) == b""
+
+
+async def test_a_removed_or_unknown_model_has_no_artefact(namespace: NamespaceStorage, names: Names) -> None:
+    """Unknown (UNKNOWN_MODEL); its version may be stored again."""
+    name = f"model_{names.suffix}"
+    model = StoredModel(name, 1, "{}", 10, 3)
+    await namespace.put_model(model, [b"abc"])
+    await namespace.remove_model(name, 1)
+    assert await namespace.list_models(name) == []
+    with pytest.raises(Unknown) as caught:
+        await namespace.read_artefact(name, 1)
+    assert caught.value.reason is Reason.UNKNOWN_MODEL
+    assert await namespace.put_model(model, [b"xyz"]) is True
+    assert await namespace.read_artefact(name, 1) == b"xyz"
+
+
+async def test_an_alias_points_at_the_version_it_was_given_last(namespace: NamespaceStorage, names: Names) -> None:
+    """Aliases of one model, and of all."""
+    name, other = f"model_{names.suffix}", f"other_{names.suffix}"
+    await namespace.put_alias(name, "champion", 1)
+    await namespace.put_alias(name, "challenger", 2)
+    await namespace.put_alias(other, "champion", 7)
+    await namespace.put_alias(name, "champion", 2)
+    expected = {(name, "champion"): 2, (name, "challenger"): 2}
+    assert await namespace.list_aliases(name) == expected
+    everything = await namespace.list_aliases()
+    assert {key: at for key, at in everything.items() if key[0].endswith(names.suffix)} == {
+        **expected,
+        (other, "champion"): 7,
+    }
+
+
+async def test_the_audit_log_answers_the_newest_first(namespace: NamespaceStorage, names: Names) -> None:
+    """In the order of their times, up to a limit."""
+    # Far ahead, so that records of other tests do not push these out.
+    base = 2**60 + int(names.suffix[:8], 16) * 1_000
+    records = [AuditRecord(base + n, "delete", names.entity(str(n)), '{"n": 1}') for n in range(4)]
+    for record in records:
+        await namespace.append_audit(record)
+    found = [record for record in await namespace.list_audit(1_000) if record.subject.endswith(names.suffix)]
+    assert found == records[::-1]
+    assert len(await namespace.list_audit(2)) == 2

@@ -1,0 +1,301 @@
+"""What a feature store means, in dicts: the naive oracle of the laws, written from semantics.md alone.
+
+Shares no code with the store. Times are microseconds, ingest times as in the request ids. A value is a Python float,
+int, str, bool, a tuple of floats (a vector) or None (a null that was written).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+SECOND = 1_000_000
+SKEW = 5 * SECOND
+RETRY_WINDOW = 120 * SECOND
+WRITE_DEADLINE = 10 * SECOND
+SETTLING = RETRY_WINDOW + WRITE_DEADLINE + SKEW
+EXACT = 2**53
+
+Value = float | int | str | bool | tuple[float, ...] | None
+Key = tuple[str, int]
+"""(feature, version)."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A registered feature version. kind: double, int, text, bool or vector; length is a vector's."""
+
+    name: str
+    version: int
+    kind: str
+    ttl: int | None = None
+    retention: int | None = None
+    length: int = 0
+    is_reference: bool = False
+    registered_at: int = 0
+
+    @property
+    def key(self) -> Key:
+        return self.name, self.version
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a write: values by (feature, version); version 0 is the newest. What is not there is not written."""
+
+    entity: str
+    time: int
+    values: Mapping[Key, Value]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What one read of one value answers; time is None where nothing was found."""
+
+    status: str
+    value: Value = None
+    time: int | None = None
+
+
+@dataclass(frozen=True, order=True)
+class Stored:
+    """One element of a history."""
+
+    time: int
+    ingested: int
+    value: str = field(compare=False)
+
+
+NOT_FOUND = Read("NOT_FOUND")
+
+
+@dataclass
+class Judged:
+    """units: (row, feature key or None for the whole row) -> reasons to refuse it, empty when it is accepted."""
+
+    units: dict[tuple[int, Key | None], set[str]] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> int:
+        return sum(not reasons for reasons in self.units.values())
+
+    @property
+    def rejected(self) -> int:
+        return len(self.units) - self.accepted
+
+
+def ingest_time(request_id: int) -> int:
+    """The UUID's milliseconds, and as the digits below them the 20 random bits that follow (bits 52-63 and 66-73)."""
+    bits = f"{request_id:0128b}"
+    millis, fraction = int(bits[:48], 2), int(bits[52:64] + bits[66:74], 2)
+    return millis * 1_000_000 + fraction * 1_000_000 // 2**20
+
+
+def same(left: Value, right: Value) -> bool:
+    """Whether two values are one: NaN is, and the two zeros are not."""
+    return canonical(left) == canonical(right)
+
+
+def canonical(value: Value) -> str:
+    """A text that is equal for equal values only."""
+    if isinstance(value, float) and math.isnan(value):
+        return "float nan"
+    return f"{type(value).__name__} {value!r}"
+
+
+class Oracle:
+    """One namespace. Every method that depends on the moment is given it: `now`, microseconds."""
+
+    def __init__(self, features: Iterable[Feature]) -> None:
+        self.features: dict[Key, Feature] = {feature.key: feature for feature in features}
+        self.values: dict[tuple[str, str, int], dict[tuple[int, int], Value]] = {}
+        self.marks: dict[tuple[str, str], int] = {}
+
+    # Definitions
+
+    def newest_version(self, name: str, known_at: int | None = None) -> int | None:
+        """The newest version registered (at or before `known_at`)."""
+        versions = [
+            feature.version
+            for feature in self.features.values()
+            if feature.name == name and (known_at is None or feature.registered_at <= known_at)
+        ]
+        return max(versions, default=None)
+
+    def resolve(self, key: Key) -> Feature | None:
+        name, version = key
+        return self.features.get((name, version or self.newest_version(name) or 0))
+
+    # Writing
+
+    def write(self, rows: Sequence[Row], ingested: int, now: int, *, whole_rows: bool) -> Judged:
+        """Judge and store; a unit is a row, or a value."""
+        refused: dict[tuple[int, Key], set[str]] = {}
+        bad_rows: list[set[str]] = []
+        values: dict[tuple[int, Key], Value] = {}
+        for number, row in enumerate(rows):
+            bad_rows.append(_row_reasons(row, now))
+            for key, value in row.values.items():
+                feature = self.resolve(key)
+                reasons = set()
+                if feature is None:
+                    reasons.add("UNKNOWN_FEATURE_VERSION" if self.newest_version(key[0]) else "UNKNOWN_FEATURE")
+                else:
+                    kept, wrong = _as_kind(value, feature)
+                    reasons |= wrong
+                    if feature.retention is not None and row.time < now - feature.retention:
+                        reasons.add("PAST_RETENTION")
+                    values[number, key] = kept
+                refused[number, key] = reasons
+
+        def valid(number: int, key: Key) -> bool:
+            if bad_rows[number] or refused[number, key]:
+                return False
+            return not whole_rows or not any(refused[number, other] for other in rows[number].values)
+
+        given: dict[tuple[str, int, Key], list[tuple[int, Key]]] = {}
+        for number, row in enumerate(rows):
+            for key in row.values:
+                if valid(number, key):
+                    feature = self.resolve(key)
+                    assert feature is not None
+                    given.setdefault((row.entity, row.time, feature.key), []).append((number, key))
+        for units in given.values():
+            if len({canonical(values[unit]) for unit in units}) > 1:
+                for unit in units:
+                    refused[unit].add("CONFLICTING_DUPLICATE")
+
+        judged = Judged()
+        for number, row in enumerate(rows):
+            if whole_rows:
+                judged.units[number, None] = bad_rows[number].union(*(refused[number, key] for key in row.values))
+            else:
+                for key in row.values:
+                    judged.units[number, key] = bad_rows[number] | refused[number, key]
+            for key in row.values:
+                if not judged.units[number, None if whole_rows else key]:
+                    feature = self.resolve(key)
+                    assert feature is not None
+                    history = self.values.setdefault((row.entity, *feature.key), {})
+                    history.setdefault((row.time, ingested), values[number, key])
+        return judged
+
+    # Deleting
+
+    def delete(self, entity: str, names: Sequence[str], through: int | None, now: int) -> int:
+        """Set marks; no name means the whole entity. -> D."""
+        if through is None:
+            times = [
+                time
+                for (owner, name, _), history in self.values.items()
+                if owner == entity and (not names or name in names)
+                for time, _ in history
+            ]
+            through = max([now, *times])
+        for name in names or ("",):
+            self.marks[entity, name] = max(through, self.marks.get((entity, name), through))
+        return through
+
+    # Reading
+
+    def visible(self, entity: str, key: Key, now: int) -> dict[tuple[int, int], Value]:
+        """All stored values that no mark covers and that are within retention, by (event time, ingest time)."""
+        feature = self.features[key]
+        marks = [self.marks[at] for at in ((entity, ""), (entity, key[0])) if at in self.marks]
+        return {
+            (time, ingested): value
+            for (time, ingested), value in self.values.get((entity, *key), {}).items()
+            if all(time > mark for mark in marks) and (feature.retention is None or time >= now - feature.retention)
+        }
+
+    def read(self, entity: str, key: Key, now: int, *, at: int | None = None, known_at: int | None = None) -> Read:
+        """The value at `at`; None is the read at now, which has no upper bound."""
+        admitted = {
+            where: value
+            for where, value in self.visible(entity, key, now).items()
+            if (at is None or where[0] <= at) and (known_at is None or where[1] <= known_at * 1_000 + 999)
+        }
+        if not admitted:
+            return NOT_FOUND
+        winner = max(admitted)
+        value, ttl = admitted[winner], self.features[key].ttl
+        if ttl is not None and winner[0] < (now if at is None else at) - ttl:
+            return Read("OUTSIDE_MAX_AGE", None, winner[0])
+        return Read("NULL_VALUE" if value is None else "PRESENT", value, winner[0])
+
+    def follow(
+        self, entity: str, path: tuple[Key, Key], now: int, *, at: int | None = None, known_at: int | None = None
+    ) -> Read:
+        """The value of a path: the reference first, then the feature of the entity it names."""
+        link = self.read(entity, path[0], now, at=at, known_at=known_at)
+        if link.status != "PRESENT":
+            return link
+        assert isinstance(link.value, str)
+        return self.read(link.value, path[1], now, at=at, known_at=known_at)
+
+    def history(
+        self,
+        entity: str,
+        key: Key,
+        now: int,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        limit: int | None = None,
+        corrections: bool = False,
+    ) -> list[Stored]:
+        """Newest first: one winner an event time, or every correction."""
+        found = self.visible(entity, key, now)
+        if not corrections:
+            found = {at: value for at, value in found.items() if at[1] == max(i for t, i in found if t == at[0])}
+        listed = [
+            Stored(time, ingested, canonical(value))
+            for (time, ingested), value in sorted(found.items(), key=lambda item: item[0], reverse=True)
+            if (start is None or time >= start) and (end is None or time <= end)
+        ]
+        return listed if limit is None else listed[:limit]
+
+
+def _row_reasons(row: Row, now: int) -> set[str]:
+    reasons = set()
+    if not 1 <= len(row.entity.encode("utf-8", "replace")) <= 256 or any(ord(c) < 32 for c in row.entity):
+        reasons.add("INVALID_ENTITY_ID")
+    if row.time > now + SKEW:
+        reasons.add("EVENT_TIME_IN_FUTURE")
+    return reasons
+
+
+def _as_kind(value: Value, feature: Feature) -> tuple[Value, set[str]]:
+    """The value in the feature's own type, or why it cannot be: nothing is cast that would lose anything."""
+    kind, mismatch = feature.kind, {"TYPE_MISMATCH"}
+    if value is None:
+        return None, set()
+    if isinstance(value, bool):
+        return value, set() if kind == "bool" else mismatch
+    if isinstance(value, int):
+        if kind == "double":
+            return float(value), set() if abs(value) < EXACT else mismatch
+        return value, set() if kind == "int" else mismatch
+    if isinstance(value, float):
+        if kind == "int":
+            exact = math.isfinite(value) and value.is_integer() and abs(value) < EXACT
+            return (int(value), set()) if exact else (None, mismatch)
+        return value, set() if kind == "double" else mismatch
+    if isinstance(value, str):
+        if kind != "text":
+            return None, mismatch
+        if feature.is_reference and not 1 <= len(value.encode()) <= 256:
+            return None, {"INVALID_VALUE"}
+        return value, set() if len(value.encode()) <= 8 * 1024 else {"TEXT_TOO_LONG"}
+    if kind != "vector":
+        return None, mismatch
+    if len(value) != feature.length:
+        return None, {"VECTOR_LENGTH_MISMATCH"}
+    return tuple(_float32(each) for each in value), set()
+
+
+def _float32(value: float) -> float:
+    (rounded,) = struct.unpack("f", struct.pack("f", value))
+    return float(rounded)

@@ -1,0 +1,241 @@
+"""The stage of the law tests: an injected clock, definitions with every limit and type, and two servers on one storage.
+
+On the embedded storage each scene is a namespace of its own; on a cluster, where a namespace takes seconds, scenes share
+one and have entity ids and a growing feature of their own. Both servers see the same storage and choose layouts apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from featurama_core.model.request_ids import RequestIds
+from featurama_core.namespace import Namespace
+from featurama_core.settings import StoreSettings
+from featurama_core.storage.open import open_storage
+from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Storage
+from featurama_core.storage.settings import StorageSettings
+from featurama_core.store import FeatureStore
+
+from .oracle import SECOND, Feature, Oracle
+
+T = TypeVar("T")
+
+START = 1_793_000_000 * SECOND
+TTL, LONG_TTL, RETENTION = 60 * SECOND, 100 * SECOND, 300 * SECOND
+# Far below the default: a few minutes of event times lie in many partitions.
+HISTORY_PERIOD = 90 * SECOND
+GROUPS: dict[str, tuple[int | None, int | None]] = {
+    "plain": (None, None),
+    "brief": (TTL, None),
+    "kept": (LONG_TTL, RETENTION),
+}
+# (name, version, type, group); `home` and `link` refer to things.
+FEATURES = [
+    ("level", 1, "double", "plain"),
+    ("level", 2, "int", "plain"),
+    ("tally", 1, "int", "plain"),
+    ("note", 1, "text", "plain"),
+    ("flag", 1, "bool", "plain"),
+    ("shape", 1, "vector[3]", "plain"),
+    ("home", 1, "text", "plain"),
+    ("pace", 1, "double", "brief"),
+    ("link", 1, "text", "brief"),
+    ("heat", 1, "double", "kept"),
+    ("heat", 2, "double", "kept"),
+    ("word", 1, "text", "kept"),
+]
+REFERENCES = ("home", "link")
+PATHS = [("home", "pace"), ("home", "heat"), ("link", "level"), ("link", "word")]
+SETTINGS = StoreSettings(registry_staleness=0.0)
+
+
+class FakeClock:
+    """Stands still until it is advanced."""
+
+    def __init__(self, micros: int) -> None:
+        self.nanos = micros * 1_000
+
+    def __call__(self) -> int:
+        return self.nanos
+
+    @property
+    def now(self) -> int:
+        """Microseconds."""
+        return self.nanos // 1_000
+
+    def advance(self, micros: int) -> None:
+        self.nanos += micros * 1_000
+
+
+class Scene:
+    """One example's stage: `servers` are two FeatureStores that share nothing but the storage."""
+
+    def __init__(self, clock: FakeClock, storages: list[NamespaceStorage], name: str, number: int, run: Any) -> None:
+        self.clock = clock
+        self.storages = storages
+        self.namespace = name
+        self._number = number
+        self._run = run
+        self.servers = [self.server(storage) for storage in storages]
+        self.oracle = Oracle(definitions())
+        self.entities = [f"{who}_{number}" for who in ("fry", "leela", "zoidberg é☃")]
+        self.growing = f"grow_{number}"
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run on the arena's loop."""
+        result: T = self._run(work)
+        return result
+
+    def server(self, storage: NamespaceStorage) -> FeatureStore:
+        """A server that has just started: it knows nothing but the storage."""
+        return FeatureStore(Namespace(self.namespace, storage, SETTINGS, self.clock))
+
+    def restart(self, which: int) -> None:
+        """A server is replaced by a new one."""
+        self.servers[which] = self.server(self.storages[which])
+
+    def grow(self) -> None:
+        """Register the next version of the scene's own feature; its type changes each time."""
+        version = (self.oracle.newest_version(self.growing) or 0) + 1
+        kind = ("double", "text", "int")[version % 3]
+        work = self.servers[version % 2].register_feature(self.growing, kind, version=version, group="plain")
+        self.run(work)
+        grown = Feature(self.growing, version, kind, registered_at=self.clock.now)
+        self.oracle.features[grown.key] = grown
+
+    def next_id(self, at: int) -> str:
+        """A request id made by a client whose clock shows `at`."""
+        return str(RequestIds(lambda: at * 1_000).next())
+
+    @property
+    def references(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """What is read: pinned reference -> one key, or the two of a path."""
+        plain = {f"{name}@{version}": ((name, version),) for name, version in self.oracle.features}
+        paths = {f"{via}@1.{name}@1": ((via, 1), (name, 1)) for via, name in PATHS}
+        return {**plain, **paths}
+
+
+class Arena:
+    """The storages of one adapter, open for a whole session on one loop."""
+
+    def __init__(self, adapter: str, runner: asyncio.Runner, storages: list[Storage], start: int) -> None:
+        self.adapter = adapter
+        self.start = start
+        self._runner = runner
+        self._storages = storages
+        self._numbers = count()
+        self._shared = ""
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run on the arena's loop, with a deadline: nothing here takes long."""
+
+        async def bounded() -> T:
+            async with asyncio.timeout(60):
+                return await work
+
+        return self._runner.run(bounded())
+
+    @contextmanager
+    def scene(self, number: int | None = None) -> Iterator[Scene]:
+        """A stage nobody has used."""
+        number = next(self._numbers) if number is None else number
+        if self.adapter == "sqlite":
+            name = f"scene_{number}_{uuid.uuid4().hex[:8]}"
+            self.run(self._make(name))
+        else:
+            if not self._shared:
+                self._shared = f"laws_{uuid.uuid4().hex[:12]}"
+                self.run(self._make(self._shared))
+            name = self._shared
+        clock = FakeClock(self.start)
+        namespaces = [self.run(storage.namespace(name)) for storage in self._storages]
+        scene = Scene(clock, namespaces, name, number, self.run)
+        scene.grow()
+        try:
+            yield scene
+        finally:
+            if self.adapter == "sqlite":
+                self.run(self._storages[0].drop_namespace(name))
+
+    def close(self) -> None:
+        """Remove what was shared."""
+        if self._shared:
+            self.run(self._storages[0].drop_namespace(self._shared))
+
+    async def _make(self, name: str) -> None:
+        await self._storages[0].create_namespace(name, NamespaceOptions(history_period=HISTORY_PERIOD))
+        storage = await self._storages[0].namespace(name)
+        await register(FeatureStore(Namespace(name, storage, SETTINGS, FakeClock(self.start))))
+
+
+def definitions() -> list[Feature]:
+    """What `register` registers, for the oracle."""
+    found = []
+    for name, version, kind, group in FEATURES:
+        bare, _, length = kind.partition("[")
+        ttl, retention = GROUPS[group]
+        found.append(
+            Feature(
+                name,
+                version,
+                bare,
+                ttl,
+                retention,
+                length=int(length.rstrip("]") or 0),
+                is_reference=name in REFERENCES,
+            )
+        )
+    return found
+
+
+async def register(store: FeatureStore) -> None:
+    """The types, groups and features of every scene."""
+    await store.register_entity_type("thing")
+    await store.register_feature_group("plain")
+    for group in ("brief", "kept"):
+        ttl, retention = GROUPS[group]
+        await store.register_feature_group(group, "thing", ttl=ttl, retention=retention)
+    for name, version, kind, group in FEATURES:
+        references = "thing" if name in REFERENCES else None
+        await store.register_feature(name, kind, version=version, group=group, references=references)
+
+
+@contextmanager
+def open_arena(adapter: str, url: str = "") -> Iterator[Arena]:
+    """Two storages on one directory or cluster. `url` is a cluster's."""
+    folder = None
+    if adapter == "sqlite":
+        # Memory, where there is some: the laws are about meaning; test_law_5 and the contract suite are about disks.
+        memory = Path("/dev/shm")
+        folder = Path(tempfile.mkdtemp(prefix="featurama-laws-", dir=memory if memory.is_dir() else None))
+        url = f"sqlite:///{folder}"
+    # A cluster expires by its own clock, so the scenes begin now.
+    start = START if adapter == "sqlite" else time.time_ns() // 1_000
+    try:
+        with asyncio.Runner() as runner:
+            stack = AsyncExitStack()
+            try:
+                storages = [runner.run(stack.enter_async_context(_opened(url))) for _ in range(2)]
+                arena = Arena(adapter, runner, storages, start)
+                yield arena
+                arena.close()
+            finally:
+                runner.run(stack.aclose())
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _opened(url: str) -> Any:
+    async with open_storage(StorageSettings(url, request_timeout_ms=20_000)) as storage:
+        yield storage

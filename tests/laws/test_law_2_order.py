@@ -1,0 +1,65 @@
+"""Law 2: any order, duplication and interleaving of the same requests leaves the same readable state."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurama_core.model.writes import WriteMode
+
+from .oracle import SECOND, Row
+from .scene import Arena, Scene
+from .strategies import DrawnRequest, requests
+from .wire import Story, request_of, story
+
+Sent = list[tuple[DrawnRequest, str]]
+
+
+def written(scene: Scene, rounds: list[list[int]], sent: Sent, other_mode: bool) -> Story:
+    """Write requests in rounds, those of a round at once, by two servers in turn; -> what can be read then."""
+
+    async def write() -> None:
+        for numbers in rounds:
+            async with asyncio.TaskGroup() as writers:
+                for number in numbers:
+                    drawn, request_id = sent[number]
+                    rows = [_placed(row, scene) for row in drawn.placed(scene.entities, scene.clock.now)]
+                    mode = WriteMode(3 - drawn.mode) if other_mode else drawn.mode
+                    request = request_of(
+                        rows, request_id, scene.oracle, whole_rows=drawn.whole_rows, mode=mode
+                    )
+                    writers.create_task(scene.servers[number % 2].write(request))
+
+    scene.run(write())
+    scene.clock.advance(SECOND)
+    return scene.run(story(scene.servers[0], scene))
+
+
+def test_the_order_of_requests_does_not_matter(arena: Arena, examples: settings) -> None:
+    """Once in order, one after another; then shuffled, each up to three times, several at once, in the other mode."""
+
+    @settings(examples)
+    @given(
+        drawn=st.lists(requests(range(3), "growing", pinned=True), min_size=2, max_size=8),  # type: ignore[arg-type]
+        shuffle=st.randoms(use_true_random=False),
+    )
+    def check(drawn: list[DrawnRequest], shuffle: object) -> None:
+        with arena.scene() as first, arena.scene() as second:
+            sent = [(each, first.next_id(first.clock.now - each.delay - at)) for at, each in enumerate(drawn)]
+            one_by_one = [[number] for number in range(len(sent))]
+            again = [number for number in range(len(sent)) for _ in range(shuffle.randint(1, 3))]  # type: ignore[attr-defined]
+            shuffle.shuffle(again)  # type: ignore[attr-defined]
+            rounds = [again[at : at + 3] for at in range(0, len(again), 3)]
+            assert written(first, one_by_one, sent, False) == written(second, rounds, sent, True)
+
+    check()
+
+
+def _placed(row: Row, scene: Scene) -> Row:
+    values = {
+        key: scene.entities[value] if key[0] in ("home", "link") and isinstance(value, int) else value
+        for key, value in row.values.items()
+    }
+    return Row(row.entity, row.time, values)

@@ -1,0 +1,32 @@
+"""A real XGBoost artefact of three columns and three trees, and a manifest that fits it; xgboost is not imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from featurama_model.engineered import EngineeredSpec, Product
+from featurama_model.manifest import Artefact, Manifest, ModelFeature
+
+ARTEFACT = Path(__file__).with_name("small_model.json").read_bytes()
+
+MANIFEST = Manifest(
+    name="delivery_time",
+    target="actual_duration",
+    entity_type="delivery",
+    objective="reg:squarederror",
+    features=(
+        ModelFeature("distance", "distance@1", "double"),
+        ModelFeature("destination.traffic_level", "destination@1.traffic_level@2", "double"),
+    ),
+    engineered=EngineeredSpec.of_features(
+        ["distance", "destination.traffic_level"],
+        Product("distance_x_traffic", ("distance", "destination.traffic_level")),
+    ),
+    feature_service="delivery_time",
+    metrics={"test": {"mae": 0.25, "rmse": 0.5, "r2": 0.97}},
+    baseline="estimated_duration",
+    libraries={"xgboost": "3.2.0"},
+    version=7,
+    created_at=1_767_225_600_000_000,
+    artefact=Artefact.of(ARTEFACT),
+)
