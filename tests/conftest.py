@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_blocking_call_on_the_event_loop() -> Iterator[BlockBuster]:
+def blockbuster() -> Iterator[BlockBuster]:
     """A blocking call on a running loop, made by our packages, fails the test."""
-    with blockbuster_ctx(scanned_modules=["featurama_core"]) as blockbuster:
-        yield blockbuster
+    with blockbuster_ctx(scanned_modules=["featurama_core"]) as active:
+        yield active

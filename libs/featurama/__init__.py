@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from featurama.client.predicting import Predictions, RowError
     from featurama.client.rpc_errors import error_from_rpc
     from featurama.client.settings import Retries, Tls
-    from featurama.client.writing import Deletion
     from featurama_core.model.columns import Column
     from featurama_core.model.definitions import (
         Entity,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
     from featurama_core.model.values import Status, ValueType
     from featurama_core.model.writes import (
+        Deletion,
         Outcome,
         Verdict,
         WriteMode,
@@ -44,7 +44,7 @@ _HOMES = {
     "AsyncClient": "featurama.client.async_client",
     "Client": "featurama.client.blocking_client",
     "Column": "featurama_core.model.columns",
-    "Deletion": "featurama.client.writing",
+    "Deletion": "featurama_core.model.writes",
     "Entity": "featurama_core.model.definitions",
     "EntityType": "featurama_core.model.definitions",
     "FeatureDefinition": "featurama_core.model.definitions",

@@ -23,7 +23,9 @@ class Featurama(LazyGroup):
     """The commands, as `--help` shows them."""
 
     LISTED: ClassVar[dict[str, Listed]] = {
-        "demo": Listed(f"{_HERE}.demo", "Build the Futurama world, serve it, train and predict; print figures.", _START),
+        "demo": Listed(
+            f"{_HERE}.demo", "Build the Futurama world, serve it, train and predict; print figures.", _START
+        ),
         "up": Listed(f"{_HERE}.up", "Run online, ingest and gateway in one process on one storage.", _START),
         "world": Listed(f"{_HERE}.world", "Make the Futurama sample world: files, or straight into a store.", _START),
         "doctor": Listed(f"{_HERE}.doctor", "Say what is wrong with this installation and how to mend it.", _START),
@@ -54,21 +56,26 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("featurama"))
+        raise typer.Exit
+
+
 @app.callback()
 def featurama(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """A feature store: define, write, serve, train and predict.
 
     Commands speak gRPC to servers (--target) or open the storage themselves (--storage), never both.
     """
-    del debug  # `main` has seen it
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(installed("featurama"))
-        raise typer.Exit
+    del debug, version  # `main` and `_version` have seen them
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Who reads our output has closed it (`| head`); what is buffered must not fail at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001 - the outermost: every error becomes one line
+    except Exception as error:
         if debug:
             raise
         sys.exit(_reported(error))

@@ -76,7 +76,13 @@ def table(rows: Sequence[Row], *, columns: Sequence[str] = (), title: str = "", 
 
     names = list(columns or rows[0])
     made = Table(
-        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=header, pad_edge=False
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_header=header,
+        show_edge=False,
+        pad_edge=False,
     )
     for at, name in enumerate(names):
         numeric = all(_is_number(row.get(name)) for row in rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from featurama_core.catalogue_methods import CatalogueMethods
 from featurama_core.model.definitions import (
@@ -67,10 +67,16 @@ async def plan(session: Session, wanted: Sequence[Definition]) -> list[Step]:
             *await session.list_feature_services(),
         ]
     )
-    methods = CatalogueMethods(
-        Namespace("rehearsal", cast(NamespaceStorage, there), StoreSettings(), time.time_ns)
-    )
+    methods = CatalogueMethods(Namespace("rehearsal", cast(NamespaceStorage, there), StoreSettings(), time.time_ns))
     return [await _rehearsed(methods, there, definition) for definition in wanted]
+
+
+async def define(session: Session | CatalogueMethods, definition: Definition) -> Definition:
+    """Register one definition of whatever kind. -> what is stored."""
+    # Its parameter is one kind or another, never their union.
+    anything: Any = session.define
+    stored: Definition = await anything(definition)
+    return stored
 
 
 async def _rehearsed(methods: CatalogueMethods, there: _Rehearsal, wanted: Definition) -> Step:
@@ -81,7 +87,7 @@ async def _rehearsed(methods: CatalogueMethods, there: _Rehearsal, wanted: Defin
         if isinstance(wanted, FeatureDefinition):
             stored = await methods.define_feature(wanted)
         else:
-            stored = await methods.define(wanted)
+            stored = await define(methods, wanted)
     except FeaturamaError as error:
         return Step("conflict", wanted, error.message)
     if before is None:

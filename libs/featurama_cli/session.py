@@ -38,9 +38,7 @@ def storage_options(url: str, *, slow: bool = False) -> StorageOptions:
     options = settings_of(StorageEnvironment, storage=url)
     if not slow:
         return options
-    return options.model_copy(
-        update={"storage_request_timeout_ms": max(SLOW_MS, options.storage_request_timeout_ms)}
-    )
+    return options.model_copy(update={"storage_request_timeout_ms": max(SLOW_MS, options.storage_request_timeout_ms)})
 
 
 def settings_of(kind: type[_Kind], **values: object) -> _Kind:

@@ -39,7 +39,7 @@ class Ingested:
     seconds: float
 
 
-def world_of(**sizes: int) -> World:
+def world_of(**sizes: Any) -> World:
     """A world of some size; InvalidInput for one that cannot be."""
     try:
         return featurama_world.generate(WorldConfig(**sizes))
@@ -51,9 +51,7 @@ def write_files(world: World, folder: Path, file_format: str) -> list[Path]:
     """`entities`, `labels` and a file a feature group; memory is bounded for Parquet."""
     folder.mkdir(parents=True, exist_ok=True)
     tables: list[tuple[str, Iterable[pa.Table]]] = [("entities", world.entities()), ("labels", world.labels())]
-    tables += [
-        (group, (batch.table for batch in world.batches(groups=[group]))) for group in featurama_world.GROUPS
-    ]
+    tables += [(group, (batch.table for batch in world.batches(groups=[group]))) for group in featurama_world.GROUPS]
     written: list[Path] = []
     for name, parts in tables:
         path = folder / f"{name}.{file_format}"
@@ -80,7 +78,7 @@ def _write(parts: Iterable[pa.Table], path: Path) -> bool:
 
 async def define_world(session: Session) -> int:
     """Register the world's definitions. -> how many."""
-    from featurama_cli.plan import plan
+    from featurama_cli.plan import define, plan
 
     steps = await plan(session, read_definitions(featurama_world.definitions_path()))
     for step in steps:
@@ -88,7 +86,7 @@ async def define_world(session: Session) -> int:
             raise InvalidInput(f"the world's {step.kind} {step.name} does not fit: {step.problem}", field="definitions")
     for step in steps:
         if step.effect != "unchanged":
-            await session.define(step.definition)
+            await define(session, step.definition)
     return len(steps)
 
 
@@ -130,8 +128,8 @@ def _entities(world: World) -> Iterator[list[Entity]]:
         yield chunk
 
 
-def _rows(table: Any) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = table.to_pylist()
+def _rows(table: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 

@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from featurama_core.model.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.model.layouts import Layout
 from featurama_core.model.names import check_entity_ids
 from featurama_core.model.values import Status
+from featurama_core.model.writes import Deletion
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
 from featurama_core.storage.packed_cell import unpack, without_fields
 from featurama_core.storage.port import AuditRecord, Cells, Mark
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """What was deleted: values with event time <= deleted_through (microseconds); `cleaned`: the bytes are gone too."""
-
-    deleted_through: int
-    cleaned: bool
 
 
 async def delete(

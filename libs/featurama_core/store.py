@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from featurama_core.catalogue_methods import CatalogueMethods
-from featurama_core.deletion import Deletion, delete
+from featurama_core.deletion import delete
 from featurama_core.history_reads import MAX_PAGE, HistoryRange, read_page
 from featurama_core.housekeeping import Purged, purge
 from featurama_core.model.columns import Column, concatenate
@@ -38,7 +38,7 @@ from featurama_core.model.references import FeatureRef, ResolvedFeature
 from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.model.times import MAX_TIME, MIN_TIME, Clock, to_micros
 from featurama_core.model.values import Int64Array, Status
-from featurama_core.model.writes import Outcome, WriteMode, WriteReport, WriteRequest
+from featurama_core.model.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 from featurama_core.namespace import Namespace
 from featurama_core.online_reads import read_online
 from featurama_core.past_reads import KnownAt, read_as_of, read_winners
@@ -405,6 +405,11 @@ class Stores:
             known = storage, FeatureStore(Namespace(name, storage, self._settings, self._clock))
             self._open[name] = known
         return known[1]
+
+    async def check_schemas(self) -> None:
+        """Open every namespace; FailedPrecondition (SCHEMA_MISMATCH) if one is not of this code's version."""
+        for name in await self.storage.list_namespaces():
+            await self.storage.namespace(name)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the database answers."""

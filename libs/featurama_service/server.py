@@ -107,7 +107,8 @@ async def _drain(
 
 async def _quiet(guard: Guard) -> None:
     """Refuse calls until none comes for a moment, but not for long: what grpc has queued when it stops ends as
-    CANCELLED, without a reason."""
+    CANCELLED, without a reason.
+    """
     for _ in range(_QUIET_MOMENTS):
         seen = guard.seen
         await asyncio.sleep(_MOMENT_S)

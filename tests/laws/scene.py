@@ -135,6 +135,11 @@ class Arena:
         self._numbers = count()
         self._shared = ""
 
+    @property
+    def storage(self) -> Storage:
+        """The first of the storages."""
+        return self._storages[0]
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run on the arena's loop, with a deadline: nothing here takes long."""
 

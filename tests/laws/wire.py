@@ -15,6 +15,9 @@ from featurama_core.store import FeatureStore
 from .oracle import Key, Oracle, Read, Row, Stored, Value, canonical
 from .scene import Scene
 
+Shown = dict[tuple[int, str], tuple[str, str, int | None]]
+"""(row, reference) -> (status, value as text, event time)."""
+
 _GIVEN = {bool: ValueType.BOOL, int: ValueType.INT, float: ValueType.DOUBLE, str: ValueType.TEXT}
 
 
@@ -65,14 +68,14 @@ def stored_in(history: FeatureHistory) -> list[Stored]:
     ]
 
 
-def shown(reads: Mapping[tuple[int, str], Read]) -> dict[tuple[int, str], tuple[str, str, int | None]]:
+def shown(reads: Mapping[tuple[int, str], Read]) -> Shown:
     """Comparable, also where a value is NaN."""
     return {at: (read.status, canonical(read.value), read.time) for at, read in reads.items()}
 
 
 def expected(
     scene: Scene, rows: Sequence[tuple[str, int | None]], known_at: Sequence[int | None] | None = None
-) -> dict[tuple[int, str], tuple[str, str, int | None]]:
+) -> Shown:
     """What the oracle answers for rows of (entity, t or None for now)."""
     now, oracle = scene.clock.now, scene.oracle
     reads = {}
@@ -87,7 +90,7 @@ def expected(
     return shown(reads)
 
 
-async def read_online(store: FeatureStore, scene: Scene) -> dict[tuple[int, str], tuple[str, str, int | None]]:
+async def read_online(store: FeatureStore, scene: Scene) -> Shown:
     """Every entity and reference of the scene, by an online read."""
     answer = await store.get_online_features(scene.entities, list(scene.references))
     assert scene.clock.now == answer.as_of_time

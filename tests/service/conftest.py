@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 
+import grpc.aio
 import pytest
 
 from featurama_core.storage.open import open_storage
@@ -19,6 +20,15 @@ from featurama_core.storage.settings import StorageSettings
 from .servers import Client, RunningServer, client_of, ingest_server, online_server
 
 SQLITE_AND_CQL = ["sqlite", pytest.param("cql", marks=pytest.mark.cql)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def grpc_lives_for_the_session() -> Iterator[None]:
+    """grpc.aio ends its poller thread with its last object, and joins it wherever the garbage collector happens to
+    run, also on the loop; here it lives on from test to test."""
+    grpc.aio.init_grpc_aio()
+    yield
+    grpc.aio.shutdown_grpc_aio()
 
 
 @pytest.fixture(scope="session", params=SQLITE_AND_CQL)

@@ -1,4 +1,4 @@
-"""Client, the blocking twin, as its users run it: in a process of its own, from plain code, threads and a running loop."""
+"""Client, the blocking twin, as users run it: in a process of its own, in plain code, threads and a running loop."""
 
 from __future__ import annotations
 

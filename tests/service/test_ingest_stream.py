@@ -53,7 +53,7 @@ async def test_a_refused_chunk_is_acknowledged_with_its_error_and_the_stream_goe
     short.write.entity_ids.append("leela")
     sent = [
         chunk(1, namespace, name, [fry]),
-        ingest_service_pb2.StreamFeaturesRequest(sequence=2),
+        ingest_service_pb2.StreamFeaturesRequest(sequence=2, write={"namespace": namespace}),
         chunk(3, "no_such_place", name, [fry]),
         short,
         chunk(5, namespace, name, [fry]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -41,6 +42,7 @@ class Client:
             metadata=metadata,
             authorization=authorization,
         )
+        self._is_view = False
         self._loop = LoopThread()
         try:
             self._client = self._loop.enter(client)
@@ -64,7 +66,15 @@ class Client:
 
     def close(self) -> None:
         """Close the channels and end the thread. Safe to call again."""
-        self._loop.close()
+        if not self._is_view:
+            self._loop.close()
+
+    def in_namespace(self, namespace: str) -> Client:
+        """The same open client on another namespace. Closing it closes nothing; it lives as long as this one."""
+        view = copy.copy(self)
+        view._client = self._client.in_namespace(namespace)  # noqa: SLF001  a copy of its own kind
+        view._is_view = True  # noqa: SLF001
+        return view
 
     @property
     def namespace(self) -> str:
@@ -117,3 +127,4 @@ class Client:
     delete_entity = blocking(AsyncClient.delete_entity)
     delete_feature_values = blocking(AsyncClient.delete_feature_values)
     predict = blocking(AsyncClient.predict)
+    is_serving = blocking(AsyncClient.is_serving)

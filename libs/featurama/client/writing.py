@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any, Literal
@@ -24,21 +24,11 @@ from featurama_core.model.frames import FrameReport, FrameWrite, PreparedWrite, 
 from featurama_core.model.names import check_entity_ids
 from featurama_core.model.request_ids import RequestIds
 from featurama_core.model.times import to_micros
-from featurama_core.model.writes import Outcome, WriteMode, WriteReport, WriteRequest
+from featurama_core.model.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
 Time = datetime | str | int
 Progress = Callable[[int, int], None]
 """Called with (rows settled, rows of the frame) after every acknowledgement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """What was deleted: values with event time <= deleted_through (microseconds); `cleaned`: the bytes are gone
-    too.
-    """
-
-    deleted_through: int
-    cleaned: bool
 
 
 class WritingMethods(ReadingMethods):

@@ -26,9 +26,7 @@ _PAGE = 1_000
 
 async def export_namespace(store: FeatureStore, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
     """Write all of a namespace to a new or empty folder. -> counts. `advance` is told of values."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidInput(f"{folder} is not empty; name a new folder", field="folder")
-    (folder / layout.HISTORY).mkdir(parents=True)
+    _prepare(folder)
     now = store.now()
     storage = store.storage
     catalogue = await storage.load_catalogue()
@@ -65,6 +63,12 @@ async def export_namespace(store: FeatureStore, folder: Path, advance: Callable[
     # Last: a folder without it is not a whole export.
     (folder / layout.MANIFEST).write_text(json.dumps(manifest, indent=1))
     return {"folder": str(folder), **counts}
+
+
+def _prepare(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidInput(f"{folder} is not empty; name a new folder", field="folder")
+    (folder / layout.HISTORY).mkdir(parents=True)
 
 
 async def _entities(store: FeatureStore, types: Sequence[str]) -> list[Entity]:
@@ -145,9 +149,7 @@ class _History:
     def _table(self, block: ScanBlock) -> tuple[Any, int]:
         kept = [self._visible(block, history, feature) for history, feature in zip(
             block.histories, self._features, strict=True)]  # fmt: skip
-        keys = np.concatenate(
-            [np.stack([each.entity, each.event_time, each.ingested_at], axis=1) for each in kept]
-        )
+        keys = np.concatenate([np.stack([each.entity, each.event_time, each.ingested_at], axis=1) for each in kept])
         distinct, where = np.unique(keys, axis=0, return_inverse=True)
         where = where.reshape(-1)
         ids = np.array(block.entity_ids, dtype=np.object_)

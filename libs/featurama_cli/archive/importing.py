@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from featurama_core.model.definitions import Entity, FeatureDefinition
 from featurama_core.model.errors import FailedPrecondition, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
 from featurama_core.model.times import to_rfc3339
 from featurama_core.model.values import Int64Array, Status, ValueArray, ValueType, empty_values
-from featurama_core.model.writes import WriteMode, WriteRequest
+from featurama_core.model.writes import WriteMode, WriteReport, WriteRequest
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
 from featurama_core.store import FeatureStore, Stores
@@ -48,9 +49,7 @@ async def import_namespace(
         for file in files:
             for request in _requests(file, features):
                 report = await store.write(request)
-                bad = [each for each in report if each.reason is not Reason.PAST_RETENTION]
-                if bad:
-                    raise OutcomeUnknown(f"{file.name}: {bad[0].message}", reason=bad[0].reason)
+                _check(file, report)
                 held = sum(int(np.count_nonzero(each.status != Status.NOT_FOUND)) for each in request.columns)
                 rows, values, expired = rows + report.accepted, values + held, expired + report.rejected
                 advance(held)
@@ -70,6 +69,13 @@ async def import_namespace(
         "marks": marks,
         "models": models,
     }
+
+
+def _check(file: Path, report: WriteReport) -> None:
+    """Raise unless every row was accepted, or has expired since it was exported."""
+    for verdict in report:
+        if verdict.reason is not Reason.PAST_RETENTION:
+            raise OutcomeUnknown(f"{file.name}: {verdict.message}", reason=verdict.reason)
 
 
 def _manifest(folder: Path) -> Mapping[str, Any]:
@@ -93,14 +99,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _check_settled(files: list[Path]) -> None:
     """Values keep their ingest times, and only settled ones may be given: known earlier, not after 137 s."""
-    import time
-
     newest = 0
     for file in files:
-        statistics = [
-            group.column(2).statistics
-            for group in _row_groups(pyarrow.parquet.ParquetFile(file).metadata)
-        ]
+        statistics = [group.column(2).statistics for group in _row_groups(pyarrow.parquet.ParquetFile(file).metadata)]
         newest = max([newest, *(int(each.max) for each in statistics if each is not None and each.has_min_max)])
     settled = time.time_ns() // 1_000 - StoreSettings().settling_time
     if newest // 1_000 > settled:
@@ -132,10 +133,12 @@ async def _marks(store: FeatureStore, path: Path) -> int:
     return len(marks)
 
 
+def _is_there(folder: Path) -> bool:
+    return folder.is_dir()
+
+
 async def _models(store: FeatureStore, folder: Path) -> int:
-    if not folder.is_dir():
-        return 0
-    listed = _json(folder / "models.json")
+    listed = _json(folder / "models.json") if _is_there(folder) else {"models": [], "aliases": []}
     for each in listed["models"]:
         content = (folder / Path(each["artefact"]).name).read_bytes()
         model = StoredModel(each["name"], each["version"], each["manifest"], each["created_at"], len(content))

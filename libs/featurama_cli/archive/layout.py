@@ -57,9 +57,7 @@ def arrow_type(feature: FeatureDefinition) -> Any:
 
 def definitions_to_json(catalogue: Catalogue) -> dict[str, list[dict[str, object]]]:
     """All definitions with their times and flags, as plain values."""
-    features = [
-        asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in catalogue.features
-    ]
+    features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in catalogue.features]
     return {
         "entity_types": [asdict(each) for each in catalogue.entity_types],
         "feature_groups": [asdict(each) for each in catalogue.groups],
@@ -77,9 +75,7 @@ def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
             value_type, length = parse_value_type(each["value_type"])
             changed = {"value_type": value_type, "vector_length": length, "tags": tuple(each["tags"])}
             found.append(FeatureDefinition(**{**each, **changed}))
-        found += [
-            FeatureService(**{**each, "features": tuple(each["features"])}) for each in given["feature_services"]
-        ]
+        found += [FeatureService(**{**each, "features": tuple(each["features"])}) for each in given["feature_services"]]
     except (KeyError, TypeError) as error:
         raise InvalidInput(f"{DEFINITIONS} is not what `namespaces export` writes", field="folder") from error
     for definition in found:

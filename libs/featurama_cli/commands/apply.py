@@ -27,7 +27,7 @@ async def apply(
     """
     from featurama_cli.definitions_file import read_definitions
     from featurama_cli.output import show, told
-    from featurama_cli.plan import plan
+    from featurama_cli.plan import define, plan
     from featurama_cli.progress import bar, confirmed
     from featurama_cli.session import open_session
 
@@ -52,6 +52,6 @@ async def apply(
             raise typer.Exit(1)
         with bar("Registering", len(todo), unit="definitions") as advance:
             for step in todo:
-                await session.define(step.definition)
+                await define(session, step.definition)
                 advance(1)
     told(f"Registered {len(todo)} definitions in namespace {place.namespace}.")

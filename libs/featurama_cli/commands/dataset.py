@@ -25,18 +25,14 @@ async def build(
         Path, typer.Option("--labels", help="Parquet, CSV or Arrow file with entity_id, timestamp and any others.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .parquet, .csv or .arrow.")],
-    features: Annotated[
-        str | None, typer.Option("--features", "-f", help="References, parted by commas.")
-    ] = None,
+    features: Annotated[str | None, typer.Option("--features", "-f", help="References, parted by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     known_at: Annotated[
         str | None,
         typer.Option("--known-at", help="Only what was known then: a time, or `label` for each row's own."),
     ] = None,
     statuses: Annotated[bool, typer.Option("--statuses", help="A column <feature>__status besides.")] = False,
-    event_times: Annotated[
-        bool, typer.Option("--event-times", help="A column <feature>__event_time besides.")
-    ] = False,
+    event_times: Annotated[bool, typer.Option("--event-times", help="A column <feature>__event_time besides.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Give every label row the values as they were at its timestamp. Rows and their order stay."""

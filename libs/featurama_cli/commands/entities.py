@@ -42,9 +42,7 @@ async def list_(
 
 @app.command()
 @at_a_place
-async def show(
-    place: Place, entity_id: Annotated[str, typer.Argument()], as_json: JsonOption = False
-) -> None:
+async def show(place: Place, entity_id: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
     """Show one entity."""
     from featurama_cli.output import show_one
     from featurama_cli.session import open_session

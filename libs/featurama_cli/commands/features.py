@@ -46,9 +46,7 @@ async def features(
             ]
             show(rows, as_json=as_json)
         elif types:
-            rows = [
-                {"name": each.name, "description": each.description} for each in await session.list_entity_types()
-            ]
+            rows = [{"name": each.name, "description": each.description} for each in await session.list_entity_types()]
             show(rows, as_json=as_json)
         else:
             listed = await session.list_features(entity_type=entity_type, group=group, all_versions=all_versions)

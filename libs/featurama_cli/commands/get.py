@@ -22,7 +22,7 @@ async def get(
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the newest values of entities, with status, event time and version."""
+    """Show the newest values of entities. Each with its status, event time and version."""
     from featurama_cli.output import show
     from featurama_cli.reading import names_of, value_rows
     from featurama_cli.session import open_session
@@ -35,4 +35,6 @@ async def get(
             read = [await session.get_online_features(entity_ids, asked, service=service)]
     rows = [row for each in read for row in value_rows(each.entity_ids, each.columns)]
     columns = () if len(entity_ids) > 1 else ("feature", "version", "value", "status", "event_time")
-    show(rows, as_json=as_json, columns=columns, title=entity_ids[0] if len(entity_ids) == 1 else "", empty="No values.")
+    show(
+        rows, as_json=as_json, columns=columns, title=entity_ids[0] if len(entity_ids) == 1 else "", empty="No values."
+    )

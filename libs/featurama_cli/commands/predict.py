@@ -21,7 +21,7 @@ async def predict(
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     as_json: JsonOption = False,
 ) -> None:
-    """Predict for entities, or for features given here, and show the values that were used.
+    """Predict for entities, or for features given here. Shows the values that were used.
 
     `featurama predict delivery_00000001`, `featurama predict delivery_00000001 package_weight=900`.
     """

@@ -30,7 +30,5 @@ async def purge(
         rows = []
         for name in names:
             purged = await (await stores.get(name)).purge()
-            rows.append(
-                {"namespace": name, "latest_cells": purged.latest_cells, "history_rows": purged.history_rows}
-            )
+            rows.append({"namespace": name, "latest_cells": purged.latest_cells, "history_rows": purged.history_rows})
     show(rows, as_json=as_json, empty="No namespaces.")

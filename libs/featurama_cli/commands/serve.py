@@ -14,9 +14,9 @@ SERVED = ("online", "ingest", "gateway")
 
 @app.command()
 def serve(service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVED)}.")]) -> None:
-    """Run one service until SIGTERM or SIGINT, configured by the environment (see `featurama config`).
+    """Run one service, configured by the environment. It drains on SIGTERM and SIGINT.
 
-    The same as `python -m featurama_online` and so on.
+    `featurama config` shows the settings. The same as `python -m featurama_online` and so on.
     """
     from featurama_cli.commands.config import settings_kind
     from featurama_core.model.errors import InvalidInput

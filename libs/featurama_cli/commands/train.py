@@ -25,7 +25,7 @@ async def train(
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of XGBoost.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model and publish it: point-in-time set, engineered features, time-ordered split, XGBoost."""
+    """Train a model and publish it. Point-in-time set, engineered features, time-ordered split, XGBoost."""
     from featurama_cli.output import console, show_json, table, told
     from featurama_cli.session import open_store
     from featurama_cli.training import scores_table, train_with_progress

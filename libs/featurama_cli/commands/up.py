@@ -21,11 +21,9 @@ async def up(
     ingest_port: Annotated[int, typer.Option("--ingest-port", **_PORT)] = 50_052,
     gateway_port: Annotated[int, typer.Option("--gateway-port", **_PORT)] = 8_080,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    log_level: Annotated[
-        str, typer.Option("--log-level", help="debug, info, warning or error.")
-    ] = "warning",
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "warning",
 ) -> None:
-    """Run online, ingest and gateway in one process on one storage, until SIGTERM or SIGINT; then drain.
+    """Run online, ingest and gateway in one process on one storage. They drain on SIGTERM and SIGINT.
 
     A namespace that an embedded storage lacks is made.
     """

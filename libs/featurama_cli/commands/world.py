@@ -28,7 +28,7 @@ async def world(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 1_729,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the Futurama sample world: planets, characters, deliveries.
+    """Make the Futurama sample world: files, or straight into a store.
 
     `--out FOLDER` writes files, `--into` writes to a store; without either it is only counted.
     """

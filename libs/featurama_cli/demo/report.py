@@ -27,40 +27,43 @@ def show_figures(console: Console, figures: Figures, report: TrainingReport, opt
 
 def _measured(figures: Figures) -> RenderableType:
     made = _table("Measured", "what", "figure", "how")
+    made.columns[1].style, made.columns[2].style = "bold", "dim"
     world = f"{figures.entities:,} entities, {figures.rows:,} rows"
     made.add_row("World", f"{figures.values:,} values", world)
     made.add_row(
-        "Ingest", f"{figures.values_per_second:,} values/s", f"gRPC stream, mode {figures.mode}, acknowledged = durable"
+        "Ingest", f"{figures.values_per_second:,} values/s", f"gRPC stream, mode {figures.mode}, all acknowledged"
     )
     made.add_row("Online read 1 x 10", _latency(figures.online_1x10), _calls(figures.online_1x10))
     made.add_row("Online read 100 x 10", _latency(figures.online_100x10), _calls(figures.online_100x10))
     fresh = figures.freshness
     made.add_row(
-        "Freshness", _latency(fresh.latency), f"acknowledged -> read; at once in {fresh.at_first_read} of {fresh.writes}"
+        "Freshness", _latency(fresh.latency), f"acknowledged -> read; {fresh.at_first_read} of {fresh.writes} at once"
     )
     point = figures.point_in_time
     made.add_row(
-        "Point in time", f"{point.rows_per_second:,} rows/s", f"{point.rows:,} label rows x {point.features} features, gRPC"
+        "Point in time", f"{point.rows_per_second:,} rows/s", f"{point.rows:,} label rows x {point.features} features"
     )
-    made.caption = f"Client and servers share this process and one core; {figures.storage}; {figures.total_seconds} s in all."
-    made.caption_justify = "left"
-    return made
+    said = (
+        f"Client and servers share one process and loop. Storage {figures.storage}. All took {figures.total_seconds} s."
+    )
+    return Group(made, Text(said, style="dim"))
 
 
 def _model(report: TrainingReport) -> RenderableType:
     manifest = report.manifest
     assert manifest.training is not None  # set by every run
-    made = _table(f"Model {manifest.name} version {manifest.version}: {manifest.target}, hours", "", "MAE", "RMSE", "R2")
+    made = _table(
+        f"Model {manifest.name} version {manifest.version}: {manifest.target}, hours", "", "MAE", "RMSE", "R2"
+    )
     for column in made.columns[1:]:
         column.justify = "right"
     made.add_row("this model", *_scores(report.test), style="bold")
     made.add_row(f"baseline: {manifest.baseline}", *_scores(report.baseline))
-    made.caption = (
+    said = (
         f"{manifest.training.train_rows:,} rows to train on, {manifest.training.test_rows:,} later ones to test; "
         f"{len(manifest.engineered.names)} columns out of {len(manifest.features)} features."
     )
-    made.caption_justify = "left"
-    return made
+    return Group(made, Text(said, style="dim"))
 
 
 def _predicted(figures: Figures) -> RenderableType:
@@ -69,7 +72,7 @@ def _predicted(figures: Figures) -> RenderableType:
     made.columns[1].justify = "right"
     made.add_row("gRPC  PredictionService/Predict", f"{asked.grpc_hours:.4f}", "")
     made.add_row("REST  POST /predict", f"{asked.rest_hours:.4f}", "the same" if asked.agree else "different")
-    made.add_row("it took", f"{asked.actual_hours:.4f}", "with the weather of its day; a prediction reads today's")
+    made.add_row("it took", f"{asked.actual_hours:.4f}", "traffic and weather were those of its day")
     used = ", ".join(f"{name} {_short(value)}" for name, value in asked.features_used.items())
     return Group(made, Text(used, style="dim"))
 
@@ -85,18 +88,18 @@ def _next(figures: Figures, options: DemoOptions) -> RenderableType:
         (f"featurama get{where}{space} planet_mars", "the newest values"),
         (f"featurama history{where}{space} planet_mars traffic_level", "what it was before"),
         (f"featurama predict{where}{space} {figures.prediction.entity_id} package_weight=900", "what if"),
-        (f"featurama up{where}", "serve it: gRPC on 50051 and 50052, REST on 8080"),
-        ("curl localhost:8080/features/delivery_00000001", "with `up` running; Swagger UI at /docs"),
+        (f"featurama up{where}", "serve it: gRPC, and REST on 8080"),
+        ("curl localhost:8080/features/delivery_00000001", "while `up` runs; Swagger UI at /docs"),
         ("featurama --help", "the rest"),
     ]
     grid = Table.grid(padding=(0, 2))
     for command, why in lines:
-        grid.add_row(Text(command, style="cyan"), Text(why, style="dim"))
+        grid.add_row(Text(command, style="cyan", no_wrap=True), Text(why, style="dim"))
     return Panel(grid, title="What to try next", title_align="left", box=box.ROUNDED, expand=False)
 
 
 def _table(title: str, *columns: str) -> Table:
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in columns:
         made.add_column(name)
     return made
@@ -107,7 +110,7 @@ def _latency(latency: Latency) -> str:
 
 
 def _calls(latency: Latency) -> str:
-    return f"entities x features, {latency.calls:,} gRPC calls one by one"
+    return f"entities x features, {latency.calls:,} calls in turn"
 
 
 def _scores(scores: object) -> list[str]:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from featurama import AsyncClient
 from featurama_cli.demo import measuring, rest
 from featurama_cli.demo.figures import Figures, OnePrediction
-from featurama_cli.place import Place
+from featurama_cli.place import DEFAULT_STORAGE, Place
 from featurama_cli.progress import bar
 from featurama_cli.servers import Addresses, Ports, all_servers
 from featurama_cli.session import open_stores, storage_options
@@ -22,6 +22,7 @@ from featurama_cli.world_writing import define_world, register_world, world_of, 
 from featurama_core.model.errors import CorruptData, FeaturamaError, StoreUnavailable
 from featurama_core.model.writes import WriteMode
 from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.settings import StorageUrl
 from featurama_core.store import Stores
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.report import TrainingReport
@@ -93,12 +94,13 @@ async def _figures(
     told("Read", f"{one.calls + hundred.calls:,} calls over gRPC, every value there")
     with bar("Write, then read", options.fresh_writes, unit="writes") as advance:
         fresh = await measuring.freshness(client, options.fresh_writes, advance)
-    told("Fresh", f"{fresh.at_first_read} of {fresh.writes} writes were there at the first read after their acknowledgement")
+    told(
+        "Fresh",
+        f"{fresh.at_first_read} of {fresh.writes} writes were there at the first read after their acknowledgement",
+    )
     point_in_time = await measuring.training_set(client, world)
     told("Training set", f"{point_in_time.rows:,} rows as they were at dispatch, none lost, none late")
-    report = await train_with_progress(
-        await stores.get(place.namespace), TrainingConfig(), threads=2, alias="champion"
-    )
+    report = await train_with_progress(await stores.get(place.namespace), TrainingConfig(), threads=2, alias="champion")
     told("Trained", f"{report.manifest.name} version {report.manifest.version}, promoted to champion")
     prediction = await _prediction(client, at, place.namespace, ids[-1])
     told("Predicted", "the same number over gRPC and REST")
@@ -150,12 +152,16 @@ async def _place(options: DemoOptions) -> AsyncIterator[Place]:
         yield Place(f"demo_{secrets.token_hex(4)}", storage=options.storage)
         return
     if options.keep:
-        folder = Path("featurama-data")
-        made = not folder.exists()
-        yield Place("default" if made else f"demo_{secrets.token_hex(4)}", storage=f"sqlite:///{folder}")
+        yield _kept_place()
         return
     with TemporaryDirectory(prefix="featurama-demo-", ignore_cleanup_errors=True) as temporary:
         yield Place("default", storage=f"sqlite:///{temporary}")
+
+
+def _kept_place() -> Place:
+    """The storage that other commands open by default; its default namespace, unless that is taken."""
+    taken = Path(StorageUrl.parse(DEFAULT_STORAGE).path, "default.db").exists()
+    return Place(f"demo_{secrets.token_hex(4)}" if taken else "default", storage=DEFAULT_STORAGE)
 
 
 @asynccontextmanager

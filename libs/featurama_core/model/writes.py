@@ -111,6 +111,14 @@ class WriteReport:
         return iter(self.verdicts)
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What was deleted: values with event time <= deleted_through (microseconds); `cleaned`: the bytes are gone too."""
+
+    deleted_through: int
+    cleaned: bool
+
+
 def all_accepted(rows: int) -> UInt8Array:
     """`Outcome.ACCEPTED` for every row, to be overwritten where a row fails."""
     return np.full(rows, Outcome.ACCEPTED, dtype=np.uint8)

@@ -181,7 +181,7 @@ def _slot_bits(field: LayoutField, values: ValueArray) -> Int64Array:
 def _from_slots(field: LayoutField, slots: Int64Array) -> ValueArray:
     if field.value_type is ValueType.DOUBLE:
         return slots.view(np.float64)
-    return slots if field.value_type is ValueType.INT else slots != 0
+    return slots if field.value_type is ValueType.INT else slots.astype(np.bool_)
 
 
 def _tail_parts(field: LayoutField, column: Column, present: BoolArray) -> list[bytes]:
@@ -209,7 +209,7 @@ class _Tail:
 
     def fits(self, field: LayoutField) -> BoolArray:
         offset, length = self.slots >> 32, self.slots & 0xFFFFFFFF
-        good = (offset >= 0) & (self.start + offset + length <= self.end)
+        good: BoolArray = (offset >= 0) & (self.start + offset + length <= self.end)
         if field.value_type is ValueType.VECTOR:
             good &= length == field.vector_length * 4
         return good

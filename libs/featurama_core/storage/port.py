@@ -78,7 +78,7 @@ class WriteBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """All cells of the latest partitions of n entities, flat and unordered, deletion marks among them.
+    """All cells of the latest partitions of n entities, flat and unordered, deletion marks (`pack_mark`) among them.
 
     entity: int64[c], position in the asked ids; layout_id: int64[c]; cells: c blobs; failed: bool[n], entities whose
     partition could not be read (they have no cells here).
@@ -222,7 +222,7 @@ class NamespaceStorage(Protocol):
         """
 
     async def list_marks(self) -> list[Mark]:
-        """All marks of the namespace, for scans. (Marks of single entities come with `read_cells`.)"""
+        """All marks of the namespace, for scans; those of single entities come with `read_cells`."""
 
     async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
         """Remove what the mark covers: history rows of `features` (those the mark is about) and, for a mark of a
@@ -256,7 +256,7 @@ class NamespaceStorage(Protocol):
         """Store it unless its key is taken. -> what is stored now. Atomic between replicas."""
 
     async def update_definition(self, definition: Definition) -> None:
-        """Replace the fields that may change (deprecated; a group's retention, buckets, description)."""
+        """Replace the fields that may change (deprecated; a group's retention, buckets, description); Unknown without it."""
 
     async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         """Store each; an id that is taken by another type keeps what it has. -> what is stored now, in order."""

@@ -27,6 +27,7 @@ async def run(settings: IngestSettings, *, stop: asyncio.Event, started: Callabl
     async with AsyncExitStack() as resources:
         log = open_log(settings, "ingest")
         stores = await resources.enter_async_context(Stores.open(settings.storage_settings()))
+        await stores.check_schemas()
         if settings.embedded:
             with suppress(Conflict):  # it is there already
                 await stores.storage.create_namespace(DEFAULT_NAMESPACE, NamespaceOptions())

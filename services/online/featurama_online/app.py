@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Final
 
+from structlog.typing import FilteringBoundLogger
+
+from featurama_core.model.errors import FeaturamaError
+from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.store import Stores
 from featurama_model.model_cache import CacheSettings
 from featurama_model.predictor import Predictor
@@ -16,6 +21,8 @@ from featurama_service.logs import open_log
 from featurama_service.rpc.registry import reading_registry_service
 from featurama_service.server import Bound, serving
 
+_WARM_S: Final = 30.0
+
 
 async def run(settings: OnlineSettings, *, stop: asyncio.Event, started: Callable[[Bound], None] | None = None) -> None:
     """Own every resource of the online service until `stop` is set; then drain and close.
@@ -25,7 +32,9 @@ async def run(settings: OnlineSettings, *, stop: asyncio.Event, started: Callabl
     async with AsyncExitStack() as resources:
         log = open_log(settings, "online")
         stores = await resources.enter_async_context(Stores.open(settings.storage_settings()))
+        await stores.check_schemas()
         predictor = await resources.enter_async_context(Predictor.open(CacheSettings(max_models=settings.max_models)))
+        await _warm(stores, predictor, settings.default_model, log)
         bound = await resources.enter_async_context(
             serving(
                 [
@@ -42,3 +51,17 @@ async def run(settings: OnlineSettings, *, stop: asyncio.Event, started: Callabl
         if started is not None:
             started(bound)
         await stop.wait()
+
+
+async def _warm(stores: Stores, predictor: Predictor, model: str, log: FilteringBoundLogger) -> None:
+    """Load the default namespace's default model, if it has one: the first import and load take seconds, more than
+    the deadline of a first prediction may be.
+    """
+    try:
+        async with asyncio.timeout(_WARM_S):
+            loaded = await predictor.models.get(await stores.get(DEFAULT_NAMESPACE), model)
+    except (FeaturamaError, TimeoutError) as error:
+        reason = error.reason.name if isinstance(error, FeaturamaError) else "DEADLINE_EXCEEDED"
+        log.info("no model yet", model=model, reason=reason)
+    else:
+        log.info("model", model=model, version=loaded.manifest.version)

@@ -14,7 +14,7 @@ from featurama_core.store import FeatureStore
 
 EMBEDDED_ONLY = {"open", "now", "incarnation", "storage", "resolve", "point_in_time", "read_history", "purge"}
 EMBEDDED_ONLY |= {"page_entities"}
-NOT_CALLS = {"close", "inner", "loop", "namespace"}
+NOT_CALLS = {"close", "inner", "loop", "namespace", "in_namespace"}
 
 
 def methods(kind: type) -> set[str]:

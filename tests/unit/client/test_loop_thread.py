@@ -1,4 +1,4 @@
-"""LoopThread: asynchronous work from blocking code."""
+"""LoopThread: asynchronous work from blocking code (tests/service shows it where a loop runs already)."""
 
 from __future__ import annotations
 
@@ -43,16 +43,6 @@ def test_a_blocking_method_returns_the_result_or_raises_the_error(loop: LoopThre
     assert kettle.pour(2, sugar=True) == "2 cups sweet"
     with pytest.raises(ValueError, match="no such number"):
         kettle.pour(-1)
-
-
-def test_it_works_where_a_loop_runs_already(loop: LoopThread, request: pytest.FixtureRequest) -> None:
-    """As in a notebook, whose cells run inside a loop."""
-    request.getfixturevalue("_no_blocking_call_on_the_event_loop").deactivate()
-
-    async def cell() -> str:
-        return BlockingKettle(loop).pour(1)
-
-    assert asyncio.run(cell()) == "1 cups"
 
 
 def test_contexts_are_left_by_the_task_that_entered_them_in_reverse_order() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +18,14 @@ from featurama_core.storage.cql.failures import DriverError, told
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 
 _DEFAULT_PORT = 9042
+_LAST_WAKE = 0.005
 _ON = {"1": True, "true": True, "0": False, "false": False, "": False}
 
 
-async def connect(url: StorageUrl, settings: StorageSettings) -> Any:
-    """Open a session on the running loop. Raises InvalidInput for settings that contradict each other,
-    StoreUnavailable when no server answers.
+@asynccontextmanager
+async def connected(url: StorageUrl, settings: StorageSettings) -> AsyncIterator[Any]:
+    """A session on the running loop; leaving the context closes it. Raises InvalidInput for settings that contradict
+    each other, StoreUnavailable when no server answers.
     """
     options: dict[str, Any] = {
         "port": url.port or _DEFAULT_PORT,
@@ -32,18 +38,45 @@ async def connect(url: StorageUrl, settings: StorageSettings) -> Any:
         "exponential_reconnect_base_delay_ms": 100,
         "exponential_reconnect_max_delay_ms": 5_000,
         "coalesce_delay_us": settings.coalesce_delay_us,
-        "log_level": "critical",
+        "log_level": "disabled",
         **_credentials(url, settings),
         **await asyncio.to_thread(_tls, url, settings),
     }
     if dc := url.option("dc"):
         options["load_balance_dc_aware"] = dc
-    # Without a handler its lines would reach stderr, the user's name among them.
+    # Its lines hold users' names, and without a handler they would reach stderr.
     logging.getLogger("acsylla").addHandler(logging.NullHandler())
+    cluster = acsylla.create_cluster(list(url.hosts), **options)
     try:
-        return await acsylla.create_cluster(list(url.hosts), **options).create_session()
+        session = await _session(cluster)
+        try:
+            yield session
+        finally:
+            # Finished also when our owner is cancelled: nobody else would end the driver's threads.
+            await asyncio.shield(session.close())
+    finally:
+        await _release(cluster)
+
+
+async def _session(cluster: Any) -> Any:
+    try:
+        return await cluster.create_session()
     except DriverError as error:
         raise told(error, maybe_done=False) from error
+
+
+async def _release(cluster: Any) -> None:
+    """Close the socket pairs by which the driver's threads wake the loop: acsylla 1.2 leaves them to the garbage
+    collector, and the loop holds them.
+    """
+    # A thread may still be about to wake us for the last time.
+    await asyncio.sleep(_LAST_WAKE)
+    parts = [cluster, *(part for part in gc.get_referents(cluster) if type(part).__module__.startswith("acsylla"))]
+    loop = asyncio.get_running_loop()
+    for end in {end for part in parts for end in gc.get_referents(part) if isinstance(end, socket.socket)}:
+        if end.fileno() >= 0:
+            loop.remove_reader(end.fileno())
+            end.close()
 
 
 def consistency(level: str) -> Any:

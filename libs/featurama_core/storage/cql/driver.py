@@ -18,7 +18,7 @@ from typing import Any
 import acsylla
 
 from featurama_core.model.errors import FeaturamaError, OutcomeUnknown, StoreUnavailable
-from featurama_core.storage.cql.connection import connect, consistency
+from featurama_core.storage.cql.connection import connected, consistency
 from featurama_core.storage.cql.failures import DriverError, is_passing, surely_not_done, told
 from featurama_core.storage.port import Consistency
 from featurama_core.storage.settings import StorageSettings, StorageUrl
@@ -77,12 +77,8 @@ class Driver:
         cls, url: StorageUrl, settings: StorageSettings, on_statement: OnStatement | None
     ) -> AsyncIterator[Driver]:
         """Connect; leaving the context closes the session."""
-        session = await connect(url, settings)
-        try:
+        async with connected(url, settings) as session:
             yield cls(session, settings, on_statement)
-        finally:
-            # Finished also when our owner is cancelled: nobody else would end the driver's threads.
-            await asyncio.shield(session.close())
 
     async def prepare(self, text: str) -> Prepared:
         """Prepare on the servers."""

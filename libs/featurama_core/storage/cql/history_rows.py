@@ -97,7 +97,8 @@ class HistoryColumn:
         self._present: list[bool] = (status == Status.PRESENT).tolist()
         self._values = _values(stored, self._present)
         self._ttl = _remaining_seconds(stored, keys, now)
-        self.row_bytes = keys.id_bytes + (len(self._name) + ROW_SHARE) + self._value_bytes(stored)
+        sizes = keys.id_bytes + (len(self._name) + ROW_SHARE) + self._value_bytes(stored)
+        self.row_bytes: list[int] = sizes.tolist()
 
     def by_entity(self, row: int) -> Bound:
         """The row of `feature_values`."""

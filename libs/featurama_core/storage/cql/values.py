@@ -99,7 +99,7 @@ class _Plan:
                 cell_bytes[row] += len(cell) + ROW_SHARE + self._keys.id_bytes[row]
         row_bytes = cell_bytes.copy()
         for column in self._columns:
-            row_bytes[column.rows] += 2 * column.row_bytes[column.rows]
+            row_bytes += np.where(column.written, 2 * np.array(column.row_bytes, dtype=np.int64), 0)
         together: list[int] = []
         held = 0
         for row, size in enumerate(row_bytes.tolist()):
@@ -117,19 +117,9 @@ class _Plan:
 
     def bulk(self) -> Iterator[Part]:
         """UNLOGGED batches of one partition, table by table."""
-        by_entity = self._by_entity()
-        for rows in by_entity:
-            own = [column for column in self._columns if any(column.written[row] for row in rows)]
-            yield from _cut(
-                (column.by_entity(row), row, int(column.row_bytes[row]))
-                for row in rows
-                for column in own
-                if column.written[row]
-            )
-        for column in self._columns:
-            for rows in self._by_bucket(column):
-                yield from _cut((column.by_name(row), row, int(column.row_bytes[row])) for row in rows)
-        yield from self._latest()
+        by_name = [self._by_name(column) for column in self._columns]
+        # In turn: batches of one partition at the same time would wait for each other on the server.
+        yield from _in_turn([self._by_entity(), _in_turn(by_name), self._latest()])
 
     def _together(self, rows: list[int], cells: Sequence[Sequence[tuple[CellRun, bytes]]]) -> Part:
         statements: list[Bound] = []
@@ -145,7 +135,7 @@ class _Plan:
         held = 0
         for column in self._columns:
             if column.written[row]:
-                size = 2 * int(column.row_bytes[row])
+                size = 2 * column.row_bytes[row]
                 if batches[-1] and held + size > MAX_BATCH_BYTES:
                     batches.append([])
                     held = 0
@@ -160,18 +150,25 @@ class _Plan:
     def _cell(self, row: int, run: CellRun, cell: bytes) -> Bound:
         return self._into_latest, (self._keys.event_time[row], cell, self._keys.entity_ids[row], run.layout.layout_id)
 
-    def _by_entity(self) -> Iterator[list[int]]:
+    def _by_entity(self) -> Iterator[Part]:
         keys = self._keys
         partitions: dict[tuple[str, int], list[int]] = {}
         for row, key in enumerate(zip(keys.entity_ids, keys.period, strict=True)):
             partitions.setdefault(key, []).append(row)
-        yield from partitions.values()
+        for rows in partitions.values():
+            yield from _cut(
+                (column.by_entity(row), row, column.row_bytes[row])
+                for row in rows
+                for column in self._columns
+                if column.written[row]
+            )
 
-    def _by_bucket(self, column: HistoryColumn) -> Iterator[list[int]]:
+    def _by_name(self, column: HistoryColumn) -> Iterator[Part]:
         partitions: dict[tuple[int, int], list[int]] = {}
         for row in column.rows.tolist():
             partitions.setdefault((self._keys.period[row], column.bucket(row)), []).append(row)
-        yield from partitions.values()
+        for rows in partitions.values():
+            yield from _cut((column.by_name(row), row, column.row_bytes[row]) for row in rows)
 
     def _latest(self) -> Iterator[Part]:
         """Of an entity's cells of one layout only the newest can win; all its rows wait for it."""
@@ -190,6 +187,18 @@ class _Plan:
             cells.setdefault(entity_id, []).append(self._cell(row, run, cell))
         for entity_id, statements in cells.items():
             yield Part(rows_of[entity_id], [statements], logged=False)
+
+
+def _in_turn(sources: Sequence[Iterator[Part]]) -> Iterator[Part]:
+    """One of each source, again and again, until all are empty."""
+    while sources:
+        left = []
+        for source in sources:
+            part = next(source, None)
+            if part is not None:
+                yield part
+                left.append(source)
+        sources = left
 
 
 def _cut(statements: Iterable[_Sized]) -> Iterator[Part]:

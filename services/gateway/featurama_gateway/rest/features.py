@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from featurama import AsyncClient, OnlineFeatures, Status
 from featurama.errors import InvalidInput, Reason
 from featurama_gateway.rest.answers import NamespaceHeader, answer
 from featurama_gateway.rest.bodies import EntityFeatures, FeatureValue
 from featurama_gateway.rest.json_values import rfc3339, value_at
+
+_TIMED = (Status.PRESENT, Status.NULL_VALUE, Status.OUTSIDE_MAX_AGE)
 
 
 def features(client: AsyncClient) -> APIRouter:
@@ -19,31 +22,48 @@ def features(client: AsyncClient) -> APIRouter:
 
     @router.get("/features/{entity_id:path}", response_model=EntityFeatures)
     async def get_features(
+        request: Request,
         entity_id: str,
         namespace: NamespaceHeader = "default",
         feature_names: Annotated[
-            str | None, Query(description="References, separated by commas. Default: all features of the type.")
+            list[str] | None,
+            Query(description="References, separated by commas or repeated. Default: all features of the type."),
         ] = None,
     ) -> Response:
         """The newest values of an entity."""
+        _check_encoding(request)
         scoped = client.in_namespace(namespace)
         if feature_names is None:
             read = await scoped.get_all_features(entity_id)
         else:
-            names = [name.strip() for name in feature_names.split(",")]
-            if not all(names):
-                raise InvalidInput(
-                    "feature_names must be names separated by commas",
-                    reason=Reason.EMPTY_REQUEST,
-                    field="feature_names",
-                )
-            read = await scoped.get_online_features([entity_id], names)
+            read = await scoped.get_online_features([entity_id], _names(feature_names))
             if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
                 # Nothing of what was asked: tell an entity without these values from one that nobody knows.
                 await scoped.get_all_features(entity_id)
         return answer(_body(entity_id, read))
 
     return router
+
+
+def _check_encoding(request: Request) -> None:
+    """Bytes that are not UTF-8 were replaced by the server: they would name another entity."""
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            "entity_id is not UTF-8; percent-encode its UTF-8 bytes",
+            reason=Reason.INVALID_ENTITY_ID,
+            field="entity_id",
+        ) from error
+
+
+def _names(feature_names: list[str]) -> list[str]:
+    names = [name.strip() for text in feature_names for name in text.split(",")]
+    if not all(names):
+        raise InvalidInput(
+            "feature_names must be names separated by commas", reason=Reason.EMPTY_REQUEST, field="feature_names"
+        )
+    return names
 
 
 def _body(entity_id: str, read: OnlineFeatures) -> EntityFeatures:
@@ -61,6 +81,3 @@ def _body(entity_id: str, read: OnlineFeatures) -> EntityFeatures:
         ],
         timestamp=rfc3339(read.as_of_time),
     )
-
-
-_TIMED = (Status.PRESENT, Status.NULL_VALUE, Status.OUTSIDE_MAX_AGE)

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from featurama import Column, Status
+import numpy as np
+
+from featurama import Column, Status, ValueType
 
 Json = float | int | bool | str | list[float] | None
 
@@ -22,11 +24,6 @@ def to_json(value: object) -> Json:
     return value
 
 
-def from_json(value: Json) -> object:
-    """A given feature value; the strings of `to_json` are numbers again."""
-    return _SPECIAL.get(value, value) if isinstance(value, str) else value
-
-
 def row_values(columns: Sequence[Column], row: int) -> dict[str, Json]:
     """Feature name -> value, null where it is not PRESENT."""
     return {column.name: value_at(column, row) for column in columns}
@@ -39,11 +36,35 @@ def value_at(column: Column, row: int) -> Json:
     return to_json(column.values[row].tolist() if hasattr(column.values[row], "tolist") else column.values[row])
 
 
-def given_values(features: Mapping[str, Json]) -> dict[str, list[object]]:
-    """One row of given features, as columns of one value."""
-    return {name: [from_json(value)] for name, value in features.items()}
+def given_columns(features: Mapping[str, Json]) -> list[Column]:
+    """One row of given features. null is a null that is given, not a gap: it overrides a stored value."""
+    return [_given(name, value) for name, value in features.items()]
 
 
 def rfc3339(micros: int) -> str:
     """Microseconds since 1970 UTC as RFC 3339."""
     return (_EPOCH + timedelta(microseconds=int(micros))).isoformat().replace("+00:00", "Z")
+
+
+def _given(name: str, value: Json) -> Column:
+    if isinstance(value, bool):
+        return _column(name, ValueType.BOOL, np.array([value], dtype=np.bool_))
+    if isinstance(value, int):
+        return _column(name, ValueType.INT, np.array([value], dtype=np.int64))
+    if isinstance(value, list):
+        return _column(name, ValueType.VECTOR, np.array([value], dtype=np.float32))
+    if isinstance(value, str) and value not in _SPECIAL:
+        return _column(name, ValueType.TEXT, np.array([value], dtype=np.object_))
+    number = _SPECIAL[value] if isinstance(value, str) else value
+    status = Status.NULL_VALUE if number is None else Status.PRESENT
+    return _column(name, ValueType.DOUBLE, np.array([number or 0.0], dtype=np.float64), status)
+
+
+def _column(name: str, value_type: ValueType, values: np.ndarray, status: Status = Status.PRESENT) -> Column:
+    return Column(
+        name=name,
+        value_type=value_type,
+        values=values,
+        status=np.array([status], dtype=np.uint8),
+        event_time=np.zeros(1, dtype=np.int64),
+    )

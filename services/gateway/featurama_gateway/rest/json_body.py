@@ -1,0 +1,30 @@
+"""How a body is read: strictly as JSON (RFC 8259). `NaN` without quotes, bytes that are not UTF-8 and endless nesting
+are refused; a whole number beyond 64 bits is read as the nearest double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+
+class _JsonRequest(Request):
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+class JsonRoute(APIRoute):
+    """A route whose body, if it has one, is such JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, called with a request that reads its body so."""
+        handle = super().get_route_handler()
+
+        async def read_strictly(request: Request) -> Response:
+            return await handle(_JsonRequest(request.scope, request.receive))
+
+        return read_strictly

@@ -1,0 +1,7 @@
+"""The arenas of the laws, and a harder clock: a stalled statement ends by its caller's deadline, at once."""
+
+from __future__ import annotations
+
+from tests.laws.conftest import arena, examples
+
+__all__ = ["arena", "examples"]

@@ -1,0 +1,49 @@
+"""Law 5 at the storage port, on every adapter: the n-th changing call fails or stalls, for every n and every way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import pytest
+
+from tests.laws.scene import Arena
+
+from .play import check_finished, check_interrupted, play, script, unfinished
+from .storage import Fault, FaultyStorage, Meddling
+
+
+@pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.name.lower())
+def test_a_fault_at_any_call_loses_nothing_acknowledged_and_can_be_sent_again(arena: Arena, fault: Fault) -> None:
+    """A healthy server finishes what the faulty one left; a cluster's cost is a third of the calls."""
+    stride, number, hit = (1 if arena.adapter == "sqlite" else 3), list(Fault).index(fault) % 3, True
+    number = 0 if stride == 1 else number
+    met: list[str] = []
+    while hit:
+        with arena.scene() as scene:
+            meddling = Meddling(fault, number)
+            faulty = scene.server(FaultyStorage(scene.storages[0], meddling))  # type: ignore[arg-type]
+            steps = script(scene)
+
+            async def until_stalled(work: Awaitable[object], meddling: Meddling = meddling) -> object:
+                """What a deadline does: a call that stalls is cancelled."""
+                doing = asyncio.ensure_future(work)
+                stalling = asyncio.ensure_future(meddling.stalled.wait())
+                await asyncio.wait({doing, stalling}, return_when=asyncio.FIRST_COMPLETED)
+                stalling.cancel()
+                if not doing.done():
+                    doing.cancel()
+                meddling.stalled.clear()
+                return await doing
+
+            played = scene.run(play(scene, faulty, steps, interruptible=until_stalled))
+            hit = number < len(meddling.calls)
+            if hit:
+                met.append(meddling.calls[number])
+            healthy = scene.servers[1]
+            scene.run(check_interrupted(scene, healthy, steps, played))
+            again = scene.run(play(scene, healthy, steps, only=unfinished(steps, played)))
+            assert unfinished(steps, played) == sorted({*again.acknowledged, *again.deleted})
+            scene.run(check_finished(scene, healthy, steps))
+        number += stride
+    assert {"write", "put_layouts", "put_mark", "clean"} <= set(met) or stride > 1

@@ -1,0 +1,115 @@
+"""Definitions from files, and the plan that comes before they are registered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from featurama_cli.definitions_file import read_definitions
+from featurama_core.model.errors import InvalidInput
+
+from .conftest import DEFINITIONS, Featurama
+
+PYTHON = '''
+from featurama_core.model.definitions import FeatureDefinition
+from featurama_core.model.values import ValueType
+
+speed = FeatureDefinition("speed", ValueType.DOUBLE)
+more = [FeatureDefinition(name, ValueType.INT, group="default") for name in ("seats", "engines")]
+_not_this = FeatureDefinition("draft", ValueType.INT)
+'''
+
+
+def effects(ran) -> dict[str, str]:
+    return {row["name"]: row["effect"] for row in ran.json}
+
+
+def test_what_is_new_is_registered_after_the_plan(featurama: Featurama, folder: Path) -> None:
+    """All is new at first, and registered; the same file again changes nothing."""
+    (folder / "planets.yaml").write_text(DEFINITIONS)
+    first = featurama("apply", "planets.yaml", "--json")
+    again = featurama("apply", "planets.yaml", "--json")
+    assert first.code == again.code == 0
+    assert set(effects(first).values()) == {"new"}
+    assert set(effects(again).values()) == {"unchanged"}
+    assert len(featurama("features", "--json").json) == 5
+
+
+def test_a_plan_alone_changes_nothing(defined: Featurama, folder: Path) -> None:
+    (folder / "more.yaml").write_text("features: [{name: gravity, group: weather, type: double}]")
+    assert effects(defined("apply", "more.yaml", "--plan", "--json")) == {"gravity@1": "new"}
+    assert "gravity" not in defined("features").out
+
+
+def test_a_conflict_stops_all_of_it(defined: Featurama, folder: Path) -> None:
+    """One definition that differs under its name: exit code 2, and the new one beside it is not registered either."""
+    (folder / "other.yaml").write_text(
+        "features:\n"
+        "  - {name: gravity, group: weather, type: double}\n"
+        "  - {name: temperature, group: weather, type: int}\n"
+    )
+    ran = defined("apply", "other.yaml", "--yes", "--json")
+    assert ran.code == 2
+    assert effects(ran) == {"gravity@1": "new", "temperature@1": "conflict"}
+    assert "register a new version" in ran.json[1]["problem"]
+    assert defined("features", "gravity").code == 2
+
+
+def test_what_may_change_in_a_group_is_planned_as_a_change(defined: Featurama, folder: Path) -> None:
+    (folder / "more.yaml").write_text(
+        "feature_groups: [{name: weather, entity_type: planet, ttl: 365d, buckets: 4}]"
+    )
+    assert effects(defined("apply", "more.yaml", "--json")) == {"weather": "changed"}
+    assert defined("features", "--groups", "--json").json[0]["buckets"] == 4
+
+
+def test_a_new_version_is_new(defined: Featurama, folder: Path) -> None:
+    (folder / "v2.yaml").write_text("features: [{name: temperature, group: weather, type: int, version: 2}]")
+    assert effects(defined("apply", "v2.yaml", "--json")) == {"temperature@2": "new"}
+    versions = defined("features", "--all-versions", "--json").json
+    assert [row["version"] for row in versions if row["name"] == "temperature"] == [1, 2]
+
+
+def test_a_python_file_is_run_and_its_values_are_taken(featurama: Featurama, folder: Path) -> None:
+    """Definitions at the top level, alone or in lists; names with an underscore are left out."""
+    (folder / "ship.py").write_text(PYTHON)
+    assert set(effects(featurama("apply", "ship.py", "--json"))) == {"speed@1", "seats@1", "engines@1"}
+
+
+def test_the_worlds_definitions_are_read(folder: Path) -> None:
+    import featurama_world
+
+    assert len(read_definitions(featurama_world.definitions_path())) == 29
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("features: [{name: a}]", "type is missing"),
+        ("features: [{type: int}]", "name is missing"),
+        ("features: [{name: a, type: number}]", "'number' is not known"),
+        ("features: [{name: a, type: int, colour: red}]", "'colour' is not a field"),
+        ("features: [{name: a, type: int, version: one}]", "version must be a whole number"),
+        ("features: {name: a}", "features must be a list"),
+        ("feature: []", "'feature' is not one of"),
+        ("features: [a", "is not YAML"),
+        ("[]", "must hold entity_types"),
+        ("{}", "defines nothing"),
+        ("feature_groups: [{name: g, ttl: soon}]", "is not a duration"),
+        ("feature_services: [{name: s, features: [1]}]", "features must be a list of texts"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_by_its_place(folder: Path, text: str, problem: str) -> None:
+    (folder / "wrong.yaml").write_text(text)
+    with pytest.raises(InvalidInput, match=problem):
+        read_definitions(folder / "wrong.yaml")
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.txt", ""), ("gone.yaml", None), ("gone.py", None), ("bad.py", "1/0")])
+def test_a_file_that_cannot_be_used_is_one_line(featurama: Featurama, folder: Path, name: str, text: str | None) -> None:
+    if text is not None:
+        (folder / name).write_text(text)
+    ran = featurama("apply", name)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert name in ran.err

@@ -1,0 +1,172 @@
+"""Writing files, reading values back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from .conftest import Featurama
+
+
+def values(ran) -> dict[tuple[str, str], object]:
+    return {(row["entity_id"], row["feature"]): row["value"] for row in ran.json}
+
+
+def test_values_of_a_long_csv_are_read_back(filled: Featurama) -> None:
+    """The newest value, with status, version and event time."""
+    ran = filled("get", "planet_mars", "-f", "temperature", "--json")
+    assert ran.json == [
+        {
+            "entity_id": "planet_mars",
+            "feature": "temperature",
+            "version": 1,
+            "value": 211.25,
+            "status": "PRESENT",
+            "event_time": "2026-01-02T00:00:00Z",
+        }
+    ]
+
+
+def test_a_feature_without_value_says_so(filled: Featurama) -> None:
+    row = filled("get", "planet_mars", "-f", "storm", "--json").json[0]
+    assert (row["value"], row["status"], row["event_time"]) == (None, "NOT_FOUND", None)
+
+
+def test_a_service_is_read_for_several_entities(filled: Featurama) -> None:
+    ran = filled("get", "planet_earth", "planet_mars", "--service", "outlook", "--json")
+    assert list(values(ran).values()) == [288.0, None, 211.25, None]
+
+
+def test_all_features_are_read_when_none_is_named(filled: Featurama) -> None:
+    assert ("planet_mars", "temperature") in values(filled("get", "planet_mars", "--json"))
+
+
+def test_a_table_shows_value_and_status(filled: Featurama) -> None:
+    ran = filled("get", "planet_mars", "-f", "temperature")
+    assert "211.25" in ran.out
+    assert "PRESENT" in ran.out
+
+
+def test_history_is_newest_first(filled: Featurama) -> None:
+    ran = filled("history", "planet_mars", "temperature", "--json")
+    assert [row["value"] for row in ran.json] == [211.25, 210.5]
+    assert len(filled("history", "planet_mars", "temperature", "--limit", 1, "--json").json) == 1
+    until = filled("history", "planet_mars", "temperature", "--end", "2026-01-01T12:00:00Z", "--json")
+    assert [row["value"] for row in until.json] == [210.5]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])
+def test_a_wide_file_is_written(defined: Featurama, folder: Path, ending: str) -> None:
+    """entity_id, timestamp and a column a feature, in each format."""
+    from featurama_cli.frame_files import write_table
+
+    times = pa.array([1_767_225_600_000_000, 1_767_312_000_000_000]).cast(pa.timestamp("us", tz="UTC"))
+    table = pa.table(
+        {
+            "entity_id": ["planet_mars", "planet_earth"],
+            "timestamp": times,
+            "temperature": [210.5, None],
+            "storm": [True, False],
+            "nickname": ["red", "blue"],
+            "moons": [2, 1],
+        }
+    )
+    write_table(table, folder / f"wide.{ending}")
+    ran = defined("write", f"wide.{ending}", "--json")
+    assert ran.json == {"accepted": 2, "rejected": 0, "unknown": 0, "verdicts": []}
+    read = defined("get", "planet_earth", "planet_mars", "-f", "temperature,storm,nickname,moons", "--json")
+    assert [row["value"] for row in read.json] == [None, False, "blue", 1, 210.5, True, "red", 2]
+    assert read.json[0]["status"] == "NULL_VALUE"
+
+
+def test_vectors_are_written_from_parquet(defined: Featurama, folder: Path) -> None:
+    wind = pa.FixedSizeListArray.from_arrays(pa.array([1.0, 2.0, 3.5], pa.float32()), 3)
+    times = pa.array([0]).cast(pa.timestamp("us", tz="UTC"))
+    pyarrow.parquet.write_table(
+        pa.table({"entity_id": ["planet_mars"], "timestamp": times, "wind": wind}), folder / "v.parquet"
+    )
+    assert defined("write", "v.parquet").code == 0
+    assert defined("history", "planet_mars", "wind", "--json").json[0]["value"] == [1.0, 2.0, 3.5]
+
+
+def test_rows_that_are_refused_are_named_and_the_rest_is_written(defined: Featurama, folder: Path) -> None:
+    """Exit code 1, the row, its reason; the good row is stored."""
+    (folder / "mixed.csv").write_text(
+        "entity_id,feature_name,value,timestamp\n"
+        "planet_mars,temperature,1.5,2026-01-01T00:00:00Z\n"
+        "planet_mars,gravity,1.0,2026-01-01T00:00:00Z\n"
+        "planet_mars,temperature,1.0,2999-01-01T00:00:00Z\n"
+    )
+    ran = defined("write", "mixed.csv", "--json")
+    assert ran.code == 1
+    assert (ran.json["accepted"], ran.json["rejected"]) == (1, 2)
+    assert [(each["row"], each["reason"]) for each in ran.json["verdicts"]] == [
+        (1, "UNKNOWN_FEATURE"),
+        (2, "EVENT_TIME_IN_FUTURE"),
+    ]
+    assert defined("get", "planet_mars", "-f", "temperature", "--json").json[0]["value"] == 1.5
+
+
+def test_a_naive_time_needs_a_zone(defined: Featurama, folder: Path) -> None:
+    (folder / "naive.csv").write_text(
+        "entity_id,feature_name,value,timestamp\nplanet_mars,temperature,1.5,2026-01-01T00:00:00\n"
+    )
+    refused = defined("write", "naive.csv")
+    assert (refused.code, "NAIVE_TIME" in refused.err) == (2, True)
+    assert defined("write", "naive.csv", "--timezone", "UTC").code == 0
+
+
+@pytest.mark.parametrize("name", ["gone.csv", "notes.txt", "broken.parquet"])
+def test_a_file_that_cannot_be_read_is_one_line(defined: Featurama, folder: Path, name: str) -> None:
+    (folder / "notes.txt").write_text("")
+    (folder / "broken.parquet").write_text("no parquet")
+    ran = defined("write", name)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert name in ran.err
+
+
+def test_deleting_asks_for_yes(filled: Featurama) -> None:
+    """Without a terminal to ask on, nothing is deleted unless --yes says so."""
+    assert filled("delete", "planet_mars").code == 2
+    assert filled("delete", "planet_mars", "--yes", "--json").json["cleaned"] is True
+    assert filled("get", "planet_mars", "-f", "temperature", "--json").json[0]["status"] == "NOT_FOUND"
+    assert filled("get", "planet_earth", "-f", "temperature", "--json").json[0]["value"] == 288.0
+
+
+def test_one_features_values_are_deleted_through_a_time(filled: Featurama) -> None:
+    filled("delete", "planet_mars", "-f", "temperature", "--through", "2026-01-01T00:00:00Z", "--yes")
+    assert [row["value"] for row in filled("history", "planet_mars", "temperature", "--json").json] == [211.25]
+
+
+def test_a_dataset_has_the_label_rows_with_the_values_of_their_time(filled: Featurama, folder: Path) -> None:
+    """Rows, order and further columns stay; each value is the one of the row's own time."""
+    (folder / "labels.csv").write_text(
+        "entity_id,timestamp,label\n"
+        "planet_mars,2026-01-01T12:00:00Z,7\n"
+        "planet_earth,2026-01-01T00:00:00Z,8\n"
+        "planet_mars,2026-01-03T00:00:00Z,9\n"
+    )
+    ran = filled(
+        "dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set.parquet", "--statuses", "--json"
+    )
+    assert ran.code == 0, ran.err
+    built = pyarrow.parquet.read_table(folder / "set.parquet").to_pydict()
+    assert built["label"] == [7, 8, 9]
+    assert built["temperature"] == [210.5, None, 211.25]
+    assert built["temperature__status"] == ["PRESENT", "NOT_FOUND", "PRESENT"]
+    assert (ran.json["rows"], ran.json["without_value"]) == (3, {"temperature": 1})
+
+
+def test_a_dataset_is_written_as_csv(filled: Featurama, folder: Path) -> None:
+    (folder / "labels.csv").write_text("entity_id,timestamp\nplanet_mars,2026-01-03T00:00:00Z\n")
+    assert filled("dataset", "build", "--labels", "labels.csv", "-s", "outlook", "-o", "set.csv").code == 0
+    assert "211.25" in (folder / "set.csv").read_text()
+
+
+def test_a_dataset_needs_features(filled: Featurama, folder: Path) -> None:
+    (folder / "labels.csv").write_text("entity_id,timestamp\nplanet_mars,2026-01-03T00:00:00Z\n")
+    ran = filled("dataset", "build", "--labels", "labels.csv", "-o", "set.csv")
+    assert (ran.code, "--features" in ran.err) == (2, True)
