@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 import pyarrow.csv
@@ -64,6 +65,16 @@ class FrameFile:
                 reader = pyarrow.ipc.open_file(source)
                 for at in range(reader.num_record_batches):
                     yield reader.get_batch(at)
+
+
+def check_timezone(name: str) -> None:
+    """Raise InvalidInput unless there is such a zone: before a file is opened, not at its first row."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"timezone {name!r} is not known; give one such as UTC or Europe/Berlin", field="timezone"
+        ) from error
 
 
 def write_table(table: pa.Table, path: Path) -> None:

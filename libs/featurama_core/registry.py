@@ -300,6 +300,7 @@ def _checked_feature(feature: FeatureDefinition, snapshot: Snapshot) -> FeatureD
 
 
 def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
+    service.check()
     existing = snapshot.services.get(service.name)
     resolved = snapshot.resolve_all(service.features)
     if existing is not None and _same_but_for_versions(existing, service):

@@ -41,7 +41,7 @@ from featurama_core.model.values import Int64Array, Status
 from featurama_core.model.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 from featurama_core.namespace import Namespace
 from featurama_core.online_reads import read_online
-from featurama_core.past_reads import KnownAt, read_as_of, read_winners
+from featurama_core.past_reads import KnownAt, check_settled, read_as_of, read_winners
 from featurama_core.registry import Snapshot
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
@@ -305,6 +305,7 @@ class FeatureStore(CatalogueMethods):
             bound, newest_known = event_time, int(event_time.max())
         else:
             raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
+        check_settled(self._namespace, bound, now)
         resolved = await self.resolve(features, service=service, known_at=newest_known)
         columns = await read_as_of(self._namespace, entity_ids, event_time, resolved, known_at=bound, now=now)
         return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=now)

@@ -1,7 +1,8 @@
 """The stage of the law tests: an injected clock, definitions with every limit and type, and two servers on one storage.
 
-On the embedded storage each scene is a namespace of its own; on a cluster, where a namespace takes seconds, scenes share
-one and have entity ids and a growing feature of their own. Both servers see the same storage and choose layouts apart.
+On the embedded storage each scene is a namespace of its own; on a cluster, where a namespace takes seconds, scenes
+share one and have entity ids and a growing feature of their own. Both servers see the same storage and choose
+layouts apart.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar

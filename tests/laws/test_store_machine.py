@@ -209,9 +209,7 @@ class StoreMachine(RuleBasedStateMachine):
         for entity in scene.entities:
             for name, version in self.oracle.features:
                 for corrections in (False, True):
-                    history = scene.run(
-                        store.get_feature_history(entity, f"{name}@{version}", corrections=corrections)
-                    )
+                    history = scene.run(store.get_feature_history(entity, f"{name}@{version}", corrections=corrections))
                     wanted_history = self.oracle.history(entity, (name, version), now, corrections=corrections)
                     assert wanted_history == stored_in(history)
 

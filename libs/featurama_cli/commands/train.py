@@ -22,7 +22,7 @@ async def train(
     alias: Annotated[
         str, typer.Option("--alias", help="What names the new version afterwards; empty for nothing.")
     ] = "champion",
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of XGBoost.")] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of XGBoost.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model and publish it. Point-in-time set, engineered features, time-ordered split, XGBoost."""

@@ -38,12 +38,14 @@ async def write(
     Long files have entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and a column a feature.
     Exit code 1 if a row was not accepted: the first are printed, with the reason.
     """
-    from featurama_cli.frame_files import FrameFile
+    from featurama_cli.frame_files import FrameFile, check_timezone
     from featurama_cli.output import show, show_json, told
     from featurama_cli.progress import bar
     from featurama_cli.session import open_session
     from featurama_core.model.writes import WriteMode
 
+    if timezone is not None:
+        check_timezone(timezone)
     sources = [FrameFile.of(path) for path in files]
     counts = {"accepted": 0, "rejected": 0, "unknown": 0}
     refused: list[dict[str, object]] = []

@@ -99,7 +99,9 @@ def _next(figures: Figures, options: DemoOptions) -> RenderableType:
 
 
 def _table(title: str, *columns: str) -> Table:
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    made = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
     for name in columns:
         made.add_column(name)
     return made

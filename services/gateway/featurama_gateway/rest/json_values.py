@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featurama import Column, Status, ValueType
 
@@ -60,7 +62,7 @@ def _given(name: str, value: Json) -> Column:
     return _column(name, ValueType.DOUBLE, np.array([number or 0.0], dtype=np.float64), status)
 
 
-def _column(name: str, value_type: ValueType, values: np.ndarray, status: Status = Status.PRESENT) -> Column:
+def _column(name: str, value_type: ValueType, values: NDArray[Any], status: Status = Status.PRESENT) -> Column:
     return Column(
         name=name,
         value_type=value_type,
