@@ -249,8 +249,8 @@ async def test_history_expires_by_itself_and_latest_does_not(url: str, made: str
         await store(namespace, [Row(fry, NOW - 3 * DAY, {value.name: 1})], [[value]], kept)
         for text in (
             f"SELECT ttl(value_int) FROM fs_{made}.feature_values WHERE entity_id = '{fry}' ALLOW FILTERING",
-            f"SELECT ttl(value_int) FROM fs_{made}.feature_values_by_name"
-            f" WHERE feature_name = '{value.name}' ALLOW FILTERING",
+            f"SELECT ttl(value_int) FROM fs_{made}.feature_values_by_name "  # noqa: ISC004  one statement
+            f"WHERE feature_name = '{value.name}' ALLOW FILTERING",
         ):
             ((ttl,),) = await storage._driver.look_up(text)
             assert 8 * 86_400 - 60 <= ttl <= 8 * 86_400

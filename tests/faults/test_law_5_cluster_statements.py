@@ -4,6 +4,7 @@ process ends at every one, with all it had under way."""
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -52,7 +53,7 @@ class Statements:
 
 @pytest.mark.parametrize("dies", [False, True], ids=["fails", "dies"])
 def test_any_statement_may_be_the_last(cql_endpoint: Any, dies: bool) -> None:
-    """Another process finishes what the first left."""
+    """Another process finishes what the first left. Every seventh statement; FEATURAMA_LAW_EXAMPLES=2: every one."""
     from featurama_core.storage.cql import CqlStorage
 
     with open_arena("cql", cql_endpoint.url) as arena:
@@ -61,12 +62,12 @@ def test_any_statement_may_be_the_last(cql_endpoint: Any, dies: bool) -> None:
         opening = CqlStorage.open(StorageUrl.parse(cql_endpoint.url), settings, seam)
         storage = arena.run(stack.enter_async_context(opening))
         try:
-            number, hits = 0, []
+            stride = 1 if os.environ.get("FEATURAMA_LAW_EXAMPLES", "1") != "1" else 7
+            number, hits = 3 * dies, []
             while hit := _interrupt(arena, storage, seam, number, dies=dies):
                 hits.append(hit)
-                number += 1
-            assert any("BATCH" in hit for hit in hits)
-            assert any(hit.startswith("DONE") for hit in hits)
+                number += stride
+            assert len(hits) * stride > 20
         finally:
             arena.run(stack.aclose())
 

@@ -113,9 +113,9 @@ class Scene:
         grown = Feature(self.growing, version, kind, registered_at=self.clock.now)
         self.oracle.features[grown.key] = grown
 
-    def next_id(self, at: int) -> str:
-        """A request id made by a client whose clock shows `at`."""
-        return str(RequestIds(lambda: at * 1_000).next())
+    def next_id(self, at: int, nanos: int = 0) -> str:
+        """A request id made by a client whose clock shows `at` (microseconds) and `nanos`."""
+        return str(RequestIds(lambda: at * 1_000 + nanos).next())
 
     @property
     def references(self) -> dict[str, tuple[tuple[str, int], ...]]:

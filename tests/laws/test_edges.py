@@ -249,3 +249,64 @@ def test_many_corrections_of_one_event_time_page_without_loss(arena: Arena) -> N
                     if not token:
                         break
                 assert wanted == found
+
+
+def test_a_flat_history_pages_without_loss(arena: Arena) -> None:
+    """That there is a next page is known without corrections to give it away; the last page says so."""
+    with arena.scene() as scene:
+        now, store = scene.clock.now, scene.servers[0]
+        for number in range(5):
+            write(scene, 0, now - number * SECOND, tally=number)
+        for page_size in (1, 2, 4, 5, 6):
+            found: list[object] = []
+            token, pages = "", 0
+            while token or not pages:
+                page = scene.run(
+                    store.page_feature_history(scene.entities[0], "tally", page_size=page_size, page_token=token)
+                )
+                found += page.column.to_list()
+                token, pages = page.next_page, pages + 1
+            assert ([0, 1, 2, 3, 4], -(-5 // page_size)) == (found, pages)
+
+
+def test_known_at_admits_its_whole_microsecond(arena: Arena) -> None:
+    """Ingest times are finer than known_at."""
+    with arena.scene() as scene:
+        made_at = scene.clock.now
+        row = Row(scene.entities[0], made_at, {("tally", 1): 1})
+        request = request_of([row], scene.next_id(made_at, nanos=998), scene.oracle, whole_rows=True)
+        assert 1 == scene.run(scene.servers[0].write(request)).accepted
+        scene.clock.advance(SETTLING + SECOND)
+        assert [("PRESENT", 1)] == past(scene, 0, made_at, "tally@1", known_at=made_at)
+        assert [("NOT_FOUND", None)] == past(scene, 0, made_at, "tally@1", known_at=made_at - 1)
+
+
+def test_of_one_event_time_the_later_request_wins_in_whatever_layout(arena: Arena) -> None:
+    """Also when it arrives first, at another server that writes other column sets."""
+    with arena.scene() as scene:
+        t = scene.clock.now
+        first = Row(scene.entities[0], t, {("tally", 1): 1, ("note", 1): "a"})
+        second = Row(scene.entities[0], t, {("tally", 1): 2, ("flag", 1): True})
+        for server, row, made_at in ((1, second, t - 1), (0, first, t - 2)):
+            request = request_of([row], scene.next_id(made_at), scene.oracle, whole_rows=True)
+            assert 1 == scene.run(scene.servers[server].write(request)).accepted
+        expected: list[tuple[str, object]] = [("PRESENT", 2), ("PRESENT", "a"), ("PRESENT", True)]
+        assert expected == online(scene, 0, "tally", "note", "flag")
+        assert expected == past(scene, 0, t, "tally", "note", "flag")
+
+
+def test_a_deletion_up_to_an_earlier_moment_spares_what_is_later(arena: Arena) -> None:
+    """The cleaning too: later values of the same feature, and other features at covered times, are all still there."""
+    with arena.scene() as scene:
+        t, store, who = scene.clock.now, scene.servers[0], scene.entities[0]
+        for number in range(4):
+            write(scene, 0, t - number * SECOND, tally=number, note=f"n{number}")
+        deletion = scene.run(store.delete_feature_values(who, ["tally"], t - 2 * SECOND))
+        assert deletion.cleaned
+        assert [0, 1] == scene.run(store.get_feature_history(who, "tally")).column.to_list()
+        assert 4 == len(scene.run(store.get_feature_history(who, "note")))
+        scene.run(store.delete_entity(who, t - SECOND))
+        assert [0] == scene.run(store.get_feature_history(who, "tally")).column.to_list()
+        assert ["n0"] == scene.run(store.get_feature_history(who, "note")).column.to_list()
+        assert [("PRESENT", 0), ("PRESENT", "n0")] == online(scene, 0, "tally", "note")
+        assert [("NOT_FOUND", None)] == past(scene, 0, t - SECOND, "note")

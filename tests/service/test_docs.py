@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from tests.unit.cli.running import CLEAN
 
 ROOT = Path(__file__).parents[2]

@@ -113,3 +113,10 @@ def test_a_file_that_cannot_be_used_is_one_line(
     ran = featurama("apply", name)
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert name in ran.err
+
+
+def test_a_plan_for_a_storage_that_is_not_there_makes_none(featurama: Featurama, folder: Path) -> None:
+    """All of it would be new; the directory is not made."""
+    (folder / "planets.yaml").write_text(DEFINITIONS)
+    assert set(effects(featurama("apply", "planets.yaml", "--plan", "--json")).values()) == {"new"}
+    assert not (folder / "featurama-data").exists()
