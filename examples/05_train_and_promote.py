@@ -1,0 +1,62 @@
+"""Train two models, compare them on the same later deliveries, promote the better one, predict, roll back.
+
+A version never changes; an alias (`champion`, `challenger`) names one, and servers follow it within seconds.
+"""
+
+import asyncio
+from tempfile import TemporaryDirectory
+
+from featurama import AsyncClient
+from featurama_cli.servers import Ports, all_servers
+from featurama_cli.session import storage_options
+from featurama_cli.world_writing import write_world
+from featurama_core import FeatureStore
+from featurama_model.registry import ModelRegistry
+from featurama_trainer.config import TrainingConfig
+from featurama_trainer.training import train
+from featurama_world import WorldConfig, generate
+
+DELIVERY = "delivery_00000800"
+PLAIN = TrainingConfig(features=("distance", "package_weight"), engineered=(), rounds=100)
+FULL = TrainingConfig(rounds=300)  # the sample's own: all features of `delivery_time`, with interactions
+
+
+async def main(folder: str) -> None:
+    url = f"sqlite:///{folder}"
+    async with FeatureStore.open(url) as store:
+        await write_world(store, generate(WorldConfig(deliveries=1_000, days=30)))
+        first = await train(store, PLAIN, alias="champion")
+        second = await train(store, FULL, alias="challenger")
+
+        print("                          MAE (h)      R2")
+        print(f"the schedule's estimate   {second.baseline['mae']:7.3f} {second.baseline['r2']:7.3f}")
+        for report in (first, second):
+            manifest = report.manifest
+            name = f"{manifest.name} {manifest.version} ({report.promoted_to})"
+            print(f"{name:25} {report.test['mae']:7.3f} {report.test['r2']:7.3f}")
+        print("\nWhat the challenger looks at:")
+        for column, share in sorted(second.importance.items(), key=lambda each: -each[1])[:5]:
+            print(f"  {share:5.1%}  {column}")
+
+        async with all_servers(storage_options(url), Ports(0, 0, 0), print, log_level="error") as at:
+            async with AsyncClient(at.online, ingest_target=at.ingest) as client:
+                print(f"\n{DELIVERY} in hours:")
+                for alias in ("champion", "challenger"):
+                    made = await client.predict([DELIVERY], model="delivery_time", alias=alias)
+                    print(f"  {alias:10} (version {made.version}) predicts {made.values[0]:.2f}")
+                heavy = await client.predict(
+                    [DELIVERY], {"package_weight": 250.0}, model="delivery_time", alias="challenger"
+                )
+                print(f"  challenger, had it weighed 250 kg:  {heavy.values[0]:.2f}")
+                actual = (await client.get_online_features([DELIVERY], ["actual_duration"])).to_dict()
+                print(f"  it took {actual['actual_duration'][0]:.2f}")
+
+        registry = ModelRegistry(store.storage)
+        if second.test["mae"] < first.test["mae"]:
+            await registry.set_alias("delivery_time", "champion", second.manifest.version)
+            print(f"\nPromoted: champion is now version {second.manifest.version}")
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as folder:
+        asyncio.run(main(folder))

@@ -1,0 +1,53 @@
+"""The REST gateway with httpx: health, features, predictions, batches, errors. Swagger UI is at /docs."""
+
+import asyncio
+import json
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from featurama_cli.servers import Ports, all_servers
+from featurama_cli.session import storage_options
+from featurama_cli.world_writing import write_world
+from featurama_core import FeatureStore
+from featurama_trainer.config import TrainingConfig
+from featurama_trainer.training import train
+from featurama_world import WorldConfig, generate
+
+
+def show(title: str, response: httpx.Response) -> None:
+    """A response, as it came."""
+    print(f"\n{title}\n{response.request.method} {response.request.url.raw_path.decode()} -> {response.status_code}")
+    print(json.dumps(response.json(), indent=2))
+
+
+async def main(folder: str) -> None:
+    url = f"sqlite:///{folder}"
+    async with FeatureStore.open(url) as store:
+        await write_world(store, generate(WorldConfig(deliveries=300, days=10)))
+        await train(store, TrainingConfig(rounds=150))
+
+    async with (
+        all_servers(storage_options(url), Ports(0, 0, 0), print, log_level="error") as at,
+        httpx.AsyncClient(base_url=f"http://{at.gateway}", timeout=30) as http,
+    ):
+        show("Is it well?", await http.get("/health"))
+        show(
+            "Two features of a planet",
+            await http.get("/features/planet_mars", params={"feature_names": "traffic_level,weather_index"}),
+        )
+        show("How long will this delivery take?", await http.post("/predict", json={"delivery_id": "delivery_00000001"}))
+        show(
+            "And if it weighed 250 kg?",
+            await http.post(
+                "/predict", json={"delivery_id": "delivery_00000001", "features": {"package_weight": 250.0}}
+            ),
+        )
+        batch = await http.post("/features/batch", json=["delivery_00000002", "delivery_of_nothing"])
+        show("Many at once; one that is unknown fails alone", batch)
+        show("An error is a problem document", await http.get("/features/planet_nowhere"))
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as folder:
+        asyncio.run(main(folder))
