@@ -210,7 +210,7 @@ class TrainingSet:
                 "time_range": facts.time_range(),
                 "features": facts.features(),
                 "files": written,
-                "code": code_versions(),
+                "code": await asyncio.to_thread(code_versions),
             }
         )
 
