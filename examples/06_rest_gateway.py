@@ -36,7 +36,9 @@ async def main(folder: str) -> None:
             "Two features of a planet",
             await http.get("/features/planet_mars", params={"feature_names": "traffic_level,weather_index"}),
         )
-        show("How long will this delivery take?", await http.post("/predict", json={"delivery_id": "delivery_00000001"}))
+        show(
+            "How long will this delivery take?", await http.post("/predict", json={"delivery_id": "delivery_00000001"})
+        )
         show(
             "And if it weighed 250 kg?",
             await http.post(

@@ -76,12 +76,7 @@ class World:
     def size(self) -> WorldSize:
         """The counts of what `entities` and `batches` yield, known without generating."""
         config = self.config
-        rows = {
-            PLANET_CONDITIONS: config.planets * self._planet_grid.count,
-            CHARACTER_STATS: config.characters * self._character_grid.count,
-            DELIVERY_METRICS: config.deliveries,
-            DELIVERY_OUTCOME: config.deliveries,
-        }
+        rows = self._counts()
         return WorldSize(
             entities=config.characters + config.planets + config.deliveries,
             rows=sum(rows.values()),
@@ -126,14 +121,44 @@ class World:
             for group, table in wanted:
                 yield WorldBatch(group, table(index))
 
+    def rows(self, group: str) -> int:
+        """How many rows a feature group has."""
+        return self._counts()[group]
+
+    def part(self, group: str, first: int, count: int) -> pa.Table:
+        """Rows `first` to `first + count` of a feature group, made alone: what `batches` has at that place.
+
+        Past the end there are none. Raises ValueError for an unknown group.
+        """
+        counts = self._counts()
+        if group not in counts:
+            raise ValueError(f"group must be among {', '.join(GROUPS)}, not {group}")
+        index = np.arange(first, max(min(first + count, counts[group]), first))
+        if group == DELIVERY_METRICS:
+            return self._dispatch_table(index)
+        if group == DELIVERY_OUTCOME:
+            return self._outcome_table(index)
+        if group == PLANET_CONDITIONS:
+            return _reading_table(group, self._planets, self._planet_grid, self._planet_signals, index)
+        return _reading_table(group, self._characters, self._character_grid, self._character_signals, index)
+
     def labels(self, *, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.Table]:
         """Label rows: `entity_id` (a delivery), `timestamp` (its dispatch), `actual_duration` (hours)."""
         for index in _chunks(self.config.deliveries, rows_per_batch):
-            sent = self._deliveries.dispatches(index)
-            arrived = self._deliveries.arrivals(index, sent)
-            times = pa.array(sent.time_us).cast(TIMESTAMP)
-            columns = [delivery_ids(index), times, pa.array(arrived.actual_duration)]
-            yield pa.Table.from_arrays(columns, names=["entity_id", "timestamp", LABEL])
+            yield self._label_table(index)
+
+    def label_part(self, first: int, count: int) -> pa.Table:
+        """Label rows `first` to `first + count`, made alone: what `labels` has at that place."""
+        return self._label_table(np.arange(first, max(min(first + count, self.config.deliveries), first)))
+
+    def _counts(self) -> dict[str, int]:
+        config = self.config
+        return {
+            PLANET_CONDITIONS: config.planets * self._planet_grid.count,
+            CHARACTER_STATS: config.characters * self._character_grid.count,
+            DELIVERY_METRICS: config.deliveries,
+            DELIVERY_OUTCOME: config.deliveries,
+        }
 
     def _dispatch_table(self, index: Ints) -> pa.Table:
         sent = self._deliveries.dispatches(index)
@@ -147,6 +172,13 @@ class World:
             "assigned_to": self._characters.ids.take(pa.array(sent.assigned_to)),
         }
         return wide_table(DELIVERY_METRICS, delivery_ids(index), sent.time_us, features)
+
+    def _label_table(self, index: Ints) -> pa.Table:
+        sent = self._deliveries.dispatches(index)
+        arrived = self._deliveries.arrivals(index, sent)
+        times = pa.array(sent.time_us).cast(TIMESTAMP)
+        columns = [delivery_ids(index), times, pa.array(arrived.actual_duration)]
+        return pa.Table.from_arrays(columns, names=["entity_id", "timestamp", LABEL])
 
     def _outcome_table(self, index: Ints) -> pa.Table:
         arrived = self._deliveries.arrivals(index, self._deliveries.dispatches(index))
@@ -167,10 +199,13 @@ def _readings(
     group: str, who: names.Inhabitants, grid: ReadingGrid, signals: _Signals, rows_per_batch: int
 ) -> Iterator[WorldBatch]:
     for row in _chunks(len(who.ids) * grid.count, rows_per_batch):
-        entity, reading = np.divmod(row, grid.count)
-        times = grid.times(reading)
-        features = signals.columns(entity, times / HOUR_US, row)
-        yield WorldBatch(group, wide_table(group, who.ids.take(pa.array(entity)), times, features))
+        yield WorldBatch(group, _reading_table(group, who, grid, signals, row))
+
+
+def _reading_table(group: str, who: names.Inhabitants, grid: ReadingGrid, signals: _Signals, row: Ints) -> pa.Table:
+    entity, reading = np.divmod(row, grid.count)
+    times = grid.times(reading)
+    return wide_table(group, who.ids.take(pa.array(entity)), times, signals.columns(entity, times / HOUR_US, row))
 
 
 def _chunks(total: int, size: int) -> Iterator[Ints]:

@@ -19,7 +19,7 @@ async def open_storage(settings: StorageSettings) -> AsyncIterator[Storage]:
     if url.scheme == "sqlite":
         from featurama_core.storage.sqlite import SqliteStorage
 
-        async with SqliteStorage.open(url.path) as embedded:
+        async with SqliteStorage.open(url.path, read_only=settings.read_only) as embedded:
             yield embedded
     else:
         # Imported here: acsylla loads a native driver that the embedded store does not need.

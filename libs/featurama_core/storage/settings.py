@@ -18,6 +18,7 @@ class StorageSettings:
 
     url: `sqlite:///relative/dir`, `sqlite:////absolute/dir`, `scylla://user@host1,host2:9042/?dc=dc1&replication=3`.
     tls_*: paths of PEM files; names are verified unless `tls_verify` is off.
+    read_only: the embedded store opens its files for reading and makes none; on a cluster grants say who may write.
     """
 
     url: str
@@ -31,6 +32,7 @@ class StorageSettings:
     tls_cert: str = ""
     tls_key: str = field(default="", repr=False)
     tls_verify: bool = True
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,7 @@ class StorageUrl:
         credentials, _, hosts = parts.netloc.rpartition("@")
         user, _, password = credentials.partition(":")
         names, port = _hosts(hosts)
-        return cls(
-            "cql", hosts=names, port=port, user=unquote(user), password=unquote(password), options=options
-        )
+        return cls("cql", hosts=names, port=port, user=unquote(user), password=unquote(password), options=options)
 
     def option(self, name: str, default: str = "") -> str:
         """An option of the query part."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from featurama_core.model.errors import Conflict, InvalidInput, Reason
+from featurama_core.model.errors import Conflict, FailedPrecondition, InvalidInput, Reason, StoreUnavailable
 from featurama_core.model.names import check_namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite.connections import FileIdentity, connect
@@ -31,14 +31,19 @@ _COUNT_BYTES = 8
 class Directory:
     """A storage directory. Every method may block; errors are translated."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, read_only: bool = False) -> None:
         self._root = root
+        self._read_only = read_only
         self._changes: mmap.mmap | None = None
 
     def prepare(self) -> None:
         """Make the directory unless it is there, and map the count of changes. Ended by `close`."""
-        with translating():
-            self._root.mkdir(parents=True, exist_ok=True)
+        if self._read_only:
+            if not self._root.is_dir():
+                raise StoreUnavailable("there is no storage in this directory; whoever writes makes it")
+        else:
+            with translating():
+                self._root.mkdir(parents=True, exist_ok=True)
         with self._locked(fcntl.LOCK_EX) as descriptor:
             if os.fstat(descriptor).st_size < _COUNT_BYTES:
                 os.ftruncate(descriptor, _COUNT_BYTES)
@@ -73,6 +78,7 @@ class Directory:
         """Make a namespace; it appears complete or not at all."""
         if options.history_period <= 0:
             raise InvalidInput("history_period must be longer than zero", field="history_period")
+        self._check_writable()
         path = self._path(check_namespace(name))
         with self._locked(fcntl.LOCK_EX):
             if path.exists():
@@ -90,6 +96,7 @@ class Directory:
 
     def drop(self, name: str) -> None:
         """Remove a namespace; who has it open notices at the next use."""
+        self._check_writable()
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
             if not path.exists():
@@ -100,13 +107,13 @@ class Directory:
             self._remove(*_companions(path))
 
     def open(self, name: str) -> tuple[FileIdentity, sqlite3.Connection]:
-        """A writing connection and the identity of its file, after the schema was checked."""
+        """The writer's connection (a reading one if read-only) and the identity of its file; its schema was checked."""
         path = self._path(name)
         with self._locked(fcntl.LOCK_SH):
             identity = FileIdentity.of(path)
             if identity is None:
                 raise unknown_namespace(name)
-            connection = connect(path, read_only=False)
+            connection = connect(path, read_only=self._read_only)
             try:
                 check_schema(connection, name)
             except BaseException:
@@ -124,12 +131,17 @@ class Directory:
 
     def migrate(self, name: str) -> list[str]:
         """Apply the schema files that the namespace lacks. -> their names."""
+        self._check_writable()
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
             if not path.exists():
                 raise unknown_namespace(name)
             with closing(connect(path, read_only=False)) as connection:
                 return apply_missing(connection, name)
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise FailedPrecondition("this storage is open for reading only", field="read_only")
 
     def _path(self, name: str) -> Path:
         # Checked even for reading: a name goes into a path.

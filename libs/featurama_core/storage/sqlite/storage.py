@@ -30,7 +30,9 @@ class SqliteStorage:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: str, on_statement: OnStatement | None = None) -> AsyncIterator[SqliteStorage]:
+    async def open(
+        cls, path: str, on_statement: OnStatement | None = None, *, read_only: bool = False
+    ) -> AsyncIterator[SqliteStorage]:
         """Open a directory, made unless it is there; leaving the context commits what waits and closes every
         file.
 
@@ -39,8 +41,10 @@ class SqliteStorage:
         and with "COMMITTED" after the commit. What it raises is that step's failure: at a statement of its
         request alone, at BEGIN and COMMIT of the whole group (surely not kept), at COMMITTED of the whole
         group, outcome unknown.
+
+        `read_only`: the directory must be there, and every write is refused by SQLite itself.
         """
-        directory = Directory(Path(path))
+        directory = Directory(Path(path), read_only=read_only)
         await asyncio.to_thread(directory.prepare)
         storage = cls(directory, on_statement)
         try:

@@ -1,0 +1,27 @@
+"""Featurama on Ray Data: history, training sets and sample data as datasets that many processes read or make.
+
+    from featurama_trainer import ray as on_ray
+    with on_ray.connected(num_cpus=2):
+        rows = on_ray.training_set("sqlite:///featurama-data", "labels.parquet", service="delivery_time")
+        rows.write_parquet("out")
+
+Every task opens a store of its own, for reading, and closes it. Nothing is cut by time or shuffled but label rows.
+Ray listens on all interfaces of the machine: see docs/ray.md. Needs the extra `ray`.
+"""
+
+from featurama_trainer.ray.history import HistoryDatasource, history
+from featurama_trainer.ray.place import StorePlace
+from featurama_trainer.ray.session import connected
+from featurama_trainer.ray.training_set import training_set
+from featurama_trainer.ray.world import WorldDatasource, generate, generate_labels
+
+__all__ = [
+    "HistoryDatasource",
+    "StorePlace",
+    "WorldDatasource",
+    "connected",
+    "generate",
+    "generate_labels",
+    "history",
+    "training_set",
+]

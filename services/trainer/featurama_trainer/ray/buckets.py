@@ -1,0 +1,130 @@
+"""Label rows on disk, cut into buckets by a stable hash of the entity id, so that each is joined by itself.
+
+The hash is the one that cuts a CQL server's partitions: a bucket needs the partitions of its own hash alone. Beside the
+caller's columns a row keeps its number, by which the order of the label rows comes back.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.values import Int64Array
+
+ROW = "__row"
+ROWS_A_BUCKET = 200_000
+MOST_BUCKETS = 256
+_BUFFER_ROWS = 1_000_000
+
+Checked = Callable[[Keys, int], None]
+"""Told the keys of each batch of label rows and the number of its first row; raises what is wrong with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Bucket `number` of `buckets`, a power of two: `rows` label rows in a file."""
+
+    path: Path
+    number: int
+    buckets: int
+    rows: int
+
+    def tables(self, most: int) -> Iterator[pa.Table]:
+        """The rows with their numbers, at most `most` at a time."""
+        with pa.memory_map(str(self.path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+            for start in range(0, table.num_rows, most):
+                yield table.slice(start, most).combine_chunks()
+
+
+class LabelBuckets:
+    """The buckets of one set of label rows, below a folder of their own that goes when the last user of this goes."""
+
+    def __init__(self, work: Path | None, buckets: int) -> None:
+        self.count = buckets
+        self.rows = 0
+        self._held: list[pa.RecordBatch] = []
+        self._rows_of = np.zeros(buckets, dtype=np.int64)
+        if work is not None:
+            work.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="featurama-labels-", dir=work))
+        self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    def fill(self, source: LabelSource, columns: LabelColumns, checked: Checked) -> None:
+        """Read the source once. InvalidInput names a bad row, or says that there is none."""
+        if ROW in source.schema.names:
+            raise InvalidInput(f"a label column is named {ROW}; rename it", field=ROW)
+        schema = source.schema.append(pa.field(ROW, pa.int64()))
+        self._schema = schema
+        with ExitStack() as files:
+            writers: dict[int, Any] = {}
+            held: list[tuple[pa.RecordBatch, Int64Array]] = []
+            waiting = 0
+            for batch in source.batches():
+                keys = read_keys(batch, columns, self.rows)
+                checked(keys, self.rows)
+                row = pa.array(np.arange(self.rows, self.rows + len(keys)))
+                numbered = pa.RecordBatch.from_arrays([*batch.columns, row], schema=schema)
+                held.append((numbered, bucket_of(keys.entity_ids, self.count)))
+                self.rows += len(keys)
+                waiting += len(keys)
+                if waiting >= _BUFFER_ROWS:
+                    self._write(held, writers, files)
+                    held, waiting = [], 0
+            self._write(held, writers, files)
+        if not self.rows:
+            raise InvalidInput(
+                "the label rows are none; give at least one", reason=Reason.EMPTY_REQUEST, field="labels"
+            )
+
+    def filled(self) -> list[Bucket]:
+        """The buckets that have rows."""
+        return [
+            Bucket(self._path(number), number, self.count, rows)
+            for number, rows in enumerate(self._rows_of.tolist())
+            if rows
+        ]
+
+    def _write(self, held: list[tuple[pa.RecordBatch, Int64Array]], writers: dict[int, Any], files: ExitStack) -> None:
+        if not held:
+            return
+        table = pa.Table.from_batches([batch for batch, _ in held], self._schema)
+        bucket = np.concatenate([of_batch for _, of_batch in held])
+        order = np.argsort(bucket, kind="stable")
+        cuts = np.searchsorted(bucket[order], np.arange(self.count + 1))
+        for number in np.flatnonzero(np.diff(cuts)).tolist():
+            if number not in writers:
+                writers[number] = files.enter_context(pa.ipc.new_file(str(self._path(number)), self._schema))
+            writers[number].write_table(table.take(pa.array(order[cuts[number] : cuts[number + 1]])))
+        self._rows_of += np.diff(cuts)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:05}.arrow"
+
+
+def buckets_for(rows: int | None, tasks: int | None) -> int:
+    """How many buckets: a power of two, so that each has about ROWS_A_BUCKET rows, at least as many as `tasks`."""
+    wanted = max(tasks or 1, -(-(rows if rows is not None else 16 * ROWS_A_BUCKET) // ROWS_A_BUCKET))
+    return min(1 << (wanted - 1).bit_length(), MOST_BUCKETS)
+
+
+def bucket_of(entity_ids: Any, buckets: int) -> Int64Array:
+    """The bucket of each id (Arrow string array, no nulls): int64[n]."""
+    encoded = entity_ids.dictionary_encode()
+    texts = encoded.dictionary.to_pylist()
+    of_code = np.fromiter((zlib.crc32(each.encode()) % buckets for each in texts), np.int64, len(texts))
+    found: Int64Array = of_code[encoded.indices.to_numpy()]
+    return found

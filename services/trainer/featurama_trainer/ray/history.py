@@ -1,0 +1,257 @@
+"""History as a dataset: one read task a run of partitions of a feature group, in the order of their periods.
+
+A row is an entity at an event time, with a column a feature; a feature that was not written then is null. Deletion
+marks and retention are applied, ttl is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray.data
+from ray.data.block import BlockMetadata
+from ray.data.datasource import Datasource, ReadTask
+
+from featurama_core.blocking import LoopThread
+from featurama_core.datasets.marks import Marks
+from featurama_core.model.columns import Column, masked
+from featurama_core.model.definitions import FeatureGroup
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_core.model.references import ResolvedFeature
+from featurama_core.model.results import output_names
+from featurama_core.model.tables import Field, arrow_table, value_field
+from featurama_core.model.times import MAX_TIME, MIN_TIME, known_at_bound, to_micros
+from featurama_core.model.values import BoolArray, Int64Array, Status, empty_values
+from featurama_core.namespace import Namespace
+from featurama_core.past_reads import check_settled
+from featurama_core.storage.port import History, Partition, ScanBlock
+from featurama_core.storage.settings import StorageSettings
+from featurama_core.store import FeatureStore, Time
+from featurama_trainer.ray.place import StorePlace, in_own_loop
+
+TASKS_AT_ONCE = 4
+_VALUE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRequest:
+    """What every task must know. start, end, now: microseconds, both ends included; known_at: an ingest time, None for
+    everything; corrections: every stored value, with its `ingested_at`.
+    """
+
+    features: tuple[ResolvedFeature, ...]
+    start: int
+    end: int
+    known_at: int | None
+    corrections: bool
+    now: int
+
+    @property
+    def group(self) -> FeatureGroup:
+        """Of all the features."""
+        return self.features[0].group
+
+    @property
+    def oldest(self) -> int:
+        """The first event time that is shown."""
+        retention = self.group.retention
+        return self.start if retention is None else max(self.start, self.now - retention)
+
+
+class HistoryDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
+    """The history of features of one group. Opens the store to plan, and again in each task."""
+
+    def __init__(self, place: StorePlace, request: HistoryRequest, partitions: Sequence[Partition]) -> None:
+        super().__init__()
+        self._place = place
+        self._request = request
+        self._partitions = list(partitions)
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Unknown before it is read."""
+        return None
+
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+    ) -> list[ReadTask]:
+        """At most `parallelism` tasks, at least one partition each; the partitions of a task are neighbours."""
+        del data_context
+        count = min(max(parallelism, 1), len(self._partitions))
+        schema = _table(self._request, [], np.zeros((3, 0), np.int64), _nothing(self._request)).schema
+        tasks = []
+        for run in np.array_split(np.arange(len(self._partitions)), count) if count else []:
+            read = partial(_read, self._place, self._request, [self._partitions[at] for at in run.tolist()])
+            tasks.append(ReadTask(read, BlockMetadata(None, None, None, None), schema, per_task_row_limit))
+        return tasks
+
+
+def history(
+    storage: str | StorageSettings | StorePlace,
+    features: Sequence[str],
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    start: Time | None = None,
+    end: Time | None = None,
+    known_at: Time | None = None,
+    corrections: bool = False,
+    tasks: int | None = None,
+    concurrency: int = TASKS_AT_ONCE,
+) -> ray.data.Dataset:
+    """Every stored value of features of one group: entity_id, timestamp, a column a feature. Lazy.
+
+    One winner per event time, or with `corrections` every value, `ingested_at` beside it. start, end: bounds of the
+    event time, included. tasks: at most so many (default: one a partition); concurrency: of them at once.
+    Raises InvalidInput for features of several groups, and for paths.
+    """
+    place = StorePlace.of(storage, namespace)
+    bounds = (
+        MIN_TIME if start is None else to_micros(start, "start"),
+        MAX_TIME if end is None else to_micros(end, "end"),
+    )
+    known = None if known_at is None else to_micros(known_at, "known_at")
+    loop = LoopThread("featurama-ray")
+    try:
+        request, partitions = loop.run(_plan(loop.enter(place.open()), features, bounds, known, corrections))
+    finally:
+        loop.close()
+    source = HistoryDatasource(place, request, partitions)
+    blocks = min(tasks or len(partitions), len(partitions))
+    return ray.data.read_datasource(source, override_num_blocks=max(blocks, 1), concurrency=concurrency)
+
+
+async def _plan(
+    namespace: Namespace, features: Sequence[str], bounds: tuple[int, int], known_at: int | None, corrections: bool
+) -> tuple[HistoryRequest, list[Partition]]:
+    store = FeatureStore(namespace)
+    now = store.now()
+    check_settled(namespace, known_at, now)
+    resolved = await store.resolve(list(features), known_at=known_at)
+    if any(each.via is not None for each in resolved):
+        raise InvalidInput(
+            "history is kept of a feature, not of a path", reason=Reason.INVALID_REFERENCE, field="features"
+        )
+    if len({each.group.name for each in resolved}) > 1:
+        raise InvalidInput("features are of several groups; ask for one group at a time", field="features")
+    # `distance` and `distance@1` may be one feature: it is one column.
+    distinct = tuple({each.reference: each for each in resolved}.values())
+    bound = None if known_at is None else known_at_bound(known_at)
+    request = HistoryRequest(distinct, bounds[0], bounds[1], bound, corrections, now)
+    length = namespace.storage.options.history_period
+    found = [
+        each
+        for each in await namespace.storage.partitions(request.group)
+        if each.period * length <= request.end and (each.period + 1) * length > request.oldest
+    ]
+    # By bucket, then period: a task that has several reads the periods of its buckets in their order.
+    return request, sorted(found, key=lambda each: (each.bucket / each.buckets, each.period))
+
+
+def _read(place: StorePlace, request: HistoryRequest, partitions: Sequence[Partition]) -> Iterator[pa.Table]:
+    return in_own_loop(place, partial(_tables, request=request, partitions=partitions))
+
+
+async def _tables(
+    namespace: Namespace, *, request: HistoryRequest, partitions: Sequence[Partition]
+) -> AsyncIterator[pa.Table]:
+    marks = Marks(await namespace.storage.list_marks())
+    definitions = [each.definition for each in request.features]
+    for partition in partitions:
+        async for block in namespace.storage.scan_history(definitions, request.group, partition):
+            table = _wide(request, block, marks)
+            if table.num_rows:
+                yield table
+
+
+def _wide(request: HistoryRequest, block: ScanBlock, marks: Marks) -> pa.Table:
+    """The block as rows: sorted by entity (by the bytes of its id), event time and, with corrections, ingest time."""
+    marked = marks.bounds(pa.array(block.entity_ids, pa.string()))
+    # Features of one cell share their key arrays: they are picked and placed together.
+    sets: dict[tuple[int, int, int, bytes], tuple[History, Int64Array]] = {}
+    of_feature = []
+    for feature, found in zip(request.features, block.histories, strict=True):
+        through = np.asarray(marked.through(feature.definition.name))
+        key = id(found.entity), id(found.event_time), id(found.ingested_at), through.tobytes()
+        if key not in sets:
+            sets[key] = found, _picked(request, found, through)
+        of_feature.append(key)
+    keys, places = _rows_of([_keys(request, found, rows) for found, rows in sets.values()])
+    place_of = dict(zip(sets, places, strict=True))
+    columns = [
+        _spread(feature, found, sets[key][1], place_of[key], keys.shape[1])
+        for feature, found, key in zip(request.features, block.histories, of_feature, strict=True)
+    ]
+    return _table(request, block.entity_ids, keys, columns)
+
+
+def _picked(request: HistoryRequest, found: History, through: Int64Array) -> Int64Array:
+    """Which stored values are shown, by position."""
+    bound = through[found.entity] if through.ndim else through
+    shown = (found.event_time >= request.oldest) & (found.event_time <= request.end) & (found.event_time > bound)
+    if request.known_at is not None:
+        shown &= found.ingested_at <= request.known_at
+    return _winners(found, shown, every=request.corrections)
+
+
+def _keys(request: HistoryRequest, found: History, rows: Int64Array) -> Int64Array:
+    return np.stack([found.entity[rows], found.event_time[rows], found.ingested_at[rows] * request.corrections])
+
+
+def _rows_of(keys: list[Int64Array]) -> tuple[Int64Array, list[Int64Array]]:
+    """Distinct keys of all sets, int64[3, rows] in ascending order, and of each set the row of each of its keys."""
+    every = np.concatenate(keys, axis=1)
+    order = np.lexsort(every[::-1])
+    ordered = every[:, order]
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = (np.diff(ordered, axis=1) != 0).any(axis=0)
+    row = np.empty(len(order), dtype=np.int64)
+    row[order] = np.cumsum(new) - 1
+    return ordered[:, new], np.split(row, np.cumsum([each.shape[1] for each in keys])[:-1])
+
+
+def _winners(found: History, shown: BoolArray, *, every: bool) -> Int64Array:
+    rows = np.flatnonzero(shown)
+    if every or not len(rows):
+        return rows
+    # Sorted by ingest time within an event time: the last of a run wins.
+    last = np.ones(len(rows), dtype=np.bool_)
+    entity, time = found.entity[rows], found.event_time[rows]
+    last[:-1] = (entity[1:] != entity[:-1]) | (time[1:] != time[:-1])
+    return rows[last]
+
+
+def _spread(feature: ResolvedFeature, found: History, rows: Int64Array, place: Int64Array, count: int) -> Column:
+    definition = feature.definition
+    values = empty_values(definition.value_type, count, definition.vector_length)
+    status = np.full(count, Status.NOT_FOUND, dtype=np.uint8)
+    values[place], status[place] = found.column.values[rows], found.column.status[rows]
+    values = masked(values, definition.value_type, status, definition.vector_length)
+    time = np.zeros(count, dtype=np.int64)
+    return Column(feature.name, definition.value_type, values, status, time, definition.version, feature.reference)
+
+
+def _table(request: HistoryRequest, entity_ids: Sequence[str], keys: Int64Array, columns: Sequence[Column]) -> pa.Table:
+    ids = pa.array(entity_ids, pa.string()).take(pa.array(keys[0]))
+    fields = [Field("entity_id", "carried", ids), Field("timestamp", "us", keys[1])]
+    if request.corrections:
+        fields.append(Field("ingested_at", "ns", keys[2]))
+    fields += [value_field(name, column) for name, column in zip(output_names(columns), columns, strict=True)]
+    return arrow_table(fields)
+
+
+def _nothing(request: HistoryRequest) -> list[Column]:
+    none = np.zeros(0, dtype=np.int64)
+    blank = [
+        History(none, none, none, Column(each.name, each.value_type, _empty(each), none.astype(np.uint8), none))
+        for each in request.features
+    ]
+    return [_spread(each, found, none, none, 0) for each, found in zip(request.features, blank, strict=True)]
+
+
+def _empty(feature: ResolvedFeature) -> Any:
+    return empty_values(feature.value_type, 0, feature.definition.vector_length)

@@ -1,0 +1,81 @@
+"""Following a reference that can name many entities: the rows that name one entity meet in one task.
+
+Until then a row carries what the reference said, its moment, and the shard of the entity that it named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from featurama_core.model.columns import Column
+from featurama_core.model.references import ResolvedFeature
+from featurama_core.model.tables import arrow_table, value_field
+from featurama_core.model.values import Int64Array, Status, ValueType
+from featurama_core.namespace import Namespace
+from featurama_core.paths import follow
+from featurama_trainer.ray.buckets import bucket_of
+from featurama_trainer.ray.joining import BucketJoin, Moments
+from featurama_trainer.ray.output import Output
+from featurama_trainer.ray.place import StorePlace, in_own_loop
+
+_CARRIED = ("shard", "target", "status", "event_time", "moment")
+
+
+def add_link(table: pa.Table, number: int, link: Column, moment: Int64Array, shards: int) -> pa.Table:
+    """The table with what is carried for link `number`."""
+    target = arrow_table([value_field("target", link)]).column("target").combine_chunks()
+    # Rows that name nothing are spread: they need no join.
+    shard = np.arange(len(link)) % shards
+    there = np.flatnonzero(link.status == Status.PRESENT)
+    shard[there] = bucket_of(target.take(pa.array(there)), shards)
+    carried = (pa.array(shard), target, pa.array(link.status), pa.array(link.event_time), pa.array(moment))
+    for name, array in zip(_CARRIED, carried, strict=True):
+        table = table.append_column(_name(number, name), array)
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """A stage of a dataset: adds the columns of link `number`, drops what was carried for it."""
+
+    place: StorePlace
+    moments: Moments
+    number: int
+    reference: ResolvedFeature
+    targets: Sequence[ResolvedFeature]
+    output: Output
+
+    @property
+    def shard_column(self) -> str:
+        """By which the rows are partitioned."""
+        return _name(self.number, "shard")
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """One block of rows."""
+        (joined,) = in_own_loop(self.place, partial(self._joined, table=table.combine_chunks()))
+        return joined
+
+    async def _joined(self, namespace: Namespace, *, table: pa.Table) -> AsyncIterator[pa.Table]:
+        link, moment = self._carried(table)
+        hops = follow(link)
+        read = None
+        if hops.targets:
+            ids = pa.array(hops.targets, pa.string())
+            read = await BucketJoin(namespace, self.moments).columns(self.targets, ids, moment[hops.rows])
+        shown = [(each, hops.column(each, read[at] if read else None)) for at, each in enumerate(self.targets)]
+        yield self.output.add(table.drop_columns([_name(self.number, each) for each in _CARRIED]), shown)
+
+    def _carried(self, table: pa.Table) -> tuple[Column, Int64Array]:
+        target, status, event_time, moment = (table.column(_name(self.number, each)) for each in _CARRIED[1:])
+        values = np.array(target.fill_null("").to_pylist(), dtype=np.object_)
+        column = Column(self.reference.name, ValueType.TEXT, values, status.to_numpy(), event_time.to_numpy())
+        return column, moment.to_numpy()
+
+
+def _name(number: int, part: str) -> str:
+    return f"__link{number}_{part}"

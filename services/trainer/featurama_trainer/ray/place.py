@@ -1,0 +1,66 @@
+"""Where the store is, as a value that goes to every task; a task opens it with a loop of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from featurama_core.blocking import LoopThread
+from featurama_core.model.names import DEFAULT_NAMESPACE, check_namespace
+from featurama_core.namespace import Namespace
+from featurama_core.settings import StoreSettings
+from featurama_core.storage.open import open_storage
+from featurama_core.storage.settings import StorageSettings, StorageUrl
+
+IN_FLIGHT = 32
+"""Statements that one task has under way on a cluster: many tasks together must not starve online serving."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class StorePlace:
+    """A namespace of a storage. settings hold the password, which travels to the tasks; it never shows in `repr`."""
+
+    settings: StorageSettings
+    namespace: str = DEFAULT_NAMESPACE
+
+    @classmethod
+    def of(cls, storage: str | StorageSettings | StorePlace, namespace: str = DEFAULT_NAMESPACE) -> StorePlace:
+        """A place for readers: nothing is made or written there, statements in flight are few, and a relative directory
+        is the caller's, wherever a task runs.
+        """
+        if isinstance(storage, StorePlace):
+            return storage
+        settings = StorageSettings(storage) if isinstance(storage, str) else storage
+        url = StorageUrl.parse(settings.url)
+        text = f"sqlite:///{quote(str(Path(url.path).resolve()))}" if url.scheme == "sqlite" else settings.url
+        few = min(settings.max_in_flight, IN_FLIGHT)
+        return cls(replace(settings, url=text, read_only=True, max_in_flight=few), check_namespace(namespace))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Namespace]:
+        """The open namespace; leaving the context closes it with its storage."""
+        async with open_storage(self.settings) as storage:
+            opened = await storage.namespace(self.namespace)
+            yield Namespace(self.namespace, opened, StoreSettings(), time.time_ns)
+
+
+def in_own_loop(place: StorePlace, work: Callable[[Namespace], AsyncIterator[_T]]) -> Iterator[_T]:
+    """What `work` yields, one after another, out of a loop and a store that live as long as the iteration."""
+    loop = LoopThread("featurama-ray")
+    try:
+        coming = work(loop.enter(place.open()))
+        while (found := loop.run(_next(coming))) is not None:
+            yield found
+    finally:
+        loop.close()
+
+
+async def _next(coming: AsyncIterator[_T]) -> _T | None:
+    return await anext(coming, None)

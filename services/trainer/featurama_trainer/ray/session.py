@@ -1,0 +1,57 @@
+"""Ray itself: a small one on this machine, or a cluster that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+_ATTEMPTS = 3
+
+
+@contextmanager
+def connected(address: str | None = None, *, num_cpus: int | None = None, progress: bool = False) -> Iterator[None]:
+    """Ray for the length of the context: started on this machine with `num_cpus` (default: all), or, with `address`,
+    a cluster that is there. If Ray is connected already, it is used, and left as it is.
+
+    progress: show Ray's own bars. Even the local Ray listens on all interfaces of the machine: see docs/ray.md.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    # Ray would otherwise tell its makers about its use.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What Ray means to do from its next version on: leave the environment of tasks without accelerators alone.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    _start(address, num_cpus)
+    context = ray.data.DataContext.get_current()
+    before = context.enable_progress_bars
+    context.enable_progress_bars = progress
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = before
+        ray.shutdown()
+
+
+def _start(address: str | None, num_cpus: int | None) -> None:
+    if address is not None:
+        ray.init(address=address, logging_level="warning")
+        return
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            ray.init(
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                logging_level="warning",
+                log_to_driver=False,
+            )
+            return
+        except Exception as error:  # noqa: BLE001 - Ray raises just that
+            # It gives its processes 30 s, and a busy machine may need longer.
+            if attempt == _ATTEMPTS or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()

@@ -1,0 +1,222 @@
+"""A training set as a lazy dataset: every bucket of label rows is joined by one task, and no history is shuffled.
+
+A path is followed in the same task while few entities can be named (their history is read by every task); else the label
+rows are partitioned a second time, by the entity that the reference named. The row number brings the order back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import ray.data
+from ray.data.block import BlockMetadata
+from ray.data.datasource import Datasource, ReadTask
+
+from featurama_core.blocking import LoopThread
+from featurama_core.datasets.labels import Keys, LabelColumns, label_source, read_keys
+from featurama_core.model.errors import InvalidInput
+from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_core.model.references import ResolvedFeature
+from featurama_core.model.times import to_micros
+from featurama_core.namespace import Namespace
+from featurama_core.past_reads import check_settled
+from featurama_core.paths import follow
+from featurama_core.storage.settings import StorageSettings
+from featurama_core.store import FeatureStore, Time
+from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
+from featurama_trainer.ray.joining import BucketJoin, Moments
+from featurama_trainer.ray.links import Follow, add_link
+from featurama_trainer.ray.output import Output
+from featurama_trainer.ray.place import StorePlace, in_own_loop
+
+TASKS_AT_ONCE = 4
+BROADCAST_ENTITIES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SetRequest:
+    """What every task must know. far: references (positions in `output.plan.own`) that a later stage follows."""
+
+    place: StorePlace
+    output: Output
+    moments: Moments
+    columns: LabelColumns
+    far: frozenset[int]
+
+
+class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
+    """Buckets of label rows, joined: a read task a bucket."""
+
+    def __init__(self, request: SetRequest, buckets: LabelBuckets) -> None:
+        super().__init__()
+        self._request = request
+        # Held, so that the files stay while the dataset can be read.
+        self._buckets = buckets
+
+    def __reduce__(self) -> Any:
+        # A copy elsewhere must not remove the files.
+        raise TypeError("a BucketDatasource stays in its process; its read tasks travel")
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Unknown before the joins."""
+        return None
+
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+    ) -> list[ReadTask]:
+        """A task a bucket that has rows."""
+        del parallelism, data_context  # the buckets are cut
+        return [
+            ReadTask(
+                partial(_read, self._request, each),
+                BlockMetadata(each.rows, None, None, None),
+                per_task_row_limit=per_task_row_limit,
+            )
+            for each in self._buckets.filled()
+        ]
+
+
+def training_set(
+    storage: str | StorageSettings | StorePlace,
+    labels: Any,
+    features: Sequence[str] | None = None,
+    *,
+    service: str | None = None,
+    namespace: str = DEFAULT_NAMESPACE,
+    known_at: Time | Literal["label"] | None = None,
+    entity_column: str = "entity_id",
+    time_column: str = "timestamp",
+    timestamp: Time | None = None,
+    timezone: str | None = None,
+    statuses: bool = False,
+    event_times: bool = False,
+    ordered: bool = True,
+    work: str | Path | None = None,
+    tasks: int | None = None,
+    concurrency: int = TASKS_AT_ONCE,
+    broadcast: int = BROADCAST_ENTITIES,
+) -> ray.data.Dataset:
+    """`FeatureStore.training_set` as a `ray.data.Dataset`: the same arguments, the same rows.
+
+    The label rows are read, checked and partitioned on disk at once; history is read when the dataset is. They lie below
+    `work` (default: the machine's temporary directory; a cluster needs one that every node sees) until the dataset is
+    gone. ordered: in the order of the label rows; else bucket by bucket, which spares a sort of the result.
+    tasks: at least so many buckets. concurrency: tasks that read the store at once. broadcast: up to so many entities
+    that a reference can name, every task reads them itself.
+    """
+    place = StorePlace.of(storage, namespace)
+    moment = None if timestamp is None else to_micros(timestamp, "timestamp")
+    columns = LabelColumns(entity_column, time_column, moment, timezone)
+    source = label_source(labels, columns)
+    bound: int | str | None = "label" if known_at == "label" else None
+    if known_at is not None and known_at != "label":
+        bound = to_micros(known_at, "known_at")
+    buckets = LabelBuckets(None if work is None else Path(work).resolve(), buckets_for(source.rows, tasks))
+    loop = LoopThread("featurama-ray")
+    try:
+        opened = loop.enter(place.open())
+        store = FeatureStore(opened)
+        now = store.now()
+        newest = _Newest(opened, bound, now)
+        buckets.fill(source, columns, newest.see)
+        resolved = loop.run(
+            store.resolve(features, service=service, known_at=newest.time if bound == "label" else newest.bound)
+        )
+        output = Output(tuple(source.schema.names), tuple(resolved), statuses, event_times)
+        output.check_names()
+        far = loop.run(_far(store, output, broadcast))
+    finally:
+        loop.close()
+    values_only = not statuses and not event_times and not output.plan.followed
+    request = SetRequest(place, output, Moments(bound, now, values_only), columns, far)
+    count = len(buckets.filled())
+    rows = ray.data.read_datasource(
+        BucketDatasource(request, buckets), override_num_blocks=count, concurrency=concurrency
+    )
+    for number, (reference, targets) in enumerate(output.plan.followed):
+        if reference in far:
+            step = Follow(place, request.moments, number, output.plan.own[reference], targets, output)
+            rows = rows.repartition(count, keys=[step.shard_column]).map_batches(
+                step, batch_size=None, batch_format="pyarrow", concurrency=concurrency
+            )
+    if ordered and count > 1:
+        edges = list(range(ROWS_A_BUCKET, buckets.rows, ROWS_A_BUCKET)) or None
+        rows = rows.sort(ROW, boundaries=edges)
+    rows.context.execution_options.preserve_order = ordered
+    return rows.map_batches(output.final, batch_size=None, batch_format="pyarrow")
+
+
+class _Newest:
+    """Looks at every label row: is its moment settled, which is the newest."""
+
+    def __init__(self, namespace: Namespace, known_at: int | str | None, now: int) -> None:
+        self._namespace = namespace
+        self._known_at = known_at
+        self._now = now
+        self.bound = known_at if isinstance(known_at, int) else None
+        self.time = -(2**63)
+        check_settled(namespace, self.bound, now)
+
+    def see(self, keys: Keys, first: int) -> None:
+        """Raise FailedPrecondition for a row that cannot be its own known_at."""
+        if not len(keys):
+            return
+        self.time = max(self.time, int(keys.event_time.max()))
+        if self._known_at == "label":
+            check_settled(self._namespace, keys.event_time, self._now, first_row=first)
+
+
+async def _far(store: FeatureStore, output: Output, broadcast: int) -> frozenset[int]:
+    """The references that can name more entities than are read by every task."""
+    far = set()
+    for reference, _ in output.plan.followed:
+        named = output.plan.own[reference].definition.references
+        if named is None:
+            raise InvalidInput("a path must follow a reference", field="features")
+        found, after = 0, None
+        while found <= broadcast:
+            page, after = await store.page_entities(named, after, min(broadcast + 1, 10_000))
+            found += len(page)
+            if after is None:
+                break
+        if found > broadcast:
+            far.add(reference)
+    return frozenset(far)
+
+
+def _read(request: SetRequest, bucket: Bucket) -> Iterator[pa.Table]:
+    return in_own_loop(request.place, partial(_joined, request=request, bucket=bucket))
+
+
+async def _joined(namespace: Namespace, *, request: SetRequest, bucket: Bucket) -> AsyncIterator[pa.Table]:
+    join = BucketJoin(namespace, request.moments)
+    for table in bucket.tables(2 * ROWS_A_BUCKET):
+        yield await _with_features(join, request, bucket, table)
+
+
+async def _with_features(join: BucketJoin, request: SetRequest, bucket: Bucket, table: pa.Table) -> pa.Table:
+    output, plan = request.output, request.output.plan
+    batch = table.to_batches()[0]
+    keys = read_keys(batch, request.columns, 0)
+    own = await join.columns(plan.own, keys.entity_ids, keys.event_time, (bucket.number, bucket.buckets))
+    shown: list[tuple[ResolvedFeature, Any]] = [
+        (feature, column) for feature, column in zip(plan.own, own, strict=True) if output.shows(feature)
+    ]
+    for number, (reference, targets) in enumerate(plan.followed):
+        link = own[reference]
+        if reference in request.far:
+            table = add_link(table, number, link, keys.event_time, bucket.buckets)
+            continue
+        hops = follow(link)
+        read = None
+        if hops.targets:
+            ids = pa.array(hops.targets, pa.string())
+            read = await join.columns(targets, ids, np.ascontiguousarray(keys.event_time[hops.rows]))
+        shown += [(each, hops.column(each, read[at] if read else None)) for at, each in enumerate(targets)]
+    return output.add(table, shown)
