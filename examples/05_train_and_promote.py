@@ -28,28 +28,28 @@ async def main(folder: str) -> None:
         first = await train(store, PLAIN, alias="champion")
         second = await train(store, FULL, alias="challenger")
 
-        print("                          MAE (h)      R2")
-        print(f"the schedule's estimate   {second.baseline['mae']:7.3f} {second.baseline['r2']:7.3f}")
+        print("                               MAE (h)      R2")
+        print(f"the schedule's estimate        {second.baseline['mae']:7.3f} {second.baseline['r2']:7.3f}")
         for report in (first, second):
             manifest = report.manifest
             name = f"{manifest.name} {manifest.version} ({report.promoted_to})"
-            print(f"{name:25} {report.test['mae']:7.3f} {report.test['r2']:7.3f}")
+            print(f"{name:30} {report.test['mae']:7.3f} {report.test['r2']:7.3f}")
         print("\nWhat the challenger looks at:")
         for column, share in sorted(second.importance.items(), key=lambda each: -each[1])[:5]:
             print(f"  {share:5.1%}  {column}")
 
-        async with all_servers(storage_options(url), Ports(0, 0, 0), print, log_level="error") as at:
-            async with AsyncClient(at.online, ingest_target=at.ingest) as client:
-                print(f"\n{DELIVERY} in hours:")
-                for alias in ("champion", "challenger"):
-                    made = await client.predict([DELIVERY], model="delivery_time", alias=alias)
-                    print(f"  {alias:10} (version {made.version}) predicts {made.values[0]:.2f}")
-                heavy = await client.predict(
-                    [DELIVERY], {"package_weight": 250.0}, model="delivery_time", alias="challenger"
-                )
-                print(f"  challenger, had it weighed 250 kg:  {heavy.values[0]:.2f}")
-                actual = (await client.get_online_features([DELIVERY], ["actual_duration"])).to_dict()
-                print(f"  it took {actual['actual_duration'][0]:.2f}")
+        async with (
+            all_servers(storage_options(url), Ports(0, 0, 0), print, log_level="error") as at,
+            AsyncClient(at.online, ingest_target=at.ingest) as client,
+        ):
+            print(f"\n{DELIVERY} in hours:")
+            for alias in ("champion", "challenger"):
+                made = await client.predict([DELIVERY], model="delivery_time", alias=alias)
+                print(f"  {alias:10} (version {made.version}) predicts {made.values[0]:.2f}")
+            heavy = await client.predict([DELIVERY], {"distance": 5000.0}, model="delivery_time", alias="challenger")
+            print(f"  challenger, were it 5,000 million km away: {heavy.values[0]:.2f}")
+            actual = (await client.get_online_features([DELIVERY], ["actual_duration"])).to_dict()
+            print(f"  it took {actual['actual_duration'][0]:.2f}")
 
         registry = ModelRegistry(store.storage)
         if second.test["mae"] < first.test["mae"]:

@@ -122,18 +122,18 @@ class World:
                 yield WorldBatch(group, table(index))
 
     def rows(self, group: str) -> int:
-        """How many rows a feature group has."""
-        return self._counts()[group]
+        """How many rows a feature group has. Raises ValueError for an unknown group."""
+        counts = self._counts()
+        if group not in counts:
+            raise ValueError(f"group must be among {', '.join(GROUPS)}, not {group}")
+        return counts[group]
 
     def part(self, group: str, first: int, count: int) -> pa.Table:
         """Rows `first` to `first + count` of a feature group, made alone: what `batches` has at that place.
 
         Past the end there are none. Raises ValueError for an unknown group.
         """
-        counts = self._counts()
-        if group not in counts:
-            raise ValueError(f"group must be among {', '.join(GROUPS)}, not {group}")
-        index = np.arange(first, max(min(first + count, counts[group]), first))
+        index = np.arange(first, max(min(first + count, self.rows(group)), first))
         if group == DELIVERY_METRICS:
             return self._dispatch_table(index)
         if group == DELIVERY_OUTCOME:

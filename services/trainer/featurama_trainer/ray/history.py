@@ -121,8 +121,8 @@ def history(
     finally:
         loop.close()
     source = HistoryDatasource(place, request, partitions)
-    blocks = min(tasks or len(partitions), len(partitions))
-    return ray.data.read_datasource(source, override_num_blocks=max(blocks, 1), concurrency=concurrency)
+    blocks = max(min(tasks or len(partitions), len(partitions)), 1)
+    return ray.data.read_datasource(source, override_num_blocks=blocks, concurrency=min(concurrency, blocks))
 
 
 async def _plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ def connected(address: str | None = None, *, num_cpus: int | None = None, progre
     """Ray for the length of the context: started on this machine with `num_cpus` (default: all), or, with `address`,
     a cluster that is there. If Ray is connected already, it is used, and left as it is.
 
-    progress: show Ray's own bars. Even the local Ray listens on all interfaces of the machine: see docs/ray.md.
+    progress: show the bars and the log of Ray Data. Even the local Ray listens on all interfaces of the machine: see
+    docs/ray.md.
     """
     if ray.is_initialized():
         yield
@@ -26,13 +28,16 @@ def connected(address: str | None = None, *, num_cpus: int | None = None, progre
     # What Ray means to do from its next version on: leave the environment of tasks without accelerators alone.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     _start(address, num_cpus)
-    context = ray.data.DataContext.get_current()
-    before = context.enable_progress_bars
-    context.enable_progress_bars = progress
+    context, log = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
+    before = context.enable_progress_bars, log.level
+    if not progress:
+        context.enable_progress_bars = False
+        log.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        context.enable_progress_bars = before
+        context.enable_progress_bars = before[0]
+        log.setLevel(before[1])
         ray.shutdown()
 
 
@@ -50,7 +55,7 @@ def _start(address: str | None, num_cpus: int | None) -> None:
                 log_to_driver=False,
             )
             return
-        except Exception as error:  # noqa: BLE001 - Ray raises just that
+        except Exception as error:  # Ray raises just that
             # It gives its processes 30 s, and a busy machine may need longer.
             if attempt == _ATTEMPTS or "timed out during startup" not in str(error):
                 raise

@@ -1,7 +1,7 @@
 """A training set as a lazy dataset: every bucket of label rows is joined by one task, and no history is shuffled.
 
-A path is followed in the same task while few entities can be named (their history is read by every task); else the label
-rows are partitioned a second time, by the entity that the reference named. The row number brings the order back.
+A path is followed in the same task while few entities can be named (their history is read by every task); else the
+label rows are partitioned a second time, by the entity that the reference named. The row number brings the order back.
 """
 
 from __future__ import annotations
@@ -104,11 +104,11 @@ def training_set(
 ) -> ray.data.Dataset:
     """`FeatureStore.training_set` as a `ray.data.Dataset`: the same arguments, the same rows.
 
-    The label rows are read, checked and partitioned on disk at once; history is read when the dataset is. They lie below
-    `work` (default: the machine's temporary directory; a cluster needs one that every node sees) until the dataset is
-    gone. ordered: in the order of the label rows; else bucket by bucket, which spares a sort of the result.
+    The label rows are read, checked and partitioned on disk at once; history is read when the dataset is. They lie
+    below `work` (default: the machine's temporary directory; a cluster needs one that every node sees) until the
+    dataset is gone. ordered: in the order of the label rows; else bucket by bucket, which spares a sort of the result.
     tasks: at least so many buckets. concurrency: tasks that read the store at once. broadcast: up to so many entities
-    that a reference can name, every task reads them itself.
+    that a reference can name, every task reads their history itself.
     """
     place = StorePlace.of(storage, namespace)
     moment = None if timestamp is None else to_micros(timestamp, "timestamp")
@@ -136,18 +136,18 @@ def training_set(
     values_only = not statuses and not event_times and not output.plan.followed
     request = SetRequest(place, output, Moments(bound, now, values_only), columns, far)
     count = len(buckets.filled())
-    rows = ray.data.read_datasource(
-        BucketDatasource(request, buckets), override_num_blocks=count, concurrency=concurrency
-    )
+    at_once = min(concurrency, count)
+    rows = ray.data.read_datasource(BucketDatasource(request, buckets), override_num_blocks=count, concurrency=at_once)
     for number, (reference, targets) in enumerate(output.plan.followed):
         if reference in far:
             step = Follow(place, request.moments, number, output.plan.own[reference], targets, output)
             rows = rows.repartition(count, keys=[step.shard_column]).map_batches(
-                step, batch_size=None, batch_format="pyarrow", concurrency=concurrency
+                step, batch_size=None, batch_format="pyarrow", compute=ray.data.TaskPoolStrategy(at_once)
             )
     if ordered and count > 1:
-        edges = list(range(ROWS_A_BUCKET, buckets.rows, ROWS_A_BUCKET)) or None
-        rows = rows.sort(ROW, boundaries=edges)
+        # Row numbers are dense: where to cut them need not be sampled.
+        step_rows = -(-buckets.rows // count)
+        rows = rows.sort(ROW, boundaries=list(range(step_rows, buckets.rows, step_rows)))
     rows.context.execution_options.preserve_order = ordered
     return rows.map_batches(output.final, batch_size=None, batch_format="pyarrow")
 
