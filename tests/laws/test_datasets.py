@@ -36,10 +36,9 @@ WRITES = st.lists(requests(range(3), "growing", bad=False), min_size=1, max_size
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(-10, 400)), min_size=1, max_size=12)
 
 
-def test_training_sets_agree_with_point_in_time_reads(
-    arena: Arena, examples: settings
-) -> None:
+def test_training_sets_agree_with_point_in_time_reads(arena: Arena, examples: settings) -> None:
     """Values, statuses, event times; with no known_at, one for all, and each row's own; deleted and expired values."""
+
     @settings(examples)
     @given(
         writes=WRITES,

@@ -114,9 +114,7 @@ class StoreEngine:
         keys = await self._label_keys(source, columns, work, watcher)
         rows = int(keys.rows_of.sum())
         if not rows:
-            raise InvalidInput(
-                "there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels"
-            )
+            raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
         await self._round("own", self._plan.own, keys, work, watcher)
         if self._plan.followed:
             await self._follow(source, columns, work, rows, watcher)

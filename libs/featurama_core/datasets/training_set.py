@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ class TrainingSet:
         rows = "?" if self._source.rows is None else f"{self._source.rows:,}"
         return f"TrainingSet({rows} rows: {', '.join(self._engine.references or self._asked.features)})"
 
-    async def batches(self, *, progress: Watcher | None = None) -> AsyncIterator[Any]:
+    async def batches(self, *, progress: Watcher | None = None) -> AsyncGenerator[Any, None]:
         """Arrow record batches in the order of the label rows. Leaving the iteration early removes what it kept."""
         folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-set-")
         try:
@@ -231,9 +231,7 @@ class TrainingSet:
         if rows is not None and first != rows:
             raise InvalidInput("the label rows changed while they were read; build again", field="labels")
         if not first:
-            raise InvalidInput(
-                "there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels"
-            )
+            raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
 
     def _table(self, batch: Any, columns: list[Column]) -> Any:
         labels = dict(zip(batch.schema.names, batch.columns, strict=True))
