@@ -7,6 +7,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,7 +151,8 @@ async def all_of(
     """
     columns = LabelColumns()
     newest = known_at if known_at != "label" else max(labels.column("timestamp").cast(pa.int64()).to_pylist())
-    engine = StoreEngine(
+    begin = partial(
+        StoreEngine,
         store._namespace,
         await store.resolve(features, known_at=newest),
         known_at,
@@ -163,7 +165,7 @@ async def all_of(
     )
     asked = Asked(tuple(features), None, None, statuses=statuses, event_times=statuses)
     source = await asyncio.to_thread(label_source, labels, columns)
-    return (await TrainingSet(engine, source, columns, asked).to_arrow()).combine_chunks()
+    return (await TrainingSet(begin, source, columns, asked).to_arrow()).combine_chunks()
 
 
 def label_frame(scene: Scene, labels: list[tuple[int, int]], *, settled: bool) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -131,10 +132,10 @@ async def ask(
         bound = "label" if known_at == "label" else to_micros(known_at, "known_at")
     if at_now and bound is not None:
         raise InvalidInput("newest values are read without known_at; leave it out", field="known_at")
-    engine = ClientEngine(client, features, service, bound, at_now=at_now, now=now)
+    begin = partial(ClientEngine, client, features, service, bound, at_now=at_now, now=now)
     told = to_rfc3339(bound) if isinstance(bound, int) else bound
     asked = Asked(tuple(features or ()), service, told, statuses=statuses, event_times=event_times, at_now=at_now)
-    return TrainingSet(engine, source, columns, asked)
+    return TrainingSet(begin, source, columns, asked)
 
 
 async def _made(
@@ -152,7 +153,7 @@ async def _made(
         raise InvalidInput(
             f"no entity of the type {entity_type} is registered", reason=Reason.EMPTY_REQUEST, field="entity_type"
         )
-    entity_ids = pa.array(ids, pa.string())
+    entity_ids = await asyncio.to_thread(pa.array, ids, pa.string())
     if start is None and end is None and every is None:
         return GridSource(entity_ids, now, now, 1)
     step = parse_duration(every, "every")

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -65,7 +66,8 @@ async def ask(
         check_settled(namespace, bound, now)
     resolved = await store.resolve(features, service=service, known_at=newest)
     _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
-    engine = StoreEngine(
+    begin = partial(
+        StoreEngine,
         namespace,
         resolved,
         bound,
@@ -83,7 +85,7 @@ async def ask(
         event_times=event_times,
         at_now=at_now,
     )
-    return TrainingSet(engine, source, columns, asked)
+    return TrainingSet(begin, source, columns, asked)
 
 
 def memory_bytes(memory: int | str) -> int:
@@ -141,7 +143,7 @@ async def entities_of(store: FeatureStore, namespace: Namespace, entity_type: st
             found += [each for each in ids if each not in registered]
             if after is None:
                 break
-    return pa.array(sorted(set(found)), pa.string())
+    return await asyncio.to_thread(pa.array, sorted(set(found)), pa.string())
 
 
 async def _known_at(known_at: Time | Literal["label"] | None, at_now: bool) -> int | str | None:
