@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +30,12 @@ class RejectedRows:
         self._file: TableFile | None = None
         self.path: Path | None = None
 
-    def add(self, table: Any, first: int, verdicts: Sequence[Verdict]) -> None:
+    async def add(self, table: Any, first: int, verdicts: Sequence[Verdict]) -> None:
         """Verdicts on rows of a table whose first row is row `first` of the source."""
-        if not verdicts:
-            return
+        if verdicts:
+            await asyncio.to_thread(self._add, table, first, verdicts)
+
+    def _add(self, table: Any, first: int, verdicts: Sequence[Verdict]) -> None:
         rows = table.take(pa.array([each.row for each in verdicts]))
         for name, values, kind in (
             (ROW, [first + each.row for each in verdicts], pa.int64()),
@@ -46,8 +50,13 @@ class RejectedRows:
         self._file.write(rows)
 
 
-@contextmanager
-def rejected_rows(source: Path) -> Iterator[RejectedRows]:
+@asynccontextmanager
+async def rejected_rows(source: Path) -> AsyncIterator[RejectedRows]:
     """The file appears when the context ends well, complete, and only if a row was rejected."""
-    with ExitStack() as files:
+    files = ExitStack()
+    try:
         yield RejectedRows(source, files)
+    except BaseException:
+        await asyncio.to_thread(files.__exit__, *sys.exc_info())
+        raise
+    await asyncio.to_thread(files.close)

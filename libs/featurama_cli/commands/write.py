@@ -54,7 +54,7 @@ async def write(
         with bar("Writing", total) as advance:
             for source in sources:
                 first = 0
-                with rejected_rows(source.path) as rejected:
+                async with rejected_rows(source.path) as rejected:
                     for table in source.tables(max(10_000, batch_size)):
                         report = await session.write_features(
                             table,
@@ -69,7 +69,7 @@ async def write(
                         counts["unknown"] += report.unknown
                         room = _SHOWN - len(refused)
                         refused += [_row(source.path, first, each) for each in report.verdicts[:room]]
-                        rejected.add(table, first, report.verdicts)
+                        await rejected.add(table, first, report.verdicts)
                         first += table.num_rows
                         advance(table.num_rows)
                 if rejected.path is not None:
