@@ -61,7 +61,7 @@ async def ask(
             raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
         source = await asyncio.to_thread(label_source, labels, columns)
     bound = await _known_at(known_at, at_now)
-    newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, source, columns)
+    newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, namespace, source, columns, now)
     if not isinstance(bound, str):
         check_settled(namespace, bound, now)
     resolved = await store.resolve(features, service=service, known_at=newest)
@@ -156,15 +156,16 @@ async def _known_at(known_at: Time | Literal["label"] | None, at_now: bool) -> i
     return to_micros(known_at, "known_at")
 
 
-def _newest(source: LabelSource, columns: LabelColumns) -> int | None:
+def _newest(namespace: Namespace, source: LabelSource, columns: LabelColumns, now: int) -> int | None:
     """The newest moment of a label row: up to then a definition may have been registered."""
     newest: int | None = None
     first = 0
     for batch in source.batches():
         keys = read_keys(batch, columns, first)
-        first += len(keys)
         if len(keys):
+            check_settled(namespace, keys.event_time, now, first_row=first)
             newest = max(int(keys.event_time.max()), newest if newest is not None else -(2**63))
+        first += len(keys)
     return newest
 
 
