@@ -23,18 +23,12 @@ async def ask_for_set(
     *,
     features: str | None,
     service: str | None,
-    memory: str,
-    reading: str,
     **options: Any,
 ) -> TrainingSet:
-    """The set that the command's options describe; a store takes `memory` and `reading`, servers have their own."""
-    from featurama_core.store import FeatureStore
-
+    """The set that the command's options describe."""
     asked = names_of(features, service)
     if asked is None and service is None:
         raise InvalidInput("name what to add: --features a,b or --service name", field="features")
-    if isinstance(session, FeatureStore):
-        options |= {"memory": memory, "reading": reading}
     made: TrainingSet = await session.training_set(labels, asked, service=service, **options)
     return made
 

@@ -1,4 +1,4 @@
-"""BlockingTrainingSet: a TrainingSet for notebooks and blocking code, in the loop of the store or client it came from."""
+"""BlockingTrainingSet: a TrainingSet for notebooks and blocking code, in the loop of the store or client it is of."""
 
 from __future__ import annotations
 

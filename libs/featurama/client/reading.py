@@ -222,14 +222,18 @@ class ReadingMethods(RegistryMethods):
         every: str | timedelta | int | None = None,
         statuses: bool = False,
         event_times: bool = False,
+        memory: int | str = "2GB",
+        reading: Literal["auto", "scan", "slices"] = "auto",
     ) -> TrainingSet:
         """`get_historical_features` for any number of rows: streamed, to frames or to files. Needs pyarrow.
 
         labels: a pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of them;
         the columns beside entity and time are carried through. timestamp: one moment for labels without a time column.
         Without labels: every registered entity of `entity_type` at start, start + every, ... end ("1h", "7d"), or,
-        without these three, the newest values of all.
+        without these three, the newest values of all. memory, reading: for a store; here a call's rows are in memory,
+        100,000, and the servers choose how they read.
         """
+        del memory, reading
         from featurama.client.training_sets import ask
         from featurama_core.datasets.labels import LabelColumns
 
