@@ -103,9 +103,7 @@ async def _as_of(
     distinct = list(codes)
     found = _Found(features, len(entity_ids))
     by_entity = np.argsort(label_entity, kind="stable")
-    edges = np.searchsorted(
-        label_entity[by_entity], np.arange(0, len(distinct) + ENTITIES_PER_READ, ENTITIES_PER_READ)
-    )
+    edges = np.searchsorted(label_entity[by_entity], np.arange(0, len(distinct) + ENTITIES_PER_READ, ENTITIES_PER_READ))
     for number, first in enumerate(range(0, len(distinct), ENTITIES_PER_READ)):
         chunk = distinct[first : first + ENTITIES_PER_READ]
         rows = by_entity[edges[number] : edges[number + 1]]
@@ -129,9 +127,7 @@ async def read_winners(
         last = np.ones(len(rows), dtype=np.bool_)
         last[:-1] = (entity[1:] != entity[:-1]) | (time[1:] != time[:-1])
         rows = rows[last]
-        winners.append(
-            History(entity[last], time[last], history.ingested_at[rows], history.column.take(rows))
-        )
+        winners.append(History(entity[last], time[last], history.ingested_at[rows], history.column.take(rows)))
     return winners
 
 
@@ -166,9 +162,7 @@ class _Found:
 
     def __init__(self, features: Sequence[ResolvedFeature], rows: int) -> None:
         self._features = features
-        self._values = [
-            empty_values(each.value_type, rows, each.definition.vector_length) for each in features
-        ]
+        self._values = [empty_values(each.value_type, rows, each.definition.vector_length) for each in features]
         self._status = [np.full(rows, Status.NOT_FOUND, dtype=np.uint8) for _ in features]
         self._time = [np.zeros(rows, dtype=np.int64) for _ in features]
 
@@ -207,7 +201,5 @@ class _Found:
         """A column a feature, ttl reckoned from each row's own t, or from one moment."""
         return [
             aged(each.definition, values, status, time, each.group.ttl, event_time)
-            for each, values, status, time in zip(
-                self._features, self._values, self._status, self._time, strict=True
-            )
+            for each, values, status, time in zip(self._features, self._values, self._status, self._time, strict=True)
         ]

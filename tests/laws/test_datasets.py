@@ -7,6 +7,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,11 +37,10 @@ WRITES = st.lists(requests(range(3), "growing", bad=False), min_size=1, max_size
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(-10, 400)), min_size=1, max_size=12)
 
 
-def test_training_sets_agree_with_point_in_time_reads(
-    arena: Arena, examples: settings
-) -> None:
+def test_training_sets_agree_with_point_in_time_reads(arena: Arena, examples: settings) -> None:
     """Values, statuses, event times; with no known_at, one for all, and each row's own; deleted and expired values."""
-    @settings(examples)
+
+    @settings(examples, max_examples=max(examples.max_examples // 3, 6))
     @given(
         writes=WRITES,
         labels=LABELS,
@@ -73,7 +73,7 @@ def test_training_sets_agree_with_point_in_time_reads(
 def test_the_newest_values_of_all_agree_with_online_reads(arena: Arena, examples: settings) -> None:
     """A set without labels and without a grid is an online read of every entity."""
 
-    @settings(examples)
+    @settings(examples, max_examples=max(examples.max_examples // 3, 6))
     @given(writes=WRITES, reading=st.sampled_from(["scan", "slices"]))
     def check(writes: Drawn, reading: Any) -> None:
         with arena.scene() as scene:
@@ -102,7 +102,7 @@ def test_the_newest_values_of_all_agree_with_online_reads(arena: Arena, examples
 def test_the_files_of_a_set_are_the_same_after_later_writes(arena: Arena, examples: settings) -> None:
     """Law 9 for bytes, whichever way history is read and however much memory there is."""
 
-    @settings(examples)
+    @settings(examples, max_examples=max(examples.max_examples // 3, 6))
     @given(before=WRITES, after=WRITES, labels=LABELS, file_format=st.sampled_from(["parquet", "arrow", "csv"]))
     def check(before: Drawn, after: Drawn, labels: list[tuple[int, int]], file_format: Any) -> None:
         folder = Path(tempfile.mkdtemp(prefix="featurama-law9-"))
@@ -151,7 +151,8 @@ async def all_of(
     """
     columns = LabelColumns()
     newest = known_at if known_at != "label" else max(labels.column("timestamp").cast(pa.int64()).to_pylist())
-    engine = StoreEngine(
+    begin = partial(
+        StoreEngine,
         store._namespace,
         await store.resolve(features, known_at=newest),
         known_at,
@@ -164,7 +165,7 @@ async def all_of(
     )
     asked = Asked(tuple(features), None, None, statuses=statuses, event_times=statuses)
     source = await asyncio.to_thread(label_source, labels, columns)
-    return (await TrainingSet(engine, source, columns, asked).to_arrow()).combine_chunks()
+    return (await TrainingSet(begin, source, columns, asked).to_arrow()).combine_chunks()
 
 
 def label_frame(scene: Scene, labels: list[tuple[int, int]], *, settled: bool) -> Any:

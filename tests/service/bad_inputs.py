@@ -15,6 +15,7 @@ FUTURE = 10**11
 BEYOND = 10**13
 """Seconds since 1970 that no Timestamp may hold."""
 YESTERDAY = now_us() - 86_400 * SECOND
+TOMORROW = now_us() + 86_400 * SECOND
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,11 @@ def request_id_at(seconds_from_now: float) -> str:
     return str(uuid.UUID(int=(millis << 80) | (7 << 76) | (2 << 62) | 12_345))
 
 
-def base_of_write() -> dict[str, Any]:
-    """One good row."""
-    return {
-        "entity_ids": ["bad_fry"],
-        "event_time_us": [YESTERDAY],
-        "columns": [column("bad_speed", DOUBLE, [1.0])],
-        "request_id": request_id_at(0),
-    }
-
+ROW: dict[str, Any] = {
+    "entity_ids": ["bad_fry"],
+    "event_time_us": [YESTERDAY],
+    "columns": [column("bad_speed", DOUBLE, [1.0])],
+}
 
 GOOD: dict[str, dict[str, Any]] = {
     "OnlineService/GetOnlineFeatures": {"features": ["bad_speed"], "entity_ids": ["bad_fry"]},
@@ -81,8 +78,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "RegistryService/RegisterEntities": {"entities": [{"entity_id": "bad_mars", "entity_type": "bad_planet"}]},
     "RegistryService/GetEntity": {"entity_id": "bad_mars"},
     "RegistryService/ListEntities": {"entity_type": "bad_planet"},
-    "IngestService/WriteFeatures": base_of_write(),
-    "IngestService/StreamFeatures": base_of_write(),
+    "IngestService/WriteFeatures": ROW,
+    "IngestService/StreamFeatures": ROW,
     "IngestService/DeleteEntity": {"entity_id": "bad_doomed", "deleted_through_time": {"seconds": 1}},
     "IngestService/DeleteFeatureValues": {
         "entity_id": "bad_doomed",
@@ -218,7 +215,7 @@ REFUSED: dict[str, list[Bad]] = {
         bad("INVALID_TIME", "timestamp", event_time_us=[-(2**62)]),
         bad("INVALID_TIME", "known_at", known_at_time={"seconds": BEYOND}),
         bad("KNOWN_AT_NOT_SETTLED", "known_at", "FAILED_PRECONDITION", known_at_time={"seconds": FUTURE}),
-        bad("KNOWN_AT_NOT_SETTLED", "row 0", "FAILED_PRECONDITION", known_at_label=True, event_time_us=[now_us()]),
+        bad("KNOWN_AT_NOT_SETTLED", "row 0", "FAILED_PRECONDITION", known_at_label=True, event_time_us=[TOMORROW]),
         bad("LIMIT_EXCEEDED", "entity_ids", entity_ids=["x"] * 100_001, event_time_us=[YESTERDAY] * 100_001),
     ],
     "PredictionService/Predict": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 
@@ -17,47 +18,98 @@ NULL = columns_pb2.FEATURE_STATUS_NULL_VALUE
 DAY = 86_400 * SECOND
 FRY = "bad_fry"
 
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row of one column, and the verdict on it."""
+
+    what: str
+    column: columns_pb2.Column
+    reason: str
+    field: str
+    entity_id: str
+    event_time: int
+
+
+def row(
+    what: str, of: columns_pb2.Column, reason: str, field: str, entity_id: str = FRY, event_time: int = YESTERDAY
+) -> BadRow:
+    """A bad row."""
+    return BadRow(what, of, reason, field, entity_id, event_time)
+
+
 ROWS = [
-    # what is wrong: entity id, event time, column, reason, field
-    ("no id", "", YESTERDAY, column("bad_speed", DOUBLE, [1.0]), "INVALID_ENTITY_ID", "entity_id"),
-    ("a control character", "a\x1bb", YESTERDAY, column("bad_speed", DOUBLE, [1.0]), "INVALID_ENTITY_ID", "entity_id"),
-    ("NUL", "a\x00b", YESTERDAY, column("bad_speed", DOUBLE, [1.0]), "INVALID_ENTITY_ID", "entity_id"),
-    ("a long id", "é" * 129, YESTERDAY, column("bad_speed", DOUBLE, [1.0]), "INVALID_ENTITY_ID", "entity_id"),
-    ("tomorrow", FRY, YESTERDAY + 2 * DAY, column("bad_speed", DOUBLE, [1.0]), "EVENT_TIME_IN_FUTURE", "timestamp"),
-    ("the year 146138514", FRY, 2**62, column("bad_speed", DOUBLE, [1.0]), "INVALID_TIME", "timestamp"),
-    ("before the year 1", FRY, -(2**62), column("bad_speed", DOUBLE, [1.0]), "INVALID_TIME", "timestamp"),
-    ("text for a number", FRY, YESTERDAY, column("bad_speed", TEXT, ["fast"]), "TYPE_MISMATCH", "bad_speed"),
-    ("digits for a number", FRY, YESTERDAY, column("bad_speed", TEXT, ["1"]), "TYPE_MISMATCH", "bad_speed"),
-    ("truth for a number", FRY, YESTERDAY, column("bad_speed", BOOL, [True]), "TYPE_MISMATCH", "bad_speed"),
-    ("a vector for a number", FRY, YESTERDAY, column("bad_speed", VECTOR, [1.0], vector_length=1), "TYPE_MISMATCH", "bad_speed"),
-    ("an int that no double is", FRY, YESTERDAY, column("bad_speed", INT, [2**53 + 1]), "TYPE_MISMATCH", "bad_speed"),
-    ("a fraction for an int", FRY, YESTERDAY, column("bad_count", DOUBLE, [1.5]), "TYPE_MISMATCH", "bad_count"),
-    ("NaN for an int", FRY, YESTERDAY, column("bad_count", DOUBLE, [math.nan]), "TYPE_MISMATCH", "bad_count"),
-    ("infinity for an int", FRY, YESTERDAY, column("bad_count", DOUBLE, [math.inf]), "TYPE_MISMATCH", "bad_count"),
-    ("truth for an int", FRY, YESTERDAY, column("bad_count", BOOL, [True]), "TYPE_MISMATCH", "bad_count"),
-    ("a number for truth", FRY, YESTERDAY, column("bad_alive", INT, [1]), "TYPE_MISMATCH", "bad_alive"),
-    ("a number for text", FRY, YESTERDAY, column("bad_motto", DOUBLE, [1.0]), "TYPE_MISMATCH", "bad_motto"),
-    ("a long text", FRY, YESTERDAY, column("bad_motto", TEXT, ["x" * 8_193]), "TEXT_TOO_LONG", "bad_motto"),
-    ("a text long in bytes", FRY, YESTERDAY, column("bad_motto", TEXT, ["é" * 4_097]), "TEXT_TOO_LONG", "bad_motto"),
-    ("a vector of two", FRY, YESTERDAY, column("bad_mood", VECTOR, [1.0] * 2, vector_length=2), "VECTOR_LENGTH_MISMATCH", "bad_mood"),
-    ("NaN in a vector", FRY, YESTERDAY, column("bad_mood", VECTOR, [1.0, math.nan, 1.0], vector_length=3), "INVALID_VALUE", "bad_mood"),
-    ("infinity in a vector", FRY, YESTERDAY, column("bad_mood", VECTOR, [1.0, math.inf, 1.0], vector_length=3), "INVALID_VALUE", "bad_mood"),
-    ("a reference that is no id", FRY, YESTERDAY, column("bad_home", TEXT, [""]), "INVALID_VALUE", "bad_home"),
-    ("an unknown feature", FRY, YESTERDAY, column("bad_nothing", DOUBLE, [1.0]), "UNKNOWN_FEATURE", "bad_nothing"),
-    ("an unknown feature, null", FRY, YESTERDAY, column("bad_nothing", DOUBLE, [0.0], statuses=[NULL]), "UNKNOWN_FEATURE", "bad_nothing"),
-    ("an unknown version", FRY, YESTERDAY, column("bad_speed", DOUBLE, [1.0], version=9), "UNKNOWN_FEATURE_VERSION", "bad_speed"),
-    ("a negative version", FRY, YESTERDAY, column("bad_speed", DOUBLE, [1.0], version=-1), "UNKNOWN_FEATURE_VERSION", "bad_speed"),
-    ("a reserved name", FRY, YESTERDAY, column("timestamp", DOUBLE, [1.0]), "UNKNOWN_FEATURE", "timestamp"),
-    ("no name", FRY, YESTERDAY, column("", DOUBLE, [1.0]), "UNKNOWN_FEATURE", ""),
-    ("an injection", FRY, YESTERDAY, column(INJECTION, DOUBLE, [1.0]), "UNKNOWN_FEATURE", INJECTION),
-    ("another entity type", "bad_bender", YESTERDAY, column("bad_size", DOUBLE, [1.0]), "ENTITY_TYPE_MISMATCH", "bad_size"),
-    ("past its retention", FRY, YESTERDAY - 31 * DAY, column("bad_kept", DOUBLE, [1.0]), "PAST_RETENTION", "bad_kept"),
-]  # fmt: skip
-
-
-def request(namespace, entity_id, event_time, bad_column, **fields):
-    """One row; its id is of now."""
-    return write_request(namespace, [entity_id], [event_time], bad_column, request_id=request_id_at(0), **fields)
+    row("no id", column("bad_speed", DOUBLE, [1.0]), "INVALID_ENTITY_ID", "entity_id", entity_id=""),
+    row(
+        "a control character", column("bad_speed", DOUBLE, [1.0]), "INVALID_ENTITY_ID", "entity_id", entity_id="a\x1bb"
+    ),
+    row("NUL", column("bad_speed", DOUBLE, [1.0]), "INVALID_ENTITY_ID", "entity_id", entity_id="a\x00b"),
+    row("a long id", column("bad_speed", DOUBLE, [1.0]), "INVALID_ENTITY_ID", "entity_id", entity_id="é" * 129),
+    row(
+        "tomorrow",
+        column("bad_speed", DOUBLE, [1.0]),
+        "EVENT_TIME_IN_FUTURE",
+        "timestamp",
+        event_time=YESTERDAY + 2 * DAY,
+    ),
+    row("the year 146138514", column("bad_speed", DOUBLE, [1.0]), "INVALID_TIME", "timestamp", event_time=2**62),
+    row("before the year 1", column("bad_speed", DOUBLE, [1.0]), "INVALID_TIME", "timestamp", event_time=-(2**62)),
+    row("text for a number", column("bad_speed", TEXT, ["fast"]), "TYPE_MISMATCH", "bad_speed"),
+    row("digits for a number", column("bad_speed", TEXT, ["1"]), "TYPE_MISMATCH", "bad_speed"),
+    row("truth for a number", column("bad_speed", BOOL, [True]), "TYPE_MISMATCH", "bad_speed"),
+    row("a vector for a number", column("bad_speed", VECTOR, [1.0], vector_length=1), "TYPE_MISMATCH", "bad_speed"),
+    row("an int that no double is", column("bad_speed", INT, [2**53 + 1]), "TYPE_MISMATCH", "bad_speed"),
+    row("a fraction for an int", column("bad_count", DOUBLE, [1.5]), "TYPE_MISMATCH", "bad_count"),
+    row("NaN for an int", column("bad_count", DOUBLE, [math.nan]), "TYPE_MISMATCH", "bad_count"),
+    row("infinity for an int", column("bad_count", DOUBLE, [math.inf]), "TYPE_MISMATCH", "bad_count"),
+    row("truth for an int", column("bad_count", BOOL, [True]), "TYPE_MISMATCH", "bad_count"),
+    row("a number for truth", column("bad_alive", INT, [1]), "TYPE_MISMATCH", "bad_alive"),
+    row("a number for text", column("bad_motto", DOUBLE, [1.0]), "TYPE_MISMATCH", "bad_motto"),
+    row("a long text", column("bad_motto", TEXT, ["x" * 8_193]), "TEXT_TOO_LONG", "bad_motto"),
+    row("a text long in bytes", column("bad_motto", TEXT, ["é" * 4_097]), "TEXT_TOO_LONG", "bad_motto"),
+    row(
+        "a vector of two", column("bad_mood", VECTOR, [1.0] * 2, vector_length=2), "VECTOR_LENGTH_MISMATCH", "bad_mood"
+    ),
+    row(
+        "NaN in a vector",
+        column("bad_mood", VECTOR, [1.0, math.nan, 1.0], vector_length=3),
+        "INVALID_VALUE",
+        "bad_mood",
+    ),
+    row(
+        "infinity in a vector",
+        column("bad_mood", VECTOR, [1.0, math.inf, 1.0], vector_length=3),
+        "INVALID_VALUE",
+        "bad_mood",
+    ),
+    row("a reference that is no id", column("bad_home", TEXT, [""]), "INVALID_VALUE", "bad_home"),
+    row("an unknown feature", column("bad_nothing", DOUBLE, [1.0]), "UNKNOWN_FEATURE", "bad_nothing"),
+    row(
+        "an unknown feature, null",
+        column("bad_nothing", DOUBLE, [0.0], statuses=[NULL]),
+        "UNKNOWN_FEATURE",
+        "bad_nothing",
+    ),
+    row("an unknown version", column("bad_speed", DOUBLE, [1.0], version=9), "UNKNOWN_FEATURE_VERSION", "bad_speed"),
+    row("a negative version", column("bad_speed", DOUBLE, [1.0], version=-1), "UNKNOWN_FEATURE_VERSION", "bad_speed"),
+    row("a reserved name", column("timestamp", DOUBLE, [1.0]), "UNKNOWN_FEATURE", "timestamp"),
+    row("no name", column("", DOUBLE, [1.0]), "UNKNOWN_FEATURE", ""),
+    row("an injection", column(INJECTION, DOUBLE, [1.0]), "UNKNOWN_FEATURE", INJECTION),
+    row(
+        "another entity type",
+        column("bad_size", DOUBLE, [1.0]),
+        "ENTITY_TYPE_MISMATCH",
+        "bad_size",
+        entity_id="bad_bender",
+    ),
+    row(
+        "past its retention",
+        column("bad_kept", DOUBLE, [1.0]),
+        "PAST_RETENTION",
+        "bad_kept",
+        event_time=YESTERDAY - 31 * DAY,
+    ),
+]
 
 
 @pytest.mark.usefixtures("scene")
@@ -67,8 +119,8 @@ async def test_a_bad_row_is_rejected_with_its_reason_and_nothing_is_stored(inges
     """In every mode, judged by row or by value, alone and in a stream."""
     before = await readable(store)
     complaints = []
-    for what, entity_id, event_time, bad_column, reason, field in ROWS:
-        message = request(namespace, entity_id, event_time, bad_column, mode=mode, unit=unit)
+    for case in ROWS:
+        message = write_request(namespace, [case.entity_id], [case.event_time], case.column, mode=mode, unit=unit)
         chunk = ingest_service_pb2.StreamFeaturesRequest(sequence=1, write=message)
         (streamed,) = [each.result async for each in ingest.ingest.StreamFeatures(iter([chunk]))]
         for answer in (await ingest.ingest.WriteFeatures(message), streamed):
@@ -77,12 +129,12 @@ async def test_a_bad_row_is_rejected_with_its_reason_and_nothing_is_stored(inges
                 (each.row, each.outcome, errors_pb2.ErrorReason.Name(each.reason), each.field)
                 for each in answer.verdicts
             ]
-            wanted = (0, ingest_service_pb2.WRITE_OUTCOME_REJECTED, f"ERROR_REASON_{reason}", field)
+            wanted = (0, ingest_service_pb2.WRITE_OUTCOME_REJECTED, f"ERROR_REASON_{case.reason}", case.field)
             told = "".join(each.message for each in answer.verdicts)
             if (counts, verdicts) != ((0, 1, 0), [wanted]):
-                complaints.append((what, counts, verdicts, wanted))
+                complaints.append((case.what, counts, verdicts, wanted))
             if not told or INTERNALS.search(told.replace(INJECTION, "")):
-                complaints.append((what, told))
+                complaints.append((case.what, told))
 
     assert complaints == []
     assert await readable(store) == before
@@ -130,8 +182,8 @@ async def test_contradicting_duplicates_are_all_rejected(ingest, namespace, stor
 async def test_query_metacharacters_in_ids_and_texts_are_only_characters(online, ingest, namespace, unique):
     """Each id has its own value back and no other's; deleting one deletes that one; texts return as they were."""
     marks = [
-        INJECTION, '" OR 1=1 --', "' OR '1'='1", "$$ BEGIN BATCH", "%", "_", "*", "?", "\\", "/*", "{}", "[0]", ":x",
-        "';TRUNCATE latest;", "\u2028", "\ufeff", "a\u0301", "á", "ﬀ", "🚀", "x) USING TTL 1 --", "NULL", "null", "None",
+        INJECTION, '" OR 1=1 --', "' OR '1'='1", "$$ BEGIN BATCH", "%", "_", "*", "?", "\\", "/*", "{}", "[0]",
+        "';TRUNCATE latest;", "\u2028", "\ufeff", "a\u0301", "á", "ﬀ", "🚀", "x) USING TTL 1 --", "NULL", "null",
     ]  # fmt: skip
     ids = [unique(each) for each in marks]
     values = [float(n) for n in range(len(ids))]

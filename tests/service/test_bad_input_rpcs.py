@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -21,7 +22,7 @@ from featurama.v1 import (
 )
 from featurama_core.store import FeatureStore, Stores
 
-from .bad_inputs import GOOD, INJECTION, REFUSED, Bad
+from .bad_inputs import GOOD, INJECTION, REFUSED, Bad, request_id_at
 from .servers import Client, Refusal, client_of, ingest_server, online_server, refusal_of
 
 CONTRACT = {
@@ -122,6 +123,8 @@ def request_of(rpc: str, namespace: str, fields: dict[str, Any]) -> Any:
     """The good request with some fields changed."""
     message = CONTRACT[rpc].input_type._concrete_class
     values = {"namespace": namespace, **GOOD[rpc], **fields}
+    if rpc in ("IngestService/WriteFeatures", "IngestService/StreamFeatures"):
+        values.setdefault("request_id", request_id_at(0))
     if rpc == "IngestService/StreamFeatures":
         return message(sequence=7, write=values)
     return message(**{name: value for name, value in values.items() if value is not None})
@@ -182,39 +185,45 @@ async def test_bad_requests_are_refused_and_store_nothing(online, ingest, namesp
     assert before == after
 
 
-@pytest.mark.parametrize("rpc", sorted(CONTRACT))
-async def test_bytes_that_are_no_message_are_refused_as_such(online, ingest, namespace, rpc):
-    """Not an exception's text; the server serves on."""
-    client = server_of(rpc, online, ingest)
-    seen = await refusal_of(_raw(client, rpc, b"\xff\xff\xff"))
-
-    assert (seen.code, seen.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
-    assert not INTERNALS.search(seen.message)
-
-
-async def test_messages_that_are_too_large_are_refused_by_every_rpc(storage_url, namespace):
-    """RESOURCE_EXHAUSTED, before anything is read of them."""
-    codes = {}
+@pytest.fixture
+async def small_servers(tmp_path) -> AsyncIterator[tuple[Client, Client]]:
+    """Clients of online and ingest over a store of their own; a message may have 4 KiB."""
+    url = f"sqlite:///{tmp_path}/store"
     async with (
-        online_server(storage_url, max_message_bytes=4_096) as online_at,
-        ingest_server(storage_url, max_message_bytes=4_096) as ingest_at,
+        ingest_server(url, max_message_bytes=4_096) as ingest_at,
+        online_server(url, max_message_bytes=4_096) as online_at,
         client_of(online_at.address) as online,
         client_of(ingest_at.address) as ingest,
     ):
-        for rpc in CONTRACT:
-            call = _raw(server_of(rpc, online, ingest), rpc, b"\x0a\xff\x3f" + b"x" * 8_191)
-            codes[rpc] = await call.code()
+        yield online, ingest
+
+
+async def test_bytes_that_are_no_message_are_refused_as_such_by_every_rpc(small_servers):
+    """Not with an exception's text."""
+    seen = {rpc: await refusal_of(_raw(server_of(rpc, *small_servers), rpc, b"\xff\xff\xff")) for rpc in CONTRACT}
+
+    assert {rpc: (each.code.name, each.reason) for rpc, each in seen.items()} == dict.fromkeys(
+        CONTRACT, ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    )
+    assert not [each.message for each in seen.values() if INTERNALS.search(each.message)]
+
+
+async def test_messages_that_are_too_large_are_refused_by_every_rpc(small_servers):
+    """RESOURCE_EXHAUSTED, before anything is read of them."""
+    large = b"\x0a\xff\x3f" + b"x" * 8_191
+    codes = {rpc: await _raw(server_of(rpc, *small_servers), rpc, large).code() for rpc in CONTRACT}
 
     assert set(codes.values()) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-@pytest.mark.usefixtures("scene")
-@pytest.mark.parametrize("rpc", sorted(name for name in CONTRACT if "/Register" in name or "/Deprecate" in name))
-async def test_what_only_ingest_serves_is_refused_by_online(online, namespace, rpc):
+async def test_what_only_ingest_serves_is_refused_by_online(small_servers):
     """UNIMPLEMENTED, with the reason that says where to go."""
-    seen = await refused(online, rpc, request_of(rpc, namespace, {}))
+    online, _ = small_servers
+    writing = [rpc for rpc in CONTRACT if "/Register" in rpc or "/Deprecate" in rpc]
+    seen = {rpc: await refused(online, rpc, request_of(rpc, "default", {})) for rpc in writing}
 
-    assert (seen.code, seen.reason) == (grpc.StatusCode.UNIMPLEMENTED, "SERVED_BY_INGEST")
+    assert {(each.code.name, each.reason) for each in seen.values()} == {("UNIMPLEMENTED", "SERVED_BY_INGEST")}
+    assert len(writing) == 9
 
 
 def _raw(client: Client, rpc: str, data: bytes) -> Any:

@@ -40,7 +40,8 @@ async def test_health_turns_healthy_by_itself_once_a_model_is_there(tmp_path):
     """No model: degraded, and predictions are 503. Trained and promoted: healthy, without a restart."""
     url = f"sqlite:///{tmp_path}/store"
     async with (
-        FeatureStore.open(url) as store, online_server(url) as online,
+        FeatureStore.open(url) as store,
+        online_server(url) as online,
         gateway_server(online.address) as server,
         http_client(server.address) as client,
     ):

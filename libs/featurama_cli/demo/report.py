@@ -43,9 +43,7 @@ def _measured(figures: Figures) -> RenderableType:
     made.add_row(
         "Point in time", f"{point.rows_per_second:,} rows/s", f"{point.rows:,} label rows x {point.features} features"
     )
-    said = (
-        f"Client and servers share one process and loop. All of it took {figures.total_seconds} s."
-    )
+    said = f"Client and servers share one process and loop. All of it took {figures.total_seconds} s."
     return Group(Text("Measured", style="bold"), made, Text(said, style="dim"))
 
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -60,12 +61,13 @@ async def ask(
             raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
         source = await asyncio.to_thread(label_source, labels, columns)
     bound = await _known_at(known_at, at_now)
-    newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, source, columns)
+    newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, namespace, source, columns, now)
     if not isinstance(bound, str):
         check_settled(namespace, bound, now)
     resolved = await store.resolve(features, service=service, known_at=newest)
     _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
-    engine = StoreEngine(
+    begin = partial(
+        StoreEngine,
         namespace,
         resolved,
         bound,
@@ -83,7 +85,7 @@ async def ask(
         event_times=event_times,
         at_now=at_now,
     )
-    return TrainingSet(engine, source, columns, asked)
+    return TrainingSet(begin, source, columns, asked)
 
 
 def memory_bytes(memory: int | str) -> int:
@@ -141,7 +143,7 @@ async def entities_of(store: FeatureStore, namespace: Namespace, entity_type: st
             found += [each for each in ids if each not in registered]
             if after is None:
                 break
-    return pa.array(sorted(set(found)), pa.string())
+    return await asyncio.to_thread(pa.array, sorted(set(found)), pa.string())
 
 
 async def _known_at(known_at: Time | Literal["label"] | None, at_now: bool) -> int | str | None:
@@ -154,15 +156,16 @@ async def _known_at(known_at: Time | Literal["label"] | None, at_now: bool) -> i
     return to_micros(known_at, "known_at")
 
 
-def _newest(source: LabelSource, columns: LabelColumns) -> int | None:
+def _newest(namespace: Namespace, source: LabelSource, columns: LabelColumns, now: int) -> int | None:
     """The newest moment of a label row: up to then a definition may have been registered."""
     newest: int | None = None
     first = 0
     for batch in source.batches():
         keys = read_keys(batch, columns, first)
-        first += len(keys)
         if len(keys):
+            check_settled(namespace, keys.event_time, now, first_row=first)
             newest = max(int(keys.event_time.max()), newest if newest is not None else -(2**63))
+        first += len(keys)
     return newest
 
 

@@ -20,6 +20,8 @@ from featurama_core.model.times import to_rfc3339
 from featurama_core.model.values import Int64Array, Status, ValueType, type_text
 
 MANIFEST = "manifest.json"
+DIRECTORY_MANIFEST = "_manifest.json"
+"""Readers of a directory of Parquet files pass over names that begin so."""
 FORMAT_VERSION = 1
 _RANGED = (ValueType.DOUBLE, ValueType.INT, ValueType.BOOL)
 
@@ -79,7 +81,7 @@ class Manifest:
 
 def manifest_path(out: Path) -> Path:
     """Where the manifest of a set lies: in its directory, or beside its file."""
-    return out / MANIFEST if not out.suffix else out.with_name(f"{out.name}.{MANIFEST}")
+    return out / DIRECTORY_MANIFEST if not out.suffix else out.with_name(f"{out.name}.{MANIFEST}")
 
 
 def code_versions() -> dict[str, str]:

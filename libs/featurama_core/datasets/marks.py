@@ -26,13 +26,13 @@ class Marks:
         for mark in marks:
             through = self._by_entity.setdefault(mark.entity_id, {})
             through[mark.feature_name] = max(mark.deleted_through, through.get(mark.feature_name, MIN_TIME))
-        self._entities = pa.array(list(self._by_entity), pa.string())
 
     def bounds(self, entity_ids: Any) -> MarkedRows:
         """Which of these entities (Arrow string array) have marks."""
         if not self._by_entity:
             return MarkedRows(len(entity_ids), [])
-        rows = np.flatnonzero(pc.is_in(entity_ids, value_set=self._entities).to_numpy(zero_copy_only=False))
+        marked = pa.array(list(self._by_entity), pa.string())
+        rows = np.flatnonzero(pc.is_in(entity_ids, value_set=marked).to_numpy(zero_copy_only=False))
         names = entity_ids.take(pa.array(rows)).to_pylist()
         return MarkedRows(
             len(entity_ids), [(row, self._by_entity[name]) for row, name in zip(rows.tolist(), names, strict=True)]

@@ -10,7 +10,8 @@ from itertools import groupby
 import numpy as np
 
 from featurama_core.datasets.join import GroupJoin
-from featurama_core.datasets.plan import PlannedRead, Planner, Reading
+from featurama_core.datasets.plan import PlannedRead, Reading
+from featurama_core.datasets.planner import Planner
 from featurama_core.datasets.progress import Stage
 from featurama_core.model.errors import FeaturamaError
 from featurama_core.model.references import ResolvedFeature

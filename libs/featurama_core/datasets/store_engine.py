@@ -54,7 +54,7 @@ class Sizes:
 
 
 class StoreEngine:
-    """Answers the label rows of one request from a namespace. `prepare` comes first, then `columns` part by part.
+    """Answers the label rows of one request from a namespace, once: `prepare` first, then `columns` part by part.
 
     at_now: the rows have no moments, they stand for `now`, without an upper bound. values_only: nobody asks for
     statuses or event times, so nothing older than a ttl need be read.
@@ -114,13 +114,11 @@ class StoreEngine:
         keys = await self._label_keys(source, columns, work, watcher)
         rows = int(keys.rows_of.sum())
         if not rows:
-            raise InvalidInput(
-                "there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels"
-            )
+            raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
         await self._round("own", self._plan.own, keys, work, watcher)
         if self._plan.followed:
             await self._follow(source, columns, work, rows, watcher)
-        self._marks = Marks(await self._namespace.storage.list_marks())
+        self._marks = await asyncio.to_thread(Marks, await self._namespace.storage.list_marks())
         await self._note_when_due(work, {})
         return rows
 
@@ -137,7 +135,7 @@ class StoreEngine:
             loaded = await asyncio.to_thread(keys.load, number, passes)
             entities += len(loaded.entity_ids)
             for positions in _by_group(self._plan.own):
-                spool = HitSpool(work.path / "explained", [], self.part_rows, 0)
+                spool = await asyncio.to_thread(HitSpool, work.path / "explained", [], self.part_rows, 0)
                 reader = self._reader(loaded, self._plan.own, positions, spool, (number, passes))
                 reads += await reader.explain(await reader.periods())
         rows = int(keys.rows_of.sum())
@@ -149,7 +147,7 @@ class StoreEngine:
     ) -> KeyShards:
         folder = work.path / "keys"
         if "keys" in work.notes:
-            return KeyShards.reopened(folder, work.notes["keys"])
+            return await asyncio.to_thread(KeyShards.reopened, folder, work.notes["keys"])
         stage = Stage("labels", source.rows, watcher)
 
         def read() -> KeyShards:
@@ -254,11 +252,11 @@ class StoreEngine:
         self, source: LabelSource, columns: LabelColumns, work: WorkFolder, rows: int, watcher: Watcher | None
     ) -> None:
         """The second round of each reference."""
-        self._marks = Marks(await self._namespace.storage.list_marks())
+        self._marks = await asyncio.to_thread(Marks, await self._namespace.storage.list_marks())
         for number, (reference, targets) in enumerate(self._plan.followed):
             name = f"path{number}"
             if name in work.notes:
-                keys = KeyShards.reopened(work.path / name, work.notes[name])
+                keys = await asyncio.to_thread(KeyShards.reopened, work.path / name, work.notes[name])
             else:
                 keys = await asyncio.to_thread(KeyShards, work.path / name, self._sizes.shards_of(rows))
                 async for part, of_part in self._parts(source, columns):

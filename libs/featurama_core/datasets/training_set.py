@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,22 +92,24 @@ class Part:
 class TrainingSet:
     """The label rows with a column a feature beside theirs. Made by `FeatureStore.training_set` and the clients'."""
 
-    def __init__(self, engine: Engine, source: LabelSource, columns: LabelColumns, asked: Asked) -> None:
-        self._engine = engine
+    def __init__(self, begin: Callable[[], Engine], source: LabelSource, columns: LabelColumns, asked: Asked) -> None:
+        """`begin` makes an engine for one reading of the set."""
+        self._begin = begin
+        self._references = begin().references
         self._source = source
         self._columns = columns
         self._asked = asked
 
     def __repr__(self) -> str:
         rows = "?" if self._source.rows is None else f"{self._source.rows:,}"
-        return f"TrainingSet({rows} rows: {', '.join(self._engine.references or self._asked.features)})"
+        return f"TrainingSet({rows} rows: {', '.join(self._references or self._asked.features)})"
 
-    async def batches(self, *, progress: Watcher | None = None) -> AsyncIterator[Any]:
+    async def batches(self, *, progress: Watcher | None = None) -> AsyncGenerator[Any, None]:
         """Arrow record batches in the order of the label rows. Leaving the iteration early removes what it kept."""
         folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-set-")
         try:
             work = await asyncio.to_thread(WorkFolder, Path(folder), "", resume=False)
-            parts = self._parts(work, progress, set())
+            parts = self._parts(self._begin(), work, progress, set())
             try:
                 async for part in parts:
                     for batch in part.table.to_batches():
@@ -143,7 +145,7 @@ class TrainingSet:
         folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-set-")
         try:
             work = await asyncio.to_thread(WorkFolder, Path(folder), "", resume=False)
-            return await self._engine.explain(self._source, self._columns, work)
+            return await self._begin().explain(self._source, self._columns, work)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -166,17 +168,29 @@ class TrainingSet:
         kind = format_of(target, format)
         if await asyncio.to_thread(target.exists) and not overwrite:
             raise Conflict(f"{target.name} is there already; name another, or overwrite it", field="out")
+        engine = self._begin()
         request = await self._request(kind)
-        identity = hashlib.sha256(json.dumps([request, self._engine.part_rows]).encode()).hexdigest()
+        identity = hashlib.sha256(json.dumps([request, engine.part_rows]).encode()).hexdigest()
         work = await asyncio.to_thread(
             WorkFolder, target.with_name(f".{target.name}.building"), identity, resume=resume
         )
-        content = await self._write_parts(work, target, kind, request, progress)
+        try:
+            content = await self._write_parts(engine, work, target, kind, request, progress)
+        except InvalidInput:
+            # Going on would fail again; after anything else it may not.
+            await asyncio.to_thread(work.remove)
+            raise
         await asyncio.to_thread(_put_in_place, work, target, content)
         return content
 
     async def _write_parts(
-        self, work: WorkFolder, target: Path, kind: Format, request: dict[str, Any], progress: Watcher | None
+        self,
+        engine: Engine,
+        work: WorkFolder,
+        target: Path,
+        kind: Format,
+        request: dict[str, Any],
+        progress: Watcher | None,
     ) -> Manifest:
         whole = bool(target.suffix)
         folder = work.path / "parts"
@@ -185,7 +199,7 @@ class TrainingSet:
         done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
         with ExitStack() as files:
             file: TableFile | None = None
-            async for part in self._parts(work, progress, {int(each) for each in done}):
+            async for part in self._parts(engine, work, progress, {int(each) for each in done}):
                 if whole:
                     if file is None:
                         opening = new_file(folder / target.name, part.table.schema, kind)
@@ -205,7 +219,7 @@ class TrainingSet:
             {
                 "format_version": FORMAT_VERSION,
                 "request": request | {"features": [each["reference"] for each in facts.features()]},
-                "as_of_time": to_rfc3339(self._engine.as_of_time),
+                "as_of_time": to_rfc3339(engine.as_of_time),
                 "rows": facts.rows(),
                 "time_range": facts.time_range(),
                 "features": facts.features(),
@@ -214,35 +228,35 @@ class TrainingSet:
             }
         )
 
-    async def _parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
+    async def _parts(
+        self, engine: Engine, work: WorkFolder, watcher: Watcher | None, skip: set[int]
+    ) -> AsyncGenerator[Part, None]:
         """The output parts in order, those of `skip` left out."""
-        rows = await self._engine.prepare(self._source, self._columns, work, watcher)
+        rows = await engine.prepare(self._source, self._columns, work, watcher)
         stage = Stage("writing", rows, watcher)
-        slices = sliced(self._source, self._engine.part_rows)
+        slices = sliced(self._source, engine.part_rows)
         number = first = 0
         while (batch := await asyncio.to_thread(next, slices, None)) is not None:
             if number not in skip:
                 keys = await asyncio.to_thread(read_keys, batch, self._columns, first)
-                columns = await self._engine.columns(number, keys)
-                table = await asyncio.to_thread(self._table, batch, columns)
+                columns = await engine.columns(number, keys)
+                table = await asyncio.to_thread(self._table, batch, columns, engine.as_of_time)
                 yield Part(number, table, facts_of(columns, keys.event_time))
             number, first = number + 1, first + batch.num_rows
             stage.advance(batch.num_rows)
         if rows is not None and first != rows:
             raise InvalidInput("the label rows changed while they were read; build again", field="labels")
         if not first:
-            raise InvalidInput(
-                "there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels"
-            )
+            raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
 
-    def _table(self, batch: Any, columns: list[Column]) -> Any:
+    def _table(self, batch: Any, columns: list[Column], as_of: int) -> Any:
         labels = dict(zip(batch.schema.names, batch.columns, strict=True))
-        found = HistoricalFeatures(labels, columns, self._engine.as_of_time)
+        found = HistoricalFeatures(labels, columns, as_of)
         return found.to_arrow(statuses=self._asked.statuses, event_times=self._asked.event_times)
 
     async def _request(self, kind: Format) -> dict[str, Any]:
         return {
-            "features": list(self._engine.references or self._asked.features),
+            "features": list(self._references or self._asked.features),
             "service": self._asked.service,
             "known_at": self._asked.known_at,
             "at_now": self._asked.at_now,

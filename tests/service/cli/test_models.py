@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.running import CLEAN, Ran, run_in
+from tests.unit.cli.running import CLEAN, Featurama, Ran, run_in
 
 # One worker: the module's world, model and servers are made once.
 pytestmark = pytest.mark.xdist_group("cli_models")
@@ -57,9 +57,9 @@ def up(trained: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def store(folder: Path, trained: Path) -> Iterator[object]:
+def store(folder: Path, trained: Path) -> Featurama:
     """The command on the trained directory."""
-    yield lambda *arguments: run_in(trained, *arguments)
+    return lambda *arguments: run_in(trained, *arguments)
 
 
 def test_models_are_listed_and_shown(store) -> None:
