@@ -16,12 +16,12 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
 from featurama_core.model.errors import FeaturamaError
 from featurama_service.calls import Guard
 from featurama_service.methods import Service
+from featurama_service.reflection import reflect
 from featurama_service.settings import GrpcSettings, SettingsError
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -68,7 +68,7 @@ async def serving(
         await health.set(name, _SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection:
-        reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], server)
+        reflect([*names, _HEALTH], server)
     bound = Bound(settings.host, _listen(server, settings))
     await server.start()
     watching = asyncio.create_task(_follow(ping, health, names, settings.health_interval_ms / 1_000, log))
