@@ -182,6 +182,8 @@ def matrix(columns: Sequence[Column], spec: EngineeredSpec) -> Float32Array:
     with np.errstate(over="ignore", invalid="ignore"):
         for position, expression in enumerate(spec.columns):
             out[:, position] = np.clip(expression.evaluate(values), -_LARGEST, _LARGEST)
+    # One bit pattern: which sign a NaN gets depends on the width of the vectorised loop.
+    out[np.isnan(out)] = np.nan
     return out
 
 

@@ -17,6 +17,7 @@ from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
 
+from .gateway_fixtures import delivery_model, gateway, gateway_at, store  # noqa: F401 - fixtures
 from .servers import Client, RunningServer, client_of, ingest_server, online_server
 
 SQLITE_AND_CQL = ["sqlite", pytest.param("cql", marks=pytest.mark.cql)]
