@@ -53,7 +53,7 @@ async def open_predictor(
             Predictor.open(
                 CacheSettings(staleness=settings.model_staleness_ms / 1_000, max_models=settings.max_models),
                 checker=checker,
-                shadow=shadow if settings.shadow_alias else None,
+                shadow=shadow if settings.shadow else None,
                 on_event=on_event,
                 on_compared=on_compared,
             )
