@@ -130,6 +130,8 @@ class ModelChecker:
                 stderr=subprocess.DEVNULL,
                 env=_environment(os.environ),
                 bufsize=0,
+                # Ctrl-C on a terminal asks the server to drain; what it is trying goes on meanwhile.
+                start_new_session=True,
             )
         except OSError as error:
             raise _cannot_check("cannot start the process that does it") from error
