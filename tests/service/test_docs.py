@@ -70,6 +70,7 @@ def on_free_ports(text: str) -> str:
     return text
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_runs(page: Path, tmp_path: Path) -> None:
     """The page's commands and programs, as written, one after another."""
@@ -86,7 +87,7 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=170,
+            timeout=380,
             check=False,
         )
         output.seek(0)
