@@ -37,9 +37,9 @@ _MAX_PROBLEMS = 64
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """staleness: seconds an alias may lag. max_models: how many stay loaded, the least used goes first, those that
-    an alias serves last. retry_after: seconds until a version that could not be used is tried again.
-    watch: seconds that a model is watched after its last use; 0: names are only read when they are asked for.
+    """staleness: seconds an alias may lag. max_models: how many stay loaded, the least used goes first; of those that
+    aliases are served by as many stay besides. retry_after: seconds until a version that could not be used is tried
+    again. watch: seconds that a model is watched after its last use; 0: names are only read when they are asked for.
     """
 
     staleness: float = 1.0
@@ -77,6 +77,13 @@ class _Alias(NamedTuple):
     alias: str
 
 
+class _Served(NamedTuple):
+    """What an alias is served by; it holds the model, whatever else is loaded meanwhile."""
+
+    key: ModelKey
+    model: LoadedModel
+
+
 @dataclass(frozen=True, slots=True)
 class _Failure:
     error: FailedPrecondition
@@ -108,7 +115,7 @@ class ModelCache:
         self._loading: dict[ModelKey, asyncio.Task[LoadedModel]] = {}
         self._failures: OrderedDict[ModelKey, _Failure] = OrderedDict()
         self._wanted: OrderedDict[_Alias, ModelKey] = OrderedDict()
-        self._serving: OrderedDict[_Alias, ModelKey] = OrderedDict()
+        self._serving: OrderedDict[_Alias, _Served] = OrderedDict()
         # One load at a time: a model of tens of MiB takes many times that while it is parsed.
         self._one_load = asyncio.Semaphore(1)
 
@@ -152,8 +159,9 @@ class ModelCache:
         self._names.expire(await self._slot(store, name))
 
     def loaded(self) -> list[tuple[ModelKey, Manifest]]:
-        """The models in memory, the least used first."""
-        return [(key, model.manifest) for key, model in self._loaded.items()]
+        """The models in memory, each once."""
+        models = dict(self._serving.values()) | self._loaded
+        return [(key, model.manifest) for key, model in models.items()]
 
     def problems(self) -> dict[ModelKey, str]:
         """Versions that were asked for and could not be used, and why: for listings and logs."""
@@ -172,8 +180,11 @@ class ModelCache:
                 continue
             key = _key(slot, stored)
             self._wanted[alias] = key
+            served = self._serving.get(alias)
+            if served is not None and served.key == key:
+                continue
             if key in self._loaded:
-                self._serve(alias, key)
+                self._serve(alias, key, self._loaded[key])
             else:
                 self._load_aside(key, stored, storage)
 
@@ -189,18 +200,21 @@ class ModelCache:
     async def _aliased(self, alias: _Alias, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
         key = _key(alias.slot, stored)
         _put(self._wanted, alias, key, _MAX_ALIASES)
-        previous = self._serving.get(alias)
-        if key not in self._loaded and previous is not None and previous in self._loaded:
+        served = self._serving.get(alias)
+        if served is not None and key != served.key and key not in self._loaded:
             self._load_aside(key, stored, storage)
-            self._loaded.move_to_end(previous)
-            return self._loaded[previous]
-        model = await self._wait(key, stored, storage)
-        self._serve(alias, key)
-        return model
+        elif served is None or key != served.key:
+            self._serve(alias, key, await self._wait(key, stored, storage))
+        served = self._serving[alias]
+        self._serving.move_to_end(alias)
+        if served.key in self._loaded:
+            self._loaded.move_to_end(served.key)
+        return served.model
 
-    def _serve(self, alias: _Alias, key: ModelKey) -> None:
-        if self._serving.get(alias) != key:
-            _put(self._serving, alias, key, _MAX_ALIASES)
+    def _serve(self, alias: _Alias, key: ModelKey, model: LoadedModel) -> None:
+        served = self._serving.get(alias)
+        if served is None or served.key != key:
+            _put(self._serving, alias, _Served(key, model), self._settings.max_models)
             self._on_event(ModelEvent("served", key, alias.alias))
 
     def _load_aside(self, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> None:
@@ -247,13 +261,13 @@ class ModelCache:
         self._keep(key, model)
         self._on_event(ModelEvent("loaded", key))
         for alias in [each for each, wanted in self._wanted.items() if wanted == key]:
-            self._serve(alias, key)
+            self._serve(alias, key, model)
         return model
 
     def _keep(self, key: ModelKey, model: LoadedModel) -> None:
         self._loaded[key] = model
         self._loaded.move_to_end(key)
-        serving = {*self._serving.values(), key}
+        serving = {key, *(served.key for served in self._serving.values())}
         while len(self._loaded) > self._settings.max_models:
             idle = (each for each in self._loaded if each not in serving)
             del self._loaded[next(idle, next(iter(self._loaded)))]

@@ -141,6 +141,27 @@ async def test_a_mutated_artefact_that_is_promoted_changes_nothing_that_is_serve
     assert set(load.answers) == {(1, expected)}
 
 
+async def test_what_an_alias_serves_stays_though_others_are_loaded_and_its_next_version_is_bad(
+    store: FeatureStore, tmp_path
+) -> None:
+    """Room for one model: a version asked for by number takes it, and the champion still answers."""
+    await publish_mutated(store, 3)
+    async with (
+        online_server(f"sqlite:///{tmp_path}/store", max_models=1, model_staleness_ms=50) as server,
+        client_of(server.address) as client,
+        AsyncClient(server.address) as models,
+    ):
+        expected = await of_version(client, 1)
+        await client.predictions.Predict(REQUEST)
+        await of_version(client, 2)
+        await ModelRegistry(store.storage).set_alias(NAME, "champion", 3)
+        while (await models.get_model(NAME, version=3)).state != "unusable":
+            answer = await client.predictions.Predict(REQUEST)
+            assert (1, expected) == (answer.version, tuple(answer.predictions))
+        answer = await client.predictions.Predict(REQUEST)
+        assert (1, expected) == (answer.version, tuple(answer.predictions))
+
+
 async def test_what_becomes_of_models_is_logged(store: FeatureStore, tmp_path, monkeypatch) -> None:
     """Loaded, served by an alias, unusable with the reason: one line each."""
     stream = io.StringIO()
