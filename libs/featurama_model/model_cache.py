@@ -37,9 +37,9 @@ _MAX_PROBLEMS = 64
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """staleness: seconds an alias may lag. max_models: how many stay loaded, the least used goes first; of those that
-    aliases are served by as many stay besides. retry_after: seconds until a version that could not be used is tried
-    again. watch: seconds that a model is watched after its last use; 0: names are only read when they are asked for.
+    """staleness: seconds an alias may lag. max_models: how many stay loaded, and how many aliases hold besides what
+    they serve. retry_after: seconds until a version that could not be used is tried again.
+    watch: seconds that a model is watched after its last use; 0: names are only read when they are asked for.
     """
 
     staleness: float = 1.0
