@@ -37,8 +37,8 @@ _MAX_PROBLEMS = 64
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """staleness: seconds an alias may lag. max_models: how many stay loaded, and how many aliases hold besides what
-    they serve. retry_after: seconds until a version that could not be used is tried again.
+    """staleness: seconds an alias may lag. max_models: how many stay loaded; so many aliases hold the version that
+    serves them besides. retry_after: seconds until a version that could not be used is tried again.
     watch: seconds that a model is watched after its last use; 0: names are only read when they are asked for.
     """
 
