@@ -82,6 +82,7 @@ async def test_reflection_lists_and_describes_the_public_services(online_at, sto
         off = await stub.ServerReflectionInfo().code()
 
     assert {each.name for each in services.list_services_response.service} == {
+        "featurama.v1.ModelService",
         "featurama.v1.OnlineService",
         "featurama.v1.PredictionService",
         "featurama.v1.RegistryService",
