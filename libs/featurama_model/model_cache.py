@@ -19,9 +19,17 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 from featurama_core.model.errors import DeadlineExceeded, FailedPrecondition, StoreUnavailable
 from featurama_core.model.names import check_name
 from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import LoadedModel, load_model
 from featurama_model.manifest import Manifest
-from featurama_model.registry import CHAMPION, ModelRegistry, read_manifest, unknown_alias, unknown_version
+from featurama_model.registry import (
+    CHAMPION,
+    ModelRegistry,
+    named_versions,
+    read_manifest,
+    unknown_alias,
+    unknown_version,
+)
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore
@@ -36,12 +44,14 @@ _MAX_PROBLEMS = 64
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
     """staleness: seconds an alias may lag. max_models: how many stay loaded, the least used goes first.
-    retry_after: seconds until a version that could not be used is tried again.
+    retry_after: seconds until a version that could not be used is tried again. artefacts: URL of the directory of
+    artefacts that lie outside the storage; "" for none.
     """
 
     staleness: float = 1.0
     max_models: int = 8
     retry_after: float = 30.0
+    artefacts: str = ""
 
 
 class ModelKey(NamedTuple):
@@ -170,7 +180,7 @@ class ModelCache:
         try:
             async with self._one_load:
                 manifest = read_manifest(stored)
-                artefact = await ModelRegistry(storage).artefact(manifest)
+                artefact = await ModelRegistry(storage, artefacts=self._artefacts(key)).artefact(manifest)
                 model = await asyncio.to_thread(load_model, manifest, artefact)
         except FailedPrecondition as error:
             failure = _Failure(error, self._monotonic() + self._settings.retry_after)
@@ -179,6 +189,9 @@ class ModelCache:
         self._failures.pop(key, None)
         _put(self._loaded, key, model, self._settings.max_models)
         return model
+
+    def _artefacts(self, key: ModelKey) -> ArtefactDirectory | None:
+        return ArtefactDirectory(self._settings.artefacts, key.namespace) if self._settings.artefacts else None
 
     async def _view(self, slot: _Slot, storage: NamespaceStorage) -> _View:
         view = self._views.get(slot)
@@ -204,7 +217,7 @@ class ModelCache:
         view = _View(
             read_at,
             {stored.version: stored for stored in versions},
-            {alias: version for (_, alias), version in aliases.items()},
+            named_versions(aliases),
         )
         _put(self._views, slot, view, _MAX_VIEWS)
         return view

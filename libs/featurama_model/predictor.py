@@ -71,7 +71,9 @@ class PredictionRequest:
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """Why a row has no prediction: UNKNOWN_ENTITY or STORE_UNAVAILABLE."""
+    """Why a row has no prediction: UNKNOWN_ENTITY, STORE_UNAVAILABLE, or INVALID_VALUE for a feature that the model
+    cannot do without.
+    """
 
     row: int
     reason: Reason
@@ -121,7 +123,8 @@ class Predictor:
             for feature in manifest.features
         ]
         errors = await self._row_errors(store, request, manifest, stored, columns)
-        values = await _predicted(model, columns, rows)
+        errors = _with_refused(errors, manifest, columns, rows)
+        values = await _predicted(model, columns, rows, as_of_time)
         values[[error.row for error in errors]] = 0.0
         return Prediction(values, manifest, columns, errors, _missing(columns), as_of_time)
 
@@ -223,10 +226,23 @@ async def _without_values(store: FeatureStore, entity_type: str, entity_ids: Seq
     return empty
 
 
-async def _predicted(model: LoadedModel, columns: list[Column], rows: int) -> Float64Array:
+async def _predicted(model: LoadedModel, columns: list[Column], rows: int, as_of_time: int) -> Float64Array:
     if model.steps(rows) <= _STEPS_ON_LOOP:
-        return model.predict(columns)
-    return await asyncio.to_thread(model.predict, columns)
+        return model.predict(columns, as_of_time)
+    return await asyncio.to_thread(model.predict, columns, as_of_time)
+
+
+def _with_refused(errors: list[RowError], manifest: Manifest, columns: Sequence[Column], rows: int) -> list[RowError]:
+    """The errors and, apart from their rows, one for each row that lacks a feature whose policy is `fail`."""
+    if not manifest.required:
+        return errors
+    known = {error.row for error in errors}
+    required = [column for column in columns if column.name in manifest.required]
+    for row in np.flatnonzero(manifest.refused(columns, rows)).tolist():
+        if row not in known:
+            absent = ", ".join(column.name for column in required if column.status[row] != Status.PRESENT)
+            errors.append(RowError(row, Reason.INVALID_VALUE, f"the model needs a value of {absent[:500]}"))
+    return sorted(errors, key=lambda error: error.row)
 
 
 def _missing(columns: Sequence[Column]) -> dict[int, tuple[str, ...]]:
