@@ -220,7 +220,7 @@ async def test_a_training_set_as_known_then_is_the_same_after_corrections(filled
         newest = await store.get_feature_history(delivery(1), "actual_duration")
         sent = await store.get_feature_history(delivery(1), "distance")
         for name, history in (("actual_duration", newest), ("distance", sent)):
-            moment = int(history.columns[0].event_time[0])
+            moment = int(history.column.event_time[0])
             report = await store.write_features({"entity_id": [delivery(1)], "timestamp": [moment], name: [3.25]})
             assert report.accepted == 1
         after, now = [await train(store, each, alias="") for each in (then, TrainingConfig(rounds=10))]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.running import Featurama
 
+ONE = ("--threads", 1)
 SIZES = ("--deliveries", 200, "--days", 8, "--planets", 4, "--characters", 2)
 
 
@@ -50,7 +51,7 @@ def test_artefacts_in_a_directory_are_used_by_every_command(
     assert featurama("world", "--into", *SIZES).code == 0
     (folder / "small.yaml").write_text("rounds: 20\n")
     monkeypatch.setenv("FEATURAMA_ARTEFACTS", str(folder / "artefacts"))
-    ran = featurama("train", "--config", "small.yaml")
+    ran = featurama("train", "--config", "small.yaml", *ONE)
     assert ran.code == 0, ran.err
     assert len(list((folder / "artefacts" / "default" / "delivery_time").iterdir())) == 1
     predicted = featurama("predict", "delivery_00000001", "--json")
