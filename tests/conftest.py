@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
 
 pytest_plugins = ["tests.cql_server.plugin"]
 
 HERE = Path(__file__).parent
+# The unit tier is run at every save; CI's other tiers draw as many examples as their own profiles say.
+settings.register_profile("unit", max_examples=30, deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("unit")
+
 TIERS = {"unit": "unit", "contract": "contract", "laws": "contract", "faults": "contract"}
 
 
@@ -22,7 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def blockbuster() -> Iterator[BlockBuster]:
-    """A blocking call on a running loop, made by our packages, fails the test."""
+def blockbuster(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
+    """A blocking call on a running loop, made by our packages, fails the test. The unit tier is pure: no loop."""
+    if request.node.get_closest_marker("unit") is not None:
+        yield None
+        return
     with blockbuster_ctx(scanned_modules=["featurama_core"]) as active:
         yield active

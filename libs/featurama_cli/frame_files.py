@@ -6,11 +6,13 @@ column `timestamp` with a zone is a time; anything else is what pyarrow makes of
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 import pyarrow.csv
@@ -42,28 +44,51 @@ class FrameFile:
             rows = pyarrow.parquet.ParquetFile(path).metadata.num_rows if path.suffix == ".parquet" else None
         return cls(path, rows)
 
-    def tables(self, rows_per_table: int) -> Iterator[pa.Table]:
-        """The file's rows in order, about so many at a time; memory is bounded by them (a CSV's block is 16 MiB)."""
+    @property
+    def is_csv(self) -> bool:
+        """Whether everything in it is text, really."""
+        return self.path.suffix == ".csv"
+
+    def tables(self, rows_per_table: int, *, texts: bool = False) -> Iterator[pa.Table]:
+        """The file's rows in order, about so many at a time; memory is bounded by them (a CSV's block is 16 MiB).
+
+        texts: of a CSV every column stays text, and only what is empty is null.
+        """
         with _reading(self.path):
-            for batch in self._batches(rows_per_table):
+            for batch in self._batches(rows_per_table, texts):
                 for start in range(0, batch.num_rows, rows_per_table):
                     yield pa.Table.from_batches([batch.slice(start, rows_per_table)])
 
-    def _batches(self, rows: int) -> Iterator[Any]:
+    def _batches(self, rows: int, texts: bool) -> Iterator[Any]:
         if self.path.suffix == ".parquet":
             yield from pyarrow.parquet.ParquetFile(self.path).iter_batches(batch_size=rows)
         elif self.path.suffix == ".csv":
-            types = dict.fromkeys(_TEXTS, pa.string())
+            types = dict.fromkeys(self._header() if texts else _TEXTS, pa.string())
+            nulls = {"null_values": [""]} if texts else {}
             yield from pyarrow.csv.open_csv(
                 self.path,
                 read_options=pyarrow.csv.ReadOptions(block_size=16 * 1024 * 1024),
-                convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True),
+                convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, **nulls),
             )
         else:
             with pa.memory_map(str(self.path)) as source:
                 reader = pyarrow.ipc.open_file(source)
                 for at in range(reader.num_record_batches):
                     yield reader.get_batch(at)
+
+    def _header(self) -> list[str]:
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            return next(csv.reader(file), [])
+
+
+def check_timezone(name: str) -> None:
+    """Raise InvalidInput unless there is such a zone: before a file is opened, not at its first row."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"timezone {name!r} is not known; give one such as UTC or Europe/Berlin", field="timezone"
+        ) from error
 
 
 def write_table(table: pa.Table, path: Path) -> None:

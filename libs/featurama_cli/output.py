@@ -42,7 +42,7 @@ def show(
     if not rows:
         console().print(empty, markup=False)
         return
-    console().print(table(rows, columns=columns, title=title))
+    _print(table(rows, columns=columns), title)
 
 
 def show_one(row: Row, *, as_json: bool, title: str = "") -> None:
@@ -51,7 +51,17 @@ def show_one(row: Row, *, as_json: bool, title: str = "") -> None:
         show_json(row)
         return
     lines = [{"field": name, "value": value} for name, value in row.items()]
-    console().print(table(lines, title=title, header=False))
+    _print(table(lines, header=False), title)
+
+
+def _print(made: Table, title: str) -> None:
+    from rich.text import Text
+
+    out = console()
+    if title:
+        # Not the table's own title, which is wrapped to the table's width.
+        out.print(Text(title, style="bold"))
+    out.print(made)
 
 
 def show_json(value: object) -> None:
@@ -69,16 +79,13 @@ def told(text: str) -> None:
     console(errors=True).print(text, markup=False)
 
 
-def table(rows: Sequence[Row], *, columns: Sequence[str] = (), title: str = "", header: bool = True) -> Table:
+def table(rows: Sequence[Row], *, columns: Sequence[str] = (), header: bool = True) -> Table:
     """A rich table; numbers stand right."""
     from rich import box
     from rich.table import Table
 
     names = list(columns or rows[0])
     made = Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD,
         show_header=header,
         show_edge=False,

@@ -21,14 +21,14 @@ DEFAULT_STORAGE = "sqlite:///featurama-data"
 
 TargetOption = Annotated[
     str | None,
-    typer.Option("--target", metavar="HOST:PORT", help="Online service to speak gRPC to.  [env: FEATURAMA_TARGET]"),
+    typer.Option("--target", metavar="HOST:PORT", help="Online service to speak gRPC to (or FEATURAMA_TARGET)."),
 ]
 IngestOption = Annotated[
     str | None,
     typer.Option(
         "--ingest-target",
         metavar="HOST:PORT",
-        help="Ingest service, for writing.  [env: FEATURAMA_INGEST_TARGET; default: --target]",
+        help="Ingest service, for writing (or FEATURAMA_INGEST_TARGET; else --target).",
     ),
 ]
 StorageOption = Annotated[
@@ -36,11 +36,11 @@ StorageOption = Annotated[
     typer.Option(
         "--storage",
         metavar="URL",
-        help=f"Storage to open: sqlite:///dir, scylla://host.  [env: FEATURAMA_STORAGE; default: {DEFAULT_STORAGE}]",
+        help=f"sqlite:///dir or scylla://host, to open (or FEATURAMA_STORAGE; else {DEFAULT_STORAGE}).",
     ),
 ]
 NamespaceOption = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="[env: FEATURAMA_NAMESPACE; default: default]")
+    str | None, typer.Option("--namespace", "-n", help="The tenant (or FEATURAMA_NAMESPACE; else default).")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -57,16 +57,19 @@ class Step:
         return each.reference if isinstance(each, FeatureDefinition) else each.name
 
 
-async def plan(session: Session, wanted: Sequence[Definition]) -> list[Step]:
-    """The effect of registering `wanted`, in that order. Changes nothing."""
-    there = _Rehearsal(
-        [
-            *await session.list_entity_types(),
-            *await session.list_feature_groups(),
-            *await session.list_features(all_versions=True),
-            *await session.list_feature_services(),
-        ]
-    )
+async def registered(session: Session) -> list[Definition]:
+    """All that is registered."""
+    return [
+        *await session.list_entity_types(),
+        *await session.list_feature_groups(),
+        *await session.list_features(all_versions=True),
+        *await session.list_feature_services(),
+    ]
+
+
+async def plan(have: Sequence[Definition], wanted: Sequence[Definition]) -> list[Step]:
+    """The effect of registering `wanted`, in that order, where `have` is registered. Changes nothing."""
+    there = _Rehearsal(have)
     methods = CatalogueMethods(Namespace("rehearsal", cast(NamespaceStorage, there), StoreSettings(), time.time_ns))
     return [await _rehearsed(methods, there, definition) for definition in wanted]
 

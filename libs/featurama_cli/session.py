@@ -104,10 +104,17 @@ async def open_stores(place: Place, *, makes: bool = False, slow: bool = False) 
         yield stores
 
 
+def is_there(place: Place) -> bool:
+    """Whether an embedded storage has been made; servers and clusters are asked when they are opened."""
+    if place.target:
+        return True
+    url = StorageUrl.parse(place.storage)
+    return url.scheme != "sqlite" or Path(url.path).is_dir()
+
+
 def _check_there(place: Place) -> None:
     """Reading must not make an empty storage where a name was mistyped."""
-    folder = Path(StorageUrl.parse(place.storage).path)
-    if not folder.is_dir():
+    if not is_there(place):
         raise Unknown(
             f"there is no storage at {place.text}; make it with `featurama apply`, `featurama world --into` or "
             "`featurama namespaces create`, or name another with --storage",

@@ -5,14 +5,11 @@ from __future__ import annotations
 import getpass
 from typing import TYPE_CHECKING
 
-from featurama_cli.output import table
 from featurama_cli.progress import bar
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from featurama_core.store import FeatureStore
     from featurama_model.artefacts import ArtefactDirectory
     from featurama_trainer.comparing import HoldoutComparison
@@ -71,13 +68,15 @@ def score_rows(report: TrainingReport) -> list[dict[str, object]]:
     return rows
 
 
-def scores_table(report: TrainingReport) -> Table:
-    """`score_rows` as a table."""
+def scores_title(report: TrainingReport) -> str:
+    """What `score_rows` are of, in a line."""
     manifest = report.manifest
     facts = manifest.training
     assert facts is not None  # set by every run
-    title = f"{manifest.name} version {manifest.version}: {manifest.target}, {facts.train_rows:,} rows to train on, "
-    return table(score_rows(report), title=f"{title}{facts.test_rows:,} later ones to test")
+    return (
+        f"{manifest.name} version {manifest.version}: {manifest.target}, {facts.train_rows:,} rows to train on, "
+        f"{facts.test_rows:,} later ones to test"
+    )
 
 
 def verdict_text(verdict: HoldoutComparison) -> str:

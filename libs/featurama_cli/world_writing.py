@@ -78,9 +78,9 @@ def _write(parts: Iterable[pa.Table], path: Path) -> bool:
 
 async def define_world(session: Session) -> int:
     """Register the world's definitions. -> how many."""
-    from featurama_cli.plan import define, plan
+    from featurama_cli.plan import define, plan, registered
 
-    steps = await plan(session, read_definitions(featurama_world.definitions_path()))
+    steps = await plan(await registered(session), read_definitions(featurama_world.definitions_path()))
     for step in steps:
         if step.effect == "conflict":
             raise InvalidInput(f"the world's {step.kind} {step.name} does not fit: {step.problem}", field="definitions")

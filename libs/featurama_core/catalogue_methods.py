@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from featurama_core.model.definitions import (
+    MAX_DESCRIPTION_BYTES,
     Entity,
     EntityType,
     FeatureDefinition,
@@ -196,13 +197,14 @@ class CatalogueMethods:
         """Register up to 1,000 entities. An id that has another type already refuses the call, naming it."""
         check_entity_ids([each.entity_id for each in entities], limit=MAX_REGISTERED_AT_ONCE)
         for each in entities:
-            if (
-                len(each.metadata.encode()) > MAX_METADATA_BYTES
-                or len(each.name.encode()) > MAX_METADATA_BYTES
+            for field, text, limit in (
+                ("name", each.name, MAX_DESCRIPTION_BYTES),
+                ("metadata", each.metadata, MAX_METADATA_BYTES),
             ):
-                raise InvalidInput(
-                    f"metadata and name may have {MAX_METADATA_BYTES} bytes each", field="metadata"
-                )
+                if len(text.encode("utf-8", "replace")) > limit:
+                    raise InvalidInput(
+                        f"{field} must be at most {limit} bytes", reason=Reason.INVALID_DEFINITION, field=field
+                    )
         for entity_type in {each.entity_type for each in entities}:
             if entity_type != DEFAULT_ENTITY_TYPE:
                 await self.get_entity_type(entity_type)
@@ -237,9 +239,7 @@ class CatalogueMethods:
             if after is None:
                 return entities
 
-    async def page_entities(
-        self, entity_type: str, after: str | None, limit: int
-    ) -> tuple[list[Entity], str | None]:
+    async def page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
         """A page of the entities of a type, and where the next one starts (None: there is none)."""
         if entity_type != DEFAULT_ENTITY_TYPE:
             await self.get_entity_type(entity_type)

@@ -41,8 +41,8 @@ async def read_as_of(
     """N label rows -> a column a feature with n rows. `now`: microseconds, when the request began.
 
     event_time None is the read at now: as online, it has no upper bound.
+    `known_at` is settled (`check_settled`): no later write changes what it admits.
     """
-    check_settled(namespace, known_at, now)
     plan = PathPlan.of(features)
     own = await _as_of(namespace, entity_ids, event_time, plan.own, known_at, now)
     through: list[Column] = []

@@ -59,9 +59,7 @@ class Snapshot:
         set_field(self, "features", features)
         set_field(self, "newest_of_group", newest)
 
-    def feature(
-        self, name: str, version: int | None = None, known_at: int | None = None
-    ) -> FeatureDefinition:
+    def feature(self, name: str, version: int | None = None, known_at: int | None = None) -> FeatureDefinition:
         """One version, or the newest one (with `known_at`, microseconds: registered at or before it)."""
         versions = self.features.get(name)
         if versions is None:
@@ -108,9 +106,7 @@ class Snapshot:
                 )
         return ResolvedFeature(definition, self.groups[definition.group], via)
 
-    def resolve_all(
-        self, references: Sequence[str], known_at: int | None = None
-    ) -> tuple[ResolvedFeature, ...]:
+    def resolve_all(self, references: Sequence[str], known_at: int | None = None) -> tuple[ResolvedFeature, ...]:
         """Bind a list; remembered with the snapshot."""
         key = (tuple(references), known_at)
         if (found := self._lists.get(key)) is not None:
@@ -227,7 +223,9 @@ class Registry:
             if definition.entity_type == DEFAULT_ENTITY_TYPE:
                 await self._storage.put_definition(_default_type(self._now()))
             else:
-                snapshot.entity_type(definition.entity_type)
+                kind = snapshot.entity_type(definition.entity_type)
+                if definition.name not in snapshot.groups:
+                    _refuse_deprecated(kind, "entity_type")
         elif isinstance(definition, FeatureService):
             definition = _pinned(definition, snapshot)
         else:
@@ -271,7 +269,7 @@ def _default_type(now: int) -> EntityType:
 
 def _checked_feature(feature: FeatureDefinition, snapshot: Snapshot) -> FeatureDefinition:
     feature.check()
-    snapshot.entity_type(feature.entity_type)
+    kind = snapshot.entity_type(feature.entity_type)
     group = snapshot.group(feature.group)
     if group.entity_type != feature.entity_type:
         raise InvalidInput(
@@ -279,9 +277,13 @@ def _checked_feature(feature: FeatureDefinition, snapshot: Snapshot) -> FeatureD
             reason=Reason.INVALID_DEFINITION,
             field="entity_type",
         )
-    if feature.references is not None:
-        snapshot.entity_type(feature.references)
+    target = None if feature.references is None else snapshot.entity_type(feature.references)
     versions = snapshot.features.get(feature.name, [])
+    if all(each.version != feature.version for each in versions):
+        _refuse_deprecated(kind, "entity_type")
+        _refuse_deprecated(group, "group")
+        if target is not None:
+            _refuse_deprecated(target, "references")
     if not versions:
         return feature
     first, newest = versions[0], versions[-1]
@@ -299,7 +301,16 @@ def _checked_feature(feature: FeatureDefinition, snapshot: Snapshot) -> FeatureD
     return feature
 
 
+def _refuse_deprecated(used: EntityType | FeatureGroup, field: str) -> None:
+    """What is registered already goes on; nothing new may use it."""
+    if used.deprecated:
+        raise FailedPrecondition(
+            f"{field} {used.name!r} is deprecated; use another one", reason=Reason.DEPRECATED, field=field
+        )
+
+
 def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
+    service.check()
     existing = snapshot.services.get(service.name)
     resolved = snapshot.resolve_all(service.features)
     if existing is not None and _same_but_for_versions(existing, service):

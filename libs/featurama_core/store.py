@@ -7,6 +7,7 @@ All errors are of `featurama_core.model.errors`; deadlines are the caller's `asy
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -26,7 +27,14 @@ from featurama_core.model.definitions import (
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import Conflict, InvalidInput, Reason, StoreUnavailable, Unknown
+from featurama_core.model.errors import (
+    Conflict,
+    FailedPrecondition,
+    InvalidInput,
+    Reason,
+    StoreUnavailable,
+    Unknown,
+)
 from featurama_core.model.frames import FrameReport, label_rows, write_requests
 from featurama_core.model.names import (
     DEFAULT_ENTITY_TYPE,
@@ -41,7 +49,7 @@ from featurama_core.model.values import Int64Array, Status
 from featurama_core.model.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 from featurama_core.namespace import Namespace
 from featurama_core.online_reads import read_online
-from featurama_core.past_reads import KnownAt, read_as_of, read_winners
+from featurama_core.past_reads import KnownAt, check_settled, read_as_of, read_winners
 from featurama_core.registry import Snapshot
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
@@ -305,6 +313,7 @@ class FeatureStore(CatalogueMethods):
             bound, newest_known = event_time, int(event_time.max())
         else:
             raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
+        check_settled(self._namespace, bound, now)
         resolved = await self.resolve(features, service=service, known_at=newest_known)
         columns = await read_as_of(self._namespace, entity_ids, event_time, resolved, known_at=bound, now=now)
         return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=now)
@@ -344,9 +353,7 @@ class FeatureStore(CatalogueMethods):
 
     async def delete_entity(self, entity_id: str, deleted_through: Time | None = None) -> Deletion:
         """Delete all values of an entity for ever; it may live again with later event times."""
-        return await delete(
-            self._namespace, entity_id, (), _optional(deleted_through, "deleted_through_time")
-        )
+        return await delete(self._namespace, entity_id, (), _optional(deleted_through, "deleted_through_time"))
 
     async def delete_feature_values(
         self, entity_id: str, features: Sequence[str], deleted_through: Time | None = None
@@ -354,9 +361,7 @@ class FeatureStore(CatalogueMethods):
         """Delete the values of some features of an entity, all their versions, for ever."""
         names = [FeatureRef.parse(each) for each in features]
         if not names:
-            raise InvalidInput(
-                "features is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="features"
-            )
+            raise InvalidInput("features is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="features")
         if any(each.version is not None or each.via is not None or each.group is not None for each in names):
             raise InvalidInput(
                 "features are deleted in all versions; name them without version, group or path",
@@ -407,9 +412,22 @@ class Stores:
         return known[1]
 
     async def check_schemas(self) -> None:
-        """Open every namespace; FailedPrecondition (SCHEMA_MISMATCH) if one is not of this code's version."""
+        """Open every namespace; FailedPrecondition (SCHEMA_MISMATCH) if one is not of this code's version.
+
+        One that another process is just making gets ten seconds; one that goes meanwhile is no matter.
+        """
         for name in await self.storage.list_namespaces():
-            await self.storage.namespace(name)
+            for left in reversed(range(20)):
+                try:
+                    await self.storage.namespace(name)
+                except Unknown:
+                    pass
+                except FailedPrecondition:
+                    if not left:
+                        raise
+                    await asyncio.sleep(0.5)
+                    continue
+                break
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the database answers."""

@@ -181,10 +181,9 @@ class ModelCache:
                 self._load_aside(key, stored, storage)
 
     def forgotten(self, slot: ModelSlot) -> None:
-        """The model was not used for long: its aliases hold no version in memory any more."""
-        for aliases in (self._wanted, self._serving):
-            for alias in [each for each in aliases if each.slot == slot]:
-                del aliases[alias]
+        """The model was not used for long: what its aliases name is no matter of health any more."""
+        for alias in [each for each in self._wanted if each.slot == slot]:
+            del self._wanted[alias]
 
     async def _slot(self, store: FeatureStore, name: str) -> ModelSlot:
         check_name(name, "model")

@@ -37,6 +37,10 @@ class _ChildDied(Exception):
     """The child ended instead of answering."""
 
 
+class _Unreadable(Exception):
+    """What the child answered is no answer."""
+
+
 class _TookTooLong(Exception):
     """The child did not answer in time."""
 
@@ -80,6 +84,9 @@ class ModelChecker:
             except _TookTooLong:
                 self._end()
                 raise unusable(f"to try it took more than {self._limits.seconds:g} seconds", **where) from None
+            except _Unreadable:
+                self._end()
+                raise unusable("the process that tried it answered what can not be read", **where) from None
             except _ChildDied:
                 if self._closed.is_set():
                     raise _cannot_check("is going down") from None
@@ -123,6 +130,8 @@ class ModelChecker:
                 stderr=subprocess.DEVNULL,
                 env=_environment(os.environ),
                 bufsize=0,
+                # Ctrl-C on a terminal asks the server to drain; what it is trying goes on meanwhile.
+                start_new_session=True,
             )
         except OSError as error:
             raise _cannot_check("cannot start the process that does it") from error
@@ -132,7 +141,7 @@ class ModelChecker:
             for pipe in (_pipe(child.stdin), _pipe(child.stdout)):
                 os.set_blocking(pipe, False)
             _receive(child, time.monotonic() + _START_S)
-        except (_ChildDied, _TookTooLong):
+        except (_ChildDied, _Unreadable, _TookTooLong):
             closed = self._closed.is_set()
             self._end()
             raise _cannot_check("is going down" if closed else "has no process that does it, it ended") from None
@@ -148,9 +157,10 @@ class ModelChecker:
         """How the child ended, in words; the next check starts another."""
         child = self._child
         try:
+            # Its pipe ended, so it did, or is about to.
             code = child.wait(_EXIT_S) if child is not None else 0
         except subprocess.TimeoutExpired:
-            return "answered what can not be read"
+            return "does not answer any more"
         finally:
             self._end()
         if code == -signal.SIGXCPU:
@@ -194,7 +204,7 @@ def _send(child: subprocess.Popen[bytes], data: bytes, ends: float) -> None:
 def _receive(child: subprocess.Popen[bytes], ends: float) -> bytes:
     (size,) = ANSWER.unpack(_receive_exactly(child, ANSWER.size, ends))
     if size > _MAX_ANSWER_BYTES:
-        raise _ChildDied
+        raise _Unreadable
     return _receive_exactly(child, size, ends)
 
 
@@ -235,12 +245,12 @@ def _read_answer(data: bytes) -> Structure | str:
     try:
         answer = json.loads(data)
     except ValueError as error:
-        raise _ChildDied from error
+        raise _Unreadable from error
     if isinstance(answer, dict) and isinstance(problem := answer.get("problem"), str):
         return "".join(each for each in problem[:1_000] if each.isprintable())
     facts = answer.get("structure") if isinstance(answer, dict) else None
     if not isinstance(facts, dict) or {name: type(fact) for name, fact in facts.items()} != _FACTS:
-        raise _ChildDied
+        raise _Unreadable
     return Structure(**facts)
 
 

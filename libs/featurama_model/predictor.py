@@ -8,6 +8,7 @@ the same requests after they are answered.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -116,6 +117,8 @@ class Predictor:
     def __init__(self, models: ModelCache, shadow: Shadow | None = None) -> None:
         self.models = models
         self.shadow = shadow
+        # Seconds of a core each: one at a time leaves the others to predictions.
+        self._one_explained = asyncio.Semaphore(1)
 
     @classmethod
     @asynccontextmanager
@@ -170,8 +173,10 @@ class Predictor:
         failed = [error.row for error in errors]
         values = await predicted(model, inputs)
         values[failed] = 0.0
-        contributions = await explained(model, inputs) if request.contributions else None
-        if contributions is not None:
+        contributions = None
+        if request.contributions:
+            async with self._one_explained:
+                contributions = await explained(model, inputs)
             contributions.values[failed], contributions.base[failed] = 0.0, 0.0
         return Prediction(values, manifest, columns, errors, _missing(columns), as_of_time, contributions)
 

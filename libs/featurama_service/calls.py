@@ -149,8 +149,8 @@ class Guard:
 
     def refusal(self, error: Exception, method: str) -> FeaturamaError:
         """What the client is told about an exception; the unexpected is logged under an incident number."""
-        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]  # what one task of the call raised
+        while isinstance(error, ExceptionGroup) and all(each is error.exceptions[0] for each in error.exceptions):
+            error = error.exceptions[0]  # what one task of the call raised, and perhaps others that waited for it
         if isinstance(error, FeaturamaError):
             return error
         if isinstance(error, TimeoutError):

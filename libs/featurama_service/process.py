@@ -45,5 +45,11 @@ async def _until_signalled(settings: _S, run: Run[_S]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _ask, loop, number, stop)
     await run(settings, stop=stop)
+
+
+def _ask(loop: asyncio.AbstractEventLoop, number: int, stop: asyncio.Event) -> None:
+    # Once: the same signal again ends a process that hangs while it opens or drains.
+    loop.remove_signal_handler(number)
+    stop.set()

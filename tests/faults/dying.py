@@ -1,7 +1,8 @@
 """A process that plays on the embedded store and dies: `python -m tests.faults.dying DIRECTORY`.
 
-For n = 0, 1, 2 ... it forks a child that plays in DIRECTORY/n and ends itself at the n-th statement; what the child's caller had seen acknowledged stands in DIRECTORY/n/acknowledged, a line a step. It prints how
-many children died, after the first that lived to the end.
+For n = 0, 1, 2 ... it forks a child that plays in DIRECTORY/n and ends itself at the n-th statement; what the child's
+caller had seen acknowledged stands in DIRECTORY/n/acknowledged, a line a step. It prints how many children died, after
+the first that lived to the end.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import sys
 from itertools import count
 from pathlib import Path
 
+from tests.laws.scene import HISTORY_PERIOD, SETTINGS, START, FakeClock, Scene, register
+
 from featurama_core.namespace import Namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.store import FeatureStore
-from tests.laws.scene import HISTORY_PERIOD, SETTINGS, START, FakeClock, Scene, register
 
 from .play import Step, play, script
 
@@ -64,7 +66,6 @@ def _say(log: int, step: int) -> None:
 
 def main(directory: str) -> None:
     """Fork until a child lives."""
-    died = 0
     asyncio.run(prepare(Path(directory) / "template"))
     for number in count():
         path = Path(directory) / str(number)
@@ -73,14 +74,13 @@ def main(directory: str) -> None:
         if child == 0:
             try:
                 asyncio.run(play_until(path, number))
-            except BaseException:
-                os._exit(1)
-            os._exit(0)
+                os._exit(0)
+            finally:
+                os._exit(1)  # a child never returns into the loop of its parent
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if ended != 9:
-            print(died if ended == 0 else f"a child failed with {ended}", flush=True)
+            print(number if ended == 0 else f"a child failed with {ended}", flush=True)
             return
-        died += 1
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
-from featurama_core.model.writes import WriteMode
-from featurama_core.store import FeatureStore
 from tests.laws.oracle import SECOND, Key, Oracle, Row, Value, ingest_time
 from tests.laws.scene import Scene, definitions
 from tests.laws.wire import Shown, read_online, reads_of, request_of, shown, stored_in
+
+from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
+from featurama_core.model.writes import WriteMode
+from featurama_core.store import FeatureStore
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def script(scene: Scene) -> list[Step]:
         Delete(leela, ("note", "pace"), at[1]),
         Write([row(leela, at[0], note="late", home=fry), row(leela, at[2], note="alive")], request_id(3)),
         Delete(zoidberg, (), at[1]),
-        Write([row(zoidberg, at[2], tally=5, link=leela), row(zoidberg, at[0], tally=6)], request_id(4), WriteMode.BULK),
+        Write(
+            [row(zoidberg, at[2], tally=5, link=leela), row(zoidberg, at[0], tally=6)], request_id(4), WriteMode.BULK
+        ),
     ]
 
 
@@ -133,7 +136,9 @@ def unfinished(steps: Sequence[Step], played: Played) -> list[int]:
     return [
         number
         for number, step in enumerate(steps)
-        if (number not in played.deleted if isinstance(step, Delete) else played.acknowledged.get(number) != units(step))
+        if (
+            number not in played.deleted if isinstance(step, Delete) else played.acknowledged.get(number) != units(step)
+        )
     ]
 
 

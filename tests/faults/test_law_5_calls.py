@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 
 import pytest
-
 from tests.laws.scene import Arena
 
 from .play import check_finished, check_interrupted, play, script, unfinished
+from .stalling import until_stalled
 from .storage import Fault, FaultyStorage, Meddling
 
 
@@ -25,18 +24,13 @@ def test_a_fault_at_any_call_loses_nothing_acknowledged_and_can_be_sent_again(ar
             faulty = scene.server(FaultyStorage(scene.storages[0], meddling))  # type: ignore[arg-type]
             steps = script(scene)
 
-            async def until_stalled(work: Awaitable[object], meddling: Meddling = meddling) -> object:
-                """What a deadline does: a call that stalls is cancelled."""
-                doing = asyncio.ensure_future(work)
-                stalling = asyncio.ensure_future(meddling.stalled.wait())
-                await asyncio.wait({doing, stalling}, return_when=asyncio.FIRST_COMPLETED)
-                stalling.cancel()
-                if not doing.done():
-                    doing.cancel()
-                meddling.stalled.clear()
-                return await doing
+            async def deadline(work: Awaitable[object], meddling: Meddling = meddling) -> object:
+                try:
+                    return await until_stalled(work, meddling.stalled)
+                finally:
+                    meddling.stalled.clear()
 
-            played = scene.run(play(scene, faulty, steps, interruptible=until_stalled))
+            played = scene.run(play(scene, faulty, steps, interruptible=deadline))
             hit = number < len(meddling.calls)
             if hit:
                 met.append(meddling.calls[number])

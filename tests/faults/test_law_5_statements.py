@@ -1,4 +1,4 @@
-"""Law 5 inside the embedded store: every statement of every write fails once, and the process dies at every statement."""
+"""Law 5 inside the embedded store: every statement of every write fails once, and the process dies at every one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -36,13 +37,17 @@ async def test_any_statement_may_fail(folder: Path) -> None:
     for number in count():
         await asyncio.to_thread(shutil.copytree, folder / "template", folder / str(number))
         statements = count()
-        armed = False
-        met = []
+        armed = threading.Event()
+        met: list[str] = []
 
         def on_statement(
-            step: str, statements: count[int] = statements, met: list[str] = met, number: int = number
+            step: str,
+            statements: count[int] = statements,
+            met: list[str] = met,
+            armed: threading.Event = armed,
+            number: int = number,
         ) -> None:
-            if armed and next(statements) == number:
+            if armed.is_set() and next(statements) == number:
                 met.append(step)
                 if number % 2:
                     raise OSError("no space left on device")
@@ -51,9 +56,9 @@ async def test_any_statement_may_fail(folder: Path) -> None:
         async with SqliteStorage.open(str(folder / str(number)), on_statement) as storage:
             scene = await stage(storage)
             steps = script(scene)
-            armed = True
+            armed.set()
             played = await play(scene, scene.servers[0], steps)
-            armed = False
+            armed.clear()
             await check_interrupted(scene, scene.servers[1], steps, played)
             await play(scene, scene.servers[1], steps, only=unfinished(steps, played))
             await check_finished(scene, scene.servers[1], steps)

@@ -34,7 +34,7 @@ def examples(arena: Arena) -> settings:
     small = arena.adapter == "cql"
     return settings(
         settings.get_profile(PROFILE),
-        max_examples=(6 if small else 40) * times,
+        max_examples=(8 if small else 40) * times,
         stateful_step_count=12 if small else 30,
         phases=list(Phase) if "FEATURAMA_LAW_SHRINK" in os.environ else [Phase.explicit, Phase.generate],
     )

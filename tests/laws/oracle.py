@@ -132,38 +132,25 @@ class Oracle:
 
     def write(self, rows: Sequence[Row], ingested: int, now: int, *, whole_rows: bool) -> Judged:
         """Judge and store; a unit is a row, or a value."""
-        refused: dict[tuple[int, Key], set[str]] = {}
-        bad_rows: list[set[str]] = []
-        values: dict[tuple[int, Key], Value] = {}
-        for number, row in enumerate(rows):
-            bad_rows.append(_row_reasons(row, now))
-            for key, value in row.values.items():
-                feature = self.resolve(key)
-                reasons = set()
-                if feature is None:
-                    reasons.add("UNKNOWN_FEATURE_VERSION" if self.newest_version(key[0]) else "UNKNOWN_FEATURE")
-                else:
-                    kept, wrong = _as_kind(value, feature)
-                    reasons |= wrong
-                    if feature.retention is not None and row.time < now - feature.retention:
-                        reasons.add("PAST_RETENTION")
-                    values[number, key] = kept
-                refused[number, key] = reasons
+        bad_rows = [_row_reasons(row, now) for row in rows]
+        judged_values = {
+            (number, key): self._judge(row, key, value, now)
+            for number, row in enumerate(rows)
+            for key, value in row.values.items()
+        }
+        refused = {unit: reasons for unit, (_, reasons) in judged_values.items()}
 
         def valid(number: int, key: Key) -> bool:
-            if bad_rows[number] or refused[number, key]:
-                return False
-            return not whole_rows or not any(refused[number, other] for other in rows[number].values)
+            others = rows[number].values if whole_rows else [key]
+            return not bad_rows[number] and not any(refused[number, other] for other in others)
 
         given: dict[tuple[str, int, Key], list[tuple[int, Key]]] = {}
-        for number, row in enumerate(rows):
-            for key in row.values:
-                if valid(number, key):
-                    feature = self.resolve(key)
-                    assert feature is not None
-                    given.setdefault((row.entity, row.time, feature.key), []).append((number, key))
+        for number, key in refused:
+            feature = self.resolve(key)
+            if feature is not None and valid(number, key):
+                given.setdefault((rows[number].entity, rows[number].time, feature.key), []).append((number, key))
         for units in given.values():
-            if len({canonical(values[unit]) for unit in units}) > 1:
+            if len({canonical(judged_values[unit][0]) for unit in units}) > 1:
                 for unit in units:
                     refused[unit].add("CONFLICTING_DUPLICATE")
 
@@ -171,16 +158,24 @@ class Oracle:
         for number, row in enumerate(rows):
             if whole_rows:
                 judged.units[number, None] = bad_rows[number].union(*(refused[number, key] for key in row.values))
-            else:
-                for key in row.values:
-                    judged.units[number, key] = bad_rows[number] | refused[number, key]
-            for key in row.values:
-                if not judged.units[number, None if whole_rows else key]:
-                    feature = self.resolve(key)
-                    assert feature is not None
-                    history = self.values.setdefault((row.entity, *feature.key), {})
-                    history.setdefault((row.time, ingested), values[number, key])
+        for (number, key), reasons in refused.items():
+            if not whole_rows:
+                judged.units[number, key] = bad_rows[number] | reasons
+            feature = self.resolve(key)
+            if feature is not None and not judged.units[number, None if whole_rows else key]:
+                history = self.values.setdefault((rows[number].entity, *feature.key), {})
+                history.setdefault((rows[number].time, ingested), judged_values[number, key][0])
         return judged
+
+    def _judge(self, row: Row, key: Key, value: Value, now: int) -> tuple[Value, set[str]]:
+        feature = self.resolve(key)
+        if feature is None:
+            return None, {"UNKNOWN_FEATURE_VERSION" if self.newest_version(key[0]) else "UNKNOWN_FEATURE"}
+        kept, wrong = _as_kind(value, feature)
+        if feature.retention is not None and row.time < now - feature.retention:
+            wrong = wrong | {"PAST_RETENTION"}
+        # A copy: the reasons of a conflict are added to it.
+        return kept, set(wrong)
 
     # Deleting
 

@@ -1,7 +1,8 @@
 """The stage of the law tests: an injected clock, definitions with every limit and type, and two servers on one storage.
 
-On the embedded storage each scene is a namespace of its own; on a cluster, where a namespace takes seconds, scenes share
-one and have entity ids and a growing feature of their own. Both servers see the same storage and choose layouts apart.
+On the embedded storage each scene is a namespace of its own; on a cluster, where a namespace takes seconds, scenes
+share one and have entity ids and a growing feature of their own. Both servers see the same storage and choose
+layouts apart.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -112,9 +113,9 @@ class Scene:
         grown = Feature(self.growing, version, kind, registered_at=self.clock.now)
         self.oracle.features[grown.key] = grown
 
-    def next_id(self, at: int) -> str:
-        """A request id made by a client whose clock shows `at`."""
-        return str(RequestIds(lambda: at * 1_000).next())
+    def next_id(self, at: int, nanos: int = 0) -> str:
+        """A request id made by a client whose clock shows `at` (microseconds) and `nanos`."""
+        return str(RequestIds(lambda: at * 1_000 + nanos).next())
 
     @property
     def references(self) -> dict[str, tuple[tuple[str, int], ...]]:

@@ -27,9 +27,7 @@ def written(scene: Scene, rounds: list[list[int]], sent: Sent, other_mode: bool)
                     drawn, request_id = sent[number]
                     rows = [_placed(row, scene) for row in drawn.placed(scene.entities, scene.clock.now)]
                     mode = WriteMode(3 - drawn.mode) if other_mode else drawn.mode
-                    request = request_of(
-                        rows, request_id, scene.oracle, whole_rows=drawn.whole_rows, mode=mode
-                    )
+                    request = request_of(rows, request_id, scene.oracle, whole_rows=drawn.whole_rows, mode=mode)
                     writers.create_task(scene.servers[number % 2].write(request))
 
     scene.run(write())
@@ -40,7 +38,7 @@ def written(scene: Scene, rounds: list[list[int]], sent: Sent, other_mode: bool)
 def test_the_order_of_requests_does_not_matter(arena: Arena, examples: settings) -> None:
     """Once in order, one after another; then shuffled, each up to three times, several at once, in the other mode."""
 
-    @settings(examples)
+    @settings(examples, max_examples=examples.max_examples // 2)
     @given(
         drawn=st.lists(requests(range(3), "growing", pinned=True), min_size=2, max_size=8),  # type: ignore[arg-type]
         shuffle=st.randoms(use_true_random=False),

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.faults.storage import FaultyStorage
 
 from featurama_core.model.errors import StoreUnavailable
 from featurama_core.model.values import Status
 from featurama_core.storage.latest import MARK_BYTES
 from featurama_core.storage.port import Cells
 from featurama_core.store import FeatureStore
-from tests.faults.storage import FaultyStorage
 
 from .oracle import Row, Value
 from .scene import Arena, Scene
@@ -44,9 +44,7 @@ def failing(scene: Scene, *entities: int) -> Reading:
     def read(entity_ids: Sequence[str], cells: Cells) -> Cells:
         failed = np.array([each in lost for each in entity_ids])
         kept = np.flatnonzero(~failed[cells.entity]) if len(cells.entity) else np.empty(0, dtype=np.int64)
-        return Cells(
-            cells.entity[kept], cells.layout_id[kept], [cells.cells[at] for at in kept.tolist()], failed
-        )
+        return Cells(cells.entity[kept], cells.layout_id[kept], [cells.cells[at] for at in kept.tolist()], failed)
 
     return read
 

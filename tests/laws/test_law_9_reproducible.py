@@ -42,16 +42,14 @@ def test_a_training_set_is_the_same_after_later_writes(arena: Arena, examples: s
     """Also for a feature named without its version, after a newer version was registered."""
     writes = st.lists(requests(range(3), "growing", bad=False), min_size=1, max_size=6)  # type: ignore[arg-type]
 
-    @settings(examples)
+    @settings(examples, max_examples=examples.max_examples // 2)
     @given(
         before=writes,
         after=writes,
         labels=st.lists(st.tuples(st.integers(0, 2), st.integers(-10, 400)), min_size=1, max_size=8),
         back=st.sampled_from([0, 1, 30 * SECOND]),
     )
-    def check(
-        before: list[DrawnRequest], after: list[DrawnRequest], labels: list[tuple[int, int]], back: int
-    ) -> None:
+    def check(before: list[DrawnRequest], after: list[DrawnRequest], labels: list[tuple[int, int]], back: int) -> None:
         with arena.scene() as scene:
             write_all(scene, before)
             scene.clock.advance(SETTLING + 60 * SECOND)

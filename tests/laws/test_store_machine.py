@@ -46,12 +46,27 @@ class StoreMachine(RuleBasedStateMachine):
     def write(self, drawn: DrawnRequest, server: int) -> None:
         """A new request; its id is a client's, so requests arrive in another order than they were made."""
         made_at = self.scene.clock.now - drawn.delay
-        request_id = self.scene.next_id(made_at)
+        request_id = self.scene.next_id(made_at, nanos=made_at * 7_919 % 1_000)
         if ingest_time(int(request_id.replace("-", ""), 16)) in self.ingested:
             return  # two clients with one nanosecond: excluded by the ids' random bits
         rows = [self._placed(row) for row in drawn.placed(self.scene.entities, self.scene.clock.now)]
         self.sent.append((rows, request_id, drawn))
         self._send(rows, request_id, drawn, server)
+
+    @rule(which=st.integers(0, 50), drops=st.integers(1, 7), server=SERVER)
+    def correct(self, which: int, drops: int, server: int) -> None:
+        """Some values of an earlier request at the same event times: null now, and in another layout."""
+        if not self.sent:
+            return
+        rows, _, drawn = self.sent[which % len(self.sent)]
+        corrected = [
+            Row(row.entity, row.time, {key: None for at, key in enumerate(row.values) if at % 8 != drops})
+            for row in rows
+        ]
+        request_id = self.scene.next_id(self.scene.clock.now, nanos=500)
+        if ingest_time(int(request_id.replace("-", ""), 16)) in self.ingested:
+            return
+        self._send(corrected, request_id, drawn, server)
 
     @rule(which=st.integers(0, 50), server=SERVER)
     def replay(self, which: int, server: int) -> None:
@@ -209,9 +224,7 @@ class StoreMachine(RuleBasedStateMachine):
         for entity in scene.entities:
             for name, version in self.oracle.features:
                 for corrections in (False, True):
-                    history = scene.run(
-                        store.get_feature_history(entity, f"{name}@{version}", corrections=corrections)
-                    )
+                    history = scene.run(store.get_feature_history(entity, f"{name}@{version}", corrections=corrections))
                     wanted_history = self.oracle.history(entity, (name, version), now, corrections=corrections)
                     assert wanted_history == stored_in(history)
 

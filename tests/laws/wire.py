@@ -106,9 +106,7 @@ def _type_of(key: Key, value: Value, oracle: Oracle) -> tuple[ValueType, int]:
     return (ValueType[feature.kind.upper()], feature.length) if feature else (ValueType.DOUBLE, 0)
 
 
-def _column(
-    name: str, version: int, value_type: ValueType, length: int, values: dict[int, Value], rows: int
-) -> Column:
+def _column(name: str, version: int, value_type: ValueType, length: int, values: dict[int, Value], rows: int) -> Column:
     array = empty_values(value_type, rows, length)
     status = np.full(rows, Status.NOT_FOUND, dtype=np.uint8)
     for row, value in values.items():

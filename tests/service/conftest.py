@@ -17,6 +17,7 @@ from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
 
+from .gateway_fixtures import delivery_model, gateway, gateway_at, store  # noqa: F401 - fixtures
 from .servers import Client, RunningServer, client_of, ingest_server, online_server
 
 SQLITE_AND_CQL = ["sqlite", pytest.param("cql", marks=pytest.mark.cql)]
@@ -26,9 +27,10 @@ SQLITE_AND_CQL = ["sqlite", pytest.param("cql", marks=pytest.mark.cql)]
 def grpc_lives_for_the_session() -> Iterator[None]:
     """grpc.aio ends its poller thread with its last object, and joins it wherever the garbage collector happens to
     run, also on the loop; here it lives on from test to test."""
-    grpc.aio.init_grpc_aio()
+    # On a loop of its own: after the first asynchronous test of a session there is no current one.
+    asyncio.run(_at_once(grpc.aio.init_grpc_aio))
     yield
-    grpc.aio.shutdown_grpc_aio()
+    asyncio.run(_at_once(grpc.aio.shutdown_grpc_aio))
 
 
 @pytest.fixture(scope="session", params=SQLITE_AND_CQL)
@@ -92,3 +94,7 @@ async def _make(storage_url: str, namespace: str) -> None:
 async def _remove(storage_url: str, namespace: str) -> None:
     async with open_storage(StorageSettings(storage_url, request_timeout_ms=20_000)) as storage:
         await storage.drop_namespace(namespace)
+
+
+async def _at_once(act: Callable[[], None]) -> None:
+    act()

@@ -27,6 +27,28 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
+@pytest.fixture
+async def start(tmp_path):
+    """Starts a service as a process over an embedded storage; whatever still runs at the end is killed."""
+    running = []
+
+    async def begin(module, **variables):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FEATURAMA_")}
+        service = module.removeprefix("featurama_").upper()
+        environment |= {f"FEATURAMA_{service}_STORAGE": f"sqlite:///{tmp_path}/store", **variables}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, env=environment, stderr=asyncio.subprocess.PIPE
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 async def test_health_is_told_for_the_server_and_for_each_service(online, ingest):
     """grpc.health.v1: SERVING for "" and every service; a stranger's service is NOT_FOUND."""
     names = {
@@ -60,6 +82,7 @@ async def test_reflection_lists_and_describes_the_public_services(online_at, sto
         off = await stub.ServerReflectionInfo().code()
 
     assert {each.name for each in services.list_services_response.service} == {
+        "featurama.v1.ModelService",
         "featurama.v1.OnlineService",
         "featurama.v1.PredictionService",
         "featurama.v1.RegistryService",
@@ -228,11 +251,11 @@ async def test_a_stream_is_drained_with_every_chunk_that_was_read_acknowledged(s
     assert set(answer.columns[0].double_values) == {1.0}
 
 
-async def test_a_service_is_a_process_that_serves_until_sigterm(tmp_path):
+async def test_a_service_is_a_process_that_serves_until_sigterm(start):
     """`python -m featurama_ingest`, settings from the environment: it serves, drains on SIGTERM and exits 0."""
     port = _free_port()
-    process = await _start(
-        "featurama_ingest", tmp_path, FEATURAMA_INGEST_LISTEN=f"127.0.0.1:{port}", FEATURAMA_INGEST_DRAIN_DELAY_MS="0"
+    process = await start(
+        "featurama_ingest", FEATURAMA_INGEST_LISTEN=f"127.0.0.1:{port}", FEATURAMA_INGEST_DRAIN_DELAY_MS="0"
     )
     line = json.loads(await process.stderr.readline())
     async with client_of(line["address"]) as client:
@@ -261,10 +284,10 @@ async def test_a_service_is_a_process_that_serves_until_sigterm(tmp_path):
     ],
 )
 async def test_settings_that_can_not_be_used_end_the_process_with_one_line_that_names_the_variable(
-    tmp_path, variables, said
+    start, variables, said
 ):
     """Exit code 2, one line, no value of a secret."""
-    process = await _start("featurama_online", tmp_path, **variables)
+    process = await start("featurama_online", **variables)
 
     _, errors = await process.communicate()
 
@@ -274,26 +297,18 @@ async def test_settings_that_can_not_be_used_end_the_process_with_one_line_that_
     assert process.returncode == 2
 
 
-async def test_a_port_that_is_taken_is_an_error_not_a_shared_port(tmp_path):
+@pytest.mark.parametrize("service", ["online", "ingest"])
+async def test_a_port_that_is_taken_is_an_error_not_a_shared_port(start, service):
     """Two servers on one port would share its calls silently."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        process = await _start("featurama_online", tmp_path, FEATURAMA_ONLINE_LISTEN=f"127.0.0.1:{port}")
+        process = await start(f"featurama_{service}", **{f"FEATURAMA_{service.upper()}_LISTEN": f"127.0.0.1:{port}"})
         _, errors = await process.communicate()
 
     assert f"cannot listen on 127.0.0.1:{port}" in errors.decode().splitlines()[-1]
     assert process.returncode == 2
-
-
-async def _start(module, folder, **variables):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FEATURAMA_")}
-    service = module.removeprefix("featurama_").upper()
-    environment |= {f"FEATURAMA_{service}_STORAGE": f"sqlite:///{folder}/store", **variables}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, env=environment, stderr=asyncio.subprocess.PIPE
-    )
 
 
 def _free_port():

@@ -121,7 +121,7 @@ def test_one_child_judges_all_mutated_files_and_what_it_accepts_predicts_here(ch
 
 def wild_indices() -> Iterator[bytes]:
     """Models whose links leave their arrays: what the structural check refuses, and the library would follow."""
-    for far in (10_000, 1_000_000, 100_000_000):
+    for far in (1_000_000, 100_000_000):
         document = json.loads(ARTEFACT)
         tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
         tree["left_children"][0], tree["right_children"][0] = far, far + 1
@@ -156,19 +156,20 @@ def test_a_child_that_others_killed_is_no_fault_of_the_model(checker: ModelCheck
 @pytest.mark.parametrize(
     ("body", "limits", "said"),
     [
-        ("while True: pass", {"cpu_seconds": 1}, "processor time"),
+        ("while True: pass", {"cpu_seconds": 0}, "processor time"),
         ("time.sleep(600)", {"seconds": 0.2}, "more than 0.2 seconds"),
         ("bytearray(3 * 1024 ** 3)", {}, "memory"),
         ("os._exit(3)", {}, "code 3"),
-        ("os.write(3, b'x'); open(os.devnull); raise unusable('seen\\x1b[31m')", {}, "seen[31m"),
-        ("open('/tmp/written', 'w').write('x')", {}, "ended by SIGXFSZ|code 1"),
+        ("raise unusable('seen\\x1b[31m')", {}, "seen[31m"),
+        ("[os.write(each, b'x' * 9) for each in range(3, 9) if os.path.exists(f'/dev/fd/{each}')]", {}, "be read"),
+        ("os.write(os.open(__file__ + '.out', os.O_CREAT | os.O_WRONLY), b'x')", {}, "code 1"),
     ],
 )
 def test_a_model_that_takes_too_much_is_refused(tmp_path: Path, body: str, limits: dict[str, float], said: str) -> None:
     """Time, processor time, memory, the end of the process: each is a reason, none is the server's end."""
     with attempting(tmp_path, body, **limits) as checker:
         message = refusal(checker)
-    assert any(each in message for each in said.split("|")), message
+    assert said in message
 
 
 def test_the_child_knows_no_setting_and_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,8 @@ class PredictingMethods(WritingMethods):
         """Predict a row an entity, on its newest features, on given `features`, or both: the given ones override.
 
         features: a frame or mapping of columns with as many rows, or a mapping of single values for every row; an
-        empty cell is not given. model: default the server's; version: default what `alias` ("champion") names.
+        empty cell is not given. Or a list of `Column`, sent as they are: status NULL_VALUE gives a null.
+        model: default the server's; version: default what `alias` ("champion") names.
         One bad row never fails the rest: see `errors`. include_contributions: whether to explain each row, which
         costs many times the prediction itself.
         """
@@ -175,6 +176,8 @@ def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
     """
     if features is None:
         return [], rows or 0
+    if isinstance(features, list) and features and all(isinstance(each, Column) for each in features):
+        return _as_they_are(features, rows)
     if isinstance(features, Mapping) and all(
         value is None or isinstance(value, _SCALARS) for value in features.values()
     ):
@@ -199,6 +202,15 @@ def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
             shared=Shared.of(frame.rows),
         )
     return columns, frame.rows if rows is None else rows
+
+
+def _as_they_are(columns: list[Column], rows: int | None) -> tuple[list[Column], int]:
+    rows = len(columns[0]) if rows is None else rows
+    for column in columns:
+        FeatureRef.parse(column.name)
+        if len(column) != rows:
+            raise InvalidInput(f"feature {column.name!r} has {len(column)} rows, not {rows}", field=column.name)
+    return columns, rows
 
 
 def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int, *, explained: bool) -> Predictions:

@@ -143,7 +143,9 @@ class Feature(_message.Message):
     entity_type: _builtins.str
     """Entity type. Empty: the group's. The same in all versions."""
     group: _builtins.str
-    """Feature group. Empty: "default". The same in all versions."""
+    """Feature group. Empty: "default" for entity type "entity", else the group of the entity type's name. The same in all
+    versions.
+    """
     references: _builtins.str
     """For text features: the entity type whose ids the values are, so that paths can follow it."""
     description: _builtins.str

@@ -9,7 +9,7 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -27,26 +27,35 @@ async def apply(
     """
     from featurama_cli.definitions_file import read_definitions
     from featurama_cli.output import show, told
-    from featurama_cli.plan import define, plan
+    from featurama_cli.plan import Step, define, plan, registered
     from featurama_cli.progress import bar, confirmed
-    from featurama_cli.session import open_session
+    from featurama_cli.session import is_there, open_session
 
     wanted = read_definitions(file)
-    async with open_session(place, makes=not plan_only) as session:
-        steps = await plan(session, wanted)
-        rows = [
-            {"effect": step.effect, "kind": step.kind, "name": step.name}
-            | ({"problem": step.problem} if any(each.problem for each in steps) else {})
-            for step in steps
-        ]
+
+    def shown(steps: list[Step]) -> list[Step]:
+        """Print the plan. -> what is to be done; a conflict ends it here."""
+        conflicts = [step for step in steps if step.effect == "conflict"]
+        rows = [{"effect": step.effect, "kind": step.kind, "name": step.name} for step in steps]
+        if conflicts:
+            rows = [row | {"problem": step.problem} for row, step in zip(rows, steps, strict=True)]
         show(rows, as_json=as_json)
-        effects = [step.effect for step in steps]
-        if "conflict" in effects:
-            told(f"{effects.count('conflict')} of {len(steps)} cannot be registered; nothing was changed.")
+        if conflicts:
+            told(f"{len(conflicts)} of {len(steps)} cannot be registered; nothing was changed.")
             raise typer.Exit(2)
         todo = [step for step in steps if step.effect in ("new", "changed")]
+        if not todo:
+            told("Nothing to do.")
+        elif plan_only:
+            told(f"{len(todo)} would be registered.")
+        return todo
+
+    if plan_only and not is_there(place):
+        shown(await plan([], wanted))
+        return
+    async with open_session(place, makes=not plan_only) as session:
+        todo = shown(await plan(await registered(session), wanted))
         if not todo or plan_only:
-            told("Nothing to do." if not todo else f"{len(todo)} would be registered.")
             return
         if not yes and not confirmed(f"Register {len(todo)} definitions in {place.namespace} at {place.text}?"):
             raise typer.Exit(1)

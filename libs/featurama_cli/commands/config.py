@@ -8,7 +8,7 @@ import typer
 
 from featurama_cli.place import JsonOption
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 SERVICES = ("online", "ingest", "gateway", "trainer")
 

@@ -9,7 +9,7 @@ import typer
 
 from featurama_cli.place import run
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

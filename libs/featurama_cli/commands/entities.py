@@ -12,7 +12,7 @@ from featurama_cli.place import JsonOption, Place, at_a_place
 if TYPE_CHECKING:
     from featurama_core.model.definitions import Entity
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

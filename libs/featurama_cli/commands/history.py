@@ -8,7 +8,7 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -8,14 +8,16 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 @at_a_place
 async def predict(
     place: Place,
-    what: Annotated[list[str], typer.Argument(help="Entity ids, and features as name=value.")],
+    what: Annotated[
+        list[str], typer.Argument(help="Entity ids, and features as name=value. An id with = in it: id:...")
+    ],
     model: Annotated[str, typer.Option("--model", "-m")] = "delivery_time",
     version: Annotated[int, typer.Option("--version", min=0, help="0: the one that the alias names.")] = 0,
     alias: Annotated[str, typer.Option("--alias")] = "champion",

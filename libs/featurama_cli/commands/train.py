@@ -9,7 +9,7 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -32,13 +32,13 @@ async def train(
         Path | None, typer.Option("--report", metavar="DIR", help="Write report.html and report.json there.")
     ] = None,
     by: Annotated[str, typer.Option("--by", help="Who trains; default: the user who runs this.")] = "",
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of XGBoost.")] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of XGBoost.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model and publish it. Point-in-time set, engineered features, split by time with a gap, XGBoost."""
-    from featurama_cli.output import console, show_json, table, told
+    from featurama_cli.output import show, show_json, told
     from featurama_cli.session import artefact_directory, open_store
-    from featurama_cli.training import scores_table, train_with_progress, verdict_text
+    from featurama_cli.training import score_rows, scores_title, train_with_progress, verdict_text
     from featurama_trainer.config import TrainingConfig
 
     wanted = TrainingConfig.from_file(config) if config else TrainingConfig()
@@ -61,9 +61,9 @@ async def train(
     if as_json:
         show_json(report.to_dict())
         return
-    console().print(scores_table(report))
+    show(score_rows(report), as_json=False, title=scores_title(report))
     gains = [{"column": name, "share_of_gain": round(share, 4)} for name, share in list(report.importance.items())[:8]]
-    console().print(table(gains, title="What it looks at"))
+    show(gains, as_json=False, title="What it looks at")
     manifest = report.manifest
     told(
         f"Published {manifest.name} version {manifest.version}"

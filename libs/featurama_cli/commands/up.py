@@ -8,7 +8,7 @@ import typer
 
 from featurama_cli.place import Place, at_a_storage
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _PORT = {"min": 0, "max": 65_535}
 

@@ -10,9 +10,11 @@ import typer
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 if TYPE_CHECKING:
+    from featurama_cli.session import Session
+    from featurama_core.model.values import ValueType
     from featurama_core.model.writes import Verdict
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _SHOWN = 20
 
@@ -38,23 +40,27 @@ async def write(
     Long files have entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and a column a feature.
     Exit code 1 if a row was not accepted: the first are printed, with the reason.
     """
-    from featurama_cli.frame_files import FrameFile
+    from featurama_cli.csv_values import typed
+    from featurama_cli.frame_files import FrameFile, check_timezone
     from featurama_cli.output import show, show_json, told
     from featurama_cli.progress import bar
     from featurama_cli.session import open_session
     from featurama_core.model.writes import WriteMode
 
+    if timezone is not None:
+        check_timezone(timezone)
     sources = [FrameFile.of(path) for path in files]
     counts = {"accepted": 0, "rejected": 0, "unknown": 0}
     refused: list[dict[str, object]] = []
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
     async with open_session(place) as session:
         with bar("Writing", total) as advance:
+            types = await feature_types(session, version) if any(each.is_csv for each in sources) else {}
             for source in sources:
                 first = 0
-                for table in source.tables(max(10_000, batch_size)):
+                for table in source.tables(max(10_000, batch_size), texts=True):
                     report = await session.write_features(
-                        table,
+                        typed(table, types) if source.is_csv else table,
                         version,
                         batch_size,
                         mode=WriteMode.BULK if bulk else WriteMode.ATOMIC,
@@ -76,6 +82,12 @@ async def write(
         told(", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted"))
     if counts["rejected"] or counts["unknown"]:
         raise typer.Exit(1)
+
+
+async def feature_types(session: Session, version: int | None) -> dict[str, ValueType]:
+    """Feature -> type, of a version or of the newest."""
+    listed = await session.list_features(all_versions=version is not None)
+    return {each.name: each.value_type for each in listed if version in (None, each.version)}
 
 
 def _row(path: Path, first: int, verdict: Verdict) -> dict[str, object]:

@@ -54,7 +54,8 @@ async def online_latency(
 
 async def freshness(client: AsyncClient, writes: int, advance: Advance) -> Freshness:
     """Write one value, then read it until it is there: the time from the acknowledgement to that answer."""
-    await client.register_feature("demo_tick", "int", "Counts the demonstration's freshness measurement")
+    await client.register_entity_type("demo_clock", "What the demonstration measures freshness with")
+    await client.register_feature("demo_tick", "int", "Counts the writes", entity_type="demo_clock")
     seconds: list[float] = []
     at_once = 0
     for tick in range(1, writes + 1):

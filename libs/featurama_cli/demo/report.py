@@ -26,7 +26,7 @@ def show_figures(console: Console, figures: Figures, report: TrainingReport, opt
 
 
 def _measured(figures: Figures) -> RenderableType:
-    made = _table("Measured", "what", "figure", "how")
+    made = _table("what", "figure", "how")
     made.columns[1].style, made.columns[2].style = "bold", "dim"
     world = f"{figures.entities:,} entities, {figures.rows:,} rows"
     made.add_row("World", f"{figures.values:,} values", world)
@@ -43,18 +43,15 @@ def _measured(figures: Figures) -> RenderableType:
     made.add_row(
         "Point in time", f"{point.rows_per_second:,} rows/s", f"{point.rows:,} label rows x {point.features} features"
     )
-    said = (
-        f"Client and servers share one process and loop. Storage {figures.storage}. All took {figures.total_seconds} s."
-    )
-    return Group(made, Text(said, style="dim"))
+    said = f"Client and servers share one process and loop. All of it took {figures.total_seconds} s."
+    return Group(Text("Measured", style="bold"), made, Text(said, style="dim"))
 
 
 def _model(report: TrainingReport) -> RenderableType:
     manifest = report.manifest
     assert manifest.training is not None  # set by every run
-    made = _table(
-        f"Model {manifest.name} version {manifest.version}: {manifest.target}, hours", "", "MAE", "RMSE", "R2"
-    )
+    title = f"Model {manifest.name} version {manifest.version}: {manifest.target}, hours"
+    made = _table("on the test rows", "MAE", "RMSE", "R2")
     for column in made.columns[1:]:
         column.justify = "right"
     made.add_row("this model", *_scores(report.test), style="bold")
@@ -63,31 +60,31 @@ def _model(report: TrainingReport) -> RenderableType:
         f"{manifest.training.train_rows:,} rows to train on, {manifest.training.test_rows:,} later ones to test; "
         f"{len(manifest.engineered.names)} columns out of {len(manifest.features)} features."
     )
-    return Group(made, Text(said, style="dim"))
+    return Group(Text(title, style="bold"), made, Text(said, style="dim"))
 
 
 def _predicted(figures: Figures) -> RenderableType:
     asked = figures.prediction
-    made = _table(f"Prediction for {asked.entity_id}", "", "hours", "")
+    made = _table("over", "hours", "")
     made.columns[1].justify = "right"
     made.add_row("gRPC  PredictionService/Predict", f"{asked.grpc_hours:.4f}", "")
     made.add_row("REST  POST /predict", f"{asked.rest_hours:.4f}", "the same" if asked.agree else "different")
-    made.add_row("it took", f"{asked.actual_hours:.4f}", "traffic and weather were those of its day")
+    made.add_row("(it took)", f"{asked.actual_hours:.4f}", "traffic and weather were those of its day")
     used = ", ".join(f"{name} {_short(value)}" for name, value in asked.features_used.items())
-    return Group(made, Text(used, style="dim"))
+    return Group(Text(f"Prediction for {asked.entity_id}", style="bold"), made, Text(used, style="dim"))
 
 
 def _next(figures: Figures, options: DemoOptions) -> RenderableType:
-    where = "" if figures.storage == "sqlite:///featurama-data" else f" --storage {figures.storage}"
+    where = f" --storage {options.storage}" if options.storage else ""
     space = "" if figures.namespace == "default" else f" -n {figures.namespace}"
-    lines: list[tuple[str, str]] = []
-    if not options.keep:
-        lines.append(("featurama demo --keep", "the same, and keep it"))
-        where, space = ("", "") if not options.storage else (f" --storage {options.storage}", " -n <namespace>")
+    lines = [] if options.keep else [(f"featurama demo{where} --keep", "the same, and keep it")]
+    if options.keep or not options.storage:
+        lines += [
+            (f"featurama get{where}{space} planet_mars", "the newest values"),
+            (f"featurama history{where}{space} planet_mars traffic_level", "what it was before"),
+            (f"featurama predict{where}{space} {figures.prediction.entity_id} package_weight=900", "what if"),
+        ]
     lines += [
-        (f"featurama get{where}{space} planet_mars", "the newest values"),
-        (f"featurama history{where}{space} planet_mars traffic_level", "what it was before"),
-        (f"featurama predict{where}{space} {figures.prediction.entity_id} package_weight=900", "what if"),
         (f"featurama up{where}", "serve it: gRPC, and REST on 8080"),
         ("curl localhost:8080/features/delivery_00000001", "while `up` runs; Swagger UI at /docs"),
         ("featurama --help", "the rest"),
@@ -98,8 +95,8 @@ def _next(figures: Figures, options: DemoOptions) -> RenderableType:
     return Panel(grid, title="What to try next", title_align="left", box=box.ROUNDED, expand=False)
 
 
-def _table(title: str, *columns: str) -> Table:
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+def _table(*columns: str) -> Table:
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in columns:
         made.add_column(name)
     return made

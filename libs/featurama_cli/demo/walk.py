@@ -20,6 +20,7 @@ from featurama_cli.session import open_stores, storage_options
 from featurama_cli.training import score_rows, train_with_progress
 from featurama_cli.world_writing import define_world, register_world, world_of, write_values
 from featurama_core.model.errors import CorruptData, FeaturamaError, StoreUnavailable
+from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.model.writes import WriteMode
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageUrl
@@ -100,7 +101,7 @@ async def _figures(
     )
     point_in_time = await measuring.training_set(client, world)
     told("Training set", f"{point_in_time.rows:,} rows as they were at dispatch, none lost, none late")
-    report = await train_with_progress(await stores.get(place.namespace), TrainingConfig(), threads=2, alias="champion")
+    report = await train_with_progress(await stores.get(place.namespace), TrainingConfig(), threads=1, alias="champion")
     told("Trained", f"{report.manifest.name} version {report.manifest.version}, promoted to champion")
     prediction = await _prediction(client, at, place.namespace, ids[-1])
     told("Predicted", "the same number over gRPC and REST")
@@ -168,10 +169,13 @@ def _kept_place() -> Place:
 async def _storage(place: Place, options: DemoOptions) -> AsyncIterator[Stores]:
     """The storage, with the namespace made; it is dropped again unless it is to be kept."""
     async with open_stores(place, makes=True, slow=True) as stores:
+        there = await stores.storage.list_namespaces()
         await stores.storage.create_namespace(place.namespace, NamespaceOptions())
         try:
             yield stores
         finally:
-            if not options.keep:
+            # An ingest server makes the default namespace of an embedded storage that has none.
+            made = [] if options.keep else {place.namespace, DEFAULT_NAMESPACE} - set(there)
+            for name in made:
                 with suppress(FeaturamaError):
-                    await stores.storage.drop_namespace(place.namespace)
+                    await stores.storage.drop_namespace(name)

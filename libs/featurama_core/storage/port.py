@@ -256,7 +256,7 @@ class NamespaceStorage(Protocol):
         """Store it unless its key is taken. -> what is stored now. Atomic between replicas."""
 
     async def update_definition(self, definition: Definition) -> None:
-        """Replace the fields that may change (deprecated; a group's retention, buckets, description); Unknown without it."""
+        """Replace what may change: deprecated; a group's retention, buckets, description. Unknown without it."""
 
     async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         """Store each; an id that is taken by another type keeps what it has. -> what is stored now, in order."""

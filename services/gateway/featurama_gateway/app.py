@@ -13,9 +13,11 @@ from fastapi_offline import FastAPIOffline
 from structlog.typing import FilteringBoundLogger
 
 from featurama import AsyncClient, Retries, Tls
+from featurama_gateway.access_log import AccessLog
 from featurama_gateway.limits import Limits
-from featurama_gateway.problems import MEDIA_TYPE, handle_errors
-from featurama_gateway.rest.bodies import Problem
+from featurama_gateway.problems import handle_errors
+from featurama_gateway.readiness import Readiness
+from featurama_gateway.rest.documentation import PROBLEMS, describe_problems
 from featurama_gateway.rest.features import features
 from featurama_gateway.rest.health import health
 from featurama_gateway.rest.predictions import predictions
@@ -43,22 +45,18 @@ async def run(
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                lifespan="off",
                 timeout_graceful_shutdown=max(1, settings.grace_ms // 1_000),
             )
         )
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        stopping = asyncio.create_task(stop.wait())
         bound = Bound(settings.address[0], listening.getsockname()[1])
         log.info("serving", address=bound.address, online=settings.online)
         if started is not None:
             started(bound)
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if not serving.done():
-            log.info("draining")
-            await asyncio.sleep(settings.drain_delay_ms / 1_000)
-            server.should_exit = True
-        stopping.cancel()
-        await serving
+        async with asyncio.TaskGroup() as tasks:
+            draining = tasks.create_task(_drain(server, stop, settings, log))
+            await server.serve(sockets=[listening])
+            draining.cancel()
         log.info("stopped")
 
 
@@ -74,16 +72,24 @@ def build_app(
         title="Featurama gateway",
         description="Features and predictions over REST; the gRPC services do the work.",
         version="1",
-        responses={
-            "4XX": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "The request cannot be answered."},
-            "5XX": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "The service cannot answer now."},
-        },
+        responses=PROBLEMS,
+        redirect_slashes=False,
+        # Swagger UI would send the contract to a validator on the internet.
+        swagger_ui_parameters={"validatorUrl": None},
     )
-    app.include_router(health(client, draining))
+    app.include_router(health(Readiness(client, settings.model), draining))
     app.include_router(predictions(client, settings.model))
     app.include_router(features(client))
     handle_errors(app, log)
-    app.add_middleware(Limits, max_requests=settings.max_requests, max_body_bytes=settings.max_body_bytes)
+    describe_problems(app)
+    app.add_middleware(
+        Limits,
+        max_requests=settings.max_requests,
+        max_body_bytes=settings.max_body_bytes,
+        deadline=settings.deadline_ms / 1_000,
+    )
+    if settings.log_calls:
+        app.add_middleware(AccessLog, log=log)
     return app
 
 
@@ -93,6 +99,16 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+async def _drain(
+    server: uvicorn.Server, stop: asyncio.Event, settings: GatewaySettings, log: FilteringBoundLogger
+) -> None:
+    """Once `stop` is set: health is degraded; when balancers have seen it, no new connection; answer what came."""
+    await stop.wait()
+    log.info("draining")
+    await asyncio.sleep(settings.drain_delay_ms / 1_000)
+    server.should_exit = True
 
 
 def _client(settings: GatewaySettings) -> AsyncClient:

@@ -1,49 +1,71 @@
-"""Limits on what comes in: requests in flight, and the size of a body, counted as it arrives."""
+"""Limits on what comes in: requests in flight, the size of a body, and how long a request may take in all."""
 
 from __future__ import annotations
 
+import asyncio
+
+from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from featurama.errors import Reason
 from featurama_gateway.problems import RETRY_AFTER, problem
 
+_CLOSE = {"Connection": "close"}
+
 
 class Limits:
-    """ASGI middleware: 429 beyond `max_requests` in flight (health is always admitted), 413 for a larger body."""
+    """ASGI middleware. Health is always admitted. deadline: seconds to send a body, and again to be answered.
 
-    def __init__(self, app: ASGIApp, *, max_requests: int, max_body_bytes: int) -> None:
+    429 beyond `max_requests` in flight, 413 for a larger body, 408 for one that does not come, 504 for an answer that
+    is not made in time.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_requests: int, max_body_bytes: int, deadline: float) -> None:
         self._app = app
         self._max_requests = max_requests
         self._max_body_bytes = max_body_bytes
+        self._deadline = deadline
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] == "/health":
             await self._app(scope, receive, send)
             return
-        if self._in_flight >= self._max_requests and scope["path"] != "/health":
-            busy = problem(
-                429, "too many requests in flight; back off", reason=Reason.OVERLOADED.name, headers=RETRY_AFTER
-            )
-            await busy(scope, receive, send)
+        if self._in_flight >= self._max_requests:
+            await _busy()(scope, receive, send)
             return
         self._in_flight += 1
         try:
-            body = await self._read(receive)
-            if body is None:
-                too_large = problem(
-                    413,
-                    f"the body has more than {self._max_body_bytes} bytes; send less at once",
-                    reason=Reason.LIMIT_EXCEEDED.name,
-                    field="body",
-                    headers={"Connection": "close"},
-                )
-                await too_large(scope, receive, send)
-                return
-            await self._app(scope, _replaying(body, receive), send)
+            await self._serve(scope, receive, send)
         finally:
             self._in_flight -= 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._deadline):
+                body = await self._read(receive)
+        except TimeoutError:
+            await _slow_sender()(scope, receive, send)
+            return
+        if body is None:
+            await self._too_large()(scope, receive, send)
+            return
+        began = False
+
+        async def sending(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        deadline = asyncio.timeout(self._deadline)
+        try:
+            async with deadline:
+                await self._app(scope, _replaying(body, receive), sending)
+        except TimeoutError:
+            if began or not deadline.expired():
+                raise
+            await _too_late()(scope, receive, send)
 
     async def _read(self, receive: Receive) -> bytes | None:
         """The whole body, or None as soon as it is too large."""
@@ -59,6 +81,29 @@ class Limits:
             parts.append(part)
             if not message.get("more_body", False):
                 return b"".join(parts)
+
+    def _too_large(self) -> Response:
+        return problem(
+            413,
+            f"the body has more than {self._max_body_bytes} bytes; send less at once",
+            reason=Reason.LIMIT_EXCEEDED.name,
+            field="body",
+            headers=_CLOSE,
+        )
+
+
+def _busy() -> Response:
+    return problem(429, "too many requests in flight; back off", reason=Reason.OVERLOADED.name, headers=RETRY_AFTER)
+
+
+def _slow_sender() -> Response:
+    return problem(
+        408, "the body did not come in time", reason=Reason.DEADLINE_EXCEEDED.name, field="body", headers=_CLOSE
+    )
+
+
+def _too_late() -> Response:
+    return problem(504, "the answer was not there in time; try again", reason=Reason.DEADLINE_EXCEEDED.name)
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:

@@ -1,4 +1,6 @@
-"""Errors as `application/problem+json` (RFC 9457), with the gRPC reason. An exception's text never leaves."""
+"""Errors as `application/problem+json` (RFC 9457), with the gRPC reason. An exception's text never leaves, nor does
+the address of a server behind this one.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,19 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "1"}
 _RETRYABLE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
+_BEHIND = {
+    HTTPStatus.SERVICE_UNAVAILABLE: "the online service does not answer; try again later",
+    HTTPStatus.GATEWAY_TIMEOUT: "the online service did not answer in time; try again, or ask for less",
+    HTTPStatus.TOO_MANY_REQUESTS: "the online service has too much to do; back off and try again",
+}
+"""What is said of an error that the online service did not word itself."""
+_ROUTING = {
+    HTTPStatus.NOT_FOUND: "there is no such resource; see /docs",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this resource does not take that method; see /docs",
+    HTTPStatus.BAD_REQUEST: "the body cannot be read; send JSON",
+}
+_REASONS = {"too_long": Reason.LIMIT_EXCEEDED, "too_short": Reason.EMPTY_REQUEST}
+
 
 def problem(
     status: int, detail: str, *, reason: str, field: str = "", headers: Mapping[str, str] | None = None
@@ -37,9 +52,14 @@ def problem(
     return Response(orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
-def status_of(error: FeaturamaError) -> int:
-    """The HTTP status of an error of the store."""
-    return http_status(GRPC_CODES[error.reason])
+def problem_of(error: FeaturamaError) -> Response:
+    """The answer that tells an error of the store."""
+    status = http_status(GRPC_CODES[error.reason])
+    detail, field = error.message, error.metadata.get("field", "")
+    if "target" in error.metadata or (error.reason is Reason.INTERNAL and "incident" not in error.metadata):
+        detail = _BEHIND.get(HTTPStatus(status), "the online service failed; its log has the details")
+    headers = RETRY_AFTER if status in _RETRYABLE else None
+    return problem(status, detail, reason=error.reason.name, field=field, headers=headers)
 
 
 class ModelMissing(Exception):
@@ -51,10 +71,7 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
 
     async def of_store(_: Request, error: Exception) -> Response:
         assert isinstance(error, FeaturamaError)
-        status = status_of(error)
-        headers = RETRY_AFTER if status in _RETRYABLE else None
-        field = error.metadata.get("field", "")
-        return problem(status, error.message, reason=error.reason.name, field=field, headers=headers)
+        return problem_of(error)
 
     async def of_model(_: Request, error: Exception) -> Response:
         return problem(503, str(error), reason=Reason.UNKNOWN_MODEL.name, headers=RETRY_AFTER)
@@ -62,16 +79,23 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
     async def of_body(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-        reason = Reason.LIMIT_EXCEEDED if first["type"] == "too_long" else Reason.INVALID_ARGUMENT
+        if first["type"] == "json_invalid":
+            return _unreadable(400, "the body is not JSON (RFC 8259)")
+        if isinstance(error.body, bytes) and error.body:
+            # FastAPI hands a body on as bytes when its type is none that it reads.
+            return _unreadable(415, "send the body as JSON, with Content-Type: application/json")
+        field = ".".join(str(part) for part in first["loc"] if part not in ("body", "header", "query", "path"))
+        field = field[:140] or "body"
+        reason = _REASONS.get(first["type"], Reason.INVALID_ARGUMENT)
         return problem(422, f"{field}: {first['msg']}", reason=reason.name, field=field)
 
     async def of_http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem(error.status_code, str(error.detail), reason=Reason.INVALID_ARGUMENT.name, headers=error.headers)
+        detail = _ROUTING.get(HTTPStatus(error.status_code), HTTPStatus(error.status_code).phrase)
+        return problem(error.status_code, detail, reason=Reason.INVALID_ARGUMENT.name, headers=error.headers)
 
     async def of_defect(request: Request, error: Exception) -> Response:
-        log.error("defect", method=request.method, path=request.scope["path"], exc_info=error)
+        log.error("defect", method=request.method, route=route_of(request.scope), exc_info=error)
         return problem(500, "a defect of the server; its log has the details", reason=Reason.INTERNAL.name)
 
     app.add_exception_handler(FeaturamaError, of_store)
@@ -79,3 +103,13 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
     app.add_exception_handler(RequestValidationError, of_body)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(Exception, of_defect)
+
+
+def route_of(scope: Mapping[str, object]) -> str | None:
+    """The template of the route that took a request, for logs: a path may hold an entity id."""
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) else None
+
+
+def _unreadable(status: int, detail: str) -> Response:
+    return problem(status, detail, reason=Reason.INVALID_ARGUMENT.name, field="body")

@@ -14,7 +14,8 @@ class GatewaySettings(ServiceSettings):
     """listen: `host:port`, port 0 takes a free one. online: `host:port` of the online service.
 
     model: what /predict uses when the request names none. online_tls_*: PEM files, for an online service behind TLS.
-    max_requests: in flight at once; beyond, callers get 429. drain_delay_ms: until balancers saw /health degraded.
+    deadline_ms: how long a body may take to come, and its answer to be made. max_requests: in flight at once; beyond,
+    callers get 429. drain_delay_ms: until balancers saw /health degraded.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_GATEWAY_")
@@ -25,7 +26,7 @@ class GatewaySettings(ServiceSettings):
     online_tls_cert: str = ""
     online_tls_key: str = ""
     model: str = "delivery_time"
-    deadline_ms: Count = 5_000
+    deadline_ms: Count = 10_000
     max_requests: Count = 256
     max_body_bytes: Count = 1024 * 1024
     drain_delay_ms: Millis = 1_000

@@ -18,10 +18,15 @@ async def housekeeping(stores: Stores, interval: float, log: FilteringBoundLogge
     if not interval:
         yield
         return
-    async with asyncio.TaskGroup() as tasks:
-        purging = tasks.create_task(_purge_often(stores, interval, log))
+    # No TaskGroup: it would wrap what the context's body raises, such as a port that is taken.
+    purging = asyncio.create_task(_purge_often(stores, interval, log))
+    try:
         yield
+    finally:
         purging.cancel()
+        await asyncio.wait((purging,))
+        if not purging.cancelled():
+            log.error("purge", exc_info=purging.exception())
 
 
 async def purge_all(stores: Stores, log: FilteringBoundLogger) -> None:

@@ -57,7 +57,7 @@ async def open_predictor(
                     artefacts=settings.artefacts,
                 ),
                 checker=checker,
-                shadow=shadow if settings.shadow_alias else None,
+                shadow=shadow if settings.shadow else None,
                 on_event=on_event,
                 on_compared=on_compared,
             )

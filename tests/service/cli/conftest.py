@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.unit.cli.running import Featurama, featurama, folder
 
 __all__ = ["featurama", "folder"]

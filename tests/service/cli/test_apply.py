@@ -11,14 +11,14 @@ from featurama_core.model.errors import InvalidInput
 
 from .conftest import DEFINITIONS, Featurama
 
-PYTHON = '''
+PYTHON = """
 from featurama_core.model.definitions import FeatureDefinition
 from featurama_core.model.values import ValueType
 
 speed = FeatureDefinition("speed", ValueType.DOUBLE)
 more = [FeatureDefinition(name, ValueType.INT, group="default") for name in ("seats", "engines")]
 _not_this = FeatureDefinition("draft", ValueType.INT)
-'''
+"""
 
 
 def effects(ran) -> dict[str, str]:
@@ -57,9 +57,7 @@ def test_a_conflict_stops_all_of_it(defined: Featurama, folder: Path) -> None:
 
 
 def test_what_may_change_in_a_group_is_planned_as_a_change(defined: Featurama, folder: Path) -> None:
-    (folder / "more.yaml").write_text(
-        "feature_groups: [{name: weather, entity_type: planet, ttl: 365d, buckets: 4}]"
-    )
+    (folder / "more.yaml").write_text("feature_groups: [{name: weather, entity_type: planet, ttl: 365d, buckets: 4}]")
     assert effects(defined("apply", "more.yaml", "--json")) == {"weather": "changed"}
     assert defined("features", "--groups", "--json").json[0]["buckets"] == 4
 
@@ -107,9 +105,18 @@ def test_a_file_that_is_wrong_is_refused_by_its_place(folder: Path, text: str, p
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.txt", ""), ("gone.yaml", None), ("gone.py", None), ("bad.py", "1/0")])
-def test_a_file_that_cannot_be_used_is_one_line(featurama: Featurama, folder: Path, name: str, text: str | None) -> None:
+def test_a_file_that_cannot_be_used_is_one_line(
+    featurama: Featurama, folder: Path, name: str, text: str | None
+) -> None:
     if text is not None:
         (folder / name).write_text(text)
     ran = featurama("apply", name)
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert name in ran.err
+
+
+def test_a_plan_for_a_storage_that_is_not_there_makes_none(featurama: Featurama, folder: Path) -> None:
+    """All of it would be new; the directory is not made."""
+    (folder / "planets.yaml").write_text(DEFINITIONS)
+    assert set(effects(featurama("apply", "planets.yaml", "--plan", "--json")).values()) == {"new"}
+    assert not (folder / "featurama-data").exists()

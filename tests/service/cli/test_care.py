@@ -12,7 +12,16 @@ from .conftest import Featurama
 
 def test_an_entity_is_registered_shown_and_listed(defined: Featurama) -> None:
     ran = defined(
-        "entities", "register", "planet_mars", "--type", "planet", "--name", "Mars", "--metadata", '{"moons": 2}', "--json"
+        "entities",
+        "register",
+        "planet_mars",
+        "--type",
+        "planet",
+        "--name",
+        "Mars",
+        "--metadata",
+        '{"moons": 2}',
+        "--json",
     )
     assert (ran.code, ran.json["metadata"]) == (0, {"moons": 2})
     assert defined("entities", "show", "planet_mars", "--json").json == ran.json
@@ -118,7 +127,9 @@ def test_a_world_in_files_can_be_applied_and_written(featurama: Featurama, folde
         assert (ran.code, ran.json["rejected"]) == (0, 0), ran.out + ran.err
     read = featurama("get", "delivery_00000030", "--json")
     assert {row["status"] for row in read.json} == {"PRESENT"}
-    built = featurama("dataset", "build", "--labels", f"w/labels.{file_format}", "-s", "delivery_time", "-o", "s.parquet")
+    built = featurama(
+        "dataset", "build", "--labels", f"w/labels.{file_format}", "-s", "delivery_time", "-o", "s.parquet"
+    )
     assert built.code == 0, built.err
 
 

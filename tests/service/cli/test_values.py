@@ -170,3 +170,36 @@ def test_a_dataset_needs_features(filled: Featurama, folder: Path) -> None:
     (folder / "labels.csv").write_text("entity_id,timestamp\nplanet_mars,2026-01-03T00:00:00Z\n")
     ran = filled("dataset", "build", "--labels", "labels.csv", "-o", "set.csv")
     assert (ran.code, "--features" in ran.err) == (2, True)
+
+
+def test_a_csv_is_read_as_the_definitions_say(defined: Featurama, folder: Path) -> None:
+    """Everything in a CSV is text; each value gets its feature's type, and what does not read so is rejected."""
+    (folder / "mixed.csv").write_text(
+        "entity_id,feature_name,value,timestamp\n"
+        "planet_mars,temperature,210,2026-01-01T00:00:00Z\n"
+        "planet_mars,storm,true,2026-01-01T00:00:00Z\n"
+        "planet_mars,nickname,007,2026-01-01T00:00:00Z\n"
+        'planet_mars,wind,"[1, 2, 3]",2026-01-01T00:00:00Z\n'
+        "planet_mars,moons,,2026-01-01T00:00:00Z\n"
+        "planet_earth,moons,one,2026-01-01T00:00:00Z\n"
+    )
+    ran = defined("write", "mixed.csv", "--json")
+    assert (ran.code, ran.json["accepted"]) == (1, 5)
+    assert [(each["row"], each["reason"]) for each in ran.json["verdicts"]] == [(5, "TYPE_MISMATCH")]
+    names = ("temperature", "storm", "nickname", "wind", "moons")
+    read = defined("get", "planet_mars", "-f", ",".join(names), "--json").json
+    assert [row["value"] for row in read] == [210.0, True, "007", [1.0, 2.0, 3.0], None]
+    assert read[-1]["status"] == "NULL_VALUE"
+
+
+def test_a_wide_csv_is_read_as_the_definitions_say(defined: Featurama, folder: Path) -> None:
+    (folder / "wide.csv").write_text(
+        "entity_id,timestamp,temperature,nickname,wind,storm\n"
+        'planet_mars,2026-01-01T00:00:00Z,210,007,"[1,2,3]",0\n'
+        "planet_earth,2026-01-01T00:00:00Z,,NA,,true\n"
+    )
+    ran = defined("write", "wide.csv", "--json")
+    assert ran.code == 0, ran.out + ran.err
+    names = "temperature,nickname,wind,storm"
+    read = defined("get", "planet_mars", "planet_earth", "-f", names, "--json").json
+    assert [row["value"] for row in read] == [210.0, "007", [1.0, 2.0, 3.0], False, None, "NA", None, True]

@@ -94,9 +94,7 @@ def kept(validated: Validated) -> dict[str, list[tuple[str, int, object]]]:
         values, status = stored.column.to_list(), stored.column.status.tolist()
         keys = zip(validated.entity_ids, validated.event_time.tolist(), strict=True)
         found[stored.definition.name] = [
-            (*key, value)
-            for key, value, each in zip(keys, values, status, strict=True)
-            if each != Status.NOT_FOUND
+            (*key, value) for key, value, each in zip(keys, values, status, strict=True) if each != Status.NOT_FOUND
         ]
     return found
 

@@ -6,14 +6,17 @@ The registry decides; a row of `entity_by_type` is written before it and may be 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from featurama_core.model.definitions import Entity
+from featurama_core.model.errors import StoreUnavailable
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
 
 _BUCKETS = 16
+_TURNS = 5
 _AT_ONCE = 64
 """Conditional statements take four rounds between the replicas."""
 
@@ -35,27 +38,32 @@ async def put_entities(statements: Statements, entities: Sequence[Entity]) -> li
     """Store each; another type and every `created_at` stay as they are. -> what is stored, in order."""
     driver = statements.driver
     into_type, make, change = [await statements.get(text) for text in (_INTO_TYPE, _MAKE, _CHANGE)]
+    standing = await get_entities(statements, [entity.entity_id for entity in entities])
 
     async def put(entity: Entity) -> Entity:
         key = entity.entity_id, entity.entity_type
-        await driver.write(into_type, _of_type(*key))
-        row = (*key, entity.name, entity.metadata, entity.created_at, entity.updated_at)
-        taken = await driver.decide(make, row)
-        if taken is None:
-            return entity
-        if taken["entity_type"] != entity.entity_type:
-            return Entity(**taken)
-        changed = (entity.name, entity.metadata, entity.updated_at, *key)
-        stands = await driver.decide(change, changed)
-        if stands is not None:
-            # Removed in between, or registered anew with another type.
-            found = await get_entities(statements, [entity.entity_id])
-            return found.get(entity.entity_id, entity)
-        return Entity(*key, entity.name, entity.metadata, taken["created_at"], entity.updated_at)
+        stands = standing.get(entity.entity_id)
+        for _ in range(_TURNS):
+            if stands is not None and stands.entity_type != entity.entity_type:
+                return stands
+            await driver.write(into_type, _of_type(*key))
+            if stands is None:
+                row = (*key, entity.name, entity.metadata, entity.created_at, entity.updated_at)
+                taken = await driver.decide(make, row)
+                if taken is None:
+                    return entity
+                stands = Entity(**taken)
+            else:
+                changed = await driver.decide(change, (entity.name, entity.metadata, entity.updated_at, *key))
+                if changed is None:
+                    return replace(entity, created_at=stands.created_at)
+                stands = (await get_entities(statements, [entity.entity_id])).get(entity.entity_id)
+        raise StoreUnavailable("the entity is registered and removed at the same time; send the request again")
 
     async def put_in_turn(same_id: list[Entity]) -> Entity:
-        stored = [await put(entity) for entity in same_id]
-        return stored[-1]
+        for entity in same_id:
+            standing[entity.entity_id] = await put(entity)
+        return standing[same_id[0].entity_id]
 
     by_id: dict[str, list[Entity]] = {}
     for entity in entities:
@@ -98,9 +106,9 @@ async def remove_entity(statements: Statements, entity_id: str) -> None:
     """Forget the registration."""
     driver = statements.driver
     found = await get_entities(statements, [entity_id])
-    await driver.decide(await statements.get(_REMOVE), (entity_id,))
     for entity in found.values():
         await driver.write(await statements.get(_OUT_OF_TYPE), _of_type(entity_id, entity.entity_type))
+    await driver.decide(await statements.get(_REMOVE), (entity_id,))
 
 
 def _of_type(entity_id: str, entity_type: str) -> tuple[str, int, str]:

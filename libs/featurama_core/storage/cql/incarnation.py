@@ -1,7 +1,7 @@
 """Whether a name still stands for the namespace that was opened.
 
 The servers prepare a statement anew when its table was dropped and made again, so an old object would write into
-the new namespace. What is asked at most once in STALENESS, and after every failure, is the incarnation.
+the new namespace. What is asked at most once in STALENESS, and after failures, is the incarnation.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from contextlib import asynccontextmanager
 from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
 from featurama_core.storage.cql.failures import unknown_namespace
 from featurama_core.storage.cql.keyspaces import Keyspaces
+from featurama_core.storage.cql.shared_call import SharedCall
 
 STALENESS = 1.0
 """Seconds."""
+_AFTER_FAILURE = 0.5
+"""Seconds: a store that does not answer is not waited for twice."""
 
 
 class Incarnation:
@@ -24,8 +27,7 @@ class Incarnation:
     def __init__(self, keyspaces: Keyspaces, name: str, incarnation: str) -> None:
         self.name = name
         self.id = incarnation
-        self._keyspaces = keyspaces
-        self._turn = asyncio.Lock()
+        self._ask = SharedCall(lambda: keyspaces.incarnation(name))
         self._now = asyncio.get_running_loop().time
         self._fresh_until = self._now() + STALENESS
         self._gone = False
@@ -34,15 +36,10 @@ class Incarnation:
         """It was dropped by this process."""
         self._gone = True
 
-    async def check(self, *, fresh: bool = False) -> None:
-        """Raise Unknown (UNKNOWN_NAMESPACE) unless it lives; `fresh`: ask the store in any case."""
-        if not self._gone and not fresh and self._now() < self._fresh_until:
-            return
-        asked = self._now()
-        async with self._turn:
-            if not self._gone and asked + STALENESS > self._fresh_until:
-                self._gone = await self._keyspaces.incarnation(self.name) != self.id
-                self._fresh_until = asked + STALENESS
+    async def check(self) -> None:
+        """Raise Unknown (UNKNOWN_NAMESPACE) unless it lives. Raises StoreUnavailable."""
+        if not self._gone and self._now() >= self._fresh_until:
+            await self._renew()
         if self._gone:
             raise unknown_namespace(self.name)
 
@@ -59,7 +56,15 @@ class Incarnation:
     async def after_failure(self) -> None:
         """Raise Unknown if a failure came from the namespace's end."""
         try:
-            await self.check(fresh=True)
-        except StoreUnavailable:
+            async with asyncio.timeout(_AFTER_FAILURE):
+                await self._renew()
+        except (StoreUnavailable, TimeoutError):
             # The store does not answer at all: the first failure says so.
             return
+        if self._gone:
+            raise unknown_namespace(self.name)
+
+    async def _renew(self) -> None:
+        asked = self._now()
+        self._gone |= await self._ask() != self.id
+        self._fresh_until = asked + STALENESS

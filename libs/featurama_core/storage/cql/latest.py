@@ -35,7 +35,7 @@ async def read_cells(statements: Statements, entity_ids: Sequence[str], level: C
     try:
         prepared = await statements.get(_READ)
     except StoreUnavailable:
-        return _cells([None] * len(entity_ids))
+        return all_failed(len(entity_ids))
 
     async def read(entity_id: str) -> list[Any] | None:
         try:
@@ -44,6 +44,11 @@ async def read_cells(statements: Statements, entity_ids: Sequence[str], level: C
             return None
 
     return _cells(await collect(entity_ids, read, driver.width))
+
+
+def all_failed(entities: int) -> Cells:
+    """No cells: the store does not answer."""
+    return _cells([None] * entities)
 
 
 def _cells(found: Sequence[list[Any] | None]) -> Cells:

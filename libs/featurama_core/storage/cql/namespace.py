@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+import numpy as np
+
 from featurama_core.model.definitions import Definition, Entity, FeatureDefinition, FeatureGroup
+from featurama_core.model.errors import StoreUnavailable
 from featurama_core.model.layouts import Layout
 from featurama_core.model.times import Clock
 from featurama_core.model.values import UInt8Array
@@ -60,7 +63,10 @@ class CqlNamespace:
 
     async def write(self, batch: WriteBatch, mode: WriteMode) -> UInt8Array:
         """Make rows durable in history and latest. -> uint8[n] of Outcome."""
-        await self.incarnation.check()
+        try:
+            await self.incarnation.check()
+        except StoreUnavailable:
+            return np.full(len(batch.entity_ids), Outcome.REJECTED, dtype=np.uint8)
         outcomes = await values.write_batch(
             self._statements,
             self._periods,
@@ -75,7 +81,10 @@ class CqlNamespace:
 
     async def read_cells(self, entity_ids: Sequence[str], *, consistency: Consistency | None = None) -> Cells:
         """The latest partitions of distinct entities."""
-        await self.incarnation.check()
+        try:
+            await self.incarnation.check()
+        except StoreUnavailable:
+            return latest.all_failed(len(entity_ids))
         cells = await latest.read_cells(self._statements, entity_ids, consistency)
         if cells.failed.any():
             await self.incarnation.after_failure()

@@ -1,30 +1,29 @@
 """The CQL texts of one namespace, each prepared once, on first use.
 
-`ks` in a text stands for the keyspace.
+`ks.` in a text stands for the keyspace.
 """
 
 from __future__ import annotations
 
-import asyncio
-
 from featurama_core.storage.cql.driver import Driver, Prepared
+from featurama_core.storage.cql.shared_call import SharedCall
 
 
 class Statements:
-    """Prepared statements of one incarnation of a keyspace."""
+    """Prepared statements of one incarnation of a keyspace. The texts are the code's own, so they are few."""
 
     def __init__(self, driver: Driver, keyspace: str) -> None:
         self.driver = driver
         self._keyspace = keyspace
         self._prepared: dict[str, Prepared] = {}
-        self._turn = asyncio.Lock()
+        self._preparing: dict[str, SharedCall[Prepared]] = {}
 
     async def get(self, text: str) -> Prepared:
-        """The statement, prepared."""
+        """The statement, prepared. Raises StoreUnavailable."""
         found = self._prepared.get(text)
-        if found is not None:
-            return found
-        async with self._turn:
-            if text not in self._prepared:
-                self._prepared[text] = await self.driver.prepare(text.replace("ks.", f"{self._keyspace}."))
-            return self._prepared[text]
+        if found is None:
+            own = text.replace("ks.", f"{self._keyspace}.")
+            preparing = self._preparing.setdefault(text, SharedCall(lambda: self.driver.prepare(own)))
+            found = self._prepared[text] = await preparing()
+            self._preparing.pop(text, None)
+        return found

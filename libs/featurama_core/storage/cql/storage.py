@@ -41,10 +41,10 @@ class CqlStorage:
         """Connect; leaving the context ends the session. Raises StoreUnavailable when no server answers.
 
         `on_statement` is a seam for faults, called (and awaited, if it says so) before each statement with its CQL
-        text, and with "DONE " and the text after it. A batch is one statement, "LOGGED BATCH" or "UNLOGGED BATCH",
-        its distinct texts on the lines below; preparing calls it with the text to prepare. What it raises is the
-        statement's failure and is not tried again: before, surely not done; after, outcome unknown. A FeaturamaError
-        is passed on as it is.
+        text, and after it with "DONE " and the text. A batch is one statement, "LOGGED BATCH" or "UNLOGGED BATCH",
+        its distinct texts on the lines below; a batch of one is that statement. Preparing calls it with the text to
+        prepare. What it raises is the statement's failure and is not tried again: before, surely not done; after,
+        outcome unknown. A FeaturamaError is passed on as it is.
         """
         schema = await asyncio.to_thread(read_schema)
         async with Driver.open(url, settings, on_statement) as driver:
@@ -60,10 +60,12 @@ class CqlStorage:
 
     async def drop_namespace(self, name: str) -> None:
         """Delete it. Unknown (UNKNOWN_NAMESPACE) if it is not there."""
-        opened = self._opened.pop(name, None)
+        try:
+            await self._keyspaces.drop(name)
+        finally:
+            opened = self._opened.pop(name, None)
         if opened is not None:
             opened.incarnation.end()
-        await self._keyspaces.drop(name)
 
     async def namespace(self, name: str) -> CqlNamespace:
         """Open one, or the open one while it lives (asked at most once a second)."""

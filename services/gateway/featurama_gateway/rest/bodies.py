@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 JsonValue = float | int | bool | str | list[float] | None
 
 MAX_BATCH = 1_000
-DeliveryIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH)]
+DeliveryIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH, examples=[["delivery_00000001"]])]
 
 
 class PredictBody(BaseModel):
@@ -18,9 +18,11 @@ class PredictBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     delivery_id: str | None = Field(default=None, examples=["delivery_00000001"])
-    features: dict[str, JsonValue] | None = Field(default=None, max_length=1_000, examples=[{"distance": 5000.0}])
-    model: str | None = Field(default=None, description="Default: the model this gateway serves.")
-    version: int | None = Field(default=None, ge=1, description="Default: the version that `champion` names.")
+    features: dict[str, JsonValue] | None = Field(
+        default=None, max_length=1_000, examples=[{"distance": 5000.0}], description="null is a missing value."
+    )
+    model: str | None = Field(default=None, min_length=1, description="Default: the model this gateway serves.")
+    version: int | None = Field(default=None, ge=1, lt=2**31, description="Default: the version that `champion` names.")
 
 
 class Prediction(BaseModel):
@@ -35,24 +37,31 @@ class Prediction(BaseModel):
     timestamp: str = Field(description="RFC 3339: when the features were read.")
 
 
-class BatchRow(BaseModel):
-    """One row of a batch: `predicted_duration` and `features`, or `message` and `reason`."""
+class BatchSuccess(BaseModel):
+    """One row of a batch that was predicted."""
 
     entity_id: str
-    status: Literal["success", "error"]
-    predicted_duration: float | None = None
-    features: dict[str, JsonValue] | None = None
-    message: str | None = None
-    reason: str | None = None
+    status: Literal["success"] = "success"
+    predicted_duration: float = Field(description="Hours.")
+    features: dict[str, JsonValue]
+
+
+class BatchError(BaseModel):
+    """One row of a batch that was not predicted, and why."""
+
+    entity_id: str
+    status: Literal["error"] = "error"
+    message: str
+    reason: str = Field(description="A name of featurama.v1.ErrorReason.")
 
 
 class BatchPrediction(BaseModel):
-    """Predictions in request order."""
+    """Predictions in request order; no model where no row could be asked for."""
 
-    predictions: list[BatchRow]
+    predictions: list[Annotated[BatchSuccess | BatchError, Field(discriminator="status")]]
     model: str | None = None
     version: int | None = None
-    timestamp: str
+    timestamp: str = Field(description="RFC 3339: when the features were read.")
 
 
 class FeatureValue(BaseModel):
@@ -70,7 +79,7 @@ class EntityFeatures(BaseModel):
 
     entity_id: str
     features: list[FeatureValue]
-    timestamp: str
+    timestamp: str = Field(description="RFC 3339: when the features were read.")
 
 
 class Health(BaseModel):
@@ -89,5 +98,5 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    reason: str
+    reason: str = Field(description="A name of featurama.v1.ErrorReason.")
     field: str | None = None

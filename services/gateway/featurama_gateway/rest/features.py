@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Query, Request, Response
 
-from featurama import AsyncClient, OnlineFeatures, Status
+from featurama import AsyncClient, OnlineFeatures, Status, entity_id_problem
 from featurama.errors import InvalidInput, Reason
 from featurama_gateway.rest.answers import NamespaceHeader, answer
 from featurama_gateway.rest.bodies import EntityFeatures, FeatureValue
@@ -32,6 +32,8 @@ def features(client: AsyncClient) -> APIRouter:
     ) -> Response:
         """The newest values of an entity."""
         _check_encoding(request)
+        if problem := entity_id_problem(entity_id):
+            raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
         scoped = client.in_namespace(namespace)
         if feature_names is None:
             read = await scoped.get_all_features(entity_id)

@@ -7,6 +7,27 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Response
 
-from featurama import AsyncClient
-from featurama.errors import NamespaceProblem
 from featurama_gateway.readiness import Readiness
+from featurama_gateway.rest.answers import NamespaceHeader, answer
+from featurama_gateway.rest.bodies import Health
+from featurama_gateway.rest.json_values import rfc3339
+
+
+def health(readiness: Readiness, draining: Callable[[], bool]) -> APIRouter:
+    """The health route; 200 whatever the health is, the body tells."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health", response_model=Health)
+    async def get_health(namespace: NamespaceHeader = "default") -> Response:
+        """Healthy: the store is connected, and the model of the namespace is loaded and can be used."""
+        ready = await readiness.of(namespace)
+        return answer(
+            Health(
+                status="healthy" if ready.connected and ready.loaded and not draining() else "degraded",
+                feature_store_connected=ready.connected,
+                model_loaded=ready.loaded,
+                timestamp=rfc3339(time.time_ns() // 1_000),
+            )
+        )
+
+    return router

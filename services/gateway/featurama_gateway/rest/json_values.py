@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featurama import Column, Status, ValueType
 
@@ -57,10 +59,10 @@ def _given(name: str, value: Json) -> Column:
         return _column(name, ValueType.TEXT, np.array([value], dtype=np.object_))
     number = _SPECIAL[value] if isinstance(value, str) else value
     status = Status.NULL_VALUE if number is None else Status.PRESENT
-    return _column(name, ValueType.DOUBLE, np.array([number or 0.0], dtype=np.float64), status)
+    return _column(name, ValueType.DOUBLE, np.array([0.0 if number is None else number], dtype=np.float64), status)
 
 
-def _column(name: str, value_type: ValueType, values: np.ndarray, status: Status = Status.PRESENT) -> Column:
+def _column(name: str, value_type: ValueType, values: NDArray[Any], status: Status = Status.PRESENT) -> Column:
     return Column(
         name=name,
         value_type=value_type,

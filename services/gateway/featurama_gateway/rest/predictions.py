@@ -11,8 +11,16 @@ from featurama import AsyncClient, Predictions, RowError, entity_id_problem
 from featurama.errors import FeaturamaError, InvalidInput, Reason, Unknown
 from featurama_gateway.problems import ModelMissing
 from featurama_gateway.rest.answers import NamespaceHeader, answer
-from featurama_gateway.rest.bodies import BatchPrediction, BatchRow, DeliveryIds, PredictBody, Prediction
-from featurama_gateway.rest.json_values import given_values, rfc3339, row_values
+from featurama_gateway.rest.bodies import (
+    BatchError,
+    BatchPrediction,
+    BatchSuccess,
+    DeliveryIds,
+    PredictBody,
+    Prediction,
+)
+from featurama_gateway.rest.json_body import JsonRoute
+from featurama_gateway.rest.json_values import given_columns, rfc3339, row_values
 
 
 class _RowFailed(FeaturamaError):
@@ -21,13 +29,13 @@ class _RowFailed(FeaturamaError):
 
 def predictions(client: AsyncClient, default_model: str) -> APIRouter:
     """The routes that predict."""
-    router = APIRouter(tags=["predictions"])
+    router = APIRouter(tags=["predictions"], route_class=JsonRoute)
 
     async def predict(namespace: str, ids: list[str] | None, body: PredictBody) -> Predictions:
         try:
             return await client.in_namespace(namespace).predict(
                 ids,
-                given_values(body.features) if body.features else None,
+                given_columns(body.features) if body.features else None,
                 model=body.model or default_model,
                 version=body.version,
             )
@@ -41,6 +49,10 @@ def predictions(client: AsyncClient, default_model: str) -> APIRouter:
         """Predict the duration of one delivery, in hours."""
         if body.delivery_id is None and not body.features:
             raise InvalidInput("give delivery_id, features, or both", field="delivery_id")
+        if body.delivery_id is not None and (problem := entity_id_problem(body.delivery_id)):
+            raise InvalidInput(
+                problem.replace("entity_id", "delivery_id", 1), reason=Reason.INVALID_ENTITY_ID, field="delivery_id"
+            )
         made = await predict(namespace, None if body.delivery_id is None else [body.delivery_id], body)
         for error in made.errors:
             raise _RowFailed(error.message, reason=error.reason, field="delivery_id")
@@ -61,33 +73,38 @@ def predictions(client: AsyncClient, default_model: str) -> APIRouter:
         delivery_ids: Annotated[DeliveryIds, Body()], namespace: NamespaceHeader = "default"
     ) -> Response:
         """Predict up to 1,000 deliveries, in request order; one bad id never fails the rest."""
-        problems = {row: text for row, each in enumerate(delivery_ids) if (text := entity_id_problem(each))}
-        rows = [
-            BatchRow(entity_id=each, status="error", message=problems.get(row), reason=Reason.INVALID_ENTITY_ID.name)
-            for row, each in enumerate(delivery_ids)
-        ]
-        good = [row for row in range(len(rows)) if row not in problems]
-        if not good:
-            return answer(BatchPrediction(predictions=rows, timestamp=rfc3339(time.time_ns() // 1_000)))
-        made = await predict(namespace, [delivery_ids[row] for row in good], PredictBody())
+        rows: list[BatchSuccess | BatchError | None] = [_refused(each) for each in delivery_ids]
+        asked = [row for row, refused in enumerate(rows) if refused is None]
+        if not asked:
+            refused_rows = [row for row in rows if row is not None]
+            return answer(BatchPrediction(predictions=refused_rows, timestamp=rfc3339(time.time_ns() // 1_000)))
+        made = await predict(namespace, [delivery_ids[row] for row in asked], PredictBody())
         failed = {error.row: error for error in made.errors}
-        for at, row in enumerate(good):
+        for at, row in enumerate(asked):
             rows[row] = _row(delivery_ids[row], made, at, failed.get(at))
         return answer(
             BatchPrediction(
-                predictions=rows, model=made.model, version=made.version, timestamp=rfc3339(made.as_of_time)
+                predictions=[row for row in rows if row is not None],
+                model=made.model,
+                version=made.version,
+                timestamp=rfc3339(made.as_of_time),
             )
         )
 
     return router
 
 
-def _row(entity_id: str, made: Predictions, at: int, error: RowError | None) -> BatchRow:
+def _refused(entity_id: str) -> BatchError | None:
+    """The row of what can be no entity's id; None for an id."""
+    problem = entity_id_problem(entity_id)
+    if problem is None:
+        return None
+    return BatchError(entity_id=entity_id, message=problem, reason=Reason.INVALID_ENTITY_ID.name)
+
+
+def _row(entity_id: str, made: Predictions, at: int, error: RowError | None) -> BatchSuccess | BatchError:
     if error is not None:
-        return BatchRow(entity_id=entity_id, status="error", message=error.message, reason=error.reason.name)
-    return BatchRow(
-        entity_id=entity_id,
-        status="success",
-        predicted_duration=float(made.values[at]),
-        features=row_values(made.features, at),
+        return BatchError(entity_id=entity_id, message=error.message, reason=error.reason.name)
+    return BatchSuccess(
+        entity_id=entity_id, predicted_duration=float(made.values[at]), features=row_values(made.features, at)
     )

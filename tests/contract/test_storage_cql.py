@@ -1,0 +1,368 @@
+"""What only the cluster adapter does: batch limits, unknown outcomes, half-made namespaces, expiry, endings."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
+from featurama_core.model.errors import (
+    FailedPrecondition,
+    InvalidInput,
+    OutcomeUnknown,
+    Reason,
+    StoreUnavailable,
+    Unknown,
+)
+from featurama_core.model.values import ValueType
+from featurama_core.model.writes import Outcome, WriteMode
+from featurama_core.storage.cql import CqlStorage
+from featurama_core.storage.port import Mark, NamespaceOptions
+from featurama_core.storage.settings import StorageSettings, StorageUrl
+from tests.contract.batches import DAY, NOW, Row, batch, listed, store
+
+pytestmark = [pytest.mark.contract, pytest.mark.cql]
+
+EVER = {"start": -(2**62), "end": 2**62}
+GROUP = FeatureGroup("group")
+
+
+def feature(name: str, value_type: ValueType = ValueType.DOUBLE, vector_length: int = 0) -> FeatureDefinition:
+    return FeatureDefinition(name, value_type, group="group", vector_length=vector_length)
+
+
+class Faults:
+    """Notes every statement; raises at the ones whose text starts with `at`, after `skip` of them."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.at = ""
+        self.skip = 0
+        self.error: Exception = RuntimeError("broken")
+
+    def __call__(self, text: str) -> None:
+        self.seen.append(text)
+        if self.at and text.startswith(self.at):
+            if self.skip == 0:
+                raise self.error
+            self.skip -= 1
+
+
+@pytest.fixture
+def url(cql_endpoint: Any) -> str:
+    return f"cassandra://{cql_endpoint.host}:{cql_endpoint.port}"
+
+
+@pytest.fixture(scope="session")
+def name() -> str:
+    return f"own_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def made(cql_endpoint: Any, name: str):
+    where = f"cassandra://{cql_endpoint.host}:{cql_endpoint.port}"
+
+    async def do(method: str, *rest: object) -> None:
+        async with opened(where) as storage:
+            await getattr(storage, method)(name, *rest)
+
+    asyncio.run(do("create_namespace", NamespaceOptions()))
+    yield name
+    asyncio.run(do("drop_namespace"))
+
+
+@asynccontextmanager
+async def opened(url: str, faults: Faults | None = None, **settings: Any) -> AsyncIterator[CqlStorage]:
+    chosen = StorageSettings(url, **{"request_timeout_ms": 20_000, **settings})
+    async with CqlStorage.open(StorageUrl.parse(url), chosen, faults) as storage:
+        yield storage
+
+
+async def test_a_row_beyond_the_batch_limit_is_written_in_several_batches(url: str, made: str) -> None:
+    """2 MB of text: both history rows of a value in one batch, latest in the last, in both modes."""
+    texts = [feature(f"t{n:03}", ValueType.TEXT) for n in range(60)]
+    faults = Faults()
+    async with opened(url, faults) as storage:
+        namespace = await storage.namespace(made)
+        for mode in WriteMode:
+            fry = f"fry_{uuid.uuid4().hex}"
+            values = {one.name: "x" * 8_192 for one in texts}
+            faults.seen.clear()
+            await store(namespace, [Row(fry, NOW, dict(values))], [texts], GROUP, mode)
+            histories = await namespace.read_history([fry], [(one, GROUP) for one in texts], **EVER)
+            assert [listed(history, [fry]) for history in histories] == [[(fry, NOW, "x" * 8_192)]] * 60
+            assert len((await namespace.read_cells([fry])).cells) == 1
+            if mode is WriteMode.ATOMIC:
+                logged = [text for text in faults.seen if text.startswith("LOGGED BATCH")]
+                assert len(logged) == 30
+                assert all("feature_values " in text and "feature_values_by_name" in text for text in logged)
+                assert not any("feature_latest" in text for text in logged)
+
+
+async def test_wide_rows_and_long_ids_stay_under_the_servers_default_limit(url: str, made: str) -> None:
+    """500 doubles a row, ids of 256 bytes: nothing is refused."""
+    wide = [feature(f"{'w' * 50}{n:03}") for n in range(500)]
+    async with opened(url) as storage:
+        namespace = await storage.namespace(made)
+        for mode in WriteMode:
+            rows = [
+                Row(f"{uuid.uuid4().hex}{'ü' * 112}", NOW + n, {one.name: 1.0 if n else None for one in wide})
+                for n in range(3)
+            ]
+            await store(namespace, rows, [wide], GROUP, mode)
+
+
+@pytest.mark.parametrize(
+    ("at", "skip", "outcome"),
+    [
+        ("LOGGED BATCH", 0, Outcome.REJECTED),
+        ("DONE LOGGED BATCH", 0, Outcome.UNKNOWN),
+        ("LOGGED BATCH", 3, Outcome.UNKNOWN),
+        ("INSERT INTO fs_own", 0, Outcome.REJECTED),
+        ("UPDATE", 0, Outcome.UNKNOWN),
+    ],
+)
+async def test_a_failed_part_decides_its_row(url: str, made: str, at: str, skip: int, outcome: Outcome) -> None:
+    """Nothing sent: rejected. Some of it sent, or the confirmation lost: unknown. Sent again: accepted."""
+    texts = [feature(f"t{n:03}", ValueType.TEXT) for n in range(10)]
+    group = FeatureGroup(f"g{uuid.uuid4().hex}")
+    faults = Faults()
+    fry = f"fry_{uuid.uuid4().hex}"
+    write = batch([Row(fry, NOW, {one.name: "x" * 8_000 for one in texts})], [texts], group)
+    async with opened(url, faults) as storage:
+        namespace = await storage.namespace(made)
+        await store(namespace, [Row(f"{fry}2", NOW, {one.name: "x" * 8_000 for one in texts})], [texts], GROUP)
+        await namespace.put_layouts([write.runs[0].layout])
+        faults.at, faults.skip = at, skip
+        assert (await namespace.write(write, WriteMode.ATOMIC)).tolist() == [outcome]
+        faults.at = ""
+        assert (await namespace.write(write, WriteMode.ATOMIC)).tolist() == [Outcome.ACCEPTED]
+        histories = await namespace.read_history([fry], [(one, group) for one in texts], **EVER)
+        assert [len(history.entity) for history in histories] == [1] * 10
+
+
+async def test_a_bulk_row_whose_tables_differ_is_unknown_and_others_stand(url: str, made: str) -> None:
+    """One entity's latest cell fails: its rows are unknown, the other entity's are accepted."""
+    speed, faults = feature("speed"), Faults()
+    fry, leela = (f"{who}_{uuid.uuid4().hex}" for who in ("fry", "leela"))
+    write = batch([Row(fry, NOW, {"speed": 1.0}), Row(leela, NOW, {"speed": 1.0})], [[speed]], GROUP)
+    async with opened(url, faults) as storage:
+        namespace = await storage.namespace(made)
+        await store(namespace, [Row(f"{fry}2", NOW, {"speed": 1.0})], [[speed]], GROUP)
+        await namespace.put_layouts([write.runs[0].layout])
+        faults.at, faults.skip = "UPDATE", 1
+        outcomes = (await namespace.write(write, WriteMode.BULK)).tolist()
+        assert sorted(outcomes) == [Outcome.ACCEPTED, Outcome.UNKNOWN]
+
+
+async def test_one_failing_read_fails_only_its_entity_and_a_lost_store_all(url: str, made: str) -> None:
+    """read_cells answers with `failed`; other reads raise StoreUnavailable."""
+    faults = Faults()
+    async with opened(url, faults) as storage:
+        namespace = await storage.namespace(made)
+        await namespace.read_cells(["a"])
+        faults.at, faults.skip = "SELECT layout_id", 1
+        cells = await namespace.read_cells(["a", "b", "c"])
+        assert sorted(cells.failed.tolist()) == [False, True, True]
+        faults.at, faults.skip = "SELECT", 0
+        assert (await namespace.read_cells(["a", "b"])).failed.all()
+        with pytest.raises(StoreUnavailable):
+            await namespace.load_catalogue()
+
+
+async def test_an_unknown_outcome_is_told_as_such(url: str, made: str) -> None:
+    """The confirmation of a mark is lost: OutcomeUnknown; before it was sent: StoreUnavailable."""
+    faults = Faults()
+    async with opened(url, faults) as storage:
+        namespace = await storage.namespace(made)
+        mark = Mark(uuid.uuid4().hex, "", NOW)
+        for at, expected in (("DONE LOGGED", OutcomeUnknown), ("LOGGED", StoreUnavailable)):
+            faults.at = at
+            with pytest.raises(expected) as caught:
+                await namespace.put_mark(mark)
+            assert "broken" not in str(caught.value)
+
+
+async def test_a_half_made_namespace_is_refused_completed_and_keeps_its_options(url: str) -> None:
+    """The process that made it died half-way."""
+    name, faults = f"half_{uuid.uuid4().hex[:12]}", Faults()
+    async with opened(url, faults) as storage, opened(url) as other:
+        faults.at, faults.error = "CREATE TABLE IF NOT EXISTS fs_half", KeyboardInterrupt()
+        faults.skip = 6
+        with pytest.raises(KeyboardInterrupt):
+            await storage.create_namespace(name, NamespaceOptions(history_period=7 * DAY))
+        try:
+            with pytest.raises(FailedPrecondition) as refused:
+                await other.namespace(name)
+            assert refused.value.reason is Reason.SCHEMA_MISMATCH
+            assert await other.migrate(name) == ["0001_namespace.cql"]
+            assert (await other.namespace(name)).options.history_period == 7 * DAY
+        finally:
+            await other.drop_namespace(name)
+
+
+async def test_a_failed_creation_leaves_nothing(url: str) -> None:
+    """A statement in the middle fails: the keyspace goes again."""
+    name, faults = f"half_{uuid.uuid4().hex[:12]}", Faults()
+    async with opened(url, faults) as storage:
+        faults.at, faults.skip = "CREATE TABLE IF NOT EXISTS fs_half", 5
+        with pytest.raises(StoreUnavailable):
+            await storage.create_namespace(name, NamespaceOptions())
+        faults.at = ""
+        assert name not in await storage.list_namespaces()
+
+
+async def test_a_namespace_that_another_process_made_anew_is_noticed(url: str) -> None:
+    """The old object answers Unknown soon, and its caches never reach the new one."""
+    name, speed = f"anew_{uuid.uuid4().hex[:12]}", feature("speed")
+    async with opened(url) as mine, opened(url) as other:
+        await mine.create_namespace(name, NamespaceOptions())
+        try:
+            first = await mine.namespace(name)
+            await store(first, [Row("fry", NOW, {"speed": 1.0})], [[speed]], GROUP)
+            await other.drop_namespace(name)
+            await other.create_namespace(name, NamespaceOptions())
+            with pytest.raises(Unknown):
+                await first.read_cells(["fry"])
+            second = await mine.namespace(name)
+            assert second is not first
+            await store(second, [Row("fry", NOW, {"speed": 2.0})], [[speed]], GROUP)
+            assert len(await second.partitions(GROUP)) == 1
+        finally:
+            await other.drop_namespace(name)
+
+
+async def test_history_expires_by_itself_and_latest_does_not(url: str, made: str) -> None:
+    """TTL of a row = what is left of its retention and a day; none without retention."""
+    kept = FeatureGroup(f"kept{uuid.uuid4().hex[:8]}", retention=10 * DAY, buckets=4)
+    value, fry = FeatureDefinition(f"v{uuid.uuid4().hex}", ValueType.INT, group=kept.name), f"fry_{uuid.uuid4().hex}"
+    settings = StorageSettings(url)
+    async with CqlStorage.open(StorageUrl.parse(url), settings, clock=lambda: NOW * 1_000) as storage:
+        namespace = await storage.namespace(made)
+        await store(namespace, [Row(fry, NOW - 3 * DAY, {value.name: 1})], [[value]], kept)
+        for text in (
+            f"SELECT ttl(value_int) FROM fs_{made}.feature_values WHERE entity_id = '{fry}' ALLOW FILTERING",
+            f"SELECT ttl(value_int) FROM fs_{made}.feature_values_by_name "  # noqa: ISC004  one statement
+            f"WHERE feature_name = '{value.name}' ALLOW FILTERING",
+        ):
+            ((ttl,),) = await storage._driver.look_up(text)
+            assert 8 * 86_400 - 60 <= ttl <= 8 * 86_400
+        ((ttl,),) = await storage._driver.look_up(
+            f"SELECT ttl(packed) FROM fs_{made}.feature_latest WHERE entity_id = '{fry}'"
+        )
+        assert ttl is None
+        assert {one.buckets for one in await namespace.partitions(kept)} == {4}
+        with pytest.raises(InvalidInput) as refused:
+            await namespace.put_definition(FeatureGroup(f"long{uuid.uuid4().hex[:8]}", retention=36_500 * DAY))
+        assert refused.value.metadata["field"] == "retention"
+
+
+async def test_buckets_of_a_period_never_change(url: str, made: str) -> None:
+    """Another process writes with another setting: the first one's number stays."""
+    one, many = (FeatureGroup(f"b{made}", buckets=buckets) for buckets in (2, 16))
+    value = FeatureDefinition(f"v{uuid.uuid4().hex}", ValueType.INT, group=one.name)
+    ids = [f"{uuid.uuid4().hex}" for _ in range(40)]
+    for group in (one, many):
+        async with opened(url) as storage:
+            namespace = await storage.namespace(made)
+            rows = [Row(entity, NOW + group.buckets, {value.name: n}) for n, entity in enumerate(ids)]
+            await store(namespace, rows, [[value]], group)
+            partitions = await namespace.partitions(group)
+            assert {(each.bucket, each.buckets) for each in partitions} == {(0, 2), (1, 2)}
+    found: Counter[str] = Counter()
+    async with opened(url) as storage:
+        namespace = await storage.namespace(made)
+        for partition in await namespace.partitions(one):
+            async for block in namespace.scan_history([value], one, partition):
+                found.update(block.entity_ids[code] for code in block.histories[0].entity.tolist())
+    assert found == dict.fromkeys(ids, 2)
+
+
+async def test_long_scans_and_slices_cross_pages(url: str, made: str) -> None:
+    """12,000 values of one feature, one entity holding more than a page; another feature is sparse."""
+    group = FeatureGroup(f"p{uuid.uuid4().hex[:8]}")
+    dense, sparse = (
+        FeatureDefinition(f"{kind}{uuid.uuid4().hex}", ValueType.INT, group=group.name) for kind in ("d", "s")
+    )
+    rows = [Row("big", NOW + n, {dense.name: n}) for n in range(7_000)]
+    rows += [Row(f"e{n:05}", NOW, {dense.name: n, **({sparse.name: n} if n % 100 == 0 else {})}) for n in range(5_000)]
+    async with opened(url) as storage:
+        namespace = await storage.namespace(made)
+        for first in range(0, len(rows), 4_000):
+            part = rows[first : first + 4_000]
+            whole = [row for row in part if sparse.name in row.values]
+            plain = [row for row in part if sparse.name not in row.values]
+            await store(namespace, plain, [[dense]], group, WriteMode.BULK)
+            if whole:
+                await store(namespace, whole, [[dense, sparse]], group, WriteMode.BULK)
+        counts = [0, 0]
+        order: list[str] = []
+        for partition in await namespace.partitions(group):
+            async for block in namespace.scan_history([sparse, dense], group, partition):
+                order += block.entity_ids
+                for at, history in enumerate(block.histories):
+                    counts[at] += len(history.entity)
+        assert counts == [50, 12_000]
+        assert order == sorted(set(order))
+        (history,) = await namespace.read_history(["big"], [(dense, group)], **EVER)
+        assert history.column.values.tolist() == list(range(7_000))
+        (history,) = await namespace.read_history(["big"], [(dense, group)], **EVER, newest=6_000)
+        assert history.column.values.tolist() == list(range(1_000, 7_000))
+
+
+async def test_settings_that_cannot_work_are_refused_and_secrets_stay_secret(url: str) -> None:
+    """Wrong port, wrong TLS files, bad options; no password in any text."""
+    nowhere = "cassandra://fry:sesame@127.0.0.1:1"
+    settings = StorageSettings(nowhere, password="sesame", connect_timeout_ms=500)
+    with pytest.raises(StoreUnavailable) as down:
+        async with CqlStorage.open(StorageUrl.parse(nowhere), settings):
+            pass
+    assert "sesame" not in str(down.value)
+    assert "sesame" not in repr(StorageUrl.parse(nowhere))
+    for bad, more in (
+        (f"{url}/?tls=1", {}),
+        (f"{url}/?tls=maybe", {}),
+        (f"{url}/?tls=1", {"tls_ca": "/nowhere.pem"}),
+        (f"{url}/?keyspace_prefix=A-", {}),
+        (f"{url}/?replication=many", {}),
+    ):
+        with pytest.raises(InvalidInput):
+            async with opened(bad, **more):
+                pass
+    with pytest.raises(StoreUnavailable):
+        async with opened(f"{url}/?tls=1", tls_verify=False, connect_timeout_ms=1_000):
+            pass
+    async with opened(f"{url}/?keyspace_prefix=a234567890_") as storage:
+        with pytest.raises(InvalidInput):
+            await storage.namespace("n" * 40)
+
+
+async def test_after_its_end_the_storage_answers_unavailable(url: str, made: str) -> None:
+    """And opens again in the same loop."""
+    async with opened(url) as storage:
+        namespace = await storage.namespace(made)
+    assert (await namespace.read_cells(["fry"])).failed.all()
+    async with opened(url) as storage:
+        await storage.ping()
+
+
+async def test_a_cancelled_write_leaves_the_session_usable(url: str, made: str) -> None:
+    """The caller's deadline ends in the middle; sent again the rows are accepted."""
+    speed = feature("speed")
+    rows = [Row(f"{uuid.uuid4().hex}", NOW, {"speed": float(n)}) for n in range(2_000)]
+    async with opened(url) as storage:
+        namespace = await storage.namespace(made)
+        write = batch(rows, [[speed]], GROUP)
+        await namespace.put_layouts([write.runs[0].layout])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.005):
+                await namespace.write(write, WriteMode.BULK)
+        assert (await namespace.write(write, WriteMode.BULK) == np.uint8(1)).all()
+        assert not (await namespace.read_cells([row.entity_id for row in rows])).failed.any()

@@ -1,0 +1,112 @@
+"""Every block of README and docs is run, in the order of its file, in an empty directory.
+
+A block whose fence says `norun: <reason>` is left out. Ports are replaced by free ones, so that files can run side by
+side; nothing else is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.running import CLEAN
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+PORTS = {"online": "50051", "ingest": "50052", "gateway": "8080"}
+RUN = ("bash", "python")
+SHOWN = ("", "text", "mermaid", "json", "yaml")
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    norun: str | None
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    found = []
+    for match in FENCE.finditer(page.read_text(encoding="utf-8")):
+        language, _, rest = match["info"].strip().partition(" ")
+        tag, colon, reason = rest.partition(":")
+        found.append(Block(language, match["text"], reason.strip() if tag == "norun" and colon else None))
+    return found
+
+
+def script(page: Path) -> str:
+    """The page as one bash script. What it started in the background ends with it."""
+    parts = ["set -euo pipefail", "trap 'for job in $(jobs -p); do kill $job; wait $job; done' EXIT"]
+    for number, block in enumerate(blocks(page)):
+        if block.language not in RUN or block.norun is not None:
+            continue
+        parts.append(f"echo '--- {page.name}, block {number + 1}' >&2")
+        if block.language == "bash":
+            parts.append(block.text)
+        else:
+            parts.append(f"python <<'END_OF_BLOCK'\n{block.text}END_OF_BLOCK")
+    return "\n".join(parts)
+
+
+def on_free_ports(text: str) -> str:
+    """The script, with ports that nobody has."""
+    with ExitStack() as held:
+        for name, port in PORTS.items():
+            probe = held.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            free = str(probe.getsockname()[1])
+            text = text.replace(f"localhost:{port}", f"127.0.0.1:{free}")
+            text = text.replace("featurama up", f"featurama up --{name}-port {free}")
+    return text
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_runs(page: Path, tmp_path: Path) -> None:
+    """The page's commands and programs, as written, one after another."""
+    text = script(page)
+    if "curl" in text and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with (tmp_path / "output").open("w+") as output:
+        (tmp_path / "here").mkdir()
+        ran = subprocess.run(
+            ["bash", "-c", on_free_ports(text)],
+            cwd=tmp_path / "here",
+            env=CLEAN | {"PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=380,
+            check=False,
+        )
+        output.seek(0)
+        assert ran.returncode == 0, output.read()[-6_000:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_block_is_run_shown_or_says_why_not(page: Path) -> None:
+    """No block escapes by a language nobody runs, and `norun` has a reason."""
+    for block in blocks(page):
+        assert block.language in RUN + SHOWN, block.text
+        assert block.norun is None or block.norun, block.text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
