@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.model.columns import Column
-from featurama_model.engineered import Float32Array, Float64Array, matrix
+from featurama_core.model.values import Int64Array
+from featurama_model.engineered import Float32Array, Float64Array
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Manifest, unusable
 from featurama_model.structure import Malformed, Structure, check_structure
 
@@ -31,22 +32,32 @@ class LoadedModel:
     structure: Structure
     booster: Any
 
-    def predict(self, columns: list[Column]) -> Float64Array:
-        """Predictions float64[n] from the columns of the model's features, n rows each."""
-        return self.predict_matrix(matrix(columns, self.manifest.engineered))
+    def predict(self, columns: list[Column], time: int | Int64Array | None = None) -> Float64Array:
+        """Predictions float64[n] from the columns of the model's features, n rows each, at `time` (microseconds, one
+        or int64[n]; a model that computes with time needs it).
+        """
+        return self.predict_matrix(self.manifest.matrix(columns, time))
 
     def predict_matrix(self, rows: Float32Array) -> Float64Array:
-        """Predictions float64[n] from the engineered matrix float32[n, k]."""
+        """Predictions float64[n] from the engineered matrix float32[n, k]: the value, the probability of 1, or the
+        index of the likeliest class.
+        """
+        outputs = self.outputs(rows)
+        return outputs if outputs.ndim == 1 else outputs.argmax(axis=1).astype(np.float64)
+
+    def outputs(self, rows: Float32Array) -> Float64Array:
+        """As `predict_matrix`, but float64[n, classes] of probabilities for a model of several classes."""
+        shape = (len(rows), self.structure.outputs) if self.structure.outputs > 1 else (len(rows),)
         if not len(rows):
-            return np.zeros(0, dtype=np.float64)
+            return np.zeros(shape, dtype=np.float64)
         predicted: NDArray[np.float32] = self.booster.inplace_predict(rows, validate_features=False)
-        return predicted.astype(np.float64).reshape(len(rows))
+        return predicted.astype(np.float64).reshape(shape)
 
     def contributions(self, rows: Float32Array) -> tuple[Float64Array, Float64Array]:
         """SHAP values of the engineered matrix float32[n, k]: (float64[n, k], base values float64[n]).
 
         A row's contributions and its base value add up to its margin: the prediction, or for
-        `binary:logistic` its log-odds, to float32's precision.
+        `binary:logistic` its log-odds, to float32's precision; of several classes those of the likeliest.
         """
         if not len(rows):
             return np.zeros((0, rows.shape[1])), np.zeros(0)
@@ -55,6 +66,8 @@ class LoadedModel:
         data = xgboost.DMatrix(rows, nthread=1)
         found: NDArray[np.float32] = self.booster.predict(data, pred_contribs=True, validate_features=False)
         values = found.astype(np.float64)
+        if values.ndim == 3:
+            values = values[np.arange(len(rows)), values.sum(axis=2).argmax(axis=1)]
         return values[:, :-1], values[:, -1]
 
     def steps(self, rows: int) -> int:
@@ -83,6 +96,10 @@ def check_artefact(manifest: Manifest, artefact: bytes) -> Structure:
         raise unusable(f"its artefact takes {structure.features} columns, its manifest names {columns}", **where)
     if structure.objective != manifest.objective:
         raise unusable(f"its objective is not {manifest.objective}, as its manifest says", **where)
+    if structure.outputs != max(manifest.classes, 1):
+        raise unusable(
+            f"its artefact tells {structure.outputs} classes apart, its manifest {manifest.classes}", **where
+        )
     return structure
 
 

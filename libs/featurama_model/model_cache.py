@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 from featurama_core.model.errors import FailedPrecondition
 from featurama_core.model.names import check_name
 from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import LoadedModel, load_checked
 from featurama_model.manifest import Manifest
 from featurama_model.model_checker import ModelChecker
@@ -40,12 +41,14 @@ class CacheSettings:
     """staleness: seconds an alias may lag. max_models: how many stay loaded; so many aliases hold the version that
     serves them besides. retry_after: seconds until a version that could not be used is tried again.
     watch: seconds that a model is watched after its last use; 0: names are only read when they are asked for.
+    artefacts: URL of the directory of artefacts that lie outside the storage; "" for none.
     """
 
     staleness: float = 1.0
     max_models: int = 8
     retry_after: float = 30.0
     watch: float = 300.0
+    artefacts: str = ""
 
 
 class ModelKey(NamedTuple):
@@ -249,7 +252,7 @@ class ModelCache:
         try:
             async with self._one_load:
                 manifest = read_manifest(stored)
-                artefact = await ModelRegistry(storage).artefact(manifest)
+                artefact = await ModelRegistry(storage, artefacts=self._artefacts(key)).artefact(manifest)
                 structure = await asyncio.to_thread(self._checker.check, manifest, artefact)
                 model = await asyncio.to_thread(load_checked, manifest, artefact, structure)
         except FailedPrecondition as error:
@@ -263,6 +266,9 @@ class ModelCache:
         for alias in [each for each, wanted in self._wanted.items() if wanted == key]:
             self._serve(alias, key, model)
         return model
+
+    def _artefacts(self, key: ModelKey) -> ArtefactDirectory | None:
+        return ArtefactDirectory(self._settings.artefacts, key.namespace) if self._settings.artefacts else None
 
     def _keep(self, key: ModelKey, model: LoadedModel) -> None:
         self._loaded[key] = model

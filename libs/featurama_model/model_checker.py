@@ -30,7 +30,7 @@ _MAX_ANSWER_BYTES = 64 * 1024
 _START_S = 60.0
 _EXIT_S = 5.0
 _PIECE = 256 * 1024
-_FACTS = {"features": int, "trees": int, "nodes": int, "depth": int, "objective": str}
+_FACTS = {"features": int, "trees": int, "nodes": int, "depth": int, "objective": str, "outputs": int}
 
 
 class _ChildDied(Exception):

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from featurama_core.model.errors import DeadlineExceeded, FeaturamaError, StoreUnavailable
 from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_model.registry import named_versions
 
 _MAX_VIEWS = 1_024
 _MAX_WATCHED = 64
@@ -141,7 +142,7 @@ class ModelNames:
         view = ModelView(
             read_at,
             {stored.version: stored for stored in versions},
-            {alias: version for (_, alias), version in aliases.items()},
+            named_versions(aliases),
         )
         self._views[slot] = view
         self._views.move_to_end(slot)

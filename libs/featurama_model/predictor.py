@@ -21,7 +21,7 @@ from featurama_core.model.errors import InvalidInput, Reason, Unknown
 from featurama_core.model.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.model.values import BoolArray, Status
 from featurama_core.storage.port import Consistency
-from featurama_model.engineered import Float64Array, matrix
+from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import Contributions, explained, predicted
 from featurama_model.given import given_columns, not_stored, overlaid
 from featurama_model.loading import LoadedModel
@@ -86,7 +86,9 @@ class PredictionRequest:
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """Why a row has no prediction: UNKNOWN_ENTITY or STORE_UNAVAILABLE."""
+    """Why a row has no prediction: UNKNOWN_ENTITY, STORE_UNAVAILABLE, or INVALID_VALUE for a feature that the model
+    cannot do without.
+    """
 
     row: int
     reason: Reason
@@ -166,7 +168,8 @@ class Predictor:
             for feature in manifest.features
         ]
         errors = await self._row_errors(store, request, manifest, stored, columns)
-        inputs = matrix(columns, manifest.engineered)
+        errors = _with_refused(errors, manifest, columns, rows)
+        inputs = manifest.matrix(columns, as_of_time)
         failed = [error.row for error in errors]
         values = await predicted(model, inputs)
         values[failed] = 0.0
@@ -273,6 +276,19 @@ async def _without_values(store: FeatureStore, entity_type: str, entity_ids: Seq
         found = np.any([column.status != Status.NOT_FOUND for column in read.columns], axis=0)
         empty -= {each for each, there in zip(left, found.tolist(), strict=True) if there}
     return empty
+
+
+def _with_refused(errors: list[RowError], manifest: Manifest, columns: Sequence[Column], rows: int) -> list[RowError]:
+    """The errors and, apart from their rows, one for each row that lacks a feature whose policy is `fail`."""
+    if not manifest.required:
+        return errors
+    known = {error.row for error in errors}
+    required = [column for column in columns if column.name in manifest.required]
+    for row in np.flatnonzero(manifest.refused(columns, rows)).tolist():
+        if row not in known:
+            absent = ", ".join(column.name for column in required if column.status[row] != Status.PRESENT)
+            errors.append(RowError(row, Reason.INVALID_VALUE, f"the model needs a value of {absent[:500]}"))
+    return sorted(errors, key=lambda error: error.row)
 
 
 def _missing(columns: Sequence[Column]) -> dict[int, tuple[str, ...]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featurama_core.model.errors import InvalidInput
 from featurama_core.model.names import check_name
-from featurama_core.storage.port import AuditRecord
 from featurama_model.manifest import Manifest
 from featurama_model.model_cache import ModelCache
 from featurama_model.registry import ModelRegistry
@@ -40,8 +38,6 @@ async def set_alias(
     await models.get(store, name, version=version)
     registry = ModelRegistry(store.storage)
     previous = (await registry.aliases(name)).get(alias, 0)
-    manifest = await registry.set_alias(name, alias, version)
-    detail = {"alias": alias, "version": version, "previous_version": previous, "by": by}
-    await store.storage.append_audit(AuditRecord(store.now(), "set_alias", name, json.dumps(detail)))
+    manifest = await registry.set_alias(name, alias, version, by=by)
     await models.expire(store, name)
     return Promotion(manifest, previous)

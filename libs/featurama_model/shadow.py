@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from featurama_core.model.errors import FeaturamaError, Unknown
-from featurama_model.engineered import Float64Array, matrix
+from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import predicted
 from featurama_model.loading import LoadedModel
 
@@ -182,7 +182,7 @@ class Shadow:
         failed = np.zeros(len(champion.values), dtype=np.bool_)
         if all(used.get(feature.name) == feature for feature in model.manifest.features):
             columns = [known[feature.name] for feature in model.manifest.features]
-            return await predicted(model, matrix(columns, model.manifest.engineered)), failed
+            return await predicted(model, model.manifest.matrix(columns, champion.as_of_time)), failed
         prediction = await predict_by(model, store, request)
         failed[[error.row for error in prediction.row_errors]] = True
         return prediction.values, failed

@@ -90,10 +90,11 @@ async def test_a_promoted_version_serves_the_next_request_and_is_in_the_audit_lo
     promoted = await client.set_alias(NAME, "champion", 2)
     assert (promoted.version, promoted.aliases, promoted.state) == (2, ("champion",), "loaded")
     assert (await client.predict(["delivery_1"])).version == 2
-    record = (await store.storage.list_audit(1))[0]
+    record = (await store.storage.list_audit(10))[0]
+    assert (record.action, record.subject) == ("model.alias.moved", NAME)
     detail = json.loads(record.detail)
-    assert (NAME, "champion", 2) == (record.subject, detail["alias"], detail["version"])
-    assert detail["by"].startswith("grpc ipv4:127.0.0.1:")
+    assert detail.pop("by").startswith("grpc ipv4:127.0.0.1:")
+    assert detail == {"alias": "champion", "version": 2, "previous": 1, "note": ""}
 
 
 async def test_promoting_again_changes_nothing_and_says_what_was_before(online: Client) -> None:
@@ -106,13 +107,13 @@ async def test_promoting_again_changes_nothing_and_says_what_was_before(online: 
 async def test_a_version_that_cannot_be_used_is_not_promoted_and_is_listed_with_the_reason(
     client: AsyncClient, store: FeatureStore
 ) -> None:
-    before = await store.storage.list_audit(10)
+    recorded = len(await store.storage.list_audit(10))
     for version in (3, 4):
         with pytest.raises(FailedPrecondition) as refused:
             await client.set_alias(NAME, "champion", version)
         assert refused.value.reason is Reason.MODEL_UNUSABLE
     assert (await client.predict(["delivery_1"])).version == 1
-    assert before == await store.storage.list_audit(10)
+    assert len(await store.storage.list_audit(10)) == recorded
     assert ["", "malformed"] == [
         "malformed" if "malformed" in each.problem else each.problem
         for each in await client.list_models()

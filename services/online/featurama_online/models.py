@@ -51,7 +51,11 @@ async def open_predictor(
         shadow = ShadowSettings(alias=settings.shadow_alias, report_every=settings.shadow_report_ms / 1_000)
         yield await resources.enter_async_context(
             Predictor.open(
-                CacheSettings(staleness=settings.model_staleness_ms / 1_000, max_models=settings.max_models),
+                CacheSettings(
+                    staleness=settings.model_staleness_ms / 1_000,
+                    max_models=settings.max_models,
+                    artefacts=settings.artefacts,
+                ),
                 checker=checker,
                 shadow=shadow if settings.shadow else None,
                 on_event=on_event,
