@@ -1,64 +1,90 @@
-"""A training set in a file: label rows in, the same rows with the values as they were out."""
+"""Training sets for the command: built with a bar, explained, verified."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-
-from featurama_cli.frame_files import FrameFile, write_table
-from featurama_cli.progress import bar
 from featurama_cli.reading import names_of
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import Status
+from featurama_core.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from featurama_cli.session import Session
+    from featurama_core.datasets.progress import Progress, Watcher
+    from featurama_core.datasets.training_set import TrainingSet
 
-ROWS_PER_READ = 50_000
 
-
-async def build_dataset(
+async def ask_for_set(
     session: Session,
-    labels: Path,
-    out: Path,
+    labels: Path | None,
     *,
     features: str | None,
     service: str | None,
-    known_at: str | None,
-    statuses: bool,
-    event_times: bool,
-) -> dict[str, object]:
-    """Read label rows from one file, write them with features to another. -> facts for people."""
+    **options: Any,
+) -> TrainingSet:
+    """The set that the command's options describe."""
     asked = names_of(features, service)
     if asked is None and service is None:
         raise InvalidInput("name what to add: --features a,b or --service name", field="features")
-    source = FrameFile.of(labels)
+    made: TrainingSet = await session.training_set(labels, asked, service=service, **options)
+    return made
+
+
+async def build_dataset(
+    training: TrainingSet, out: Path, *, file_format: str | None, overwrite: bool, resume: bool
+) -> dict[str, object]:
+    """Write the set. -> facts for people."""
+    from featurama_core.datasets.output import format_of
+
     began = time.monotonic()
-    parts: list[pa.Table] = []
-    absent: dict[str, int] = {}
-    with bar("Reading", source.rows) as advance:
-        for table in source.tables(ROWS_PER_READ):
-            read = await session.get_historical_features(table, asked, service=service, known_at=known_at)
-            parts.append(read.to_arrow(statuses=statuses, event_times=event_times))
-            for column in read.columns:
-                absent[column.name] = absent.get(column.name, 0) + int(
-                    np.count_nonzero(column.status != Status.PRESENT)
-                )
-            advance(table.num_rows)
-    if not parts:
-        raise InvalidInput(f"{labels.name} has no rows", reason=Reason.EMPTY_REQUEST, field="labels")
-    joined = pa.concat_tables(parts, promote_options="permissive")
-    write_table(joined, out)
+    with stage_bars() as watch:
+        manifest = await training.write(
+            out, format=format_of(out, file_format), overwrite=overwrite, resume=resume, progress=watch
+        )
     took = time.monotonic() - began
     return {
         "out": str(out),
-        "rows": joined.num_rows,
-        "columns": joined.num_columns,
-        "without_value": {name: count for name, count in absent.items() if count} or None,
+        "rows": manifest.rows,
+        "columns": len(manifest.request["label_columns"]) + len(manifest.features),
+        "files": len(manifest.files),
+        "without_value": {each["name"]: each["nulls"] for each in manifest.features if each["nulls"]} or None,
+        "manifest_sha256": manifest.sha256,
         "seconds": round(took, 3),
-        "rows_per_second": round(joined.num_rows / took) if took else None,
+        "rows_per_second": round(manifest.rows / took) if took else None,
     }
+
+
+@contextmanager
+def stage_bars() -> Iterator[Watcher | None]:
+    """A bar a stage with rate and time left on a terminal; nothing elsewhere."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def watch(progress: Progress) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bars.add_task(progress.stage, total=progress.total, rate="")
+            values = progress.values / progress.seconds if progress.values and progress.seconds else 0
+            rate = f"{values:,.0f} values/s" if values else f"{progress.rate:,.0f}/s"
+            bars.update(tasks[progress.stage], completed=progress.done, total=progress.total, rate=rate)
+
+        yield watch

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from featurama_core.blocking import LoopThread, blocking
+from featurama_core.blocking_sets import blocking_set
 from featurama_core.catalogue_methods import D
 from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.model.times import Clock
@@ -102,6 +103,7 @@ class BlockingFeatureStore:
     page_feature_history = blocking(FeatureStore.page_feature_history)
     get_historical_features = blocking(FeatureStore.get_historical_features)
     point_in_time = blocking(FeatureStore.point_in_time)
+    training_set = blocking_set(FeatureStore.training_set)
     delete_entity = blocking(FeatureStore.delete_entity)
     delete_feature_values = blocking(FeatureStore.delete_feature_values)
     purge = blocking(FeatureStore.purge)

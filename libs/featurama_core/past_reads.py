@@ -57,8 +57,8 @@ async def read_as_of(
     return plan.in_order(own, through)
 
 
-def check_settled(namespace: Namespace, known_at: KnownAt, now: int) -> None:
-    """Refuse a `known_at` that later writes could still change."""
+def check_settled(namespace: Namespace, known_at: KnownAt, now: int, *, first_row: int = 0) -> None:
+    """Refuse a `known_at` that later writes could still change. `first_row`: of the label rows that it is given for."""
     if known_at is None:
         return
     settled = now - namespace.settings.settling_time
@@ -67,13 +67,24 @@ def check_settled(namespace: Namespace, known_at: KnownAt, now: int) -> None:
         return
     where = "known_at"
     if isinstance(known_at, np.ndarray):
-        where = f"label row {int(np.argmax(known_at))}, used as known_at,"
+        where = f"label row {first_row + int(np.argmax(known_at))}, used as known_at,"
     raise FailedPrecondition(
         f"{where} is {to_rfc3339(newest)}; it must not be later than {to_rfc3339(settled)}, because younger writes may "
         "still be under way",
         reason=Reason.KNOWN_AT_NOT_SETTLED,
         field="known_at",
     )
+
+
+def ingest_bound(known_at: KnownAt) -> KnownAt:
+    """The largest ingest time that a `known_at` admits, in the unit of ingest times."""
+    if known_at is None:
+        return None
+    if isinstance(known_at, np.ndarray):
+        # Before the year 1678 the product would leave int64, and wrap to a bound that admits everything.
+        bound: Int64Array = np.maximum(known_at, _MIN_KNOWN_AT) * 1_000 + 999
+        return bound
+    return known_at_bound(known_at)
 
 
 async def _as_of(
@@ -92,9 +103,7 @@ async def _as_of(
     distinct = list(codes)
     found = _Found(features, len(entity_ids))
     by_entity = np.argsort(label_entity, kind="stable")
-    edges = np.searchsorted(
-        label_entity[by_entity], np.arange(0, len(distinct) + ENTITIES_PER_READ, ENTITIES_PER_READ)
-    )
+    edges = np.searchsorted(label_entity[by_entity], np.arange(0, len(distinct) + ENTITIES_PER_READ, ENTITIES_PER_READ))
     for number, first in enumerate(range(0, len(distinct), ENTITIES_PER_READ)):
         chunk = distinct[first : first + ENTITIES_PER_READ]
         rows = by_entity[edges[number] : edges[number + 1]]
@@ -118,9 +127,7 @@ async def read_winners(
         last = np.ones(len(rows), dtype=np.bool_)
         last[:-1] = (entity[1:] != entity[:-1]) | (time[1:] != time[:-1])
         rows = rows[last]
-        winners.append(
-            History(entity[last], time[last], history.ingested_at[rows], history.column.take(rows))
-        )
+        winners.append(History(entity[last], time[last], history.ingested_at[rows], history.column.take(rows)))
     return winners
 
 
@@ -155,9 +162,7 @@ class _Found:
 
     def __init__(self, features: Sequence[ResolvedFeature], rows: int) -> None:
         self._features = features
-        self._values = [
-            empty_values(each.value_type, rows, each.definition.vector_length) for each in features
-        ]
+        self._values = [empty_values(each.value_type, rows, each.definition.vector_length) for each in features]
         self._status = [np.full(rows, Status.NOT_FOUND, dtype=np.uint8) for _ in features]
         self._time = [np.zeros(rows, dtype=np.int64) for _ in features]
 
@@ -171,14 +176,7 @@ class _Found:
         rows: Int64Array,
     ) -> None:
         """Join one chunk: label arrays are of the chunk's rows, `rows` says where they belong."""
-        bound: KnownAt = None
-        if known_at is not None:
-            bound = (
-                # Before the year 1678 the product would leave int64, and wrap to a bound that admits everything.
-                np.maximum(known_at, _MIN_KNOWN_AT) * 1_000 + 999
-                if isinstance(known_at, np.ndarray)
-                else known_at_bound(known_at)
-            )
+        bound = ingest_bound(known_at)
         # Features of one cell share their key arrays: they are searched together.
         shared: dict[tuple[int, int, int], list[int]] = {}
         for at, history in enumerate(histories):
@@ -203,7 +201,5 @@ class _Found:
         """A column a feature, ttl reckoned from each row's own t, or from one moment."""
         return [
             aged(each.definition, values, status, time, each.group.ttl, event_time)
-            for each, values, status, time in zip(
-                self._features, self._values, self._status, self._time, strict=True
-            )
+            for each, values, status, time in zip(self._features, self._values, self._status, self._time, strict=True)
         ]

@@ -11,8 +11,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
-from typing import Any, Literal, TypeVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -62,6 +62,9 @@ from featurama_core.storage.port import (
 )
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.writing import write
+
+if TYPE_CHECKING:
+    from featurama_core.datasets.training_set import TrainingSet
 
 Time = datetime | str | int
 MAX_METADATA_BYTES = 8_192
@@ -285,6 +288,56 @@ class FeatureStore(CatalogueMethods):
             known_at=bound,
         )
         return HistoricalFeatures(labels=rows.carried, columns=read.columns, as_of_time=read.as_of_time)
+
+    async def training_set(
+        self,
+        labels: Any = None,
+        features: Sequence[str] | None = None,
+        *,
+        service: str | None = None,
+        known_at: Time | Literal["label"] | None = None,
+        entity_column: str = "entity_id",
+        time_column: str = "timestamp",
+        timestamp: Time | None = None,
+        timezone: str | None = None,
+        entity_type: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        every: str | timedelta | int | None = None,
+        statuses: bool = False,
+        event_times: bool = False,
+        memory: int | str = "2GB",
+        reading: Literal["auto", "scan", "slices"] = "auto",
+    ) -> TrainingSet:
+        """`get_historical_features` for any number of rows: streamed, to frames or to files. Needs pyarrow.
+
+        labels: a pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of them;
+        the columns beside entity and time are carried through. timestamp: one moment for labels without a time column.
+        Without labels: every entity of `entity_type` at start, start + every, ... end ("1h", "7d"), or, without these
+        three, the newest values of all. memory: what a build may use, about. reading: how history is read; the rows
+        are the same either way.
+        """
+        from featurama_core.datasets.asking import ask
+        from featurama_core.datasets.labels import LabelColumns
+
+        moment = None if timestamp is None else to_micros(timestamp, "timestamp")
+        return await ask(
+            self,
+            self._namespace,
+            labels,
+            features,
+            service=service,
+            known_at=known_at,
+            columns=LabelColumns(entity_column, time_column, moment, timezone),
+            entity_type=entity_type,
+            start=start,
+            end=end,
+            every=every,
+            statuses=statuses,
+            event_times=event_times,
+            memory=memory,
+            reading=reading,
+        )
 
     async def point_in_time(
         self,

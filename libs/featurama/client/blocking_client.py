@@ -11,6 +11,7 @@ from featurama.client.async_client import AsyncClient
 from featurama.client.registry import D
 from featurama.client.settings import Retries, Tls
 from featurama_core.blocking import LoopThread, blocking
+from featurama_core.blocking_sets import blocking_set
 from featurama_core.model.names import DEFAULT_NAMESPACE
 
 
@@ -124,6 +125,8 @@ class Client:
     get_feature_history = blocking(AsyncClient.get_feature_history)
     page_feature_history = blocking(AsyncClient.page_feature_history)
     get_historical_features = blocking(AsyncClient.get_historical_features)
+    point_in_time = blocking(AsyncClient.point_in_time)
+    training_set = blocking_set(AsyncClient.training_set)
     delete_entity = blocking(AsyncClient.delete_entity)
     delete_feature_values = blocking(AsyncClient.delete_feature_values)
     predict = blocking(AsyncClient.predict)

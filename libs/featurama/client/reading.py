@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from featurama_core.model.references import FeatureRef
 from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures, output_names
 from featurama_core.model.times import to_micros
 from featurama_core.model.values import Int64Array
+
+if TYPE_CHECKING:
+    from featurama_core.datasets.training_set import TrainingSet
 
 MAX_ONLINE_ENTITIES = 10_000
 MAX_LABEL_ROWS = 100_000
@@ -188,6 +191,68 @@ class ReadingMethods(RegistryMethods):
         )
         rows.refuse_names(output_names(columns))
         return HistoricalFeatures(labels=rows.carried, columns=columns, as_of_time=as_of)
+
+    async def point_in_time(
+        self,
+        entity_ids: Sequence[str],
+        event_time: Int64Array,
+        *,
+        features: Sequence[str] | None = None,
+        service: str | None = None,
+        known_at: int | Literal["label"] | None = None,
+    ) -> tuple[list[Column], int]:
+        """N label rows (event_time: int64[n] microseconds) -> columns with n rows, and the moment of the read."""
+        _check(entity_ids)
+        return await self._historical(entity_ids, event_time, _features(features, service), service, known_at)
+
+    async def training_set(
+        self,
+        labels: Any = None,
+        features: Sequence[str] | None = None,
+        *,
+        service: str | None = None,
+        known_at: Time | Literal["label"] | None = None,
+        entity_column: str = "entity_id",
+        time_column: str = "timestamp",
+        timestamp: Time | None = None,
+        timezone: str | None = None,
+        entity_type: str | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        every: str | timedelta | int | None = None,
+        statuses: bool = False,
+        event_times: bool = False,
+        memory: int | str = "2GB",
+        reading: Literal["auto", "scan", "slices"] = "auto",
+    ) -> TrainingSet:
+        """`get_historical_features` for any number of rows: streamed, to frames or to files. Needs pyarrow.
+
+        labels: a pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of them;
+        the columns beside entity and time are carried through. timestamp: one moment for labels without a time column.
+        Without labels: every registered entity of `entity_type` at start, start + every, ... end ("1h", "7d"), or,
+        without these three, the newest values of all. memory, reading: for a store; here a call's rows are in memory,
+        100,000, and the servers choose how they read.
+        """
+        del memory, reading
+        from featurama.client.training_sets import ask
+        from featurama_core.datasets.labels import LabelColumns
+
+        moment = None if timestamp is None else to_micros(timestamp, "timestamp")
+        return await ask(
+            self,
+            labels,
+            features,
+            service=service,
+            known_at=known_at,
+            columns=LabelColumns(entity_column, time_column, moment, timezone),
+            entity_type=entity_type,
+            start=start,
+            end=end,
+            every=every,
+            statuses=statuses,
+            event_times=event_times,
+            now=time.time_ns() // 1_000,
+        )
 
     async def _online(self, request: pb.GetOnlineFeaturesRequest, ids: Sequence[str]) -> tuple[list[Column], int]:
         stubs = self._open

@@ -1,4 +1,4 @@
-"""`featurama dataset build`: label rows and what was known of them, point in time."""
+"""`featurama dataset`: label rows and what was known of them, point in time; and whether a set is still what it was."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def dataset() -> None:
-    """Build point-in-time training sets."""
+    """Build point-in-time training sets, and verify them."""
 
 
 @app.command()
@@ -22,33 +22,122 @@ def dataset() -> None:
 async def build(
     place: Place,
     labels: Annotated[
-        Path, typer.Option("--labels", help="Parquet, CSV or Arrow file with entity_id, timestamp and any others.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .parquet, .csv or .arrow.")],
+        Path | None,
+        typer.Option("--labels", help="Parquet, CSV or Arrow file, or a directory of them; or --entity-type."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv or .arrow.")
+    ] = None,
     features: Annotated[str | None, typer.Option("--features", "-f", help="References, parted by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     known_at: Annotated[
         str | None,
         typer.Option("--known-at", help="Only what was known then: a time, or `label` for each row's own."),
     ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="parquet (default), csv or arrow, of the files of a directory.")
+    ] = None,
+    entity_column: Annotated[str, typer.Option("--entity-column", help="Of the labels.")] = "entity_id",
+    time_column: Annotated[str, typer.Option("--time-column", help="Of the labels.")] = "timestamp",
+    timezone: Annotated[str | None, typer.Option("--timezone", help="Of label times that name none.")] = None,
+    entity_type: Annotated[
+        str | None, typer.Option("--entity-type", help="Without labels: all entities of a type, their newest values.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--start", help="With --entity-type: from then ...")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="... to then, included ...")] = None,
+    every: Annotated[str | None, typer.Option("--every", help="... a row an entity each 1h, 7d, ...")] = None,
     statuses: Annotated[bool, typer.Option("--statuses", help="A column <feature>__status besides.")] = False,
     event_times: Annotated[bool, typer.Option("--event-times", help="A column <feature>__event_time besides.")] = False,
+    memory: Annotated[str, typer.Option("--memory", help="What the build may use, about (with --storage).")] = "2GB",
+    reading: Annotated[
+        str, typer.Option("--reading", help="auto, scan or slices: how history is read (with --storage).")
+    ] = "auto",
+    explain: Annotated[bool, typer.Option("--explain", help="Only say what would be read, how, and why.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted build stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give every label row the values as they were at its timestamp. Rows and their order stay."""
-    from featurama_cli.datasets import build_dataset
-    from featurama_cli.output import show_one
-    from featurama_cli.session import open_session
+    """Give every label row the values as they were at its time. Rows and their order stay; a manifest tells the rest.
 
+    An interrupted build leaves nothing at --out, and its finished work beside it for --resume.
+    """
+    from featurama_cli.datasets import ask_for_set, build_dataset
+    from featurama_cli.output import show, show_json, show_one, told
+    from featurama_cli.session import open_session
+    from featurama_core.model.errors import InvalidInput
+
+    if out is None and not explain:
+        raise InvalidInput("name what to write with --out", field="out")
+    if reading not in ("auto", "scan", "slices"):
+        raise InvalidInput("--reading is auto, scan or slices", field="reading")
     async with open_session(place) as session:
-        facts = await build_dataset(
+        training = await ask_for_set(
             session,
             labels,
-            out,
             features=features,
             service=service,
+            memory=memory,
+            reading=reading,
             known_at=known_at,
+            entity_column=entity_column,
+            time_column=time_column,
+            timezone=timezone,
+            entity_type=entity_type,
+            start=start,
+            end=end,
+            every=every,
             statuses=statuses,
             event_times=event_times,
         )
+        if explain:
+            plan = (await training.explain()).to_dict()
+            if as_json:
+                show_json(plan)
+                return
+            show(plan["reads"], as_json=False, title="What would be read, newest first")
+            totals = f"{plan['label_rows']:,} label rows of {plan['label_entities']:,} entities"
+            told(f"{totals}: about {plan['rows']:,} values in {plan['partitions']} partitions, {plan['seconds']} s")
+            return
+        assert out is not None
+        facts = await build_dataset(training, out, file_format=file_format, overwrite=overwrite, resume=resume)
     show_one(facts, as_json=as_json)
+
+
+@app.command()
+@at_a_place
+async def verify(
+    place: Place,
+    out: Annotated[Path, typer.Argument(help="The directory or file of a set.")],
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build it again from --storage and compare, row for row.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a set's files against its manifest, and with --rebuild its values against the store.
+
+    Exit code 1 unless the files are as written and only deletion and retention changed values since.
+    """
+    from featurama_cli.output import show, show_json, told
+    from featurama_cli.session import open_store
+    from featurama_core.datasets.verify import differences_shown
+    from featurama_core.datasets.verify import verify as verify_set
+    from featurama_core.model.errors import InvalidInput
+
+    if rebuild and place.target:
+        raise InvalidInput("--rebuild needs the storage itself; give --storage URL", field="storage")
+    if rebuild:
+        async with open_store(place) as store:
+            found = await verify_set(out, store)
+    else:
+        found = await verify_set(out)
+    if as_json:
+        show_json(found.to_dict())
+    else:
+        for problem in found.problems:
+            told(problem)
+        if found.differences:
+            show(differences_shown(found.differences), as_json=False, title="What is another value now")
+        compared = "" if found.differences is None else ", values compared with the store"
+        told(f"{'good' if found.is_good else 'NOT good'}: {found.files} files, {found.rows:,} rows{compared}")
+    if not found.is_good:
+        raise typer.Exit(1)

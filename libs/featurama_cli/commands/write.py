@@ -38,12 +38,13 @@ async def write(
     """Write the values of Parquet, CSV or Arrow files.
 
     Long files have entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and a column a feature.
-    Exit code 1 if a row was not accepted: the first are printed, with the reason.
+    Exit code 1 if a row was not accepted: the first are printed, all of them lie in NAME.rejected.* beside the file.
     """
     from featurama_cli.csv_values import typed
     from featurama_cli.frame_files import FrameFile, check_timezone
     from featurama_cli.output import show, show_json, told
     from featurama_cli.progress import bar
+    from featurama_cli.rejected import rejected_rows
     from featurama_cli.session import open_session
     from featurama_core.model.writes import WriteMode
 
@@ -52,34 +53,41 @@ async def write(
     sources = [FrameFile.of(path) for path in files]
     counts = {"accepted": 0, "rejected": 0, "unknown": 0}
     refused: list[dict[str, object]] = []
+    beside: list[str] = []
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
     async with open_session(place) as session:
         with bar("Writing", total) as advance:
             types = await feature_types(session, version) if any(each.is_csv for each in sources) else {}
             for source in sources:
                 first = 0
-                for table in source.tables(max(10_000, batch_size), texts=True):
-                    report = await session.write_features(
-                        typed(table, types) if source.is_csv else table,
-                        version,
-                        batch_size,
-                        mode=WriteMode.BULK if bulk else WriteMode.ATOMIC,
-                        nulls="skip" if skip_nulls else "write",
-                        timezone=timezone,
-                    )
-                    counts["accepted"] += report.accepted
-                    counts["rejected"] += report.rejected
-                    counts["unknown"] += report.unknown
-                    room = _SHOWN - len(refused)
-                    refused += [_row(source.path, first, each) for each in report.verdicts[:room]]
-                    first += table.num_rows
-                    advance(table.num_rows)
+                async with rejected_rows(source.path) as rejected:
+                    for table in source.tables(max(10_000, batch_size), texts=True):
+                        report = await session.write_features(
+                            typed(table, types) if source.is_csv else table,
+                            version,
+                            batch_size,
+                            mode=WriteMode.BULK if bulk else WriteMode.ATOMIC,
+                            nulls="skip" if skip_nulls else "write",
+                            timezone=timezone,
+                        )
+                        counts["accepted"] += report.accepted
+                        counts["rejected"] += report.rejected
+                        counts["unknown"] += report.unknown
+                        room = _SHOWN - len(refused)
+                        refused += [_row(source.path, first, each) for each in report.verdicts[:room]]
+                        await rejected.add(table, first, report.verdicts)
+                        first += table.num_rows
+                        advance(table.num_rows)
+                if rejected.path is not None:
+                    beside.append(str(rejected.path))
     if as_json:
-        show_json(counts | {"verdicts": refused})
+        show_json(counts | {"verdicts": refused} | ({"rejected_files": beside} if beside else {}))
     else:
         if refused:
             show(refused, as_json=False, title=f"The first {len(refused)} that were not accepted")
         told(", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted"))
+        for path in beside:
+            told(f"all rows that were not accepted, with reasons: {path}")
     if counts["rejected"] or counts["unknown"]:
         raise typer.Exit(1)
 

@@ -1,0 +1,162 @@
+"""Training sets through servers: label rows go out in parts that fit a call, and come back with their values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from featurama_core.datasets.grid import GridSource
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, label_source
+from featurama_core.datasets.plan import Plan
+from featurama_core.datasets.progress import Watcher
+from featurama_core.datasets.training_set import Asked, TrainingSet
+from featurama_core.datasets.work import WorkFolder
+from featurama_core.model.columns import Column
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.times import parse_duration, to_micros, to_rfc3339
+
+if TYPE_CHECKING:
+    from featurama.client.reading import ReadingMethods, Time
+
+MAX_PART_ROWS = 100_000
+
+
+class ClientEngine:
+    """Answers a part of the label rows with a call. The first answer pins the versions for the others."""
+
+    def __init__(
+        self,
+        client: ReadingMethods,
+        features: Sequence[str] | None,
+        service: str | None,
+        known_at: int | Literal["label"] | None,
+        *,
+        at_now: bool,
+        now: int,
+    ) -> None:
+        self._client = client
+        self._features = features
+        self._service = service
+        self._known_at: int | Literal["label"] | None = known_at
+        self._at_now = at_now
+        self.as_of_time = now
+        self._answered = False
+
+    @property
+    def part_rows(self) -> int:
+        """What one call takes."""
+        return MAX_PART_ROWS
+
+    @property
+    def references(self) -> list[str]:
+        """As asked, until the servers have answered; then pinned."""
+        return list(self._features or ())
+
+    async def prepare(
+        self,
+        source: LabelSource,
+        columns: LabelColumns,  # noqa: ARG002 - nothing is read ahead
+        work: WorkFolder,  # noqa: ARG002
+        watcher: Watcher | None,  # noqa: ARG002
+    ) -> int | None:
+        """Nothing: each part is read when it is asked for."""
+        return source.rows
+
+    async def columns(self, part: int, keys: Keys) -> list[Column]:  # noqa: ARG002 - rows say it all
+        """One call, or several for newest values."""
+        ids = await asyncio.to_thread(keys.entity_ids.to_pylist)
+        if self._at_now:
+            read = await self._client.get_online_features(ids, self._features, service=self._service)
+            columns, as_of = list(read.columns), read.as_of_time
+        else:
+            columns, as_of = await self._client.point_in_time(
+                ids, keys.event_time, features=self._features, service=self._service, known_at=self._known_at
+            )
+        if not self._answered:
+            self._answered, self.as_of_time = True, as_of
+            pinned = [column.reference for column in columns]
+            if all(pinned):
+                self._features, self._service = pinned, None
+        return columns
+
+    async def explain(
+        self,
+        source: LabelSource,
+        columns: LabelColumns,  # noqa: ARG002 - the servers plan each call themselves
+        work: WorkFolder,  # noqa: ARG002
+    ) -> Plan:
+        """How many calls it takes; the servers read each by slices of its entities."""
+        rows = await asyncio.to_thread(_count, source)
+        return Plan(rows, 0, 1, -(-rows // MAX_PART_ROWS), (), ())
+
+
+def _count(source: LabelSource) -> int:
+    return source.rows if source.rows is not None else sum(batch.num_rows for batch in source.batches())
+
+
+async def ask(
+    client: ReadingMethods,
+    labels: Any,
+    features: Sequence[str] | None,
+    *,
+    service: str | None,
+    known_at: Time | Literal["label"] | None,
+    columns: LabelColumns,
+    entity_type: str | None,
+    start: Time | None,
+    end: Time | None,
+    every: str | timedelta | int | None,
+    statuses: bool,
+    event_times: bool,
+    now: int,
+) -> TrainingSet:
+    """See `AsyncClient.training_set`."""
+    if (features is None) == (service is None):
+        raise InvalidInput("name either features or a feature service", field="features")
+    given = [each is not None for each in (start, end, every)]
+    at_now = labels is None and not any(given)
+    source: LabelSource
+    if labels is not None:
+        if entity_type is not None or any(given):
+            raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
+        source = await asyncio.to_thread(label_source, labels, columns)
+    else:
+        source, columns = await _made(client, entity_type, start, end, every, now), LabelColumns()
+    bound: int | Literal["label"] | None = None
+    if known_at is not None:
+        bound = "label" if known_at == "label" else to_micros(known_at, "known_at")
+    if at_now and bound is not None:
+        raise InvalidInput("newest values are read without known_at; leave it out", field="known_at")
+    begin = partial(ClientEngine, client, features, service, bound, at_now=at_now, now=now)
+    told = to_rfc3339(bound) if isinstance(bound, int) else bound
+    asked = Asked(tuple(features or ()), service, told, statuses=statuses, event_times=event_times, at_now=at_now)
+    return TrainingSet(begin, source, columns, asked)
+
+
+async def _made(
+    client: ReadingMethods,
+    entity_type: str | None,
+    start: Time | None,
+    end: Time | None,
+    every: str | timedelta | int | None,
+    now: int,
+) -> GridSource:
+    if entity_type is None:
+        raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
+    ids = sorted(each.entity_id for each in await client.list_entities(entity_type))
+    if not ids:
+        raise InvalidInput(
+            f"no entity of the type {entity_type} is registered", reason=Reason.EMPTY_REQUEST, field="entity_type"
+        )
+    entity_ids = await asyncio.to_thread(pa.array, ids, pa.string())
+    if start is None and end is None and every is None:
+        return GridSource(entity_ids, now, now, 1)
+    step = parse_duration(every, "every")
+    if start is None or end is None or step is None:
+        raise InvalidInput("a grid needs start=, end= and every=; none of them gives the newest values", field="every")
+    return GridSource(entity_ids, to_micros(start, "start"), to_micros(end, "end"), step)

@@ -1,0 +1,62 @@
+"""Rows of a file that were not accepted, in a file beside it: the rows as they came, where they stood, and why."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from featurama_core.datasets.output import format_of, new_file
+
+if TYPE_CHECKING:
+    from featurama_core.datasets.output import TableFile
+    from featurama_core.model.writes import Verdict
+
+ROW, OUTCOME, REASON, MESSAGE = "__row", "__outcome", "__reason", "__message"
+
+
+class RejectedRows:
+    """`path` of the file, None while there is nothing to put in it."""
+
+    def __init__(self, source: Path, files: ExitStack) -> None:
+        ending = source.suffix if source.suffix in (".csv", ".arrow") else ".parquet"
+        self._target = source.with_name(f"{source.stem}.rejected{ending}")
+        self._files = files
+        self._file: TableFile | None = None
+        self.path: Path | None = None
+
+    async def add(self, table: Any, first: int, verdicts: Sequence[Verdict]) -> None:
+        """Verdicts on rows of a table whose first row is row `first` of the source."""
+        if verdicts:
+            await asyncio.to_thread(self._add, table, first, verdicts)
+
+    def _add(self, table: Any, first: int, verdicts: Sequence[Verdict]) -> None:
+        rows = table.take(pa.array([each.row for each in verdicts]))
+        for name, values, kind in (
+            (ROW, [first + each.row for each in verdicts], pa.int64()),
+            (OUTCOME, [each.outcome.name for each in verdicts], pa.string()),
+            (REASON, [each.reason.name for each in verdicts], pa.string()),
+            (MESSAGE, [each.message for each in verdicts], pa.string()),
+        ):
+            rows = rows.append_column(name, pa.array(values, kind))
+        if self._file is None:
+            opening = new_file(self._target, rows.schema, format_of(self._target, None))
+            self._file, self.path = self._files.enter_context(opening), self._target
+        self._file.write(rows)
+
+
+@asynccontextmanager
+async def rejected_rows(source: Path) -> AsyncIterator[RejectedRows]:
+    """The file appears when the context ends well, complete, and only if a row was rejected."""
+    files = ExitStack()
+    try:
+        yield RejectedRows(source, files)
+    except BaseException:
+        await asyncio.to_thread(files.__exit__, *sys.exc_info())
+        raise
+    await asyncio.to_thread(files.close)

@@ -1,0 +1,182 @@
+"""From a caller's words to a TrainingSet over a store: labels found, features resolved, what cannot work refused."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from featurama_core.datasets.grid import GridSource
+from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source, read_keys
+from featurama_core.datasets.plan import Reading
+from featurama_core.datasets.store_engine import StoreEngine
+from featurama_core.datasets.training_set import Asked, TrainingSet
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.names import DEFAULT_ENTITY_TYPE
+from featurama_core.model.references import ResolvedFeature
+from featurama_core.model.times import parse_duration, to_micros, to_rfc3339
+from featurama_core.namespace import Namespace
+from featurama_core.past_reads import check_settled
+
+if TYPE_CHECKING:
+    from featurama_core.store import FeatureStore, Time
+
+LEAST_MEMORY = 64 * 1024 * 1024
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_PAGE = 10_000
+
+
+async def ask(
+    store: FeatureStore,
+    namespace: Namespace,
+    labels: Any,
+    features: Sequence[str] | None,
+    *,
+    service: str | None,
+    known_at: Time | Literal["label"] | None,
+    columns: LabelColumns,
+    entity_type: str | None,
+    start: Time | None,
+    end: Time | None,
+    every: str | timedelta | int | None,
+    statuses: bool,
+    event_times: bool,
+    memory: int | str,
+    reading: Reading,
+) -> TrainingSet:
+    """See `FeatureStore.training_set`."""
+    now = store.now()
+    at_now = False
+    if labels is None:
+        source, columns, at_now = await _made(store, namespace, entity_type, start, end, every, now)
+    else:
+        if entity_type is not None or start is not None or end is not None or every is not None:
+            raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
+        source = await asyncio.to_thread(label_source, labels, columns)
+    bound = await _known_at(known_at, at_now)
+    newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, namespace, source, columns, now)
+    if not isinstance(bound, str):
+        check_settled(namespace, bound, now)
+    resolved = await store.resolve(features, service=service, known_at=newest)
+    _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
+    begin = partial(
+        StoreEngine,
+        namespace,
+        resolved,
+        bound,
+        now=now,
+        at_now=at_now,
+        values_only=not statuses and not event_times,
+        memory=memory_bytes(memory),
+        reading=reading,
+    )
+    asked = Asked(
+        features=tuple(features or ()),
+        service=service,
+        known_at=bound if isinstance(bound, str) else None if bound is None else to_rfc3339(bound),
+        statuses=statuses,
+        event_times=event_times,
+        at_now=at_now,
+    )
+    return TrainingSet(begin, source, columns, asked)
+
+
+def memory_bytes(memory: int | str) -> int:
+    """`"2GB"`, `"512MB"` or bytes -> bytes; InvalidInput below 64 MB."""
+    match = _SIZE.fullmatch(str(memory).strip())
+    found = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+    if found < LEAST_MEMORY:
+        raise InvalidInput("memory must be at least 64MB; write 512MB or 2GB", field="memory")
+    return found
+
+
+async def _made(
+    store: FeatureStore,
+    namespace: Namespace,
+    entity_type: str | None,
+    start: Time | None,
+    end: Time | None,
+    every: str | timedelta | int | None,
+    now: int,
+) -> tuple[LabelSource, LabelColumns, bool]:
+    """Rows without labels: a grid, or one moment for all."""
+    if entity_type is None:
+        raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
+    given = [each is not None for each in (start, end, every)]
+    if any(given) and not all(given):
+        raise InvalidInput("a grid needs start=, end= and every=; none of them gives the newest values", field="every")
+    entity_ids = await entities_of(store, namespace, entity_type)
+    if not len(entity_ids):
+        raise InvalidInput(
+            f"no entity of the type {entity_type} is known", reason=Reason.EMPTY_REQUEST, field="entity_type"
+        )
+    if start is None or end is None:
+        return GridSource(entity_ids, now, now, 1), LabelColumns(), True
+    step = parse_duration(every, "every")
+    assert step is not None
+    return GridSource(entity_ids, to_micros(start, "start"), to_micros(end, "end"), step), LabelColumns(), False
+
+
+async def entities_of(store: FeatureStore, namespace: Namespace, entity_type: str) -> Any:
+    """The registered entities of a type, and for the default type also those that merely have values; ids ascending:
+    an Arrow string array.
+    """
+    await namespace.check_entity_type(entity_type)
+    found: list[str] = []
+    after: str | None = None
+    while True:
+        page, after = await store.page_entities(entity_type, after, _PAGE)
+        found += [each.entity_id for each in page]
+        if after is None:
+            break
+    if entity_type == DEFAULT_ENTITY_TYPE:
+        while True:
+            ids, after = await namespace.storage.list_latest_entities(after, _PAGE)
+            registered = await namespace.storage.get_entities(ids) if ids else {}
+            found += [each for each in ids if each not in registered]
+            if after is None:
+                break
+    return await asyncio.to_thread(pa.array, sorted(set(found)), pa.string())
+
+
+async def _known_at(known_at: Time | Literal["label"] | None, at_now: bool) -> int | str | None:
+    if known_at is None:
+        return None
+    if known_at == "label":
+        if at_now:
+            raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
+        return "label"
+    return to_micros(known_at, "known_at")
+
+
+def _newest(namespace: Namespace, source: LabelSource, columns: LabelColumns, now: int) -> int | None:
+    """The newest moment of a label row: up to then a definition may have been registered."""
+    newest: int | None = None
+    first = 0
+    for batch in source.batches():
+        keys = read_keys(batch, columns, first)
+        if len(keys):
+            check_settled(namespace, keys.event_time, now, first_row=first)
+            newest = max(int(keys.event_time.max()), newest if newest is not None else -(2**63))
+        first += len(keys)
+    return newest
+
+
+def _check_names(
+    labels: Sequence[str], features: Sequence[ResolvedFeature], *, statuses: bool, event_times: bool
+) -> None:
+    distinct = {(each.name, each.reference) for each in features}
+    names = Counter(name for name, _ in distinct)
+    for name, reference in sorted(distinct):
+        shown = reference if names[name] > 1 else name
+        made = [shown] + [f"{shown}__status"] * statuses + [f"{shown}__event_time"] * event_times
+        for each in made:
+            if each in labels:
+                raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)

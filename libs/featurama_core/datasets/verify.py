@@ -1,0 +1,226 @@
+"""Checking a set: its files against its manifest and, with a store, its values against what is built again.
+
+A difference is explained where deletion or retention explain it; with a settled known_at nothing else should differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from featurama_core.datasets.files import read_batches, sha256_of
+from featurama_core.datasets.labels import FileSource, LabelColumns
+from featurama_core.datasets.manifest import Manifest, manifest_path
+from featurama_core.model.errors import InvalidInput
+from featurama_core.model.references import FeatureRef, ResolvedFeature
+from featurama_core.model.times import to_micros
+
+if TYPE_CHECKING:
+    from featurama_core.store import FeatureStore
+
+_SHOWN = 5
+_COMPARED_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Rows in which a column is another one when it is built again, for one cause: deletion, retention, later_writes
+    (there is no known_at that would exclude them) or unexplained. first_rows: the first of them.
+    """
+
+    column: str
+    cause: str
+    rows: int
+    first_rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """problems: what is wrong with the files, in words. differences: None if the set was not built again."""
+
+    files: int
+    rows: int
+    problems: tuple[str, ...]
+    differences: tuple[Difference, ...] | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Files as written, and no difference but by deletion and retention."""
+        causes = {each.cause for each in self.differences or ()}
+        return not self.problems and causes <= {"deletion", "retention"}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"good": self.is_good}
+
+
+async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified:
+    """Check the set at `out`: its directory, or its file. With a store it is built again and compared.
+
+    InvalidInput where there is no manifest, or where a set cannot be built again (CSV, newest values).
+    """
+    target = Path(out)
+    manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
+    problems = await asyncio.to_thread(_file_problems, target, manifest)
+    found = Verified(len(manifest.files), manifest.rows, tuple(problems))
+    if store is None or problems:
+        return found
+    differences = await _Rebuilt(store, target, manifest).differences()
+    return Verified(found.files, found.rows, found.problems, tuple(differences))
+
+
+def _file_problems(target: Path, manifest: Manifest) -> list[str]:
+    folder = target if not target.suffix else target.parent
+    problems = []
+    for file in manifest.files:
+        path = folder / file["name"]
+        if not path.is_file():
+            problems.append(f"{file['name']} is missing")
+        elif path.stat().st_size != file["bytes"] or sha256_of(path) != file["sha256"]:
+            problems.append(f"{file['name']} is not the file that was written: its SHA-256 differs")
+    if target.is_dir():
+        named = {each["name"] for each in manifest.files}
+        problems += [
+            f"{path.name} is not part of the set"
+            for path in sorted(target.iterdir())
+            if path.name not in named and path != manifest_path(target)
+        ]
+    return problems
+
+
+class _Rebuilt:
+    """A set beside the same one built anew, row by row."""
+
+    def __init__(self, store: FeatureStore, target: Path, manifest: Manifest) -> None:
+        self._store = store
+        self._target = target
+        self._manifest = manifest
+        self._asked = manifest.request
+        if self._asked["format"] == "csv":
+            raise InvalidInput("a CSV set can be checked, not built again: its types are lost", field="out")
+        if self._asked["at_now"]:
+            raise InvalidInput("a set of newest values can be checked, not built again: time went on", field="out")
+        moment = self._asked["time"]
+        self._columns = LabelColumns(
+            self._asked["entity_column"],
+            self._asked["time_column"],
+            None if moment is None else to_micros(moment),
+            self._asked["timezone"],
+        )
+        self._tally: dict[tuple[str, str], list[int]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+
+    async def differences(self) -> list[Difference]:
+        """One a (column, cause)."""
+        source = await asyncio.to_thread(FileSource, self._target, self._columns, self._asked["label_columns"])
+        known_at = self._asked["known_at"]
+        references = [each["reference"] for each in self._manifest.features]
+        made = await self._store.training_set(
+            source,
+            references,
+            known_at=known_at,
+            entity_column=self._columns.entity,
+            time_column=self._columns.time,
+            timestamp=self._columns.moment,
+            timezone=self._columns.timezone,
+            statuses=self._asked["statuses"],
+            event_times=self._asked["event_times"],
+        )
+        marked = await self._marked()
+        resolved = {each.reference: each for each in await self._store.resolve(references)}
+        first = 0
+        built = _Cursor(made.batches())
+        async for old in self._old():
+            new = await built.take(old.num_rows)
+            await asyncio.to_thread(self._compare, old, new, first, marked, resolved)
+            first += old.num_rows
+        return [
+            Difference(column, cause, self._counts[column, cause], tuple(rows))
+            for (column, cause), rows in sorted(self._tally.items())
+        ]
+
+    async def _old(self) -> Any:
+        paths = (
+            [self._target] if self._target.suffix else [self._target / each["name"] for each in self._manifest.files]
+        )
+        for path in paths:
+            batches = read_batches(path, [])
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                for start in range(0, batch.num_rows, _COMPARED_ROWS):
+                    yield pa.Table.from_batches([batch.slice(start, _COMPARED_ROWS)])
+
+    async def _marked(self) -> set[tuple[str, str]]:
+        return {(each.entity_id, each.feature_name) for each in await self._store.storage.list_marks()}
+
+    def _compare(
+        self, old: Any, new: Any, first: int, marked: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]
+    ) -> None:
+        for feature in self._manifest.features:
+            name = feature["name"]
+            for column in (name, f"{name}__status", f"{name}__event_time"):
+                if column not in old.schema.names:
+                    continue
+                # As texts: a NaN is itself, and a vector is compared whole.
+                was, now = old.column(column).to_pylist(), new.column(column).to_pylist()
+                if was == now:
+                    continue
+                for row, (before, after) in enumerate(zip(was, now, strict=True)):
+                    if before != after and repr(before) != repr(after):
+                        cause = self._cause(old, row, resolved[feature["reference"]], marked)
+                        self._add(column, cause, first + row)
+
+    def _cause(self, old: Any, row: int, feature: ResolvedFeature, marked: set[tuple[str, str]]) -> str:
+        entity_id = old.column(self._columns.entity)[row].as_py()
+        parts = [(entity_id, feature if feature.via is None else feature.via)]
+        if feature.via is not None:
+            target = _shown_link(old, row, feature.via)
+            parts += [(target, feature)] if target is not None else []
+            if target is None and any(name in ("", feature.definition.name) for _, name in marked):
+                return "deletion"
+        for owner, each in parts:
+            if (owner, "") in marked or (owner, each.definition.name) in marked:
+                return "deletion"
+        if any(each.group.retention is not None for _, each in parts) or feature.group.retention is not None:
+            return "retention"
+        return "later_writes" if self._asked["known_at"] is None else "unexplained"
+
+    def _add(self, column: str, cause: str, row: int) -> None:
+        rows = self._tally.setdefault((column, cause), [])
+        self._counts[column, cause] = self._counts.get((column, cause), 0) + 1
+        if len(rows) < _SHOWN:
+            rows.append(row)
+
+
+class _Cursor:
+    """Runs of rows out of a stream of batches."""
+
+    def __init__(self, batches: Any) -> None:
+        self._batches = batches
+        self._held: list[Any] = []
+
+    async def take(self, rows: int) -> Any:
+        """The next rows as one table."""
+        while sum(batch.num_rows for batch in self._held) < rows:
+            self._held.append(await anext(self._batches))
+        table = pa.Table.from_batches(self._held)
+        self._held = table.slice(rows).to_batches()
+        return table.slice(0, rows)
+
+
+def _shown_link(old: Any, row: int, via: ResolvedFeature) -> str | None:
+    """The id that the reference named, where the set holds that column too."""
+    for name in (via.name, via.reference):
+        if name in old.schema.names and FeatureRef.parse(name).name == via.definition.name:
+            link: str | None = old.column(name)[row].as_py()
+            return link
+    return None
+
+
+def differences_shown(found: Sequence[Difference]) -> list[dict[str, Any]]:
+    """A row a difference, for people."""
+    return [asdict(each) | {"first_rows": ", ".join(map(str, each.first_rows))} for each in found]

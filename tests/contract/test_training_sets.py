@@ -1,0 +1,259 @@
+"""Training sets over the embedded store: sources, interruption, planning, files and their manifest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from featurama_core.blocking_store import BlockingFeatureStore
+from featurama_core.datasets import store_engine
+from featurama_core.datasets.labels import LabelColumns, label_source
+from featurama_core.datasets.progress import Progress
+from featurama_core.datasets.store_engine import Sizes, StoreEngine
+from featurama_core.datasets.training_set import Asked, TrainingSet
+from featurama_core.datasets.verify import verify
+from featurama_core.model.errors import Conflict, FailedPrecondition, InvalidInput
+from featurama_core.storage.settings import StorageSettings
+from featurama_core.store import FeatureStore
+
+HOUR = 3_600_000_000
+START = 1_780_000_000_000_000
+FEATURES = ["speed", "home", "home.mood", "note"]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
+    """40 things with 60 hours of values, in three months; each has a home, which changes."""
+    async with FeatureStore.open(StorageSettings(f"sqlite:///{tmp_path / 'store'}")) as opened:
+        await opened.register_entity_type("thing")
+        await opened.register_feature_group("moves", "thing", ttl="40d")
+        await opened.register_feature_group("moods", "thing")
+        await opened.register_feature("speed", "double", group="moves")
+        await opened.register_feature("note", "text", group="moves")
+        await opened.register_feature("home", "text", group="moods", references="thing")
+        await opened.register_feature("mood", "int", group="moods")
+        rows = np.arange(2_400)
+        ids = [f"thing_{row % 40:02}" for row in rows]
+        at = START + rows // 40 * 36 * HOUR
+        await opened.write_features(
+            {
+                "entity_id": ids,
+                "timestamp": at,
+                "speed": [None if row % 7 == 0 else float(row) for row in rows],
+                "note": [f"n{row}" for row in rows],
+            }
+        )
+        home = [f"thing_{(row * 7) % 40:02}" for row in rows]
+        await opened.write_features({"entity_id": ids, "timestamp": at, "home": home, "mood": rows})
+        yield opened
+
+
+def labels(rows: int = 500) -> Any:
+    """Things, one of them unknown, at times around what is stored."""
+    draw = np.random.default_rng(3)
+    return pa.table(
+        {
+            "entity_id": [f"thing_{each:02}" for each in draw.integers(0, 41, rows)],
+            "timestamp": pa.array(START + draw.integers(-10, 2_200, rows) * HOUR).cast(pa.timestamp("us", "UTC")),
+            "y": draw.random(rows),
+        }
+    )
+
+
+async def small_parts(store: FeatureStore, source: Any, features: list[str] | None = None) -> TrainingSet:
+    """A set of parts of 60 rows, joined in four passes."""
+    columns = LabelColumns()
+    begin = partial(
+        StoreEngine,
+        store._namespace,
+        await store.resolve(features or FEATURES),
+        None,
+        now=store.now(),
+        at_now=False,
+        values_only=True,
+        memory=1,
+        reading="auto",
+        sizes=Sizes(part_rows=60, shards=4),
+    )
+    asked = Asked(tuple(FEATURES), None, None, statuses=False, event_times=False)
+    return TrainingSet(begin, await asyncio.to_thread(label_source, source, columns), columns, asked)
+
+
+async def test_every_kind_of_labels_gives_the_same_set(store: FeatureStore, tmp_path: Path) -> None:
+    """pandas, polars, Arrow, a mapping, Parquet, CSV and Arrow files, and a directory of parts."""
+    table = labels()
+
+    def write_files() -> None:
+        pyarrow.parquet.write_table(table, tmp_path / "l.parquet")
+        (tmp_path / "parts").mkdir()
+        pyarrow.parquet.write_table(table.slice(0, 200), tmp_path / "parts" / "1.parquet")
+        pyarrow.parquet.write_table(table.slice(200), tmp_path / "parts" / "2.parquet")
+        times = [each.isoformat() for each in table.column("timestamp").to_pylist()]
+        pyarrow.csv.write_csv(table.set_column(1, "timestamp", pa.array(times)), tmp_path / "l.csv")
+        with pa.OSFile(str(tmp_path / "l.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+            file.write_table(table)
+
+    await asyncio.to_thread(write_files)
+    kinds = [table, table.to_pandas(), pl.from_arrow(table), dict(zip(table.column_names, table.columns, strict=True))]
+    kinds += [tmp_path / "l.parquet", tmp_path / "l.csv", str(tmp_path / "l.arrow"), tmp_path / "parts"]
+    expected = (await store.get_historical_features(table, FEATURES)).to_pandas()
+    for kind in kinds:
+        made = await store.training_set(kind, FEATURES)
+        built = await made.to_pandas()
+        pd.testing.assert_frame_equal(expected[FEATURES], built[FEATURES], check_dtype=False)
+        assert built["y"].tolist() == table.column("y").to_pylist()
+
+
+async def test_columns_of_other_names_are_taken_and_kept(store: FeatureStore) -> None:
+    """The entity and the time may have any name; a second entity column is carried like any other."""
+    table = labels().rename_columns(["who", "when", "y"])
+    made = await store.training_set(table, ["speed"], entity_column="who", time_column="when")
+    assert (await made.to_arrow()).column_names == ["who", "when", "y", "speed"]
+
+
+async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled after each report in turn: nothing is at the target, and what was finished is not done again."""
+    monkeypatch.setattr(store_engine, "_NOTED_EVERY", -1.0)
+    whole = await (await small_parts(store, labels())).write(tmp_path / "whole")
+    stages: list[str] = []
+    attempts = 0
+    while True:
+        attempts += 1
+        assert attempts < 200
+        made = await small_parts(store, labels())
+        seen = 0
+
+        def interrupt(progress: Progress, limit: int = attempts) -> None:
+            nonlocal seen
+            stages.append(progress.stage)
+            seen += 1
+            if seen > limit:
+                raise KeyboardInterrupt
+
+        try:
+            resumed = await made.write(tmp_path / "set", resume=True, progress=interrupt)
+            break
+        except KeyboardInterrupt:
+            assert not await asyncio.to_thread((tmp_path / "set").exists)
+            seen = 0
+    assert attempts > 3
+    assert stages.count("labels") == 1
+    assert [(each["name"], each["sha256"]) for each in whole.files] == [
+        (each["name"], each["sha256"]) for each in resumed.files
+    ]
+    assert whole.features == resumed.features
+    left = await asyncio.to_thread(lambda: [path.name for path in tmp_path.glob(".*")])
+    assert left == []
+
+
+async def test_another_request_does_not_go_on_with_the_work_of_the_last(store: FeatureStore, tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.stage == "writing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await (await small_parts(store, labels())).write(tmp_path / "set", progress=interrupt)
+    made = await small_parts(store, labels(120), ["speed"])
+    manifest = await made.write(tmp_path / "set", resume=True)
+    assert (manifest.rows, [each["name"] for each in manifest.features]) == (120, ["speed"])
+
+
+async def test_few_entities_are_read_by_slices_and_many_by_what_is_quicker(store: FeatureStore) -> None:
+    """`explain` names the way and the reason, and counts what will be read."""
+    made = await store.training_set(labels(), ["speed", "note"])
+    plan = await made.explain()
+    assert {read.way for read in plan.reads} == {"slices"}
+    assert (plan.label_rows, plan.label_entities, plan.partitions) == (500, 41, len(plan.reads))
+    scanned = await store.training_set(labels(), ["speed", "note"], reading="scan")
+    assert {(read.way, read.why) for read in (await scanned.explain()).reads} == {("scan", "as asked")}
+
+
+async def test_the_files_of_every_format_hold_the_same_rows(store: FeatureStore, tmp_path: Path) -> None:
+    """A directory of parts, or one file where the name says so; the manifest counts the nulls."""
+    made = await store.training_set(labels(), ["speed"])
+    table = await made.to_arrow()
+    for name in ("set", "set.parquet", "set.arrow", "set.csv"):
+        manifest = await made.write(tmp_path / name)
+        assert manifest.rows == 500
+        assert manifest.features[0]["nulls"] == table.column("speed").null_count
+        assert (await verify(tmp_path / name)).is_good
+    read = await asyncio.to_thread(pyarrow.parquet.read_table, tmp_path / "set")
+    assert read.equals(table)
+    assert (await asyncio.to_thread(pyarrow.csv.read_csv, tmp_path / "set.csv")).num_rows == 500
+    with pytest.raises(Conflict):
+        await made.write(tmp_path / "set")
+
+
+async def test_a_set_that_is_built_again_is_the_same_until_something_is_deleted(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    """Through a path too: the target's deletion explains it."""
+    await (await store.training_set(labels(), FEATURES)).write(tmp_path / "set")
+    assert (await verify(tmp_path / "set", store)).differences == ()
+    await store.delete_feature_values("thing_07", ["mood"])
+    found = await verify(tmp_path / "set", store)
+    assert {(each.column, each.cause) for each in found.differences or ()} == {("home.mood", "deletion")}
+    assert found.is_good
+    at = START + np.arange(60) * 36 * HOUR
+    await store.write_features({"entity_id": ["thing_01"] * 60, "timestamp": at, "speed": np.full(60, 1e6)})
+    found = await verify(tmp_path / "set", store)
+    assert {each.cause for each in found.differences or ()} == {"deletion", "later_writes"}
+    assert not found.is_good
+
+
+async def test_what_cannot_work_is_refused_before_anything_is_read(store: FeatureStore) -> None:
+    table = labels(10)
+    with pytest.raises(FailedPrecondition, match="known_at is"):
+        await store.training_set(table, ["speed"], known_at=store.now())
+    with pytest.raises(InvalidInput, match="two columns would be named 'speed'"):
+        await store.training_set(table.rename_columns(["entity_id", "timestamp", "speed"]), ["speed"])
+    with pytest.raises(InvalidInput, match="lack the column who"):
+        await store.training_set(table, ["speed"], entity_column="who")
+    with pytest.raises(InvalidInput, match="memory"):
+        await store.training_set(table, ["speed"], memory="1MB")
+    bad = table.set_column(0, "entity_id", pa.array(["thing_01"] * 9 + [""]))
+    with pytest.raises(InvalidInput, match="label row 9: entity_id is empty"):
+        await (await store.training_set(bad, ["speed"])).to_arrow()
+    with pytest.raises(InvalidInput, match="no label rows"):
+        await (await store.training_set(table.slice(0, 0), ["speed"])).to_arrow()
+
+
+async def test_leaving_a_stream_early_leaves_nothing_behind(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    batches = (await small_parts(store, labels())).batches()
+    first = await anext(batches)
+    assert first.num_rows == 60
+    await batches.aclose()
+    assert await asyncio.to_thread(lambda: list(tmp_path.glob("featurama-set-*"))) == []
+
+
+def test_a_notebook_builds_a_set_without_a_loop(tmp_path: Path) -> None:
+    """The blocking twin: a grid over the registered entities, as a frame and as batches."""
+    with BlockingFeatureStore(f"sqlite:///{tmp_path / 'store'}") as store:
+        store.register_entity_type("thing")
+        store.register_feature_group("moves", "thing")
+        store.register_feature("speed", "double", group="moves")
+        store.register_entity("a", "thing")
+        store.write_features({"entity_id": ["a"], "timestamp": [START], "speed": [2.5]})
+        grid = {"start": START - HOUR, "end": START + HOUR, "every": "1h"}
+        made = store.training_set(features=["speed"], entity_type="thing", **grid)  # type: ignore[arg-type]
+        frame = made.to_pandas()
+        assert [str(each) for each in frame["speed"]] == ["nan", "2.5", "2.5"]
+        assert sum(batch.num_rows for batch in made.batches()) == 3
+        newest = store.training_set(features=["speed"], entity_type="thing").to_arrow()
+        assert newest.column("speed").to_pylist() == [2.5]

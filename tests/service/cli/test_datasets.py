@@ -1,0 +1,114 @@
+"""`featurama dataset` and the rejected rows of `featurama write`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd  # noqa: F401 - pyarrow loads it when it first converts, which must not be on a loop
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from .conftest import Featurama
+
+LABELS = """entity_id,timestamp,label
+planet_mars,2026-01-01T12:00:00Z,7
+planet_earth,2026-01-01T00:00:00Z,8
+planet_mars,2026-01-03T00:00:00Z,9
+"""
+
+
+@pytest.fixture
+def labelled(filled: Featurama, folder: Path) -> Featurama:
+    (folder / "labels.csv").write_text(LABELS)
+    return filled
+
+
+def test_a_directory_of_parts_is_built_with_a_manifest(labelled: Featurama, folder: Path) -> None:
+    """The manifest pins versions and names each file with its hash."""
+    ran = labelled("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.code, ran.json["files"], ran.json["without_value"]) == (0, 1, {"temperature": 1})
+    assert pyarrow.parquet.read_table(folder / "set").column("temperature").to_pylist() == [210.5, None, 211.25]
+    manifest = json.loads((folder / "set" / "_manifest.json").read_text())
+    assert manifest["request"]["features"] == ["temperature@1"]
+    assert manifest["time_range"]["last"] == "2026-01-03T00:00:00.000000Z"
+    assert manifest["files"][0]["rows"] == 3
+
+
+def test_what_is_there_is_not_overwritten_unasked(labelled: Featurama, folder: Path) -> None:
+    build = ("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set.parquet")
+    assert labelled(*build).code == 0
+    ran = labelled(*build)
+    assert (ran.code, "already" in ran.err) == (2, True)
+    assert labelled(*build, "--overwrite").code == 0
+
+
+def test_explain_says_how_history_is_read_and_builds_nothing(labelled: Featurama, folder: Path) -> None:
+    ran = labelled("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "--explain", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["label_rows"], ran.json["label_entities"], ran.json["rows"]) == (3, 2, 3)
+    assert {read["way"] for read in ran.json["reads"]} == {"slices"}
+    shown = labelled("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "--explain")
+    assert "slices" in shown.out
+    assert {"labels.csv", "long.csv", "planets.yaml"} >= {path.name for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_grid_needs_no_labels(filled: Featurama, folder: Path) -> None:
+    """Every registered entity of the type at every step."""
+    assert filled("entities", "register", "planet_mars", "--type", "planet").code == 0
+    ran = filled(
+        *("dataset", "build", "--entity-type", "planet", "-f", "temperature", "-o", "grid.csv"),
+        *("--start", "2026-01-01T00:00:00Z", "--end", "2026-01-02T00:00:00Z", "--every", "12h"),
+    )
+    assert ran.code == 0, ran.err
+    assert pyarrow.csv.read_csv(folder / "grid.csv").column("temperature").to_pylist() == [210.5, 210.5, 211.25]
+
+
+def test_a_set_is_verified_and_a_deletion_is_named(labelled: Featurama, folder: Path) -> None:
+    """Law 9: only deletion and retention change a set, and verify says which."""
+    assert labelled("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set").code == 0
+    assert labelled("dataset", "verify", "set", "--rebuild", "--json").json["differences"] == []
+    assert labelled("delete", "planet_mars", "--yes").code == 0
+    ran = labelled("dataset", "verify", "set", "--rebuild", "--json")
+    found = [(each["column"], each["cause"], each["rows"], each["first_rows"]) for each in ran.json["differences"]]
+    assert (ran.code, found) == (0, [("temperature", "deletion", 2, [0, 2])])
+
+
+def test_a_changed_file_fails_verification(labelled: Featurama, folder: Path) -> None:
+    assert labelled("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set").code == 0
+    part = folder / "set" / "part-00000.parquet"
+    content = bytearray(part.read_bytes())
+    content[100] ^= 1
+    part.write_bytes(content)
+    ran = labelled("dataset", "verify", "set")
+    assert (ran.code, "part-00000.parquet" in ran.err) == (1, True)
+
+
+def test_rejected_rows_lie_beside_their_file_with_reasons(defined: Featurama, folder: Path) -> None:
+    """The rows as they came, where they stood, and why; what is good is stored all the same."""
+    (folder / "mixed.csv").write_text(
+        "entity_id,feature_name,value,timestamp\n"
+        "planet_mars,temperature,210.5,2026-01-01T00:00:00Z\n"
+        "planet_mars,temperature,2.0,not a time\n"
+        "planet_mars,nonsense,1.0,2026-01-01T00:00:00Z\n"
+    )
+    ran = defined("write", "mixed.csv", "--json")
+    assert (ran.code, "unexpected" in ran.err) == (1, False), ran.err
+    assert (ran.json["accepted"], ran.json["rejected"]) == (1, 2), ran.err
+    rejected = pyarrow.csv.read_csv(folder / "mixed.rejected.csv").to_pylist()
+    assert [(row["__row"], row["__reason"], row["feature_name"]) for row in rejected] == [
+        (1, "INVALID_TIME", "temperature"),
+        (2, "UNKNOWN_FEATURE", "nonsense"),
+    ]
+
+
+def test_a_label_without_a_time_is_named_and_nothing_is_left(filled: Featurama, folder: Path) -> None:
+    pyarrow.parquet.write_table(
+        pa.table({"entity_id": ["a", "b"], "timestamp": ["2026-01-01T00:00:00Z", None]}), folder / "l.parquet"
+    )
+    ran = filled("dataset", "build", "--labels", "l.parquet", "-f", "temperature", "-o", "set")
+    assert (ran.code, "label row 1" in ran.err) == (2, True)
+    assert [path.name for path in folder.glob("*set*")] == [] == [path.name for path in folder.glob(".*set*")]

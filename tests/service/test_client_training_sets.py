@@ -1,0 +1,75 @@
+"""Training sets through servers are those of the store itself, and nobody opens the database."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd  # noqa: F401 - pyarrow loads it when it first converts, which must not be on a loop
+import pyarrow as pa
+import pytest
+
+import featurama
+from featurama.client import training_sets
+from featurama_core.datasets.verify import verify
+from featurama_core.model.errors import InvalidInput
+
+SECOND = 1_000_000
+
+
+@pytest.fixture
+async def client(online_at, ingest_at, namespace):
+    async with featurama.AsyncClient(
+        online_at.address, ingest_target=ingest_at.address, namespace=namespace, timeout=30
+    ) as client:
+        yield client
+
+
+async def test_a_set_in_parts_is_one_read_of_all_rows(client, unique, tmp_path, monkeypatch):
+    """Split into calls of 40 rows: the same columns, carried ones too, and a manifest with pinned versions."""
+    monkeypatch.setattr(training_sets, "MAX_PART_ROWS", 40)
+    speed, note = unique("speed"), unique("note")
+    await client.register_feature(speed, "double")
+    await client.register_feature(note, "text")
+    start = time.time_ns() // 1_000 - 3_600 * SECOND
+    who = [unique("fry"), unique("leela")]
+    await client.write_features(
+        {
+            "entity_id": who * 30,
+            "timestamp": start + np.arange(60) * SECOND,
+            speed: [None if row % 9 == 0 else float(row) for row in range(60)],
+            note: [f"n{row}" for row in range(60)],
+        }
+    )
+    labels = pa.table(
+        {
+            "entity_id": who * 50,
+            "timestamp": pa.array(start + np.arange(-20, 80) * SECOND).cast(pa.timestamp("us", "UTC")),
+            "y": np.arange(100),
+        }
+    )
+    expected = await client.get_historical_features(labels, [speed, note])
+    made = await client.training_set(labels, [speed, note], statuses=True)
+    assert expected.to_arrow(statuses=True).equals((await made.to_arrow()).combine_chunks())
+    manifest = await made.write(tmp_path / "set")
+    assert (len(manifest.files), manifest.request["features"]) == (3, [f"{speed}@1", f"{note}@1"])
+    assert (await verify(tmp_path / "set")).is_good
+    assert (await made.explain()).parts == 3
+
+
+async def test_newest_values_and_grids_need_no_labels(client, unique):
+    """Of every registered entity of a type."""
+    kind, group, speed = unique("kind"), unique("group"), unique("speed")
+    await client.register_entity_type(kind)
+    await client.register_feature_group(group, kind)
+    await client.register_feature(speed, "double", group=group)
+    fry = unique("fry")
+    await client.register_entity(fry, kind)
+    at = time.time_ns() // 1_000 - 60 * SECOND
+    await client.write_features({"entity_id": [fry], "timestamp": [at], speed: [2.5]})
+    newest = await (await client.training_set(features=[speed], entity_type=kind)).to_arrow()
+    assert (newest.column("entity_id").to_pylist(), newest.column(speed).to_pylist()) == ([fry], [2.5])
+    grid = await client.training_set(features=[speed], entity_type=kind, start=at - SECOND, end=at + SECOND, every="1s")
+    assert (await grid.to_arrow()).column(speed).to_pylist() == [None, 2.5, 2.5]
+    with pytest.raises(InvalidInput, match="entity_type"):
+        await client.training_set(features=[speed])
