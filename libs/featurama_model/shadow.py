@@ -182,6 +182,7 @@ class Shadow:
         failed = np.zeros(len(champion.values), dtype=np.bool_)
         if all(used.get(feature.name) == feature for feature in model.manifest.features):
             columns = [known[feature.name] for feature in model.manifest.features]
+            failed = model.manifest.refused(columns, len(failed))
             return await predicted(model, model.manifest.matrix(columns, champion.as_of_time)), failed
         prediction = await predict_by(model, store, request)
         failed[[error.row for error in prediction.row_errors]] = True

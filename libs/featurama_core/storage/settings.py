@@ -62,9 +62,7 @@ class StorageUrl:
         credentials, _, hosts = parts.netloc.rpartition("@")
         user, _, password = credentials.partition(":")
         names, port = _hosts(hosts)
-        return cls(
-            "cql", hosts=names, port=port, user=unquote(user), password=unquote(password), options=options
-        )
+        return cls("cql", hosts=names, port=port, user=unquote(user), password=unquote(password), options=options)
 
     def option(self, name: str, default: str = "") -> str:
         """An option of the query part."""
