@@ -72,9 +72,7 @@ def main() -> None:
     cases: dict[str, Callable[[], object]] = {
         "polars join_asof": polars,
         "as_of": lambda: as_of(entity, moment, prompt, label_entity, label_time),
-        "as_of, known_at scalar": lambda: as_of(
-            entity, moment, prompt, label_entity, label_time, known_at=middle
-        ),
+        "as_of, known_at scalar": lambda: as_of(entity, moment, prompt, label_entity, label_time, known_at=middle),
         "as_of, known_at a row, 5% late": lambda: as_of(
             entity, moment, mixed, label_entity, label_time, known_at=known
         ),

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from featurama.client.async_client import AsyncClient
     from featurama.client.blocking_client import Client
-    from featurama.client.predicting import Predictions, RowError
+    from featurama.client.models import Model
+    from featurama.client.predicting import Contributions, Predictions, RowError
     from featurama.client.rpc_errors import error_from_rpc
     from featurama.client.settings import Retries, Tls
     from featurama_core.model.columns import Column
@@ -44,6 +45,7 @@ _HOMES = {
     "AsyncClient": "featurama.client.async_client",
     "Client": "featurama.client.blocking_client",
     "Column": "featurama_core.model.columns",
+    "Contributions": "featurama.client.predicting",
     "Deletion": "featurama_core.model.writes",
     "Entity": "featurama_core.model.definitions",
     "EntityType": "featurama_core.model.definitions",
@@ -53,6 +55,7 @@ _HOMES = {
     "FeatureService": "featurama_core.model.definitions",
     "FeaturamaError": "featurama_core.model.errors",
     "HistoricalFeatures": "featurama_core.model.results",
+    "Model": "featurama.client.models",
     "OnlineFeatures": "featurama_core.model.results",
     "Outcome": "featurama_core.model.writes",
     "Predictions": "featurama.client.predicting",
@@ -75,6 +78,7 @@ __all__ = [
     "AsyncClient",
     "Client",
     "Column",
+    "Contributions",
     "Deletion",
     "Entity",
     "EntityType",
@@ -84,6 +88,7 @@ __all__ = [
     "FeatureHistory",
     "FeatureService",
     "HistoricalFeatures",
+    "Model",
     "OnlineFeatures",
     "Outcome",
     "Predictions",

@@ -74,11 +74,14 @@ async def predictions(
 
     rows = len(entity_ids) or 1
     if isinstance(session, FeatureStore):
+        from featurama_cli.session import StorageEnvironment, settings_of
+        from featurama_model.model_cache import CacheSettings
         from featurama_model.predictor import PredictionRequest, Predictor
 
         columns = [_given_column(name, value, rows) for name, value in given.items()]
         request = PredictionRequest(model, version, alias, tuple(entity_ids), columns)
-        async with Predictor.open() as predictor:
+        artefacts = settings_of(StorageEnvironment).artefacts
+        async with Predictor.open(CacheSettings(artefacts=artefacts)) as predictor:
             answer = await predictor.predict(session, request)
         manifest = answer.manifest
         problems = {error.row: error.message for error in answer.row_errors}

@@ -18,6 +18,7 @@ from featurama_service.storage_options import StorageOptions
 if TYPE_CHECKING:
     from featurama.client.async_client import AsyncClient
     from featurama_core.store import FeatureStore, Stores
+    from featurama_model.artefacts import ArtefactDirectory
 
     Session: TypeAlias = FeatureStore | AsyncClient
 
@@ -31,6 +32,9 @@ class StorageEnvironment(BaseSettings, StorageOptions):
     """The storage of the command: `FEATURAMA_STORAGE`, `FEATURAMA_STORAGE_PASSWORD`, and so on."""
 
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_", frozen=True, hide_input_in_errors=True)
+
+    artefacts: str = ""
+    """fsspec URL of a directory for the artefacts of models; empty: they are in the storage."""
 
 
 def storage_options(url: str, *, slow: bool = False) -> StorageOptions:
@@ -49,6 +53,14 @@ def settings_of(kind: type[_Kind], **values: object) -> _Kind:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
         raise InvalidInput(f"{name}: {first['msg'].removeprefix('Value error, ')}", field=name) from error
+
+
+def artefact_directory(place: Place) -> ArtefactDirectory | None:
+    """Where artefacts of models go and come from: `FEATURAMA_ARTEFACTS`; None: the storage."""
+    from featurama_model.artefacts import ArtefactDirectory
+
+    url = settings_of(StorageEnvironment, storage=place.storage).artefacts
+    return ArtefactDirectory(url, place.namespace) if url else None
 
 
 @asynccontextmanager

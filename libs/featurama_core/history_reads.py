@@ -42,9 +42,7 @@ async def read_page(
 ) -> FeatureHistory:
     """One page. The values of one event time are never cut, so with many corrections a page may be longer."""
     if not 1 <= page_size <= MAX_PAGE:
-        raise InvalidInput(
-            f"page_size must be from 1 to {MAX_PAGE}", reason=Reason.LIMIT_EXCEEDED, field="page_size"
-        )
+        raise InvalidInput(f"page_size must be from 1 to {MAX_PAGE}", reason=Reason.LIMIT_EXCEEDED, field="page_size")
     end, left = _unpack_token(page_token) if page_token else (wanted.end, wanted.limit)
     now = namespace.now()
     cells, _ = await namespace.read_cells([entity_id])

@@ -25,8 +25,7 @@ async def purge(namespace: Namespace) -> Purged:
     # A read that began before us may still show what expired since: leave that much room.
     now = namespace.now() - namespace.settings.settling_time
     kept_since = {
-        group.name: MIN_TIME if group.retention is None else now - group.retention
-        for group in snapshot.groups.values()
+        group.name: MIN_TIME if group.retention is None else now - group.retention for group in snapshot.groups.values()
     }
     rows = 0
     for group in snapshot.groups.values():
@@ -40,9 +39,7 @@ async def purge(namespace: Namespace) -> Purged:
         entity_ids, after = await namespace.storage.list_latest_entities(after, ENTITIES_PER_PAGE)
         cells, layouts = await namespace.read_cells(entity_ids)
         drops: list[tuple[str, int, int]] = []
-        for entity, layout_id, cell in zip(
-            cells.entity.tolist(), cells.layout_id.tolist(), cells.cells, strict=True
-        ):
+        for entity, layout_id, cell in zip(cells.entity.tolist(), cells.layout_id.tolist(), cells.cells, strict=True):
             layout = layouts.get(layout_id)
             if layout is None:
                 continue

@@ -74,8 +74,7 @@ async def _newest(
         raise StoreUnavailable("the store did not answer for any entity; try again")
     latest = merge_latest(cells, len(distinct), [each.definition for each in features], layouts)
     columns = [
-        column_at(each.definition, each.group, newest, now)
-        for each, newest in zip(features, latest, strict=True)
+        column_at(each.definition, each.group, newest, now) for each, newest in zip(features, latest, strict=True)
     ]
     if len(distinct) == len(entity_ids):
         return columns

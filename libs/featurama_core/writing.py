@@ -30,8 +30,7 @@ async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
         snapshot = await namespace.registry.snapshot(fresh=True)
         targets = _resolve_columns(request, snapshot)
     typed = any(
-        not isinstance(target, Problem) and target[0].entity_type != DEFAULT_ENTITY_TYPE
-        for target in targets.values()
+        not isinstance(target, Problem) and target[0].entity_type != DEFAULT_ENTITY_TYPE for target in targets.values()
     )
     validated = validate(
         request,
@@ -47,9 +46,7 @@ async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
     return validated.report(outcome, str(request_id))
 
 
-async def _store(
-    namespace: Namespace, validated: Validated, ingested_at: Int64Array, snapshot: Snapshot
-) -> UInt8Array:
+async def _store(namespace: Namespace, validated: Validated, ingested_at: Int64Array, snapshot: Snapshot) -> UInt8Array:
     rows = len(validated.entity_ids)
     if not rows:
         return np.zeros(0, dtype=np.uint8)

@@ -3,7 +3,8 @@ a byte.
 
 XGBoost's JSON only; nothing here unpickles or evaluates. Everything is synchronous and may take a second
 for a model of tens of MiB: callers on an event loop use a thread. xgboost is imported at the first load,
-not before.
+not before. A server does not call `load_model`: a child process does it first (`model_checker`), and only
+what survived there comes here, to `load_checked`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.model.columns import Column
-from featurama_model.engineered import Float32Array, Float64Array, matrix
+from featurama_core.model.values import Int64Array
+from featurama_model.engineered import Float32Array, Float64Array
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Manifest, unusable
 from featurama_model.structure import Malformed, Structure, check_structure
 
@@ -30,20 +32,52 @@ class LoadedModel:
     structure: Structure
     booster: Any
 
-    def predict(self, columns: list[Column]) -> Float64Array:
-        """Predictions float64[n] from the columns of the model's features, n rows each."""
-        return self.predict_matrix(matrix(columns, self.manifest.engineered))
+    def predict(self, columns: list[Column], time: int | Int64Array | None = None) -> Float64Array:
+        """Predictions float64[n] from the columns of the model's features, n rows each, at `time` (microseconds, one
+        or int64[n]; a model that computes with time needs it).
+        """
+        return self.predict_matrix(self.manifest.matrix(columns, time))
 
     def predict_matrix(self, rows: Float32Array) -> Float64Array:
-        """Predictions float64[n] from the engineered matrix float32[n, k]."""
+        """Predictions float64[n] from the engineered matrix float32[n, k]: the value, the probability of 1, or the
+        index of the likeliest class.
+        """
+        outputs = self.outputs(rows)
+        return outputs if outputs.ndim == 1 else outputs.argmax(axis=1).astype(np.float64)
+
+    def outputs(self, rows: Float32Array) -> Float64Array:
+        """As `predict_matrix`, but float64[n, classes] of probabilities for a model of several classes."""
+        shape = (len(rows), self.structure.outputs) if self.structure.outputs > 1 else (len(rows),)
         if not len(rows):
-            return np.zeros(0, dtype=np.float64)
+            return np.zeros(shape, dtype=np.float64)
         predicted: NDArray[np.float32] = self.booster.inplace_predict(rows, validate_features=False)
-        return predicted.astype(np.float64).reshape(len(rows))
+        return predicted.astype(np.float64).reshape(shape)
+
+    def contributions(self, rows: Float32Array) -> tuple[Float64Array, Float64Array]:
+        """SHAP values of the engineered matrix float32[n, k]: (float64[n, k], base values float64[n]).
+
+        A row's contributions and its base value add up to its margin: the prediction, or for
+        `binary:logistic` its log-odds, to float32's precision; of several classes those of the likeliest.
+        """
+        if not len(rows):
+            return np.zeros((0, rows.shape[1])), np.zeros(0)
+        import xgboost
+
+        data = xgboost.DMatrix(rows, nthread=1)
+        found: NDArray[np.float32] = self.booster.predict(data, pred_contribs=True, validate_features=False)
+        values = found.astype(np.float64)
+        if values.ndim == 3:
+            values = values[np.arange(len(rows)), values.sum(axis=2).argmax(axis=1)]
+        return values[:, :-1], values[:, -1]
 
     def steps(self, rows: int) -> int:
         """Node visits of a prediction, at most: what its time follows."""
         return rows * self.structure.trees * max(self.structure.depth, 1)
+
+    def contribution_steps(self, rows: int) -> int:
+        """Steps of `contributions`: for every leaf the square of its depth, at most."""
+        leaves = (self.structure.nodes + self.structure.trees) // 2
+        return rows * max(leaves, 1) * max(self.structure.depth, 1) ** 2
 
 
 def check_artefact(manifest: Manifest, artefact: bytes) -> Structure:
@@ -51,12 +85,8 @@ def check_artefact(manifest: Manifest, artefact: bytes) -> Structure:
 
     Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
     """
+    check_bytes(manifest, artefact)
     where = {"model": manifest.name, "version": manifest.version}
-    facts = manifest.artefact
-    if facts is None or not len(artefact) == facts.size <= MAX_ARTEFACT_BYTES:
-        raise unusable("its artefact is not as long as its manifest says", **where)
-    if not hmac.compare_digest(hashlib.sha256(artefact).hexdigest(), facts.sha256):
-        raise unusable("its artefact does not have the hash that its manifest names", **where)
     try:
         structure = check_structure(artefact)
     except Malformed as error:
@@ -66,7 +96,21 @@ def check_artefact(manifest: Manifest, artefact: bytes) -> Structure:
         raise unusable(f"its artefact takes {structure.features} columns, its manifest names {columns}", **where)
     if structure.objective != manifest.objective:
         raise unusable(f"its objective is not {manifest.objective}, as its manifest says", **where)
+    if structure.outputs != max(manifest.classes, 1):
+        raise unusable(
+            f"its artefact tells {structure.outputs} classes apart, its manifest {manifest.classes}", **where
+        )
     return structure
+
+
+def check_bytes(manifest: Manifest, artefact: bytes) -> None:
+    """Raise FailedPrecondition (MODEL_UNUSABLE) unless these are the bytes that the manifest names."""
+    where = {"model": manifest.name, "version": manifest.version}
+    facts = manifest.artefact
+    if facts is None or not len(artefact) == facts.size <= MAX_ARTEFACT_BYTES:
+        raise unusable("its artefact is not as long as its manifest says", **where)
+    if not hmac.compare_digest(hashlib.sha256(artefact).hexdigest(), facts.sha256):
+        raise unusable("its artefact does not have the hash that its manifest names", **where)
 
 
 def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
@@ -74,7 +118,15 @@ def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
 
     Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
     """
-    structure = check_artefact(manifest, artefact)
+    return load_checked(manifest, artefact, check_artefact(manifest, artefact))
+
+
+def load_checked(manifest: Manifest, artefact: bytes, structure: Structure) -> LoadedModel:
+    """Load an artefact that `check_artefact` found to be of this structure, here or in the checking process.
+
+    Raises FailedPrecondition (MODEL_UNUSABLE) if the bytes are others, or XGBoost does not read them.
+    """
+    check_bytes(manifest, artefact)
     return LoadedModel(manifest, structure, _booster(manifest, artefact))
 
 

@@ -9,53 +9,74 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from featurama_core.model.columns import Column
 from featurama_core.model.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.model.names import check_name
 from featurama_core.model.references import FeatureRef
-from featurama_core.model.values import ValueType, parse_value_type
-from featurama_model.engineered import EngineeredSpec
+from featurama_core.model.values import BoolArray, Int64Array, Status, ValueType, parse_value_type
+from featurama_model.engineered import EngineeredSpec, Float32Array, matrix
 
 MAX_ARTEFACT_BYTES = 64 * 1024 * 1024
 MAX_MANIFEST_BYTES = 1024 * 1024
 MAX_FEATURES = 1_000
 
-Objective = Literal["reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "binary:logistic"]
-"""What is learned: one number a row, so that every answer is one column."""
+_LOCATION = re.compile(r"(?:[a-z][a-z0-9_]{0,62}/[a-z][a-z0-9_]{0,62}/[0-9a-f]{64}\.json)?")
 
-MissingPolicy = Literal["use_missing"]
-"""`use_missing`: a feature that is not PRESENT is left to XGBoost's own handling of missing values."""
+Objective = Literal[
+    "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "binary:logistic", "multi:softprob"
+]
+"""What is learned. An answer is one number a row: a value, the probability of 1, the index of the likeliest class."""
+
+MAX_CLASSES = 1_000
+
+MissingPolicy = Literal["use_missing", "default", "fail"]
+"""What happens where a feature is not PRESENT. `use_missing`: XGBoost's own handling of missing values; `default`:
+a fixed value stands for it; `fail`: the row is not predicted, and not trained on."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFeature:
     """A feature that the model reads. `name` is its column, `destination.traffic_level`; `reference` pins
-    versions.
+    versions. `missing`: its policy; `default`: the value of the policy `default`, None for the others.
     """
 
     name: str
     reference: str
     value_type: str
+    missing: MissingPolicy = "use_missing"
+    default: float | None = None
 
     @property
     def kind(self) -> ValueType:
         """Its value type; InvalidInput if the text names none."""
         return parse_value_type(self.value_type)[0]
 
+    def check(self) -> None:
+        """Raise InvalidInput unless there is a default where the policy is `default`, and only there."""
+        field_name = f"features.{self.name[:80]}.default"
+        if (self.missing == "default") != (self.default is not None):
+            raise _invalid(field_name, "goes with the policy `default`, and only with it")
+        if self.default is not None and not math.isfinite(self.default):
+            raise _invalid(field_name, "must be a finite number")
+
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """The bytes beside the manifest."""
+    """The bytes beside the manifest. `location`: where they lie in the artefact directory, "" in the storage."""
 
     sha256: str
     size: int
     format: Literal["xgboost-json"] = "xgboost-json"
+    location: str = ""
 
     @classmethod
     def of(cls, content: bytes) -> Artefact:
@@ -65,8 +86,12 @@ class Artefact:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What the model was trained on. Times are microseconds UTC; rows before `split_time` trained, the
-    others tested.
+    """What the model was trained on. Times are microseconds UTC; rows before `split_time` less `gap` (microseconds)
+    trained, those from `split_time` on tested.
+
+    dataset_sha256: hash of the training set: its request (pinned references, known_at) and the bytes of its columns.
+    labels: where the label rows came from (`LabelSource`), so that they can be read again. known_at: "" for none.
+    config_sha256: hash of the training config.
     """
 
     label_rows: int
@@ -78,6 +103,11 @@ class TrainingFacts:
     seed: int
     rounds: int
     parameters: Mapping[str, int | float | str] = field(default_factory=dict)
+    gap: int = 0
+    dataset_sha256: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    known_at: str = ""
+    config_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,8 +115,9 @@ class Manifest:
     """One version of a model. `version`, `artefact` and `created_at` (microseconds UTC) are set when it is
     published.
 
-    `metrics`: by what was scored (`test`, `train`, `baseline`), then by measure (`mae`, `rmse`, `r2`).
-    `baseline`: the feature whose value the baseline predicts, or "".
+    `metrics`: by what was scored (`test`, `train`, `baseline`, `baseline_constant`, ...), then by measure (`mae`,
+    `rmse`, `r2`). `baseline`: the feature whose value the baseline predicts, or "". `classes`: how many the
+    objective `multi:softprob` tells apart, 0 for the others.
     """
 
     name: str
@@ -96,7 +127,7 @@ class Manifest:
     features: tuple[ModelFeature, ...]
     engineered: EngineeredSpec
     feature_service: str = ""
-    missing: MissingPolicy = "use_missing"
+    classes: int = 0
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     baseline: str = ""
     training: TrainingFacts | None = None
@@ -133,6 +164,30 @@ class Manifest:
         """The features by column name."""
         return {feature.name: feature for feature in self.features}
 
+    @cached_property
+    def defaults(self) -> Mapping[str, float]:
+        """Feature -> the value that stands for it where it is not PRESENT, of those that have one."""
+        return {each.name: each.default for each in self.features if each.default is not None}
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The features without which a row is not predicted."""
+        return tuple(each.name for each in self.features if each.missing == "fail")
+
+    def matrix(self, columns: Sequence[Column], time: int | Int64Array | None) -> Float32Array:
+        """The model's input float32[n, k] from the columns of its features, n rows each, at `time` (microseconds, one
+        or int64[n]). Training, batch scoring and serving all call this.
+        """
+        return matrix(columns, self.engineered, time, defaults=self.defaults)
+
+    def refused(self, columns: Sequence[Column], rows: int) -> BoolArray:
+        """bool[rows]: the rows that lack a value of a required feature."""
+        lacking = np.zeros(rows, dtype=np.bool_)
+        for column in columns:
+            if column.name in self.required:
+                lacking |= column.status != Status.PRESENT
+        return lacking
+
     def check(self) -> None:
         """Raise InvalidInput unless the manifest is consistent in itself."""
         check_name(self.name, "model")
@@ -147,9 +202,14 @@ class Manifest:
         for feature in self.features:
             if column_name(FeatureRef.parse(feature.reference)) != feature.name:
                 raise _invalid("features", f"reference {feature.reference[:140]!r} is not of {feature.name[:140]!r}")
+            feature.check()
         self.engineered.check({feature.name: feature.kind for feature in self.features})
+        if not (2 <= self.classes <= MAX_CLASSES if self.objective == "multi:softprob" else self.classes == 0):
+            raise _invalid("classes", f"must be 2 to {MAX_CLASSES} for multi:softprob, 0 for the other objectives")
         if any(not math.isfinite(value) for scores in self.metrics.values() for value in scores.values()):
             raise _invalid("metrics", "must be finite numbers")
+        if self.artefact is not None and not _LOCATION.fullmatch(self.artefact.location):
+            raise _invalid("artefact.location", "is not a place in an artefact directory")
         if self.artefact is not None and not 1 <= self.artefact.size <= MAX_ARTEFACT_BYTES:
             raise _invalid("artefact.size", f"must be 1 to {MAX_ARTEFACT_BYTES} bytes")
 

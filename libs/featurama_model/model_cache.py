@@ -1,9 +1,9 @@
-"""Models in memory: which version an alias names, and the loaded boosters, each loaded once.
+"""Models in memory: which version an alias names, and the loaded boosters, each checked and loaded once.
 
-An answer about names is at most `staleness` seconds old. When an alias moves, requests are served by the
-version it named before until the new one is loaded and checked; one that cannot be used never replaces it.
-Keys hold the namespace's incarnation and the manifest's hash, so a namespace or version made anew is never
-served from memory.
+When an alias moves, requests are served by the version it named before until the new one was tried in a child
+process and is loaded; one that cannot be used never replaces it, and is named by `problems` and an event. A
+version that is replaced lives until the last request that uses it is answered. Keys hold the namespace's
+incarnation and the manifest's hash, so a namespace or version made anew is never served from memory.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
-from featurama_core.model.errors import DeadlineExceeded, FailedPrecondition, StoreUnavailable
+from featurama_core.model.errors import FailedPrecondition
 from featurama_core.model.names import check_name
 from featurama_core.storage.port import NamespaceStorage, StoredModel
-from featurama_model.loading import LoadedModel, load_model
+from featurama_model.artefacts import ArtefactDirectory
+from featurama_model.loading import LoadedModel, load_checked
 from featurama_model.manifest import Manifest
+from featurama_model.model_checker import ModelChecker
+from featurama_model.model_names import ModelNames, ModelSlot, ModelView
 from featurama_model.registry import CHAMPION, ModelRegistry, read_manifest, unknown_alias, unknown_version
 
 if TYPE_CHECKING:
@@ -29,19 +32,23 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 
-_MAX_VIEWS = 1_024
+_MAX_ALIASES = 1_024
 _MAX_PROBLEMS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """staleness: seconds an alias may lag. max_models: how many stay loaded, the least used goes first.
-    retry_after: seconds until a version that could not be used is tried again.
+    """staleness: seconds an alias may lag. max_models: how many stay loaded; so many aliases hold the version that
+    serves them besides. retry_after: seconds until a version that could not be used is tried again.
+    watch: seconds that a model is watched after its last use; 0: names are only read when they are asked for.
+    artefacts: URL of the directory of artefacts that lie outside the storage; "" for none.
     """
 
     staleness: float = 1.0
     max_models: int = 8
     retry_after: float = 30.0
+    watch: float = 300.0
+    artefacts: str = ""
 
 
 class ModelKey(NamedTuple):
@@ -53,20 +60,31 @@ class ModelKey(NamedTuple):
     version: int
     manifest_sha256: str
 
-
-class _Slot(NamedTuple):
-    namespace: str
-    incarnation: str
-    name: str
+    @property
+    def slot(self) -> ModelSlot:
+        """The model it is a version of."""
+        return ModelSlot(self.namespace, self.incarnation, self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """What the store says of one model: its versions and aliases."""
+class ModelEvent:
+    """What happened to a version: it was `loaded`, an alias is `served` by it now, or it is `unusable` and why."""
 
-    read_at: float
-    versions: Mapping[int, StoredModel]
-    aliases: Mapping[str, int]
+    kind: Literal["loaded", "served", "unusable"]
+    key: ModelKey
+    detail: str = ""
+
+
+class _Alias(NamedTuple):
+    slot: ModelSlot
+    alias: str
+
+
+class _Served(NamedTuple):
+    """What an alias is served by; it holds the model, whatever else is loaded meanwhile."""
+
+    key: ModelKey
+    model: LoadedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +95,30 @@ class _Failure:
 
 class ModelCache:
     """Models of all namespaces of one process. Use it as an async context manager: it owns its reads and
-    loads.
+    loads, and the process that tries models unless a `checker` is given.
+
+    on_event: called on the loop, for logs; it must not raise.
     """
 
     def __init__(
-        self, settings: CacheSettings | None = None, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        settings: CacheSettings | None = None,
+        *,
+        checker: ModelChecker | None = None,
+        on_event: Callable[[ModelEvent], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings or CacheSettings()
+        self._own_checker = checker is None
+        self._checker = checker or ModelChecker()
+        self._on_event = on_event
         self._monotonic = monotonic
-        self._views: OrderedDict[_Slot, _View] = OrderedDict()
-        self._reading: dict[_Slot, asyncio.Task[_View]] = {}
+        self._names = ModelNames(self._settings.staleness, self._settings.watch, self, monotonic=monotonic)
         self._loaded: OrderedDict[ModelKey, LoadedModel] = OrderedDict()
         self._loading: dict[ModelKey, asyncio.Task[LoadedModel]] = {}
         self._failures: OrderedDict[ModelKey, _Failure] = OrderedDict()
-        self._serving: OrderedDict[tuple[_Slot, str], ModelKey] = OrderedDict()
+        self._wanted: OrderedDict[_Alias, ModelKey] = OrderedDict()
+        self._serving: OrderedDict[_Alias, _Served] = OrderedDict()
         # One load at a time: a model of tens of MiB takes many times that while it is parsed.
         self._one_load = asyncio.Semaphore(1)
 
@@ -98,10 +126,13 @@ class ModelCache:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = [*self._reading.values(), *self._loading.values()]
-        for task in tasks:
+        await self._names.close()
+        loads = list(self._loading.values())
+        for task in loads:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*loads, return_exceptions=True)
+        if self._own_checker:
+            await asyncio.to_thread(self._checker.close)
 
     async def get(self, store: FeatureStore, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
         """The model of a version, or with version 0 of the one that `alias` names.
@@ -109,40 +140,85 @@ class ModelCache:
         Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) if there is no version to fall
         back on.
         """
-        check_name(name, "model")
-        slot = _Slot(store.namespace, await store.incarnation(), name)
-        view = await self._view(slot, store.storage)
+        slot = await self._slot(store, name)
+        view = await self._names.view(slot, store.storage)
         number = version or view.aliases.get(alias)
         if number is None:
             raise unknown_alias(name, alias, view.aliases, trained=bool(view.versions))
         stored = view.versions.get(number)
         if stored is None:
             raise unknown_version(name, number)
-        digest = hashlib.sha256(stored.manifest.encode()).hexdigest()
-        key = ModelKey(*slot, number, digest)
         if version:
-            return await self._wait(key, stored, store.storage)
-        return await self._aliased(alias, key, stored, store.storage)
+            return await self._wait(_key(slot, stored), stored, store.storage)
+        self._names.used(slot, store.storage)
+        return await self._aliased(_Alias(slot, alias), stored, store.storage)
+
+    async def aliases(self, store: FeatureStore, name: str) -> Mapping[str, int]:
+        """Alias -> version, as last read. Waits for the store only where `get` would."""
+        return (await self._names.view(await self._slot(store, name), store.storage)).aliases
+
+    async def expire(self, store: FeatureStore, name: str) -> None:
+        """Read the model's names anew when they are asked for next: they were changed from here."""
+        self._names.expire(await self._slot(store, name))
 
     def loaded(self) -> list[tuple[ModelKey, Manifest]]:
-        """The models in memory, the least used first."""
-        return [(key, model.manifest) for key, model in self._loaded.items()]
+        """The models in memory, each once."""
+        models = dict(self._serving.values()) | self._loaded
+        return [(key, model.manifest) for key, model in models.items()]
 
     def problems(self) -> dict[ModelKey, str]:
-        """Versions that were asked for and could not be used, and why: for health and logs."""
+        """Versions that were asked for and could not be used, and why: for listings and logs."""
         return {key: failure.error.message for key, failure in self._failures.items()}
 
-    async def _aliased(self, alias: str, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
-        slot = _Slot(key.namespace, key.incarnation, key.name), alias
-        if key not in self._loaded and slot in self._serving:
-            previous = self._loaded.get(self._serving[slot])
-            if previous is not None:
+    def healthy(self) -> bool:
+        """Whether every alias that is used here is served by the version that it names."""
+        return not any(key in self._failures for key in self._wanted.values())
+
+    def seen(self, slot: ModelSlot, view: ModelView, storage: NamespaceStorage) -> None:
+        """A watch read the model's names: begin to load what the aliases in use name by now."""
+        for alias in [each for each in self._wanted if each.slot == slot]:
+            stored = view.versions.get(view.aliases.get(alias.alias, 0))
+            if stored is None:
+                del self._wanted[alias]
+                continue
+            key = _key(slot, stored)
+            self._wanted[alias] = key
+            served = self._serving.get(alias)
+            if served is not None and served.key == key:
+                continue
+            if key in self._loaded:
+                self._serve(alias, key, self._loaded[key])
+            else:
                 self._load_aside(key, stored, storage)
-                self._loaded.move_to_end(self._serving[slot])
-                return previous
-        model = await self._wait(key, stored, storage)
-        _put(self._serving, slot, key, _MAX_VIEWS)
-        return model
+
+    def forgotten(self, slot: ModelSlot) -> None:
+        """The model was not used for long: what its aliases name is no matter of health any more."""
+        for alias in [each for each in self._wanted if each.slot == slot]:
+            del self._wanted[alias]
+
+    async def _slot(self, store: FeatureStore, name: str) -> ModelSlot:
+        check_name(name, "model")
+        return ModelSlot(store.namespace, await store.incarnation(), name)
+
+    async def _aliased(self, alias: _Alias, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
+        key = _key(alias.slot, stored)
+        _put(self._wanted, alias, key, _MAX_ALIASES)
+        served = self._serving.get(alias)
+        if served is not None and key != served.key and key not in self._loaded:
+            self._load_aside(key, stored, storage)
+        elif served is None or key != served.key:
+            self._serve(alias, key, await self._wait(key, stored, storage))
+        served = self._serving[alias]
+        self._serving.move_to_end(alias)
+        if served.key in self._loaded:
+            self._loaded.move_to_end(served.key)
+        return served.model
+
+    def _serve(self, alias: _Alias, key: ModelKey, model: LoadedModel) -> None:
+        served = self._serving.get(alias)
+        if served is None or served.key != key:
+            _put(self._serving, alias, _Served(key, model), self._settings.max_models)
+            self._on_event(ModelEvent("served", key, alias.alias))
 
     def _load_aside(self, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> None:
         failure = self._failures.get(key)
@@ -163,51 +239,48 @@ class ModelCache:
         if key not in self._loading:
             task = asyncio.create_task(self._load(key, stored, storage))
             self._loading[key] = task
-            task.add_done_callback(lambda done: _forget(self._loading, key, done))
+            task.add_done_callback(lambda done: self._load_ended(key, done))
         return self._loading[key]
+
+    def _load_ended(self, key: ModelKey, done: asyncio.Task[LoadedModel]) -> None:
+        del self._loading[key]
+        if not done.cancelled():
+            # Looked at even when every waiter has left, so that asyncio does not report it as lost.
+            done.exception()
 
     async def _load(self, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
         try:
             async with self._one_load:
                 manifest = read_manifest(stored)
-                artefact = await ModelRegistry(storage).artefact(manifest)
-                model = await asyncio.to_thread(load_model, manifest, artefact)
+                artefact = await ModelRegistry(storage, artefacts=self._artefacts(key)).artefact(manifest)
+                structure = await asyncio.to_thread(self._checker.check, manifest, artefact)
+                model = await asyncio.to_thread(load_checked, manifest, artefact, structure)
         except FailedPrecondition as error:
             failure = _Failure(error, self._monotonic() + self._settings.retry_after)
             _put(self._failures, key, failure, _MAX_PROBLEMS)
+            self._on_event(ModelEvent("unusable", key, error.message))
             raise
         self._failures.pop(key, None)
-        _put(self._loaded, key, model, self._settings.max_models)
+        self._keep(key, model)
+        self._on_event(ModelEvent("loaded", key))
+        for alias in [each for each, wanted in self._wanted.items() if wanted == key]:
+            self._serve(alias, key, model)
         return model
 
-    async def _view(self, slot: _Slot, storage: NamespaceStorage) -> _View:
-        view = self._views.get(slot)
-        if view is not None and self._monotonic() - view.read_at <= self._settings.staleness:
-            return view
-        if slot not in self._reading:
-            task = asyncio.create_task(self._read_view(slot, storage))
-            self._reading[slot] = task
-            task.add_done_callback(lambda done: _forget(self._reading, slot, done))
-        try:
-            # Shielded: one caller's deadline must not fail the others that wait for the same read.
-            return await asyncio.shield(self._reading[slot])
-        except (StoreUnavailable, DeadlineExceeded):
-            if view is None:
-                raise
-            return view
+    def _artefacts(self, key: ModelKey) -> ArtefactDirectory | None:
+        return ArtefactDirectory(self._settings.artefacts, key.namespace) if self._settings.artefacts else None
 
-    async def _read_view(self, slot: _Slot, storage: NamespaceStorage) -> _View:
-        read_at = self._monotonic()
-        # Aliases before versions: what an alias names was published before.
-        aliases = await storage.list_aliases(slot.name)
-        versions = await storage.list_models(slot.name)
-        view = _View(
-            read_at,
-            {stored.version: stored for stored in versions},
-            {alias: version for (_, alias), version in aliases.items()},
-        )
-        _put(self._views, slot, view, _MAX_VIEWS)
-        return view
+    def _keep(self, key: ModelKey, model: LoadedModel) -> None:
+        self._loaded[key] = model
+        self._loaded.move_to_end(key)
+        serving = {key, *(served.key for served in self._serving.values())}
+        while len(self._loaded) > self._settings.max_models:
+            idle = (each for each in self._loaded if each not in serving)
+            del self._loaded[next(idle, next(iter(self._loaded)))]
+
+
+def _key(slot: ModelSlot, stored: StoredModel) -> ModelKey:
+    return ModelKey(*slot, stored.version, hashlib.sha256(stored.manifest.encode()).hexdigest())
 
 
 def _put(cache: OrderedDict[K, V], key: K, value: V, limit: int) -> None:
@@ -215,11 +288,3 @@ def _put(cache: OrderedDict[K, V], key: K, value: V, limit: int) -> None:
     cache.move_to_end(key)
     while len(cache) > limit:
         cache.popitem(last=False)
-
-
-def _forget(tasks: dict[K, asyncio.Task[V]], key: K, done: asyncio.Task[V]) -> None:
-    if tasks.get(key) is done:
-        del tasks[key]
-    if not done.cancelled():
-        # Looked at even when every waiter has left, so that asyncio does not report it as lost.
-        done.exception()

@@ -2,13 +2,14 @@
 XGBoost.
 
 The same function that made the training matrix makes this one. One bad row never fails the rest: it is
-named in `row_errors`. What a model lacks is reported, never made up.
+named in `row_errors`. What a model lacks is reported, never made up. A shadow model, where there is one, sees
+the same requests after they are answered.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,19 +22,21 @@ from featurama_core.model.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.model.values import BoolArray, Status
 from featurama_core.storage.port import Consistency
 from featurama_model.engineered import Float64Array
+from featurama_model.evaluation import Contributions, explained, predicted
 from featurama_model.given import given_columns, not_stored, overlaid
 from featurama_model.loading import LoadedModel
 from featurama_model.manifest import Manifest, unusable
-from featurama_model.model_cache import CacheSettings, ModelCache
+from featurama_model.model_cache import CacheSettings, ModelCache, ModelEvent
+from featurama_model.model_checker import ModelChecker
 from featurama_model.registry import CHAMPION
+from featurama_model.shadow import Comparison, Shadow, ShadowSettings
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore
 
 MAX_ROWS = 10_000
+MAX_EXPLAINED_ROWS = 1_000
 
-_STEPS_ON_LOOP = 1_000_000
-"""Node visits that take about 2 ms: below, the detour through a thread costs more than it gives."""
 _FEATURES_PER_READ = 500
 
 
@@ -43,6 +46,7 @@ class PredictionRequest:
 
     `version` 0: the one that `alias` names. `given`: columns named like the model's features, as many rows as
     `entity_ids`, or the rows themselves if there are no ids; status NOT_FOUND: not given in this row.
+    `contributions`: whether to explain each row, at most 1,000 of them.
     """
 
     model: str
@@ -51,9 +55,20 @@ class PredictionRequest:
     entity_ids: Sequence[str] = ()
     given: Sequence[Column] = ()
     consistency: Consistency | None = None
+    contributions: bool = False
 
     def rows(self) -> int:
         """How many rows it has. Raises InvalidInput for none, too many, or an id that is not one."""
+        rows = self._rows()
+        if self.contributions and rows > MAX_EXPLAINED_ROWS:
+            raise InvalidInput(
+                f"contributions of {rows} rows are asked for; at most {MAX_EXPLAINED_ROWS} fit one call, split them",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="include_contributions",
+            )
+        return rows
+
+    def _rows(self) -> int:
         if self.entity_ids or not self.given:
             check_entity_ids(self.entity_ids, limit=MAX_ROWS)
             return len(self.entity_ids)
@@ -71,7 +86,9 @@ class PredictionRequest:
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """Why a row has no prediction: UNKNOWN_ENTITY or STORE_UNAVAILABLE."""
+    """Why a row has no prediction: UNKNOWN_ENTITY, STORE_UNAVAILABLE, or INVALID_VALUE for a feature that the model
+    cannot do without.
+    """
 
     row: int
     reason: Reason
@@ -82,6 +99,7 @@ class RowError:
 class Prediction:
     """values: float64[n], 0 where `row_errors` names the row. columns: the features used, in the model's
     order; the event time of a given value is 0. missing: row -> its features that were not PRESENT.
+    contributions: only when asked for; 0 where `row_errors` names the row.
     """
 
     values: Float64Array
@@ -90,20 +108,41 @@ class Prediction:
     row_errors: list[RowError]
     missing: Mapping[int, tuple[str, ...]]
     as_of_time: int
+    contributions: Contributions | None = None
 
 
 class Predictor:
     """What a server predicts with. Made by `open`; safe to call concurrently."""
 
-    def __init__(self, models: ModelCache) -> None:
+    def __init__(self, models: ModelCache, shadow: Shadow | None = None) -> None:
         self.models = models
+        self.shadow = shadow
+        # Seconds of a core each: one at a time leaves the others to predictions.
+        self._one_explained = asyncio.Semaphore(1)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: CacheSettings | None = None) -> AsyncIterator[Predictor]:
-        """A predictor that owns its model cache until the context ends."""
-        async with ModelCache(settings) as models:
-            yield cls(models)
+    async def open(
+        cls,
+        settings: CacheSettings | None = None,
+        *,
+        checker: ModelChecker | None = None,
+        shadow: ShadowSettings | None = None,
+        on_event: Callable[[ModelEvent], None] = lambda _: None,
+        on_compared: Callable[[Comparison], None] = lambda _: None,
+    ) -> AsyncIterator[Predictor]:
+        """A predictor that owns its model cache, and its shadow if there is one, until the context ends.
+
+        checker: tries models, stays open; None: one of its own. on_event, on_compared: for logs.
+        """
+        async with ModelCache(settings, checker=checker, on_event=on_event) as models:
+            if shadow is None:
+                yield cls(models)
+                return
+            predictor = cls(models, Shadow(shadow, models, on_compared))
+            assert predictor.shadow is not None
+            async with predictor.shadow.comparing(predictor.predict_by):
+                yield predictor
 
     async def predict(self, store: FeatureStore, request: PredictionRequest) -> Prediction:
         """Predict every row of the request with one model.
@@ -111,8 +150,16 @@ class Predictor:
         Raises InvalidInput, Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE), StoreUnavailable
         when no row could be read.
         """
-        rows = request.rows()
+        request.rows()
         model = await self.models.get(store, request.model, version=request.version, alias=request.alias)
+        prediction = await self.predict_by(model, store, request)
+        if self.shadow is not None and not request.version:
+            self.shadow.offer(store, request, prediction)
+        return prediction
+
+    async def predict_by(self, model: LoadedModel, store: FeatureStore, request: PredictionRequest) -> Prediction:
+        """Predict with this model, whatever the request names; `request.rows()` was asked. Raises like `predict`."""
+        rows = len(request.entity_ids) or len(request.given[0])
         manifest = model.manifest
         given = given_columns(manifest, request.given, rows)
         stored, as_of_time = await self._stored(store, request, manifest, given, rows)
@@ -121,9 +168,17 @@ class Predictor:
             for feature in manifest.features
         ]
         errors = await self._row_errors(store, request, manifest, stored, columns)
-        values = await _predicted(model, columns, rows)
-        values[[error.row for error in errors]] = 0.0
-        return Prediction(values, manifest, columns, errors, _missing(columns), as_of_time)
+        errors = _with_refused(errors, manifest, columns, rows)
+        inputs = manifest.matrix(columns, as_of_time)
+        failed = [error.row for error in errors]
+        values = await predicted(model, inputs)
+        values[failed] = 0.0
+        contributions = None
+        if request.contributions:
+            async with self._one_explained:
+                contributions = await explained(model, inputs)
+            contributions.values[failed], contributions.base[failed] = 0.0, 0.0
+        return Prediction(values, manifest, columns, errors, _missing(columns), as_of_time, contributions)
 
     async def _stored(
         self,
@@ -223,10 +278,17 @@ async def _without_values(store: FeatureStore, entity_type: str, entity_ids: Seq
     return empty
 
 
-async def _predicted(model: LoadedModel, columns: list[Column], rows: int) -> Float64Array:
-    if model.steps(rows) <= _STEPS_ON_LOOP:
-        return model.predict(columns)
-    return await asyncio.to_thread(model.predict, columns)
+def _with_refused(errors: list[RowError], manifest: Manifest, columns: Sequence[Column], rows: int) -> list[RowError]:
+    """The errors and, apart from their rows, one for each row that lacks a feature whose policy is `fail`."""
+    if not manifest.required:
+        return errors
+    known = {error.row for error in errors}
+    required = [column for column in columns if column.name in manifest.required]
+    for row in np.flatnonzero(manifest.refused(columns, rows)).tolist():
+        if row not in known:
+            absent = ", ".join(column.name for column in required if column.status[row] != Status.PRESENT)
+            errors.append(RowError(row, Reason.INVALID_VALUE, f"the model needs a value of {absent[:500]}"))
+    return sorted(errors, key=lambda error: error.row)
 
 
 def _missing(columns: Sequence[Column]) -> dict[int, tuple[str, ...]]:

@@ -1,14 +1,16 @@
 """Models in the store: integer versions that never change, and aliases that point at one.
 
-A version is taken atomically by the storage; publishing again gives the next number. Whoever reads a
-version gets the bytes that were published, or an error, never others: the manifest holds their hash.
+A version is taken atomically by the storage; publishing again gives the next number, never one that was deleted.
+Whoever reads a version gets the bytes that were published, or an error, never others: the manifest holds their hash.
+Every move of an alias and every deletion is in the audit log; a rollback reads there what the alias named before.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from featurama_core.model.errors import (
@@ -21,7 +23,9 @@ from featurama_core.model.errors import (
 )
 from featurama_core.model.names import check_name
 from featurama_core.model.times import Clock
-from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+from featurama_model.alias_history import DELETED, MOVED, ROLLED_BACK, AliasMove, moves, version_before
+from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import check_artefact
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact, Manifest, unusable
 
@@ -30,6 +34,9 @@ CHAMPION = "champion"
 CHUNK_BYTES = 256 * 1024
 
 _PUBLISH_ATTEMPTS = 32
+_AUDIT_RECORDS = 100_000
+_HIGHEST_DELETED = "versions.deleted"
+"""A row among the aliases (no alias can be named so): the highest version that was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,21 @@ class ListedModel:
 
 
 class ModelRegistry:
-    """Models of one namespace. Holds no state: every answer is read from the storage."""
+    """Models of one namespace. Holds no state: every answer is read from the storage.
 
-    def __init__(self, storage: NamespaceStorage, *, clock: Clock = time.time_ns) -> None:
+    artefacts: where new artefacts go, and those that lie outside the storage are read; None: the storage alone.
+    """
+
+    def __init__(
+        self,
+        storage: NamespaceStorage,
+        *,
+        clock: Clock = time.time_ns,
+        artefacts: ArtefactDirectory | None = None,
+    ) -> None:
         self._storage = storage
         self._clock = clock
+        self._artefacts = artefacts
 
     async def publish(self, manifest: Manifest, artefact: bytes) -> Manifest:
         """Store a new version. -> the manifest as stored: version, hash, size and time set.
@@ -63,15 +80,18 @@ class ModelRegistry:
                 reason=Reason.LIMIT_EXCEEDED,
                 field="artefact",
             )
-        now = self._clock() // 1_000
+        now = self._now()
         facts = Artefact.of(artefact)
         draft = replace(manifest, artefact=facts, created_at=now)
         draft.check()
         await asyncio.to_thread(check_artefact, draft, artefact)
         chunks = [artefact[start : start + CHUNK_BYTES] for start in range(0, len(artefact), CHUNK_BYTES)]
+        if self._artefacts is not None:
+            draft, chunks = replace(draft, artefact=await self._artefacts.put(draft.name, artefact)), []
         for _ in range(_PUBLISH_ATTEMPTS):
-            taken = await self._storage.list_models(manifest.name)
-            published = replace(draft, version=max((model.version for model in taken), default=0) + 1)
+            taken = [model.version for model in await self._storage.list_models(manifest.name)]
+            deleted = (await self._storage.list_aliases(manifest.name)).get((manifest.name, _HIGHEST_DELETED), 0)
+            published = replace(draft, version=max([*taken, deleted]) + 1)
             stored = StoredModel(published.name, published.version, published.to_json(), now, len(artefact))
             if await self._storage.put_model(stored, chunks):
                 return published
@@ -101,32 +121,99 @@ class ModelRegistry:
         """The bytes of a version, not yet checked. Raises FailedPrecondition (MODEL_UNUSABLE) if they are
         not whole.
         """
+        where = {"model": manifest.name, "version": manifest.version}
         try:
-            return await self._storage.read_artefact(manifest.name, manifest.version)
+            if manifest.artefact is None or not manifest.artefact.location:
+                return await self._storage.read_artefact(manifest.name, manifest.version)
+            if self._artefacts is None:
+                raise unusable("its artefact lies in an artefact directory; set FEATURAMA_..._ARTEFACTS to it", **where)
+            return await self._artefacts.read(manifest.artefact)
+        except FileNotFoundError as error:
+            raise unusable("its artefact is not in the artefact directory", **where) from error
         except (Unknown, CorruptData) as error:
-            raise unusable(
-                "its artefact is not whole in the store", model=manifest.name, version=manifest.version
-            ) from error
+            raise unusable("its artefact is not whole in the store", **where) from error
 
-    async def set_alias(self, name: str, alias: str, version: int) -> Manifest:
-        """Point `alias` at a version that is there. -> its manifest."""
+    async def set_alias(self, name: str, alias: str, version: int, *, by: str = "", note: str = "") -> Manifest:
+        """Point `alias` at a version that is there, and record who did. -> its manifest."""
         check_name(alias, "alias")
         if version < 1:
             raise InvalidInput("version must be a whole number from 1", field="version")
         manifest = await self.get(name, version=version)
-        await self._storage.put_alias(name, alias, version)
+        await self._move(name, alias, version, MOVED, by, note)
         return manifest
+
+    async def rollback(self, name: str, alias: str = CHAMPION, *, by: str = "") -> AliasMove:
+        """Point `alias` at the version that it named before. -> what was done; again goes further back.
+
+        Raises FailedPrecondition if it named no other version that is still there.
+        """
+        current = await self._aliased(check_name(name, "model"), check_name(alias, "alias"))
+        there = {stored.version for stored in await self._storage.list_models(name)}
+        target = version_before(await self.history(name, alias), current, there)
+        if target is None:
+            raise FailedPrecondition(
+                f"{alias} of {name!r} is version {current} and named no other that is still there; "
+                "name one with `featurama models promote`",
+                reason=Reason.UNKNOWN_MODEL,
+                field="alias",
+            )
+        return await self._move(name, alias, target, ROLLED_BACK, by, "")
+
+    async def history(self, name: str, alias: str = CHAMPION) -> Sequence[AliasMove]:
+        """The moves of an alias, the oldest first."""
+        return moves(await self._storage.list_audit(_AUDIT_RECORDS), name, alias)
+
+    async def delete(self, name: str, version: int, *, by: str = "") -> None:
+        """Remove a version and its artefact, for ever; its number is not given again.
+
+        Raises Unknown, or FailedPrecondition while an alias names it.
+        """
+        listed = {model.version: model for model in await self.list(check_name(name, "model"))}
+        if version not in listed:
+            raise unknown_version(name, version)
+        names = [alias for alias, named in (await self.aliases(name)).items() if named == version]
+        if names:
+            raise FailedPrecondition(
+                f"{', '.join(names)} of {name!r} is version {version}; point it at another one before deleting this",
+                reason=Reason.INVALID_ARGUMENT,
+                field="version",
+            )
+        detail = json.dumps({"version": version, "by": by})
+        await self._storage.append_audit(AuditRecord(self._now(), DELETED, name, detail))
+        deleted = (await self._storage.list_aliases(name)).get((name, _HIGHEST_DELETED), 0)
+        await self._storage.put_alias(name, _HIGHEST_DELETED, max(deleted, version))
+        await self._storage.remove_model(name, version)
+        others = {_location(model) for model in listed.values() if model.version != version}
+        gone = listed[version].manifest
+        if self._artefacts is not None and gone is not None and _location(listed[version]) not in {"", *others}:
+            assert gone.artefact is not None  # it has a location
+            await self._artefacts.remove(gone.artefact)
 
     async def aliases(self, name: str) -> dict[str, int]:
         """Alias -> version, sorted by alias."""
-        found = await self._storage.list_aliases(check_name(name, "model"))
-        return {alias: version for (_, alias), version in sorted(found.items())}
+        return named_versions(await self._storage.list_aliases(check_name(name, "model")))
+
+    async def _move(self, name: str, alias: str, version: int, action: str, by: str, note: str) -> AliasMove:
+        previous = (await self.aliases(name)).get(alias, 0)
+        move = AliasMove(self._now(), action, name, alias, version, previous, by, note)
+        # Recorded first: a move that nobody can account for must not exist; one that was not made is harmless.
+        await self._storage.append_audit(move.record())
+        await self._storage.put_alias(name, alias, version)
+        return move
+
+    def _now(self) -> int:
+        return self._clock() // 1_000
 
     async def _aliased(self, name: str, alias: str) -> int:
         aliases = await self.aliases(name)
         if alias in aliases:
             return aliases[alias]
         raise unknown_alias(name, alias, aliases, trained=bool(await self._storage.list_models(name)))
+
+
+def named_versions(stored: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Alias -> version of one model, sorted, from what the storage lists."""
+    return {alias: version for (_, alias), version in sorted(stored.items()) if alias != _HIGHEST_DELETED}
 
 
 def read_manifest(stored: StoredModel) -> Manifest:
@@ -162,6 +249,12 @@ def unknown_alias(name: str, alias: str, known: Collection[str], *, trained: boo
         reason=Reason.UNKNOWN_MODEL,
         field="alias",
     )
+
+
+def _location(model: ListedModel) -> str:
+    """Where its artefact lies in the artefact directory; "" if it does not, or that is not known."""
+    facts = model.manifest.artefact if model.manifest else None
+    return facts.location if facts else ""
 
 
 def _listed(stored: StoredModel) -> ListedModel:

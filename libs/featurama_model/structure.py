@@ -20,11 +20,12 @@ MAX_TREES = 100_000
 MAX_NODES = 20_000_000
 MAX_DEPTH = 512
 """Deeper than any useful tree; SHAP values take a stack frame a level."""
+MAX_OUTPUTS = 1_000
 
 _NO_PARENT = 2**31 - 1
 _PRUNED = 2**31 - 1
 _COUNT = re.compile(r"[0-9]{1,9}")
-_BASE_SCORE = re.compile(r"\[?[-+0-9.eE]{1,40}\]?")
+_BASE_SCORE = re.compile(r"\[?[-+0-9.eE]{1,40}(?:,[-+0-9.eE]{1,40})*\]?")
 _FLOATS = ("base_weights", "loss_changes", "split_conditions", "sum_hessian")
 _INTS = ("default_left", "left_children", "parents", "right_children", "split_indices", "split_type")
 _UNUSED = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
@@ -49,6 +50,7 @@ class Structure:
     nodes: int
     depth: int
     objective: str
+    outputs: int = 1
 
 
 def check_structure(artefact: bytes) -> Structure:
@@ -58,12 +60,12 @@ def check_structure(artefact: bytes) -> Structure:
     if len(version) != 3 or version[0] != 3:
         raise Malformed("version: XGBoost 3 writes this format, the file is of another")
     learner = _mapping(document["learner"], "learner", exactly=_LEARNER_KEYS)
-    features = _learner_parameters(learner)
+    features, outputs = _learner_parameters(learner)
     booster = _mapping(learner["gradient_booster"], "gradient_booster", exactly=frozenset({"model", "name"}))
     if booster["name"] != "gbtree":
         raise Malformed("gradient_booster.name: only gbtree is read")
-    trees, nodes, depth = _forest(booster["model"], features)
-    return Structure(features, trees, nodes, depth, _objective(learner["objective"]))
+    trees, nodes, depth = _forest(booster["model"], features, outputs)
+    return Structure(features, trees, nodes, depth, _objective(learner["objective"], outputs), outputs)
 
 
 def _parse(artefact: bytes) -> object:
@@ -86,14 +88,16 @@ def _not_finite(name: str) -> object:
     raise Malformed(f"{name} is not a number a model may hold")
 
 
-def _learner_parameters(learner: dict[str, object]) -> int:
+def _learner_parameters(learner: dict[str, object]) -> tuple[int, int]:
+    """-> (features, outputs)."""
     names = frozenset({"base_score", "boost_from_average", "num_class", "num_feature", "num_target"})
     given = _mapping(learner["learner_model_param"], "learner_model_param", exactly=names)
-    if _count(given, "num_class") > 1 or _count(given, "num_target") != 1:
-        raise Malformed("learner_model_param: only models with one output are read")
+    outputs = max(_count(given, "num_class"), 1)
+    if outputs > MAX_OUTPUTS or _count(given, "num_target") != 1:
+        raise Malformed(f"learner_model_param: one target of at most {MAX_OUTPUTS} classes is read")
     score = given["base_score"]
-    if not isinstance(score, str) or not _BASE_SCORE.fullmatch(score):
-        raise Malformed("learner_model_param.base_score: one number is expected")
+    if not isinstance(score, str) or not _BASE_SCORE.fullmatch(score) or score.count(",") not in (0, outputs - 1):
+        raise Malformed("learner_model_param.base_score: one number, or one a class, is expected")
     if given["boost_from_average"] not in ("0", "1"):
         raise Malformed("learner_model_param.boost_from_average: 0 or 1 is expected")
     features = _count(given, "num_feature")
@@ -104,10 +108,10 @@ def _learner_parameters(learner: dict[str, object]) -> int:
         if not all(isinstance(text, str) for text in texts) or (key == "feature_types" and "c" in texts):
             raise Malformed(f"{key}: texts without categorical features are expected")
     _texts(learner["attributes"], "attributes")
-    return features
+    return features, outputs
 
 
-def _objective(value: object) -> str:
+def _objective(value: object, outputs: int) -> str:
     objective = _mapping(value, "objective")
     name = objective.get("name")
     if not isinstance(name, str):
@@ -115,10 +119,14 @@ def _objective(value: object) -> str:
     for key, parameters in objective.items():
         if key != "name":
             _texts(parameters, f"objective.{key}")
+    classes = objective.get("softmax_multiclass_param", {"num_class": "1"})
+    # The library takes the width of its answer from here: it must be that of the trees.
+    if _count(_mapping(classes, "softmax_multiclass_param", exactly=frozenset({"num_class"})), "num_class") != outputs:
+        raise Malformed("softmax_multiclass_param: its classes are not those of the model")
     return name
 
 
-def _forest(value: object, features: int) -> tuple[int, int, int]:
+def _forest(value: object, features: int, outputs: int) -> tuple[int, int, int]:
     """-> (trees, nodes, greatest depth)."""
     model = _mapping(value, "gradient_booster.model")
     known = {"cats", "gbtree_model_param", "iteration_indptr", "tree_info", "trees"}
@@ -138,8 +146,8 @@ def _forest(value: object, features: int) -> tuple[int, int, int]:
     if _count(given, "num_trees") != len(trees) or not 1 <= _count(given, "num_parallel_tree") <= 1_000:
         raise Malformed("gbtree_model_param: its counts are not those of the trees")
     info = _integers(model["tree_info"], "tree_info")
-    if len(info) != len(trees) or info.any():
-        raise Malformed("tree_info: a zero a tree is expected")
+    if len(info) != len(trees) or ((info < 0) | (info >= outputs)).any():
+        raise Malformed("tree_info: the class of each tree is expected")
     rounds = _integers(model["iteration_indptr"], "iteration_indptr")
     if not len(rounds) or rounds[0] != 0 or rounds[-1] != len(trees) or (np.diff(rounds) < 0).any():
         raise Malformed("iteration_indptr: bounds from 0 to the number of trees are expected")

@@ -7,7 +7,7 @@ within the grace period -> cancel the rest. Only then does the context end, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
 from featurama_core.model.errors import FeaturamaError
 from featurama_service.calls import Guard
 from featurama_service.methods import Service
+from featurama_service.reflection import reflect
 from featurama_service.settings import GrpcSettings, SettingsError
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -53,10 +53,12 @@ async def serving(
     log: FilteringBoundLogger,
     log_calls: bool = True,
     ping: Callable[[], Awaitable[None]] | None = None,
+    reports: Mapping[str, Callable[[], bool]] | None = None,
 ) -> AsyncIterator[Bound]:
     """Serve from now on; leaving the context drains.
 
     ping: raises when the services can not do their work; their health follows it, the server's own does not.
+    reports: further names whose health says whether something is well, and which no service's depends on.
     Raises SettingsError when the address is taken or a certificate cannot be read.
     """
     guard = Guard(settings, log, log_calls=log_calls)
@@ -64,20 +66,23 @@ async def serving(
     server.add_generic_rpc_handlers(tuple(service.handler(guard, settings) for service in services))
     names = [service.name for service in services]
     health = health_aio.HealthServicer()
-    for name in names:
+    for name in (*names, *(reports or {})):
         await health.set(name, _SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection:
-        reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], server)
+        reflect([*names, _HEALTH], server)
     bound = Bound(settings.host, _listen(server, settings))
     await server.start()
-    watching = asyncio.create_task(_follow(ping, health, names, settings.health_interval_ms / 1_000, log))
+    interval = settings.health_interval_ms / 1_000
+    watching = asyncio.create_task(_follow(ping, health, names, interval, log))
+    reporting = asyncio.create_task(_report(reports or {}, health, interval))
     log.info("serving", address=bound.address, services=names)
     try:
         yield bound
     finally:
         watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        reporting.cancel()
+        await asyncio.gather(watching, reporting, return_exceptions=True)
         await _drain(server, health, guard, settings, log)
 
 
@@ -147,6 +152,16 @@ async def _follow(
             log.warning("health", serving=well)
             for name in names:
                 await health.set(name, _SERVING if well else _NOT_SERVING)
+
+
+async def _report(
+    reports: Mapping[str, Callable[[], bool]], health: health_aio.HealthServicer, interval: float
+) -> None:
+    """Let the health of each report's name follow what it says."""
+    while reports and interval:
+        for name, well in reports.items():
+            await health.set(name, _SERVING if well() else _NOT_SERVING)
+        await asyncio.sleep(interval)
 
 
 def _options(settings: GrpcSettings) -> list[tuple[str, int]]:

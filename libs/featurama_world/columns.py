@@ -65,9 +65,7 @@ def wide_schema(group: str) -> pa.Schema:
     return pa.schema([("entity_id", pa.string()), ("timestamp", TIMESTAMP), *features])
 
 
-def wide_table(
-    group: str, ids: pa.Array, times_us: NDArray[np.int64], features: Mapping[str, Any]
-) -> pa.Table:
+def wide_table(group: str, ids: pa.Array, times_us: NDArray[np.int64], features: Mapping[str, Any]) -> pa.Table:
     """A wide table; `features` maps every feature of the group to an array as long as `ids`."""
     columns = [ids, pa.array(times_us).cast(TIMESTAMP)]
     columns += [pa.array(features[name], type=_ARROW_TYPES[kind]) for name, kind in COLUMNS[group].items()]

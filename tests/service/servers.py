@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import io
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -20,12 +22,14 @@ from grpc_status import rpc_status
 
 from featurama.v1 import (
     ingest_service_pb2_grpc,
+    model_service_pb2_grpc,
     online_service_pb2_grpc,
     prediction_service_pb2_grpc,
     registry_service_pb2_grpc,
 )
 from featurama_ingest import app as ingest_app
 from featurama_ingest.settings import IngestSettings
+from featurama_model.model_checker import ModelChecker
 from featurama_online import app as online_app
 from featurama_online.settings import OnlineSettings
 from featurama_service.logs import open_log
@@ -50,6 +54,10 @@ class Client:
     @property
     def predictions(self) -> Any:
         return prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+
+    @property
+    def models(self) -> Any:
+        return model_service_pb2_grpc.ModelServiceStub(self.channel)
 
     @property
     def registry(self) -> Any:
@@ -85,11 +93,13 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def running(run: Callable[..., Coroutine[Any, Any, None]], settings: Any) -> AsyncIterator[RunningServer]:
+async def running(
+    run: Callable[..., Coroutine[Any, Any, None]], settings: Any, **more: Any
+) -> AsyncIterator[RunningServer]:
     """Run a service's `run` until the context ends, then drain it."""
     stop = asyncio.Event()
     bound: asyncio.Future[Bound] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(run(settings, stop=stop, started=bound.set_result))
+    task = asyncio.create_task(run(settings, stop=stop, started=bound.set_result, **more))
     await asyncio.wait((bound, task), return_when=asyncio.FIRST_COMPLETED)
     if not bound.done():
         await task
@@ -100,9 +110,18 @@ async def running(run: Callable[..., Coroutine[Any, Any, None]], settings: Any) 
         await task
 
 
+@functools.cache
+def shared_checker() -> ModelChecker:
+    """One process that tries models, for all servers of the session: each of its own takes a second to start."""
+    checker = ModelChecker()
+    atexit.register(checker.close)
+    return checker
+
+
 def online_server(storage_url: str, **settings: Any) -> Any:
     """The online service over a storage; an async context manager of RunningServer."""
-    return running(online_app.run, OnlineSettings(**{"storage": storage_url, **QUIET, **settings}))
+    settings = {"storage": storage_url, **QUIET, **settings}
+    return running(online_app.run, OnlineSettings(**settings), checker=shared_checker())
 
 
 def ingest_server(storage_url: str, **settings: Any) -> Any:

@@ -16,6 +16,7 @@ import pytest
 from featurama.v1 import (
     errors_pb2,
     ingest_service_pb2,
+    model_service_pb2,
     online_service_pb2,
     prediction_service_pb2,
     registry_service_pb2,
@@ -27,13 +28,20 @@ from .servers import Client, Refusal, client_of, ingest_server, online_server, r
 
 CONTRACT = {
     f"{service.name}/{method.name}": method
-    for module in (ingest_service_pb2, online_service_pb2, prediction_service_pb2, registry_service_pb2)
+    for module in (
+        ingest_service_pb2,
+        model_service_pb2,
+        online_service_pb2,
+        prediction_service_pb2,
+        registry_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
 STUBS = {
     "OnlineService": "features",
     "PredictionService": "predictions",
+    "ModelService": "models",
     "RegistryService": "registry",
     "IngestService": "ingest",
 }
@@ -148,7 +156,7 @@ def shown(case: Bad) -> str:
 
 
 def server_of(rpc: str, online: Client, ingest: Client) -> Client:
-    return online if rpc.split("/", maxsplit=1)[0] in ("OnlineService", "PredictionService") else ingest
+    return online if rpc.split("/", maxsplit=1)[0] in ("OnlineService", "PredictionService", "ModelService") else ingest
 
 
 def test_every_rpc_of_the_contract_has_bad_requests():

@@ -82,6 +82,7 @@ async def test_reflection_lists_and_describes_the_public_services(online_at, sto
         off = await stub.ServerReflectionInfo().code()
 
     assert {each.name for each in services.list_services_response.service} == {
+        "featurama.v1.ModelService",
         "featurama.v1.OnlineService",
         "featurama.v1.PredictionService",
         "featurama.v1.RegistryService",
@@ -90,6 +91,20 @@ async def test_reflection_lists_and_describes_the_public_services(online_at, sto
     }
     assert b"GetHistoricalFeatures" in b"".join(file.file_descriptor_response.file_descriptor_proto)
     assert off is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_reflection_describes_every_method_by_its_name(online_at):
+    """`grpcurl describe featurama.v1.OnlineService.GetFeatureHistory` answers, and a wrong name is not found."""
+    service = online_service_pb2.DESCRIPTOR.services_by_name["OnlineService"]
+    symbols = [method.full_name for method in service.methods] + ["featurama.v1.OnlineService.Nothing", "nothing"]
+    asked = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=each) for each in symbols]
+    async with client_of(online_at.address) as client:
+        stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
+        answers = [answer async for answer in stub.ServerReflectionInfo(iter(asked))]
+
+    assert [answer.WhichOneof("message_response") for answer in answers] == (
+        ["file_descriptor_response"] * len(service.methods) + ["error_response"] * 2
+    )
 
 
 async def test_health_of_the_services_follows_the_store():

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.service.servers import shared_checker
 from tests.service.training_world import delivery, make_trained_directory
 
 from featurama_core.model.columns import Column, column_of
@@ -64,7 +65,8 @@ def seconds() -> Seconds:
 
 @pytest.fixture
 async def predictor(seconds: Seconds) -> AsyncIterator[Predictor]:
-    async with ModelCache(CacheSettings(staleness=1.0), monotonic=seconds) as models:
+    settings = CacheSettings(staleness=1.0, watch=0.0)
+    async with ModelCache(settings, checker=shared_checker(), monotonic=seconds) as models:
         yield Predictor(models)
 
 
@@ -371,7 +373,8 @@ async def test_while_the_store_does_not_name_the_champion_the_last_one_serves(
 async def test_only_so_many_models_stay_in_memory(store: FeatureStore, seconds: Seconds) -> None:
     await publish_copy(store)
     async with AsyncExitStack() as resources:
-        models = await resources.enter_async_context(ModelCache(CacheSettings(max_models=1), monotonic=seconds))
+        settings = CacheSettings(max_models=1)
+        models = await resources.enter_async_context(ModelCache(settings, checker=shared_checker(), monotonic=seconds))
         predictor = Predictor(models)
         for version in (1, 2, 1):
             prediction = await by_ids(predictor, store, delivery(1), version=version)

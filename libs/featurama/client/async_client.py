@@ -9,14 +9,14 @@ from types import TracebackType
 from typing import Self
 
 from featurama.client.connection import connected
-from featurama.client.predicting import PredictingMethods
+from featurama.client.models import ModelMethods
 from featurama.client.settings import CallSettings, Retries, Tls
 from featurama.client.stubs import Stubs
 from featurama_core.model.errors import FeaturamaError, InvalidInput
 from featurama_core.model.names import DEFAULT_NAMESPACE, check_namespace
 
 
-class AsyncClient(PredictingMethods):
+class AsyncClient(ModelMethods):
     """A client of one namespace: `async with AsyncClient("localhost:50051") as client`.
 
     target: `host:port` of the online service. ingest_target: of the ingest service, which writes and registers;

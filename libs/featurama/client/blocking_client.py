@@ -130,4 +130,7 @@ class Client:
     delete_entity = blocking(AsyncClient.delete_entity)
     delete_feature_values = blocking(AsyncClient.delete_feature_values)
     predict = blocking(AsyncClient.predict)
+    list_models = blocking(AsyncClient.list_models)
+    get_model = blocking(AsyncClient.get_model)
+    set_alias = blocking(AsyncClient.set_alias)
     is_serving = blocking(AsyncClient.is_serving)

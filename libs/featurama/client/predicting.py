@@ -25,6 +25,7 @@ from featurama_core.model.times import to_rfc3339
 from featurama_core.model.values import Status
 
 MAX_ROWS = 10_000
+MAX_EXPLAINED_ROWS = 1_000
 
 _SCALARS = (str, bytes, int, float, np.generic)
 
@@ -38,12 +39,26 @@ class RowError:
     message: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Contributions:
+    """What each of the model's columns added to each prediction (SHAP values): values float64[n, k], base float64[n].
+
+    columns: names of the k. A row's values and its base add up to the prediction, or to its log-odds where the model's
+    objective is binary:logistic; they are 0 where the row has no prediction.
+    """
+
+    columns: Sequence[str]
+    values: NDArray[np.float64]
+    base: NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Predictions(Result):
     """A prediction a row. values: float64[n], NaN where `errors` names the row; target: the quantity predicted.
 
     features: what the model was given, in its order; missing: row -> names of the features it lacked.
     entity_ids: as asked, empty if only features were given. as_of_time: microseconds, when features were read.
+    contributions: None unless asked for.
     """
 
     values: NDArray[np.float64]
@@ -55,6 +70,7 @@ class Predictions(Result):
     missing: Mapping[int, Sequence[str]]
     errors: Sequence[RowError]
     as_of_time: int
+    contributions: Contributions | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -100,13 +116,15 @@ class PredictingMethods(WritingMethods):
         version: int | None = None,
         alias: str | None = None,
         include_features: bool = True,
+        include_contributions: bool = False,
     ) -> Predictions:
         """Predict a row an entity, on its newest features, on given `features`, or both: the given ones override.
 
         features: a frame or mapping of columns with as many rows, or a mapping of single values for every row; an
         empty cell is not given. Or a list of `Column`, sent as they are: status NULL_VALUE gives a null.
         model: default the server's; version: default what `alias` ("champion") names.
-        One bad row never fails the rest: see `errors`.
+        One bad row never fails the rest: see `errors`. include_contributions: whether to explain each row, which
+        costs many times the prediction itself.
         """
         if isinstance(entity_ids, str):
             entity_ids = [entity_ids]
@@ -122,17 +140,19 @@ class PredictingMethods(WritingMethods):
             version=version or 0,
             alias=alias or "",
             include_features=include_features,
+            include_contributions=include_contributions,
         )
-        first = await self._predict(request, ids, given, 0, min(rows, MAX_ROWS))
-        if rows <= MAX_ROWS:
+        step = MAX_EXPLAINED_ROWS if include_contributions else MAX_ROWS
+        first = await self._predict(request, ids, given, 0, min(rows, step))
+        if rows <= step:
             return first
         # The alias may move meanwhile: all parts are predicted by the version that took the first.
         request.model, request.version = first.model, first.version
 
         def part(at: int) -> Any:
-            return lambda: self._predict(request, ids, given, at, min(at + MAX_ROWS, rows))
+            return lambda: self._predict(request, ids, given, at, min(at + step, rows))
 
-        rest: list[Predictions] = await concurrently([part(at) for at in range(MAX_ROWS, rows, MAX_ROWS)])
+        rest: list[Predictions] = await concurrently([part(at) for at in range(step, rows, step)])
         return _joined([first, *rest], ids, self._open.online.target)
 
     async def _predict(
@@ -146,7 +166,7 @@ class PredictingMethods(WritingMethods):
         stubs = self._open
         answer = await stubs.online.call(stubs.predictions.Predict, message)
         with reading_answer(stubs.online.target):
-            return _read(answer, ids[start:stop], stop - start)
+            return _read(answer, ids[start:stop], stop - start, explained=request.include_contributions)
 
 
 def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
@@ -193,7 +213,7 @@ def _as_they_are(columns: list[Column], rows: int | None) -> tuple[list[Column],
     return columns, rows
 
 
-def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int) -> Predictions:
+def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int, *, explained: bool) -> Predictions:
     values = np.array(answer.predictions, dtype=np.float64)
     if len(values) != rows:
         raise InvalidInput(f"{len(values)} predictions for {rows} rows")
@@ -212,12 +232,23 @@ def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int) -> Predicti
         missing={each.row: tuple(each.features) for each in answer.missing},
         errors=errors,
         as_of_time=wire.from_timestamp(answer.as_of_time),
+        contributions=_contributions(answer, rows) if explained else None,
     )
+
+
+def _contributions(answer: pb.PredictResponse, rows: int) -> Contributions:
+    columns = [np.array(each.values, dtype=np.float64) for each in answer.contributions]
+    base = np.array(answer.base_values, dtype=np.float64)
+    if any(len(each) != rows for each in (base, *columns)):
+        raise InvalidInput(f"contributions are not of {rows} rows")
+    values = np.stack(columns, axis=1) if columns else np.zeros((rows, 0))
+    return Contributions(tuple(each.column for each in answer.contributions), values, base)
 
 
 def _joined(parts: Sequence[Predictions], ids: Sequence[str], target: str) -> Predictions:
     errors: list[RowError] = []
     missing: dict[int, Sequence[str]] = {}
+    explained = [part.contributions for part in parts if part.contributions is not None]
     start = 0
     for part in parts:
         errors += [RowError(start + each.row, each.reason, each.message) for each in part.errors]
@@ -233,6 +264,13 @@ def _joined(parts: Sequence[Predictions], ids: Sequence[str], target: str) -> Pr
         missing=missing,
         errors=errors,
         as_of_time=min(part.as_of_time for part in parts),
+        contributions=Contributions(
+            explained[0].columns,
+            np.concatenate([each.values for each in explained]),
+            np.concatenate([each.base for each in explained]),
+        )
+        if explained
+        else None,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from featurama.client.connection import Connection
 from featurama.v1.ingest_service_pb2 import WriteFeaturesResponse
 from featurama.v1.ingest_service_pb2_grpc import IngestServiceStub
+from featurama.v1.model_service_pb2_grpc import ModelServiceStub
 from featurama.v1.online_service_pb2_grpc import OnlineServiceStub
 from featurama.v1.prediction_service_pb2_grpc import PredictionServiceStub
 from featurama.v1.registry_service_pb2_grpc import RegistryServiceStub
@@ -23,6 +24,7 @@ class Stubs:
         self.registry = RegistryServiceStub(ingest.channel)
         self.reads = OnlineServiceStub(online.channel)
         self.deletes = IngestServiceStub(ingest.channel)
+        self.models = ModelServiceStub(online.channel)
         self.predictions = PredictionServiceStub(online.channel)
         self.get_online_features = online.channel.unary_unary(
             "/featurama.v1.OnlineService/GetOnlineFeatures",

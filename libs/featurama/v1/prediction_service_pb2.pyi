@@ -34,6 +34,7 @@ class PredictRequest(_message.Message):
     ENTITY_IDS_FIELD_NUMBER: _builtins.int
     GIVEN_FIELD_NUMBER: _builtins.int
     INCLUDE_FEATURES_FIELD_NUMBER: _builtins.int
+    INCLUDE_CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     model: _builtins.str
@@ -44,6 +45,10 @@ class PredictRequest(_message.Message):
     """Alias, used when version is 0. Empty: "champion"."""
     include_features: _builtins.bool
     """Whether the answer holds the feature values that were used."""
+    include_contributions: _builtins.bool
+    """Whether the answer says how far each of the model's columns moved each prediction (SHAP values); at most 1,000
+    rows then. Default: no; it costs many times the prediction itself.
+    """
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entity of each row, at most 10,000; may be empty when all features are given."""
@@ -64,10 +69,11 @@ class PredictRequest(_message.Message):
         entity_ids: _abc.Iterable[_builtins.str] | None = ...,
         given: _abc.Iterable[_columns_pb2.Column] | None = ...,
         include_features: _builtins.bool = ...,
+        include_contributions: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "entity_ids", b"entity_ids", "given", b"given", "include_features", b"include_features", "model", b"model", "namespace", b"namespace", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "entity_ids", b"entity_ids", "given", b"given", "include_contributions", b"include_contributions", "include_features", b"include_features", "model", b"model", "namespace", b"namespace", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -87,6 +93,8 @@ class PredictResponse(_message.Message):
     ROW_ERRORS_FIELD_NUMBER: _builtins.int
     MISSING_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    BASE_VALUES_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """Name of the predicted quantity, such as "actual_duration"."""
     model: _builtins.str
@@ -113,6 +121,17 @@ class PredictResponse(_message.Message):
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """The wall clock at which features were read."""
 
+    @_builtins.property
+    def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contribution]:
+        """What each engineered column contributed, in the model's order; 0 where row_errors names the row. Only when asked
+        for. A row's contributions and its base value add up to its margin, which is the prediction, or its log-odds
+        where the model's objective is binary:logistic.
+        """
+
+    @_builtins.property
+    def base_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """What each row's contributions start from, one a row. Only when asked for."""
+
     def __init__(
         self,
         *,
@@ -124,14 +143,50 @@ class PredictResponse(_message.Message):
         row_errors: _abc.Iterable[Global___PredictRowError] | None = ...,
         missing: _abc.Iterable[Global___MissingFeatures] | None = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        contributions: _abc.Iterable[Global___Contribution] | None = ...,
+        base_values: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "features", b"features", "missing", b"missing", "model", b"model", "predictions", b"predictions", "row_errors", b"row_errors", "target", b"target", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "base_values", b"base_values", "contributions", b"contributions", "features", b"features", "missing", b"missing", "model", b"model", "predictions", b"predictions", "row_errors", b"row_errors", "target", b"target", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PredictResponse: _TypeAlias = PredictResponse  # noqa: Y015
+
+@_typing.final
+class Contribution(_message.Message):
+    """Contribution is one engineered column's part in every prediction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    """Name of the column: a feature's, or that of an expression of several."""
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Features that it is computed from, as in the model."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Its part, one a row, in units of the margin."""
+
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "features", b"features", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contribution: _TypeAlias = Contribution  # noqa: Y015
 
 @_typing.final
 class PredictRowError(_message.Message):

@@ -35,6 +35,8 @@ class PredictionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PredictionServiceAsyncStub: ...
     Predict: _grpc.UnaryUnaryMultiCallable[_prediction_service_pb2.PredictRequest, _prediction_service_pb2.PredictResponse]
     """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
+    An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
+    when it cannot be used, the one it named before answers, and `version` says which.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
     EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     """
@@ -46,6 +48,8 @@ class PredictionServiceAsyncStub(PredictionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Predict: _aio.UnaryUnaryMultiCallable[_prediction_service_pb2.PredictRequest, _prediction_service_pb2.PredictResponse]  # type: ignore[assignment]
     """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
+    An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
+    when it cannot be used, the one it named before answers, and `version` says which.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
     EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     """
@@ -60,6 +64,8 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_prediction_service_pb2.PredictResponse, _abc.Awaitable[_prediction_service_pb2.PredictResponse]]:
         """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
+        An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
+        when it cannot be used, the one it named before answers, and `version` says which.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
         EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         """

@@ -1,7 +1,8 @@
-"""`featurama models`: versions, aliases."""
+"""`featurama models`: versions, aliases, comparisons."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,10 +11,15 @@ from featurama_cli.place import JsonOption, Place, at_a_storage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
+ByOption = Annotated[str, typer.Option("--by", help="Who does it; default: the user who runs this.")]
+LabelsOption = Annotated[
+    Path | None, typer.Option("--labels", help="Label file, for a model that was trained from one.")
+]
+
 
 @app.callback()
 def models() -> None:
-    """List and show models, point aliases at them."""
+    """List, compare and delete models, point aliases at them and back."""
 
 
 @app.command("list")
@@ -92,17 +98,140 @@ async def show(
 
 @app.command()
 @at_a_storage
+async def compare(
+    place: Place,
+    name: Annotated[str, typer.Argument()],
+    version: Annotated[int, typer.Argument(min=1)],
+    other: Annotated[int, typer.Argument(min=1)],
+    holdout: Annotated[
+        bool, typer.Option("--holdout", help="Let both predict the rows that neither trained on.")
+    ] = False,
+    labels: LabelsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Two versions side by side: scores as published, settings that differ, and on the same rows if asked for."""
+    from featurama_cli.model_versions import differences, judged
+    from featurama_cli.output import show, show_json, told
+    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.training import verdict_text
+    from featurama_model.registry import ModelRegistry
+
+    async with open_store(place) as store:
+        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+        first, second = await registry.get(name, version=version), await registry.get(name, version=other)
+        verdict = await judged(store, registry, first, second, labels) if holdout else None
+    rows = differences(first, second)
+    if as_json:
+        show_json({"differences": rows, "holdout": verdict.to_dict() if verdict else None})
+        return
+    show(rows, as_json=False, empty="They do not differ.")
+    if verdict is not None:
+        told(verdict_text(verdict))
+
+
+@app.command()
+@at_a_storage
 async def promote(
     place: Place,
     name: Annotated[str, typer.Argument()],
     version: Annotated[int, typer.Argument(min=1)],
     alias: Annotated[str, typer.Option("--alias")] = "champion",
+    if_better: Annotated[
+        bool, typer.Option("--if-better", help="Only if it is not worse than the alias's version on the same rows.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0.0, help="How much worse is not worse: 0.01 is one percent.")
+    ] = 0.0,
+    labels: LabelsOption = None,
+    by: ByOption = "",
 ) -> None:
-    """Point an alias at a version; servers follow within seconds."""
+    """Point an alias at a version; servers follow within seconds. Exit code 1 if --if-better says no."""
+    from featurama_cli.model_versions import judged, named
     from featurama_cli.output import told
+    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.training import verdict_text, whoever
+    from featurama_model.registry import ModelRegistry
+
+    async with open_store(place) as store:
+        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+        current = await named(registry, name, alias) if if_better else None
+        if current is not None:
+            candidate = await registry.get(name, version=version)
+            verdict = await judged(store, registry, candidate, current, labels, tolerance=tolerance)
+            told(verdict_text(verdict))
+            if not verdict.not_worse:
+                told(f"{alias} of {name} stays version {current.version}.")
+                raise typer.Exit(1)
+        await registry.set_alias(name, alias, version, by=by or whoever())
+    told(f"{alias} of {name} is version {version} now.")
+
+
+@app.command()
+@at_a_storage
+async def rollback(
+    place: Place,
+    name: Annotated[str, typer.Argument()],
+    alias: Annotated[str, typer.Option("--alias")] = "champion",
+    by: ByOption = "",
+) -> None:
+    """Point an alias at the version that it named before; again goes further back."""
+    from featurama_cli.output import told
+    from featurama_cli.session import open_store
+    from featurama_cli.training import whoever
+    from featurama_model.registry import ModelRegistry
+
+    async with open_store(place) as store:
+        move = await ModelRegistry(store.storage).rollback(name, alias, by=by or whoever())
+    told(f"{alias} of {name} is version {move.version} again, it was {move.previous}.")
+
+
+@app.command()
+@at_a_storage
+async def history(
+    place: Place,
+    name: Annotated[str, typer.Argument()],
+    alias: Annotated[str, typer.Option("--alias")] = "champion",
+    as_json: JsonOption = False,
+) -> None:
+    """What an alias has named: when, who moved it, and why."""
+    from featurama_cli.output import show, when
     from featurama_cli.session import open_store
     from featurama_model.registry import ModelRegistry
 
     async with open_store(place) as store:
-        await ModelRegistry(store.storage).set_alias(name, alias, version)
-    told(f"{alias} of {name} is version {version} now.")
+        moves = await ModelRegistry(store.storage).history(name, alias)
+    rows = [
+        {
+            "at": when(move.at),
+            "action": move.action.rpartition(".")[2],
+            "version": move.version,
+            "previous": move.previous or None,
+            "by": move.by or None,
+            "note": move.note or None,
+        }
+        for move in moves
+    ]
+    show(rows, as_json=as_json, empty=f"{alias} of {name} was never set.")
+
+
+@app.command()
+@at_a_storage
+async def delete(
+    place: Place,
+    name: Annotated[str, typer.Argument()],
+    version: Annotated[int, typer.Argument(min=1)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    by: ByOption = "",
+) -> None:
+    """Delete a version and its artefact; refused while an alias names it."""
+    from featurama_cli.output import told
+    from featurama_cli.progress import must_confirm
+    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.training import whoever
+    from featurama_model.registry import ModelRegistry
+
+    async with open_store(place) as store:
+        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+        must_confirm(f"Delete {name} version {version} for ever?", yes)
+        await registry.delete(name, version, by=by or whoever())
+    told(f"{name} version {version} is gone.")

@@ -22,18 +22,42 @@ async def train(
     alias: Annotated[
         str, typer.Option("--alias", help="What names the new version afterwards; empty for nothing.")
     ] = "champion",
+    if_better: Annotated[
+        bool, typer.Option("--if-better", help="Move the alias only if the new version is not worse on the same rows.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0.0, help="How much worse is not worse: 0.01 is one percent.")
+    ] = 0.0,
+    report_folder: Annotated[
+        Path | None, typer.Option("--report", metavar="DIR", help="Write report.html and report.json there.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="Who trains; default: the user who runs this.")] = "",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of XGBoost.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model and publish it. Point-in-time set, engineered features, time-ordered split, XGBoost."""
+    """Train a model and publish it. Point-in-time set, engineered features, split by time with a gap, XGBoost."""
     from featurama_cli.output import show, show_json, told
-    from featurama_cli.session import open_store
-    from featurama_cli.training import score_rows, scores_title, train_with_progress
+    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.training import score_rows, scores_title, train_with_progress, verdict_text
     from featurama_trainer.config import TrainingConfig
 
     wanted = TrainingConfig.from_file(config) if config else TrainingConfig()
     async with open_store(place) as store:
-        report = await train_with_progress(store, wanted, threads=threads, alias=alias)
+        report = await train_with_progress(
+            store,
+            wanted,
+            threads=threads,
+            alias=alias,
+            if_better=if_better,
+            tolerance=tolerance,
+            by=by,
+            artefacts=artefact_directory(place),
+        )
+    if report_folder is not None:
+        from featurama_trainer.page import write_report
+
+        page, _ = write_report(report, report_folder)
+        told(f"Wrote {page} and report.json beside it.")
     if as_json:
         show_json(report.to_dict())
         return
@@ -45,3 +69,5 @@ async def train(
         f"Published {manifest.name} version {manifest.version}"
         + (f", which {report.promoted_to!r} now names." if report.promoted_to else ".")
     )
+    if report.verdict is not None:
+        told(verdict_text(report.verdict))

@@ -45,9 +45,7 @@ class Column:
 
     def take(self, rows: Int64Array) -> Column:
         """The given rows, in the given order."""
-        return replace(
-            self, values=self.values[rows], status=self.status[rows], event_time=self.event_time[rows]
-        )
+        return replace(self, values=self.values[rows], status=self.status[rows], event_time=self.event_time[rows])
 
     def to_list(self) -> list[object]:
         """Python values, None where there is no value."""
@@ -71,9 +69,7 @@ def column_of(name: str, value_type: ValueType, values: ValueArray, *, version: 
     )
 
 
-def masked(
-    values: ValueArray, value_type: ValueType, status: UInt8Array, vector_length: int = 0
-) -> ValueArray:
+def masked(values: ValueArray, value_type: ValueType, status: UInt8Array, vector_length: int = 0) -> ValueArray:
     """`values` with the zero value wherever `status` is not PRESENT; the same array when all are."""
     hidden = status != Status.PRESENT
     if not hidden.any():

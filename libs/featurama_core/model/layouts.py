@@ -59,8 +59,7 @@ class Layout:
     def text(self) -> str:
         """What is stored and hashed: a line a field, `name version type`."""
         return "\n".join(
-            f"{field.name} {field.version} {type_text(field.value_type, field.vector_length)}"
-            for field in self.fields
+            f"{field.name} {field.version} {type_text(field.value_type, field.vector_length)}" for field in self.fields
         )
 
     @cached_property

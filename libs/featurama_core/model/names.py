@@ -68,9 +68,7 @@ def entity_id_problem(entity_id: object) -> str | None:
 def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> None:
     """Refuse an empty list, one longer than `limit`, and any id that is not one."""
     if not entity_ids:
-        raise InvalidInput(
-            "entity_ids is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids"
-        )
+        raise InvalidInput("entity_ids is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
     if limit is not None and len(entity_ids) > limit:
         raise InvalidInput(
             f"entity_ids holds {len(entity_ids)} ids; at most {limit} fit one call, split the list",

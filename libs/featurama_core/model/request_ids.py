@@ -54,9 +54,7 @@ class RequestIds:
         with self._lock:
             # One step of the 20-bit fraction is about a nanosecond, and `_ingested_at` floors to whole ones:
             # two steps always give a larger ingest time.
-            self._last = max(
-                millis << _FRACTION_BITS | (nanos << _FRACTION_BITS) // 1_000_000, self._last + 2
-            )
+            self._last = max(millis << _FRACTION_BITS | (nanos << _FRACTION_BITS) // 1_000_000, self._last + 2)
             ticks = self._last
         millis, fraction = ticks >> _FRACTION_BITS, ticks & 0xFFFFF
         number = millis << 80 | 7 << 76 | (fraction >> 8) << 64 | 0b10 << 62 | (fraction & 0xFF) << 54

@@ -73,9 +73,7 @@ class Validated:
         return report
 
     @staticmethod
-    def _count(
-        report: WriteReport, units: BoolArray, column: int, problems: Problems, ended: UInt8Array
-    ) -> None:
+    def _count(report: WriteReport, units: BoolArray, column: int, problems: Problems, ended: UInt8Array) -> None:
         judged = units.copy()
         judged[list(problems)] = False
         for row, problem in problems.items():
@@ -83,9 +81,7 @@ class Validated:
                 Verdict(row, column, Outcome.REJECTED, problem.reason, problem.field, problem.message)
             )
         for row in np.flatnonzero(judged & (ended != Outcome.ACCEPTED)).tolist():
-            report.verdicts.append(
-                Verdict(row, column, Outcome(int(ended[row])), *_STORE_SAID[int(ended[row])])
-            )
+            report.verdicts.append(Verdict(row, column, Outcome(int(ended[row])), *_STORE_SAID[int(ended[row])]))
         report.accepted += int((judged & (ended == Outcome.ACCEPTED)).sum())
         report.rejected += len(problems) + int((judged & (ended == Outcome.REJECTED)).sum())
         report.unknown += int((judged & (ended == Outcome.UNKNOWN)).sum())
@@ -215,9 +211,7 @@ def _refuse_second_values(
             continue
         columns = [column for position in positions if (column := converted[position]) is not None]
         count = np.sum([column.status != Status.NOT_FOUND for column in columns], axis=0)
-        problem = Problem(
-            Reason.CONFLICTING_DUPLICATE, name, f"{name} is given twice in this row; give it once"
-        )
+        problem = Problem(Reason.CONFLICTING_DUPLICATE, name, f"{name} is given twice in this row; give it once")
         for row in np.flatnonzero(count > 1).tolist():
             for position, column in zip(positions, columns, strict=True):
                 if column.status[row] != Status.NOT_FOUND:

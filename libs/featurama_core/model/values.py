@@ -17,9 +17,7 @@ EXACT_INT_LIMIT = 2**53
 Int64Array = NDArray[np.int64]
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
-ValueArray = (
-    NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_] | NDArray[np.object_] | NDArray[np.float32]
-)
+ValueArray = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_] | NDArray[np.object_] | NDArray[np.float32]
 """float64[n], int64[n], bool[n], object[n] of str, or float32[n, length] for vectors."""
 
 

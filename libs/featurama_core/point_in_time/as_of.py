@@ -158,9 +158,7 @@ def check_sorted(entity: Int64, time: Int64, ingested: Int64) -> None:
     """Raise ValueError, naming the row, unless the history is sorted by (entity, time, ingested)."""
     row = _first_disorder(entity, time, ingested)
     if row >= 0:
-        raise ValueError(
-            f"history: row {row} comes before row {row - 1} in (entity, time, ingested); use sort_history"
-        )
+        raise ValueError(f"history: row {row} comes before row {row - 1} in (entity, time, ingested); use sort_history")
 
 
 def _candidates(keys: HistoryKeys, entity: Int64, time: Int64) -> tuple[Int64, Int64]:

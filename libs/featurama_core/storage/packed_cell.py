@@ -54,9 +54,7 @@ class Unpacked:
     readable: BoolArray
 
 
-def pack(
-    layout: Layout, columns: Sequence[Column], event_time: Int64Array, ingested_at: Int64Array
-) -> list[bytes]:
+def pack(layout: Layout, columns: Sequence[Column], event_time: Int64Array, ingested_at: Int64Array) -> list[bytes]:
     """N rows -> n cells. `columns[f]` belongs to `layout.fields[f]`; status PRESENT, NULL_VALUE or NOT_FOUND."""
     rows = len(event_time)
     head = np.zeros(rows, dtype=_head_dtype(len(layout.fields)))
@@ -110,9 +108,7 @@ def unpack(layout: Layout, cells: Sequence[bytes]) -> Unpacked:
     readable &= heads["codec"] == CODEC_VERSION
     absent = np.unpackbits(heads["absent"], axis=1, count=len(layout.fields)).view(np.bool_)
     null = np.unpackbits(heads["null"], axis=1, count=len(layout.fields)).view(np.bool_)
-    status = np.where(
-        absent, np.uint8(Status.NOT_FOUND), np.where(null, np.uint8(Status.NULL_VALUE), np.uint8(1))
-    )
+    status = np.where(absent, np.uint8(Status.NOT_FOUND), np.where(null, np.uint8(Status.NULL_VALUE), np.uint8(1)))
     status[~readable] = Status.ERROR
     values: list[ValueArray] = []
     for position, field in enumerate(layout.fields):
@@ -141,9 +137,7 @@ def without_fields(layout: Layout, cell: bytes, deleted: Sequence[bool]) -> byte
     if not decoded.readable[0]:
         raise ValueError("an unreadable cell cannot be rewritten")
     columns = []
-    for field, values, status, gone in zip(
-        layout.fields, decoded.values, decoded.status, deleted, strict=True
-    ):
+    for field, values, status, gone in zip(layout.fields, decoded.values, decoded.status, deleted, strict=True):
         kept = np.array([Status.NOT_FOUND], dtype=np.uint8) if gone else status
         columns.append(Column(field.name, field.value_type, values, kept, decoded.event_time, field.version))
     return pack(layout, columns, decoded.event_time, decoded.ingested_at)[0]
@@ -186,16 +180,11 @@ def _from_slots(field: LayoutField, slots: Int64Array) -> ValueArray:
 
 def _tail_parts(field: LayoutField, column: Column, present: BoolArray) -> list[bytes]:
     if field.value_type is ValueType.TEXT:
-        return [
-            text.encode() if there else b""
-            for text, there in zip(column.values, present.tolist(), strict=True)
-        ]
+        return [text.encode() if there else b"" for text, there in zip(column.values, present.tolist(), strict=True)]
     joined = np.ascontiguousarray(column.values, dtype="<f4").tobytes()
     width = field.vector_length * 4
     starts = range(0, len(present) * width, width)
-    return [
-        joined[at : at + width] if there else b"" for at, there in zip(starts, present.tolist(), strict=True)
-    ]
+    return [joined[at : at + width] if there else b"" for at, there in zip(starts, present.tolist(), strict=True)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

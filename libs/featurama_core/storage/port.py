@@ -229,9 +229,7 @@ class NamespaceStorage(Protocol):
         whole entity, its cells. Resumable; a mark never depends on it.
         """
 
-    async def replace_cell(
-        self, entity_id: str, layout_id: int, old: bytes, new: bytes, event_time: int
-    ) -> None:
+    async def replace_cell(self, entity_id: str, layout_id: int, old: bytes, new: bytes, event_time: int) -> None:
         """Put `new` over `old` in latest, at the same timestamp; `new` is larger bytes, so it wins over `old` and over
         every resend of it, and loses against anything newer.
         """
@@ -264,9 +262,7 @@ class NamespaceStorage(Protocol):
     async def get_entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """The registered ones among these ids."""
 
-    async def list_entities(
-        self, entity_type: str, after: str | None, limit: int
-    ) -> tuple[list[Entity], str | None]:
+    async def list_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
         """A page of the entities of a type, and where to go on (None at the end)."""
 
     async def remove_entity(self, entity_id: str) -> None:

@@ -12,8 +12,10 @@ from structlog.typing import FilteringBoundLogger
 from featurama_core.model.errors import FeaturamaError
 from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.store import Stores
-from featurama_model.model_cache import CacheSettings
+from featurama_model.model_checker import ModelChecker
 from featurama_model.predictor import Predictor
+from featurama_online.models import HEALTH, open_predictor
+from featurama_online.rpc.models import ModelServicer
 from featurama_online.rpc.online import OnlineServicer
 from featurama_online.rpc.prediction import PredictionServicer
 from featurama_online.settings import OnlineSettings
@@ -24,28 +26,37 @@ from featurama_service.server import Bound, serving
 _WARM_S: Final = 30.0
 
 
-async def run(settings: OnlineSettings, *, stop: asyncio.Event, started: Callable[[Bound], None] | None = None) -> None:
+async def run(
+    settings: OnlineSettings,
+    *,
+    stop: asyncio.Event,
+    started: Callable[[Bound], None] | None = None,
+    checker: ModelChecker | None = None,
+) -> None:
     """Own every resource of the online service until `stop` is set; then drain and close.
 
-    started: called once, with the address, when calls are served.
+    started: called once, with the address, when calls are served. checker: tries models, shared with other servers
+    of this process; None: one of its own.
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "online")
         stores = await resources.enter_async_context(Stores.open(settings.storage_settings()))
         await stores.check_schemas()
-        predictor = await resources.enter_async_context(Predictor.open(CacheSettings(max_models=settings.max_models)))
+        predictor = await resources.enter_async_context(open_predictor(settings, log, checker))
         await _warm(stores, predictor, settings.default_model, log)
         bound = await resources.enter_async_context(
             serving(
                 [
                     OnlineServicer(stores).service(),
                     PredictionServicer(stores, predictor, settings.default_model).service(),
+                    ModelServicer(stores, predictor.models).service(),
                     reading_registry_service(stores),
                 ],
                 settings,
                 log=log,
                 log_calls=settings.log_calls,
                 ping=stores.ping,
+                reports={HEALTH: predictor.models.healthy},
             )
         )
         if started is not None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 from featurama_core.store import Stores
+from featurama_model.artefacts import ArtefactDirectory
 from featurama_trainer.config import TrainingConfig
+from featurama_trainer.page import write_report
 from featurama_trainer.progress import Progress, silent
 from featurama_trainer.report import TrainingReport
 from featurama_trainer.settings import Settings
@@ -14,11 +19,17 @@ async def run(settings: Settings, *, progress: Progress = silent) -> TrainingRep
     """Train once, on a store of its own, closed before it returns."""
     config = TrainingConfig.from_file(settings.config) if settings.config else TrainingConfig()
     async with Stores.open(settings.storage_settings()) as stores:
-        return await train(
+        report = await train(
             await stores.get(settings.namespace),
             config,
             threads=settings.threads,
             alias=settings.alias,
+            if_better=settings.if_better,
+            tolerance=settings.tolerance,
             created_by=settings.created_by,
+            artefacts=ArtefactDirectory(settings.artefacts, settings.namespace) if settings.artefacts else None,
             progress=progress,
         )
+    if settings.report:
+        await asyncio.to_thread(write_report, report, Path(settings.report))
+    return report

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from featurama_core.model.errors import InvalidInput
-from featurama_model.engineered import Expression, Power, Product, Ratio
+from featurama_core.model.times import to_micros
+from featurama_model.engineered import Cycle, Expression, Power, Product, Ratio
+from featurama_model.manifest import MAX_CLASSES, MissingPolicy, Objective
 
 MAX_CONFIG_BYTES = 1024 * 1024
 
-RegressionObjective = Literal["reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror"]
-
+_TARGET: Final = "actual_duration"
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _TRAFFIC = "destination.traffic_level"
 _WEATHER = "destination.weather_index"
 DELIVERY_EXPRESSIONS: tuple[Expression, ...] = (
@@ -27,8 +32,12 @@ DELIVERY_EXPRESSIONS: tuple[Expression, ...] = (
     Power("distance_squared", "distance", 2),
     Power("hazard_squared", "hazard_level", 2),
     Ratio("estimate_per_distance", "estimated_duration", "distance"),
+    Cycle("day_sin", "day", "sin"),
+    Cycle("day_cos", "day", "cos"),
+    Cycle("week_sin", "week", "sin"),
+    Cycle("week_cos", "week", "cos"),
 )
-"""Interactions, polynomials and a ratio that suit the delivery-time model."""
+"""Interactions, polynomials, a ratio and cyclic time that suit the delivery-time model."""
 
 
 class _Frozen(BaseModel):
@@ -36,14 +45,56 @@ class _Frozen(BaseModel):
 
 
 class LabelSource(_Frozen):
-    """Label rows: one for each registered entity of a type that has a `target`, its newest value.
+    """Where label rows come from.
 
-    The row's time is the earliest event time of `time_feature`: for a delivery, its dispatch.
+    Without `file`, from the store: one for each registered entity of a type that has a `target`, its newest value;
+    the row's time is the earliest event time of `time_feature` (for a delivery, its dispatch).
+    With `file` (CSV, Parquet or Arrow) one for each of its rows: `target` is then a column of it, as are
+    `entity_column` and `time_column`; a time without a zone is refused.
     """
 
     entity_type: str = "delivery"
     target: str = "actual_duration"
     time_feature: str = "distance"
+    file: str = ""
+    entity_column: str = "entity_id"
+    time_column: str = "timestamp"
+
+
+class SplitConfig(_Frozen):
+    """Rows are ordered by time: the last `test_fraction` tests, and never trains. `gap`: rows so shortly before the
+    first test row are left out, because their outcome was not known yet when a model for it would have been trained.
+    The last `validation_fraction` of the rest, after a gap too, decides when to stop; then all of it trains.
+    """
+
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    gap: timedelta = timedelta(days=1)
+
+    @field_validator("gap", mode="before")
+    @classmethod
+    def _readable(cls, gap: object) -> object:
+        """`36h`, `2d`, `90m`, `30s`, beside what pydantic reads."""
+        found = _DURATION.fullmatch(gap) if isinstance(gap, str) else None
+        return timedelta(**{_UNITS[found[2]]: float(found[1])}) if found else gap
+
+    @field_validator("gap")
+    @classmethod
+    def _not_negative(cls, gap: timedelta) -> timedelta:
+        if gap < timedelta(0):
+            raise ValueError("must not be negative")
+        return gap
+
+
+class CrossValidation(_Frozen):
+    """More scores, on the rows before the test rows. `rolling`: that time is cut into folds + 1 parts; each is
+    predicted by a model of all parts before it, less the gap. `grouped`: rows of one `group` are in one fold; the
+    group is `entity_id` or a feature.
+    """
+
+    kind: Literal["rolling", "grouped"] = "rolling"
+    folds: Annotated[int, Field(ge=2, le=50)] = 4
+    group: str = "entity_id"
 
 
 class BoosterParameters(_Frozen):
@@ -62,8 +113,11 @@ class TrainingConfig(_Frozen):
     """One training run.
 
     features: references, or () for those that `feature_service` pins. Every numeric one is a column as it
-    is, then come the `engineered` ones (set `engineered: []` for another model than the sample's).
-    baseline: a feature whose value is itself a prediction, to compare with; "" for none.
+    is, then come the `engineered` ones. missing: feature -> `use_missing` (the policy of those not named), `fail`, or
+    a number, its default. baseline: a feature whose value is itself a prediction (for binary, a probability), to
+    compare with; "" for none. segments: features by which errors are told apart; None: chosen by the run.
+    known_at: an ISO time, "label", or "" for none. early_stopping: rounds without a better validation score, 0: never.
+    The sample's `engineered` and `baseline` go with the sample's target: another one has none unless given.
     """
 
     model: str = "delivery_time"
@@ -72,12 +126,42 @@ class TrainingConfig(_Frozen):
     feature_service: str = "delivery_time"
     features: tuple[str, ...] = ()
     engineered: tuple[Expression, ...] = DELIVERY_EXPRESSIONS
+    missing: dict[str, Annotated[float, Field(allow_inf_nan=False)] | Literal["use_missing", "fail"]] = Field(
+        default_factory=dict
+    )
     baseline: str = "estimated_duration"
-    objective: RegressionObjective = "reg:squarederror"
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    segments: Annotated[tuple[str, ...], Field(max_length=20)] | None = None
+    known_at: str = ""
+    objective: Objective = "reg:squarederror"
+    classes: Annotated[int, Field(ge=0, le=MAX_CLASSES)] = 0
+    split: SplitConfig = SplitConfig()
+    cross_validation: CrossValidation | None = None
     rounds: Annotated[int, Field(ge=1, le=100_000)] = 600
+    early_stopping: Annotated[int, Field(ge=0, le=100_000)] = 40
     parameters: BoosterParameters = BoosterParameters()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1729
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_samples(cls, given: Any) -> Any:
+        labels = given.get("labels") if isinstance(given, dict) else None
+        target = labels.get("target", _TARGET) if isinstance(labels, dict) else getattr(labels, "target", _TARGET)
+        return given if target == _TARGET else {"engineered": (), "baseline": ""} | given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.objective == "multi:softprob") != (self.classes >= 2):
+            raise ValueError("classes: give how many (2 or more) for multi:softprob, none for the other objectives")
+        if self.known_at not in ("", "label"):
+            to_micros(self.known_at, "known_at")
+        if self.baseline and self.classes:
+            raise ValueError('baseline: a feature predicts no class probabilities; set it to ""')
+        return self
+
+    def policy(self, feature: str) -> tuple[MissingPolicy, float | None]:
+        """What happens where the feature is not PRESENT, and its default if it has one."""
+        given = self.missing.get(feature, "use_missing")
+        return (given, None) if isinstance(given, str) else ("default", given)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -100,7 +184,10 @@ class TrainingConfig(_Frozen):
         """Check a mapping as YAML or JSON gives it. Raises InvalidInput, naming the field."""
         try:
             return cls.model_validate(given)
+        except InvalidInput as error:
+            raise InvalidInput(f"config: {error.message}", reason=error.reason, **error.metadata) from error
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "config"
-            raise InvalidInput(f"config: {where}: {first['msg']}", field=where) from error
+            problem = first["msg"].removeprefix("Value error, ")
+            raise InvalidInput(f"config: {where}: {problem}", field=where) from error

@@ -1,19 +1,25 @@
 """The training matrix: features as they were at each label's moment, through the model's engineered
-columns.
+columns; rows that serving would refuse are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
 
 from featurama_core.model.columns import Column, concatenate
 from featurama_core.model.errors import CorruptData, InvalidInput, Reason
-from featurama_core.model.references import ResolvedFeature
+from featurama_core.model.references import FeatureRef, ResolvedFeature
+from featurama_core.model.times import to_micros
 from featurama_core.model.values import Status, type_text
 from featurama_core.store import FeatureStore
-from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array, matrix
-from featurama_model.manifest import ModelFeature
+from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array
+from featurama_model.manifest import Manifest, ModelFeature
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.labels import Labels
 from featurama_trainer.progress import Progress
@@ -23,22 +29,52 @@ ROWS_PER_READ = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
-    """What the model reads and computes: features in their order, all of them used by `engineered`."""
+    """What the model reads and computes: features in their order, all of them used by `engineered` or required.
+
+    beside: references of what is read beside them: the baseline, segments, the group of cross-validation.
+    segments: names of the features by which errors are told apart.
+    """
 
     features: tuple[ModelFeature, ...]
     engineered: EngineeredSpec
+    beside: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+
+    def draft(self, config: TrainingConfig) -> Manifest:
+        """The manifest as far as it is known before training."""
+        return Manifest(
+            name=config.model,
+            target=config.labels.target,
+            entity_type=config.labels.entity_type,
+            objective=config.objective,
+            classes=config.classes,
+            features=self.features,
+            engineered=self.engineered,
+            feature_service="" if config.features else config.feature_service,
+            baseline=config.baseline,
+            description=config.description,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
     """n label rows with their features. matrix: float32[n, k], as serving builds it. columns: what it was
-    made of, and the baseline where it is not among the model's features.
+    made of, and the baseline and segments where they are not among the model's features.
+
+    refused: label rows that were left out because a required feature was not PRESENT. sha256: of the request (pinned
+    references, known_at) and the bytes of labels, values, statuses and event times.
     """
 
     labels: Labels
     inputs: ModelInputs
     columns: Sequence[Column]
     matrix: Float32Array
+    refused: int = 0
+    sha256: str = ""
+
+    def column(self, name: str) -> Column:
+        """The column of a feature that was read."""
+        return next(column for column in self.columns if column.name == name)
 
     def missing(self) -> dict[str, int]:
         """Feature -> rows in which it is not PRESENT; features that are always present are left out."""
@@ -52,30 +88,76 @@ async def model_inputs(store: FeatureStore, config: TrainingConfig) -> ModelInpu
     numeric = [each.name for each in resolved if each.value_type in NUMERIC]
     spec = EngineeredSpec.of_features(numeric, *config.engineered)
     spec.check({each.name: each.value_type for each in resolved})
-    if config.baseline:
-        (baseline,) = await store.resolve([config.baseline])
-        check_numeric("baseline", baseline)
+    baseline = await store.resolve([config.baseline]) if config.baseline else []
+    for each in baseline:
+        check_numeric("baseline", each)
+    unknown = set(config.missing) - {each.name for each in resolved}
+    if unknown:
+        raise InvalidInput(
+            f"missing names {min(unknown)[:140]!r}, which is not among the features",
+            reason=Reason.UNKNOWN_FEATURE,
+            field="missing",
+        )
     features = tuple(
-        ModelFeature(each.name, each.reference, type_text(each.value_type, each.definition.vector_length))
+        ModelFeature(
+            each.name,
+            each.reference,
+            type_text(each.value_type, each.definition.vector_length),
+            *config.policy(each.name),
+        )
         for each in resolved
-        if each.name in spec.inputs
+        if each.name in spec.inputs or each.name in config.missing
     )
-    if config.labels.target in spec.inputs:
+    if config.labels.target in spec.inputs and not config.labels.file:
         raise InvalidInput(f"features hold the target {config.labels.target!r}; leave it out", field="features")
-    return ModelInputs(features, spec)
+    segments = await _segments(store, config, features)
+    group = config.cross_validation.group if config.cross_validation else "entity_id"
+    groups = await store.resolve([group]) if group != "entity_id" else []
+    own = {feature.reference for feature in features}
+    beside = dict.fromkeys(each.reference for each in (*baseline, *segments, *groups) if each.reference not in own)
+    inputs = ModelInputs(features, spec, tuple(beside), tuple(each.name for each in segments))
+    inputs.draft(config).check()
+    return inputs
 
 
 async def training_set(
     store: FeatureStore, config: TrainingConfig, inputs: ModelInputs, labels: Labels, progress: Progress
 ) -> TrainingSet:
-    """Read the features of every label row at its moment, never later."""
+    """Read the features of every label row at its moment, never later; leave out the rows that serving would refuse."""
     references = [feature.reference for feature in inputs.features]
-    if config.baseline and config.baseline not in [feature.name for feature in inputs.features]:
-        references.append(config.baseline)
+    known_at = known_at_of(config)
+    columns = await read_columns(store, labels, [*references, *inputs.beside], progress, known_at=known_at)
+    draft = inputs.draft(config)
+    refused = draft.refused(columns, len(labels))
+    if refused.any():
+        kept = np.flatnonzero(~refused)
+        labels, columns = labels.take(kept), [column.take(kept) for column in columns]
+    request = {"features": references, "known_at": known_at, "labels": config.labels.entity_type}
+    return TrainingSet(
+        labels,
+        inputs,
+        columns,
+        draft.matrix(columns, labels.event_time),
+        int(refused.sum()),
+        _sha256(request, labels, columns[: len(references)]),
+    )
+
+
+async def read_columns(
+    store: FeatureStore,
+    labels: Labels,
+    references: Sequence[str],
+    progress: Progress,
+    *,
+    known_at: int | Literal["label"] | None = None,
+) -> list[Column]:
+    """The features of every label row at its moment, a column a reference. Raises CorruptData for unreadable values."""
     parts: list[Sequence[Column]] = []
     for first in range(0, len(labels), ROWS_PER_READ):
         rows = slice(first, first + ROWS_PER_READ)
-        read = await store.point_in_time(labels.entity_ids[rows], labels.event_time[rows], features=references)
+        read = await store.point_in_time(
+            labels.entity_ids[rows], labels.event_time[rows], features=references, known_at=known_at
+        )
         parts.append(read.columns)
         progress("features", min(first + ROWS_PER_READ, len(labels)), len(labels))
     columns = [concatenate(list(pieces)) for pieces in zip(*parts, strict=True)]
@@ -86,7 +168,37 @@ async def training_set(
                 reason=Reason.CORRUPT_DATA,
                 field=column.name,
             )
-    return TrainingSet(labels, inputs, columns, matrix(columns, inputs.engineered))
+    return columns
+
+
+def known_at_of(config: TrainingConfig) -> int | Literal["label"] | None:
+    """The config's `known_at` as the store takes it."""
+    if config.known_at == "label":
+        return "label"
+    return to_micros(config.known_at, "known_at") if config.known_at else None
+
+
+async def _segments(
+    store: FeatureStore, config: TrainingConfig, features: Sequence[ModelFeature]
+) -> Sequence[ResolvedFeature]:
+    """The declared segments; else what the model's paths lead through: the destination of a destination's traffic."""
+    if config.segments is not None:
+        return await store.resolve(list(config.segments)) if config.segments else []
+    through = [FeatureRef.parse(feature.reference).via for feature in features]
+    names = dict.fromkeys(f"{via.name}@{via.version}" for via in through if via is not None)
+    return await store.resolve(list(names)) if names else []
+
+
+def _sha256(request: Mapping[str, object], labels: Labels, columns: Sequence[Column]) -> str:
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
+    for text in (*labels.entity_ids, ""):
+        digest.update(text.encode() + b"\0")
+    digest.update(labels.event_time.astype("<i8").tobytes() + labels.target.astype("<f8").tobytes())
+    for column in columns:
+        plain = column.values.dtype.kind != "O"
+        digest.update(column.values.tobytes() if plain else "\0".join(map(str, column.values.tolist())).encode())
+        digest.update(column.status.tobytes() + column.event_time.astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 def check_numeric(field: str, feature: ResolvedFeature) -> None:

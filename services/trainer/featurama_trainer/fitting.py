@@ -6,14 +6,30 @@ Synchronous: callers on an event loop use a thread. Only xgboost is imported, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from featurama_model.engineered import Float32Array, Float64Array
 from featurama_trainer.config import TrainingConfig
+
+Rows = tuple[Float32Array, Float64Array]
+"""A matrix float32[n, k] and its target float64[n]."""
+
+_MEASURES = {"binary:logistic": "logloss", "multi:softprob": "mlogloss", "reg:squarederror": "rmse"}
+EXPLAINED_ROWS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The measure after each round, on the rows that fit and on those that decide when to stop. best: rounds."""
+
+    measure: str
+    fitted: Sequence[float]
+    validation: Sequence[float]
+    best: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,8 @@ class Fitted:
     parameters: dict[str, int | float | str]
     importance: dict[str, float]
     library_version: str
+    rounds: int
+    curve: Curve = field(default_factory=lambda: Curve("", (), (), 0))
 
 
 def fit(
@@ -34,24 +52,18 @@ def fit(
     *,
     threads: int,
     told: Callable[[int, int], None],
+    rounds: int = 0,
 ) -> Fitted:
-    """Train `config.rounds` trees on float32[n, k]; `told(done, total)` is called after each."""
+    """Train `rounds` trees (0: `config.rounds`) on float32[n, k]; `told(done, total)` is called after each."""
     import xgboost
 
-    class Rounds(xgboost.callback.TrainingCallback):
-        def after_iteration(self, _model: Any, epoch: int, _log: Any) -> bool:
-            told(epoch + 1, config.rounds)
-            return False
-
-    parameters: dict[str, int | float | str] = {
-        "objective": config.objective,
-        "tree_method": "hist",
-        "seed": config.seed,
-        **config.parameters.model_dump(),
-    }
+    rounds = rounds or config.rounds
     data = xgboost.DMatrix(rows, label=target, missing=np.nan, nthread=threads)
     booster = xgboost.train(
-        {**parameters, "nthread": threads, "verbosity": 0}, data, config.rounds, callbacks=[Rounds()]
+        {**_parameters(config), "nthread": threads, "verbosity": 0},
+        data,
+        rounds,
+        callbacks=[_rounds_told(told, rounds)],
     )
     scores: dict[str, Any] = booster.get_score(importance_type="total_gain")
     gains = {int(key.removeprefix("f")): float(gain) for key, gain in scores.items()}
@@ -59,7 +71,68 @@ def fit(
     shares = {name: gains.get(at, 0.0) / total for at, name in enumerate(names)}
     return Fitted(
         bytes(booster.save_raw("json")),
-        parameters,
+        _parameters(config),
         dict(sorted(shares.items(), key=lambda item: -item[1])),
         str(xgboost.__version__),
+        rounds,
     )
+
+
+def find_rounds(
+    fitting: Rows, validation: Rows, config: TrainingConfig, *, threads: int, told: Callable[[int, int], None]
+) -> Curve:
+    """Train on `fitting` until `validation` is predicted no better for `early_stopping` rounds. -> the curve of it."""
+    import xgboost
+
+    measure = _MEASURES.get(config.objective, "mae")
+    data = [xgboost.DMatrix(*each, missing=np.nan, nthread=threads) for each in (fitting, validation)]
+    seen: dict[str, dict[str, list[float]]] = {}
+    parameters = {**_parameters(config), "nthread": threads, "verbosity": 0, "eval_metric": measure}
+    xgboost.train(
+        parameters,
+        data[0],
+        config.rounds,
+        evals=[(data[0], "fitted"), (data[1], "validation")],
+        evals_result=seen,
+        early_stopping_rounds=config.early_stopping or None,
+        verbose_eval=False,
+        callbacks=[_rounds_told(told, config.rounds)],
+    )
+    scores = seen["validation"][measure]
+    best = int(np.argmin(scores)) + 1 if config.early_stopping else config.rounds
+    return Curve(measure.removeprefix("m") if config.classes else measure, seen["fitted"][measure], scores, best)
+
+
+def contributions(artefact: bytes, rows: Float32Array, names: Sequence[str]) -> Mapping[str, float]:
+    """Column -> mean absolute SHAP contribution (in the target's unit, or log odds) over at most 2,000 of the rows,
+    evenly chosen, the largest first. The artefact is one that was just fitted.
+    """
+    import xgboost
+
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(artefact))
+    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), EXPLAINED_ROWS)).astype(np.int64)]
+    values = np.asarray(booster.predict(xgboost.DMatrix(chosen, missing=np.nan), pred_contribs=True))
+    sizes = np.abs(values[..., :-1]).reshape(-1, len(names)).astype(np.float64).mean(axis=0)
+    return dict(sorted(zip(names, sizes.tolist(), strict=True), key=lambda item: -item[1]))
+
+
+def _parameters(config: TrainingConfig) -> dict[str, int | float | str]:
+    return {
+        "objective": config.objective,
+        "tree_method": "hist",
+        "seed": config.seed,
+        **({"num_class": config.classes} if config.classes else {}),
+        **config.parameters.model_dump(),
+    }
+
+
+def _rounds_told(told: Callable[[int, int], None], total: int) -> Any:
+    import xgboost
+
+    class Rounds(xgboost.callback.TrainingCallback):
+        def after_iteration(self, _model: Any, epoch: int, _log: Any) -> bool:
+            told(epoch + 1, total)
+            return False
+
+    return Rounds()

@@ -5,7 +5,7 @@ A row's moment is when the prediction would have been asked for, not when the ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ ENTITIES_PER_PAGE = 5_000
 class Labels:
     """n rows in order of time, then id. event_time: int64[n] microseconds; target: float64[n], finite.
 
-    `without_target`, `without_time`: entities that gave no row, and why.
+    `without_target`, `without_time`: entities (of a file: rows) that gave no row, and why.
     """
 
     entity_ids: list[str]
@@ -37,10 +37,17 @@ class Labels:
     def __len__(self) -> int:
         return len(self.entity_ids)
 
+    def take(self, rows: Int64Array) -> Labels:
+        """The given rows, in the given order."""
+        ids = [self.entity_ids[row] for row in rows.tolist()]
+        return replace(self, entity_ids=ids, event_time=self.event_time[rows], target=self.target[rows])
 
-async def read_labels(store: FeatureStore, source: LabelSource, progress: Progress) -> Labels:
-    """One row for each entity of the type that has a present target. Raises InvalidInput for a target that
-    is text.
+
+async def read_labels(
+    store: FeatureStore, source: LabelSource, progress: Progress, *, known_at: int | None = None
+) -> Labels:
+    """One row for each entity of the type that has a present target, as it was known at `known_at` (microseconds;
+    None: now). Raises InvalidInput for a target that is text.
     """
     target, moment = await store.resolve([source.target, source.time_feature])
     if target.value_type not in NUMERIC:
@@ -61,6 +68,9 @@ async def read_labels(store: FeatureStore, source: LabelSource, progress: Progre
             asked = [entity.entity_id for entity in entities]
             outcomes, moments = await store.read_history(asked, names)
             value, time = _newest(outcomes, len(asked)), _earliest(moments, len(asked))
+            if known_at is not None:
+                known = await store.point_in_time(asked, None, features=[target.reference], known_at=known_at)
+                value = numbers(known.columns[0])
             has_value, has_time = np.isfinite(value), time != MIN_TIME
             rows = np.flatnonzero(has_value & has_time)
             ids += [asked[row] for row in rows.tolist()]
@@ -72,15 +82,21 @@ async def read_labels(store: FeatureStore, source: LabelSource, progress: Progre
             progress("labels", seen, 0)
         if after is None:
             break
-    time = np.concatenate([*times, np.zeros(0, dtype=np.int64)])
-    order = np.array(sorted(range(len(ids)), key=lambda row: (time[row], ids[row])), dtype=np.int64)
-    return Labels(
-        [ids[row] for row in order.tolist()],
-        time[order],
-        np.concatenate([*targets, np.zeros(0)])[order],
+    return sorted_labels(
+        ids,
+        np.concatenate([*times, np.zeros(0, dtype=np.int64)]),
+        np.concatenate([*targets, np.zeros(0)]),
         without_target,
         without_time,
     )
+
+
+def sorted_labels(
+    entity_ids: list[str], time: Int64Array, target: Float64Array, without_target: int = 0, without_time: int = 0
+) -> Labels:
+    """The rows in order of time, then id."""
+    order = np.array(sorted(range(len(entity_ids)), key=lambda row: (time[row], entity_ids[row])), dtype=np.int64)
+    return Labels(entity_ids, time, target, without_target, without_time).take(order)
 
 
 def _newest(history: History, entities: int) -> Float64Array:

@@ -6,9 +6,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called now and then while a stage goes on: `labels`, `features`, `training`, `publishing`.
+    """Called now and then while a stage goes on: `labels`, `features`, `validation` (finding the number of
+    rounds), `training`, `cross-validation`, `publishing`.
 
-    `training` is told from the thread that trains, the others from the event loop.
+    What computes (`validation`, `training`, `cross-validation`) is told from its thread, the rest from the loop.
     """
 
     def __call__(self, stage: str, done: int, total: int, /) -> None:

@@ -1,21 +1,53 @@
-"""What a run says of itself, ready for a table or JSON."""
+"""What a run says of itself, ready for a table, JSON or a page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
 
 from featurama_core.model.times import to_rfc3339
+from featurama_core.model.values import Int64Array
+from featurama_model.engineered import Float64Array
 from featurama_model.manifest import Manifest
+from featurama_trainer.comparing import HoldoutComparison
+from featurama_trainer.fitting import Curve
+from featurama_trainer.judging import FoldScores, Segment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What the plots are drawn from. all_times: int64[n] of all label rows; the rest is of the test rows, those from
+    `test_from` on. predicted: values, probabilities of 1, or float64[rows, classes].
+    """
+
+    all_times: Int64Array
+    train_until: int
+    test_from: int
+    actual: Float64Array
+    predicted: Float64Array
+    baseline: Float64Array | None = None
+
+    @property
+    def times(self) -> Int64Array:
+        """Times of the test rows."""
+        return self.all_times[self.test_from :]
+
+
+def _no_evidence() -> Evidence:
+    return Evidence(np.zeros(0, dtype=np.int64), 0, 0, np.zeros(0), np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
     """One training run.
 
-    Scores are `mae`, `rmse`, `r2`: `test` and `baseline` on the same rows, those after
-    `manifest.training.split_time`. missing: feature -> label rows in which it was not PRESENT. importance:
-    column -> share of the gain. seconds: stage -> how long it took.
+    Scores are those of the objective (`mae`, `rmse`, `r2` for regression): `test`, `baseline` (of a feature) and
+    `baseline_constant` (of the training targets alone) on the same rows, those from `manifest.training.split_time` on.
+    missing: feature -> label rows in which it was not PRESENT. importance: column -> share of the gain.
+    contributions: column -> mean absolute SHAP contribution on the test rows. verdict: set when the version was to be
+    promoted only if it is not worse. seconds: stage -> how long it took.
     """
 
     manifest: Manifest
@@ -28,18 +60,25 @@ class TrainingReport:
     missing: Mapping[str, int]
     importance: Mapping[str, float]
     seconds: Mapping[str, float]
+    rows_without_required: int = 0
+    baseline_constant: Mapping[str, float] = field(default_factory=dict)
+    contributions: Mapping[str, float] = field(default_factory=dict)
+    segments: Sequence[Segment] = ()
+    folds: Sequence[FoldScores] = ()
+    curve: Curve = field(default_factory=lambda: Curve("", (), (), 0))
+    verdict: HoldoutComparison | None = None
+    evidence: Evidence = field(default_factory=_no_evidence)
 
     def to_dict(self) -> dict[str, object]:
         """A JSON object: facts of the manifest, times as RFC 3339, then the figures."""
         manifest, training = self.manifest, self.manifest.training
         assert training is not None  # set by every run, as is the artefact
         assert manifest.artefact is not None
-        figures = asdict(self)
-        del figures["manifest"]
         return {
             "model": manifest.name,
             "version": manifest.version,
             "target": manifest.target,
+            "objective": manifest.objective,
             "features": [feature.reference for feature in manifest.features],
             "columns": list(manifest.engineered.names),
             "baseline_feature": manifest.baseline,
@@ -49,8 +88,27 @@ class TrainingReport:
             "first_label_time": to_rfc3339(training.first_label_time),
             "split_time": to_rfc3339(training.split_time),
             "last_label_time": to_rfc3339(training.last_label_time),
+            "rounds": training.rounds,
+            "dataset_sha256": training.dataset_sha256,
             "artefact_bytes": manifest.artefact.size,
             "artefact_sha256": manifest.artefact.sha256,
             "libraries": dict(manifest.libraries),
-            **figures,
+            "created_by": manifest.created_by,
+            "created_at": to_rfc3339(manifest.created_at),
+            "promoted_to": self.promoted_to,
+            "entities_without_target": self.entities_without_target,
+            "entities_without_time": self.entities_without_time,
+            "rows_without_required": self.rows_without_required,
+            "test": dict(self.test),
+            "train": dict(self.train),
+            "baseline": dict(self.baseline),
+            "baseline_constant": dict(self.baseline_constant),
+            "missing": dict(self.missing),
+            "importance": dict(self.importance),
+            "contributions": dict(self.contributions),
+            "segments": [asdict(segment) for segment in self.segments],
+            "cross_validation": [asdict(fold) for fold in self.folds],
+            "curve": asdict(self.curve),
+            "verdict": self.verdict.to_dict() if self.verdict else None,
+            "seconds": dict(self.seconds),
         }

@@ -1,10 +1,44 @@
-"""How good predictions are, on rows where both sides are numbers."""
+"""How good predictions are, by the class of objective, on rows where both sides are numbers.
+
+Every measure but r2, accuracy, auc and f1 is an error: less is better. The first of a class, by `primary`, is what
+early stopping watches and what a promotion compares.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from featurama_model.engineered import Float64Array
+from featurama_model.manifest import Objective
+
+_LEAST = 1e-15
+
+
+def primary(objective: Objective) -> str:
+    """The measure by which models of this objective are compared; less is better."""
+    if objective in ("binary:logistic", "multi:softprob"):
+        return "logloss"
+    return "rmse" if objective == "reg:squarederror" else "mae"
+
+
+def scores_of(objective: Objective, actual: Float64Array, predicted: Float64Array) -> dict[str, float]:
+    """The measures of an objective. predicted: float64[n] (values, or probabilities of 1), or float64[n, classes]."""
+    if objective == "binary:logistic":
+        return binary_scores(actual, predicted)
+    if objective == "multi:softprob":
+        return class_scores(actual, predicted)
+    return regression_scores(actual, predicted)
+
+
+def constant_guess(objective: Objective, trained: Float64Array, rows: int, classes: int = 0) -> Float64Array:
+    """The baseline that knows the training targets alone, for so many rows: their mean (squared error), median (other
+    regression), or the frequency of each class. float64[rows] or float64[rows, classes].
+    """
+    if objective == "multi:softprob":
+        frequency = np.bincount(trained.astype(np.int64), minlength=classes) / len(trained)
+        return np.tile(frequency, (rows, 1))
+    mean = objective in ("reg:squarederror", "binary:logistic")
+    return np.full(rows, trained.mean() if mean else np.median(trained))
 
 
 def regression_scores(actual: Float64Array, predicted: Float64Array) -> dict[str, float]:
@@ -23,4 +57,42 @@ def regression_scores(actual: Float64Array, predicted: Float64Array) -> dict[str
         "mae": float(np.mean(np.abs(error))),
         "rmse": float(np.sqrt(np.mean(error**2))),
         "r2": 1.0 - squares / spread if spread > 0.0 else float(squares == 0.0),
+    }
+
+
+def binary_scores(actual: Float64Array, probability: Float64Array) -> dict[str, float]:
+    """`logloss`, `brier`, `accuracy` (at one half) and, where both classes occur, `auc`; {} without rows."""
+    rows = np.isfinite(actual) & np.isfinite(probability)
+    if not rows.any():
+        return {}
+    truth, guess = actual[rows] > 0.5, np.clip(probability[rows], 0.0, 1.0)
+    kept = np.clip(guess, _LEAST, 1.0 - _LEAST)
+    scores = {
+        "logloss": float(-np.mean(np.where(truth, np.log(kept), np.log1p(-kept)))),
+        "brier": float(np.mean((guess - truth) ** 2)),
+        "accuracy": float(np.mean((guess > 0.5) == truth)),
+    }
+    if truth.any() and not truth.all():
+        from sklearn.metrics import roc_auc_score
+
+        scores["auc"] = float(roc_auc_score(truth, guess))
+    return scores
+
+
+def class_scores(actual: Float64Array, probabilities: Float64Array) -> dict[str, float]:
+    """`logloss`, `accuracy` and `f1` (mean over the classes that occur), from float64[n, classes]; {} without rows."""
+    rows = np.isfinite(actual) & np.isfinite(probabilities).all(axis=1)
+    if not rows.any():
+        return {}
+    truth, guess = actual[rows].astype(np.int64), probabilities[rows]
+    answer = guess.argmax(axis=1)
+    chosen = np.clip(guess[np.arange(len(truth)), truth], _LEAST, 1.0)
+    f1 = []
+    for each in np.unique(truth):
+        hits = float(np.sum((truth == each) & (answer == each)))
+        f1.append(2.0 * hits / float(np.sum(truth == each) + np.sum(answer == each)))
+    return {
+        "logloss": float(-np.mean(np.log(chosen))),
+        "accuracy": float(np.mean(answer == truth)),
+        "f1": float(np.mean(f1)),
     }

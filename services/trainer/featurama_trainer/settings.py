@@ -17,8 +17,10 @@ class Settings(ServiceSettings, StorageOptions, LogSettings):
     """A training job.
 
     config: path of a YAML file (`TrainingConfig`), empty for the sample world's model. alias: what names
-    the new version, empty for none. threads: of XGBoost; another number may change the last bits of a
-    model.
+    the new version, empty for none; if_better: only if it is not worse, by at most the share `tolerance`, than what
+    the alias names. report: folder for report.html and report.json, empty for none. artefacts: fsspec URL of a
+    directory for artefacts, empty: they go into the storage. threads: of XGBoost; another number may change the last
+    bits of a model.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_TRAINER_")
@@ -26,5 +28,9 @@ class Settings(ServiceSettings, StorageOptions, LogSettings):
     namespace: str = DEFAULT_NAMESPACE
     config: str = ""
     alias: str = CHAMPION
+    if_better: bool = False
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    report: str = ""
+    artefacts: str = ""
     created_by: str = ""
     threads: Annotated[int, Field(ge=1, le=1_024)] = 2

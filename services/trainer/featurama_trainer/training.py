@@ -1,44 +1,68 @@
 """A training run, from labels to a published model.
 
-Labels -> features as they were at each label's moment -> engineered columns -> split by time -> XGBoost ->
-scores beside the baseline on the same rows -> registry -> alias. The test rows are later than every row
-that trained.
+Labels -> features as they were at each label's moment -> engineered columns -> split by time -> how many rounds, from
+the validation rows -> XGBoost on all rows before the test -> scores beside the baselines on the same rows -> registry
+-> alias. The test rows are later than every row that trained, by the gap.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from featurama_core.model.errors import FailedPrecondition, Reason
+from featurama_core.model.errors import InvalidInput, Unknown
 from featurama_core.store import FeatureStore
+from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
-from featurama_model.loading import load_model
-from featurama_model.manifest import Artefact, Manifest, TrainingFacts
+from featurama_model.manifest import Manifest, TrainingFacts
 from featurama_model.registry import CHAMPION, ModelRegistry
+from featurama_trainer.comparing import HoldoutComparison, compare_on_holdout
 from featurama_trainer.config import TrainingConfig
-from featurama_trainer.dataset import TrainingSet, model_inputs, training_set
-from featurama_trainer.fitting import Fitted, fit
+from featurama_trainer.dataset import TrainingSet, known_at_of, model_inputs, training_set
+from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
+from featurama_trainer.judging import (
+    FoldScores,
+    Segment,
+    by_segment,
+    cross_validated,
+    mean_scores,
+    outputs,
+    scores_with_baselines,
+)
 from featurama_trainer.labels import Labels, read_labels
+from featurama_trainer.labels_file import read_label_file
 from featurama_trainer.progress import Progress, silent
-from featurama_trainer.report import TrainingReport
-from featurama_trainer.scores import regression_scores
-
-MIN_LABEL_ROWS = 20
+from featurama_trainer.report import Evidence, TrainingReport
+from featurama_trainer.splitting import Split, micros, time_split
 
 
-class Split(NamedTuple):
-    """Rows before `at` train, those from it on test; `time`: the first test row's."""
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What happens to a new version. alias: what then names it, "" for nothing. if_better: only unless it is worse
+    than what the alias names now, on the same rows, by more than `tolerance` (a share of the error).
+    """
 
-    at: int
-    time: int
+    alias: str = CHAMPION
+    if_better: bool = False
+    tolerance: float = 0.0
+
+
+class _Trained(NamedTuple):
+    fitted: Fitted
+    predicted: Float64Array
+    scores: dict[str, dict[str, float]]
+    contributions: dict[str, float]
+    segments: list[Segment]
+    folds: list[FoldScores]
 
 
 async def train(
@@ -47,10 +71,13 @@ async def train(
     *,
     threads: int = 1,
     alias: str = CHAMPION,
+    if_better: bool = False,
+    tolerance: float = 0.0,
     created_by: str = "",
+    artefacts: ArtefactDirectory | None = None,
     progress: Progress = silent,
 ) -> TrainingReport:
-    """Train and publish a model; `alias` (none if empty) then names it.
+    """Train and publish a model; `alias` (none if empty) then names it, see `Promotion`.
 
     Raises Unknown for features that are not registered, InvalidInput for a config that does not fit them,
     FailedPrecondition for too few labels. The scores are those of the artefact, loaded as serving loads it.
@@ -59,113 +86,181 @@ async def train(
     watch = _Watch()
     inputs = await model_inputs(store, config)
     with watch.stage("labels"):
-        labels = await read_labels(store, config.labels, progress)
-        split = time_split(labels, config.test_fraction)
+        labels = await _labels(store, config, progress)
+        time_split(labels, config.split)
     with watch.stage("features"):
         data = await training_set(store, config, inputs, labels, progress)
+        split = time_split(data.labels, config.split)
     with watch.stage("training"):
-        fitted = await asyncio.to_thread(
-            fit,
-            data.matrix[: split.at],
-            labels.target[: split.at],
-            inputs.engineered.names,
-            config,
-            threads=threads,
-            told=lambda done, total: progress("training", done, total),
-        )
+        trained = await asyncio.to_thread(_trained, config, data, split, threads, progress)
+    registry = ModelRegistry(store.storage, artefacts=artefacts)
     with watch.stage("publishing"):
-        manifest = _manifest(config, data, fitted, split, created_by)
-        predicted = await asyncio.to_thread(_predicted, manifest, fitted, data)
-        scores = _scores(config, data, predicted, split)
-        registry = ModelRegistry(store.storage)
-        published = await registry.publish(replace(manifest, metrics=scores), fitted.artefact)
-        if alias:
-            await registry.set_alias(published.name, alias, published.version)
+        manifest = _manifest(config, data, trained, split, created_by)
+        published = await registry.publish(manifest, trained.fitted.artefact)
+        promotion = Promotion(alias, if_better, tolerance)
+        verdict = await _promoted(store, registry, published, data.labels, promotion, created_by)
         progress("publishing", 1, 1)
+    scores = trained.scores
     return TrainingReport(
         manifest=published,
-        promoted_to=alias,
+        promoted_to=alias if verdict is None or verdict.not_worse else "",
         entities_without_target=labels.without_target,
         entities_without_time=labels.without_time,
+        rows_without_required=data.refused,
         test=scores["test"],
         train=scores["train"],
         baseline=scores.get("baseline", {}),
+        baseline_constant=scores["baseline_constant"],
         missing=data.missing(),
-        importance=fitted.importance,
+        importance=trained.fitted.importance,
+        contributions=trained.contributions,
+        segments=trained.segments,
+        folds=trained.folds,
+        curve=trained.fitted.curve,
+        verdict=verdict,
         seconds=watch.seconds,
+        evidence=_evidence(config, data, trained, split),
     )
 
 
-def time_split(labels: Labels, test_fraction: float) -> Split:
-    """Where the test rows begin: at a change of time, so that rows of one moment are on one side."""
-    if len(labels) < MIN_LABEL_ROWS:
-        raise FailedPrecondition(
-            f"there are {len(labels)} label rows, {MIN_LABEL_ROWS} are needed; {labels.without_target} entities have "
-            f"no target and {labels.without_time} no time: write their values first",
-            reason=Reason.INVALID_ARGUMENT,
-            field="labels",
-        )
-    wanted = min(max(int(len(labels) * (1.0 - test_fraction)), 1), len(labels) - 1)
-    time_of_split = int(labels.event_time[wanted])
-    at = int(np.searchsorted(labels.event_time, time_of_split, side="left"))
-    if at == 0:
-        raise FailedPrecondition(
-            "the label rows cannot be split by time: too many are of one moment",
-            reason=Reason.INVALID_ARGUMENT,
-            field="test_fraction",
-        )
-    return Split(at, time_of_split)
+async def _labels(store: FeatureStore, config: TrainingConfig, progress: Progress) -> Labels:
+    if config.labels.file:
+        labels = await asyncio.to_thread(read_label_file, config.labels)
+    else:
+        known_at = known_at_of(config)
+        bound = known_at if isinstance(known_at, int) else None
+        labels = await read_labels(store, config.labels, progress, known_at=bound)
+    check_targets(config, labels.target)
+    return labels
 
 
-def _manifest(config: TrainingConfig, data: TrainingSet, fitted: Fitted, split: Split, created_by: str) -> Manifest:
+def check_targets(config: TrainingConfig, target: Float64Array) -> None:
+    """Raise InvalidInput unless every target is one that the objective learns."""
+    classes = 2 if config.objective == "binary:logistic" else config.classes
+    if classes and not (np.isin(target, np.arange(classes))).all():
+        raise InvalidInput(
+            f"labels.target {config.labels.target!r} has other values than the 0 to {classes - 1} that "
+            f"{config.objective} learns; number the classes so, or set classes",
+            field="labels.target",
+        )
+
+
+def _trained(config: TrainingConfig, data: TrainingSet, split: Split, threads: int, progress: Progress) -> _Trained:
+    """Everything that computes: in a thread."""
+    target, names = data.labels.target, data.inputs.engineered.names
+    curve = find_rounds(
+        (data.matrix[: split.fit_until], target[: split.fit_until]),
+        (data.matrix[split.validate_from : split.train_until], target[split.validate_from : split.train_until]),
+        config,
+        threads=threads,
+        told=_told(progress, "validation"),
+    )
+    fitted = fit(
+        data.matrix[: split.train_until],
+        target[: split.train_until],
+        names,
+        config,
+        threads=threads,
+        told=_told(progress, "training"),
+        rounds=curve.best,
+    )
+    fitted = replace(fitted, curve=curve)
+    predicted = outputs(data.inputs.draft(config), fitted, data.matrix)
+    folds = cross_validated(
+        config, data, split.train_until, curve.best, threads=threads, told=_told(progress, "cross-validation")
+    )
+    test = slice(split.test_from, None)
+    shares = dict(contributions(fitted.artefact, data.matrix[test], names))
+    chosen = _segment_names(config, data, shares)
+    rows = np.arange(split.test_from, len(target))
+    columns = [data.column(name).take(rows) for name in chosen]
+    segments = by_segment(config.objective, columns, target[test], predicted[test])
+    scores = scores_with_baselines(config, data, predicted, split)
+    if folds:
+        scores["cross_validation"] = mean_scores(folds)
+    return _Trained(fitted, predicted, scores, shares, segments, folds)
+
+
+def _segment_names(config: TrainingConfig, data: TrainingSet, shares: dict[str, float]) -> list[str]:
+    """The declared segments; else what paths lead through and the two features that count most."""
+    if config.segments is not None:
+        return list(data.inputs.segments)
+    features = {feature.name for feature in data.inputs.features}
+    return [*data.inputs.segments, *[name for name in shares if name in features][:2]]
+
+
+def _told(progress: Progress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(stage, done, total)
+
+
+async def _promoted(
+    store: FeatureStore,
+    registry: ModelRegistry,
+    published: Manifest,
+    labels: Labels,
+    promotion: Promotion,
+    by: str,
+) -> HoldoutComparison | None:
+    """Move the alias, unless the comparison that was asked for speaks against it. -> that comparison."""
+    if not promotion.alias:
+        return None
+    verdict = None
+    if promotion.if_better:
+        try:
+            current = await registry.get(published.name, alias=promotion.alias)
+        except Unknown:
+            current = None
+        if current is not None:
+            verdict = await compare_on_holdout(
+                store, registry, published, current, labels=labels, tolerance=promotion.tolerance
+            )
+    if verdict is None or verdict.not_worse:
+        await registry.set_alias(published.name, promotion.alias, published.version, by=by, note="trained")
+    return verdict
+
+
+def _manifest(config: TrainingConfig, data: TrainingSet, trained: _Trained, split: Split, by: str) -> Manifest:
     times = data.labels.event_time
-    return Manifest(
-        name=config.model,
-        target=config.labels.target,
-        entity_type=config.labels.entity_type,
-        objective=config.objective,
-        features=data.inputs.features,
-        engineered=data.inputs.engineered,
-        feature_service="" if config.features else config.feature_service,
-        baseline=config.baseline,
+    source = config.labels.model_dump() | {"file": Path(config.labels.file).name}
+    return replace(
+        data.inputs.draft(config),
+        metrics=trained.scores,
         training=TrainingFacts(
             label_rows=len(times),
-            train_rows=split.at,
-            test_rows=len(times) - split.at,
+            train_rows=split.train_until,
+            test_rows=len(times) - split.test_from,
             first_label_time=int(times[0]),
             split_time=split.time,
             last_label_time=int(times[-1]),
             seed=config.seed,
-            rounds=config.rounds,
-            parameters=fitted.parameters,
+            rounds=trained.fitted.rounds,
+            parameters=trained.fitted.parameters,
+            gap=micros(config.split),
+            dataset_sha256=data.sha256,
+            labels={name: value for name, value in source.items() if value},
+            known_at=config.known_at,
+            config_sha256=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
         ),
         libraries={
             "python": platform.python_version(),
             "numpy": np.__version__,
-            "xgboost": fitted.library_version,
+            "xgboost": trained.fitted.library_version,
         },
-        description=config.description,
-        created_by=created_by,
-        artefact=Artefact.of(fitted.artefact),
+        created_by=by,
     )
 
 
-def _predicted(manifest: Manifest, fitted: Fitted, data: TrainingSet) -> Float64Array:
-    return load_model(manifest, fitted.artefact).predict_matrix(data.matrix)
-
-
-def _scores(
-    config: TrainingConfig, data: TrainingSet, predicted: Float64Array, split: Split
-) -> dict[str, dict[str, float]]:
-    target = data.labels.target
-    scores = {
-        "test": regression_scores(target[split.at :], predicted[split.at :]),
-        "train": regression_scores(target[: split.at], predicted[: split.at]),
-    }
-    if config.baseline:
-        guess = next(numbers(column) for column in data.columns if column.name == config.baseline)
-        scores["baseline"] = regression_scores(target[split.at :], guess[split.at :])
-    return scores
+def _evidence(config: TrainingConfig, data: TrainingSet, trained: _Trained, split: Split) -> Evidence:
+    test = slice(split.test_from, None)
+    stated = numbers(data.column(config.baseline))[test] if config.baseline else None
+    return Evidence(
+        all_times=data.labels.event_time,
+        train_until=split.train_until,
+        test_from=split.test_from,
+        actual=data.labels.target[test],
+        predicted=trained.predicted[test],
+        baseline=stated,
+    )
 
 
 class _Watch:

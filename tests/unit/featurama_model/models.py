@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from featurama_model.engineered import EngineeredSpec, Product
@@ -30,3 +31,11 @@ MANIFEST = Manifest(
     created_at=1_767_225_600_000_000,
     artefact=Artefact.of(ARTEFACT),
 )
+
+
+def shifted(by: float) -> bytes:
+    """The artefact with every prediction moved by so much: another version, told apart by what it answers."""
+    document = json.loads(ARTEFACT)
+    parameters = document["learner"]["learner_model_param"]
+    parameters["base_score"] = f"[{float(parameters['base_score'].strip('[]')) + by:E}]"
+    return json.dumps(document).encode()

@@ -58,7 +58,11 @@ def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
     "change",
     [
         _set("format", to=2),
-        _set("missing", to="guess"),
+        _set("features", 0, "missing", to="guess"),
+        _set("features", 0, "missing", to="default"),
+        _set("features", 0, "default", to=1.0),
+        _set("classes", to=3),
+        _set("artefact", "location", to="../../etc/passwd"),
         _set("objective", to="rank:pairwise"),
         _set("name", to="Robert'); DROP TABLE"),
         _set("version", to="7"),

@@ -33,9 +33,7 @@ def world() -> World:
     pairs = np.stack((rng.zipf(1.3, 50_000) % ENTITIES, rng.integers(-(10**6), 10**6, 50_000)), axis=1)
     entity, time = np.unique(pairs, axis=0).T.copy()
     ingested = time + rng.exponential(200_000, len(time)).astype(np.int64)
-    return World(
-        entity, time, ingested, rng.integers(-1, ENTITIES + 20, 50_000), rng.integers(-(10**6), 10**6, 50_000)
-    )
+    return World(entity, time, ingested, rng.integers(-1, ENTITIES + 20, 50_000), rng.integers(-(10**6), 10**6, 50_000))
 
 
 @pytest.mark.parametrize("known_at", [None, -200_000, 600_000])
@@ -72,9 +70,7 @@ def test_duckdb_asof_join_finds_the_same_rows(world: World, known_at: int | None
             """,
             {"known_at": known_at},
         ).fetchnumpy()
-    winner = as_of(
-        world.entity, world.time, world.ingested, world.label_entity, world.label_time, known_at=known_at
-    )
+    winner = as_of(world.entity, world.time, world.ingested, world.label_entity, world.label_time, known_at=known_at)
     assert 1_000 < np.count_nonzero(winner >= 0) < len(winner)
     assert np.array_equal(np.asarray(found["position"]), winner)
 
@@ -82,18 +78,16 @@ def test_duckdb_asof_join_finds_the_same_rows(world: World, known_at: int | None
 @pytest.mark.parametrize("known_at", [None, -200_000, 600_000])
 def test_polars_join_asof_finds_the_same_rows(world: World, known_at: int | None) -> None:
     """Same winner for each label row, with and without a bound on the ingest time."""
-    history = pl.DataFrame(
-        {"entity": world.entity, "time": world.time, "position": np.arange(len(world.entity))}
-    ).sort("time")
+    history = pl.DataFrame({"entity": world.entity, "time": world.time, "position": np.arange(len(world.entity))}).sort(
+        "time"
+    )
     if known_at is not None:
         history = history.filter(pl.Series(world.ingested).gather(history["position"]) <= known_at)
     labels = pl.DataFrame(
         {"entity": world.label_entity, "time": world.label_time, "label": np.arange(len(world.label_entity))}
     ).sort("time")
     found = labels.join_asof(history, on="time", by="entity", check_sortedness=False).sort("label")
-    winner = as_of(
-        world.entity, world.time, world.ingested, world.label_entity, world.label_time, known_at=known_at
-    )
+    winner = as_of(world.entity, world.time, world.ingested, world.label_entity, world.label_time, known_at=known_at)
     assert 1_000 < np.count_nonzero(winner >= 0) < len(winner)
     assert np.array_equal(found["position"].fill_null(-1).to_numpy(), winner)
 

@@ -36,14 +36,10 @@ class Label(NamedTuple):
 moments = st.one_of(st.integers(-4, 4), st.sampled_from([LOWEST, LOWEST + 1, HIGHEST - 1, HIGHEST]))
 codes = st.sampled_from([0, 1, 2, 7, HIGHEST])
 histories = st.lists(st.builds(Row, codes, moments, moments), max_size=90).map(sorted)
-label_rows = st.lists(
-    st.builds(Label, codes | st.sampled_from([-1, 3, LOWEST]), moments, moments), max_size=20
-)
+label_rows = st.lists(st.builds(Label, codes | st.sampled_from([-1, 3, LOWEST]), moments, moments), max_size=20)
 
 
-def winner_of(
-    history: list[Row], label: Label, known_at: int | None, present: list[bool] | None = None
-) -> int:
+def winner_of(history: list[Row], label: Label, known_at: int | None, present: list[bool] | None = None) -> int:
     """Position of the winner by the words of the design page; the later position among exact duplicates."""
     best: tuple[int, int, int] | None = None
     for position, row in enumerate(history):
@@ -65,9 +61,7 @@ def columns(rows: list[Row] | list[Label]) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 @given(histories, label_rows)
-def test_without_known_at_the_newest_event_not_after_the_label_wins(
-    history: list[Row], labels: list[Label]
-) -> None:
+def test_without_known_at_the_newest_event_not_after_the_label_wins(history: list[Row], labels: list[Label]) -> None:
     """Newest event time <= t, among equal ones the newest ingest time; -1 where there is none."""
     entity, time, _ = columns(labels)
     expected = [winner_of(history, label, None) for label in labels]
@@ -148,9 +142,7 @@ def test_ttl_includes_both_ends_at_every_int64(pairs: list[tuple[int, int]], ttl
 
 @given(st.lists(st.builds(Row, codes, moments, moments), max_size=40), st.booleans())
 @settings(max_examples=150)
-def test_sort_history_orders_by_entity_then_event_then_ingest_time(
-    rows: list[Row], newest_first: bool
-) -> None:
+def test_sort_history_orders_by_entity_then_event_then_ingest_time(rows: list[Row], newest_first: bool) -> None:
     """Every row once, in ascending order, from any order: also from the stores' newest-first."""
     if newest_first:
         rows = sorted(sorted(rows, reverse=True), key=lambda row: row.entity)

@@ -132,9 +132,7 @@ def test_a_backfill_is_not_stepped_through_row_by_row() -> None:
     ("age", "ttl", "valid"),
     [(0, 0, True), (1, 0, False), (60, 60, True), (61, 60, False), (-1, 60, False), (10**18, None, True)],
 )
-def test_a_value_is_valid_from_its_event_until_exactly_its_ttl(
-    age: int, ttl: int | None, valid: bool
-) -> None:
+def test_a_value_is_valid_from_its_event_until_exactly_its_ttl(age: int, ttl: int | None, valid: bool) -> None:
     """Both ends included; never before the event."""
     assert [valid] == within_ttl(ints(1000), ints(1000 + age), ttl).tolist()
 

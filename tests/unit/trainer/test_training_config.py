@@ -56,7 +56,15 @@ rounds: 50
         ("rounds: 0", "rounds"),
         ("rounds: many", "rounds"),
         ("roundz: 10", "roundz"),
-        ("test_fraction: 1.0", "test_fraction"),
+        ("split: {test_fraction: 1.0}", "split.test_fraction"),
+        ("split: {gap: soon}", "split.gap"),
+        ("split: {gap: -1}", "split.gap"),
+        ("missing: {distance: .nan}", "missing.distance.float"),
+        ("known_at: yesterday", "known_at"),
+        ("cross_validation: {folds: 1}", "cross_validation.folds"),
+        ("objective: multi:softprob", "config"),
+        ("classes: 3", "config"),
+        ("engineered: [{name: a, op: cycle, cycle: month, wave: sin}]", "engineered.0.cycle.cycle"),
         ("labels: {target: x, when: y}", "labels.when"),
         ("parameters: {max_depth: 99}", "parameters.max_depth"),
         ("objective: rank:pairwise", "objective"),
@@ -77,3 +85,32 @@ def test_a_file_that_cannot_be_used_is_refused_by_field(tmp_path: Path, text: st
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"absent\.yaml"):
         TrainingConfig.from_file(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("36h", 36.0), ("2d", 48.0), ("90m", 1.5), ("PT6H", 6.0), ("0s", 0.0), ("7200", 2.0)]
+)
+def test_a_gap_is_written_as_people_write_times(tmp_path: Path, text: str, hours: float) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text(f"split: {{gap: {text}}}\n")
+    assert TrainingConfig.from_file(path).split.gap.total_seconds() == hours * 3600
+
+
+def test_a_policy_for_missing_values_is_a_word_or_the_default_itself(tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text("missing: {distance: fail, hazard_level: 0.5, package_weight: use_missing}\n")
+    config = TrainingConfig.from_file(path)
+    names = ("distance", "hazard_level", "package_weight", "estimated_duration")
+    assert [config.policy(name) for name in names] == [
+        ("fail", None),
+        ("default", 0.5),
+        ("use_missing", None),
+        ("use_missing", None),
+    ]
+
+
+def test_the_samples_extras_go_with_the_samples_target_only() -> None:
+    other = TrainingConfig.of({"labels": {"target": "fuel_consumption"}})
+    assert (other.engineered, other.baseline) == ((), "")
+    asked = TrainingConfig.of({"labels": {"target": "fuel_consumption"}, "baseline": "distance"})
+    assert asked.baseline == "distance"

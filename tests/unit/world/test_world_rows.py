@@ -22,9 +22,7 @@ from featurama_world import (
     generate,
 )
 
-SMALL = WorldConfig(
-    characters=5, planets=4, deliveries=333, days=9, readings_per_day=8, character_readings_per_day=3
-)
+SMALL = WorldConfig(characters=5, planets=4, deliveries=333, days=9, readings_per_day=8, character_readings_per_day=3)
 
 FIRST_DELIVERY = {
     "entity_id": "delivery_00000001",

@@ -66,9 +66,7 @@ class _Observed:
         conditions = self.conditions(shift)
         travel = self.inputs[:, :1] * (1.0 + self.inputs[:, 1:2] / 1_250.0)
         both = conditions[:, :1] * conditions[:, 1:]
-        return self.error_with(
-            np.column_stack([self.inputs, travel, conditions, travel * conditions, travel * both])
-        )
+        return self.error_with(np.column_stack([self.inputs, travel, conditions, travel * conditions, travel * both]))
 
 
 @pytest.fixture(scope="module")

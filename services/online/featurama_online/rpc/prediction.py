@@ -6,6 +6,8 @@ from featurama import wire
 from featurama.v1 import errors_pb2, prediction_service_pb2
 from featurama_core.model.errors import InvalidInput
 from featurama_core.store import Stores
+from featurama_model.evaluation import Contributions
+from featurama_model.manifest import Manifest
 from featurama_model.predictor import PredictionRequest, Predictor
 from featurama_model.registry import CHAMPION
 from featurama_service.calls import Call, Reply
@@ -38,10 +40,12 @@ class PredictionServicer:
             alias=request.alias or CHAMPION,
             entity_ids=list(request.entity_ids),
             given=wire.columns_from_proto(request.given, _rows(request), written=True),
+            contributions=request.include_contributions,
         )
         call.rows = wanted.rows()
         predicted = await self._predictor.predict(store, wanted)
         manifest = predicted.manifest
+        explained = predicted.contributions
         return prediction_service_pb2.PredictResponse(
             predictions=predicted.values.tolist(),
             target=manifest.target,
@@ -65,7 +69,16 @@ class PredictionServicer:
                 for row, names in predicted.missing.items()
             ],
             as_of_time=wire.to_timestamp(predicted.as_of_time),
+            contributions=() if explained is None else _contributions(manifest, explained),
+            base_values=() if explained is None else explained.base.tolist(),
         )
+
+
+def _contributions(manifest: Manifest, explained: Contributions) -> list[prediction_service_pb2.Contribution]:
+    return [
+        prediction_service_pb2.Contribution(column=column.name, features=column.inputs, values=values)
+        for column, values in zip(manifest.engineered.columns, explained.values.T.tolist(), strict=True)
+    ]
 
 
 def _rows(request: prediction_service_pb2.PredictRequest) -> int:

@@ -1,0 +1,89 @@
+"""Versions of a model as the command compares them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from featurama_core.model.errors import FailedPrecondition, Unknown
+from featurama_model.manifest import Manifest
+from featurama_trainer.comparing import HoldoutComparison, compare_on_holdout
+from featurama_trainer.config import LabelSource
+from featurama_trainer.labels_file import read_label_file
+
+if TYPE_CHECKING:
+    from featurama_core.store import FeatureStore
+    from featurama_model.registry import ModelRegistry
+
+
+async def named(registry: ModelRegistry, name: str, alias: str) -> Manifest | None:
+    """The version that an alias names, None while it names nothing."""
+    if alias not in await registry.aliases(name):
+        return None
+    try:
+        return await registry.get(name, alias=alias)
+    except Unknown:
+        return None
+
+
+async def judged(
+    store: FeatureStore,
+    registry: ModelRegistry,
+    candidate: Manifest,
+    incumbent: Manifest,
+    labels: Path | None,
+    *,
+    tolerance: float = 0.0,
+) -> HoldoutComparison:
+    """Both on the same rows; from a label file if one is given, with the columns that the candidate was trained by."""
+    rows = None
+    if labels is not None:
+        if candidate.training is None:
+            raise FailedPrecondition(
+                f"version {candidate.version} does not say what it was trained on", field="version"
+            )
+        source = {**candidate.training.labels, "target": candidate.target, "file": str(labels)}
+        rows = read_label_file(LabelSource.model_validate(source))
+    return await compare_on_holdout(store, registry, candidate, incumbent, labels=rows, tolerance=tolerance)
+
+
+def differences(first: Manifest, second: Manifest) -> list[dict[str, object]]:
+    """A row a fact that differs, a column a version; scores first."""
+    facts = [_facts(first), _facts(second)]
+    names = dict.fromkeys(name for each in facts for name in each)
+    return [
+        {
+            "": name,
+            f"version {first.version}": facts[0].get(name),
+            f"version {second.version}": facts[1].get(name),
+        }
+        for name in names
+        if facts[0].get(name) != facts[1].get(name)
+    ]
+
+
+def _facts(manifest: Manifest) -> dict[str, object]:
+    training = manifest.training
+    facts: dict[str, object] = {
+        f"{scored} {measure}": value for scored, scores in manifest.metrics.items() for measure, value in scores.items()
+    }
+    facts |= {
+        "objective": manifest.objective,
+        "features": ", ".join(
+            each.reference + ("" if each.missing == "use_missing" else f" ({each.missing})")
+            for each in manifest.features
+        ),
+        "columns": ", ".join(manifest.engineered.names),
+        "created_by": manifest.created_by,
+        "artefact": manifest.artefact.sha256[:12] if manifest.artefact else None,
+    }
+    if training is not None:
+        facts |= {
+            "label_rows": training.label_rows,
+            "split_time": training.split_time,
+            "rounds": training.rounds,
+            "seed": training.seed,
+            "training_set": training.dataset_sha256[:12],
+        }
+        facts |= {f"parameter {name}": value for name, value in training.parameters.items()}
+    return facts | {f"library {name}": version for name, version in manifest.libraries.items()}

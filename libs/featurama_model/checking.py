@@ -1,0 +1,167 @@
+"""The process that tries a model before a server takes it: `python -m featurama_model.checking`.
+
+It reads requests from standard input and answers on standard output: a request is the lengths of two parts
+(uint32, big-endian), a manifest's JSON and an artefact; an answer is a length and a JSON object, the structure
+or what is wrong. An empty answer comes first and says that it is ready. No pickle, no file, no network.
+Memory, processor time and files are limited before it reads anything; it may die of what it is given, and it
+ends when nothing is asked for a while or its parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featurama_core.model.errors import FailedPrecondition
+from featurama_model.engineered import Float32Array
+from featurama_model.loading import check_artefact, load_checked
+from featurama_model.manifest import MAX_ARTEFACT_BYTES, MAX_MANIFEST_BYTES, Manifest, unusable
+from featurama_model.structure import Structure
+
+REQUEST = struct.Struct(">II")
+ANSWER = struct.Struct(">I")
+
+Attempt = Callable[[Manifest, bytes], Structure]
+"""What is done with a model: returns what it is, raises FailedPrecondition (MODEL_UNUSABLE), or dies."""
+
+_PROBES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLimits:
+    """What one check may take: memory_bytes beside the libraries themselves, cpu_seconds, seconds in all.
+
+    idle_seconds: how long the process lives without a request.
+    """
+
+    memory_bytes: int = 1024 * 1024 * 1024
+    cpu_seconds: int = 30
+    seconds: float = 60.0
+    idle_seconds: float = 60.0
+
+
+def tried(manifest: Manifest, artefact: bytes) -> Structure:
+    """Check, load and predict with a model. Raises FailedPrecondition (MODEL_UNUSABLE)."""
+    model = load_checked(manifest, artefact, check_artefact(manifest, artefact))
+    rows = probes(model.structure.features)
+    if not np.isfinite(model.predict_matrix(rows)).all():
+        raise unusable("it predicts numbers that are not finite", model=manifest.name, version=manifest.version)
+    model.contributions(rows[:2])
+    return model.structure
+
+
+def probes(features: int) -> Float32Array:
+    """Rows float32[n, features] that reach into every part of a model: zeros, missing, the largest, random ones."""
+    chance = np.random.default_rng(1)
+    rows = chance.normal(size=(_PROBES, features)) * 10.0 ** chance.integers(-3, 7, size=(_PROBES, features))
+    rows[chance.random(rows.shape) < 0.1] = np.nan
+    largest = float(np.finfo(np.float32).max)
+    rows[:4] = np.array([0.0, np.nan, largest, -largest])[:, None]
+    return rows.astype(np.float32)
+
+
+def serve(limits: CheckLimits, attempt: Attempt = tried) -> None:
+    """Answer requests on the standard streams until they end, or none comes for a while."""
+    # What libraries print must not stand between the answers.
+    answers = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    import xgboost  # noqa: F401  before the memory is limited: it is no part of the allowance
+
+    _limit(limits)
+    os.write(answers, ANSWER.pack(0))
+    while select.select([0], [], [], limits.idle_seconds)[0]:
+        header = _read(REQUEST.size)
+        if header is None:
+            return
+        sizes = REQUEST.unpack(header)
+        if sizes[0] > MAX_MANIFEST_BYTES or sizes[1] > MAX_ARTEFACT_BYTES:
+            return
+        parts = [_read(size) for size in sizes]
+        if parts[0] is None or parts[1] is None:
+            return
+        _limit_cpu(limits.cpu_seconds)
+        found = json.dumps(_answer(attempt, parts[0], parts[1])).encode()
+        _write(answers, ANSWER.pack(len(found)) + found)
+
+
+def _answer(attempt: Attempt, manifest: bytes, artefact: bytes) -> dict[str, Any]:
+    try:
+        return {"structure": asdict(attempt(Manifest.from_json(manifest.decode()), artefact))}
+    except FailedPrecondition as error:
+        return {"problem": error.message}
+    except MemoryError:
+        return {"problem": unusable("to try it takes more memory than a check may use").message}
+
+
+def _limit(limits: CheckLimits) -> None:
+    """Less memory, no new or longer files, no core dump; first to go when the machine is out of memory."""
+    with suppress(OSError):
+        os.nice(5)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    used = 0
+    with suppress(OSError):
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    for kind, limit in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_AS, used + limits.memory_bytes),
+    ):
+        # Some systems refuse a limit below what is used, or know no such limit.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(kind, (limit, limit))
+
+
+def _limit_cpu(seconds: int) -> None:
+    """Allow so much more than was used so far; beyond it the system ends the process."""
+    try:
+        import resource
+    except ImportError:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    allowed = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _read(size: int) -> bytes | None:
+    """Exactly `size` bytes of standard input, None if it ended."""
+    found = bytearray()
+    while len(found) < size:
+        part = os.read(0, min(size - len(found), 1024 * 1024))
+        if not part:
+            return None
+        found += part
+    return bytes(found)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def main(attempt: Attempt = tried) -> None:
+    """Serve with the limits of the command line: memory bytes, processor seconds, idle seconds."""
+    memory, cpu, idle = sys.argv[1:4]
+    # xgboost imports them where they are installed: four seconds for what is not used here.
+    sys.modules.update(dict.fromkeys(("pandas", "sklearn", "polars", "pyarrow")))  # type: ignore[arg-type]
+    serve(CheckLimits(memory_bytes=int(memory), cpu_seconds=int(cpu), idle_seconds=float(idle)), attempt)
+
+
+if __name__ == "__main__":
+    main()

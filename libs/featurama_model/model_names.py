@@ -1,0 +1,151 @@
+"""What the store says of models: their versions, and what their aliases name. Watched while it is used.
+
+An answer is at most `staleness` seconds old, older only while the store does not answer. A model that is used
+is read again by a task of its own before that time is over, so requests do not wait for it and an alias that
+moves is seen without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+from featurama_core.model.errors import DeadlineExceeded, FeaturamaError, StoreUnavailable
+from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_model.registry import named_versions
+
+_MAX_VIEWS = 1_024
+_MAX_WATCHED = 64
+_PATIENCE_S = 0.25
+"""How long a request waits for a store that does not answer before it takes what was last known."""
+
+
+class ModelSlot(NamedTuple):
+    """A model's name in one incarnation of a namespace."""
+
+    namespace: str
+    incarnation: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """Versions and aliases of one model, as they were at `read_at`."""
+
+    read_at: float
+    versions: Mapping[int, StoredModel]
+    aliases: Mapping[str, int]
+
+
+class Watcher(Protocol):
+    """Who is told what a watch sees. Called on the loop; must not raise."""
+
+    def seen(self, slot: ModelSlot, view: ModelView, storage: NamespaceStorage) -> None:
+        """A watch read this."""
+
+    def forgotten(self, slot: ModelSlot) -> None:
+        """The model was not used for long, its watch has ended."""
+
+
+class ModelNames:
+    """Views of models, each read once however many ask. `close` ends its reads and watches.
+
+    staleness, watch: seconds; a model is watched until it was not used for `watch`, 0 watches none.
+    """
+
+    def __init__(self, staleness: float, watch: float, watcher: Watcher, *, monotonic: Callable[[], float]) -> None:
+        self._staleness = staleness
+        self._watch = watch
+        self._watcher = watcher
+        self._monotonic = monotonic
+        self._views: OrderedDict[ModelSlot, ModelView] = OrderedDict()
+        self._reading: dict[ModelSlot, asyncio.Task[ModelView]] = {}
+        self._watching: dict[ModelSlot, asyncio.Task[None]] = {}
+        self._used: dict[ModelSlot, float] = {}
+
+    async def view(self, slot: ModelSlot, storage: NamespaceStorage) -> ModelView:
+        """The model's versions and aliases. Raises StoreUnavailable and the like only if none was ever read."""
+        known = self._views.get(slot)
+        if known is not None and self._monotonic() - known.read_at <= self._staleness:
+            return known
+        reading = self._read(slot, storage)
+        try:
+            if known is not None:
+                await asyncio.wait((reading,), timeout=_PATIENCE_S)
+                return reading.result() if reading.done() else known
+            # Shielded: one caller's deadline must not fail the others that wait for the same read.
+            return await asyncio.shield(reading)
+        except (StoreUnavailable, DeadlineExceeded):
+            if known is None:
+                raise
+            return known
+
+    def used(self, slot: ModelSlot, storage: NamespaceStorage) -> None:
+        """Watch this model, or go on watching it."""
+        if slot in self._watching:
+            self._used[slot] = time.monotonic()
+        elif self._watch and len(self._watching) < _MAX_WATCHED:
+            self._used[slot] = time.monotonic()
+            task = asyncio.create_task(self._follow(slot, storage))
+            self._watching[slot] = task
+            task.add_done_callback(lambda _: self._watched_no_more(slot))
+
+    def expire(self, slot: ModelSlot) -> None:
+        """What is known is too old from now on."""
+        known = self._views.get(slot)
+        if known is not None:
+            self._views[slot] = replace(known, read_at=float("-inf"))
+
+    async def close(self) -> None:
+        """End everything that is under way."""
+        tasks = [*self._watching.values(), *self._reading.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, slot: ModelSlot, storage: NamespaceStorage) -> None:
+        while time.monotonic() - self._used[slot] <= self._watch:
+            await asyncio.sleep(self._staleness / 2)
+            try:
+                view = await asyncio.shield(self._read(slot, storage))
+            except FeaturamaError:
+                continue  # what was last known holds until the store answers
+            self._watcher.seen(slot, view, storage)
+
+    def _watched_no_more(self, slot: ModelSlot) -> None:
+        del self._watching[slot]
+        del self._used[slot]
+        self._watcher.forgotten(slot)
+
+    def _read(self, slot: ModelSlot, storage: NamespaceStorage) -> asyncio.Task[ModelView]:
+        if slot not in self._reading:
+            task = asyncio.create_task(self._read_view(slot, storage))
+            self._reading[slot] = task
+            task.add_done_callback(lambda done: self._read_ended(slot, done))
+        return self._reading[slot]
+
+    def _read_ended(self, slot: ModelSlot, done: asyncio.Task[ModelView]) -> None:
+        del self._reading[slot]
+        if not done.cancelled():
+            # Looked at even when every waiter has left, so that asyncio does not report it as lost.
+            done.exception()
+
+    async def _read_view(self, slot: ModelSlot, storage: NamespaceStorage) -> ModelView:
+        read_at = self._monotonic()
+        # Aliases before versions: what an alias names was published before.
+        aliases = await storage.list_aliases(slot.name)
+        versions = await storage.list_models(slot.name)
+        view = ModelView(
+            read_at,
+            {stored.version: stored for stored in versions},
+            named_versions(aliases),
+        )
+        self._views[slot] = view
+        self._views.move_to_end(slot)
+        while len(self._views) > _MAX_VIEWS:
+            self._views.popitem(last=False)
+        return view

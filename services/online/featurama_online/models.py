@@ -1,0 +1,64 @@
+"""The online service's models: settings -> predictor, and what becomes of models -> log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from featurama_model.checking import CheckLimits
+from featurama_model.model_cache import CacheSettings, ModelEvent
+from featurama_model.model_checker import ModelChecker
+from featurama_model.predictor import Predictor
+from featurama_model.shadow import Comparison, ShadowSettings
+from featurama_online.settings import OnlineSettings
+
+HEALTH: Final = "featurama.models"
+"""A health name beside the services': NOT_SERVING while an alias in use names a version that cannot be used. The
+services' own health does not follow it: they go on with the version before.
+"""
+
+
+@asynccontextmanager
+async def open_predictor(
+    settings: OnlineSettings, log: FilteringBoundLogger, checker: ModelChecker | None = None
+) -> AsyncIterator[Predictor]:
+    """The predictor, and the process that tries models, until the context ends.
+
+    checker: one that is shared and stays open; None: one of its own.
+    """
+
+    def on_event(event: ModelEvent) -> None:
+        facts = {"namespace": event.key.namespace, "model": event.key.name, "version": event.key.version}
+        if event.kind == "unusable":
+            log.warning("model unusable", **facts, problem=event.detail)
+        elif event.kind == "served":
+            log.info("model served", **facts, alias=event.detail)
+        else:
+            log.info("model loaded", **facts)
+
+    def on_compared(comparison: Comparison) -> None:
+        log.info("shadow", **asdict(comparison))
+
+    async with AsyncExitStack() as resources:
+        if checker is None:
+            limits = CheckLimits(memory_bytes=settings.check_memory_bytes, seconds=settings.check_seconds)
+            checker = ModelChecker(limits)
+            resources.enter_context(checker)
+        shadow = ShadowSettings(alias=settings.shadow_alias, report_every=settings.shadow_report_ms / 1_000)
+        yield await resources.enter_async_context(
+            Predictor.open(
+                CacheSettings(
+                    staleness=settings.model_staleness_ms / 1_000,
+                    max_models=settings.max_models,
+                    artefacts=settings.artefacts,
+                ),
+                checker=checker,
+                shadow=shadow if settings.shadow else None,
+                on_event=on_event,
+                on_compared=on_compared,
+            )
+        )

@@ -1,0 +1,144 @@
+"""ModelService: versions and aliases of models, and what this server makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from featurama import wire
+from featurama.v1 import model_service_pb2 as pb
+from featurama_core.model.errors import InvalidInput
+from featurama_core.model.names import check_name
+from featurama_core.store import FeatureStore, Stores
+from featurama_model.model_cache import ModelCache
+from featurama_model.promotion import set_alias
+from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_alias, unknown_version
+from featurama_service.calls import Call
+from featurama_service.methods import Service, unary
+from featurama_service.rpc.pages import page_of
+
+
+class ModelServicer:
+    """Lists models and moves their aliases."""
+
+    def __init__(self, stores: Stores, models: ModelCache) -> None:
+        self._stores = stores
+        self._models = models
+
+    def service(self) -> Service:
+        """The service with all its methods."""
+        return Service(
+            pb.DESCRIPTOR.services_by_name["ModelService"],
+            {
+                "ListModels": unary(pb.ListModelsRequest.FromString, self.list_models),
+                "GetModel": unary(pb.GetModelRequest.FromString, self.get_model),
+                "SetAlias": unary(pb.SetAliasRequest.FromString, self.set_alias),
+            },
+        )
+
+    async def list_models(self, request: pb.ListModelsRequest, call: Call) -> pb.ListModelsResponse:
+        """A page of versions, by name and version."""
+        if request.name:
+            check_name(request.name, "name")
+        store = await self._stores.get(request.namespace)
+        seen = await self._seen(store, request.name or None)
+        page, next_token = page_of(
+            await ModelRegistry(store.storage).list(request.name or None),
+            # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
+            lambda each: f"{each.name} {each.version:010}",
+            scope=f"models {request.name}",
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        call.rows = len(page)
+        return pb.ListModelsResponse(models=[seen.model(each) for each in page], next_page_token=next_token)
+
+    async def get_model(self, request: pb.GetModelRequest, _: Call) -> pb.GetModelResponse:
+        """One version, with its manifest."""
+        check_name(request.name, "name")
+        if request.version < 0:
+            raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
+        store = await self._stores.get(request.namespace)
+        found = await self._find(store, request.name, request.version, request.alias or CHAMPION)
+        seen = await self._seen(store, request.name)
+        return pb.GetModelResponse(
+            model=seen.model(found), manifest_json="" if found.manifest is None else found.manifest.to_json()
+        )
+
+    async def set_alias(self, request: pb.SetAliasRequest, call: Call) -> pb.SetAliasResponse:
+        """Point an alias at a version that can be used."""
+        store = await self._stores.get(request.namespace)
+        moved = await set_alias(
+            store, self._models, request.name, request.alias, request.version, by=f"grpc {call.peer}"
+        )
+        found = await self._find(store, request.name, moved.manifest.version, "")
+        seen = await self._seen(store, request.name)
+        return pb.SetAliasResponse(model=seen.model(found), previous_version=moved.previous)
+
+    async def _find(self, store: FeatureStore, name: str, version: int, alias: str) -> ListedModel:
+        registry = ModelRegistry(store.storage)
+        aliases = {} if version else await registry.aliases(name)
+        listed = {each.version: each for each in await registry.list(name)}
+        number = version or aliases.get(alias)
+        if number is None:
+            raise unknown_alias(name, alias, aliases, trained=bool(listed))
+        if number not in listed:
+            raise unknown_version(name, number)
+        return listed[number]
+
+    async def _seen(self, store: FeatureStore, name: str | None) -> _Seen:
+        here = (store.namespace, await store.incarnation())
+        return _Seen(
+            await store.storage.list_aliases(name),
+            {(key.name, key.version): text for key, text in self._models.problems().items() if key[:2] == here},
+            frozenset((key.name, key.version) for key, _ in self._models.loaded() if key[:2] == here),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the store says of aliases, and this server of versions, for one answer."""
+
+    aliases: Mapping[tuple[str, str], int]
+    problems: Mapping[tuple[str, int], str]
+    loaded: frozenset[tuple[str, int]]
+
+    def model(self, listed: ListedModel) -> pb.Model:
+        """The message of one version."""
+        key = (listed.name, listed.version)
+        problem = listed.problem or self.problems.get(key, "")
+        state = pb.MODEL_STATE_LOADED if key in self.loaded else pb.MODEL_STATE_NOT_LOADED
+        message = pb.Model(
+            name=listed.name,
+            version=listed.version,
+            aliases=sorted(
+                alias
+                for (name, alias), version in self.aliases.items()
+                if (name, version) == (listed.name, listed.version)
+            ),
+            state=pb.MODEL_STATE_UNUSABLE if problem else state,
+            problem=problem,
+            created_time=wire.to_timestamp(listed.created_at),
+            artefact_bytes=listed.artefact_bytes,
+        )
+        manifest = listed.manifest
+        if manifest is not None:
+            message.MergeFrom(
+                pb.Model(
+                    target=manifest.target,
+                    entity_type=manifest.entity_type,
+                    objective=manifest.objective,
+                    feature_service=manifest.feature_service,
+                    features=[feature.reference for feature in manifest.features],
+                    columns=manifest.engineered.names,
+                    scores=[
+                        pb.ModelScore(scored=scored, measure=measure, value=value)
+                        for scored, scores in manifest.metrics.items()
+                        for measure, value in scores.items()
+                    ],
+                    description=manifest.description,
+                    created_by=manifest.created_by,
+                    artefact_sha256="" if manifest.artefact is None else manifest.artefact.sha256,
+                )
+            )
+        return message

@@ -1,0 +1,137 @@
+"""Two versions of a model on the same rows, which neither has trained on: those after both began to test.
+
+Each is given the features that it reads, by its own pinned references, as they were at the label's moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurama_core.model.errors import FailedPrecondition, Reason
+from featurama_core.model.values import BoolArray
+from featurama_core.store import FeatureStore
+from featurama_model.engineered import Float64Array
+from featurama_model.loading import load_model
+from featurama_model.manifest import Manifest, TrainingFacts
+from featurama_model.registry import ModelRegistry
+from featurama_trainer.config import LabelSource
+from featurama_trainer.dataset import read_columns
+from featurama_trainer.labels import Labels, read_labels
+from featurama_trainer.progress import Progress, silent
+from featurama_trainer.scores import primary, scores_of
+
+MIN_HOLDOUT_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class HoldoutComparison:
+    """How two versions did on the same rows. measure: the one that decides; less is better. since: microseconds."""
+
+    candidate_version: int
+    incumbent_version: int
+    measure: str
+    rows: int
+    since: int
+    candidate: Mapping[str, float]
+    incumbent: Mapping[str, float]
+    tolerance: float = 0.0
+
+    @property
+    def not_worse(self) -> bool:
+        """Whether the candidate's error is at most the incumbent's, and the tolerated share more."""
+        return self.candidate[self.measure] <= self.incumbent[self.measure] * (1.0 + self.tolerance)
+
+    def to_dict(self) -> dict[str, object]:
+        """A JSON object."""
+        return {
+            "candidate_version": self.candidate_version,
+            "incumbent_version": self.incumbent_version,
+            "measure": self.measure,
+            "rows": self.rows,
+            "since_us": self.since,
+            "candidate": dict(self.candidate),
+            "incumbent": dict(self.incumbent),
+            "tolerance": self.tolerance,
+            "not_worse": self.not_worse,
+        }
+
+
+async def compare_on_holdout(
+    store: FeatureStore,
+    registry: ModelRegistry,
+    candidate: Manifest,
+    incumbent: Manifest,
+    *,
+    labels: Labels | None = None,
+    tolerance: float = 0.0,
+    progress: Progress = silent,
+) -> HoldoutComparison:
+    """Score both on the label rows from the later of their split times on; labels None: read as the candidate's were.
+
+    Raises FailedPrecondition where no fair comparison can be made: another target or objective, too few such rows,
+    labels that lie in a file.
+    """
+    facts = [_facts(candidate), _facts(incumbent)]
+    if (candidate.target, candidate.objective, candidate.classes) != (
+        incumbent.target,
+        incumbent.objective,
+        incumbent.classes,
+    ):
+        raise _refused(
+            f"version {candidate.version} learns {candidate.target} by {candidate.objective}, version "
+            f"{incumbent.version} {incumbent.target} by {incumbent.objective}"
+        )
+    if labels is None:
+        labels = await _labels_again(store, facts[0], progress)
+    since = max(each.split_time for each in facts)
+    held = labels.take(np.flatnonzero(labels.event_time >= since))
+    if len(held) < MIN_HOLDOUT_ROWS:
+        raise _refused(f"{len(held)} label rows are later than what both trained on, {MIN_HOLDOUT_ROWS} are needed")
+    answers = [await _answers(store, registry, each, held, progress) for each in (candidate, incumbent)]
+    both = answers[0][1] & answers[1][1]
+    scores = [scores_of(candidate.objective, held.target[both], predicted[both]) for predicted, _ in answers]
+    if not all(scores):
+        raise _refused("no label row has what both need")
+    return HoldoutComparison(
+        candidate.version,
+        incumbent.version,
+        primary(candidate.objective),
+        int(both.sum()),
+        since,
+        scores[0],
+        scores[1],
+        tolerance,
+    )
+
+
+async def _answers(
+    store: FeatureStore, registry: ModelRegistry, manifest: Manifest, held: Labels, progress: Progress
+) -> tuple[Float64Array, BoolArray]:
+    """-> (outputs, bool[n]: which rows it would answer)."""
+    artefact = await registry.artefact(manifest)
+    columns = await read_columns(store, held, [feature.reference for feature in manifest.features], progress)
+    model = await asyncio.to_thread(load_model, manifest, artefact)
+    matrix = manifest.matrix(columns, held.event_time)
+    return await asyncio.to_thread(model.outputs, matrix), ~manifest.refused(columns, len(held))
+
+
+async def _labels_again(store: FeatureStore, facts: TrainingFacts, progress: Progress) -> Labels:
+    if not facts.labels or "file" in facts.labels:
+        raise _refused("its label rows are not in the store; give the label file")
+    return await read_labels(store, LabelSource.model_validate(dict(facts.labels)), progress)
+
+
+def _facts(manifest: Manifest) -> TrainingFacts:
+    if manifest.training is None:
+        raise _refused(f"version {manifest.version} does not say what it was trained on")
+    return manifest.training
+
+
+def _refused(problem: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"the versions cannot be compared on the same rows: {problem}", reason=Reason.INVALID_ARGUMENT, field="version"
+    )

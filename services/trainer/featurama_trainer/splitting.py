@@ -1,0 +1,113 @@
+"""Which rows train and which judge: by time with a gap, and the folds of cross-validation. Pure.
+
+Label rows are sorted by time, so the parts are slices; rows of one moment are never on both sides of a cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from featurama_core.model.errors import FailedPrecondition, Reason
+from featurama_core.model.values import Int64Array
+from featurama_trainer.config import SplitConfig
+from featurama_trainer.labels import Labels
+
+MIN_LABEL_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Positions of sorted rows. [0, fit_until) fits and [validate_from, train_until) decides when to stop; then
+    [0, train_until) trains and [test_from, rows) tests; what lies between is the gap. `time`: the first test row's.
+    """
+
+    fit_until: int
+    validate_from: int
+    train_until: int
+    test_from: int
+    time: int
+
+
+class Fold(NamedTuple):
+    """Rows, int64[], that train and that judge."""
+
+    train: Int64Array
+    judge: Int64Array
+
+
+def time_split(labels: Labels, split: SplitConfig) -> Split:
+    """The parts of the label rows. Raises FailedPrecondition if there are too few rows or moments for it."""
+    if len(labels) < MIN_LABEL_ROWS:
+        raise FailedPrecondition(
+            f"there are {len(labels)} label rows, {MIN_LABEL_ROWS} are needed; {labels.without_target} entities have "
+            f"no target and {labels.without_time} no time: write their values first",
+            reason=Reason.INVALID_ARGUMENT,
+            field="labels",
+        )
+    gap = micros(split)
+    test_from, train_until = _cut(labels.event_time, split.test_fraction, gap)
+    validate_from, fit_until = _cut(labels.event_time[:train_until], split.validation_fraction, gap)
+    if fit_until == 0:
+        # Too short a time for two gaps: the gap before the rows that decide when to stop is the lesser need.
+        validate_from, fit_until = _cut(labels.event_time[:train_until], split.validation_fraction, 0)
+    if fit_until == 0:
+        raise FailedPrecondition(
+            "the label rows cannot be split by time: too many are of one moment, or the gap is too long for them; "
+            "set split.gap and split.test_fraction",
+            reason=Reason.INVALID_ARGUMENT,
+            field="split",
+        )
+    return Split(fit_until, validate_from, train_until, test_from, int(labels.event_time[test_from]))
+
+
+def rolling_folds(event_time: Int64Array, folds: int, gap: int) -> list[Fold]:
+    """Each later part of the rows, predicted from all rows before it less the gap; parts of about equal length."""
+    moments = [int(event_time[len(event_time) * part // (folds + 1)]) for part in range(1, folds + 1)]
+    starts = [int(np.searchsorted(event_time, moment)) for moment in moments] + [len(event_time)]
+    found = []
+    for moment, start, end in zip(moments, starts[:-1], starts[1:], strict=True):
+        train = int(np.searchsorted(event_time, moment - gap))
+        if train and end > start:
+            found.append(Fold(np.arange(train), np.arange(start, end)))
+    return _some(found)
+
+
+def grouped_folds(groups: Sequence[object], folds: int) -> list[Fold]:
+    """Every row judged once, by a model that has seen no row of its group; folds of about equal size."""
+    from sklearn.model_selection import GroupKFold
+
+    names = np.array([str(group) for group in groups])
+    distinct = len(np.unique(names))
+    if distinct < 2:
+        return _some([])
+    rows = np.arange(len(names))
+    return [Fold(train, judge) for train, judge in GroupKFold(min(folds, distinct)).split(rows, groups=names)]
+
+
+def micros(split: SplitConfig) -> int:
+    """The gap in microseconds."""
+    return round(split.gap.total_seconds() * 1_000_000)
+
+
+def _cut(event_time: Int64Array, fraction: float, gap: int) -> tuple[int, int]:
+    """-> (where the later part begins, where the earlier one ends); (0, 0) if there is no earlier one."""
+    if len(event_time) < 2:
+        return 0, 0
+    wanted = min(max(int(len(event_time) * (1.0 - fraction)), 1), len(event_time) - 1)
+    moment = int(event_time[wanted])
+    later = int(np.searchsorted(event_time, moment))
+    return later, int(np.searchsorted(event_time, moment - gap)) if gap else later
+
+
+def _some(folds: list[Fold]) -> list[Fold]:
+    if not folds:
+        raise FailedPrecondition(
+            "cross-validation has no two parts to compare: its rows are of one moment or group, or the gap is too long",
+            reason=Reason.INVALID_ARGUMENT,
+            field="cross_validation",
+        )
+    return folds
