@@ -63,13 +63,14 @@ class LabelSource(_Frozen):
 
 class SplitConfig(_Frozen):
     """Rows are ordered by time: the last `test_fraction` tests, and never trains. `gap`: rows so shortly before the
-    first test row are left out, because their outcome was not known yet when a model for it would have been trained.
+    first test row are left out, because their outcome was not known yet when a model for it would have been trained;
+    None: a day, at most a twentieth of the time that the rows span.
     The last `validation_fraction` of the rest, after a gap too, decides when to stop; then all of it trains.
     """
 
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    gap: timedelta = timedelta(days=1)
+    gap: timedelta | None = None
 
     @field_validator("gap", mode="before")
     @classmethod
@@ -80,8 +81,8 @@ class SplitConfig(_Frozen):
 
     @field_validator("gap")
     @classmethod
-    def _not_negative(cls, gap: timedelta) -> timedelta:
-        if gap < timedelta(0):
+    def _not_negative(cls, gap: timedelta | None) -> timedelta | None:
+        if gap is not None and gap < timedelta(0):
             raise ValueError("must not be negative")
         return gap
 

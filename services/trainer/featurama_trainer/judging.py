@@ -20,7 +20,7 @@ from featurama_trainer.config import TrainingConfig
 from featurama_trainer.dataset import TrainingSet
 from featurama_trainer.fitting import Fitted, fit
 from featurama_trainer.scores import constant_guess, scores_of
-from featurama_trainer.splitting import Fold, Split, grouped_folds, micros, rolling_folds
+from featurama_trainer.splitting import Fold, Split, gap_of, grouped_folds, rolling_folds
 
 Scores = Mapping[str, float]
 
@@ -30,7 +30,7 @@ MAX_CATEGORIES = 12
 
 @dataclass(frozen=True, slots=True)
 class FoldScores:
-    """One fold: how many rows trained, how many were judged, and how well; times: microseconds UTC."""
+    """One fold: how many rows trained, how many were judged, and how well; times: gap_ofeconds UTC."""
 
     train_rows: int
     judged_rows: int
@@ -168,7 +168,7 @@ def _folds(config: TrainingConfig, data: TrainingSet, until: int) -> list[Fold]:
     assert wanted is not None  # asked before
     times = data.labels.event_time[:until]
     if wanted.kind == "rolling":
-        return rolling_folds(times, wanted.folds, micros(config.split))
+        return rolling_folds(times, wanted.folds, gap_of(config.split, times))
     groups: Sequence[object] = data.labels.entity_ids
     if wanted.group != "entity_id":
         groups = data.column(wanted.group).to_list()

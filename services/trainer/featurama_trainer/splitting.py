@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from featurama_core.model.errors import FailedPrecondition, Reason
+from featurama_core.model.times import DAY
 from featurama_core.model.values import Int64Array
 from featurama_trainer.config import SplitConfig
 from featurama_trainer.labels import Labels
@@ -48,7 +49,7 @@ def time_split(labels: Labels, split: SplitConfig) -> Split:
             reason=Reason.INVALID_ARGUMENT,
             field="labels",
         )
-    gap = micros(split)
+    gap = gap_of(split, labels.event_time)
     test_from, train_until = _cut(labels.event_time, split.test_fraction, gap)
     validate_from, fit_until = _cut(labels.event_time[:train_until], split.validation_fraction, gap)
     if fit_until == 0:
@@ -88,9 +89,11 @@ def grouped_folds(groups: Sequence[object], folds: int) -> list[Fold]:
     return [Fold(train, judge) for train, judge in GroupKFold(min(folds, distinct)).split(rows, groups=names)]
 
 
-def micros(split: SplitConfig) -> int:
-    """The gap in microseconds."""
-    return round(split.gap.total_seconds() * 1_000_000)
+def gap_of(split: SplitConfig, event_time: Int64Array) -> int:
+    """The gap in microseconds, for label rows of these times (ascending)."""
+    if split.gap is not None:
+        return round(split.gap.total_seconds() * 1_000_000)
+    return min(DAY, int(event_time[-1] - event_time[0]) // 20)
 
 
 def _cut(event_time: Int64Array, fraction: float, gap: int) -> tuple[int, int]:

@@ -42,7 +42,7 @@ from featurama_trainer.labels import Labels, read_labels
 from featurama_trainer.labels_file import read_label_file
 from featurama_trainer.progress import Progress, silent
 from featurama_trainer.report import Evidence, TrainingReport
-from featurama_trainer.splitting import Split, micros, time_split
+from featurama_trainer.splitting import Split, gap_of, time_split
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ def _manifest(config: TrainingConfig, data: TrainingSet, trained: _Trained, spli
             seed=config.seed,
             rounds=trained.fitted.rounds,
             parameters=trained.fitted.parameters,
-            gap=micros(config.split),
+            gap=gap_of(config.split, times),
             dataset_sha256=data.sha256,
             labels={name: value for name, value in source.items() if value},
             known_at=config.known_at,
