@@ -36,11 +36,13 @@ class Featurama(LazyGroup):
         "write": Listed(f"{_HERE}.write", "Write the values of Parquet, CSV or Arrow files.", _DATA),
         "get": Listed(f"{_HERE}.get", "Show the newest values of entities.", _DATA),
         "history": Listed(f"{_HERE}.history", "Show the stored values of one feature, newest first.", _DATA),
-        "dataset": Listed(f"{_HERE}.dataset", "Build point-in-time training sets.", _DATA),
+        "dataset": Listed(f"{_HERE}.dataset", "Build point-in-time training sets, and verify them.", _DATA),
         "delete": Listed(f"{_HERE}.delete", "Delete an entity's values, or some of its features, for ever.", _DATA),
         "purge": Listed(f"{_HERE}.purge", "Remove what is past retention.", _DATA),
         "train": Listed(f"{_HERE}.train", "Train a model and publish it.", _MODELS),
-        "models": Listed(f"{_HERE}.models", "List and show models, point aliases at them.", _MODELS),
+        "models": Listed(
+            f"{_HERE}.models", "List, compare and delete models, point aliases at them and back.", _MODELS
+        ),
         "predict": Listed(f"{_HERE}.predict", "Predict for entities, or for features given here.", _MODELS),
         "serve": Listed(f"{_HERE}.serve", "Run one service, configured by the environment.", _CARE),
         "migrate": Listed(f"{_HERE}.migrate", "Bring the tables of namespaces to this version.", _CARE),

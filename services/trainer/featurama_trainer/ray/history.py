@@ -30,9 +30,10 @@ from featurama_core.model.times import MAX_TIME, MIN_TIME, known_at_bound, to_mi
 from featurama_core.model.values import BoolArray, Int64Array, Status, empty_values
 from featurama_core.namespace import Namespace
 from featurama_core.past_reads import check_settled
+from featurama_core.reading_methods import Time
 from featurama_core.storage.port import History, Partition, ScanBlock
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore, Time
+from featurama_core.store import FeatureStore
 from featurama_trainer.ray.place import StorePlace, in_own_loop
 
 TASKS_AT_ONCE = 4

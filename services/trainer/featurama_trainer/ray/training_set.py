@@ -27,8 +27,9 @@ from featurama_core.model.times import to_micros
 from featurama_core.namespace import Namespace
 from featurama_core.past_reads import check_settled
 from featurama_core.paths import follow
+from featurama_core.reading_methods import Time
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore, Time
+from featurama_core.store import FeatureStore
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.joining import BucketJoin, Moments
 from featurama_trainer.ray.links import Follow, add_link
