@@ -41,7 +41,7 @@ class Featurama(LazyGroup):
         "purge": Listed(f"{_HERE}.purge", "Remove what is past retention.", _DATA),
         "train": Listed(f"{_HERE}.train", "Train a model and publish it.", _MODELS),
         "models": Listed(
-            f"{_HERE}.models", "List, compare and delete models, point aliases at them and back.", _MODELS
+            f"{_HERE}.models", "List, compare and delete models; move aliases and back.", _MODELS
         ),
         "predict": Listed(f"{_HERE}.predict", "Predict for entities, or for features given here.", _MODELS),
         "serve": Listed(f"{_HERE}.serve", "Run one service, configured by the environment.", _CARE),

@@ -19,7 +19,7 @@ LabelsOption = Annotated[
 
 @app.callback()
 def models() -> None:
-    """List, compare and delete models, point aliases at them and back."""
+    """List, compare and delete models; move aliases and back."""
 
 
 @app.command("list")

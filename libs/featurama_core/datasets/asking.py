@@ -25,7 +25,8 @@ from featurama_core.namespace import Namespace
 from featurama_core.past_reads import check_settled
 
 if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore, Time
+    from featurama_core.reading_methods import Time
+    from featurama_core.store import FeatureStore
 
 LEAST_MEMORY = 64 * 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
