@@ -40,9 +40,7 @@ class Featurama(LazyGroup):
         "delete": Listed(f"{_HERE}.delete", "Delete an entity's values, or some of its features, for ever.", _DATA),
         "purge": Listed(f"{_HERE}.purge", "Remove what is past retention.", _DATA),
         "train": Listed(f"{_HERE}.train", "Train a model and publish it.", _MODELS),
-        "models": Listed(
-            f"{_HERE}.models", "List, compare and delete models; move aliases and back.", _MODELS
-        ),
+        "models": Listed(f"{_HERE}.models", "List, compare and delete models; move aliases and back.", _MODELS),
         "predict": Listed(f"{_HERE}.predict", "Predict for entities, or for features given here.", _MODELS),
         "serve": Listed(f"{_HERE}.serve", "Run one service, configured by the environment.", _CARE),
         "migrate": Listed(f"{_HERE}.migrate", "Bring the tables of namespaces to this version.", _CARE),
