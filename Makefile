@@ -53,7 +53,7 @@ bench: $(DEV) ## run the benchmarks among the tests
 
 # Without its cache: a package that is added later leaves wrong edges in it.
 check: $(DEV) ## lint, format, types, import rules, contract, generated code
-	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff check --no-cache
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache

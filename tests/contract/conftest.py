@@ -58,7 +58,6 @@ def opening(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         path = str(tmp_path_factory.mktemp("sqlite"))
         return lambda: SqliteStorage.open(path)
     from featurama_core.storage.cql import CqlStorage
-
     from featurama_core.storage.settings import StorageSettings, StorageUrl
 
     endpoint: Any = request.getfixturevalue("cql_endpoint")
