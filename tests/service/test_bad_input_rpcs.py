@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -46,7 +47,8 @@ STUBS = {
     "IngestService": "ingest",
 }
 INTERNALS = re.compile(
-    r"Traceback|File \"|\.py\b|site-packages|/usr/|/work/|/tmp/|\bSELECT\b|\bINSERT\b|sqlite|acsylla|featurama_|"
+    re.escape(str(Path(__file__).parents[2])) + "|"
+    r"Traceback|File \"|\.py\b|site-packages|/usr/|/tmp/|\bSELECT\b|\bINSERT\b|sqlite|acsylla|featurama_|"
     r"\b[A-Z]\w+(Error|Exception)\b|0x[0-9a-f]{6,}|<class|NoneType|object at|\bself\b"
 )
 IDS = ["bad_fry", "bad_leela", "bad_doomed", "bad_mars", "bad_new", "x"]

@@ -33,4 +33,4 @@ class Settings(ServiceSettings, StorageOptions, LogSettings):
     report: str = ""
     artefacts: str = ""
     created_by: str = ""
-    threads: Annotated[int, Field(ge=1, le=1_024)] = 2
+    threads: Annotated[int, Field(ge=1, le=1_024)] = 1
