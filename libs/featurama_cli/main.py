@@ -42,6 +42,7 @@ class Featurama(LazyGroup):
         "train": Listed(f"{_HERE}.train", "Train a model and publish it.", _MODELS),
         "models": Listed(f"{_HERE}.models", "List, compare and delete models; move aliases and back.", _MODELS),
         "predict": Listed(f"{_HERE}.predict", "Predict for entities, or for features given here.", _MODELS),
+        "score": Listed(f"{_HERE}.score", "Predict for label rows at their times, into files.", _MODELS),
         "serve": Listed(f"{_HERE}.serve", "Run one service, configured by the environment.", _CARE),
         "migrate": Listed(f"{_HERE}.migrate", "Bring the tables of namespaces to this version.", _CARE),
         "config": Listed(f"{_HERE}.config", "Show the settings of each service and their variables.", _CARE),

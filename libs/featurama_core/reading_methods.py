@@ -25,6 +25,7 @@ from featurama_core.model.references import ResolvedFeature
 from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.model.times import MAX_TIME, MIN_TIME, to_micros
 from featurama_core.model.values import Int64Array, Status
+from featurama_core.namespace import Namespace
 from featurama_core.online_reads import read_online
 from featurama_core.past_reads import KnownAt, check_settled, read_as_of, read_winners
 from featurama_core.registry import Snapshot
@@ -49,6 +50,11 @@ class ReadingMethods(CatalogueMethods):
     def storage(self) -> NamespaceStorage:
         """The namespace's storage, for what is built on it (models, export)."""
         return self._namespace.storage
+
+    @property
+    def opened(self) -> Namespace:
+        """The open namespace, for what reads beside these methods (training sets, scores)."""
+        return self._namespace
 
     def now(self) -> int:
         """The store's wall clock, microseconds since 1970 UTC."""

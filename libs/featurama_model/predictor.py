@@ -18,8 +18,8 @@ import numpy as np
 
 from featurama_core.model.columns import Column
 from featurama_core.model.errors import InvalidInput, Reason, Unknown
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE, check_entity_ids
-from featurama_core.model.values import BoolArray, Status
+from featurama_core.model.names import check_entity_ids
+from featurama_core.model.values import Status
 from featurama_core.storage.port import Consistency
 from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import Contributions, explained, predicted
@@ -30,14 +30,13 @@ from featurama_model.model_cache import CacheSettings, ModelCache, ModelEvent
 from featurama_model.model_checker import ModelChecker
 from featurama_model.registry import CHAMPION
 from featurama_model.shadow import Comparison, Shadow, ShadowSettings
+from featurama_model.unknown_entities import unknown_entities
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore
 
 MAX_ROWS = 10_000
 MAX_EXPLAINED_ROWS = 1_000
-
-_FEATURES_PER_READ = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +167,7 @@ class Predictor:
             for feature in manifest.features
         ]
         errors = await self._row_errors(store, request, manifest, stored, columns)
-        errors = _with_refused(errors, manifest, columns, rows)
+        errors = with_refused(errors, manifest, columns, rows)
         inputs = manifest.matrix(columns, as_of_time)
         failed = [error.row for error in errors]
         values = await predicted(model, inputs)
@@ -232,7 +231,7 @@ class Predictor:
         nothing = np.all([column.status == Status.NOT_FOUND for column in stored.values()], axis=0)
         lacking = np.any([column.status == Status.NOT_FOUND for column in columns], axis=0)
         candidates = nothing & lacking
-        unknown = await self._unknown(store, request.entity_ids, manifest.entity_type, candidates)
+        unknown = await unknown_entities(store, request.entity_ids, manifest.entity_type, candidates)
         errors = [
             RowError(row, Reason.STORE_UNAVAILABLE, "the store did not answer for this entity; try again")
             for row in np.flatnonzero(failed).tolist()
@@ -240,45 +239,8 @@ class Predictor:
         errors += [RowError(row, Reason.UNKNOWN_ENTITY, why) for row, why in unknown.items()]
         return sorted(errors, key=lambda error: error.row)
 
-    async def _unknown(
-        self, store: FeatureStore, entity_ids: Sequence[str], entity_type: str, candidates: BoolArray
-    ) -> dict[int, str]:
-        """Rows, among the candidates, whose entity is not the model's, or neither registered nor has any value."""
-        rows = np.flatnonzero(candidates).tolist()
-        if not rows:
-            return {}
-        asked = list(dict.fromkeys(entity_ids[row] for row in rows))
-        registered = await store.storage.get_entities(asked)
-        valueless = await _without_values(store, entity_type, [each for each in asked if each not in registered])
-        problems = {each: f"{entity_type} {each!r} is neither registered nor has any value" for each in valueless}
-        if entity_type != DEFAULT_ENTITY_TYPE:
-            problems |= {
-                each: f"{each!r} is registered as {entity.entity_type}, the model predicts for a {entity_type}"
-                for each, entity in registered.items()
-                if entity.entity_type != entity_type
-            }
-        return {row: problems[entity_ids[row]] for row in rows if entity_ids[row] in problems}
 
-
-async def _without_values(store: FeatureStore, entity_type: str, entity_ids: Sequence[str]) -> set[str]:
-    """Those that have no value of any feature that their type could have."""
-    empty = set(entity_ids)
-    features = [
-        feature.reference
-        for kind in dict.fromkeys((entity_type, DEFAULT_ENTITY_TYPE))
-        for feature in await store.list_features(entity_type=kind, all_versions=True)
-    ]
-    for first in range(0, len(features), _FEATURES_PER_READ):
-        if not empty:
-            break
-        left = sorted(empty)
-        read = await store.get_online_features(left, features[first : first + _FEATURES_PER_READ])
-        found = np.any([column.status != Status.NOT_FOUND for column in read.columns], axis=0)
-        empty -= {each for each, there in zip(left, found.tolist(), strict=True) if there}
-    return empty
-
-
-def _with_refused(errors: list[RowError], manifest: Manifest, columns: Sequence[Column], rows: int) -> list[RowError]:
+def with_refused(errors: list[RowError], manifest: Manifest, columns: Sequence[Column], rows: int) -> list[RowError]:
     """The errors and, apart from their rows, one for each row that lacks a feature whose policy is `fail`."""
     if not manifest.required:
         return errors

@@ -7,6 +7,22 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.label_options import (
+    EndOption,
+    EntityColumnOption,
+    EntityTypeOption,
+    EveryOption,
+    FormatOption,
+    KnownAtOption,
+    LabelsOption,
+    MemoryOption,
+    OutOption,
+    OverwriteOption,
+    ResumeOption,
+    StartOption,
+    TimeColumnOption,
+    TimezoneOption,
+)
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -21,40 +37,28 @@ def dataset() -> None:
 @at_a_place
 async def build(
     place: Place,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="Parquet, CSV or Arrow file, or a directory of them; or --entity-type."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv or .arrow.")
-    ] = None,
+    labels: LabelsOption = None,
+    out: OutOption = None,
     features: Annotated[str | None, typer.Option("--features", "-f", help="References, parted by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
-    known_at: Annotated[
-        str | None,
-        typer.Option("--known-at", help="Only what was known then: a time, or `label` for each row's own."),
-    ] = None,
-    file_format: Annotated[
-        str | None, typer.Option("--format", help="parquet (default), csv or arrow, of the files of a directory.")
-    ] = None,
-    entity_column: Annotated[str, typer.Option("--entity-column", help="Of the labels.")] = "entity_id",
-    time_column: Annotated[str, typer.Option("--time-column", help="Of the labels.")] = "timestamp",
-    timezone: Annotated[str | None, typer.Option("--timezone", help="Of label times that name none.")] = None,
-    entity_type: Annotated[
-        str | None, typer.Option("--entity-type", help="Without labels: all entities of a type, their newest values.")
-    ] = None,
-    start: Annotated[str | None, typer.Option("--start", help="With --entity-type: from then ...")] = None,
-    end: Annotated[str | None, typer.Option("--end", help="... to then, included ...")] = None,
-    every: Annotated[str | None, typer.Option("--every", help="... a row an entity each 1h, 7d, ...")] = None,
+    known_at: KnownAtOption = None,
+    file_format: FormatOption = None,
+    entity_column: EntityColumnOption = "entity_id",
+    time_column: TimeColumnOption = "timestamp",
+    timezone: TimezoneOption = None,
+    entity_type: EntityTypeOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    every: EveryOption = None,
     statuses: Annotated[bool, typer.Option("--statuses", help="A column <feature>__status besides.")] = False,
     event_times: Annotated[bool, typer.Option("--event-times", help="A column <feature>__event_time besides.")] = False,
-    memory: Annotated[str, typer.Option("--memory", help="What the build may use, about (with --storage).")] = "2GB",
+    memory: MemoryOption = "2GB",
     reading: Annotated[
         str, typer.Option("--reading", help="auto, scan or slices: how history is read (with --storage).")
     ] = "auto",
     explain: Annotated[bool, typer.Option("--explain", help="Only say what would be read, how, and why.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted build stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")] = False,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Give every label row the values as they were at its time. Rows and their order stay; a manifest tells the rest.

@@ -16,7 +16,7 @@ from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source, read_keys
 from featurama_core.datasets.plan import Reading
 from featurama_core.datasets.store_engine import StoreEngine
-from featurama_core.datasets.training_set import Asked, TrainingSet
+from featurama_core.datasets.training_set import Answer, Asked, TrainingSet
 from featurama_core.model.errors import InvalidInput, Reason
 from featurama_core.model.names import DEFAULT_ENTITY_TYPE
 from featurama_core.model.references import ResolvedFeature
@@ -51,22 +51,20 @@ async def ask(
     event_times: bool,
     memory: int | str,
     reading: Reading,
+    answer: Answer | None = None,
 ) -> TrainingSet:
-    """See `FeatureStore.training_set`."""
+    """See `FeatureStore.training_set`. answer: what is made of the values, if not columns."""
     now = store.now()
-    at_now = False
-    if labels is None:
-        source, columns, at_now = await _made(store, namespace, entity_type, start, end, every, now)
-    else:
-        if entity_type is not None or start is not None or end is not None or every is not None:
-            raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
-        source = await asyncio.to_thread(label_source, labels, columns)
-    bound = await _known_at(known_at, at_now)
+    source, columns, at_now = await rows_asked(store, namespace, labels, columns, entity_type, start, end, every, now)
+    bound = known_at_asked(known_at, at_now)
     newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, namespace, source, columns, now)
     if not isinstance(bound, str):
         check_settled(namespace, bound, now)
     resolved = await store.resolve(features, service=service, known_at=newest)
-    _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
+    if answer is None:
+        _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
+    else:
+        answer.check_names(source.schema.names)
     begin = partial(
         StoreEngine,
         namespace,
@@ -86,7 +84,7 @@ async def ask(
         event_times=event_times,
         at_now=at_now,
     )
-    return TrainingSet(begin, source, columns, asked)
+    return TrainingSet(begin, source, columns, asked, answer)
 
 
 def memory_bytes(memory: int | str) -> int:
@@ -96,6 +94,25 @@ def memory_bytes(memory: int | str) -> int:
     if found < LEAST_MEMORY:
         raise InvalidInput("memory must be at least 64MB; write 512MB or 2GB", field="memory")
     return found
+
+
+async def rows_asked(
+    store: FeatureStore,
+    namespace: Namespace,
+    labels: Any,
+    columns: LabelColumns,
+    entity_type: str | None,
+    start: Time | None,
+    end: Time | None,
+    every: str | timedelta | int | None,
+    now: int,
+) -> tuple[LabelSource, LabelColumns, bool]:
+    """The label rows, their columns, and whether they stand for `now` (microseconds): given ones, or made ones."""
+    if labels is None:
+        return await _made(store, namespace, entity_type, start, end, every, now)
+    if entity_type is not None or start is not None or end is not None or every is not None:
+        raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
+    return await asyncio.to_thread(label_source, labels, columns), columns, False
 
 
 async def _made(
@@ -147,7 +164,8 @@ async def entities_of(store: FeatureStore, namespace: Namespace, entity_type: st
     return await asyncio.to_thread(pa.array, sorted(set(found)), pa.string())
 
 
-async def _known_at(known_at: Time | Literal["label"] | None, at_now: bool) -> int | str | None:
+def known_at_asked(known_at: Time | Literal["label"] | None, at_now: bool) -> int | str | None:
+    """Microseconds, "label" or None. InvalidInput for "label" where the rows have no moment."""
     if known_at is None:
         return None
     if known_at == "label":

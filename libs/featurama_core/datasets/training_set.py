@@ -7,32 +7,22 @@ or servers (`featurama.client`).
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from featurama_core.datasets.files import sha256_of
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
-from featurama_core.datasets.manifest import (
-    FORMAT_VERSION,
-    Facts,
-    Manifest,
-    code_versions,
-    facts_of,
-    manifest_path,
-)
-from featurama_core.datasets.output import Format, TableFile, format_of, new_file
+from featurama_core.datasets.manifest import Facts, Manifest, facts_of
+from featurama_core.datasets.output import Format
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.work import WorkFolder
+from featurama_core.datasets.writing import Part, write_files
 from featurama_core.model.columns import Column
-from featurama_core.model.errors import Conflict, InvalidInput, Reason
+from featurama_core.model.errors import InvalidInput, Reason
 from featurama_core.model.results import HistoricalFeatures
 from featurama_core.model.times import to_rfc3339
 
@@ -80,25 +70,71 @@ class Asked:
     at_now: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """A run of rows: its number, the table, and what the manifest says of it."""
+class Answer(Protocol):
+    """What is made of the values that were found for a run of label rows."""
 
-    number: int
-    table: Any
-    facts: dict[str, Any]
+    def check_names(self, labels: Sequence[str]) -> None:
+        """Raise InvalidInput if a label column has a name that is needed."""
+
+    def request(self) -> dict[str, Any]:
+        """What it adds to the request: plain JSON values."""
+
+    async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
+        """The rows of a part. batch: its label rows, an Arrow record batch; as_of: microseconds."""
+
+    def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What it adds to the manifest, from the facts of all parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The usual answer: the label rows with a column a feature beside theirs."""
+
+    statuses: bool
+    event_times: bool
+
+    def check_names(self, labels: Sequence[str]) -> None:
+        """Whoever resolved the features knows their names, and has looked."""
+
+    def request(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
+        """The table that `HistoricalFeatures.to_arrow` makes."""
+        table = await asyncio.to_thread(self._table, batch, columns, as_of)
+        return Part(number, table, facts_of(columns, keys.event_time))
+
+    def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A feature column each."""
+        return {"features": Facts(parts).features()}
+
+    def _table(self, batch: Any, columns: list[Column], as_of: int) -> Any:
+        labels = dict(zip(batch.schema.names, batch.columns, strict=True))
+        found = HistoricalFeatures(labels, columns, as_of)
+        return found.to_arrow(statuses=self.statuses, event_times=self.event_times)
 
 
 class TrainingSet:
-    """The label rows with a column a feature beside theirs. Made by `FeatureStore.training_set` and the clients'."""
+    """The label rows with a column a feature beside theirs, or with what another answer makes of the values. Made by
+    `FeatureStore.training_set` and the clients'.
+    """
 
-    def __init__(self, begin: Callable[[], Engine], source: LabelSource, columns: LabelColumns, asked: Asked) -> None:
+    def __init__(
+        self,
+        begin: Callable[[], Engine],
+        source: LabelSource,
+        columns: LabelColumns,
+        asked: Asked,
+        answer: Answer | None = None,
+    ) -> None:
         """`begin` makes an engine for one reading of the set."""
         self._begin = begin
         self._references = begin().references
         self._source = source
         self._columns = columns
         self._asked = asked
+        self._answer = answer or Values(asked.statuses, asked.event_times)
 
     def __repr__(self) -> str:
         rows = "?" if self._source.rows is None else f"{self._source.rows:,}"
@@ -109,7 +145,7 @@ class TrainingSet:
         folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-set-")
         try:
             work = await asyncio.to_thread(WorkFolder, Path(folder), "", resume=False)
-            parts = self._parts(self._begin(), work, progress, set())
+            parts = self.reading().parts(work, progress, set())
             try:
                 async for part in parts:
                     for batch in part.table.to_batches():
@@ -164,84 +200,69 @@ class TrainingSet:
         it: `resume` goes on there if the request is the same, anything else begins anew. Conflict if `out` is there,
         unless `overwrite`.
         """
-        target = Path(out)
-        kind = format_of(target, format)
-        if await asyncio.to_thread(target.exists) and not overwrite:
-            raise Conflict(f"{target.name} is there already; name another, or overwrite it", field="out")
-        engine = self._begin()
-        request = await self._request(kind)
-        identity = hashlib.sha256(json.dumps([request, engine.part_rows]).encode()).hexdigest()
-        work = await asyncio.to_thread(
-            WorkFolder, target.with_name(f".{target.name}.building"), identity, resume=resume
-        )
-        try:
-            content = await self._write_parts(engine, work, target, kind, request, progress)
-        except InvalidInput:
-            # Going on would fail again; after anything else it may not.
-            await asyncio.to_thread(work.remove)
-            raise
-        await asyncio.to_thread(_put_in_place, work, target, content)
-        return content
-
-    async def _write_parts(
-        self,
-        engine: Engine,
-        work: WorkFolder,
-        target: Path,
-        kind: Format,
-        request: dict[str, Any],
-        progress: Watcher | None,
-    ) -> Manifest:
-        whole = bool(target.suffix)
-        folder = work.path / "parts"
-        await asyncio.to_thread(folder.mkdir, exist_ok=True)
-        # One file has no finished parts to go on from: it is written again from the joins.
-        done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
-        with ExitStack() as files:
-            file: TableFile | None = None
-            async for part in self._parts(engine, work, progress, {int(each) for each in done}):
-                if whole:
-                    if file is None:
-                        opening = new_file(folder / target.name, part.table.schema, kind)
-                        file = await asyncio.to_thread(files.enter_context, opening)
-                    await asyncio.to_thread(file.write, part.table)
-                    done[str(part.number)] = part.facts
-                else:
-                    path = folder / f"part-{part.number:05}.{kind}"
-                    done[str(part.number)] = part.facts | await asyncio.to_thread(_write_part, path, part.table, kind)
-                    await asyncio.to_thread(work.note, {"parts": done})
-            await asyncio.to_thread(files.close)
-        facts = Facts([done[each] for each in sorted(done, key=int)])
-        written = [part["file"] for part in facts.parts if "file" in part]
-        if whole:
-            written = [await asyncio.to_thread(_file_facts, folder / target.name, facts.rows())]
-        return Manifest(
-            {
-                "format_version": FORMAT_VERSION,
-                "request": request | {"features": [each["reference"] for each in facts.features()]},
-                "as_of_time": to_rfc3339(engine.as_of_time),
-                "rows": facts.rows(),
-                "time_range": facts.time_range(),
-                "features": facts.features(),
-                "files": written,
-                "code": await asyncio.to_thread(code_versions),
-            }
+        return await write_files(
+            self.reading(), out, file_format=format, overwrite=overwrite, resume=resume, progress=progress
         )
 
-    async def _parts(
-        self, engine: Engine, work: WorkFolder, watcher: Watcher | None, skip: set[int]
-    ) -> AsyncGenerator[Part, None]:
+    def reading(self) -> SetReading:
+        """One reading of it, for whoever makes its parts in another way (`datasets.writing`)."""
+        return SetReading(self._begin(), self._source, self._columns, self._asked, self._answer)
+
+
+def request_of(
+    source: LabelSource, columns: LabelColumns, asked: Asked, references: Sequence[str], file_format: Format
+) -> dict[str, Any]:
+    """A request as a manifest tells it. Blocks on the label rows."""
+    return {
+        "features": list(references or asked.features),
+        "service": asked.service,
+        "known_at": asked.known_at,
+        "at_now": asked.at_now,
+        "statuses": asked.statuses,
+        "event_times": asked.event_times,
+        "entity_column": columns.entity,
+        "time_column": columns.time,
+        "time": None if columns.moment is None else to_rfc3339(columns.moment),
+        "timezone": columns.timezone,
+        "label_columns": list(source.schema.names),
+        "labels": source.fingerprint(),
+        "format": file_format,
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetReading:
+    """One reading of a set by an engine: a `PartSource`."""
+
+    engine: Engine
+    source: LabelSource
+    columns: LabelColumns
+    asked: Asked
+    answer: Answer
+
+    @property
+    def part_rows(self) -> int:
+        """Rows of an output part."""
+        return self.engine.part_rows
+
+    async def request(self, file_format: Format) -> dict[str, Any]:
+        """What is asked, as the manifest tells it."""
+        asked = await asyncio.to_thread(
+            request_of, self.source, self.columns, self.asked, self.engine.references, file_format
+        )
+        return asked | self.answer.request()
+
+    async def parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
         """The output parts in order, those of `skip` left out."""
-        rows = await engine.prepare(self._source, self._columns, work, watcher)
+        rows = await self.engine.prepare(self.source, self.columns, work, watcher)
         stage = Stage("writing", rows, watcher)
-        slices = sliced(self._source, engine.part_rows)
+        slices = sliced(self.source, self.engine.part_rows)
         number = first = 0
         while (batch := await asyncio.to_thread(next, slices, None)) is not None:
             if number not in skip:
-                keys = await asyncio.to_thread(read_keys, batch, self._columns, first)
-                columns = await engine.columns(number, keys)
-                table = await asyncio.to_thread(self._table, batch, columns, engine.as_of_time)
-                yield Part(number, table, facts_of(columns, keys.event_time))
+                keys = await asyncio.to_thread(read_keys, batch, self.columns, first)
+                columns = await self.engine.columns(number, keys)
+                yield await self.answer.part(number, batch, keys, columns, self.engine.as_of_time)
             number, first = number + 1, first + batch.num_rows
             stage.advance(batch.num_rows)
         if rows is not None and first != rows:
@@ -249,53 +270,14 @@ class TrainingSet:
         if not first:
             raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
 
-    def _table(self, batch: Any, columns: list[Column], as_of: int) -> Any:
-        labels = dict(zip(batch.schema.names, batch.columns, strict=True))
-        found = HistoricalFeatures(labels, columns, as_of)
-        return found.to_arrow(statuses=self._asked.statuses, event_times=self._asked.event_times)
-
-    async def _request(self, kind: Format) -> dict[str, Any]:
+    def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the manifest says beside the files."""
+        facts = Facts(parts)
+        # Servers pin the versions with their first answer.
+        pinned = list(self.engine.references) or [each["reference"] for each in facts.features()]
         return {
-            "features": list(self._references or self._asked.features),
-            "service": self._asked.service,
-            "known_at": self._asked.known_at,
-            "at_now": self._asked.at_now,
-            "statuses": self._asked.statuses,
-            "event_times": self._asked.event_times,
-            "entity_column": self._columns.entity,
-            "time_column": self._columns.time,
-            "time": None if self._columns.moment is None else to_rfc3339(self._columns.moment),
-            "timezone": self._columns.timezone,
-            "label_columns": list(self._source.schema.names),
-            "labels": await asyncio.to_thread(self._source.fingerprint),
-            "format": kind,
-        }
-
-
-def _write_part(path: Path, table: Any, kind: Format) -> dict[str, Any]:
-    with new_file(path, table.schema, kind) as file:
-        file.write(table)
-    return {"file": _file_facts(path, table.num_rows)}
-
-
-def _file_facts(path: Path, rows: int) -> dict[str, Any]:
-    return {"name": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-
-
-def _put_in_place(work: WorkFolder, target: Path, manifest: Manifest) -> None:
-    parts = work.path / "parts"
-    if target.suffix:
-        (parts / target.name).replace(target)
-        manifest.save(manifest_path(target))
-    else:
-        wanted = {each["name"] for each in manifest.files}
-        for path in parts.iterdir():
-            if path.name not in wanted:
-                path.unlink()
-        manifest.save(manifest_path(parts))
-        if target.is_dir():
-            shutil.rmtree(target)
-        elif target.exists():
-            target.unlink()
-        parts.replace(target)
-    work.remove()
+            "request": dict(request) | {"features": pinned},
+            "as_of_time": to_rfc3339(self.engine.as_of_time),
+            "rows": facts.rows(),
+            "time_range": facts.time_range(),
+        } | self.answer.content(parts)

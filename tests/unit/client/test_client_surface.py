@@ -13,7 +13,7 @@ from featurama.errors import InvalidInput
 from featurama_core.store import FeatureStore
 
 EMBEDDED_ONLY = {"open", "now", "incarnation", "storage", "resolve", "point_in_time", "read_history", "purge"}
-EMBEDDED_ONLY |= {"page_entities"}
+EMBEDDED_ONLY |= {"page_entities", "opened"}
 NOT_CALLS = {"close", "inner", "loop", "namespace", "in_namespace"}
 
 

@@ -11,11 +11,13 @@ Ray listens on all interfaces of the machine: see docs/ray.md. Needs the extra `
 
 from featurama_trainer.ray.history import HistoryDatasource, history
 from featurama_trainer.ray.place import StorePlace
+from featurama_trainer.ray.scoring import score, write_scores
 from featurama_trainer.ray.session import connected
-from featurama_trainer.ray.training_set import training_set
+from featurama_trainer.ray.training_set import Cutting, training_set
 from featurama_trainer.ray.world import WorldDatasource, generate, generate_labels
 
 __all__ = [
+    "Cutting",
     "HistoryDatasource",
     "StorePlace",
     "WorldDatasource",
@@ -23,5 +25,7 @@ __all__ = [
     "generate",
     "generate_labels",
     "history",
+    "score",
     "training_set",
+    "write_scores",
 ]

@@ -53,14 +53,15 @@ class Bucket:
 class LabelBuckets:
     """The buckets of one set of label rows, below a folder of their own that goes when the last user of this goes."""
 
-    def __init__(self, work: Path | None, buckets: int) -> None:
+    def __init__(self, work: str | Path | None, buckets: int) -> None:
         self.count = buckets
         self.rows = 0
         self._held: list[pa.RecordBatch] = []
         self._rows_of = np.zeros(buckets, dtype=np.int64)
-        if work is not None:
-            work.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="featurama-labels-", dir=work))
+        below = None if work is None else Path(work).resolve()
+        if below is not None:
+            below.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="featurama-labels-", dir=below))
         self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def fill(self, source: LabelSource, columns: LabelColumns, checked: Checked) -> None:

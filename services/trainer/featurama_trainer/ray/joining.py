@@ -19,6 +19,7 @@ from featurama_core.datasets.progress import Stage
 from featurama_core.datasets.reading import GroupReader
 from featurama_core.model.columns import Column
 from featurama_core.model.references import ResolvedFeature
+from featurama_core.model.times import MAX_TIME
 from featurama_core.model.values import Int64Array
 from featurama_core.namespace import Namespace
 
@@ -28,12 +29,14 @@ HITS_BYTES = 128 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Moments:
     """known_at: microseconds, "label" or None. now: microseconds, when the request began. values_only: nobody asks for
-    statuses or event times, so nothing older than a ttl need be read.
+    statuses or event times, so nothing older than a ttl need be read. at_now: the rows have no moments, they stand for
+    `now`, without an upper bound.
     """
 
     known_at: int | str | None
     now: int
     values_only: bool
+    at_now: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +58,8 @@ class BucketJoin:
         bucket: (number, buckets) if all ids are of one; other partitions are not read then.
         """
         with tempfile.TemporaryDirectory(prefix="featurama-join-") as folder:
-            keys = await asyncio.to_thread(_sorted, Path(folder, "keys"), entity_ids, event_time)
+            until = np.full(len(event_time), MAX_TIME) if self.moments.at_now else event_time
+            keys = await asyncio.to_thread(_sorted, Path(folder, "keys"), entity_ids, until)
             definitions = [each.definition for each in features]
             hits = await asyncio.to_thread(HitSpool, Path(folder, "hits"), definitions, len(event_time), HITS_BYTES)
             for positions in _by_group(features):
@@ -63,8 +67,9 @@ class BucketJoin:
             found = await asyncio.to_thread(hits.winners, 0, len(event_time))
         # After the joins: what is deleted meanwhile is gone from the answer too.
         marked = Marks(await self.namespace.storage.list_marks()).bounds(entity_ids)
+        moment = self.moments.now if self.moments.at_now else event_time
         return [
-            shown(feature, winners, marked, event_time, self.moments.now)
+            shown(feature, winners, marked, moment, self.moments.now)
             for feature, winners in zip(features, found, strict=True)
         ]
 

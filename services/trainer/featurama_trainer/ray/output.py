@@ -6,23 +6,30 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurama_core.model.columns import Column
 from featurama_core.model.errors import InvalidInput
 from featurama_core.model.references import ResolvedFeature
 from featurama_core.model.tables import arrow_table, status_field, time_field, value_field
+from featurama_core.model.values import Status, ValueType, empty_values
 from featurama_core.paths import PathPlan
+from featurama_trainer.ray.buckets import ROW
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """labels: the caller's columns; features: as asked, in order."""
+    """labels: the caller's columns; features: as asked, in order. prefix: of the names of features' columns, where they
+    are not shown and must not meet those of labels.
+    """
 
     labels: tuple[str, ...]
     features: tuple[ResolvedFeature, ...]
     statuses: bool
     event_times: bool
+    prefix: str = ""
 
     @property
     def plan(self) -> PathPlan:
@@ -55,9 +62,16 @@ class Output:
             table = table.append_column(name, made.column(name))
         return table
 
-    def final(self, table: pa.Table) -> pa.Table:
-        """The label columns, then the features', in order; nothing else."""
-        return table.select([*self.labels, *self._feature_columns()])
+    def shaped(self, table: pa.Table) -> pa.Table:
+        """The label columns, then the features', in order, and the row number."""
+        return table.select([*self.labels, *self._feature_columns(), ROW])
+
+    def columns(self, table: pa.Table) -> list[Column]:
+        """The features in the order asked, as they were found, out of a table that has their statuses. Of texts and
+        vectors the statuses only.
+        """
+        names = self._names()
+        return [_column(each, table, names[each.reference]) for each in self.features]
 
     def _feature_columns(self) -> list[str]:
         columns = []
@@ -69,4 +83,23 @@ class Output:
         """Pinned reference -> name: the feature's own, or the reference if another has that name too."""
         distinct = {each.reference: each.name for each in self.features}
         names = Counter(distinct.values())
-        return {reference: reference if names[name] > 1 else name for reference, name in distinct.items()}
+        return {
+            reference: self.prefix + (reference if names[name] > 1 else name) for reference, name in distinct.items()
+        }
+
+
+_STATUSES = pa.array([status.name for status in Status])
+_CODES = np.array(list(Status), dtype=np.uint8)
+
+
+def _column(feature: ResolvedFeature, table: pa.Table, name: str) -> Column:
+    definition, rows = feature.definition, table.num_rows
+    if definition.value_type in (ValueType.TEXT, ValueType.VECTOR):
+        values = empty_values(definition.value_type, rows, definition.vector_length)
+    else:
+        # Nulls, and not NaN, are what is not there: zero of the type stands for them.
+        found = table.column(name)
+        values = pc.fill_null(found, pa.scalar(0).cast(found.type)).to_numpy()
+    status = _CODES[pc.index_in(table.column(f"{name}__status"), _STATUSES).to_numpy()]
+    time = np.zeros(rows, dtype=np.int64)
+    return Column(feature.name, definition.value_type, values, status, time, definition.version, feature.reference)

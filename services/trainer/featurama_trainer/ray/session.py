@@ -10,6 +10,10 @@ from contextlib import contextmanager
 import ray
 
 _ATTEMPTS = 3
+_WORKERS_A_CPU = 4
+"""Processes kept while idle. Shuffles want ones of their own kind, and with Ray's default, one a CPU, each stage ends
+those of the stage before and waits seconds for new ones.
+"""
 
 
 @contextmanager
@@ -45,6 +49,7 @@ def _start(address: str | None, num_cpus: int | None) -> None:
     if address is not None:
         ray.init(address=address, logging_level="warning")
         return
+    kept = _WORKERS_A_CPU * (num_cpus or os.cpu_count() or 1)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             ray.init(
@@ -53,6 +58,7 @@ def _start(address: str | None, num_cpus: int | None) -> None:
                 _node_ip_address="127.0.0.1",
                 logging_level="warning",
                 log_to_driver=False,
+                _system_config={"num_workers_soft_limit": kept},
             )
             return
         except Exception as error:  # Ray raises just that

@@ -6,8 +6,10 @@ label rows are partitioned a second time, by the entity that the reference named
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +21,8 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.labels import Keys, LabelColumns, label_source, read_keys
+from featurama_core.datasets.asking import known_at_asked, rows_asked
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
 from featurama_core.model.errors import InvalidInput
 from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.model.references import ResolvedFeature
@@ -37,6 +40,7 @@ from featurama_trainer.ray.output import Output
 from featurama_trainer.ray.place import StorePlace, in_own_loop
 
 TASKS_AT_ONCE = 4
+ROWS_SORTED_AT_ONCE = 500_000
 BROADCAST_ENTITIES = 10_000
 
 
@@ -83,9 +87,41 @@ class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class LabelOptions:
+    """The rows of a set and what may be known of them: the arguments of `FeatureStore.training_set` of these names."""
+
+    known_at: Time | Literal["label"] | None = None
+    entity_column: str = "entity_id"
+    time_column: str = "timestamp"
+    timestamp: Time | None = None
+    timezone: str | None = None
+    entity_type: str | None = None
+    start: Time | None = None
+    end: Time | None = None
+    every: str | timedelta | int | None = None
+
+    @property
+    def columns(self) -> LabelColumns:
+        """Which columns say entity and moment."""
+        moment = None if self.timestamp is None else to_micros(self.timestamp, "timestamp")
+        return LabelColumns(self.entity_column, self.time_column, moment, self.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """Into how much the work is cut; see `training_set`."""
+
+    ordered: bool = True
+    work: str | Path | None = None
+    tasks: int | None = None
+    concurrency: int = TASKS_AT_ONCE
+    broadcast: int = BROADCAST_ENTITIES
+
+
 def training_set(
     storage: str | StorageSettings | StorePlace,
-    labels: Any,
+    labels: Any = None,
     features: Sequence[str] | None = None,
     *,
     service: str | None = None,
@@ -95,6 +131,10 @@ def training_set(
     time_column: str = "timestamp",
     timestamp: Time | None = None,
     timezone: str | None = None,
+    entity_type: str | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    every: str | timedelta | int | None = None,
     statuses: bool = False,
     event_times: bool = False,
     ordered: bool = True,
@@ -105,52 +145,110 @@ def training_set(
 ) -> ray.data.Dataset:
     """`FeatureStore.training_set` as a `ray.data.Dataset`: the same arguments, the same rows.
 
-    The label rows are read, checked and partitioned on disk at once; history is read when the dataset is. They lie
-    below `work` (default: the machine's temporary directory; a cluster needs one that every node sees) until the
-    dataset is gone. ordered: in the order of the label rows; else bucket by bucket, which spares a sort of the result.
-    tasks: at least so many buckets. concurrency: tasks that read the store at once. broadcast: up to so many entities
-    that a reference can name, every task reads their history itself.
+    The label rows are read (or made), checked and partitioned on disk at once; history is read when the dataset is.
+    They lie below `work` (default: the machine's temporary directory; a cluster needs one that every node sees) until
+    the dataset is gone. ordered: in the order of the label rows; else bucket by bucket, which spares a sort of the
+    result. tasks: at least so many buckets. concurrency: tasks that read the store at once. broadcast: up to so many
+    entities that a reference can name, every task reads their history itself.
     """
     place = StorePlace.of(storage, namespace)
-    moment = None if timestamp is None else to_micros(timestamp, "timestamp")
-    columns = LabelColumns(entity_column, time_column, moment, timezone)
-    source = label_source(labels, columns)
-    bound: int | str | None = "label" if known_at == "label" else None
-    if known_at is not None and known_at != "label":
-        bound = to_micros(known_at, "known_at")
-    buckets = LabelBuckets(None if work is None else Path(work).resolve(), buckets_for(source.rows, tasks))
+    options = LabelOptions(known_at, entity_column, time_column, timestamp, timezone, entity_type, start, end, every)
+    cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     loop = LoopThread("featurama-ray")
     try:
         opened = loop.enter(place.open())
-        store = FeatureStore(opened)
-        now = store.now()
-        newest = _Newest(opened, bound, now)
-        buckets.fill(source, columns, newest.see)
-        resolved = loop.run(
-            store.resolve(features, service=service, known_at=newest.time if bound == "label" else newest.bound)
-        )
-        output = Output(tuple(source.schema.names), tuple(resolved), statuses, event_times)
-        output.check_names()
-        far = loop.run(_far(store, output, broadcast))
+        asked = loop.run(asked_rows(FeatureStore(opened), labels, options))
+        resolve = partial(FeatureStore(opened).resolve, features, service=service)
+        shown = partial(Output, statuses=statuses, event_times=event_times)
+        request, buckets = loop.run(partitioned(opened, place, asked, resolve, shown, cutting))
     finally:
         loop.close()
-    values_only = not statuses and not event_times and not output.plan.followed
-    request = SetRequest(place, output, Moments(bound, now, values_only), columns, far)
+    return dataset(request, buckets, cutting, request.output.shaped)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRows:
+    """Label rows, their columns, and what may be known of them; `now`: microseconds, when the request began."""
+
+    source: LabelSource
+    columns: LabelColumns
+    at_now: bool
+    known_at: int | str | None
+    now: int
+
+
+async def asked_rows(store: FeatureStore, labels: Any, options: LabelOptions, now: int | None = None) -> AskedRows:
+    """The label rows that are given, or those that are made without labels."""
+    moment = store.now() if now is None else now
+    source, columns, at_now = await rows_asked(
+        store,
+        store.opened,
+        labels,
+        options.columns,
+        options.entity_type,
+        options.start,
+        options.end,
+        options.every,
+        moment,
+    )
+    return AskedRows(source, columns, at_now, known_at_asked(options.known_at, at_now), moment)
+
+
+async def partitioned(
+    opened: Namespace,
+    place: StorePlace,
+    asked: AskedRows,
+    resolve: Callable[..., Awaitable[Sequence[ResolvedFeature]]],
+    shown: Callable[[tuple[str, ...], tuple[ResolvedFeature, ...]], Output],
+    cutting: Cutting,
+) -> tuple[SetRequest, LabelBuckets]:
+    """Read, check and partition the label rows on disk. resolve: the features, as known at `known_at`; shown: which
+    columns the label columns and the features make.
+    """
+    source = asked.source
+    buckets = LabelBuckets(cutting.work, buckets_for(source.rows, cutting.tasks))
+    newest = _Newest(opened, asked.known_at, asked.now)
+    await asyncio.to_thread(buckets.fill, source, asked.columns, newest.see)
+    resolved = await resolve(known_at=newest.time if asked.known_at == "label" else newest.bound)
+    output = shown(tuple(source.schema.names), tuple(resolved))
+    output.check_names()
+    far = await _far(FeatureStore(opened), output, cutting.broadcast)
+    values_only = not (output.statuses or output.event_times or asked.at_now or output.plan.followed)
+    moments = Moments(asked.known_at, asked.now, values_only, asked.at_now)
+    return SetRequest(place, output, moments, asked.columns, far), buckets
+
+
+def dataset(
+    request: SetRequest, buckets: LabelBuckets, cutting: Cutting, shape: Callable[[pa.Table], pa.Table]
+) -> ray.data.Dataset:
+    """The joins, lazily. shape: makes the rows to show of a block of joined ones; it must leave the row number."""
+    output = request.output
     count = len(buckets.filled())
-    at_once = min(concurrency, count)
+    at_once = min(cutting.concurrency, count)
+    pool = ray.data.TaskPoolStrategy(at_once)
     rows = ray.data.read_datasource(BucketDatasource(request, buckets), override_num_blocks=count, concurrency=at_once)
     for number, (reference, targets) in enumerate(output.plan.followed):
-        if reference in far:
-            step = Follow(place, request.moments, number, output.plan.own[reference], targets, output)
+        if reference in request.far:
+            step = Follow(request.place, request.moments, number, output.plan.own[reference], targets, output)
             rows = rows.repartition(count, keys=[step.shard_column]).map_batches(
-                step, batch_size=None, batch_format="pyarrow", compute=ray.data.TaskPoolStrategy(at_once)
+                step, batch_size=None, batch_format="pyarrow", compute=pool
             )
-    if ordered and count > 1:
+    rows = rows.map_batches(shape, batch_size=None, batch_format="pyarrow", compute=pool)
+    order = cutting.ordered and count > 1
+    if order and buckets.rows > ROWS_SORTED_AT_ONCE:
         # Row numbers are dense: where to cut them need not be sampled.
         step_rows = -(-buckets.rows // count)
         rows = rows.sort(ROW, boundaries=list(range(step_rows, buckets.rows, step_rows)))
-    rows.context.execution_options.preserve_order = ordered
-    return rows.map_batches(output.final, batch_size=None, batch_format="pyarrow")
+    elif order:
+        # A shuffle starts processes of its own, which takes longer than sorting so few rows.
+        rows = rows.repartition(1)
+    rows.context.execution_options.preserve_order = cutting.ordered
+    finish = partial(_unnumbered, sort=order and buckets.rows <= ROWS_SORTED_AT_ONCE)
+    return rows.map_batches(finish, batch_size=None, batch_format="pyarrow")
+
+
+def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
+    return (table.sort_by(ROW) if sort else table).drop_columns([ROW])
 
 
 class _Newest:

@@ -1,0 +1,95 @@
+"""`featurama score`: predictions for label rows of any number, into files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurama_cli.label_options import (
+    EndOption,
+    EntityColumnOption,
+    EntityTypeOption,
+    EveryOption,
+    FormatOption,
+    KnownAtOption,
+    LabelsOption,
+    MemoryOption,
+    OutOption,
+    OverwriteOption,
+    ResumeOption,
+    StartOption,
+    TimeColumnOption,
+    TimezoneOption,
+)
+from featurama_cli.place import JsonOption, Place, at_a_storage
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+@at_a_storage
+async def score(
+    place: Place,
+    labels: LabelsOption = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="NAME (its champion), NAME@ALIAS or NAME@VERSION.")
+    ] = "delivery_time",
+    out: OutOption = None,
+    known_at: KnownAtOption = None,
+    file_format: FormatOption = None,
+    entity_column: EntityColumnOption = "entity_id",
+    time_column: TimeColumnOption = "timestamp",
+    timezone: TimezoneOption = None,
+    entity_type: EntityTypeOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    every: EveryOption = None,
+    memory: MemoryOption = "2GB",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    ray: Annotated[bool, typer.Option("--ray", help="By the tasks of a Ray on this machine (extra `ray`).")] = False,
+    address: Annotated[str | None, typer.Option("--address", help="With --ray: a cluster that is there.")] = None,
+    tasks: Annotated[int, typer.Option("--tasks", min=1, help="With --ray: how many read the storage at once.")] = 4,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="With --ray: a directory that all its machines see; else by --out.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give every label row the prediction of its time, with the model's version, and what was missing.
+
+    As Predict would answer for the values of that time. A row that cannot be predicted has a reason instead. An
+    interrupted run leaves nothing at --out, and its finished work beside it for --resume.
+    """
+    from featurama_cli.output import show_one
+    from featurama_cli.scoring import scored_files
+    from featurama_core.model.errors import InvalidInput
+
+    if out is None:
+        raise InvalidInput("name what to write with --out", field="out")
+    if not ray and (address is not None or work is not None):
+        raise InvalidInput("--address and --work go with --ray; give that too", field="ray")
+    facts = await scored_files(
+        place,
+        labels,
+        model,
+        out,
+        file_format=file_format,
+        overwrite=overwrite,
+        resume=resume,
+        ray=ray,
+        address=address,
+        tasks=tasks,
+        work=work,
+        known_at=known_at,
+        entity_column=entity_column,
+        time_column=time_column,
+        timezone=timezone,
+        entity_type=entity_type,
+        start=start,
+        end=end,
+        every=every,
+        memory=memory,
+    )
+    show_one(facts, as_json=as_json)

@@ -1,0 +1,35 @@
+"""The options by which a command is told its label rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Parquet, CSV or Arrow file, or a directory of them; or --entity-type."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv or .arrow.")
+]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", help="parquet (default), csv or arrow, of the files of a directory.")
+]
+KnownAtOption = Annotated[
+    str | None,
+    typer.Option("--known-at", help="Only what was known then: a time, or `label` for each row's own."),
+]
+EntityColumnOption = Annotated[str, typer.Option("--entity-column", help="Of the labels.")]
+TimeColumnOption = Annotated[str, typer.Option("--time-column", help="Of the labels.")]
+TimezoneOption = Annotated[str | None, typer.Option("--timezone", help="Of label times that name none.")]
+EntityTypeOption = Annotated[
+    str | None, typer.Option("--entity-type", help="Without labels: all entities of a type, their newest values.")
+]
+StartOption = Annotated[str | None, typer.Option("--start", help="With --entity-type: from then ...")]
+EndOption = Annotated[str | None, typer.Option("--end", help="... to then, included ...")]
+EveryOption = Annotated[str | None, typer.Option("--every", help="... a row an entity each 1h, 7d, ...")]
+MemoryOption = Annotated[str, typer.Option("--memory", help="What it may use, about (with --storage).")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]

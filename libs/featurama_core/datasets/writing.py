@@ -1,0 +1,143 @@
+"""Parts of rows to files with their manifest: a directory of parts, or one file; complete or not at all.
+
+Who makes the rows does not matter: a store, servers, a model, or the tasks of a cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from featurama_core.datasets.files import sha256_of
+from featurama_core.datasets.manifest import FORMAT_VERSION, Manifest, code_versions, manifest_path
+from featurama_core.datasets.output import Format, TableFile, format_of, new_file
+from featurama_core.datasets.progress import Watcher
+from featurama_core.datasets.work import WorkFolder
+from featurama_core.model.errors import Conflict, InvalidInput
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A run of rows: its number, the Arrow table, and what the manifest says of it, plain JSON values."""
+
+    number: int
+    table: Any
+    facts: dict[str, Any]
+
+
+class PartSource(Protocol):
+    """One reading of a set."""
+
+    @property
+    def part_rows(self) -> int:
+        """Rows of a part; the last may have fewer."""
+
+    async def request(self, file_format: Format) -> dict[str, Any]:
+        """What is asked: two sets with one request are one set."""
+
+    def parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
+        """The parts in order, those of `skip` left out."""
+
+    def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the manifest says beside the files, from the facts of all parts in order."""
+
+
+async def write_files(
+    source: PartSource,
+    out: str | Path,
+    *,
+    file_format: Format | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Watcher | None = None,
+) -> Manifest:
+    """See `TrainingSet.write`."""
+    target = Path(out)
+    kind = format_of(target, file_format)
+    if await asyncio.to_thread(target.exists) and not overwrite:
+        raise Conflict(f"{target.name} is there already; name another, or overwrite it", field="out")
+    request = await source.request(kind)
+    identity = hashlib.sha256(json.dumps([request, source.part_rows]).encode()).hexdigest()
+    work = await asyncio.to_thread(WorkFolder, target.with_name(f".{target.name}.building"), identity, resume=resume)
+    try:
+        content = await _write_parts(source, work, target, kind, request, progress)
+    except InvalidInput:
+        # Going on would fail again; after anything else it may not.
+        await asyncio.to_thread(work.remove)
+        raise
+    await asyncio.to_thread(_put_in_place, work, target, content)
+    return content
+
+
+async def _write_parts(
+    source: PartSource,
+    work: WorkFolder,
+    target: Path,
+    kind: Format,
+    request: dict[str, Any],
+    progress: Watcher | None,
+) -> Manifest:
+    whole = bool(target.suffix)
+    folder = work.path / "parts"
+    await asyncio.to_thread(folder.mkdir, exist_ok=True)
+    # One file has no finished parts to go on from: it is written again from the joins.
+    done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
+    with ExitStack() as files:
+        file: TableFile | None = None
+        async for part in source.parts(work, progress, {int(each) for each in done}):
+            if whole:
+                if file is None:
+                    opening = new_file(folder / target.name, part.table.schema, kind)
+                    file = await asyncio.to_thread(files.enter_context, opening)
+                await asyncio.to_thread(file.write, part.table)
+                done[str(part.number)] = part.facts
+            else:
+                path = folder / f"part-{part.number:05}.{kind}"
+                done[str(part.number)] = part.facts | await asyncio.to_thread(_write_part, path, part.table, kind)
+                await asyncio.to_thread(work.note, {"parts": done})
+        await asyncio.to_thread(files.close)
+    facts = [done[each] for each in sorted(done, key=int)]
+    if whole:
+        rows = sum(part["rows"] for part in facts)
+        written = [await asyncio.to_thread(_file_facts, folder / target.name, rows)]
+    else:
+        written = [part["file"] for part in facts]
+    content = source.content(request, facts)
+    code = await asyncio.to_thread(code_versions)
+    return Manifest({"format_version": FORMAT_VERSION} | content | {"files": written, "code": code})
+
+
+def _write_part(path: Path, table: Any, kind: Format) -> dict[str, Any]:
+    with new_file(path, table.schema, kind) as file:
+        file.write(table)
+    return {"file": _file_facts(path, table.num_rows)}
+
+
+def _file_facts(path: Path, rows: int) -> dict[str, Any]:
+    return {"name": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _put_in_place(work: WorkFolder, target: Path, manifest: Manifest) -> None:
+    parts = work.path / "parts"
+    if target.suffix:
+        (parts / target.name).replace(target)
+        manifest.save(manifest_path(target))
+    else:
+        wanted = {each["name"] for each in manifest.files}
+        for path in parts.iterdir():
+            if path.name not in wanted:
+                path.unlink()
+        manifest.save(manifest_path(parts))
+        if target.is_dir():
+            shutil.rmtree(target)
+        elif target.exists():
+            target.unlink()
+        parts.replace(target)
+    work.remove()

@@ -1,0 +1,96 @@
+"""Scores as an Arrow table beside the label rows, and what a manifest says of them. The only room that names the
+columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurama_core.model.errors import InvalidInput
+from featurama_core.model.values import Int64Array
+from featurama_model.manifest import Manifest
+
+if TYPE_CHECKING:
+    from featurama_model.scoring import Scores
+
+PREDICTION, PROBABILITIES, VERSION, MISSING = "prediction", "probabilities", "model_version", "missing_features"
+REASON, MESSAGE = "error_reason", "error_message"
+
+
+def check_label_names(names: Sequence[str]) -> None:
+    """InvalidInput if a label column has a name that is needed for the scores."""
+    for each in (PREDICTION, PROBABILITIES, VERSION, MISSING, REASON, MESSAGE):
+        if each in names:
+            raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
+
+
+def score_table(labels: Any, manifest: Manifest, scores: Scores) -> Any:
+    """The label rows (a record batch or a table of one chunk) with the columns of their scores."""
+    outputs, rows = scores.outputs, len(scores.outputs)
+    failed = np.zeros(rows, dtype=np.bool_)
+    failed[[error.row for error in scores.errors]] = True
+    values = outputs if outputs.ndim == 1 else outputs.argmax(axis=1).astype(np.float64)
+    added = {PREDICTION: pa.array(values, mask=failed)}
+    if outputs.ndim == 2:
+        flat = pa.array(outputs.reshape(-1))
+        added[PROBABILITIES] = pa.FixedSizeListArray.from_arrays(flat, outputs.shape[1], mask=pa.array(failed))
+    added[VERSION] = pa.array(np.full(rows, manifest.version, dtype=np.int64))
+    added[MISSING] = _missing([feature.name for feature in manifest.features], scores)
+    reason, message = np.full(rows, None, dtype=np.object_), np.full(rows, None, dtype=np.object_)
+    for error in scores.errors:
+        reason[error.row], message[error.row] = error.reason.name, error.message
+    added[REASON], added[MESSAGE] = pa.array(reason, pa.string()), pa.array(message, pa.string())
+    table = labels if isinstance(labels, pa.Table) else pa.Table.from_batches([labels])
+    for name, array in added.items():
+        table = table.append_column(name, array)
+    return table
+
+
+def _missing(names: Sequence[str], scores: Scores) -> Any:
+    """A list of feature names a row, in the model's order."""
+    row, feature = np.nonzero(scores.absent.T)
+    offsets = np.searchsorted(row, np.arange(scores.absent.shape[1] + 1))
+    return pa.ListArray.from_arrays(
+        pa.array(offsets.astype(np.int32)), pa.array(names, pa.string()).take(pa.array(feature))
+    )
+
+
+def facts_of(table: Any, event_time: Int64Array) -> dict[str, Any]:
+    """What the manifest says of one part."""
+    prediction = table.column(PREDICTION)
+    bounds = pc.min_max(prediction).as_py()
+    return {
+        "rows": table.num_rows,
+        "first": int(event_time.min()),
+        "last": int(event_time.max()),
+        "failed": _counts(table.column(REASON).drop_null()),
+        "missing": _counts(pc.list_flatten(table.column(MISSING))),
+        "min": bounds["min"],
+        "max": bounds["max"],
+    }
+
+
+def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the manifest says of all parts: rows predicted, failed by reason, missing by feature, the range."""
+    failed: Counter[str] = Counter()
+    missing: Counter[str] = Counter()
+    for part in parts:
+        failed.update(part["failed"])
+        missing.update(part["missing"])
+    return {
+        "predicted": sum(part["rows"] for part in parts) - failed.total(),
+        "failed": dict(sorted(failed.items())),
+        "missing": dict(sorted(missing.items())),
+        "min": min((part["min"] for part in parts if part["min"] is not None), default=None),
+        "max": max((part["max"] for part in parts if part["max"] is not None), default=None),
+    }
+
+
+def _counts(texts: Any) -> dict[str, int]:
+    return {each["values"]: each["counts"] for each in pc.value_counts(texts).to_pylist()}

@@ -1,0 +1,227 @@
+"""Batch scoring by many tasks: each block of joined label rows is scored where it was joined, by `scoring.scored`.
+
+A model is read and tried once, by the caller; tasks get its bytes and load them by their hash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import ray.data
+
+from featurama_core.blocking import LoopThread
+from featurama_core.datasets.asking import known_at_asked
+from featurama_core.datasets.labels import LabelSource, read_keys
+from featurama_core.datasets.manifest import Manifest
+from featurama_core.datasets.output import Format
+from featurama_core.datasets.progress import Stage, Watcher
+from featurama_core.datasets.training_set import SetReading, TrainingSet
+from featurama_core.datasets.work import WorkFolder
+from featurama_core.datasets.writing import Part, write_files
+from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_core.model.times import to_rfc3339
+from featurama_core.namespace import Namespace
+from featurama_core.reading_methods import Time
+from featurama_core.storage.settings import StorageSettings
+from featurama_core.store import FeatureStore
+from featurama_model.artefacts import ArtefactDirectory
+from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
+from featurama_model.score_table import check_label_names, facts_of, score_table
+from featurama_model.scoring import scored
+from featurama_trainer.ray.buckets import ROW
+from featurama_trainer.ray.output import Output
+from featurama_trainer.ray.place import StorePlace, in_own_loop
+from featurama_trainer.ray.training_set import (
+    BROADCAST_ENTITIES,
+    TASKS_AT_ONCE,
+    AskedRows,
+    Cutting,
+    LabelOptions,
+    SetRequest,
+    asked_rows,
+    dataset,
+    partitioned,
+)
+
+_HIDDEN = "__feature."
+"""Before the names of features' columns, which no label column should meet."""
+
+
+def score(
+    storage: str | StorageSettings | StorePlace,
+    labels: Any,
+    model: str,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    known_at: Time | Literal["label"] | None = None,
+    entity_column: str = "entity_id",
+    time_column: str = "timestamp",
+    timestamp: Time | None = None,
+    timezone: str | None = None,
+    entity_type: str | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    every: str | timedelta | int | None = None,
+    artefacts: ArtefactDirectory | None = None,
+    ordered: bool = True,
+    work: str | Path | None = None,
+    tasks: int | None = None,
+    concurrency: int = TASKS_AT_ONCE,
+    broadcast: int = BROADCAST_ENTITIES,
+) -> ray.data.Dataset:
+    """`featurama_model.scoring.scores` as a lazy `ray.data.Dataset`: the same rows, in the same order.
+
+    The model is read and tried at once; the other arguments are those of `training_set`.
+    """
+    place = StorePlace.of(storage, namespace)
+    options = LabelOptions(known_at, entity_column, time_column, timestamp, timezone, entity_type, start, end, every)
+    cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
+    loop = LoopThread("featurama-ray")
+    try:
+        store = FeatureStore(loop.enter(place.open()))
+        checked = loop.run(checked_model(store, ModelReference.parse(model), artefacts=artefacts))
+        asked = loop.run(asked_rows(store, labels, options))
+        check_label_names(asked.source.schema.names)
+        return loop.run(_scores(store, place, asked, checked, cutting))
+    finally:
+        loop.close()
+
+
+async def write_scores(
+    scores: TrainingSet,
+    store: FeatureStore,
+    place: StorePlace,
+    model: CheckedModel,
+    out: str | Path,
+    *,
+    cutting: Cutting | None = None,
+    format: Format | None = None,  # noqa: A002 - the field's word
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Watcher | None = None,
+) -> Manifest:
+    """What `scores.write` would write, by tasks that open `place`: the same files and manifest.
+
+    The files are written here, as rows arrive in order. `resume`: finished files are kept, and their rows not read
+    again. `cutting.work` None: the label rows lie beside `out` meanwhile.
+    """
+    source = _ByTasks(scores.reading(), store, place, model, cutting or Cutting())
+    return await write_files(source, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
+
+
+async def _scores(
+    store: FeatureStore, place: StorePlace, asked: AskedRows, model: CheckedModel, cutting: Cutting
+) -> ray.data.Dataset:
+    """Partition the label rows on disk. -> the dataset of their scores."""
+    references = [feature.reference for feature in model.manifest.features]
+    hidden = partial(Output, statuses=True, event_times=False, prefix=_HIDDEN)
+    resolve = partial(store.resolve, references)
+    request, buckets = await partitioned(store.opened, place, asked, resolve, hidden, cutting)
+    return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
+
+
+@dataclass(frozen=True, slots=True)
+class _Score:
+    """A stage of a dataset: joined rows in, the label columns with their scores out."""
+
+    request: SetRequest
+    model: CheckedModel
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """One block of rows."""
+        (made,) = in_own_loop(self.request.place, partial(self._scored, table=table.combine_chunks()))
+        return made
+
+    async def _scored(self, namespace: Namespace, *, table: pa.Table) -> AsyncIterator[pa.Table]:
+        output = self.request.output
+        labels = table.select([*output.labels, ROW])
+        (batch,) = labels.to_batches()
+        keys = read_keys(batch, self.request.columns, 0)
+        found = await scored(
+            self.model.load(), FeatureStore(namespace), keys.entity_ids, output.columns(table), keys.event_time
+        )
+        yield score_table(labels, self.model.manifest, found)
+
+
+class _ByTasks:
+    """The parts of a set of scores, made by tasks instead of by its engine: a `PartSource`."""
+
+    def __init__(
+        self, reading: SetReading, store: FeatureStore, place: StorePlace, model: CheckedModel, cutting: Cutting
+    ) -> None:
+        self._reading = reading
+        self._store = store
+        self._place = place
+        self._model = model
+        self._cutting = cutting
+        self._now = reading.engine.as_of_time
+
+    @property
+    def part_rows(self) -> int:
+        return self._reading.part_rows
+
+    async def request(self, file_format: Format) -> dict[str, Any]:
+        return await self._reading.request(file_format)
+
+    async def parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
+        reading = self._reading
+        self._now = int(work.notes.get("as_of", self._now))
+        await asyncio.to_thread(work.note, {"as_of": self._now})
+        # Parts are finished in their order: the rows of the others are those after them.
+        number = len(skip)
+        left = _Rest(reading.source, number * self.part_rows)
+        if left.rows == 0:
+            return
+        known_at = known_at_asked(reading.asked.known_at, reading.asked.at_now)
+        asked = AskedRows(left, reading.columns, reading.asked.at_now, known_at, self._now)
+        cutting = self._cutting if self._cutting.work is not None else replace(self._cutting, work=work.path / "labels")
+        rows = await _scores(self._store, self._place, asked, self._model, cutting)
+        stage = Stage("writing", left.rows, watcher)
+        tables = rows.iter_batches(batch_size=self.part_rows, batch_format="pyarrow")
+        coming = await asyncio.to_thread(iter, tables)
+        while (table := await asyncio.to_thread(next, coming, None)) is not None:
+            yield await asyncio.to_thread(self._part, number, table)
+            number += 1
+            stage.advance(table.num_rows)
+
+    def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return self._reading.content(request, parts) | {"as_of_time": to_rfc3339(self._now)}
+
+    def _part(self, number: int, table: pa.Table) -> Part:
+        whole = table.combine_chunks()
+        (batch,) = whole.to_batches()
+        return Part(number, whole, facts_of(whole, read_keys(batch, self._reading.columns, 0).event_time))
+
+
+class _Rest:
+    """The label rows after the first ones: a `LabelSource`."""
+
+    def __init__(self, source: LabelSource, first: int) -> None:
+        self._source = source
+        self._first = first
+
+    @property
+    def schema(self) -> Any:
+        return self._source.schema
+
+    @property
+    def rows(self) -> int | None:
+        return None if self._source.rows is None else max(self._source.rows - self._first, 0)
+
+    def batches(self) -> Iterator[Any]:
+        passed = 0
+        for batch in self._source.batches():
+            left = batch.slice(max(self._first - passed, 0))
+            passed += batch.num_rows
+            if left.num_rows:
+                yield left
+
+    def fingerprint(self) -> dict[str, object]:
+        return self._source.fingerprint()
