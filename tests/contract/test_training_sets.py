@@ -122,11 +122,14 @@ async def test_columns_of_other_names_are_taken_and_kept(store: FeatureStore) ->
     assert (await made.to_arrow()).column_names == ["who", "when", "y", "speed"]
 
 
+@pytest.mark.parametrize("noted_every", [-1.0, 1e9])
 async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted_every: float
 ) -> None:
-    """Cancelled after each report in turn: nothing is at the target, and what was finished is not done again."""
-    monkeypatch.setattr(store_engine, "_NOTED_EVERY", -1.0)
+    """Cancelled after each report in turn: nothing is at the target, and what was finished and noted (at once, or only
+    with the parts) is not done again.
+    """
+    monkeypatch.setattr(store_engine, "_NOTED_EVERY", noted_every)
     whole = await (await small_parts(store, labels())).write(tmp_path / "whole")
     stages: list[str] = []
     attempts = 0

@@ -57,10 +57,10 @@ async def score(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give every label row the prediction of its time, with the model's version, and what was missing.
+    """Predict for label rows at their times, into files.
 
-    As Predict would answer for the values of that time. A row that cannot be predicted has a reason instead. An
-    interrupted run leaves nothing at --out, and its finished work beside it for --resume.
+    As Predict would answer for the values of that time, with what was missing; a row without a prediction has a
+    reason. An interrupted run leaves nothing at --out, and its finished work beside it for --resume.
     """
     from featurama_cli.output import show_one
     from featurama_cli.scoring import scored_files

@@ -86,6 +86,8 @@ class StoreEngine:
         self._marks = Marks(())
         self._sizes = sizes or Sizes()
         self._noted = 0.0
+        # Not in the notes before the hits that they vouch for are on disk.
+        self._done: list[str] = []
 
     @property
     def part_rows(self) -> int:
@@ -112,6 +114,7 @@ class StoreEngine:
             check_settled(self._namespace, self._known_at, self.as_of_time)
         self.as_of_time = int(work.notes.get("as_of", self.as_of_time))
         keys = await self._label_keys(source, columns, work, watcher)
+        self._done = list(work.notes["done"])
         rows = int(keys.rows_of.sum())
         if not rows:
             raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
@@ -187,7 +190,7 @@ class StoreEngine:
         passes = keys.passes(self._memory // 2)
         for number in range(passes):
             items = [(f"{name}/{number}/{passes}/{at}", each) for at, each in enumerate(_by_group(features))]
-            left = [(item, positions) for item, positions in items if item not in work.notes["done"]]
+            left = [(item, positions) for item, positions in items if item not in self._done]
             if not left:
                 continue
             loaded = await asyncio.to_thread(keys.load, number, passes)
@@ -217,7 +220,7 @@ class StoreEngine:
             await self._note_when_due(work, {"item": item, "periods": finished}, reader.join)
 
         await reader.read(periods, Stage("history", len(periods), watcher), done)
-        work.notes["done"].append(item)
+        self._done.append(item)
         await self._note_when_due(work, {"item": "", "periods": []})
 
     async def _note_when_due(self, work: WorkFolder, facts: dict[str, Any], join: GroupJoin | None = None) -> None:
@@ -230,7 +233,8 @@ class StoreEngine:
         for each in self._rounds:
             each.hits.flush()
         mask = work.save_mask(join.open) if join is not None else 0
-        work.note(facts | {"hits": {each.name: list(each.hits.files) for each in self._rounds}, "mask": mask})
+        hits = {each.name: list(each.hits.files) for each in self._rounds}
+        work.note(facts | {"done": list(self._done), "hits": hits, "mask": mask})
         work.drop_masks(mask)
 
     def _reader(

@@ -62,7 +62,7 @@ class Verified:
 async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified:
     """Check the set at `out`: its directory, or its file. With a store it is built again and compared.
 
-    InvalidInput where there is no manifest, or where a set cannot be built again (CSV, newest values).
+    InvalidInput where there is no manifest, or where a set cannot be built again (CSV, newest values, scores).
     """
     target = Path(out)
     manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
@@ -70,6 +70,8 @@ async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
     if store is None or problems:
         return found
+    if "model" in manifest.request:
+        raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
     differences = await _Rebuilt(store, target, manifest).differences()
     return Verified(found.files, found.rows, found.problems, tuple(differences))
 
