@@ -34,7 +34,7 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test ray bench check proto lock venv clean replace
+.PHONY: help demo test bench check proto lock venv clean replace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -43,10 +43,7 @@ demo: $(DEMO) ## build the Futurama world, ingest, serve, train and predict, and
 	$(VENV)/bin/featurama demo $(ARGS)
 
 test: $(DEV) ## run every test (TESTS=tests/unit ARGS="-k late" for some)
-	$(PY) -m pytest -n 4 --dist loadgroup -m "not bench and not ray" $(ARGS) $(TESTS)
-
-ray: $(DEV) ## run the tests of Ray, which starts processes of its own and takes minutes
-	$(PY) -m pytest -m ray $(ARGS) $(TESTS)
+	$(PY) -m pytest -n 4 --dist loadgroup -m "not bench" $(ARGS) $(TESTS)
 
 bench: $(DEV) ## run the benchmarks among the tests
 	$(PY) -m pytest -m bench -s $(ARGS) $(TESTS)

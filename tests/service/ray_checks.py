@@ -1,6 +1,7 @@
-"""What Ray Data answers beside the single-process engine, on a storage that is given: one JSON object of verdicts.
+"""What Ray Data answers beside the single-process engine, on storages that are given: one JSON object of verdicts.
 
-A process of its own, so that Ray's processes end with it: python -m tests.service.ray_checks URL NAMESPACE
+A process of its own, so that Ray's processes end with it:
+python -m tests.service.ray_checks '{"sqlite": ["URL", "NAMESPACE"], "cql": [..]}'
 """
 
 from __future__ import annotations
@@ -9,23 +10,48 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import ray
+from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_cli.world_writing import write_world
 from featurama_core import Stores
+from featurama_core.datasets import asking
+from featurama_core.datasets.progress import Progress
+from featurama_core.datasets.store_engine import Sizes, StoreEngine
 from featurama_core.model.writes import WriteMode
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.store import FeatureStore
+from featurama_model.checked_model import ModelReference, checked_model
+from featurama_model.engineered import Cycle, EngineeredSpec, Feature, Product
+from featurama_model.manifest import ModelFeature
+from featurama_model.model_checker import ModelChecker
+from featurama_model.registry import ModelRegistry
+from featurama_model.scoring import scores
 from featurama_trainer import ray as on_ray
 from featurama_world import DELIVERY_METRICS, PLANET_CONDITIONS, World, WorldConfig
 
 WORLD = World(WorldConfig(deliveries=150, planets=8, days=70, readings_per_day=4, seed=5))
 PLANETS = next(WORLD.entities()).column("entity_id").to_pylist()
 HOUR = 3_600_000_000
+BEGAN = time.monotonic()
+MODEL = MANIFEST.name
+PLANET_FEATURES = ["traffic_level", "mood"]
+GRID = {
+    "entity_type": "planet",
+    "start": WORLD.config.start_us + 24 * HOUR,
+    "end": WORLD.config.end_us,
+    "every": "50h",
+}
 FEATURES = [
     "distance",
     "destination",
@@ -80,8 +106,8 @@ async def write(store: FeatureStore, frame: pa.Table) -> None:
     assert report.accepted == frame.num_rows, report.verdicts[:1]
 
 
-async def expected(store: FeatureStore, rows: pa.Table, **asked: Any) -> pa.Table:
-    found = await store.training_set(rows, FEATURES, **asked)
+async def expected(store: FeatureStore, rows: Any, *, only: list[str] = FEATURES, **asked: Any) -> pa.Table:
+    found = await store.training_set(rows, only, **asked)
     return await found.to_arrow()
 
 
@@ -101,7 +127,30 @@ def table_of(dataset: Any) -> pa.Table:
     return pa.concat_tables(ray.get(dataset.to_arrow_refs()))
 
 
+async def publish(store: FeatureStore) -> None:
+    """A model of the world's features, one of them required."""
+    manifest = replace(
+        MANIFEST,
+        features=(
+            ModelFeature("destination.traffic_level", "destination@1.traffic_level@1", "double"),
+            ModelFeature("destination.weather_index", "destination@1.weather_index@1", "double"),
+            ModelFeature("distance", "distance@1", "double", "fail"),
+        ),
+        engineered=EngineeredSpec(
+            (
+                Cycle("hour", "day", "sin"),
+                Feature("destination.traffic_level", "destination.traffic_level"),
+                Product("weather_x_distance", ("destination.weather_index", "distance")),
+            )
+        ),
+    )
+    models = ModelRegistry(store.storage)
+    published = await models.publish(manifest, ARTEFACT)
+    await models.set_alias(MODEL, "champion", published.version)
+
+
 async def prepare(url: str, namespace: str) -> dict[str, Any]:
+    """Fill the storage. -> what the single process answers."""
     known_at = time.time_ns() // 1_000 - HOUR // 2
     async with Stores.open(url, clock=lambda: time.time_ns() - HOUR * 1_000) as earlier:
         if namespace not in await earlier.storage.list_namespaces():
@@ -110,43 +159,103 @@ async def prepare(url: str, namespace: str) -> dict[str, Any]:
     async with Stores.open(url) as stores:
         store = await stores.get(namespace)
         await correct(store)
+        await publish(store)
         rows = labels(1)
+        newest = await expected(store, None, entity_type="planet", only=PLANET_FEATURES)
+        with ModelChecker() as checker:
+            scored = await scores(store, rows.to_pandas(), MODEL, checker=checker)
         return {
             "rows": rows,
             "known_at": known_at,
             "near": await expected(store, rows, statuses=True, event_times=True),
             "far": await expected(store, rows),
-            "known": await expected(store, rows, known_at=known_at),
+            "known": await expected(store, pl.from_arrow(rows), known_at=known_at),
+            "grid": await expected(store, None, only=PLANET_FEATURES, statuses=True, **GRID),
+            "newest": newest.drop_columns(["timestamp"]),
+            "scores": await scored.to_arrow(),
             "history": await expected_history(store),
         }
 
 
-def check(url: str, namespace: str) -> dict[str, Any]:
-    wanted = asyncio.run(prepare(url, namespace))
+def answers(url: str, namespace: str, wanted: dict[str, Any]) -> dict[str, bool]:
+    """Whether Ray answers what was wanted."""
     rows = wanted["rows"]
-    verdicts: dict[str, Any] = {"corrections matter": not wanted["known"].equals(wanted["far"])}
+    same = wanted["known"].column("destination.mood").equals(wanted["far"].column("destination.mood"))
+    verdicts = {"corrections matter": not same}
+    failed = wanted["scores"].column("error_reason").null_count < len(rows)
+    verdicts["scores differ"] = failed and len(set(wanted["scores"].column("prediction").to_pylist())) > 10
+    make = partial(on_ray.training_set, url, namespace=namespace)
+    cut = {"tasks": 2, "concurrency": 2}
+    near = make(rows, FEATURES, statuses=True, event_times=True, **cut)
+    verdicts["near"] = table_of(near).equals(wanted["near"])
+    verdicts["far"] = table_of(make(rows, FEATURES, broadcast=2, **cut)).equals(wanted["far"])
+    known = make(pl.from_arrow(rows), FEATURES, known_at=wanted["known_at"])
+    verdicts["known"] = table_of(known).equals(wanted["known"])
+    grid = make(None, PLANET_FEATURES, statuses=True, **GRID, **cut)
+    verdicts["grid"] = table_of(grid).equals(wanted["grid"])
+    newest = make(None, PLANET_FEATURES, entity_type="planet")
+    verdicts["newest"] = table_of(newest).drop_columns(["timestamp"]).equals(wanted["newest"])
+    scored = on_ray.score(url, rows.to_pandas(), MODEL, namespace=namespace, **cut)
+    verdicts["scores"] = table_of(scored).equals(wanted["scores"])
+    history = on_ray.history(url, ["traffic_level", "weather_index"], namespace=namespace, tasks=2, concurrency=2)
+    found = [row for row in history.take_all() if row["traffic_level"] is not None]
+    stored = {(row["entity_id"], row["timestamp"]): row["traffic_level"] for row in found}
+    return verdicts | {"history": stored == wanted["history"]}
+
+
+def generated() -> dict[str, bool]:
+    """Whether tasks make the sample world that one process makes."""
+    verdicts = {}
+    for group in (DELIVERY_METRICS, PLANET_CONDITIONS):
+        made = on_ray.generate(WORLD.config, group, rows_a_task=WORLD.rows(group) // 2 + 1)
+        alone = pa.concat_tables(each.table for each in WORLD.batches(groups=[group]))
+        order = [("entity_id", "ascending"), ("timestamp", "ascending")]
+        verdicts[group] = table_of(made).sort_by(order).equals(alone.sort_by(order))
+    return verdicts
+
+
+async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
+    """Whether scores are written as one process writes them, and an interrupted run goes on."""
+    async with Stores.open(url) as stores:
+        store = await stores.get(namespace)
+        with ModelChecker() as checker:
+            checked = await checked_model(store, ModelReference.parse(MODEL), checker=checker)
+        known_at = time.time_ns() // 1_000 - HOUR // 2
+        make = partial(scores, store, labels(2), checked, known_at=known_at)
+        asking.StoreEngine = partial(StoreEngine, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
+        whole = await (await make()).write(folder / "whole")
+        by_tasks = partial(on_ray.write_scores, store=store, place=on_ray.StorePlace.of(url, namespace), model=checked)
+
+        def interrupt(progress: Progress) -> None:
+            if progress.done >= 300:
+                raise KeyboardInterrupt
+
+        with suppress(KeyboardInterrupt):
+            await by_tasks(await make(), out=folder / "set", progress=interrupt)
+        finished = {path.name: path.stat().st_ino for path in (folder / ".set.building" / "parts").iterdir()}
+        made = await by_tasks(await make(), out=folder / "set", resume=True)
+    return {
+        "nothing half written": len(finished) == 2,
+        "resumed": all((folder / "set" / name).stat().st_ino == inode for name, inode in finished.items()),
+        "same files": made.files == whole.files and len(made.files) == 3,
+        "same manifest": {**made.content, "as_of_time": ""} == {**whole.content, "as_of_time": ""},
+    }
+
+
+def check(places: dict[str, tuple[str, str]]) -> dict[str, dict[str, bool]]:
+    """Storage -> check -> verdict. One Ray for all: to start it takes longer than the checks."""
+    wanted = {name: asyncio.run(prepare(*place)) for name, place in places.items()}
+    verdicts = {}
     with on_ray.connected(num_cpus=2):
-        asked = {"namespace": namespace, "tasks": 2, "concurrency": 2}
-        near = on_ray.training_set(url, rows, FEATURES, statuses=True, event_times=True, **asked)
-        verdicts["near"] = table_of(near).equals(wanted["near"])
-        far = on_ray.training_set(url, rows, FEATURES, broadcast=2, **asked)
-        verdicts["far"] = table_of(far).equals(wanted["far"])
-        one = on_ray.training_set(url, rows, FEATURES, known_at=wanted["known_at"], namespace=namespace)
-        verdicts["known"] = table_of(one).equals(wanted["known"])
-        history = on_ray.history(url, ["traffic_level", "weather_index"], namespace=namespace, tasks=2, concurrency=2)
-        found = [row for row in history.take_all() if row["traffic_level"] is not None]
-        verdicts["history"] = {(row["entity_id"], row["timestamp"]): row["traffic_level"] for row in found} == (
-            wanted["history"]
-        )
-        for group in (DELIVERY_METRICS, PLANET_CONDITIONS):
-            made = on_ray.generate(WORLD.config, group, rows_a_task=WORLD.rows(group) // 2 + 1)
-            alone = pa.concat_tables(each.table for each in WORLD.batches(groups=[group]))
-            order = [("entity_id", "ascending"), ("timestamp", "ascending")]
-            verdicts[group] = table_of(made).sort_by(order).equals(alone.sort_by(order))
-    verdicts["shut down"] = not ray.is_initialized()
+        for name, place in places.items():
+            verdicts[name] = answers(*place, wanted[name])
+            print(f"{name}: after {time.monotonic() - BEGAN:.1f} s", file=sys.stderr)
+        verdicts["sqlite"] |= generated()
+        with TemporaryDirectory() as folder:
+            verdicts["sqlite"] |= asyncio.run(written(*places["sqlite"], Path(folder)))
+    verdicts["sqlite"]["shut down"] = not ray.is_initialized()
     return verdicts
 
 
 if __name__ == "__main__":
-    began = time.monotonic()
-    print(json.dumps(check(sys.argv[1], sys.argv[2]) | {"seconds": round(time.monotonic() - began, 1)}))
+    print(json.dumps(check(json.loads(sys.argv[1]))))

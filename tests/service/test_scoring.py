@@ -69,7 +69,11 @@ async def fill(store: FeatureStore) -> None:
         last = {(ids[row % 10], int(at[row])): values[row] for row in range(200)}
         keys = list(last)
         await store.write_features(
-            {"entity_id": [each for each, _ in keys], "timestamp": [when for _, when in keys], name: list(last.values())}
+            {
+                "entity_id": [each for each, _ in keys],
+                "timestamp": [when for _, when in keys],
+                name: list(last.values()),
+            }
         )
     await store.write_features(
         {
