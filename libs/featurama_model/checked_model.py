@@ -74,7 +74,11 @@ async def checked_model(
     registry = ModelRegistry(store.storage, artefacts=artefacts)
     manifest = await registry.get(reference.name, version=reference.version, alias=reference.alias)
     artefact = await registry.artefact(manifest)
+    return CheckedModel(manifest, artefact, await asyncio.to_thread(_tried, manifest, artefact, checker))
+
+
+def _tried(manifest: Manifest, artefact: bytes, checker: ModelChecker | None) -> Structure:
     if checker is not None:
-        return CheckedModel(manifest, artefact, await asyncio.to_thread(checker.check, manifest, artefact))
+        return checker.check(manifest, artefact)
     with ModelChecker() as own:
-        return CheckedModel(manifest, artefact, await asyncio.to_thread(own.check, manifest, artefact))
+        return own.check(manifest, artefact)

@@ -48,7 +48,7 @@ def test_label_rows_are_scored_into_files_beside_a_manifest(trained: Featurama, 
     assert table.column("label").to_pylist() == [7, 8, 9, 10]
     predicted = trained("predict", "delivery_1", "delivery_2", "--version", "1", "--json").json
     values = table.column("prediction").to_pylist()
-    assert [values[0], values[2]] == [row["prediction"] for row in predicted["predictions"]]
+    assert [values[0], values[2]] == [row["prediction"] for row in predicted]
     assert values[1] is None
     assert table.column("missing_features").to_pylist()[3] == ["distance", "destination.traffic_level"]
     manifest = json.loads((folder / "scores" / "_manifest.json").read_text())
@@ -76,7 +76,7 @@ def test_an_alias_is_the_champion_unless_named_and_the_file_may_be_a_csv(trained
         (["--labels", "labels.csv", "--out", "scores", "--model", "unheard"], "unheard"),
         (["--labels", "labels.csv", "--out", "scores", "--model", "delivery_time@9"], "version 9"),
         (["--labels", "labels.csv", "--out", "scores", "--model", "delivery_time@"], "name@alias"),
-        (["--labels", "labels.csv", "--out", "scores", "--known-at", "label"], "label row 0"),
+        (["--labels", "labels.csv", "--out", "scores", "--known-at", "2999-01-01T00:00:00Z"], "known_at"),
         (["--labels", "labels.csv", "--out", "scores.txt"], "format"),
         (["--labels", "labels.csv", "--out", "scores", "--address", "auto"], "--ray"),
         (["--labels", "labels.csv", "--out", "scores", "--time-column", "when"], "when"),
