@@ -90,8 +90,8 @@ def verdicts(places: dict[str, tuple[str, str]]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", [*CHECKS, *ONCE])
 def test_ray_answers_as_one_process_does(verdicts: dict[str, Any], name: str) -> None:
-    """Training sets (paths followed in place and by partitioning again, known_at, statuses, grids, newest values, frames
-    of every kind), scores and their files, history, sample data; on the embedded storage.
+    """Training sets (paths followed in place and by partitioning again, known_at, statuses, grids, newest values, all
+    kinds of frames), scores and their files, history, sample data; on the embedded storage.
     """
     assert verdicts["sqlite"][name]
 
