@@ -34,7 +34,7 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test bench check proto lock venv clean replace
+.PHONY: help demo test unit bench check proto lock venv clean replace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -42,8 +42,14 @@ help: ## list the targets
 demo: $(DEMO) ## build the Futurama world, ingest, serve, train and predict, and print figures (ARGS="--json FILE")
 	$(VENV)/bin/featurama demo $(ARGS)
 
+# Bytecode is kept also where the environment says otherwise: every worker and every process that a test starts would
+# compile its modules anew.
+test unit: export PYTHONDONTWRITEBYTECODE :=
 test: $(DEV) ## run every test (TESTS=tests/unit ARGS="-k late" for some)
 	$(PY) -m pytest -n 4 --dist loadgroup -m "not bench" $(ARGS) $(TESTS)
+
+unit: $(DEV) ## run the pure tests, in seconds
+	$(PY) -m pytest -n 2 $(ARGS) tests/unit
 
 bench: $(DEV) ## run the benchmarks among the tests
 	$(PY) -m pytest -m bench -s $(ARGS) $(TESTS)
@@ -98,7 +104,7 @@ $(VENV)/.uv: requirements/uv.txt $(VENV)/pyvenv.cfg
 	@touch $@
 
 define install
-@$(UV) pip sync --quiet --python $(PY) --require-hashes $(1) requirements/uv.txt
+@$(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes $(1) requirements/uv.txt
 @$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --no-index --editable .
 @touch $@
 endef

@@ -17,7 +17,8 @@ HERE = Path(__file__).parent
 settings.register_profile("unit", max_examples=30, deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("unit")
 
-TIERS = {"unit": "unit", "contract": "contract", "laws": "contract", "faults": "contract"}
+TIERS = {"unit": "unit", "frames": "frames", "contract": "contract", "laws": "contract", "faults": "contract"}
+PURE = {"unit", "frames"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,8 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def blockbuster(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
-    """A blocking call on a running loop, made by our packages, fails the test. The unit tier is pure: no loop."""
-    if request.node.get_closest_marker("unit") is not None:
+    """A blocking call on a running loop, made by our packages, fails the test. The pure tiers have no loop."""
+    if TIERS.get(request.path.relative_to(HERE).parts[0]) in PURE:
         yield None
         return
     with blockbuster_ctx(scanned_modules=["featurama_core"]) as active:

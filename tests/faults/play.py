@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.laws.oracle import SECOND, Key, Oracle, Row, Value, ingest_time
+from tests.laws.oracle import SECOND, Key, Oracle, Row, Stored, Value, ingest_time
 from tests.laws.scene import Scene, definitions
 from tests.laws.wire import Shown, read_online, reads_of, request_of, shown, stored_in
 
@@ -147,17 +147,15 @@ async def check_interrupted(scene: Scene, store: FeatureStore, steps: Sequence[S
     least, most = _oracle(scene, steps, played, least=True), _oracle(scene, steps, played, least=False)
     now = scene.clock.now
     online, past = await read_online(store, scene), await _read_at_now(store, scene)
-    for row, entity in enumerate(scene.entities):
-        for key in _keys(steps):
-            name = f"{key[0]}@{key[1]}"
-            history = stored_in(await store.get_feature_history(entity, name, corrections=True))
-            must = least.history(entity, key, now, corrections=True)
-            may = most.history(entity, key, now, corrections=True)
-            assert set(must) <= set(history) <= set(may), (entity, name)
-            newest = least.read(entity, key, now).time
-            for read in (online, past):
-                found = read[row, name][2]
-                assert newest is None or (found is not None and found >= newest), (entity, name)
+    for (row, entity, key), history in (await _histories(store, scene, steps)).items():
+        name = f"{key[0]}@{key[1]}"
+        must = least.history(entity, key, now, corrections=True)
+        may = most.history(entity, key, now, corrections=True)
+        assert set(must) <= set(history) <= set(may), (entity, name)
+        newest = least.read(entity, key, now).time
+        for read in (online, past):
+            found = read[row, name][2]
+            assert newest is None or (found is not None and found >= newest), (entity, name)
 
 
 async def check_finished(scene: Scene, store: FeatureStore, steps: Sequence[Step]) -> None:
@@ -167,17 +165,25 @@ async def check_finished(scene: Scene, store: FeatureStore, steps: Sequence[Step
     oracle, now = _oracle(scene, steps, done, least=True), scene.clock.now
     online = await read_online(store, scene)
     assert online == await _read_at_now(store, scene)
-    for row, entity in enumerate(scene.entities):
-        for key in _keys(steps):
-            name = f"{key[0]}@{key[1]}"
-            history = stored_in(await store.get_feature_history(entity, name, corrections=True))
-            assert oracle.history(entity, key, now, corrections=True) == history
-            assert oracle.read(entity, key, now).time == online[row, name][2]
+    for (row, entity, key), history in (await _histories(store, scene, steps)).items():
+        assert oracle.history(entity, key, now, corrections=True) == history
+        assert oracle.read(entity, key, now).time == online[row, f"{key[0]}@{key[1]}"][2]
 
 
-def _keys(steps: Sequence[Step]) -> list[Key]:
+async def _histories(
+    store: FeatureStore, scene: Scene, steps: Sequence[Step]
+) -> dict[tuple[int, str, Key], list[Stored]]:
+    """Of every entity (with its position) and every feature that was written."""
     rows = [row for step in steps if isinstance(step, Write) for row in step.rows]
-    return sorted({key for row in rows for key in row.values})
+    keys = sorted({key for row in rows for key in row.values})
+    asked = [(row, entity, key) for row, entity in enumerate(scene.entities) for key in keys]
+    found = await asyncio.gather(
+        *(
+            store.get_feature_history(entity, f"{name}@{version}", corrections=True)
+            for _, entity, (name, version) in asked
+        )
+    )
+    return dict(zip(asked, map(stored_in, found), strict=True))
 
 
 async def _read_at_now(store: FeatureStore, scene: Scene) -> Shown:

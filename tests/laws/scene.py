@@ -57,6 +57,8 @@ FEATURES = [
 REFERENCES = ("home", "link")
 PATHS = [("home", "pace"), ("home", "heat"), ("link", "level"), ("link", "word")]
 SETTINGS = StoreSettings(registry_staleness=0.0)
+STANDING = StoreSettings()
+"""Where nothing is registered while the scene plays: servers may know the definitions of a moment ago."""
 
 
 class FakeClock:
@@ -80,12 +82,21 @@ class FakeClock:
 class Scene:
     """One example's stage: `servers` are two FeatureStores that share nothing but the storage."""
 
-    def __init__(self, clock: FakeClock, storages: list[NamespaceStorage], name: str, number: int, run: Any) -> None:
+    def __init__(
+        self,
+        clock: FakeClock,
+        storages: list[NamespaceStorage],
+        name: str,
+        number: int,
+        run: Any,
+        settings: StoreSettings = SETTINGS,
+    ) -> None:
         self.clock = clock
         self.storages = storages
         self.namespace = name
         self._number = number
         self._run = run
+        self._settings = settings
         self.servers = [self.server(storage) for storage in storages]
         self.oracle = Oracle(definitions())
         self.entities = [f"{who}_{number}" for who in ("fry", "leela", "zoidberg é☃")]
@@ -98,7 +109,7 @@ class Scene:
 
     def server(self, storage: NamespaceStorage) -> FeatureStore:
         """A server that has just started: it knows nothing but the storage."""
-        return FeatureStore(Namespace(self.namespace, storage, SETTINGS, self.clock))
+        return FeatureStore(Namespace(self.namespace, storage, self._settings, self.clock))
 
     def restart(self, which: int) -> None:
         """A server is replaced by a new one."""
@@ -151,9 +162,9 @@ class Arena:
         return self._runner.run(bounded())
 
     @contextmanager
-    def scene(self, number: int | None = None) -> Iterator[Scene]:
-        """A stage nobody has used."""
-        number = next(self._numbers) if number is None else number
+    def scene(self, *, grows: bool = True) -> Iterator[Scene]:
+        """A stage nobody has used. grows: features may be registered on it, and one of its own is."""
+        number = next(self._numbers)
         if self.adapter == "sqlite":
             name = f"scene_{number}_{uuid.uuid4().hex[:8]}"
             self.run(self._make(name))
@@ -164,8 +175,9 @@ class Arena:
             name = self._shared
         clock = FakeClock(self.start)
         namespaces = [self.run(storage.namespace(name)) for storage in self._storages]
-        scene = Scene(clock, namespaces, name, number, self.run)
-        scene.grow()
+        scene = Scene(clock, namespaces, name, number, self.run, SETTINGS if grows else STANDING)
+        if grows:
+            scene.grow()
         try:
             yield scene
         finally:

@@ -56,9 +56,9 @@ class GroupJoin:
                 self.open[feature] &= self.keys.event_time - max_age < end
         if any(each is not None for each in self._max_ages):
             self._refresh()
-        rows = np.flatnonzero(self._pending & (self.keys.event_time >= start))
-        codes: Int64Array = np.unique(self.keys.entity[rows])
-        return codes
+        # Sorted by entity: distinct codes are where the code changes.
+        codes = self.keys.entity[self._pending & (self.keys.event_time >= start)]
+        return codes[np.flatnonzero(np.diff(codes, prepend=-1))]
 
     def take(self, codes: Int64Array, histories: Sequence[History], start: int) -> None:
         """Join a block of whole entities of the period that begins at `start`.

@@ -23,8 +23,8 @@ FEW_ROWS = 250_000
 """Up to here one shard holds them all."""
 _BUFFER_ROWS = 1_000_000
 _SCHEMA = pa.schema([("entity_id", pa.string()), ("event_time", pa.int64()), ("row", pa.int64())])
-_KEY_BYTES = 160
-"""Of memory a label row takes while its shard is joined, its entity's share included."""
+_ROW_BYTES, _ENTITY_BYTES = 72, 256
+"""Of memory that a label row, and a distinct entity, take while their shard is joined."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +53,8 @@ class KeyShards:
         self._buffered = 0
         self._written = 0
         self.rows_of = np.zeros(shards, dtype=np.int64)
+        # At most: an entity counts once in each file.
+        self._entities_of = np.zeros(shards, dtype=np.int64)
         folder.mkdir(parents=True, exist_ok=True)
 
     @classmethod
@@ -60,12 +62,17 @@ class KeyShards:
         """What `state` was taken of."""
         keys = cls(folder, len(state["rows"]))
         keys.rows_of = np.array(state["rows"], dtype=np.int64)
+        keys._entities_of = np.array(state["entities"], dtype=np.int64)
         keys._written = state["files"]
         return keys
 
     def state(self) -> dict[str, Any]:
         """For `reopened`."""
-        return {"rows": self.rows_of.tolist(), "files": self._written}
+        return {
+            "rows": self.rows_of.tolist(),
+            "entities": self._entities_of.tolist(),
+            "files": self._written,
+        }
 
     def add(self, entity_ids: Any, event_time: Int64Array, row: Int64Array) -> None:
         """Append rows; `flush` after the last."""
@@ -80,7 +87,9 @@ class KeyShards:
         if not self._buffered:
             return
         table = pa.Table.from_batches(self._buffer, _SCHEMA).combine_chunks()
-        shard = self._shard(table.column("entity_id"))
+        encoded = table.column("entity_id").combine_chunks().dictionary_encode()
+        of_entity = self._shards_of(encoded.dictionary.to_pylist())
+        shard = of_entity[encoded.indices.to_numpy()]
         order = np.argsort(shard, kind="stable")
         cuts = np.searchsorted(shard[order], np.arange(self._shards + 1))
         with (
@@ -91,47 +100,54 @@ class KeyShards:
                 part = table.take(pa.array(order[start:end])).combine_chunks().to_batches()
                 writer.write_batch(part[0] if part else pa.RecordBatch.from_pylist([], schema=_SCHEMA))
         self.rows_of += np.diff(cuts)
+        self._entities_of += np.bincount(of_entity, minlength=self._shards)
         self._written += 1
         self._buffer, self._buffered = [], 0
 
     def passes(self, memory: int) -> int:
         """How many joins the shards need so that each fits `memory` bytes: a power of two."""
-        allowed = max(memory // _KEY_BYTES, 1)
+        size = self.rows_of * _ROW_BYTES + self._entities_of * _ENTITY_BYTES
         passes = 1
-        while passes < self._shards and self.rows_of.reshape(-1, passes).sum(axis=0).max() > allowed:
+        while passes < self._shards and size.reshape(-1, passes).sum(axis=0).max() > memory:
             passes *= 2
         return passes
 
     def load(self, number: int, passes: int) -> SortedKeys:
         """The rows of the shards of one pass."""
         wanted = range(number, self._shards, passes)
-        batches = []
+        size = int(self.rows_of[list(wanted)].sum())
+        time, row = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        coded, first = [], 0
         for at in range(self._written):
             with pa.OSFile(str(self._folder / f"{at:06}.arrow")) as source:
                 reader = pa.ipc.open_file(source)
-                batches += [reader.get_batch(shard) for shard in wanted]
-        table = pa.Table.from_batches(batches, _SCHEMA)
-        encoded = table.column("entity_id").combine_chunks().dictionary_encode()
-        ascending = pc.array_sort_indices(encoded.dictionary).to_numpy()
-        rank = np.empty(len(ascending), dtype=np.int64)
-        rank[ascending] = np.arange(len(ascending))
-        entity = rank[encoded.indices.to_numpy()] if len(ascending) else np.zeros(0, dtype=np.int64)
-        time = table.column("event_time").to_numpy()
+                for shard in wanted:
+                    # Copied out: a column that is kept would keep the batch, and so all its ids.
+                    batch = reader.get_batch(shard)
+                    here = slice(first, first + batch.num_rows)
+                    time[here], row[here] = batch.column(1), batch.column(2)
+                    coded.append(batch.column(0).dictionary_encode())
+                    first += batch.num_rows
+        entity_ids, entity = _ranked(coded)
         order = np.lexsort((time, entity))
         entity = entity[order]
-        return SortedKeys(
-            encoded.dictionary.take(pa.array(ascending)).to_pylist(),
-            entity,
-            np.searchsorted(entity, np.arange(len(ascending) + 1)),
-            time[order],
-            table.column("row").to_numpy()[order],
-        )
+        time = time[order]
+        row = row[order]
+        return SortedKeys(entity_ids, entity, np.searchsorted(entity, np.arange(len(entity_ids) + 1)), time, row)
 
-    def _shard(self, entity_ids: Any) -> Int64Array:
-        if self._shards == 1:
-            return np.zeros(len(entity_ids), dtype=np.int64)
-        encoded = entity_ids.combine_chunks().dictionary_encode()
-        texts = encoded.dictionary.to_pylist()
-        of_code = np.fromiter((zlib.crc32(each.encode()) % self._shards for each in texts), np.int64, len(texts))
-        sharded: Int64Array = of_code[encoded.indices.to_numpy()]
-        return sharded
+    def _shards_of(self, entity_ids: list[str]) -> Int64Array:
+        hashes = (zlib.crc32(each.encode()) % self._shards for each in entity_ids)
+        return np.fromiter(hashes, np.int64, len(entity_ids))
+
+
+def _ranked(coded: list[Any]) -> tuple[list[str], Int64Array]:
+    """Dictionary-encoded ids -> the distinct ones, ascending by their bytes, and the position of each row's there."""
+    column = pa.chunked_array(coded, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
+    if not len(column):
+        return [], np.zeros(0, dtype=np.int64)
+    ids = column.chunk(0).dictionary
+    ascending = pc.array_sort_indices(ids)
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[ascending.to_numpy()] = np.arange(len(ids))
+    entity = np.concatenate([rank[each.indices.to_numpy()] for each in column.chunks])
+    return ids.take(ascending).to_pylist(), entity

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,17 +91,18 @@ async def _write_parts(
     done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
     with ExitStack() as files:
         file: TableFile | None = None
-        async for part in source.parts(work, progress, {int(each) for each in done}):
-            if whole:
-                if file is None:
-                    opening = new_file(folder / target.name, part.table.schema, kind)
-                    file = await asyncio.to_thread(files.enter_context, opening)
-                await asyncio.to_thread(file.write, part.table)
-                done[str(part.number)] = part.facts
-            else:
-                path = folder / f"part-{part.number:05}.{kind}"
-                done[str(part.number)] = part.facts | await asyncio.to_thread(_write_part, path, part.table, kind)
-                await asyncio.to_thread(work.note, {"parts": done})
+        async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts:
+            async for part in parts:
+                if whole:
+                    if file is None:
+                        opening = new_file(folder / target.name, part.table.schema, kind)
+                        file = await asyncio.to_thread(files.enter_context, opening)
+                    await asyncio.to_thread(file.write, part.table)
+                    done[str(part.number)] = part.facts
+                else:
+                    path = folder / f"part-{part.number:05}.{kind}"
+                    done[str(part.number)] = part.facts | await asyncio.to_thread(_write_part, path, part.table, kind)
+                    await asyncio.to_thread(work.note, {"parts": done})
         await asyncio.to_thread(files.close)
     facts = [done[each] for each in sorted(done, key=int)]
     if whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd  # noqa: F401 - pyarrow imports it at first use, which would block a guarded event loop
 import pytest
 from tests.unit.cli.running import Featurama, featurama, folder
 

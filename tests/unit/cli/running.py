@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # noqa: F401 - pyarrow imports it at first use, which would block a guarded event loop
 import pytest
 
 from featurama_cli.main import main

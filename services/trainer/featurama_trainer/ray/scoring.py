@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -186,10 +187,15 @@ class _ByTasks:
         stage = Stage("writing", left.rows, watcher)
         tables = rows.iter_batches(batch_size=self.part_rows, batch_format="pyarrow")
         coming = await asyncio.to_thread(iter, tables)
-        while (table := await asyncio.to_thread(next, coming, None)) is not None:
-            yield await asyncio.to_thread(self._part, number, table)
-            number += 1
-            stage.advance(table.num_rows)
+        try:
+            while (table := await asyncio.to_thread(next, coming, None)) is not None:
+                yield await asyncio.to_thread(self._part, number, table)
+                number += 1
+                stage.advance(table.num_rows)
+        finally:
+            # While Ray is there. ValueError: its thread is at work; it ends with Ray.
+            with suppress(ValueError):
+                await asyncio.shield(asyncio.to_thread(coming.close))
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self._reading.content(request, parts) | {"as_of_time": to_rfc3339(self._now)}
