@@ -242,6 +242,11 @@ async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
     }
 
 
+async def drop(url: str, namespace: str) -> None:
+    async with Stores.open(url) as stores:
+        await stores.storage.drop_namespace(namespace)
+
+
 def check(places: dict[str, tuple[str, str]]) -> dict[str, dict[str, bool]]:
     """Storage -> check -> verdict. One Ray for all: to start it takes longer than the checks."""
     wanted = {name: asyncio.run(prepare(*place)) for name, place in places.items()}
@@ -254,6 +259,8 @@ def check(places: dict[str, tuple[str, str]]) -> dict[str, dict[str, bool]]:
         with TemporaryDirectory() as folder:
             verdicts["sqlite"] |= asyncio.run(written(*places["sqlite"], Path(folder)))
     verdicts["sqlite"]["shut down"] = not ray.is_initialized()
+    for place in places.values():
+        asyncio.run(drop(*place))
     return verdicts
 
 

@@ -23,9 +23,6 @@ SHOWN = {
     "07_ray_integration.py": "The same rows, in the same order: True",
 }
 
-# One Ray at a time on this machine.
-ON_RAY = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
-
 
 def run(name: str, folder: Path) -> str:
     """What the example prints. Its warnings are errors here; it leaves nothing in its directory."""
@@ -50,7 +47,7 @@ def test_every_example_is_tested() -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", [pytest.param(each, marks=ON_RAY if "ray" in each else ()) for each in SHOWN])
+@pytest.mark.parametrize("name", [pytest.param(each, marks=[pytest.mark.ray] * ("ray" in each)) for each in SHOWN])
 def test_an_example_runs_and_shows_what_it_is_about(name: str, tmp_path: Path) -> None:
     if "ray" in name and importlib.util.find_spec("ray") is None and not os.environ.get("CI"):
         pytest.skip("ray is not installed")

@@ -177,9 +177,9 @@ class AskedRows:
     now: int
 
 
-async def asked_rows(store: FeatureStore, labels: Any, options: LabelOptions, now: int | None = None) -> AskedRows:
+async def asked_rows(store: FeatureStore, labels: Any, options: LabelOptions) -> AskedRows:
     """The label rows that are given, or those that are made without labels."""
-    moment = store.now() if now is None else now
+    now = store.now()
     source, columns, at_now = await rows_asked(
         store,
         store.opened,
@@ -189,9 +189,9 @@ async def asked_rows(store: FeatureStore, labels: Any, options: LabelOptions, no
         options.start,
         options.end,
         options.every,
-        moment,
+        now,
     )
-    return AskedRows(source, columns, at_now, known_at_asked(options.known_at, at_now), moment)
+    return AskedRows(source, columns, at_now, known_at_asked(options.known_at, at_now), now)
 
 
 async def partitioned(
