@@ -221,8 +221,9 @@ def column_name(reference: FeatureRef) -> str:
 
 def unusable(problem: str, **metadata: object) -> FailedPrecondition:
     """The error for a model that must not be served, whatever the cause."""
+    which = f"version {metadata['version']} of {metadata['model']!r}" if "version" in metadata else "the model"
     return FailedPrecondition(
-        f"the model cannot be used: {problem}; train and publish it again, or name another version",
+        f"{which} cannot be used: {problem}; train and publish it again, or name another version",
         reason=Reason.MODEL_UNUSABLE,
         **metadata,
     )

@@ -110,16 +110,19 @@ async def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Two versions side by side: scores as published, settings that differ, and on the same rows if asked for."""
-    from featurama_cli.model_versions import differences, judged
+    from featurama_cli.model_versions import differences, label_rows
     from featurama_cli.output import show, show_json, told
     from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import verdict_text
     from featurama_model.registry import ModelRegistry
+    from featurama_trainer.comparing import compare_on_holdout
 
     async with open_store(place) as store:
         registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
         first, second = await registry.get(name, version=version), await registry.get(name, version=other)
-        verdict = await judged(store, registry, first, second, labels) if holdout else None
+        verdict = None
+        if holdout:
+            verdict = await compare_on_holdout(store, registry, first, second, labels=label_rows(first, labels))
     rows = differences(first, second)
     if as_json:
         show_json({"differences": rows, "holdout": verdict.to_dict() if verdict else None})
@@ -143,26 +146,41 @@ async def promote(
         float, typer.Option("--tolerance", min=0.0, help="How much worse is not worse: 0.01 is one percent.")
     ] = 0.0,
     labels: LabelsOption = None,
+    expected: Annotated[
+        int | None, typer.Option("--expect", min=0, help="Only if the alias names this version now; 0: none.")
+    ] = None,
     by: ByOption = "",
 ) -> None:
-    """Point an alias at a version; servers follow within seconds. Exit code 1 if --if-better says no."""
-    from featurama_cli.model_versions import judged, named
+    """Try a version, then point an alias at it; servers follow within seconds. Exit code 1 if --if-better says no."""
+    from featurama_cli.model_versions import label_rows
     from featurama_cli.output import told
     from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import verdict_text, whoever
+    from featurama_core.model.errors import InvalidInput
+    from featurama_model.promotion import promote as promoted
+    from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry
+    from featurama_trainer.comparing import promote_unless_worse
 
+    if if_better and expected is not None:
+        raise InvalidInput("--if-better expects what it compared with; leave out --expect", field="expect")
+    who = by or whoever()
     async with open_store(place) as store:
         registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
-        current = await named(registry, name, alias) if if_better else None
-        if current is not None:
-            candidate = await registry.get(name, version=version)
-            verdict = await judged(store, registry, candidate, current, labels, tolerance=tolerance)
-            told(verdict_text(verdict))
-            if not verdict.not_worse:
-                told(f"{alias} of {name} stays version {current.version}.")
-                raise typer.Exit(1)
-        await registry.set_alias(name, alias, version, by=by or whoever())
+        async with trying(registry) as trial:
+            if not if_better:
+                await promoted(registry, trial, name, version, alias=alias, expected=expected, by=who)
+            else:
+                candidate = await registry.get(name, version=version)
+                rows = label_rows(candidate, labels)
+                verdict = await promote_unless_worse(
+                    store, registry, trial, candidate, alias=alias, by=who, labels=rows, tolerance=tolerance
+                )
+                if verdict is not None:
+                    told(verdict_text(verdict))
+                    if not verdict.not_worse:
+                        told(f"{alias} of {name} stays version {verdict.incumbent_version}.")
+                        raise typer.Exit(1)
     told(f"{alias} of {name} is version {version} now.")
 
 
@@ -174,14 +192,17 @@ async def rollback(
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     by: ByOption = "",
 ) -> None:
-    """Point an alias at the version that it named before; again goes further back."""
+    """Point an alias at the version that it named before, which is tried first; again goes further back."""
     from featurama_cli.output import told
-    from featurama_cli.session import open_store
+    from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import whoever
+    from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry
 
     async with open_store(place) as store:
-        move = await ModelRegistry(store.storage).rollback(name, alias, by=by or whoever())
+        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+        async with trying(registry) as trial:
+            move = await registry.rollback(name, alias, by=by or whoever(), trial=trial)
     told(f"{alias} of {name} is version {move.version} again, it was {move.previous}.")
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.model.errors import FailedPrecondition, Reason
+from featurama_core.model.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.model.values import BoolArray
 from featurama_core.store import FeatureStore
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import load_model
 from featurama_model.manifest import Manifest, TrainingFacts
-from featurama_model.registry import ModelRegistry
+from featurama_model.promotion import promote
+from featurama_model.registry import ModelRegistry, Trial
 from featurama_trainer.config import LabelSource
 from featurama_trainer.dataset import read_columns
 from featurama_trainer.labels import Labels, read_labels
@@ -25,6 +26,8 @@ from featurama_trainer.progress import Progress, silent
 from featurama_trainer.scores import primary, scores_of
 
 MIN_HOLDOUT_ROWS = 20
+
+_COMPARISONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,46 @@ async def compare_on_holdout(
         scores[1],
         tolerance,
     )
+
+
+async def promote_unless_worse(
+    store: FeatureStore,
+    registry: ModelRegistry,
+    trial: Trial,
+    candidate: Manifest,
+    *,
+    alias: str,
+    by: str,
+    note: str = "",
+    labels: Labels | None = None,
+    tolerance: float = 0.0,
+) -> HoldoutComparison | None:
+    """Point `alias` at the candidate, unless it is worse on the same rows than the version that the alias names.
+
+    -> that comparison, None where the alias named nothing. A version that takes the alias meanwhile is compared with
+    in its turn. Raises like `promote` and `compare_on_holdout`; Conflict (ALIAS_MOVED) if it goes on being moved.
+    """
+    await trial(candidate)
+    for left in reversed(range(_COMPARISONS)):
+        named = (await registry.aliases(candidate.name)).get(alias, 0)
+        verdict = None
+        if named:
+            incumbent = await registry.get(candidate.name, version=named)
+            verdict = await compare_on_holdout(
+                store, registry, candidate, incumbent, labels=labels, tolerance=tolerance
+            )
+        if verdict is not None and not verdict.not_worse:
+            return verdict
+        try:
+            await promote(
+                registry, trial, candidate.name, candidate.version, alias=alias, expected=named, by=by, note=note
+            )
+        except Conflict:
+            if not left:
+                raise
+        else:
+            return verdict
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def _answers(

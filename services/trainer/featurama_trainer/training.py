@@ -19,13 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featurama_core.model.errors import InvalidInput, Unknown
+from featurama_core.model.errors import InvalidInput
 from featurama_core.store import FeatureStore
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
 from featurama_model.manifest import Manifest, TrainingFacts
+from featurama_model.model_checker import ModelChecker
+from featurama_model.promotion import promote, trying
 from featurama_model.registry import CHAMPION, ModelRegistry
-from featurama_trainer.comparing import HoldoutComparison, compare_on_holdout
+from featurama_trainer.comparing import HoldoutComparison, promote_unless_worse
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.dataset import TrainingSet, known_at_of, model_inputs, training_set
 from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
@@ -75,9 +77,12 @@ async def train(
     tolerance: float = 0.0,
     created_by: str = "",
     artefacts: ArtefactDirectory | None = None,
+    checker: ModelChecker | None = None,
     progress: Progress = silent,
 ) -> TrainingReport:
     """Train and publish a model; `alias` (none if empty) then names it, see `Promotion`.
+
+    checker: tries it before the alias moves; None: one that is started for it.
 
     Raises Unknown for features that are not registered, InvalidInput for a config that does not fit them,
     FailedPrecondition for too few labels. The scores are those of the artefact, loaded as serving loads it.
@@ -98,7 +103,7 @@ async def train(
         manifest = _manifest(config, data, trained, split, created_by)
         published = await registry.publish(manifest, trained.fitted.artefact)
         promotion = Promotion(alias, if_better, tolerance)
-        verdict = await _promoted(store, registry, published, data.labels, promotion, created_by)
+        verdict = await _promoted(store, registry, published, data.labels, promotion, created_by, checker)
         progress("publishing", 1, 1)
     scores = trained.scores
     return TrainingReport(
@@ -200,23 +205,27 @@ async def _promoted(
     labels: Labels,
     promotion: Promotion,
     by: str,
+    checker: ModelChecker | None,
 ) -> HoldoutComparison | None:
     """Move the alias, unless the comparison that was asked for speaks against it. -> that comparison."""
-    if not promotion.alias:
+    alias = promotion.alias
+    if not alias:
         return None
-    verdict = None
-    if promotion.if_better:
-        try:
-            current = await registry.get(published.name, alias=promotion.alias)
-        except Unknown:
-            current = None
-        if current is not None:
-            verdict = await compare_on_holdout(
-                store, registry, published, current, labels=labels, tolerance=promotion.tolerance
+    async with trying(registry, checker) as trial:
+        if promotion.if_better:
+            return await promote_unless_worse(
+                store,
+                registry,
+                trial,
+                published,
+                alias=alias,
+                by=by,
+                note="trained",
+                labels=labels,
+                tolerance=promotion.tolerance,
             )
-    if verdict is None or verdict.not_worse:
-        await registry.set_alias(published.name, promotion.alias, published.version, by=by, note="trained")
-    return verdict
+        await promote(registry, trial, published.name, published.version, alias=alias, by=by, note="trained")
+    return None
 
 
 def _manifest(config: TrainingConfig, data: TrainingSet, trained: _Trained, split: Split, by: str) -> Manifest:
