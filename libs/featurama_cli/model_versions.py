@@ -6,6 +6,7 @@ from pathlib import Path
 
 from featurama_core.model.errors import FailedPrecondition
 from featurama_model.manifest import Manifest
+from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
 from featurama_trainer.labels import Labels
 from featurama_trainer.labels_file import read_label_file
@@ -18,7 +19,7 @@ def label_rows(candidate: Manifest, file: Path | None) -> Labels | None:
     if candidate.training is None:
         raise FailedPrecondition(f"version {candidate.version} does not say what it was trained on", field="version")
     source = {**candidate.training.labels, "target": candidate.target, "file": str(file)}
-    return read_label_file(LabelSource.model_validate(source))
+    return read_label_file(LabelSource.model_validate(source), Classes.of_manifest(candidate))
 
 
 def differences(first: Manifest, second: Manifest) -> list[dict[str, object]]:

@@ -19,6 +19,7 @@ from featurama_model.loading import load_model
 from featurama_model.manifest import Manifest, TrainingFacts
 from featurama_model.promotion import promote
 from featurama_model.registry import ModelRegistry, Trial
+from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
 from featurama_trainer.dataset import read_columns
 from featurama_trainer.labels import Labels, read_labels
@@ -79,17 +80,11 @@ async def compare_on_holdout(
     labels that lie in a file.
     """
     facts = [_facts(candidate), _facts(incumbent)]
-    if (candidate.target, candidate.objective, candidate.classes) != (
-        incumbent.target,
-        incumbent.objective,
-        incumbent.classes,
-    ):
-        raise _refused(
-            f"version {candidate.version} learns {candidate.target} by {candidate.objective}, version "
-            f"{incumbent.version} {incumbent.target} by {incumbent.objective}"
-        )
+    learned = [_learned(each) for each in (candidate, incumbent)]
+    if learned[0] != learned[1]:
+        raise _refused(f"version {candidate.version} learns {learned[0]}, version {incumbent.version} {learned[1]}")
     if labels is None:
-        labels = await _labels_again(store, facts[0], progress)
+        labels = await _labels_again(store, candidate, progress)
     since = max(each.split_time for each in facts)
     held = labels.take(np.flatnonzero(labels.event_time >= since))
     if len(held) < MIN_HOLDOUT_ROWS:
@@ -162,10 +157,17 @@ async def _answers(
     return await asyncio.to_thread(model.outputs, matrix), ~manifest.refused(columns, len(held))
 
 
-async def _labels_again(store: FeatureStore, facts: TrainingFacts, progress: Progress) -> Labels:
+def _learned(manifest: Manifest) -> str:
+    told = f" ({', '.join(manifest.class_names)})" if manifest.class_names else ""
+    return f"{manifest.target} by {manifest.objective}{told}"
+
+
+async def _labels_again(store: FeatureStore, candidate: Manifest, progress: Progress) -> Labels:
+    facts = _facts(candidate)
     if not facts.labels or "file" in facts.labels:
         raise _refused("its label rows are not in the store; give the label file")
-    return await read_labels(store, LabelSource.model_validate(dict(facts.labels)), progress)
+    source = LabelSource.model_validate(dict(facts.labels))
+    return await read_labels(store, source, progress, classes=Classes.of_manifest(candidate))
 
 
 def _facts(manifest: Manifest) -> TrainingFacts:

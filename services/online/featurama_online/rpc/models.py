@@ -144,6 +144,7 @@ class _Seen:
                     ],
                     description=manifest.description,
                     created_by=manifest.created_by,
+                    classes=manifest.class_names,
                     artefact_sha256="" if manifest.artefact is None else manifest.artefact.sha256,
                 )
             )
