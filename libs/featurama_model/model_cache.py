@@ -164,9 +164,9 @@ class ModelCache:
         """Alias -> version, as last read. Waits for the store only where `get` would."""
         return (await self._names.view(await self._slot(store, name), store.storage)).aliases
 
-    async def expire(self, store: FeatureStore, name: str) -> None:
-        """Read the model's names anew when they are asked for next: they were changed from here."""
-        self._names.expire(await self._slot(store, name))
+    def expire(self) -> None:
+        """Read what aliases name anew when it is asked for next: it was changed from here."""
+        self._names.expire()
 
     def loaded(self) -> list[tuple[ModelKey, Manifest]]:
         """The models in memory, each once."""

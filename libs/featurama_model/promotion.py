@@ -48,6 +48,8 @@ async def promote(
     check_name(alias, "alias")
     if version < 1:
         raise InvalidInput("version must be a whole number from 1", field="version")
+    if expected is not None and expected < 0:
+        raise InvalidInput("expected_version must be a whole number from 0, or absent", field="expected_version")
     manifest = await registry.get(name, version=version)
     await trial(manifest)
     move = await registry.set_alias(name, alias, version, by=by, note=note, expected=expected)

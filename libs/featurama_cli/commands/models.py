@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_storage
+from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -23,41 +23,31 @@ def models() -> None:
 
 
 @app.command("list")
-@at_a_storage
+@at_a_place
 async def list_(
     place: Place,
     name: Annotated[str | None, typer.Argument(help="Versions of one model only.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="At a storage: try the versions that an alias names, as a server would.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the versions of models, with their scores and aliases."""
-    from featurama_cli.output import show, when
-    from featurama_cli.session import open_store
+    """List the versions of models, with their scores and aliases; with --target, what that server makes of them."""
+    from featurama_cli.model_listing import served_rows, shown_columns, stored_rows
+    from featurama_cli.output import show
+    from featurama_cli.session import artefact_directory, open_session
+    from featurama_core.store import FeatureStore
+    from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry
 
-    async with open_store(place) as store:
-        registry = ModelRegistry(store.storage)
-        listed = await registry.list(name)
-        aliases = {each: await registry.aliases(each) for each in {model.name for model in listed}}
-    rows: list[dict[str, object]] = []
-    for model in listed:
-        test = model.manifest.metrics.get("test", {}) if model.manifest else {}
-        rows.append(
-            {
-                "model": model.name,
-                "version": model.version,
-                "aliases": [alias for alias, version in aliases[model.name].items() if version == model.version],
-                "target": model.manifest.target if model.manifest else None,
-                "mae": test.get("mae"),
-                "rmse": test.get("rmse"),
-                "r2": test.get("r2"),
-                "created_at": when(model.created_at),
-                "problem": model.problem or None,
-            }
-        )
-    columns = tuple(rows[0]) if rows else ()
-    if not any(row["problem"] for row in rows):
-        columns = tuple(column for column in columns if column != "problem")
-    show(rows, as_json=as_json, columns=columns, empty="No models; make one with `featurama train`.")
+    async with open_session(place) as session:
+        if not isinstance(session, FeatureStore):
+            rows = served_rows(await session.list_models(name))
+        else:
+            registry = ModelRegistry(session.storage, artefacts=artefact_directory(place))
+            async with trying(registry) as trial:
+                rows = await stored_rows(registry, name, trial if check else None)
+    show(rows, as_json=as_json, columns=shown_columns(rows), empty="No models; make one with `featurama train`.")
 
 
 @app.command()
@@ -85,6 +75,7 @@ async def show(
         "model": f"{manifest.name} version {manifest.version}",
         "target": manifest.target,
         "entity_type": manifest.entity_type,
+        **({"classes": "\n".join(manifest.class_names)} if manifest.class_names else {}),
         "features": "\n".join(each.reference for each in manifest.features),
         "columns": len(manifest.engineered.names),
         "created_at": when(manifest.created_at),

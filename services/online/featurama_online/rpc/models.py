@@ -77,7 +77,7 @@ class ModelServicer:
             expected=request.expected_version if request.HasField("expected_version") else None,
             by=f"grpc {call.peer}",
         )
-        await self._models.expire(store, request.name)
+        self._models.expire()
         found = await self._find(store, request.name, moved.manifest.version, "")
         seen = await self._seen(store, request.name)
         return pb.SetAliasResponse(model=seen.model(found), previous_version=moved.previous)
