@@ -44,6 +44,7 @@ def _facts(manifest: Manifest) -> dict[str, object]:
     }
     facts |= {
         "objective": manifest.objective,
+        "classes": ", ".join(manifest.class_names) or None,
         "features": ", ".join(
             each.reference + ("" if each.missing == "use_missing" else f" ({each.missing})")
             for each in manifest.features

@@ -240,7 +240,7 @@ class ModelCache:
                 older = _key(alias.slot, found.stored)
                 detail = f"{alias.alias}: version {key.version} cannot be used"
                 self._serve(alias, older, found.model, ModelEvent("degraded", older, detail))
-            return found.model
+            return self._serving[alias].model
         self._serve(alias, key, model)
         return model
 

@@ -115,7 +115,9 @@ class ModelNames:
                 view = await asyncio.shield(self._read(slot, storage))
             except FeaturamaError:
                 continue  # what was last known holds until the store answers
-            self._watcher.seen(slot, view, storage)
+            # One that was read before a change made here would undo it.
+            if view.generation == self._generation:
+                self._watcher.seen(slot, view, storage)
 
     def _watched_no_more(self, slot: ModelSlot) -> None:
         del self._watching[slot]

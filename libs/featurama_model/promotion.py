@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from featurama_core.model.errors import InvalidInput
@@ -68,10 +68,13 @@ async def tried(registry: ModelRegistry, checker: ModelChecker, manifest: Manife
 @asynccontextmanager
 async def trying(registry: ModelRegistry, checker: ModelChecker | None = None) -> AsyncIterator[Trial]:
     """A trial by a checking process, which ends with the context. checker: one that is shared and stays open."""
-    with ExitStack() as resources:
-        process = checker or resources.enter_context(ModelChecker())
+    process = checker or ModelChecker()
 
-        async def trial(manifest: Manifest) -> None:
-            await tried(registry, process, manifest)
+    async def trial(manifest: Manifest) -> None:
+        await tried(registry, process, manifest)
 
+    try:
         yield trial
+    finally:
+        if checker is None:
+            await asyncio.to_thread(process.close)

@@ -106,19 +106,19 @@ class ModelMethods(PredictingMethods):
             name=name,
             alias=alias,
             version=_version(version),
-            expected_version=expected_version,
+            expected_version=None if expected_version is None else _version(expected_version, least=0),
         )
         answer = await stubs.online.call(stubs.models.SetAlias, request, writes=True)
         with reading_answer(stubs.online.target):
             return _model(answer.model)
 
 
-def _version(version: int | None) -> int:
+def _version(version: int | None, *, least: int = 1) -> int:
     # On the wire 0 says "the alias's": a caller's own 0 must not become that.
     if version is None:
         return 0
-    if isinstance(version, bool) or not 1 <= version < 2**31:
-        raise InvalidInput("version must be a whole number from 1", field="version")
+    if isinstance(version, bool) or not least <= version < 2**31:
+        raise InvalidInput(f"version must be a whole number from {least}", field="version")
     return version
 
 

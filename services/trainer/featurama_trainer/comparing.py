@@ -120,14 +120,15 @@ async def promote_unless_worse(
 ) -> HoldoutComparison | None:
     """Point `alias` at the candidate, unless it is worse on the same rows than the version that the alias names.
 
-    -> that comparison, None where the alias named nothing. A version that takes the alias meanwhile is compared with
+    -> that comparison, None where the alias named nothing that is there. A version that takes the alias meanwhile is compared with
     in its turn. Raises like `promote` and `compare_on_holdout`; Conflict (ALIAS_MOVED) if it goes on being moved.
     """
     await trial(candidate)
     for left in reversed(range(_COMPARISONS)):
         named = (await registry.aliases(candidate.name)).get(alias, 0)
+        there = {listed.version for listed in await registry.list(candidate.name)}
         verdict = None
-        if named:
+        if named in there:
             incumbent = await registry.get(candidate.name, version=named)
             verdict = await compare_on_holdout(
                 store, registry, candidate, incumbent, labels=labels, tolerance=tolerance
