@@ -218,7 +218,7 @@ REFUSED: dict[str, list[Bad]] = {
         missing("UNKNOWN_MODEL", "bad_nothing", name="bad_nothing"),
         missing("UNKNOWN_MODEL", "version", version=99),
         bad("INVALID_ARGUMENT", "expected_version", expected_version=-1),
-        bad("ALIAS_MOVED", "alias", code="ABORTED", expected_version=99),
+        bad("ALIAS_MOVED", "alias", code="ABORTED", alias="bad_unset", expected_version=99),
     ],
     "RegistryService/RegisterEntityType": [
         *named("entity_type"),

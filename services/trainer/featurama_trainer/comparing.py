@@ -120,8 +120,9 @@ async def promote_unless_worse(
 ) -> HoldoutComparison | None:
     """Point `alias` at the candidate, unless it is worse on the same rows than the version that the alias names.
 
-    -> that comparison, None where the alias named nothing that is there. A version that takes the alias meanwhile is compared with
-    in its turn. Raises like `promote` and `compare_on_holdout`; Conflict (ALIAS_MOVED) if it goes on being moved.
+    -> that comparison, None where the alias named nothing that is there. A version that takes the alias meanwhile is
+    compared with in its turn. Raises like `promote` and `compare_on_holdout`; Conflict (ALIAS_MOVED) if it goes on
+    being moved.
     """
     await trial(candidate)
     for left in reversed(range(_COMPARISONS)):
