@@ -11,7 +11,6 @@ from featurama_cli.servers import Ports, all_servers
 from featurama_cli.session import storage_options
 from featurama_cli.world_writing import write_world
 from featurama_core import FeatureStore
-from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
 from featurama_world import WorldConfig, generate
@@ -51,10 +50,11 @@ async def main(folder: str) -> None:
             actual = (await client.get_online_features([DELIVERY], ["actual_duration"])).to_dict()
             print(f"  it took {actual['actual_duration'][0]:.2f}")
 
-        registry = ModelRegistry(store.storage)
-        if second.test["mae"] < first.test["mae"]:
-            await registry.set_alias("delivery_time", "champion", second.manifest.version)
-            print(f"\nPromoted: champion is now version {second.manifest.version}")
+            if second.test["mae"] < first.test["mae"]:
+                # Tried before the alias moves; refused if others moved it meanwhile.
+                better, old = second.manifest.version, first.manifest.version
+                moved = await client.set_alias("delivery_time", "champion", better, expected_version=old)
+                print(f"\nPromoted: champion is now version {moved.version}")
 
 
 if __name__ == "__main__":

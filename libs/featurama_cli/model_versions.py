@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from featurama_core.model.errors import FailedPrecondition, Unknown
+from featurama_core.model.errors import FailedPrecondition
 from featurama_model.manifest import Manifest
-from featurama_trainer.comparing import HoldoutComparison, compare_on_holdout
+from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
+from featurama_trainer.labels import Labels
 from featurama_trainer.labels_file import read_label_file
 
-if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
-    from featurama_model.registry import ModelRegistry
 
-
-async def named(registry: ModelRegistry, name: str, alias: str) -> Manifest | None:
-    """The version that an alias names, None while it names nothing."""
-    if alias not in await registry.aliases(name):
+def label_rows(candidate: Manifest, file: Path | None) -> Labels | None:
+    """The rows of a label file, with the columns that the candidate was trained by; None without one."""
+    if file is None:
         return None
-    try:
-        return await registry.get(name, alias=alias)
-    except Unknown:
-        return None
-
-
-async def judged(
-    store: FeatureStore,
-    registry: ModelRegistry,
-    candidate: Manifest,
-    incumbent: Manifest,
-    labels: Path | None,
-    *,
-    tolerance: float = 0.0,
-) -> HoldoutComparison:
-    """Both on the same rows; from a label file if one is given, with the columns that the candidate was trained by."""
-    rows = None
-    if labels is not None:
-        if candidate.training is None:
-            raise FailedPrecondition(
-                f"version {candidate.version} does not say what it was trained on", field="version"
-            )
-        source = {**candidate.training.labels, "target": candidate.target, "file": str(labels)}
-        rows = read_label_file(LabelSource.model_validate(source))
-    return await compare_on_holdout(store, registry, candidate, incumbent, labels=rows, tolerance=tolerance)
+    if candidate.training is None:
+        raise FailedPrecondition(f"version {candidate.version} does not say what it was trained on", field="version")
+    source = {**candidate.training.labels, "target": candidate.target, "file": str(file)}
+    return read_label_file(LabelSource.model_validate(source), Classes.of_manifest(candidate))
 
 
 def differences(first: Manifest, second: Manifest) -> list[dict[str, object]]:
@@ -69,6 +44,7 @@ def _facts(manifest: Manifest) -> dict[str, object]:
     }
     facts |= {
         "objective": manifest.objective,
+        "classes": ", ".join(manifest.class_names) or None,
         "features": ", ".join(
             each.reference + ("" if each.missing == "use_missing" else f" ({each.missing})")
             for each in manifest.features

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featurama_cli.output import number, when
 from featurama_core.model.columns import Column, column_of
@@ -21,7 +22,9 @@ Given = Mapping[str, float | bool | str]
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """One row. `used`: the features, a row each."""
+    """One row. used: the features, a row each. label, probabilities: the likeliest class and how likely each is; None
+    of a model that predicts a number.
+    """
 
     entity_id: str | None
     model: str
@@ -30,22 +33,32 @@ class Predicted:
     value: float | None
     used: list[dict[str, object]]
     problem: str = ""
+    label: str | None = None
+    probabilities: Mapping[str, float] | None = None
 
     @property
     def title(self) -> str:
         """The answer in a line."""
         who = self.entity_id or "given features"
-        answer = self.problem if self.value is None else f"{self.target} {number(self.value, 5)}"
+        answer = self.problem if self.value is None else f"{self.target} {self._answer(self.value)}"
         return f"{who}: {answer}  ({self.model} version {self.version})"
+
+    def _answer(self, value: float) -> str:
+        if self.label is None or self.probabilities is None:
+            return number(value, 5)
+        likely = ", ".join(f"{label} {chance:.1%}" for label, chance in self.probabilities.items())
+        return f"{self.label}  [{likely}]"
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
+        told = {} if self.probabilities is None else {"class": self.label, "probabilities": dict(self.probabilities)}
         return {
             "entity_id": self.entity_id,
             "model": self.model,
             "version": self.version,
             "target": self.target,
             "prediction": self.value,
+            **told,
             "problem": self.problem or None,
             "features_used": self.used,
         }
@@ -86,13 +99,30 @@ async def predictions(
         manifest = answer.manifest
         problems = {error.row: error.message for error in answer.row_errors}
         facts = (manifest.name, manifest.version, manifest.target)
-        return _rows(entity_ids, answer.values.tolist(), answer.columns, problems, facts)
+        found = _rows(entity_ids, answer.values.tolist(), answer.columns, problems, facts)
+        return _classified(found, answer.classes(), manifest.class_names, answer.probabilities)
     asked = await session.predict(
         list(entity_ids) or None, dict(given) or None, model=model, version=version or None, alias=alias
     )
     problems = {error.row: error.message for error in asked.errors}
     facts = (asked.model, asked.version, asked.target)
-    return _rows(entity_ids, asked.values.tolist(), asked.features, problems, facts)
+    found = _rows(entity_ids, asked.values.tolist(), asked.features, problems, facts)
+    return _classified(found, asked.predicted_classes, asked.classes, asked.probabilities)
+
+
+def _classified(
+    rows: list[Predicted],
+    likeliest: Sequence[str],
+    classes: Sequence[str],
+    probabilities: NDArray[np.float64] | None,
+) -> list[Predicted]:
+    """The rows with their classes, if the model tells classes apart."""
+    if probabilities is None:
+        return rows
+    return [
+        row if row.problem else replace(row, label=label, probabilities=dict(zip(classes, chances, strict=True)))
+        for row, label, chances in zip(rows, likeliest, probabilities.tolist(), strict=True)
+    ]
 
 
 def _rows(

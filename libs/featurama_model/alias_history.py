@@ -1,12 +1,13 @@
 """What an alias named before: read from the audit log, where every move of an alias is a record.
 
-A move pushes a version, a rollback goes back to the one below it; so rolling back twice goes back twice.
+A move pushes a version, a rollback goes back to the one below it; so rolling back twice goes back twice. A move is
+recorded before it is made, and says what the alias named: so those that were made form a chain.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from featurama_core.storage.port import AuditRecord
@@ -52,10 +53,22 @@ def moves(records: Iterable[AuditRecord], model: str, alias: str) -> list[AliasM
     return found[::-1]
 
 
-def version_before(history: Iterable[AliasMove], current: int, there: Collection[int]) -> int | None:
-    """The version to go back to from `current`: the newest before it that is still there; None without one."""
+def made(history: Sequence[AliasMove], current: int) -> Sequence[AliasMove]:
+    """The moves that led to `current`, without those that were recorded and lost against another."""
+    chain: list[AliasMove] = []
+    at = current
+    for move in reversed(history):
+        if move.version == at:
+            chain.append(move)
+            at = move.previous
+    # An alias that was set without a record, as an import does, is led to by none.
+    return chain[::-1] or history
+
+
+def versions_before(history: Sequence[AliasMove], current: int, there: Collection[int]) -> list[int]:
+    """The versions to go back to from `current`, the newest before it first, that are still there."""
     stack: list[int] = []
-    for move in history:
+    for move in made(history, current):
         if move.action == ROLLED_BACK:
             while stack and stack[-1] != move.version:
                 stack.pop()
@@ -63,11 +76,8 @@ def version_before(history: Iterable[AliasMove], current: int, there: Collection
             stack.append(move.previous)
         if not stack or stack[-1] != move.version:
             stack.append(move.version)
-    # A move that was recorded but never made leaves a version above the current one.
-    if current in stack:
-        while stack[-1] != current:
-            stack.pop()
-    return next((version for version in reversed(stack) if version != current and version in there), None)
+    back = dict.fromkeys(reversed(stack))
+    return [version for version in back if version != current and version in there]
 
 
 def _move(record: AuditRecord) -> AliasMove | None:

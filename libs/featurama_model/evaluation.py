@@ -32,10 +32,15 @@ class Contributions:
 
 
 async def predicted(model: LoadedModel, inputs: Float32Array) -> Float64Array:
-    """Predictions float64[n] of the engineered matrix float32[n, k]: one call of XGBoost."""
+    """Predictions float64[n] of the engineered matrix float32[n, k]."""
+    return model.values(await outputs(model, inputs))
+
+
+async def outputs(model: LoadedModel, inputs: Float32Array) -> Float64Array:
+    """What the model answers, see `LoadedModel.outputs`: one call of XGBoost."""
     if model.steps(len(inputs)) <= _STEPS_ON_LOOP:
-        return model.predict_matrix(inputs)
-    return await asyncio.to_thread(model.predict_matrix, inputs)
+        return model.outputs(inputs)
+    return await asyncio.to_thread(model.outputs, inputs)
 
 
 async def explained(model: LoadedModel, inputs: Float32Array) -> Contributions:

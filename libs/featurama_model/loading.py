@@ -39,11 +39,20 @@ class LoadedModel:
         return self.predict_matrix(self.manifest.matrix(columns, time))
 
     def predict_matrix(self, rows: Float32Array) -> Float64Array:
-        """Predictions float64[n] from the engineered matrix float32[n, k]: the value, the probability of 1, or the
-        index of the likeliest class.
+        """Predictions float64[n] from the engineered matrix float32[n, k]: the value, the probability of the second of
+        two classes, or the position of the likeliest of several.
         """
-        outputs = self.outputs(rows)
+        return self.values(self.outputs(rows))
+
+    def values(self, outputs: Float64Array) -> Float64Array:
+        """What `predict_matrix` makes of the outputs."""
         return outputs if outputs.ndim == 1 else outputs.argmax(axis=1).astype(np.float64)
+
+    def probabilities(self, outputs: Float64Array) -> Float64Array | None:
+        """float64[n, classes] of the outputs, in the manifest's order of classes; None for a regression."""
+        if not self.manifest.class_names:
+            return None
+        return outputs if outputs.ndim == 2 else np.stack([1.0 - outputs, outputs], axis=1)
 
     def outputs(self, rows: Float32Array) -> Float64Array:
         """As `predict_matrix`, but float64[n, classes] of probabilities for a model of several classes."""

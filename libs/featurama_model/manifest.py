@@ -34,9 +34,11 @@ _LOCATION = re.compile(r"(?:[a-z][a-z0-9_]{0,62}/[a-z][a-z0-9_]{0,62}/[0-9a-f]{6
 Objective = Literal[
     "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "binary:logistic", "multi:softprob"
 ]
-"""What is learned. An answer is one number a row: a value, the probability of 1, the index of the likeliest class."""
+"""What is learned. An answer is one number a row: a value, the probability of the second of two classes, the position
+of the likeliest of several."""
 
 MAX_CLASSES = 1_000
+MAX_LABEL_CHARS = 256
 
 MissingPolicy = Literal["use_missing", "default", "fail"]
 """What happens where a feature is not PRESENT. `use_missing`: XGBoost's own handling of missing values; `default`:
@@ -117,7 +119,8 @@ class Manifest:
 
     `metrics`: by what was scored (`test`, `train`, `baseline`, `baseline_constant`, ...), then by measure (`mae`,
     `rmse`, `r2`). `baseline`: the feature whose value the baseline predicts, or "". `classes`: how many the
-    objective `multi:softprob` tells apart, 0 for the others.
+    objective `multi:softprob` tells apart, 0 for the others. `class_labels`: what the classes are called, in order; ()
+    for a regression, and for classes that are called 0, 1 and so on.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Manifest:
     engineered: EngineeredSpec
     feature_service: str = ""
     classes: int = 0
+    class_labels: tuple[str, ...] = ()
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     baseline: str = ""
     training: TrainingFacts | None = None
@@ -163,6 +167,12 @@ class Manifest:
     def by_name(self) -> Mapping[str, ModelFeature]:
         """The features by column name."""
         return {feature.name: feature for feature in self.features}
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Labels of the classes, in order; () for a regression."""
+        classes = 2 if self.objective == "binary:logistic" else self.classes
+        return self.class_labels or tuple(map(str, range(classes)))
 
     @cached_property
     def defaults(self) -> Mapping[str, float]:
@@ -206,12 +216,21 @@ class Manifest:
         self.engineered.check({feature.name: feature.kind for feature in self.features})
         if not (2 <= self.classes <= MAX_CLASSES if self.objective == "multi:softprob" else self.classes == 0):
             raise _invalid("classes", f"must be 2 to {MAX_CLASSES} for multi:softprob, 0 for the other objectives")
+        self._check_labels()
         if any(not math.isfinite(value) for scores in self.metrics.values() for value in scores.values()):
             raise _invalid("metrics", "must be finite numbers")
         if self.artefact is not None and not _LOCATION.fullmatch(self.artefact.location):
             raise _invalid("artefact.location", "is not a place in an artefact directory")
         if self.artefact is not None and not 1 <= self.artefact.size <= MAX_ARTEFACT_BYTES:
             raise _invalid("artefact.size", f"must be 1 to {MAX_ARTEFACT_BYTES} bytes")
+
+    def _check_labels(self) -> None:
+        labels = self.class_labels
+        classes = 2 if self.objective == "binary:logistic" else self.classes
+        if labels and not len(labels) == len(set(labels)) == classes:
+            raise _invalid("class_labels", f"must be {classes} different texts for {self.objective}, or none")
+        if any(not label.isprintable() or not 1 <= len(label) <= MAX_LABEL_CHARS for label in labels):
+            raise _invalid("class_labels", f"must be 1 to {MAX_LABEL_CHARS} printable characters each")
 
 
 def column_name(reference: FeatureRef) -> str:
@@ -221,8 +240,9 @@ def column_name(reference: FeatureRef) -> str:
 
 def unusable(problem: str, **metadata: object) -> FailedPrecondition:
     """The error for a model that must not be served, whatever the cause."""
+    which = f"version {metadata['version']} of {metadata['model']!r}" if "version" in metadata else "the model"
     return FailedPrecondition(
-        f"the model cannot be used: {problem}; train and publish it again, or name another version",
+        f"{which} cannot be used: {problem}; train and publish it again, or name another version",
         reason=Reason.MODEL_UNUSABLE,
         **metadata,
     )

@@ -1,7 +1,8 @@
 """Models in memory: which version an alias names, and the loaded boosters, each checked and loaded once.
 
 When an alias moves, requests are served by the version it named before until the new one was tried in a child
-process and is loaded; one that cannot be used never replaces it, and is named by `problems` and an event. A
+process and is loaded; one that cannot be used never replaces it, and is named by `problems` and an event. Where none
+served before, as after a restart, it is the newest of the versions that the alias named before that can be used. A
 version that is replaced lives until the last request that uses it is answered. Keys hold the namespace's
 incarnation and the manifest's hash, so a namespace or version made anew is never served from memory.
 """
@@ -20,10 +21,12 @@ from featurama_core.model.errors import FailedPrecondition
 from featurama_core.model.names import check_name
 from featurama_core.storage.port import NamespaceStorage, StoredModel
 from featurama_model.artefacts import ArtefactDirectory
+from featurama_model.falling_back import EarlierVersions
 from featurama_model.loading import LoadedModel, load_checked
 from featurama_model.manifest import Manifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.model_names import ModelNames, ModelSlot, ModelView
+from featurama_model.promotion import tried
 from featurama_model.registry import CHAMPION, ModelRegistry, read_manifest, unknown_alias, unknown_version
 
 if TYPE_CHECKING:
@@ -68,9 +71,11 @@ class ModelKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelEvent:
-    """What happened to a version: it was `loaded`, an alias is `served` by it now, or it is `unusable` and why."""
+    """What happened to a version: it was `loaded`, an alias is `served` by it now, or it is `unusable` and why; or an
+    alias is `degraded`: served by it because the version that it names cannot be used.
+    """
 
-    kind: Literal["loaded", "served", "unusable"]
+    kind: Literal["loaded", "served", "unusable", "degraded"]
     key: ModelKey
     detail: str = ""
 
@@ -119,6 +124,7 @@ class ModelCache:
         self._failures: OrderedDict[ModelKey, _Failure] = OrderedDict()
         self._wanted: OrderedDict[_Alias, ModelKey] = OrderedDict()
         self._serving: OrderedDict[_Alias, _Served] = OrderedDict()
+        self._earlier = EarlierVersions(self._attempt, self._settings.retry_after, monotonic=monotonic)
         # One load at a time: a model of tens of MiB takes many times that while it is parsed.
         self._one_load = asyncio.Semaphore(1)
 
@@ -127,6 +133,7 @@ class ModelCache:
 
     async def __aexit__(self, *_: object) -> None:
         await self._names.close()
+        await self._earlier.close()
         loads = list(self._loading.values())
         for task in loads:
             task.cancel()
@@ -137,8 +144,8 @@ class ModelCache:
     async def get(self, store: FeatureStore, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
         """The model of a version, or with version 0 of the one that `alias` names.
 
-        Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) if there is no version to fall
-        back on.
+        An alias whose version cannot be used is answered by an earlier one: see the manifest's version. Raises Unknown
+        (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) if there is none to fall back on.
         """
         slot = await self._slot(store, name)
         view = await self._names.view(slot, store.storage)
@@ -157,14 +164,18 @@ class ModelCache:
         """Alias -> version, as last read. Waits for the store only where `get` would."""
         return (await self._names.view(await self._slot(store, name), store.storage)).aliases
 
-    async def expire(self, store: FeatureStore, name: str) -> None:
-        """Read the model's names anew when they are asked for next: they were changed from here."""
-        self._names.expire(await self._slot(store, name))
+    def expire(self) -> None:
+        """Read what aliases name anew when it is asked for next: it was changed from here."""
+        self._names.expire()
 
     def loaded(self) -> list[tuple[ModelKey, Manifest]]:
         """The models in memory, each once."""
         models = dict(self._serving.values()) | self._loaded
         return [(key, model.manifest) for key, model in models.items()]
+
+    def serving(self) -> list[tuple[str, ModelKey]]:
+        """Aliases that were asked for, each with the version that answers, which need not be the one that it names."""
+        return [(alias.alias, served.key) for alias, served in self._serving.items()]
 
     def problems(self) -> dict[ModelKey, str]:
         """Versions that were asked for and could not be used, and why: for listings and logs."""
@@ -204,21 +215,43 @@ class ModelCache:
         key = _key(alias.slot, stored)
         _put(self._wanted, alias, key, _MAX_ALIASES)
         served = self._serving.get(alias)
-        if served is not None and key != served.key and key not in self._loaded:
-            self._load_aside(key, stored, storage)
-        elif served is None or key != served.key:
-            self._serve(alias, key, await self._wait(key, stored, storage))
+        if served is None:
+            return await self._first(alias, key, stored, storage)
+        if key != served.key:
+            if key in self._loaded:
+                self._serve(alias, key, self._loaded[key])
+            else:
+                self._load_aside(key, stored, storage)
         served = self._serving[alias]
         self._serving.move_to_end(alias)
         if served.key in self._loaded:
             self._loaded.move_to_end(served.key)
         return served.model
 
-    def _serve(self, alias: _Alias, key: ModelKey, model: LoadedModel) -> None:
+    async def _first(self, alias: _Alias, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
+        """Serve an alias that nothing serves yet."""
+        try:
+            model = await self._wait(key, stored, storage)
+        except FailedPrecondition:
+            found = await self._earlier.find(alias.slot, alias.alias, key.version, storage)
+            if found is None:
+                raise
+            if alias not in self._serving:
+                older = _key(alias.slot, found.stored)
+                detail = f"{alias.alias}: version {key.version} cannot be used"
+                self._serve(alias, older, found.model, ModelEvent("degraded", older, detail))
+            return self._serving[alias].model
+        self._serve(alias, key, model)
+        return model
+
+    async def _attempt(self, slot: ModelSlot, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
+        return await self._wait(_key(slot, stored), stored, storage)
+
+    def _serve(self, alias: _Alias, key: ModelKey, model: LoadedModel, event: ModelEvent | None = None) -> None:
         served = self._serving.get(alias)
         if served is None or served.key != key:
             _put(self._serving, alias, _Served(key, model), self._settings.max_models)
-            self._on_event(ModelEvent("served", key, alias.alias))
+            self._on_event(event or ModelEvent("served", key, alias.alias))
 
     def _load_aside(self, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> None:
         failure = self._failures.get(key)
@@ -252,8 +285,8 @@ class ModelCache:
         try:
             async with self._one_load:
                 manifest = read_manifest(stored)
-                artefact = await ModelRegistry(storage, artefacts=self._artefacts(key)).artefact(manifest)
-                structure = await asyncio.to_thread(self._checker.check, manifest, artefact)
+                registry = ModelRegistry(storage, artefacts=self._artefacts(key))
+                artefact, structure = await tried(registry, self._checker, manifest)
                 model = await asyncio.to_thread(load_checked, manifest, artefact, structure)
         except FailedPrecondition as error:
             failure = _Failure(error, self._monotonic() + self._settings.retry_after)

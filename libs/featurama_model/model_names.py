@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from featurama_core.model.errors import DeadlineExceeded, FeaturamaError, StoreUnavailable
@@ -34,11 +34,12 @@ class ModelSlot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """Versions and aliases of one model, as they were at `read_at`."""
+    """Versions and aliases of one model, as they were at `read_at`. generation: how often all was expired before."""
 
     read_at: float
     versions: Mapping[int, StoredModel]
     aliases: Mapping[str, int]
+    generation: int
 
 
 class Watcher(Protocol):
@@ -63,14 +64,16 @@ class ModelNames:
         self._watcher = watcher
         self._monotonic = monotonic
         self._views: OrderedDict[ModelSlot, ModelView] = OrderedDict()
-        self._reading: dict[ModelSlot, asyncio.Task[ModelView]] = {}
+        self._reading: dict[tuple[ModelSlot, int], asyncio.Task[ModelView]] = {}
+        self._generation = 0
         self._watching: dict[ModelSlot, asyncio.Task[None]] = {}
         self._used: dict[ModelSlot, float] = {}
 
     async def view(self, slot: ModelSlot, storage: NamespaceStorage) -> ModelView:
         """The model's versions and aliases. Raises StoreUnavailable and the like only if none was ever read."""
         known = self._views.get(slot)
-        if known is not None and self._monotonic() - known.read_at <= self._staleness:
+        fresh = known is not None and known.generation == self._generation
+        if known is not None and fresh and self._monotonic() - known.read_at <= self._staleness:
             return known
         reading = self._read(slot, storage)
         try:
@@ -94,11 +97,9 @@ class ModelNames:
             self._watching[slot] = task
             task.add_done_callback(lambda _: self._watched_no_more(slot))
 
-    def expire(self, slot: ModelSlot) -> None:
-        """What is known is too old from now on."""
-        known = self._views.get(slot)
-        if known is not None:
-            self._views[slot] = replace(known, read_at=float("-inf"))
+    def expire(self) -> None:
+        """What is known, and what is being read, is too old from now on: it may have been read before a change."""
+        self._generation += 1
 
     async def close(self) -> None:
         """End everything that is under way."""
@@ -114,7 +115,9 @@ class ModelNames:
                 view = await asyncio.shield(self._read(slot, storage))
             except FeaturamaError:
                 continue  # what was last known holds until the store answers
-            self._watcher.seen(slot, view, storage)
+            # One that was read before a change made here would undo it.
+            if view.generation == self._generation:
+                self._watcher.seen(slot, view, storage)
 
     def _watched_no_more(self, slot: ModelSlot) -> None:
         del self._watching[slot]
@@ -122,19 +125,20 @@ class ModelNames:
         self._watcher.forgotten(slot)
 
     def _read(self, slot: ModelSlot, storage: NamespaceStorage) -> asyncio.Task[ModelView]:
-        if slot not in self._reading:
-            task = asyncio.create_task(self._read_view(slot, storage))
-            self._reading[slot] = task
-            task.add_done_callback(lambda done: self._read_ended(slot, done))
-        return self._reading[slot]
+        key = (slot, self._generation)
+        if key not in self._reading:
+            task = asyncio.create_task(self._read_view(slot, storage, self._generation))
+            self._reading[key] = task
+            task.add_done_callback(lambda done: self._read_ended(key, done))
+        return self._reading[key]
 
-    def _read_ended(self, slot: ModelSlot, done: asyncio.Task[ModelView]) -> None:
-        del self._reading[slot]
+    def _read_ended(self, key: tuple[ModelSlot, int], done: asyncio.Task[ModelView]) -> None:
+        del self._reading[key]
         if not done.cancelled():
             # Looked at even when every waiter has left, so that asyncio does not report it as lost.
             done.exception()
 
-    async def _read_view(self, slot: ModelSlot, storage: NamespaceStorage) -> ModelView:
+    async def _read_view(self, slot: ModelSlot, storage: NamespaceStorage, generation: int) -> ModelView:
         read_at = self._monotonic()
         # Aliases before versions: what an alias names was published before.
         aliases = await storage.list_aliases(slot.name)
@@ -143,7 +147,11 @@ class ModelNames:
             read_at,
             {stored.version: stored for stored in versions},
             named_versions(aliases),
+            generation,
         )
+        newer = self._views.get(slot)
+        if newer is not None and newer.generation > generation:
+            return newer
         self._views[slot] = view
         self._views.move_to_end(slot)
         while len(self._views) > _MAX_VIEWS:

@@ -22,7 +22,7 @@ from featurama_core.model.names import check_entity_ids
 from featurama_core.model.values import Status
 from featurama_core.storage.port import Consistency
 from featurama_model.engineered import Float64Array
-from featurama_model.evaluation import Contributions, explained, predicted
+from featurama_model.evaluation import Contributions, explained, outputs
 from featurama_model.given import given_columns, not_stored, overlaid
 from featurama_model.loading import LoadedModel
 from featurama_model.manifest import Manifest, unusable
@@ -85,20 +85,22 @@ class PredictionRequest:
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """Why a row has no prediction: UNKNOWN_ENTITY, STORE_UNAVAILABLE, or INVALID_VALUE for a feature that the model
-    cannot do without.
+    """Why a row has no prediction: UNKNOWN_ENTITY, STORE_UNAVAILABLE, or MISSING_FEATURE for what the model cannot do
+    without. field: the first such feature, "" for the other reasons.
     """
 
     row: int
     reason: Reason
     message: str
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """values: float64[n], 0 where `row_errors` names the row. columns: the features used, in the model's
     order; the event time of a given value is 0. missing: row -> its features that were not PRESENT.
-    contributions: only when asked for; 0 where `row_errors` names the row.
+    contributions: only when asked for; 0 where `row_errors` names the row. probabilities: float64[n, classes] in the
+    manifest's order of classes, 0 likewise; None for a regression.
     """
 
     values: Float64Array
@@ -108,6 +110,16 @@ class Prediction:
     missing: Mapping[int, tuple[str, ...]]
     as_of_time: int
     contributions: Contributions | None = None
+    probabilities: Float64Array | None = None
+
+    def classes(self) -> list[str]:
+        """Label of each row's likeliest class, "" where `row_errors` names the row; [] for a regression."""
+        if self.probabilities is None:
+            return []
+        labels = [self.manifest.class_names[at] for at in self.probabilities.argmax(axis=1).tolist()]
+        for error in self.row_errors:
+            labels[error.row] = ""
+        return labels
 
 
 class Predictor:
@@ -170,14 +182,19 @@ class Predictor:
         errors = with_refused(errors, manifest, columns, rows)
         inputs = manifest.matrix(columns, as_of_time)
         failed = [error.row for error in errors]
-        values = await predicted(model, inputs)
+        answered = await outputs(model, inputs)
+        values, probabilities = model.values(answered), model.probabilities(answered)
         values[failed] = 0.0
+        if probabilities is not None:
+            probabilities[failed] = 0.0
         contributions = None
         if request.contributions:
             async with self._one_explained:
                 contributions = await explained(model, inputs)
             contributions.values[failed], contributions.base[failed] = 0.0, 0.0
-        return Prediction(values, manifest, columns, errors, _missing(columns), as_of_time, contributions)
+        return Prediction(
+            values, manifest, columns, errors, _missing(columns), as_of_time, contributions, probabilities
+        )
 
     async def _stored(
         self,
@@ -248,8 +265,9 @@ def with_refused(errors: list[RowError], manifest: Manifest, columns: Sequence[C
     required = [column for column in columns if column.name in manifest.required]
     for row in np.flatnonzero(manifest.refused(columns, rows)).tolist():
         if row not in known:
-            absent = ", ".join(column.name for column in required if column.status[row] != Status.PRESENT)
-            errors.append(RowError(row, Reason.INVALID_VALUE, f"the model needs a value of {absent[:500]}"))
+            absent = [column.name for column in required if column.status[row] != Status.PRESENT]
+            message = f"the model needs a value of {', '.join(absent)[:500]}; write or give it"
+            errors.append(RowError(row, Reason.MISSING_FEATURE, message, absent[0]))
     return sorted(errors, key=lambda error: error.row)
 
 

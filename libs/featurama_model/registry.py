@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from featurama_core.model.errors import (
@@ -24,7 +24,7 @@ from featurama_core.model.errors import (
 from featurama_core.model.names import check_name
 from featurama_core.model.times import Clock
 from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
-from featurama_model.alias_history import DELETED, MOVED, ROLLED_BACK, AliasMove, moves, version_before
+from featurama_model.alias_history import DELETED, MOVED, ROLLED_BACK, AliasMove, made, moves, versions_before
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import check_artefact
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact, Manifest, unusable
@@ -33,7 +33,10 @@ CHAMPION = "champion"
 """The alias that serves when none is named."""
 CHUNK_BYTES = 256 * 1024
 
-_PUBLISH_ATTEMPTS = 32
+Trial = Callable[[Manifest], Awaitable[object]]
+"""Tries a version. Raises FailedPrecondition (MODEL_UNUSABLE) for one that must not serve."""
+
+_ATTEMPTS = 32
 _AUDIT_RECORDS = 100_000
 _HIGHEST_DELETED = "versions.deleted"
 """A row among the aliases (no alias can be named so): the highest version that was deleted."""
@@ -88,7 +91,7 @@ class ModelRegistry:
         chunks = [artefact[start : start + CHUNK_BYTES] for start in range(0, len(artefact), CHUNK_BYTES)]
         if self._artefacts is not None:
             draft, chunks = replace(draft, artefact=await self._artefacts.put(draft.name, artefact)), []
-        for _ in range(_PUBLISH_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             taken = [model.version for model in await self._storage.list_models(manifest.name)]
             deleted = (await self._storage.list_aliases(manifest.name)).get((manifest.name, _HIGHEST_DELETED), 0)
             published = replace(draft, version=max([*taken, deleted]) + 1)
@@ -133,35 +136,50 @@ class ModelRegistry:
         except (Unknown, CorruptData) as error:
             raise unusable("its artefact is not whole in the store", **where) from error
 
-    async def set_alias(self, name: str, alias: str, version: int, *, by: str = "", note: str = "") -> Manifest:
-        """Point `alias` at a version that is there, and record who did. -> its manifest."""
+    async def set_alias(
+        self, name: str, alias: str, version: int, *, by: str = "", note: str = "", expected: int | None = None
+    ) -> AliasMove:
+        """Point `alias` at a version that is there, and record who did. Untried: `promotion.promote` tries it first.
+
+        expected: the version that it must name until then, 0 for none; None: whatever it names. Raises Unknown,
+        Conflict (ALIAS_MOVED) if it names another.
+        """
         check_name(alias, "alias")
         if version < 1:
             raise InvalidInput("version must be a whole number from 1", field="version")
-        manifest = await self.get(name, version=version)
-        await self._move(name, alias, version, MOVED, by, note)
-        return manifest
+        await self.get(name, version=version)
+        return await self._move(name, alias, version, MOVED, by, note, expected)
 
-    async def rollback(self, name: str, alias: str = CHAMPION, *, by: str = "") -> AliasMove:
+    async def rollback(
+        self, name: str, alias: str = CHAMPION, *, by: str = "", trial: Trial | None = None
+    ) -> AliasMove:
         """Point `alias` at the version that it named before. -> what was done; again goes further back.
 
-        Raises FailedPrecondition if it named no other version that is still there.
+        trial: tries that version first. Raises FailedPrecondition if it named no other version that is still there,
+        Conflict (ALIAS_MOVED) if it is moved meanwhile.
         """
         current = await self._aliased(check_name(name, "model"), check_name(alias, "alias"))
-        there = {stored.version for stored in await self._storage.list_models(name)}
-        target = version_before(await self.history(name, alias), current, there)
-        if target is None:
+        earlier = await self.earlier(name, alias, current)
+        if not earlier:
             raise FailedPrecondition(
                 f"{alias} of {name!r} is version {current} and named no other that is still there; "
                 "name one with `featurama models promote`",
                 reason=Reason.UNKNOWN_MODEL,
                 field="alias",
             )
-        return await self._move(name, alias, target, ROLLED_BACK, by, "")
+        if trial is not None:
+            await trial(await self.get(name, version=earlier[0]))
+        return await self._move(name, alias, earlier[0], ROLLED_BACK, by, "", current)
+
+    async def earlier(self, name: str, alias: str, current: int) -> Sequence[int]:
+        """The versions that `alias` named before `current` and that are still there, the newest first."""
+        there = {stored.version for stored in await self._storage.list_models(name)}
+        return versions_before(await self._recorded(name, alias), current, there)
 
     async def history(self, name: str, alias: str = CHAMPION) -> Sequence[AliasMove]:
         """The moves of an alias, the oldest first."""
-        return moves(await self._storage.list_audit(_AUDIT_RECORDS), name, alias)
+        current = (await self.aliases(name)).get(alias, 0)
+        return made(await self._recorded(name, alias), current)
 
     async def delete(self, name: str, version: int, *, by: str = "") -> None:
         """Remove a version and its artefact, for ever; its number is not given again.
@@ -180,8 +198,7 @@ class ModelRegistry:
             )
         detail = json.dumps({"version": version, "by": by})
         await self._storage.append_audit(AuditRecord(self._now(), DELETED, name, detail))
-        deleted = (await self._storage.list_aliases(name)).get((name, _HIGHEST_DELETED), 0)
-        await self._storage.put_alias(name, _HIGHEST_DELETED, max(deleted, version))
+        await self._retire(name, version)
         await self._storage.remove_model(name, version)
         others = {_location(model) for model in listed.values() if model.version != version}
         gone = listed[version].manifest
@@ -193,13 +210,34 @@ class ModelRegistry:
         """Alias -> version, sorted by alias."""
         return named_versions(await self._storage.list_aliases(check_name(name, "model")))
 
-    async def _move(self, name: str, alias: str, version: int, action: str, by: str, note: str) -> AliasMove:
-        previous = (await self.aliases(name)).get(alias, 0)
-        move = AliasMove(self._now(), action, name, alias, version, previous, by, note)
-        # Recorded first: a move that nobody can account for must not exist; one that was not made is harmless.
-        await self._storage.append_audit(move.record())
-        await self._storage.put_alias(name, alias, version)
-        return move
+    async def _move(
+        self, name: str, alias: str, version: int, action: str, by: str, note: str, expected: int | None
+    ) -> AliasMove:
+        for _ in range(_ATTEMPTS):
+            previous = (await self.aliases(name)).get(alias, 0)
+            if expected is not None and previous not in (expected, version):
+                raise _moved(name, alias, previous, expected)
+            move = AliasMove(self._now(), action, name, alias, version, previous, by, note)
+            # Recorded first: a move that nobody can account for must not exist; one that was not made is harmless.
+            await self._storage.append_audit(move.record())
+            if await self._storage.put_alias(name, alias, version, expected=previous):
+                return move
+        raise Conflict(
+            f"{alias} of {name!r} is being moved by others all the time; try again",
+            reason=Reason.ALIAS_MOVED,
+            field="alias",
+        )
+
+    async def _recorded(self, name: str, alias: str) -> Sequence[AliasMove]:
+        return moves(await self._storage.list_audit(_AUDIT_RECORDS), name, alias)
+
+    async def _retire(self, name: str, version: int) -> None:
+        """Never give this number again: raise the highest deleted one to it, whoever else deletes."""
+        while True:
+            deleted = (await self._storage.list_aliases(name)).get((name, _HIGHEST_DELETED), 0)
+            highest = max(deleted, version)
+            if await self._storage.put_alias(name, _HIGHEST_DELETED, highest, expected=deleted):
+                return
 
     def _now(self) -> int:
         return self._clock() // 1_000
@@ -247,6 +285,15 @@ def unknown_alias(name: str, alias: str, known: Collection[str], *, trained: boo
     return Unknown(
         f"model {name!r} has no alias {alias[:80]!r}, it has {have}; set it or name a version",
         reason=Reason.UNKNOWN_MODEL,
+        field="alias",
+    )
+
+
+def _moved(name: str, alias: str, current: int, expected: int) -> Conflict:
+    named, wanted = (f"version {each}" if each else "nothing" for each in (current, expected))
+    return Conflict(
+        f"{alias} of {name!r} is {named}, not {wanted} as expected: others moved it; compare with what it is now",
+        reason=Reason.ALIAS_MOVED,
         field="alias",
     )
 

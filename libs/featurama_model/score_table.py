@@ -19,27 +19,29 @@ from featurama_model.manifest import Manifest
 if TYPE_CHECKING:
     from featurama_model.scoring import Scores
 
-PREDICTION, PROBABILITIES, VERSION, MISSING = "prediction", "probabilities", "model_version", "missing_features"
+PREDICTION, CLASS, PROBABILITIES = "prediction", "predicted_class", "probabilities"
+VERSION, MISSING = "model_version", "missing_features"
 REASON, MESSAGE = "error_reason", "error_message"
 
 
 def check_label_names(names: Sequence[str]) -> None:
     """InvalidInput if a label column has a name that is needed for the scores."""
-    for each in (PREDICTION, PROBABILITIES, VERSION, MISSING, REASON, MESSAGE):
+    for each in (PREDICTION, CLASS, PROBABILITIES, VERSION, MISSING, REASON, MESSAGE):
         if each in names:
             raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
 
 
 def score_table(labels: Any, manifest: Manifest, scores: Scores) -> Any:
     """The label rows (a record batch or a table of one chunk) with the columns of their scores."""
-    outputs, rows = scores.outputs, len(scores.outputs)
+    rows, chances = len(scores.values), scores.probabilities
     failed = np.zeros(rows, dtype=np.bool_)
     failed[[error.row for error in scores.errors]] = True
-    values = outputs if outputs.ndim == 1 else outputs.argmax(axis=1).astype(np.float64)
-    added = {PREDICTION: pa.array(values, mask=failed)}
-    if outputs.ndim == 2:
-        flat = pa.array(outputs.reshape(-1))
-        added[PROBABILITIES] = pa.FixedSizeListArray.from_arrays(flat, outputs.shape[1], mask=pa.array(failed))
+    added = {PREDICTION: pa.array(scores.values, mask=failed)}
+    if chances is not None:
+        likeliest = pa.array(chances.argmax(axis=1), mask=failed)
+        added[CLASS] = pa.array(manifest.class_names, pa.string()).take(likeliest)
+        flat = pa.array(chances.reshape(-1))
+        added[PROBABILITIES] = pa.FixedSizeListArray.from_arrays(flat, chances.shape[1], mask=pa.array(failed))
     added[VERSION] = pa.array(np.full(rows, manifest.version, dtype=np.int64))
     added[MISSING] = _missing([feature.name for feature in manifest.features], scores)
     reason, message = np.full(rows, None, dtype=np.object_), np.full(rows, None, dtype=np.object_)

@@ -42,11 +42,12 @@ _IDS_A_READ = 5_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """n rows. outputs: float64[n], or [n, classes] of probabilities; without meaning where `errors` names the row.
-    absent: bool[features, n], in the model's order: what was not PRESENT.
+    """n rows. values: float64[n], probabilities: float64[n, classes], None for a regression; both without meaning where
+    `errors` names the row. absent: bool[features, n], in the model's order: what was not PRESENT.
     """
 
-    outputs: Float64Array
+    values: Float64Array
+    probabilities: Float64Array | None
     absent: BoolArray
     errors: Sequence[RowError]
 
@@ -80,7 +81,8 @@ async def scored(
     pieces = [
         await asyncio.to_thread(_outputs, model, columns, time, first) for first in range(0, len(time), _ROWS_A_PIECE)
     ]
-    return Scores(np.concatenate(pieces), absent, errors)
+    outputs = np.concatenate(pieces)
+    return Scores(model.values(outputs), model.probabilities(outputs), absent, errors)
 
 
 def _outputs(model: LoadedModel, columns: Sequence[Column], time: Int64Array, first: int) -> Float64Array:
@@ -136,6 +138,7 @@ def model_facts(manifest: Manifest) -> dict[str, Any]:
         "sha256": manifest.artefact.sha256,
         "target": manifest.target,
         "objective": manifest.objective,
+        "classes": list(manifest.class_names),
     }
 
 
@@ -160,8 +163,8 @@ async def scores(
     """The label rows with a prediction each, as a set with the methods of a training set: batches, frames, files.
 
     model: `name`, `name@alias` or `name@version`; it is loaded at once. The other arguments are those of
-    `FeatureStore.training_set`. Beside the label columns: `prediction`, for several classes `probabilities`,
-    `model_version`, `missing_features`, and for a row without a prediction `error_reason` and `error_message`.
+    `FeatureStore.training_set`. Beside the label columns: `prediction`, of a model of classes `predicted_class` and
+    `probabilities`, `model_version`, `missing_features`, and for a row without a prediction `error_reason` and `error_message`.
     """
     if isinstance(model, str):
         model = await checked_model(store, ModelReference.parse(model), artefacts=artefacts, checker=checker)

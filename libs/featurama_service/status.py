@@ -48,6 +48,7 @@ GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(
         Reason.REQUEST_IN_FUTURE: _PRECONDITION,
         Reason.KNOWN_AT_NOT_SETTLED: _PRECONDITION,
         Reason.ENTITY_TYPE_MISMATCH: _PRECONDITION,
+        Reason.MISSING_FEATURE: _INVALID,
         Reason.UNKNOWN_NAMESPACE: _NOT_FOUND,
         Reason.UNKNOWN_FEATURE: _NOT_FOUND,
         Reason.UNKNOWN_FEATURE_VERSION: _NOT_FOUND,
@@ -70,6 +71,7 @@ GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(
         Reason.CORRUPT_DATA: grpc.StatusCode.DATA_LOSS,
         Reason.INTERNAL: grpc.StatusCode.INTERNAL,
         Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+        Reason.ALIAS_MOVED: grpc.StatusCode.ABORTED,
     }
 )
 

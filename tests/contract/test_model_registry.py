@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from featurama_core.model.errors import FailedPrecondition, InvalidInput, Unknown
+from featurama_core.model.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.storage.port import NamespaceStorage
 from featurama_model.alias_history import AliasMove
 from featurama_model.artefacts import ArtefactDirectory
+from featurama_model.manifest import Manifest, unusable
 from featurama_model.registry import ModelRegistry
 from tests.contract.conftest import Names
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
@@ -96,6 +98,66 @@ async def test_a_promotion_that_was_recorded_but_never_made_is_not_gone_back_to(
     await registry.set_alias(model, "champion", 2)
     await namespace.append_audit(AliasMove(2**50, "model.alias.moved", model, "champion", 3, 2).record())
     assert (await registry.rollback(model)).version == 1
+
+
+async def test_a_move_that_lost_against_another_is_in_no_history_and_not_gone_back_to(
+    registry: ModelRegistry, model: str, namespace: NamespaceStorage
+) -> None:
+    """It was recorded between the winner's record and the next move: the chain of what was named passes it by."""
+    await published(registry, model, 4)
+    await registry.set_alias(model, "champion", 1)
+    await registry.set_alias(model, "champion", 2)
+    lost = AliasMove((await registry.history(model))[-1].at, "model.alias.moved", model, "champion", 3, 1)
+    await namespace.append_audit(lost.record())
+    await registry.set_alias(model, "champion", 4)
+    assert [move.version for move in await registry.history(model)] == [1, 2, 4]
+    assert [(await registry.rollback(model)).version for _ in range(2)] == [2, 1]
+
+
+async def test_an_alias_that_was_moved_by_others_is_not_moved_by_who_expected_another_version(
+    registry: ModelRegistry, model: str
+) -> None:
+    await published(registry, model, 3)
+    await registry.set_alias(model, "champion", 1, expected=0)
+    await registry.set_alias(model, "champion", 2, by="amy")
+    with pytest.raises(Conflict, match="version 2, not version 1") as refused:
+        await registry.set_alias(model, "champion", 3, expected=1)
+    assert refused.value.reason is Reason.ALIAS_MOVED
+    assert await champion(registry, model) == 2
+    assert (await registry.set_alias(model, "champion", 3, expected=2)).previous == 2
+    assert (await registry.set_alias(model, "champion", 3, expected=2)).previous == 3  # sent again
+
+
+async def test_of_promotions_at_the_same_time_none_is_lost_unnoticed(registry: ModelRegistry, model: str) -> None:
+    """Those that expect the same version: one is made. Those that expect nothing: all, one after another."""
+    await published(registry, model, 5)
+    await registry.set_alias(model, "champion", 1)
+    tries = [registry.set_alias(model, "champion", version, expected=1) for version in (2, 3, 4)]
+    ended = await asyncio.gather(*tries, return_exceptions=True)
+    (won,) = [each.version for each in ended if isinstance(each, AliasMove)]
+    assert sum(isinstance(each, Conflict) for each in ended) == 2
+    assert await champion(registry, model) == won
+    assert [move.version for move in await registry.history(model)] == [1, won]
+
+    moves = await asyncio.gather(*(registry.set_alias(model, "champion", version) for version in (4, 5)))
+    last = await champion(registry, model)
+    assert {move.version for move in moves} == {4, 5}
+    assert next(move for move in moves if move.version != last).previous == won or won == 4
+    assert next(move for move in moves if move.version == last).previous == ({4, 5} - {last}).pop()
+
+
+async def test_a_rollback_goes_nowhere_if_the_version_before_cannot_be_used(
+    registry: ModelRegistry, model: str
+) -> None:
+    async def refuse(manifest: Manifest) -> None:
+        raise unusable("it is haunted", model=manifest.name, version=manifest.version)
+
+    await published(registry, model, 2)
+    for version in (1, 2):
+        await registry.set_alias(model, "champion", version)
+    with pytest.raises(FailedPrecondition, match=r"version 1 of .* haunted"):
+        await registry.rollback(model, trial=refuse)
+    assert await champion(registry, model) == 2
 
 
 async def test_a_version_that_an_alias_names_is_not_deleted(registry: ModelRegistry, model: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -194,6 +195,39 @@ async def test_an_alias_points_at_the_version_it_was_given_last(namespace: Names
         **expected,
         (other, "champion"): 7,
     }
+
+
+async def test_an_alias_moves_only_from_the_version_it_is_expected_to_name(
+    namespace: NamespaceStorage, names: Names
+) -> None:
+    """0: nothing. Where it names the wanted version already, nothing is left to do."""
+    name = f"model_{names.suffix}"
+
+    async def put(version: int, expected: int) -> tuple[bool, int]:
+        moved = await namespace.put_alias(name, "champion", version, expected=expected)
+        return moved, (await namespace.list_aliases(name)).get((name, "champion"), 0)
+
+    assert [await put(2, 1), await put(1, 0), await put(2, 0), await put(1, 0)] == [
+        (False, 0),
+        (True, 1),
+        (False, 1),
+        (True, 1),
+    ]
+    assert [await put(3, 1), await put(2, 1), await put(4, 3)] == [(True, 3), (False, 3), (True, 4)]
+
+
+async def test_of_moves_from_one_version_at_the_same_time_one_is_made(
+    namespace: NamespaceStorage, names: Names
+) -> None:
+    name = f"model_{names.suffix}"
+    for expected in (0, 1):
+        first = 1 + expected * 10
+        wanted = range(first, first + 8) if expected else (1,)
+        moved = await asyncio.gather(
+            *(namespace.put_alias(name, "champion", version, expected=expected) for version in wanted)
+        )
+        assert sum(moved) == 1
+        assert (await namespace.list_aliases(name))[name, "champion"] == wanted[moved.index(True)]
 
 
 async def test_the_audit_log_answers_the_newest_first(namespace: NamespaceStorage, names: Names) -> None:

@@ -1,4 +1,4 @@
-"""Bad requests for every rpc: the good request of each, and what each wrong field is refused with."""
+"""Bad requests for every rpc: what each wrong field of a good one is refused with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from .good_requests import YESTERDAY
 from .requests import BOOL, DOUBLE, INT, SECOND, TEXT, VECTOR, column, now_us
 
 INJECTION = "'; DROP TABLE latest; --"
@@ -14,7 +15,6 @@ FUTURE = 10**11
 """Seconds since 1970: the year 5138."""
 BEYOND = 10**13
 """Seconds since 1970 that no Timestamp may hold."""
-YESTERDAY = now_us() - 86_400 * SECOND
 TOMORROW = now_us() + 86_400 * SECOND
 
 
@@ -43,53 +43,6 @@ def request_id_at(seconds_from_now: float) -> str:
     millis = int((time.time() + seconds_from_now) * 1_000)
     return str(uuid.UUID(int=(millis << 80) | (7 << 76) | (2 << 62) | 12_345))
 
-
-ROW: dict[str, Any] = {
-    "entity_ids": ["bad_fry"],
-    "event_time_us": [YESTERDAY],
-    "columns": [column("bad_speed", DOUBLE, [1.0])],
-}
-
-GOOD: dict[str, dict[str, Any]] = {
-    "OnlineService/GetOnlineFeatures": {"features": ["bad_speed"], "entity_ids": ["bad_fry"]},
-    "OnlineService/GetFeatureHistory": {"feature": "bad_speed", "entity_id": "bad_fry"},
-    "OnlineService/GetHistoricalFeatures": {
-        "features": ["bad_speed"],
-        "entity_ids": ["bad_fry"],
-        "event_time_us": [YESTERDAY],
-    },
-    "PredictionService/Predict": {"model": "delivery_time", "entity_ids": ["delivery_near"]},
-    "ModelService/ListModels": {},
-    "ModelService/GetModel": {"name": "delivery_time"},
-    "ModelService/SetAlias": {"name": "delivery_time", "alias": "bad_alias", "version": 1},
-    "RegistryService/RegisterEntityType": {"entity_type": {"name": "bad_planet"}},
-    "RegistryService/GetEntityType": {"name": "bad_planet"},
-    "RegistryService/ListEntityTypes": {},
-    "RegistryService/DeprecateEntityType": {"name": "bad_gone"},
-    "RegistryService/RegisterFeatureGroup": {"feature_group": {"name": "bad_group"}},
-    "RegistryService/GetFeatureGroup": {"name": "bad_group"},
-    "RegistryService/ListFeatureGroups": {},
-    "RegistryService/DeprecateFeatureGroup": {"name": "bad_gone"},
-    "RegistryService/RegisterFeature": {"feature": {"name": "bad_speed", "value_type": DOUBLE}},
-    "RegistryService/GetFeature": {"name": "bad_speed"},
-    "RegistryService/ListFeatures": {},
-    "RegistryService/DeprecateFeature": {"name": "bad_gone", "version": 1},
-    "RegistryService/RegisterFeatureService": {"feature_service": {"name": "bad_view", "features": ["bad_speed"]}},
-    "RegistryService/GetFeatureService": {"name": "bad_view"},
-    "RegistryService/ListFeatureServices": {},
-    "RegistryService/DeprecateFeatureService": {"name": "bad_gone"},
-    "RegistryService/RegisterEntities": {"entities": [{"entity_id": "bad_mars", "entity_type": "bad_planet"}]},
-    "RegistryService/GetEntity": {"entity_id": "bad_mars"},
-    "RegistryService/ListEntities": {"entity_type": "bad_planet"},
-    "IngestService/WriteFeatures": ROW,
-    "IngestService/StreamFeatures": ROW,
-    "IngestService/DeleteEntity": {"entity_id": "bad_doomed", "deleted_through_time": {"seconds": 1}},
-    "IngestService/DeleteFeatureValues": {
-        "entity_id": "bad_doomed",
-        "features": ["bad_speed"],
-        "deleted_through_time": {"seconds": 1},
-    },
-}
 
 BAD_REFERENCES = [
     bad("INVALID_REFERENCE", "features", features=[each])
@@ -264,6 +217,8 @@ REFUSED: dict[str, list[Bad]] = {
         bad("INVALID_ARGUMENT", "version", version=-1),
         missing("UNKNOWN_MODEL", "bad_nothing", name="bad_nothing"),
         missing("UNKNOWN_MODEL", "version", version=99),
+        bad("INVALID_ARGUMENT", "expected_version", expected_version=-1),
+        bad("ALIAS_MOVED", "alias", code="ABORTED", alias="bad_unset", expected_version=99),
     ],
     "RegistryService/RegisterEntityType": [
         *named("entity_type"),

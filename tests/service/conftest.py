@@ -52,6 +52,15 @@ def namespace(storage_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
+async def own_namespace(storage_url: str) -> AsyncIterator[str]:
+    """A namespace that one test has for itself; it takes seconds to make on a cluster."""
+    name = f"own_{uuid.uuid4().hex[:12]}"
+    await _make(storage_url, name)
+    yield name
+    await _remove(storage_url, name)
+
+
+@pytest.fixture
 def unique() -> Callable[[str], str]:
     """Names and ids that no other test uses: `unique("distance")`."""
     suffix = uuid.uuid4().hex[:12]

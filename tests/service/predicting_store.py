@@ -37,19 +37,19 @@ async def define(store: FeatureStore) -> None:
     )
 
 
-async def publish(store: FeatureStore, *shifts: float, champion: int = 0) -> None:
+async def publish(store: FeatureStore, *shifts: float, champion: int = 0, name: str = NAME) -> None:
     """A version a shift, each predicting so much more than the artefact; `champion`: which one the alias names."""
     models = ModelRegistry(store.storage)
     for shift in shifts:
-        await models.publish(MANIFEST, shifted(shift) if shift else ARTEFACT)
+        await models.publish(replace(MANIFEST, name=name), shifted(shift) if shift else ARTEFACT)
     if champion:
-        await models.set_alias(NAME, "champion", champion)
+        await models.set_alias(name, "champion", champion)
 
 
-async def publish_mutated(store: FeatureStore, version: int) -> None:
+async def publish_mutated(store: FeatureStore, version: int, *, name: str = NAME) -> None:
     """A version as a broken writer leaves it: a changed link, under a manifest that names its hash."""
     artefact = ARTEFACT.replace(b'"left_children":[1', b'"left_children":[9', 1)
     assert artefact != ARTEFACT
-    manifest = replace(MANIFEST, version=version, artefact=Artefact.of(artefact))
-    stored = StoredModel(NAME, version, manifest.to_json(), manifest.created_at, len(artefact))
+    manifest = replace(MANIFEST, name=name, version=version, artefact=Artefact.of(artefact))
+    stored = StoredModel(name, version, manifest.to_json(), manifest.created_at, len(artefact))
     assert await store.storage.put_model(stored, [artefact])

@@ -24,7 +24,8 @@ from featurama.v1 import (
 )
 from featurama_core.store import FeatureStore, Stores
 
-from .bad_inputs import GOOD, INJECTION, REFUSED, Bad, request_id_at
+from .bad_inputs import INJECTION, REFUSED, Bad, request_id_at
+from .good_requests import GOOD
 from .servers import Client, Refusal, client_of, ingest_server, online_server, refusal_of
 
 CONTRACT = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
@@ -110,6 +111,10 @@ class CountingClient:
 
     async def predict(self, *_, **__):
         await asyncio.sleep(0)
+
+    async def get_model(self, _):
+        await asyncio.sleep(0)
+        return SimpleNamespace(state="loaded")
 
 
 async def test_the_online_service_is_asked_seldom_however_often_health_is():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Any
 
-import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2
+from tests.service.load import Load, answer_of
 from tests.service.predicting_store import NAME, define, publish, publish_mutated
 from tests.service.servers import Client, client_of, online_server, until
 
@@ -22,7 +21,6 @@ from featurama_model.registry import ModelRegistry
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 REQUEST = pb.PredictRequest(entity_ids=["delivery_1", "delivery_2"])
-CALLERS = 8
 
 
 @pytest.fixture
@@ -45,58 +43,9 @@ async def online(store: FeatureStore, tmp_path) -> AsyncIterator[Client]:
         yield client
 
 
-class Load:
-    """Callers that ask one after another until the context ends; what they were told, by version."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._over = False
-        self.answers: list[tuple[int, tuple[float, ...]]] = []
-        self.errors: list[grpc.aio.AioRpcError] = []
-
-    async def __aenter__(self) -> Self:
-        self._callers = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._over = True
-        await asyncio.gather(*self._callers)
-
-    async def _call(self) -> None:
-        while not self._over:
-            try:
-                answer = await self._client.predictions.Predict(REQUEST)
-            except grpc.aio.AioRpcError as error:
-                self.errors.append(error)
-                return
-            self.answers.append((answer.version, tuple(answer.predictions)))
-
-    async def answered(self, version: int) -> None:
-        """Return when the version answers, and again after every caller asked once more."""
-        await until(lambda: bool(self.errors) or (bool(self.answers) and self.answers[-1][0] == version))
-        seen = len(self.answers)
-        await until(lambda: bool(self.errors) or len(self.answers) > seen + 2 * CALLERS)
-
-
 async def of_version(client: Client, version: int) -> tuple[float, ...]:
     """What a version answers."""
-    answer = await client.predictions.Predict(pb.PredictRequest(entity_ids=REQUEST.entity_ids, version=version))
-    return tuple(answer.predictions)
-
-
-async def test_while_the_alias_moves_to_and_fro_every_answer_is_one_versions(
-    online: Client, store: FeatureStore
-) -> None:
-    """Version and values belong together in every answer; both versions are seen; none fails."""
-    expected = {version: await of_version(online, version) for version in (1, 2)}
-    assert expected[1] != expected[2]
-    registry = ModelRegistry(store.storage)
-    async with Load(online) as load:
-        for version in (2, 1, 2, 1, 2):
-            await registry.set_alias(NAME, "champion", version)
-            await load.answered(version)
-    assert load.errors == []
-    assert set(load.answers) == set(expected.items())
+    return await answer_of(client, REQUEST, version)
 
 
 async def test_an_alias_is_followed_without_a_request(online: Client, store: FeatureStore) -> None:
@@ -123,7 +72,7 @@ async def test_a_mutated_artefact_that_is_promoted_changes_nothing_that_is_serve
     async def health(name: str) -> Any:
         return (await online.health.Check(health_pb2.HealthCheckRequest(service=name))).status
 
-    async with Load(online) as load, AsyncClient(online.address) as client:
+    async with Load(online, REQUEST) as load, AsyncClient(online.address) as client:
         assert await health("featurama.models") == SERVING
         await ModelRegistry(store.storage).set_alias(NAME, "champion", 3)
         while await health("featurama.models") == SERVING:

@@ -197,7 +197,7 @@ async def test_what_is_missing_follows_the_models_policy(store: FeatureStore) ->
     lacking = columns[0].status != Status.PRESENT
     assert np.array_equal(np.array([each is None for each in found.column("prediction").to_pylist()]), lacking)
     reasons = set(zip(found.column("error_reason").to_pylist(), found.column("error_message").to_pylist(), strict=True))
-    assert ("INVALID_VALUE", "the model needs a value of distance") in reasons
+    assert ("MISSING_FEATURE", "the model needs a value of distance; write or give it") in reasons
     filled = replace(
         columns[1],
         values=np.where(columns[1].status == Status.PRESENT, columns[1].values, 0.25),
@@ -303,7 +303,7 @@ async def test_a_label_column_of_a_scores_name_is_refused(store: FeatureStore) -
 
 async def test_a_model_of_several_classes_shows_the_likeliest_and_the_probabilities(store: FeatureStore) -> None:
     artefact = await asyncio.to_thread(three_classes)
-    draft = replace(MANIFEST, objective="multi:softprob", classes=3)
+    draft = replace(MANIFEST, objective="multi:softprob", classes=3, class_labels=("near", "far", "away"))
     published = await ModelRegistry(store.storage).publish(draft, artefact)
     rows = labels()
     found = known(await scored(store, rows, f"{NAME}@{published.version}"))
@@ -311,7 +311,9 @@ async def test_a_model_of_several_classes_shows_the_likeliest_and_the_probabilit
     outputs = load_model(published, artefact).outputs(published.matrix(columns, None))
     assert np.array_equal(np.array(found.column("probabilities").to_pylist()), outputs)
     assert found.column("prediction").to_pylist() == outputs.argmax(axis=1).tolist()
-    assert len(set(found.column("prediction").to_pylist())) > 1
+    likeliest = [published.class_names[at] for at in outputs.argmax(axis=1).tolist()]
+    assert found.column("predicted_class").to_pylist() == likeliest
+    assert len(set(likeliest)) > 1
 
 
 def three_classes() -> bytes:

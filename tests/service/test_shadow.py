@@ -89,7 +89,7 @@ async def test_without_a_challenger_or_where_it_is_the_champion_nothing_is_compa
 ) -> None:
     await predict(predictor, store)
     await ModelRegistry(store.storage).set_alias(NAME, "challenger", 1)
-    await predictor.models.expire(store, NAME)
+    predictor.models.expire()
     await predict(predictor, store)
     await predict(predictor, store, version=2)
     await predict(predictor, store, alias="challenger")

@@ -164,7 +164,9 @@ async def test_a_required_feature_that_is_missing_drops_the_row_in_training_and_
         stated = replace(given, values=np.array([20.0]), status=np.zeros(1, dtype=np.uint8) + 1)
         assert given.status[0] != stated.status[0]
         same = await predictor.predict(store, PredictionRequest("delivery_time", entity_ids=ids[1:2], given=[stated]))
-    assert [(error.row, error.reason) for error in answer.row_errors] == [(0, Reason.INVALID_VALUE)]
+    assert [(error.row, error.reason, error.field) for error in answer.row_errors] == [
+        (0, Reason.MISSING_FEATURE, "hazard_level")
+    ]
     assert "hazard_level" in answer.row_errors[0].message
     assert answer.missing == {0: ("hazard_level",), 1: ("package_weight",)}
     assert answer.values[0] == 0.0

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.service.servers import shared_checker
 from tests.service.training_world import (
     WORLD,
     define_world,
@@ -158,7 +159,9 @@ class SetClock:
         return self.micros * 1_000
 
 
-async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_moment(tmp_path: Path) -> None:
+async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_moment(
+    storage_url: str, own_namespace: str
+) -> None:
     """Bit for bit, time, nulls, gaps and defaults included: the world is written as time goes by, and a prediction
     is made at each dispatch.
     """
@@ -177,7 +180,10 @@ async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_mo
     clock = SetClock(everything[0][0] - 1)
     config = TrainingConfig(missing={"package_weight": 12.5})
     served: dict[str, bytes] = {}
-    async with FeatureStore.open(f"sqlite:///{tmp_path}", clock=clock) as store, Predictor.open() as predictor:
+    async with (
+        FeatureStore.open(storage_url, namespace=own_namespace, clock=clock) as store,
+        Predictor.open(checker=shared_checker()) as predictor,
+    ):
         await define_world(store)
         await register_entities(store, world)
         await publish_untrained(store, config)

@@ -24,7 +24,9 @@ _STATES = {
 class Model:
     """A version of a model, as the online service that answered sees it.
 
-    state: "loaded", "not loaded" or "unusable", and then `problem` says why. features: references that it reads,
+    state: "loaded", "not loaded" or "unusable", and then `problem` says why. aliases: those that name it; serves: those
+    that the server answers with it, which for a `degraded` alias is not the version that it names. classes: labels of
+    what it tells apart, in order; () if it predicts a number. features: references that it reads,
     pinned to versions; columns: of its matrix. scores: by what was scored ("test", "train", "baseline"), then by
     measure ("mae", "rmse", "r2"). created_at: microseconds UTC. manifest: a JSON object as text, all there is to know;
     only `get_model` asks for it.
@@ -48,6 +50,13 @@ class Model:
     artefact_bytes: int
     artefact_sha256: str
     manifest: str = ""
+    serves: Sequence[str] = ()
+    classes: Sequence[str] = ()
+
+    @property
+    def degraded(self) -> Sequence[str]:
+        """Aliases that name another version, but this one answers: theirs cannot be used, or is being loaded."""
+        return tuple(alias for alias in self.serves if alias not in self.aliases)
 
     def __repr__(self) -> str:
         named = f", {', '.join(self.aliases)}" if self.aliases else ""
@@ -84,24 +93,32 @@ class ModelMethods(PredictingMethods):
         with reading_answer(stubs.online.target):
             return _model(answer.model, answer.manifest_json)
 
-    async def set_alias(self, name: str, alias: str, version: int) -> Model:
+    async def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model:
         """Point an alias at a version; servers follow within seconds, without dropping a request.
 
         The version is tried first: FailedPrecondition (MODEL_UNUSABLE) if it cannot be used, and nothing changes.
+        expected_version: move it only if it names this one (0: none) until then; Conflict (ALIAS_MOVED) if others
+        moved it meanwhile. None: whatever it names.
         """
         stubs = self._open
-        request = pb.SetAliasRequest(namespace=self._namespace, name=name, alias=alias, version=_version(version))
+        request = pb.SetAliasRequest(
+            namespace=self._namespace,
+            name=name,
+            alias=alias,
+            version=_version(version),
+            expected_version=None if expected_version is None else _version(expected_version, least=0),
+        )
         answer = await stubs.online.call(stubs.models.SetAlias, request, writes=True)
         with reading_answer(stubs.online.target):
             return _model(answer.model)
 
 
-def _version(version: int | None) -> int:
+def _version(version: int | None, *, least: int = 1) -> int:
     # On the wire 0 says "the alias's": a caller's own 0 must not become that.
     if version is None:
         return 0
-    if isinstance(version, bool) or not 1 <= version < 2**31:
-        raise InvalidInput("version must be a whole number from 1", field="version")
+    if isinstance(version, bool) or not least <= version < 2**31:
+        raise InvalidInput(f"version must be a whole number from {least}", field="version")
     return version
 
 
@@ -128,4 +145,6 @@ def _model(message: pb.Model, manifest: str = "") -> Model:
         artefact_bytes=message.artefact_bytes,
         artefact_sha256=message.artefact_sha256,
         manifest=manifest,
+        serves=tuple(message.serves),
+        classes=tuple(message.classes),
     )

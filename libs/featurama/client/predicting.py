@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,12 @@ _SCALARS = (str, bytes, int, float, np.generic)
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """Why a row has no prediction."""
+    """Why a row has no prediction. field: for MISSING_FEATURE the first feature that lacks a value, else ""."""
 
     row: int
     reason: Reason
     message: str
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +60,9 @@ class Predictions(Result):
     features: what the model was given, in its order; missing: row -> names of the features it lacked.
     entity_ids: as asked, empty if only features were given. as_of_time: microseconds, when features were read.
     contributions: None unless asked for.
+    Of a model of classes: classes are their labels in the model's order, predicted_classes the likeliest, one a row (""
+    where `errors` names it), probabilities float64[n, classes] (NaN there); values are the probability of the second of
+    two classes, or the position of the likeliest of several. (), () and None of a model that predicts a number.
     """
 
     values: NDArray[np.float64]
@@ -71,6 +75,9 @@ class Predictions(Result):
     errors: Sequence[RowError]
     as_of_time: int
     contributions: Contributions | None = None
+    classes: Sequence[str] = ()
+    predicted_classes: Sequence[str] = ()
+    probabilities: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -83,7 +90,7 @@ class Predictions(Result):
         )
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        """entity_id, prediction, error (if any), and the features that were used."""
+        """entity_id, prediction, the class and how likely each is (if any), error (if any), and the features used."""
         fields: list[Field] = []
         if self.entity_ids:
             fields.append(Field("entity_id", "text", _texts(self.entity_ids)))
@@ -93,6 +100,11 @@ class Predictions(Result):
             failed[error.row] = True
             messages[error.row] = error.message
         fields.append(Field("prediction", "double", self.values, failed if self.errors else None))
+        if self.probabilities is not None:
+            absent = failed if self.errors else None
+            fields.append(Field("predicted_class", "text", _texts(self.predicted_classes), absent))
+            for label, values in zip(self.classes, self.probabilities.T, strict=True):
+                fields.append(Field(f"probability_{label}", "double", np.ascontiguousarray(values), absent))
         if self.errors:
             fields.append(Field("error", "text", messages, ~failed))
         for column in self.features:
@@ -217,11 +229,17 @@ def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int, *, explaine
     values = np.array(answer.predictions, dtype=np.float64)
     if len(values) != rows:
         raise InvalidInput(f"{len(values)} predictions for {rows} rows")
-    errors = [RowError(error.row, wire.reason_from_proto(error.reason), error.message) for error in answer.row_errors]
+    errors = [
+        RowError(error.row, wire.reason_from_proto(error.reason), error.message, error.field)
+        for error in answer.row_errors
+    ]
+    probabilities = _probabilities(answer, rows)
     for error in errors:
         if not 0 <= error.row < rows:
             raise InvalidInput(f"an error names row {error.row} of {rows}")
         values[error.row] = np.nan
+        if probabilities is not None:
+            probabilities[error.row] = np.nan
     return Predictions(
         values=values,
         target=answer.target,
@@ -233,7 +251,19 @@ def _read(answer: pb.PredictResponse, ids: Sequence[str], rows: int, *, explaine
         errors=errors,
         as_of_time=wire.from_timestamp(answer.as_of_time),
         contributions=_contributions(answer, rows) if explained else None,
+        classes=tuple(each.label for each in answer.class_probabilities),
+        predicted_classes=tuple(answer.predicted_classes),
+        probabilities=probabilities,
     )
+
+
+def _probabilities(answer: pb.PredictResponse, rows: int) -> NDArray[np.float64] | None:
+    if not answer.class_probabilities:
+        return None
+    columns = [np.array(each.values, dtype=np.float64) for each in answer.class_probabilities]
+    if len(answer.predicted_classes) != rows or any(len(each) != rows for each in columns):
+        raise InvalidInput(f"classes are not of {rows} rows")
+    return np.stack(columns, axis=1)
 
 
 def _contributions(answer: pb.PredictResponse, rows: int) -> Contributions:
@@ -249,9 +279,10 @@ def _joined(parts: Sequence[Predictions], ids: Sequence[str], target: str) -> Pr
     errors: list[RowError] = []
     missing: dict[int, Sequence[str]] = {}
     explained = [part.contributions for part in parts if part.contributions is not None]
+    likely = [part.probabilities for part in parts if part.probabilities is not None]
     start = 0
     for part in parts:
-        errors += [RowError(start + each.row, each.reason, each.message) for each in part.errors]
+        errors += [replace(each, row=start + each.row) for each in part.errors]
         missing |= {start + row: names for row, names in part.missing.items()}
         start += len(part)
     return Predictions(
@@ -271,6 +302,9 @@ def _joined(parts: Sequence[Predictions], ids: Sequence[str], target: str) -> Pr
         )
         if explained
         else None,
+        classes=parts[0].classes,
+        predicted_classes=tuple(label for part in parts for label in part.predicted_classes),
+        probabilities=np.concatenate(likely) if likely else None,
     )
 
 

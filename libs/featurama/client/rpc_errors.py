@@ -48,6 +48,7 @@ _LEAF: Final[Mapping[Reason, type[FeaturamaError]]] = MappingProxyType(
         Reason.SCHEMA_MISMATCH: FailedPrecondition,
         Reason.MODEL_UNUSABLE: FailedPrecondition,
         Reason.CORRUPT_DATA: CorruptData,
+        Reason.ALIAS_MOVED: Conflict,
     }
 )
 
@@ -151,6 +152,7 @@ def _by_code(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool) -> Featura
         grpc.StatusCode.OUT_OF_RANGE: InvalidInput,
         grpc.StatusCode.NOT_FOUND: Unknown,
         grpc.StatusCode.ALREADY_EXISTS: Conflict,
+        grpc.StatusCode.ABORTED: Conflict,
         grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
         grpc.StatusCode.DATA_LOSS: CorruptData,
     }

@@ -68,6 +68,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """known_at is too young to be settled. FAILED_PRECONDITION."""
     ERROR_REASON_ENTITY_TYPE_MISMATCH: _ErrorReason.ValueType  # 22
     """The entity is registered with another type. FAILED_PRECONDITION."""
+    ERROR_REASON_MISSING_FEATURE: _ErrorReason.ValueType  # 23
+    """A feature that the model cannot do without has no value in this row. INVALID_ARGUMENT."""
     ERROR_REASON_UNKNOWN_NAMESPACE: _ErrorReason.ValueType  # 30
     """There is no such namespace. NOT_FOUND."""
     ERROR_REASON_UNKNOWN_FEATURE: _ErrorReason.ValueType  # 31
@@ -112,6 +114,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A defect of the server; its log has the details. INTERNAL."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 59
     """The call carries no valid credentials. UNAUTHENTICATED."""
+    ERROR_REASON_ALIAS_MOVED: _ErrorReason.ValueType  # 60
+    """The alias does not name the expected version any more; look at what it names now. ABORTED."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a call, a row or a value was refused.
@@ -166,6 +170,8 @@ ERROR_REASON_KNOWN_AT_NOT_SETTLED: ErrorReason.ValueType  # 21
 """known_at is too young to be settled. FAILED_PRECONDITION."""
 ERROR_REASON_ENTITY_TYPE_MISMATCH: ErrorReason.ValueType  # 22
 """The entity is registered with another type. FAILED_PRECONDITION."""
+ERROR_REASON_MISSING_FEATURE: ErrorReason.ValueType  # 23
+"""A feature that the model cannot do without has no value in this row. INVALID_ARGUMENT."""
 ERROR_REASON_UNKNOWN_NAMESPACE: ErrorReason.ValueType  # 30
 """There is no such namespace. NOT_FOUND."""
 ERROR_REASON_UNKNOWN_FEATURE: ErrorReason.ValueType  # 31
@@ -210,4 +216,6 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 58
 """A defect of the server; its log has the details. INTERNAL."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 59
 """The call carries no valid credentials. UNAUTHENTICATED."""
+ERROR_REASON_ALIAS_MOVED: ErrorReason.ValueType  # 60
+"""The alias does not name the expected version any more; look at what it names now. ABORTED."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

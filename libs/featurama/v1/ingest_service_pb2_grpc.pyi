@@ -37,7 +37,9 @@ class IngestServiceStub:
     """WriteFeatures writes up to 10,000 rows; every row is accepted, rejected or unknown, with a reason. Sending the same
     request again with the same request_id changes nothing.
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
-    REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED. All others are reasons of rows.
+    REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
+    TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
+    1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
     """
     StreamFeatures: _grpc.StreamStreamMultiCallable[_ingest_service_pb2.StreamFeaturesRequest, _ingest_service_pb2.StreamFeaturesResponse]
     """StreamFeatures writes a stream of chunks, each like WriteFeatures, and acknowledges each by its sequence, in order.
@@ -63,7 +65,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """WriteFeatures writes up to 10,000 rows; every row is accepted, rejected or unknown, with a reason. Sending the same
     request again with the same request_id changes nothing.
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
-    REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED. All others are reasons of rows.
+    REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
+    TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
+    1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
     """
     StreamFeatures: _aio.StreamStreamMultiCallable[_ingest_service_pb2.StreamFeaturesRequest, _ingest_service_pb2.StreamFeaturesResponse]  # type: ignore[assignment]
     """StreamFeatures writes a stream of chunks, each like WriteFeatures, and acknowledges each by its sequence, in order.
@@ -92,7 +96,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         """WriteFeatures writes up to 10,000 rows; every row is accepted, rejected or unknown, with a reason. Sending the same
         request again with the same request_id changes nothing.
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
-        REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED. All others are reasons of rows.
+        REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
+        TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
+        1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
         """
 
     @_abc_1.abstractmethod

@@ -25,31 +25,31 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n featurama/v1/model_service.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.featurama.v1.ModelState\x12\x0f\n\x07problem\x18\x05 \x01(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x07 \x01(\t\x12\x11\n\tobjective\x18\x08 \x01(\t\x12\x17\n\x0f\x66\x65\x61ture_service\x18\t \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\n \x03(\t\x12\x0f\n\x07\x63olumns\x18\x0b \x03(\t\x12(\n\x06scores\x18\x0c \x03(\x0b\x32\x18.featurama.v1.ModelScore\x12\x13\n\x0b\x64\x65scription\x18\r \x01(\t\x12\x12\n\ncreated_by\x18\x0e \x01(\t\x12\x30\n\x0c\x63reated_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61rtefact_bytes\x18\x10 \x01(\x03\x12\x17\n\x0f\x61rtefact_sha256\x18\x11 \x01(\t\"<\n\nModelScore\x12\x0e\n\x06scored\x18\x01 \x01(\t\x12\x0f\n\x07measure\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\"[\n\x11ListModelsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.featurama.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x0fGetModelRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\r\n\x05\x61lias\x18\x04 \x01(\t\"M\n\x10GetModelResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.featurama.v1.Model\x12\x15\n\rmanifest_json\x18\x02 \x01(\t\"R\n\x0fSetAliasRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x61lias\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\"P\n\x10SetAliasResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.featurama.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\x05*w\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16MODEL_STATE_NOT_LOADED\x10\x01\x12\x16\n\x12MODEL_STATE_LOADED\x10\x02\x12\x18\n\x14MODEL_STATE_UNUSABLE\x10\x03\x32\xf5\x01\n\x0cModelService\x12O\n\nListModels\x12\x1f.featurama.v1.ListModelsRequest\x1a .featurama.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.featurama.v1.GetModelRequest\x1a\x1e.featurama.v1.GetModelResponse\x12I\n\x08SetAlias\x12\x1d.featurama.v1.SetAliasRequest\x1a\x1e.featurama.v1.SetAliasResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n featurama/v1/model_service.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.featurama.v1.ModelState\x12\x0f\n\x07problem\x18\x05 \x01(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x07 \x01(\t\x12\x11\n\tobjective\x18\x08 \x01(\t\x12\x17\n\x0f\x66\x65\x61ture_service\x18\t \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\n \x03(\t\x12\x0f\n\x07\x63olumns\x18\x0b \x03(\t\x12(\n\x06scores\x18\x0c \x03(\x0b\x32\x18.featurama.v1.ModelScore\x12\x13\n\x0b\x64\x65scription\x18\r \x01(\t\x12\x12\n\ncreated_by\x18\x0e \x01(\t\x12\x30\n\x0c\x63reated_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61rtefact_bytes\x18\x10 \x01(\x03\x12\x17\n\x0f\x61rtefact_sha256\x18\x11 \x01(\t\x12\x0e\n\x06serves\x18\x12 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x13 \x03(\t\"<\n\nModelScore\x12\x0e\n\x06scored\x18\x01 \x01(\t\x12\x0f\n\x07measure\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\"[\n\x11ListModelsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.featurama.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x0fGetModelRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\r\n\x05\x61lias\x18\x04 \x01(\t\"M\n\x10GetModelResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.featurama.v1.Model\x12\x15\n\rmanifest_json\x18\x02 \x01(\t\"\x86\x01\n\x0fSetAliasRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x61lias\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12\x1d\n\x10\x65xpected_version\x18\x05 \x01(\x05H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\"P\n\x10SetAliasResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.featurama.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\x05*w\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16MODEL_STATE_NOT_LOADED\x10\x01\x12\x16\n\x12MODEL_STATE_LOADED\x10\x02\x12\x18\n\x14MODEL_STATE_UNUSABLE\x10\x03\x32\xf5\x01\n\x0cModelService\x12O\n\nListModels\x12\x1f.featurama.v1.ListModelsRequest\x1a .featurama.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.featurama.v1.GetModelRequest\x1a\x1e.featurama.v1.GetModelResponse\x12I\n\x08SetAlias\x12\x1d.featurama.v1.SetAliasRequest\x1a\x1e.featurama.v1.SetAliasResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'featurama.v1.model_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELSTATE']._serialized_start=1065
-  _globals['_MODELSTATE']._serialized_end=1184
+  _globals['_MODELSTATE']._serialized_start=1151
+  _globals['_MODELSTATE']._serialized_end=1270
   _globals['_MODEL']._serialized_start=84
-  _globals['_MODEL']._serialized_end=495
-  _globals['_MODELSCORE']._serialized_start=497
-  _globals['_MODELSCORE']._serialized_end=557
-  _globals['_LISTMODELSREQUEST']._serialized_start=559
-  _globals['_LISTMODELSREQUEST']._serialized_end=650
-  _globals['_LISTMODELSRESPONSE']._serialized_start=652
-  _globals['_LISTMODELSRESPONSE']._serialized_end=734
-  _globals['_GETMODELREQUEST']._serialized_start=736
-  _globals['_GETMODELREQUEST']._serialized_end=818
-  _globals['_GETMODELRESPONSE']._serialized_start=820
-  _globals['_GETMODELRESPONSE']._serialized_end=897
-  _globals['_SETALIASREQUEST']._serialized_start=899
-  _globals['_SETALIASREQUEST']._serialized_end=981
-  _globals['_SETALIASRESPONSE']._serialized_start=983
-  _globals['_SETALIASRESPONSE']._serialized_end=1063
-  _globals['_MODELSERVICE']._serialized_start=1187
-  _globals['_MODELSERVICE']._serialized_end=1432
+  _globals['_MODEL']._serialized_end=528
+  _globals['_MODELSCORE']._serialized_start=530
+  _globals['_MODELSCORE']._serialized_end=590
+  _globals['_LISTMODELSREQUEST']._serialized_start=592
+  _globals['_LISTMODELSREQUEST']._serialized_end=683
+  _globals['_LISTMODELSRESPONSE']._serialized_start=685
+  _globals['_LISTMODELSRESPONSE']._serialized_end=767
+  _globals['_GETMODELREQUEST']._serialized_start=769
+  _globals['_GETMODELREQUEST']._serialized_end=851
+  _globals['_GETMODELRESPONSE']._serialized_start=853
+  _globals['_GETMODELRESPONSE']._serialized_end=930
+  _globals['_SETALIASREQUEST']._serialized_start=933
+  _globals['_SETALIASREQUEST']._serialized_end=1067
+  _globals['_SETALIASRESPONSE']._serialized_start=1069
+  _globals['_SETALIASRESPONSE']._serialized_end=1149
+  _globals['_MODELSERVICE']._serialized_start=1273
+  _globals['_MODELSERVICE']._serialized_end=1518
 # @@protoc_insertion_point(module_scope)

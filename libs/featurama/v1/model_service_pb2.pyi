@@ -73,6 +73,8 @@ class Model(_message.Message):
     CREATED_TIME_FIELD_NUMBER: _builtins.int
     ARTEFACT_BYTES_FIELD_NUMBER: _builtins.int
     ARTEFACT_SHA256_FIELD_NUMBER: _builtins.int
+    SERVES_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name."""
     version: _builtins.int
@@ -117,6 +119,16 @@ class Model(_message.Message):
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When it was published."""
 
+    @_builtins.property
+    def serves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Aliases that this server answers with this version, sorted, as far as it was asked. An alias that is here and not
+        in `aliases` is degraded: its own version could not be used, or is not loaded yet, and an earlier one answers.
+        """
+
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels of the classes that it tells apart, in order. Empty: it predicts a number."""
+
     def __init__(
         self,
         *,
@@ -137,10 +149,12 @@ class Model(_message.Message):
         created_time: _timestamp_pb2.Timestamp | None = ...,
         artefact_bytes: _builtins.int = ...,
         artefact_sha256: _builtins.str = ...,
+        serves: _abc.Iterable[_builtins.str] | None = ...,
+        classes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "artefact_bytes", b"artefact_bytes", "artefact_sha256", b"artefact_sha256", "columns", b"columns", "created_by", b"created_by", "created_time", b"created_time", "description", b"description", "entity_type", b"entity_type", "feature_service", b"feature_service", "features", b"features", "name", b"name", "objective", b"objective", "problem", b"problem", "scores", b"scores", "state", b"state", "target", b"target", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "artefact_bytes", b"artefact_bytes", "artefact_sha256", b"artefact_sha256", "classes", b"classes", "columns", b"columns", "created_by", b"created_by", "created_time", b"created_time", "description", b"description", "entity_type", b"entity_type", "feature_service", b"feature_service", "features", b"features", "name", b"name", "objective", b"objective", "problem", b"problem", "scores", b"scores", "serves", b"serves", "state", b"state", "target", b"target", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -310,6 +324,7 @@ class SetAliasRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ALIAS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     name: _builtins.str
@@ -318,6 +333,8 @@ class SetAliasRequest(_message.Message):
     """Alias: [a-z][a-z0-9_]{0,62}. "champion" serves where none is named, "challenger" is the shadow."""
     version: _builtins.int
     """Version, from 1."""
+    expected_version: _builtins.int
+    """Move it only if it names this version (0: nothing) or the wanted one already. Absent: whatever it names."""
     def __init__(
         self,
         *,
@@ -325,12 +342,15 @@ class SetAliasRequest(_message.Message):
         name: _builtins.str = ...,
         alias: _builtins.str = ...,
         version: _builtins.int = ...,
+        expected_version: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "name", b"name", "namespace", b"namespace", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "alias", b"alias", "expected_version", b"expected_version", "name", b"name", "namespace", b"namespace", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
 
 Global___SetAliasRequest: _TypeAlias = SetAliasRequest  # noqa: Y015
 

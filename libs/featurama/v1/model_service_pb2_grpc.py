@@ -77,9 +77,9 @@ class ModelServiceServicer:
     def SetAlias(self, request, context):
         """SetAlias points an alias at a version, which is tried first: one that cannot be used is refused. It is durable and
         in the audit log when this returns; every server follows within seconds. The same again changes nothing but
-        leaves another audit record. Safe to retry.
-        Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, STORE_UNAVAILABLE,
-        UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
+        leaves another audit record. Safe to retry. Of two calls that expect the same version one is refused: ALIAS_MOVED.
+        Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, ALIAS_MOVED,
+        STORE_UNAVAILABLE, UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,9 +46,9 @@ class ModelServiceStub:
     SetAlias: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.SetAliasRequest, _model_service_pb2.SetAliasResponse]
     """SetAlias points an alias at a version, which is tried first: one that cannot be used is refused. It is durable and
     in the audit log when this returns; every server follows within seconds. The same again changes nothing but
-    leaves another audit record. Safe to retry.
-    Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, STORE_UNAVAILABLE,
-    UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
+    leaves another audit record. Safe to retry. Of two calls that expect the same version one is refused: ALIAS_MOVED.
+    Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, ALIAS_MOVED,
+    STORE_UNAVAILABLE, UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
     """
 
 @_typing.type_check_only
@@ -69,9 +69,9 @@ class ModelServiceAsyncStub(ModelServiceStub):
     SetAlias: _aio.UnaryUnaryMultiCallable[_model_service_pb2.SetAliasRequest, _model_service_pb2.SetAliasResponse]  # type: ignore[assignment]
     """SetAlias points an alias at a version, which is tried first: one that cannot be used is refused. It is durable and
     in the audit log when this returns; every server follows within seconds. The same again changes nothing but
-    leaves another audit record. Safe to retry.
-    Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, STORE_UNAVAILABLE,
-    UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
+    leaves another audit record. Safe to retry. Of two calls that expect the same version one is refused: ALIAS_MOVED.
+    Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, ALIAS_MOVED,
+    STORE_UNAVAILABLE, UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,9 +107,9 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_model_service_pb2.SetAliasResponse, _abc.Awaitable[_model_service_pb2.SetAliasResponse]]:
         """SetAlias points an alias at a version, which is tried first: one that cannot be used is refused. It is durable and
         in the audit log when this returns; every server follows within seconds. The same again changes nothing but
-        leaves another audit record. Safe to retry.
-        Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, STORE_UNAVAILABLE,
-        UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
+        leaves another audit record. Safe to retry. Of two calls that expect the same version one is refused: ALIAS_MOVED.
+        Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, ALIAS_MOVED,
+        STORE_UNAVAILABLE, UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -95,6 +95,8 @@ class PredictResponse(_message.Message):
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
     BASE_VALUES_FIELD_NUMBER: _builtins.int
+    PREDICTED_CLASSES_FIELD_NUMBER: _builtins.int
+    CLASS_PROBABILITIES_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """Name of the predicted quantity, such as "actual_duration"."""
     model: _builtins.str
@@ -103,7 +105,9 @@ class PredictResponse(_message.Message):
     """Its version."""
     @_builtins.property
     def predictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Predicted values, one a row; 0 where row_errors names the row."""
+        """Predicted values, one a row; 0 where row_errors names the row. Of a model of two classes the probability of the
+        second, of one of several the position of the likeliest.
+        """
 
     @_builtins.property
     def features(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
@@ -132,6 +136,14 @@ class PredictResponse(_message.Message):
     def base_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """What each row's contributions start from, one a row. Only when asked for."""
 
+    @_builtins.property
+    def predicted_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Label of the likeliest class, one a row; "" where row_errors names the row. Empty: the model predicts a number."""
+
+    @_builtins.property
+    def class_probabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassProbability]:
+        """How likely each class is, in the model's order of classes. Empty: the model predicts a number."""
+
     def __init__(
         self,
         *,
@@ -145,14 +157,44 @@ class PredictResponse(_message.Message):
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
         contributions: _abc.Iterable[Global___Contribution] | None = ...,
         base_values: _abc.Iterable[_builtins.float] | None = ...,
+        predicted_classes: _abc.Iterable[_builtins.str] | None = ...,
+        class_probabilities: _abc.Iterable[Global___ClassProbability] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "base_values", b"base_values", "contributions", b"contributions", "features", b"features", "missing", b"missing", "model", b"model", "predictions", b"predictions", "row_errors", b"row_errors", "target", b"target", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "base_values", b"base_values", "class_probabilities", b"class_probabilities", "contributions", b"contributions", "features", b"features", "missing", b"missing", "model", b"model", "predicted_classes", b"predicted_classes", "predictions", b"predictions", "row_errors", b"row_errors", "target", b"target", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PredictResponse: _TypeAlias = PredictResponse  # noqa: Y015
+
+@_typing.final
+class ClassProbability(_message.Message):
+    """ClassProbability is how likely one class is in every row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """Label of the class."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Its probability, one a row; 0 where row_errors names the row."""
+
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClassProbability: _TypeAlias = ClassProbability  # noqa: Y015
 
 @_typing.final
 class Contribution(_message.Message):
@@ -197,22 +239,26 @@ class PredictRowError(_message.Message):
     ROW_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
     row: _builtins.int
     """Position of the row."""
     reason: _errors_pb2.ErrorReason.ValueType
-    """Why: UNKNOWN_ENTITY, STORE_UNAVAILABLE."""
+    """Why: UNKNOWN_ENTITY, STORE_UNAVAILABLE, MISSING_FEATURE."""
     message: _builtins.str
     """For people."""
+    field: _builtins.str
+    """The feature at fault, as in the model: for MISSING_FEATURE the first one that lacks a value. Empty otherwise."""
     def __init__(
         self,
         *,
         row: _builtins.int = ...,
         reason: _errors_pb2.ErrorReason.ValueType = ...,
         message: _builtins.str = ...,
+        field: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "row", b"row"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "reason", b"reason", "row", b"row"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,7 +49,7 @@ class PredictionServiceServicer:
     def Predict(self, request, context):
         """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
         An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
-        when it cannot be used, the one it named before answers, and `version` says which.
+        when it cannot be used, the one it named before answers, and `version` says which. So it is after a restart.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
         EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         """

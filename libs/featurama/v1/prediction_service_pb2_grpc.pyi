@@ -36,7 +36,7 @@ class PredictionServiceStub:
     Predict: _grpc.UnaryUnaryMultiCallable[_prediction_service_pb2.PredictRequest, _prediction_service_pb2.PredictResponse]
     """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
     An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
-    when it cannot be used, the one it named before answers, and `version` says which.
+    when it cannot be used, the one it named before answers, and `version` says which. So it is after a restart.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
     EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     """
@@ -49,7 +49,7 @@ class PredictionServiceAsyncStub(PredictionServiceStub):
     Predict: _aio.UnaryUnaryMultiCallable[_prediction_service_pb2.PredictRequest, _prediction_service_pb2.PredictResponse]  # type: ignore[assignment]
     """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
     An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
-    when it cannot be used, the one it named before answers, and `version` says which.
+    when it cannot be used, the one it named before answers, and `version` says which. So it is after a restart.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
     EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     """
@@ -65,7 +65,7 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_prediction_service_pb2.PredictResponse, _abc.Awaitable[_prediction_service_pb2.PredictResponse]]:
         """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
         An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
-        when it cannot be used, the one it named before answers, and `version` says which.
+        when it cannot be used, the one it named before answers, and `version` says which. So it is after a restart.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
         EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         """

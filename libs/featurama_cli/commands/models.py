@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_storage
+from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -23,41 +23,31 @@ def models() -> None:
 
 
 @app.command("list")
-@at_a_storage
+@at_a_place
 async def list_(
     place: Place,
     name: Annotated[str | None, typer.Argument(help="Versions of one model only.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="At a storage: try the versions that an alias names, as a server would.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the versions of models, with their scores and aliases."""
-    from featurama_cli.output import show, when
-    from featurama_cli.session import open_store
+    """List the versions of models, with their scores and aliases; with --target, what that server makes of them."""
+    from featurama_cli.model_listing import served_rows, shown_columns, stored_rows
+    from featurama_cli.output import show
+    from featurama_cli.session import artefact_directory, open_session
+    from featurama_core.store import FeatureStore
+    from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry
 
-    async with open_store(place) as store:
-        registry = ModelRegistry(store.storage)
-        listed = await registry.list(name)
-        aliases = {each: await registry.aliases(each) for each in {model.name for model in listed}}
-    rows: list[dict[str, object]] = []
-    for model in listed:
-        test = model.manifest.metrics.get("test", {}) if model.manifest else {}
-        rows.append(
-            {
-                "model": model.name,
-                "version": model.version,
-                "aliases": [alias for alias, version in aliases[model.name].items() if version == model.version],
-                "target": model.manifest.target if model.manifest else None,
-                "mae": test.get("mae"),
-                "rmse": test.get("rmse"),
-                "r2": test.get("r2"),
-                "created_at": when(model.created_at),
-                "problem": model.problem or None,
-            }
-        )
-    columns = tuple(rows[0]) if rows else ()
-    if not any(row["problem"] for row in rows):
-        columns = tuple(column for column in columns if column != "problem")
-    show(rows, as_json=as_json, columns=columns, empty="No models; make one with `featurama train`.")
+    async with open_session(place) as session:
+        if not isinstance(session, FeatureStore):
+            rows = served_rows(await session.list_models(name))
+        else:
+            registry = ModelRegistry(session.storage, artefacts=artefact_directory(place))
+            async with trying(registry) as trial:
+                rows = await stored_rows(registry, name, trial if check else None)
+    show(rows, as_json=as_json, columns=shown_columns(rows), empty="No models; make one with `featurama train`.")
 
 
 @app.command()
@@ -85,6 +75,7 @@ async def show(
         "model": f"{manifest.name} version {manifest.version}",
         "target": manifest.target,
         "entity_type": manifest.entity_type,
+        **({"classes": "\n".join(manifest.class_names)} if manifest.class_names else {}),
         "features": "\n".join(each.reference for each in manifest.features),
         "columns": len(manifest.engineered.names),
         "created_at": when(manifest.created_at),
@@ -110,16 +101,19 @@ async def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Two versions side by side: scores as published, settings that differ, and on the same rows if asked for."""
-    from featurama_cli.model_versions import differences, judged
+    from featurama_cli.model_versions import differences, label_rows
     from featurama_cli.output import show, show_json, told
     from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import verdict_text
     from featurama_model.registry import ModelRegistry
+    from featurama_trainer.comparing import compare_on_holdout
 
     async with open_store(place) as store:
         registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
         first, second = await registry.get(name, version=version), await registry.get(name, version=other)
-        verdict = await judged(store, registry, first, second, labels) if holdout else None
+        verdict = None
+        if holdout:
+            verdict = await compare_on_holdout(store, registry, first, second, labels=label_rows(first, labels))
     rows = differences(first, second)
     if as_json:
         show_json({"differences": rows, "holdout": verdict.to_dict() if verdict else None})
@@ -143,26 +137,41 @@ async def promote(
         float, typer.Option("--tolerance", min=0.0, help="How much worse is not worse: 0.01 is one percent.")
     ] = 0.0,
     labels: LabelsOption = None,
+    expected: Annotated[
+        int | None, typer.Option("--expect", min=0, help="Only if the alias names this version now; 0: none.")
+    ] = None,
     by: ByOption = "",
 ) -> None:
-    """Point an alias at a version; servers follow within seconds. Exit code 1 if --if-better says no."""
-    from featurama_cli.model_versions import judged, named
+    """Try a version, then point an alias at it; servers follow within seconds. Exit code 1 if --if-better says no."""
+    from featurama_cli.model_versions import label_rows
     from featurama_cli.output import told
     from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import verdict_text, whoever
+    from featurama_core.model.errors import InvalidInput
+    from featurama_model.promotion import promote as promoted
+    from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry
+    from featurama_trainer.comparing import promote_unless_worse
 
+    if if_better and expected is not None:
+        raise InvalidInput("--if-better expects what it compared with; leave out --expect", field="expect")
+    who = by or whoever()
     async with open_store(place) as store:
         registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
-        current = await named(registry, name, alias) if if_better else None
-        if current is not None:
-            candidate = await registry.get(name, version=version)
-            verdict = await judged(store, registry, candidate, current, labels, tolerance=tolerance)
-            told(verdict_text(verdict))
-            if not verdict.not_worse:
-                told(f"{alias} of {name} stays version {current.version}.")
-                raise typer.Exit(1)
-        await registry.set_alias(name, alias, version, by=by or whoever())
+        async with trying(registry) as trial:
+            if not if_better:
+                await promoted(registry, trial, name, version, alias=alias, expected=expected, by=who)
+            else:
+                candidate = await registry.get(name, version=version)
+                rows = label_rows(candidate, labels)
+                verdict = await promote_unless_worse(
+                    store, registry, trial, candidate, alias=alias, by=who, labels=rows, tolerance=tolerance
+                )
+                if verdict is not None:
+                    told(verdict_text(verdict))
+                    if not verdict.not_worse:
+                        told(f"{alias} of {name} stays version {verdict.incumbent_version}.")
+                        raise typer.Exit(1)
     told(f"{alias} of {name} is version {version} now.")
 
 
@@ -174,14 +183,17 @@ async def rollback(
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     by: ByOption = "",
 ) -> None:
-    """Point an alias at the version that it named before; again goes further back."""
+    """Point an alias at the version that it named before, which is tried first; again goes further back."""
     from featurama_cli.output import told
-    from featurama_cli.session import open_store
+    from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import whoever
+    from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry
 
     async with open_store(place) as store:
-        move = await ModelRegistry(store.storage).rollback(name, alias, by=by or whoever())
+        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+        async with trying(registry) as trial:
+            move = await registry.rollback(name, alias, by=by or whoever(), trial=trial)
     told(f"{alias} of {name} is version {move.version} again, it was {move.previous}.")
 
 

@@ -35,6 +35,7 @@ class Reason(IntEnum):
     REQUEST_IN_FUTURE = 20
     KNOWN_AT_NOT_SETTLED = 21
     ENTITY_TYPE_MISMATCH = 22
+    MISSING_FEATURE = 23
     UNKNOWN_NAMESPACE = 30
     UNKNOWN_FEATURE = 31
     UNKNOWN_FEATURE_VERSION = 32
@@ -57,6 +58,7 @@ class Reason(IntEnum):
     CORRUPT_DATA = 57
     INTERNAL = 58
     UNAUTHENTICATED = 59
+    ALIAS_MOVED = 60
 
 
 class FeaturamaError(Exception):
@@ -92,7 +94,7 @@ class Unknown(FeaturamaError):
 
 
 class Conflict(FeaturamaError):
-    """What is to be created exists already, and differs."""
+    """What is to be created exists already, and differs; or what is to be changed was changed by others meanwhile."""
 
     reason = Reason.DEFINITION_CONFLICT
 

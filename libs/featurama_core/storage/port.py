@@ -282,8 +282,11 @@ class NamespaceStorage(Protocol):
     async def remove_model(self, name: str, version: int) -> None:
         """Remove a version and its chunks."""
 
-    async def put_alias(self, model: str, alias: str, version: int) -> None:
-        """Point an alias at a version, atomically."""
+    async def put_alias(self, model: str, alias: str, version: int, *, expected: int | None = None) -> bool:
+        """Point an alias at a version, atomically: if it names `expected` now (0: nothing; None: whatever it names).
+
+        False: it names neither that nor `version`, and nothing changed. Of two moves from one version one is told so.
+        """
 
     async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
         """(model, alias) -> version."""

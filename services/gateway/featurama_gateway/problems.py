@@ -33,6 +33,8 @@ _ROUTING = {
     HTTPStatus.METHOD_NOT_ALLOWED: "this resource does not take that method; see /docs",
     HTTPStatus.BAD_REQUEST: "the body cannot be read; send JSON",
 }
+_STATUS = {Reason.MISSING_FEATURE: HTTPStatus.UNPROCESSABLE_ENTITY}
+"""Where REST tells more than the gRPC code: the request is well-formed, but not enough is known to answer it."""
 _REASONS = {"too_long": Reason.LIMIT_EXCEEDED, "too_short": Reason.EMPTY_REQUEST}
 
 
@@ -54,7 +56,7 @@ def problem(
 
 def problem_of(error: FeaturamaError) -> Response:
     """The answer that tells an error of the store."""
-    status = http_status(GRPC_CODES[error.reason])
+    status = _STATUS.get(error.reason) or http_status(GRPC_CODES[error.reason])
     detail, field = error.message, error.metadata.get("field", "")
     if "target" in error.metadata or (error.reason is Reason.INTERNAL and "incident" not in error.metadata):
         detail = _BEHIND.get(HTTPStatus(status), "the online service failed; its log has the details")

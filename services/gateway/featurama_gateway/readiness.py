@@ -22,10 +22,13 @@ _PROBE_ID = "health"
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """connected: the online service answers and reaches its store. loaded: it can predict with the model."""
+    """connected: the online service answers and reaches its store. loaded: it can predict with the model. degraded: by
+    an earlier version than the one that the alias names, which cannot be used.
+    """
 
     connected: bool = False
     loaded: bool = False
+    degraded: bool = False
 
 
 @dataclass(slots=True)
@@ -71,7 +74,10 @@ class Readiness:
                 connected = await client.is_serving("featurama.v1.OnlineService")
         except TimeoutError:
             connected = False
-        return Ready(connected, await self._loaded(client, before.loaded)) if connected else Ready()
+        if not connected:
+            return Ready()
+        loaded = await self._loaded(client, before.loaded)
+        return Ready(connected, loaded, loaded and await self._degraded(client, before.degraded))
 
     async def _loaded(self, client: AsyncClient, before: bool) -> bool:
         try:
@@ -82,3 +88,10 @@ class Readiness:
         except (FeaturamaError, TimeoutError):
             return False
         return True
+
+    async def _degraded(self, client: AsyncClient, before: bool) -> bool:
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                return (await client.get_model(self._model)).state == "unusable"
+        except (FeaturamaError, TimeoutError):
+            return before

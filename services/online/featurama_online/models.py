@@ -18,7 +18,7 @@ from featurama_online.settings import OnlineSettings
 
 HEALTH: Final = "featurama.models"
 """A health name beside the services': NOT_SERVING while an alias in use names a version that cannot be used. The
-services' own health does not follow it: they go on with the version before.
+services' own health does not follow it: they go on with the version before, or an earlier one after a restart.
 """
 
 
@@ -35,6 +35,8 @@ async def open_predictor(
         facts = {"namespace": event.key.namespace, "model": event.key.name, "version": event.key.version}
         if event.kind == "unusable":
             log.warning("model unusable", **facts, problem=event.detail)
+        elif event.kind == "degraded":
+            log.warning("model degraded", **facts, problem=event.detail)
         elif event.kind == "served":
             log.info("model served", **facts, alias=event.detail)
         else:

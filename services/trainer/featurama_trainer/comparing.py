@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.model.errors import FailedPrecondition, Reason
+from featurama_core.model.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.model.values import BoolArray
 from featurama_core.store import FeatureStore
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import load_model
 from featurama_model.manifest import Manifest, TrainingFacts
-from featurama_model.registry import ModelRegistry
+from featurama_model.promotion import promote
+from featurama_model.registry import ModelRegistry, Trial
+from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
 from featurama_trainer.dataset import read_columns
 from featurama_trainer.labels import Labels, read_labels
@@ -25,6 +27,8 @@ from featurama_trainer.progress import Progress, silent
 from featurama_trainer.scores import primary, scores_of
 
 MIN_HOLDOUT_ROWS = 20
+
+_COMPARISONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +80,11 @@ async def compare_on_holdout(
     labels that lie in a file.
     """
     facts = [_facts(candidate), _facts(incumbent)]
-    if (candidate.target, candidate.objective, candidate.classes) != (
-        incumbent.target,
-        incumbent.objective,
-        incumbent.classes,
-    ):
-        raise _refused(
-            f"version {candidate.version} learns {candidate.target} by {candidate.objective}, version "
-            f"{incumbent.version} {incumbent.target} by {incumbent.objective}"
-        )
+    learned = [_learned(each) for each in (candidate, incumbent)]
+    if learned[0] != learned[1]:
+        raise _refused(f"version {candidate.version} learns {learned[0]}, version {incumbent.version} {learned[1]}")
     if labels is None:
-        labels = await _labels_again(store, facts[0], progress)
+        labels = await _labels_again(store, candidate, progress)
     since = max(each.split_time for each in facts)
     held = labels.take(np.flatnonzero(labels.event_time >= since))
     if len(held) < MIN_HOLDOUT_ROWS:
@@ -108,6 +106,48 @@ async def compare_on_holdout(
     )
 
 
+async def promote_unless_worse(
+    store: FeatureStore,
+    registry: ModelRegistry,
+    trial: Trial,
+    candidate: Manifest,
+    *,
+    alias: str,
+    by: str,
+    note: str = "",
+    labels: Labels | None = None,
+    tolerance: float = 0.0,
+) -> HoldoutComparison | None:
+    """Point `alias` at the candidate, unless it is worse on the same rows than the version that the alias names.
+
+    -> that comparison, None where the alias named nothing that is there. A version that takes the alias meanwhile is
+    compared with in its turn. Raises like `promote` and `compare_on_holdout`; Conflict (ALIAS_MOVED) if it goes on
+    being moved.
+    """
+    await trial(candidate)
+    for left in reversed(range(_COMPARISONS)):
+        named = (await registry.aliases(candidate.name)).get(alias, 0)
+        there = {listed.version for listed in await registry.list(candidate.name)}
+        verdict = None
+        if named in there:
+            incumbent = await registry.get(candidate.name, version=named)
+            verdict = await compare_on_holdout(
+                store, registry, candidate, incumbent, labels=labels, tolerance=tolerance
+            )
+        if verdict is not None and not verdict.not_worse:
+            return verdict
+        try:
+            await promote(
+                registry, trial, candidate.name, candidate.version, alias=alias, expected=named, by=by, note=note
+            )
+        except Conflict:
+            if not left:
+                raise
+        else:
+            return verdict
+    raise AssertionError("the last attempt returns or raises")
+
+
 async def _answers(
     store: FeatureStore, registry: ModelRegistry, manifest: Manifest, held: Labels, progress: Progress
 ) -> tuple[Float64Array, BoolArray]:
@@ -119,10 +159,17 @@ async def _answers(
     return await asyncio.to_thread(model.outputs, matrix), ~manifest.refused(columns, len(held))
 
 
-async def _labels_again(store: FeatureStore, facts: TrainingFacts, progress: Progress) -> Labels:
+def _learned(manifest: Manifest) -> str:
+    told = f" ({', '.join(manifest.class_names)})" if manifest.class_names else ""
+    return f"{manifest.target} by {manifest.objective}{told}"
+
+
+async def _labels_again(store: FeatureStore, candidate: Manifest, progress: Progress) -> Labels:
+    facts = _facts(candidate)
     if not facts.labels or "file" in facts.labels:
         raise _refused("its label rows are not in the store; give the label file")
-    return await read_labels(store, LabelSource.model_validate(dict(facts.labels)), progress)
+    source = LabelSource.model_validate(dict(facts.labels))
+    return await read_labels(store, source, progress, classes=Classes.of_manifest(candidate))
 
 
 def _facts(manifest: Manifest) -> TrainingFacts:

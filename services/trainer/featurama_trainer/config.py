@@ -40,6 +40,10 @@ DELIVERY_EXPRESSIONS: tuple[Expression, ...] = (
 """Interactions, polynomials, a ratio and cyclic time that suit the delivery-time model."""
 
 
+def _whole(label: object) -> object:
+    return str(label) if isinstance(label, int) else label
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,6 +122,8 @@ class TrainingConfig(_Frozen):
     a number, its default. baseline: a feature whose value is itself a prediction (for binary, a probability), to
     compare with; "" for none. segments: features by which errors are told apart; None: chosen by the run.
     known_at: an ISO time, "label", or "" for none. early_stopping: rounds without a better validation score, 0: never.
+    class_labels: what the classes of `binary:logistic` or `multi:softprob` are called, in order, as the target has them
+    (texts, whole numbers, truth values); () for those that occur, sorted. classes: how many, called 0, 1 and so on.
     The sample's `engineered` and `baseline` go with the sample's target: another one has none unless given.
     """
 
@@ -135,12 +141,21 @@ class TrainingConfig(_Frozen):
     known_at: str = ""
     objective: Objective = "reg:squarederror"
     classes: Annotated[int, Field(ge=0, le=MAX_CLASSES)] = 0
+    class_labels: Annotated[tuple[str, ...], Field(max_length=MAX_CLASSES)] = ()
     split: SplitConfig = SplitConfig()
     cross_validation: CrossValidation | None = None
     rounds: Annotated[int, Field(ge=1, le=100_000)] = 600
     early_stopping: Annotated[int, Field(ge=0, le=100_000)] = 40
     parameters: BoosterParameters = BoosterParameters()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1729
+
+    @field_validator("class_labels", mode="before")
+    @classmethod
+    def _as_text(cls, labels: object) -> object:
+        """YAML says `[1, 2]` and `[no, yes]` of numbers and truth values."""
+        if not isinstance(labels, (list, tuple)):
+            return labels
+        return tuple(str(each).lower() if isinstance(each, bool) else _whole(each) for each in labels)
 
     @model_validator(mode="before")
     @classmethod
@@ -151,13 +166,20 @@ class TrainingConfig(_Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.objective == "multi:softprob") != (self.classes >= 2):
+        if self.classes and (self.classes < 2 or self.objective != "multi:softprob"):
             raise ValueError("classes: give how many (2 or more) for multi:softprob, none for the other objectives")
+        if self.class_labels and (self.classes or self.objective not in ("binary:logistic", "multi:softprob")):
+            raise ValueError("class_labels: name them for binary:logistic or multi:softprob, and leave out classes")
         if self.known_at not in ("", "label"):
             to_micros(self.known_at, "known_at")
-        if self.baseline and self.classes:
+        if self.baseline and self.objective == "multi:softprob":
             raise ValueError('baseline: a feature predicts no class probabilities; set it to ""')
         return self
+
+    def with_classes(self, labels: tuple[str, ...]) -> Self:
+        """The config once it is known what is told apart; () for a regression."""
+        several = self.objective == "multi:softprob"
+        return self.model_copy(update={"class_labels": labels, "classes": len(labels) if several else 0})
 
     def policy(self, feature: str) -> tuple[MissingPolicy, float | None]:
         """What happens where the feature is not PRESENT, and its default if it has one."""

@@ -48,6 +48,7 @@ class ModelInputs:
             entity_type=config.labels.entity_type,
             objective=config.objective,
             classes=config.classes,
+            class_labels=config.class_labels,
             features=self.features,
             engineered=self.engineered,
             feature_service="" if config.features else config.feature_service,
@@ -116,7 +117,9 @@ async def model_inputs(store: FeatureStore, config: TrainingConfig) -> ModelInpu
     own = {feature.reference for feature in features}
     beside = dict.fromkeys(each.reference for each in (*baseline, *segments, *groups) if each.reference not in own)
     inputs = ModelInputs(features, spec, tuple(beside), tuple(each.name for each in segments))
-    inputs.draft(config).check()
+    # Which classes there are is known when the labels are read; until then any two stand for them.
+    unnamed = config.objective == "multi:softprob" and not config.classes
+    inputs.draft(config.with_classes(config.class_labels or ("0", "1")) if unnamed else config).check()
     return inputs
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from featurama_core.model.columns import Column
 from featurama_core.model.errors import InvalidInput, Reason
 from featurama_core.model.times import MIN_TIME
-from featurama_core.model.values import Int64Array, Status
+from featurama_core.model.values import Int64Array, Status, ValueType
 from featurama_core.storage.port import History
 from featurama_core.store import FeatureStore
 from featurama_model.engineered import NUMERIC, Float64Array, numbers
+from featurama_trainer.classes import TRUTH, Classes
 from featurama_trainer.config import LabelSource
 from featurama_trainer.progress import Progress
 
@@ -23,7 +25,8 @@ ENTITIES_PER_PAGE = 5_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """n rows in order of time, then id. event_time: int64[n] microseconds; target: float64[n], finite.
+    """n rows in order of time, then id. event_time: int64[n] microseconds; target: float64[n], finite: numbers, or
+    positions in `classes`, which are () for a regression.
 
     `without_target`, `without_time`: entities (of a file: rows) that gave no row, and why.
     """
@@ -33,6 +36,7 @@ class Labels:
     target: Float64Array
     without_target: int = 0
     without_time: int = 0
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entity_ids)
@@ -43,19 +47,56 @@ class Labels:
         return replace(self, entity_ids=ids, event_time=self.event_time[rows], target=self.target[rows])
 
 
+class Targets:
+    """The values of a target, of one type, as numbers: a text is its position among the `texts` seen so far.
+
+    classes: what is learned, None for a regression. Raises InvalidInput for a type that is not learned.
+    """
+
+    def __init__(self, name: str, value_type: ValueType, classes: Classes | None) -> None:
+        if value_type not in NUMERIC and (classes is None or value_type is not ValueType.TEXT):
+            needed = "a number is needed" if classes is None else "a number or text is needed"
+            raise InvalidInput(
+                f"labels.target {name!r} is {value_type.label}; {needed}",
+                reason=Reason.TYPE_MISMATCH,
+                field="labels.target",
+            )
+        self._name = name
+        self._type = value_type
+        self._classes = classes
+        self._codes: dict[str, int] = {}
+
+    def numbers(self, column: Column) -> Float64Array:
+        """float64[n], NaN where the column is not PRESENT."""
+        if self._type is not ValueType.TEXT:
+            return numbers(column)
+        found = np.full(len(column), np.nan)
+        for row in np.flatnonzero(column.status == Status.PRESENT).tolist():
+            found[row] = self._codes.setdefault(column.values[row], len(self._codes))
+        return found
+
+    def encoded(self, labels: Labels) -> Labels:
+        """The same rows, their targets as positions among the classes."""
+        if self._classes is None:
+            return labels
+        texts = {ValueType.TEXT: tuple(self._codes), ValueType.BOOL: TRUTH}.get(self._type)
+        target, names = self._classes.encoded(labels.target, texts, self._name)
+        return replace(labels, target=target, classes=names)
+
+
 async def read_labels(
-    store: FeatureStore, source: LabelSource, progress: Progress, *, known_at: int | None = None
+    store: FeatureStore,
+    source: LabelSource,
+    progress: Progress,
+    *,
+    known_at: int | None = None,
+    classes: Classes | None = None,
 ) -> Labels:
     """One row for each entity of the type that has a present target, as it was known at `known_at` (microseconds;
-    None: now). Raises InvalidInput for a target that is text.
+    None: now). classes: None for a regression. Raises InvalidInput for a target that cannot be learned.
     """
     target, moment = await store.resolve([source.target, source.time_feature])
-    if target.value_type not in NUMERIC:
-        raise InvalidInput(
-            f"labels.target {source.target!r} is {target.value_type.label}; a number is needed",
-            reason=Reason.TYPE_MISMATCH,
-            field="labels.target",
-        )
+    read = Targets(source.target, target.value_type, classes)
     names = [target.reference, moment.reference]
     ids: list[str] = []
     times: list[Int64Array] = []
@@ -67,10 +108,10 @@ async def read_labels(
         if entities:
             asked = [entity.entity_id for entity in entities]
             outcomes, moments = await store.read_history(asked, names)
-            value, time = _newest(outcomes, len(asked)), _earliest(moments, len(asked))
+            value, time = _newest(outcomes, len(asked), read), _earliest(moments, len(asked))
             if known_at is not None:
                 known = await store.point_in_time(asked, None, features=[target.reference], known_at=known_at)
-                value = numbers(known.columns[0])
+                value = read.numbers(known.columns[0])
             has_value, has_time = np.isfinite(value), time != MIN_TIME
             rows = np.flatnonzero(has_value & has_time)
             ids += [asked[row] for row in rows.tolist()]
@@ -82,13 +123,14 @@ async def read_labels(
             progress("labels", seen, 0)
         if after is None:
             break
-    return sorted_labels(
+    labels = sorted_labels(
         ids,
         np.concatenate([*times, np.zeros(0, dtype=np.int64)]),
         np.concatenate([*targets, np.zeros(0)]),
         without_target,
         without_time,
     )
+    return read.encoded(labels)
 
 
 def sorted_labels(
@@ -99,11 +141,11 @@ def sorted_labels(
     return Labels(entity_ids, time, target, without_target, without_time).take(order)
 
 
-def _newest(history: History, entities: int) -> Float64Array:
+def _newest(history: History, entities: int, read: Targets) -> Float64Array:
     """The newest value of each entity, NaN where there is none or it is null: float64[entities]."""
     found = np.full(entities, np.nan)
     # Sorted by (entity, event time), one winner each: the last of an entity's rows stays.
-    found[history.entity] = numbers(history.column)
+    found[history.entity] = read.numbers(history.column)
     return found
 
 

@@ -5,20 +5,26 @@ Synchronous: callers on an event loop use a thread.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from featurama_core.model.columns import Column, column_of
 from featurama_core.model.errors import InvalidInput, Reason
 from featurama_core.model.labels import label_rows
-from featurama_model.engineered import Float64Array
+from featurama_core.model.values import Status, ValueType
+from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
-from featurama_trainer.labels import Labels, sorted_labels
+from featurama_trainer.labels import Labels, Targets, sorted_labels
 
 
-def read_label_file(source: LabelSource) -> Labels:
-    """The rows of `source.file` whose target is a number. Raises InvalidInput that names the file, column or row."""
+def read_label_file(source: LabelSource, classes: Classes | None = None) -> Labels:
+    """The rows of `source.file` that have a target: a number, or with `classes` (None for a regression) one of them.
+
+    Raises InvalidInput that names the file, column or row.
+    """
     table = _table(Path(source.file), source)
     for field in ("entity_column", "time_column", "target"):
         if getattr(source, field) not in table.column_names:
@@ -29,10 +35,13 @@ def read_label_file(source: LabelSource) -> Labels:
             )
     keys = table.select([source.entity_column, source.time_column]).rename_columns(["entity_id", "timestamp"])
     rows = label_rows(keys)
-    target = _target(table.column(source.target), source.target)
+    column = _target(table.column(source.target), source.target)
+    read = Targets(source.target, column.value_type, classes)
+    target = read.numbers(column)
     there = np.flatnonzero(np.isfinite(target))
     ids = [rows.entity_ids[row] for row in there.tolist()]
-    return sorted_labels(ids, rows.event_time[there], target[there], without_target=len(target) - len(there))
+    labels = sorted_labels(ids, rows.event_time[there], target[there], without_target=len(target) - len(there))
+    return read.encoded(labels)
 
 
 def _table(path: Path, source: LabelSource) -> Any:
@@ -56,15 +65,22 @@ def _table(path: Path, source: LabelSource) -> Any:
     raise InvalidInput(f"label file {path.name!r} is none of .csv, .parquet, .arrow; convert it", field="labels.file")
 
 
-def _target(column: Any, name: str) -> Float64Array:
+def _target(column: Any, name: str) -> Column:
     import pyarrow as pa
 
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        raise InvalidInput(
-            f"labels.target {name!r} is {kind}; a number is needed", reason=Reason.TYPE_MISMATCH, field="labels.target"
-        )
+    present = column.is_valid().to_numpy(zero_copy_only=False)
+    status = np.where(present, Status.PRESENT, Status.NULL_VALUE).astype(np.uint8)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return replace(column_of(name, ValueType.TEXT, np.array(column.to_pylist(), dtype=np.object_)), status=status)
     if pa.types.is_boolean(kind):
-        column = column.cast(pa.int8())
-    target: Float64Array = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return target
+        values = column.fill_null(False).to_numpy(zero_copy_only=False).astype(np.bool_)
+        return replace(column_of(name, ValueType.BOOL, values), status=status)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return replace(column_of(name, ValueType.DOUBLE, numbers), status=status)
+    raise InvalidInput(
+        f"labels.target {name!r} is {kind}; a number is needed", reason=Reason.TYPE_MISMATCH, field="labels.target"
+    )

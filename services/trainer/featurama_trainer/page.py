@@ -106,13 +106,13 @@ def _plots(report: TrainingReport) -> list[str]:
     evidence, objective = report.evidence, report.manifest.objective
     order = list(report.contributions)
     shown = "" if len(evidence.actual) <= 2_000 else " 2,000 of the rows are drawn, evenly chosen."
-    target = report.manifest.target
+    target, labels = report.manifest.target, report.manifest.class_names
     if objective == "multi:softprob":
         first = _figure(
-            "Answers by class", "Of the rows of each class, the share given each answer.", confusion(evidence)
+            "Answers by class", "Of the rows of each class, the share given each answer.", confusion(evidence, labels)
         )
     elif objective == "binary:logistic":
-        first = _figure("Honesty of the probabilities", "On the line they are.", reliability(evidence))
+        first = _figure("Honesty of the probabilities", "On the line they are.", reliability(evidence, labels[1]))
     else:
         note = f"On the line the prediction is the outcome.{shown}"
         first = _figure("Predicted against actual", note, predicted_against_actual(evidence, target))

@@ -96,8 +96,8 @@ def residuals_over_time(evidence: Evidence, unit: str) -> str:
     return _drawn(draw, (10.8, 3.2))
 
 
-def reliability(evidence: Evidence) -> str:
-    """How often the outcome was 1 where so much was predicted; on the line the probability is honest."""
+def reliability(evidence: Evidence, label: str) -> str:
+    """How often the outcome was the second class where so much was predicted; on the line the probability is honest."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, dashes=(4, 3))
@@ -107,14 +107,14 @@ def reliability(evidence: Evidence) -> str:
         truth = [float(evidence.actual[part].mean()) for part in parts]
         axes.plot(guess, truth, color=BLUE, marker="o", markersize=5)
         axes.set_xlabel("predicted probability (tenths of the test rows)")
-        axes.set_ylabel("share that was 1")
+        axes.set_ylabel(f"share that was {label[:16]}", parse_math=False)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
 
     return _drawn(draw, (5.2, 4.4))
 
 
-def confusion(evidence: Evidence) -> str:
+def confusion(evidence: Evidence, labels: Sequence[str]) -> str:
     """Of the test rows of each class, the share that was given each answer."""
 
     def draw(axes: Axes) -> None:
@@ -134,8 +134,10 @@ def confusion(evidence: Evidence) -> str:
         axes.set_xlabel("predicted class")
         axes.set_ylabel("actual class")
         if classes <= 30:
-            axes.set_xticks(range(classes))
-            axes.set_yticks(range(classes))
+            shown = [label[:16] for label in labels]
+            tilt = 90 if max(map(len, shown)) * classes > 40 else 0
+            axes.set_xticks(range(classes), shown, rotation=tilt, parse_math=False)
+            axes.set_yticks(range(classes), shown, parse_math=False)
 
     return _drawn(draw, (5.2, 4.4))
 

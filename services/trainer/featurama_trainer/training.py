@@ -19,13 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featurama_core.model.errors import InvalidInput, Unknown
 from featurama_core.store import FeatureStore
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
 from featurama_model.manifest import Manifest, TrainingFacts
+from featurama_model.model_checker import ModelChecker
+from featurama_model.promotion import promote, trying
 from featurama_model.registry import CHAMPION, ModelRegistry
-from featurama_trainer.comparing import HoldoutComparison, compare_on_holdout
+from featurama_trainer.classes import Classes
+from featurama_trainer.comparing import HoldoutComparison, promote_unless_worse
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.dataset import TrainingSet, known_at_of, model_inputs, training_set
 from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
@@ -75,9 +77,12 @@ async def train(
     tolerance: float = 0.0,
     created_by: str = "",
     artefacts: ArtefactDirectory | None = None,
+    checker: ModelChecker | None = None,
     progress: Progress = silent,
 ) -> TrainingReport:
     """Train and publish a model; `alias` (none if empty) then names it, see `Promotion`.
+
+    checker: tries it before the alias moves; None: one that is started for it.
 
     Raises Unknown for features that are not registered, InvalidInput for a config that does not fit them,
     FailedPrecondition for too few labels. The scores are those of the artefact, loaded as serving loads it.
@@ -88,6 +93,7 @@ async def train(
     with watch.stage("labels"):
         labels = await _labels(store, config, progress)
         time_split(labels, config.split)
+        asked, config = config, config.with_classes(labels.classes)
     with watch.stage("features"):
         data = await training_set(store, config, inputs, labels, progress)
         split = time_split(data.labels, config.split)
@@ -95,10 +101,10 @@ async def train(
         trained = await asyncio.to_thread(_trained, config, data, split, threads, progress)
     registry = ModelRegistry(store.storage, artefacts=artefacts)
     with watch.stage("publishing"):
-        manifest = _manifest(config, data, trained, split, created_by)
+        manifest = _manifest(asked, config, data, trained, split, created_by)
         published = await registry.publish(manifest, trained.fitted.artefact)
         promotion = Promotion(alias, if_better, tolerance)
-        verdict = await _promoted(store, registry, published, data.labels, promotion, created_by)
+        verdict = await _promoted(store, registry, published, data.labels, promotion, created_by, checker)
         progress("publishing", 1, 1)
     scores = trained.scores
     return TrainingReport(
@@ -124,25 +130,12 @@ async def train(
 
 
 async def _labels(store: FeatureStore, config: TrainingConfig, progress: Progress) -> Labels:
+    classes = Classes.of_config(config)
     if config.labels.file:
-        labels = await asyncio.to_thread(read_label_file, config.labels)
-    else:
-        known_at = known_at_of(config)
-        bound = known_at if isinstance(known_at, int) else None
-        labels = await read_labels(store, config.labels, progress, known_at=bound)
-    check_targets(config, labels.target)
-    return labels
-
-
-def check_targets(config: TrainingConfig, target: Float64Array) -> None:
-    """Raise InvalidInput unless every target is one that the objective learns."""
-    classes = 2 if config.objective == "binary:logistic" else config.classes
-    if classes and not (np.isin(target, np.arange(classes))).all():
-        raise InvalidInput(
-            f"labels.target {config.labels.target!r} has other values than the 0 to {classes - 1} that "
-            f"{config.objective} learns; number the classes so, or set classes",
-            field="labels.target",
-        )
+        return await asyncio.to_thread(read_label_file, config.labels, classes)
+    known_at = known_at_of(config)
+    bound = known_at if isinstance(known_at, int) else None
+    return await read_labels(store, config.labels, progress, known_at=bound, classes=classes)
 
 
 def _trained(config: TrainingConfig, data: TrainingSet, split: Split, threads: int, progress: Progress) -> _Trained:
@@ -200,26 +193,32 @@ async def _promoted(
     labels: Labels,
     promotion: Promotion,
     by: str,
+    checker: ModelChecker | None,
 ) -> HoldoutComparison | None:
     """Move the alias, unless the comparison that was asked for speaks against it. -> that comparison."""
-    if not promotion.alias:
+    alias = promotion.alias
+    if not alias:
         return None
-    verdict = None
-    if promotion.if_better:
-        try:
-            current = await registry.get(published.name, alias=promotion.alias)
-        except Unknown:
-            current = None
-        if current is not None:
-            verdict = await compare_on_holdout(
-                store, registry, published, current, labels=labels, tolerance=promotion.tolerance
+    async with trying(registry, checker) as trial:
+        if promotion.if_better:
+            return await promote_unless_worse(
+                store,
+                registry,
+                trial,
+                published,
+                alias=alias,
+                by=by,
+                note="trained",
+                labels=labels,
+                tolerance=promotion.tolerance,
             )
-    if verdict is None or verdict.not_worse:
-        await registry.set_alias(published.name, promotion.alias, published.version, by=by, note="trained")
-    return verdict
+        await promote(registry, trial, published.name, published.version, alias=alias, by=by, note="trained")
+    return None
 
 
-def _manifest(config: TrainingConfig, data: TrainingSet, trained: _Trained, split: Split, by: str) -> Manifest:
+def _manifest(
+    asked: TrainingConfig, config: TrainingConfig, data: TrainingSet, trained: _Trained, split: Split, by: str
+) -> Manifest:
     times = data.labels.event_time
     source = config.labels.model_dump() | {"file": Path(config.labels.file).name}
     return replace(
@@ -239,7 +238,7 @@ def _manifest(config: TrainingConfig, data: TrainingSet, trained: _Trained, spli
             dataset_sha256=data.sha256,
             labels={name: value for name, value in source.items() if value},
             known_at=config.known_at,
-            config_sha256=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
+            config_sha256=hashlib.sha256(asked.model_dump_json().encode()).hexdigest(),
         ),
         libraries={
             "python": platform.python_version(),

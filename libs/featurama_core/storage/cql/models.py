@@ -25,7 +25,9 @@ _FIND = "SELECT artefact_bytes, chunks, artefact FROM ks.models WHERE name = ? A
 _REMOVE = "DELETE FROM ks.models WHERE name = ? AND version = ? IF EXISTS"
 _CHUNKS = "SELECT content FROM ks.model_chunks WHERE artefact = ?"
 _REMOVE_CHUNKS = "DELETE FROM ks.model_chunks WHERE artefact = ?"
-_INTO_ALIASES = "INSERT INTO ks.model_aliases (model, alias, version) VALUES (?, ?, ?)"
+# Never without a condition: the times of plain and of conditional writes are of different clocks.
+_INTO_ALIASES = "INSERT INTO ks.model_aliases (model, alias, version) VALUES (?, ?, ?) IF NOT EXISTS"
+_MOVE_ALIAS = "UPDATE ks.model_aliases SET version = ? WHERE model = ? AND alias = ? IF version = ?"
 _ALIASES = "SELECT model, alias, version FROM ks.model_aliases"
 _INTO_AUDIT = "INSERT INTO ks.audit_log (day, at, id, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?)"
 _DAYS = "SELECT DISTINCT day FROM ks.audit_log"
@@ -86,9 +88,21 @@ async def remove_model(statements: Statements, name: str, version: int) -> None:
         await driver.write(await statements.get(_REMOVE_CHUNKS), (artefact,))
 
 
-async def put_alias(statements: Statements, model: str, alias: str, version: int) -> None:
-    """Point an alias at a version."""
-    await statements.driver.write(await statements.get(_INTO_ALIASES), (model, alias, version))
+async def put_alias(statements: Statements, model: str, alias: str, version: int, expected: int | None) -> bool:
+    """Point an alias at a version, if it names `expected` (0: nothing; None: whatever it names) or that version."""
+    driver = statements.driver
+    named = expected or 0
+    while True:
+        if named:
+            against = await driver.decide(await statements.get(_MOVE_ALIAS), (version, model, alias, named))
+        else:
+            against = await driver.decide(await statements.get(_INTO_ALIASES), (model, alias, version))
+        # Tried again after a lost answer, it finds its own version.
+        if against is None or against.get("version") == version:
+            return True
+        if expected is not None:
+            return False
+        named = against.get("version") or 0  # no row at all: the alias was not there
 
 
 async def list_aliases(statements: Statements, model: str | None) -> dict[tuple[str, str], int]:

@@ -233,10 +233,10 @@ class CqlNamespace:
         async with self.incarnation.living():
             await models.remove_model(self._statements, name, version)
 
-    async def put_alias(self, model: str, alias: str, version: int) -> None:
-        """Point an alias at a version."""
+    async def put_alias(self, model: str, alias: str, version: int, *, expected: int | None = None) -> bool:
+        """Point an alias at a version, if it names `expected`."""
         async with self.incarnation.living():
-            await models.put_alias(self._statements, model, alias, version)
+            return await models.put_alias(self._statements, model, alias, version, expected)
 
     async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
         """(model, alias) -> version."""

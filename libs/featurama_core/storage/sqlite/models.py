@@ -61,9 +61,15 @@ def remove_model(transaction: Transaction, name: str, version: int) -> None:
     transaction.execute("DELETE FROM model_chunks WHERE name = ? AND version = ?", (name, version))
 
 
-def put_alias(transaction: Transaction, model: str, alias: str, version: int) -> None:
-    """Point an alias at a version."""
+def put_alias(transaction: Transaction, model: str, alias: str, version: int, expected: int | None) -> bool:
+    """Point an alias at a version, if it names `expected` (0: nothing; None: whatever it names) or that version."""
+    named = transaction.execute(
+        "SELECT version FROM model_aliases WHERE model = ? AND alias = ?", (model, alias)
+    ).fetchone()
+    if expected is not None and (named[0] if named else 0) not in (expected, version):
+        return False
     transaction.execute("INSERT OR REPLACE INTO model_aliases VALUES (?, ?, ?)", (model, alias, version))
+    return True
 
 
 def list_aliases(connection: sqlite3.Connection, model: str | None) -> dict[tuple[str, str], int]:

@@ -276,9 +276,11 @@ class SqliteNamespace:
         """Remove a version."""
         await self._writer.run(partial(models.remove_model, name=name, version=version))
 
-    async def put_alias(self, model: str, alias: str, version: int) -> None:
-        """Point an alias at a version."""
-        await self._writer.run(partial(models.put_alias, model=model, alias=alias, version=version))
+    async def put_alias(self, model: str, alias: str, version: int, *, expected: int | None = None) -> bool:
+        """Point an alias at a version, if it names `expected`."""
+        return await self._writer.run(
+            partial(models.put_alias, model=model, alias=alias, version=version, expected=expected)
+        )
 
     async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
         """(model, alias) -> version."""

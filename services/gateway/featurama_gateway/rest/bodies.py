@@ -9,6 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field
 JsonValue = float | int | bool | str | list[float] | None
 
 MAX_BATCH = 1_000
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+PredictedClass = Annotated[
+    str | None, Field(exclude_if=_absent, description="The likeliest class. Only of a model of classes.")
+]
+Probabilities = Annotated[
+    dict[str, float] | None,
+    Field(
+        exclude_if=_absent, description="How likely each class is, in the model's order. Only of a model of classes."
+    ),
+]
 DeliveryIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH, examples=[["delivery_00000001"]])]
 
 
@@ -35,6 +50,8 @@ class Prediction(BaseModel):
     model: str
     version: int
     timestamp: str = Field(description="RFC 3339: when the features were read.")
+    predicted_class: PredictedClass = None
+    probabilities: Probabilities = None
 
 
 class BatchSuccess(BaseModel):
@@ -44,6 +61,8 @@ class BatchSuccess(BaseModel):
     status: Literal["success"] = "success"
     predicted_duration: float = Field(description="Hours.")
     features: dict[str, JsonValue]
+    predicted_class: PredictedClass = None
+    probabilities: Probabilities = None
 
 
 class BatchError(BaseModel):
@@ -53,6 +72,9 @@ class BatchError(BaseModel):
     status: Literal["error"] = "error"
     message: str
     reason: str = Field(description="A name of featurama.v1.ErrorReason.")
+    field: Annotated[
+        str | None, Field(exclude_if=_absent, description="For MISSING_FEATURE: the feature that has no value.")
+    ] = None
 
 
 class BatchPrediction(BaseModel):

@@ -19,11 +19,12 @@ def health(readiness: Readiness, draining: Callable[[], bool]) -> APIRouter:
 
     @router.get("/health", response_model=Health)
     async def get_health(namespace: NamespaceHeader = "default") -> Response:
-        """Healthy: the store is connected, and the model of the namespace is loaded and can be used."""
+        """Healthy: the store is connected, and the version of the model that its alias names is loaded."""
         ready = await readiness.of(namespace)
+        whole = ready.connected and ready.loaded and not ready.degraded
         return answer(
             Health(
-                status="healthy" if ready.connected and ready.loaded and not draining() else "degraded",
+                status="healthy" if whole and not draining() else "degraded",
                 feature_store_connected=ready.connected,
                 model_loaded=ready.loaded,
                 timestamp=rfc3339(time.time_ns() // 1_000),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
 
@@ -55,7 +55,7 @@ def predictions(client: AsyncClient, default_model: str) -> APIRouter:
             )
         made = await predict(namespace, None if body.delivery_id is None else [body.delivery_id], body)
         for error in made.errors:
-            raise _RowFailed(error.message, reason=error.reason, field="delivery_id")
+            raise _RowFailed(error.message, reason=error.reason, field=error.field or "delivery_id")
         return answer(
             Prediction(
                 predicted_duration=float(made.values[0]),
@@ -65,6 +65,7 @@ def predictions(client: AsyncClient, default_model: str) -> APIRouter:
                 model=made.model,
                 version=made.version,
                 timestamp=rfc3339(made.as_of_time),
+                **_classified(made, 0),
             )
         )
 
@@ -104,7 +105,23 @@ def _refused(entity_id: str) -> BatchError | None:
 
 def _row(entity_id: str, made: Predictions, at: int, error: RowError | None) -> BatchSuccess | BatchError:
     if error is not None:
-        return BatchError(entity_id=entity_id, message=error.message, reason=error.reason.name)
+        return BatchError(
+            entity_id=entity_id, message=error.message, reason=error.reason.name, field=error.field or None
+        )
     return BatchSuccess(
-        entity_id=entity_id, predicted_duration=float(made.values[at]), features=row_values(made.features, at)
+        entity_id=entity_id,
+        predicted_duration=float(made.values[at]),
+        features=row_values(made.features, at),
+        **_classified(made, at),
     )
+
+
+def _classified(made: Predictions, row: int) -> dict[str, Any]:
+    """The fields that say which class a row is of; none of a model that predicts a number."""
+    if made.probabilities is None:
+        return {}
+    chances = made.probabilities[row].tolist()
+    return {
+        "predicted_class": made.predicted_classes[row],
+        "probabilities": dict(zip(made.classes, chances, strict=True)),
+    }

@@ -11,7 +11,7 @@ from featurama_core.model.errors import InvalidInput
 from featurama_core.model.names import check_name
 from featurama_core.store import FeatureStore, Stores
 from featurama_model.model_cache import ModelCache
-from featurama_model.promotion import set_alias
+from featurama_model.promotion import promote
 from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_alias, unknown_version
 from featurama_service.calls import Call
 from featurama_service.methods import Service, unary
@@ -68,9 +68,16 @@ class ModelServicer:
     async def set_alias(self, request: pb.SetAliasRequest, call: Call) -> pb.SetAliasResponse:
         """Point an alias at a version that can be used."""
         store = await self._stores.get(request.namespace)
-        moved = await set_alias(
-            store, self._models, request.name, request.alias, request.version, by=f"grpc {call.peer}"
+        moved = await promote(
+            ModelRegistry(store.storage),
+            lambda manifest: self._models.get(store, request.name, version=manifest.version),
+            request.name,
+            request.version,
+            alias=request.alias,
+            expected=request.expected_version if request.HasField("expected_version") else None,
+            by=f"grpc {call.peer}",
         )
+        self._models.expire()
         found = await self._find(store, request.name, moved.manifest.version, "")
         seen = await self._seen(store, request.name)
         return pb.SetAliasResponse(model=seen.model(found), previous_version=moved.previous)
@@ -92,6 +99,7 @@ class ModelServicer:
             await store.storage.list_aliases(name),
             {(key.name, key.version): text for key, text in self._models.problems().items() if key[:2] == here},
             frozenset((key.name, key.version) for key, _ in self._models.loaded() if key[:2] == here),
+            frozenset((key.name, alias, key.version) for alias, key in self._models.serving() if key[:2] == here),
         )
 
 
@@ -102,6 +110,7 @@ class _Seen:
     aliases: Mapping[tuple[str, str], int]
     problems: Mapping[tuple[str, int], str]
     loaded: frozenset[tuple[str, int]]
+    serving: frozenset[tuple[str, str, int]]
 
     def model(self, listed: ListedModel) -> pb.Model:
         """The message of one version."""
@@ -111,11 +120,8 @@ class _Seen:
         message = pb.Model(
             name=listed.name,
             version=listed.version,
-            aliases=sorted(
-                alias
-                for (name, alias), version in self.aliases.items()
-                if (name, version) == (listed.name, listed.version)
-            ),
+            aliases=sorted(alias for (name, alias), version in self.aliases.items() if (name, version) == key),
+            serves=sorted(alias for name, alias, version in self.serving if (name, version) == key),
             state=pb.MODEL_STATE_UNUSABLE if problem else state,
             problem=problem,
             created_time=wire.to_timestamp(listed.created_at),
@@ -138,6 +144,7 @@ class _Seen:
                     ],
                     description=manifest.description,
                     created_by=manifest.created_by,
+                    classes=manifest.class_names,
                     artefact_sha256="" if manifest.artefact is None else manifest.artefact.sha256,
                 )
             )

@@ -8,7 +8,7 @@ from featurama_core.model.errors import InvalidInput
 from featurama_core.store import Stores
 from featurama_model.evaluation import Contributions
 from featurama_model.manifest import Manifest
-from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.predictor import Prediction, PredictionRequest, Predictor
 from featurama_model.registry import CHAMPION
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, unary
@@ -61,6 +61,7 @@ class PredictionServicer:
                     row=error.row,
                     reason=errors_pb2.ErrorReason.ValueType(error.reason),
                     message=error.message,
+                    field=error.field,
                 )
                 for error in predicted.row_errors
             ],
@@ -71,7 +72,18 @@ class PredictionServicer:
             as_of_time=wire.to_timestamp(predicted.as_of_time),
             contributions=() if explained is None else _contributions(manifest, explained),
             base_values=() if explained is None else explained.base.tolist(),
+            predicted_classes=predicted.classes(),
+            class_probabilities=_probabilities(predicted),
         )
+
+
+def _probabilities(predicted: Prediction) -> list[prediction_service_pb2.ClassProbability]:
+    if predicted.probabilities is None:
+        return []
+    return [
+        prediction_service_pb2.ClassProbability(label=label, values=values)
+        for label, values in zip(predicted.manifest.class_names, predicted.probabilities.T.tolist(), strict=True)
+    ]
 
 
 def _contributions(manifest: Manifest, explained: Contributions) -> list[prediction_service_pb2.Contribution]:

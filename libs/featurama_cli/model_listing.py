@@ -1,0 +1,80 @@
+"""Versions of models as rows: as the storage has them, or as a server sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from featurama_cli.output import when
+from featurama_core.model.errors import FailedPrecondition
+
+if TYPE_CHECKING:
+    from featurama.client.models import Model
+    from featurama_model.registry import ModelRegistry, Trial
+
+Row = dict[str, object]
+
+_MEASURES = ("mae", "rmse", "r2")
+_CLASS_MEASURES = ("logloss", "accuracy")
+_WHERE_ANY = (*_CLASS_MEASURES, "problem")
+"""Columns that are left out where no row has them."""
+
+
+async def stored_rows(registry: ModelRegistry, name: str | None, trial: Trial | None = None) -> list[Row]:
+    """A row a version. trial: tries those that an alias names; what cannot be used has a `problem`."""
+    listed = await registry.list(name)
+    aliases = {each: await registry.aliases(each) for each in {model.name for model in listed}}
+    rows: list[Row] = []
+    for model in listed:
+        names = [alias for alias, version in aliases[model.name].items() if version == model.version]
+        problem = model.problem
+        if trial is not None and names and model.manifest is not None:
+            try:
+                await trial(model.manifest)
+            except FailedPrecondition as error:
+                problem = error.message
+        manifest = model.manifest
+        rows.append(
+            {
+                "model": model.name,
+                "version": model.version,
+                "aliases": names,
+                "target": manifest.target if manifest else None,
+                **_scores(manifest.metrics if manifest else {}),
+                "created_at": when(model.created_at),
+                "problem": problem or None,
+            }
+        )
+    return rows
+
+
+def served_rows(models: Sequence[Model]) -> list[Row]:
+    """A row a version. serves: the aliases that the server answers with it; state: what it makes of it."""
+    return [
+        {
+            "model": model.name,
+            "version": model.version,
+            "aliases": list(model.aliases),
+            "serves": [f"{alias} (degraded)" if alias in model.degraded else alias for alias in model.serves],
+            "state": model.state,
+            "target": model.target or None,
+            **_scores(model.scores),
+            "created_at": when(model.created_at),
+            "problem": model.problem or None,
+        }
+        for model in models
+    ]
+
+
+def shown_columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The columns of a table of them."""
+    if not rows:
+        return ()
+    return tuple(
+        column for column in rows[0] if column not in _WHERE_ANY or any(row[column] is not None for row in rows)
+    )
+
+
+def _scores(metrics: Mapping[str, Mapping[str, float]]) -> Row:
+    test = metrics.get("test", {})
+    return {measure: test.get(measure) for measure in (*_MEASURES, *_CLASS_MEASURES)}

@@ -1,0 +1,88 @@
+"""The classes of a classification: their labels in order, and targets as positions among them. Pure.
+
+A label is text: that of a text target itself, the digits of a whole number, `false` or `true`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from featurama_core.model.errors import InvalidInput, Reason
+from featurama_model.engineered import Float64Array
+from featurama_model.manifest import MAX_CLASSES, Manifest, Objective
+from featurama_trainer.config import TrainingConfig
+
+TRUTH: Final = ("false", "true")
+_ZERO_ONE: Final = ("0", "1")
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What a classification learns. labels: in order; () for those that occur, sorted."""
+
+    objective: Objective
+    labels: tuple[str, ...] = ()
+
+    @classmethod
+    def of_config(cls, config: TrainingConfig) -> Classes | None:
+        """As a config says; None for a regression."""
+        if config.objective not in ("binary:logistic", "multi:softprob"):
+            return None
+        return cls(config.objective, config.class_labels or tuple(map(str, range(config.classes))))
+
+    @classmethod
+    def of_manifest(cls, manifest: Manifest) -> Classes | None:
+        """Those that a model tells apart; None for a regression."""
+        return cls(manifest.objective, manifest.class_names) if manifest.class_names else None
+
+    def encoded(
+        self, target: Float64Array, texts: Sequence[str] | None, name: str
+    ) -> tuple[Float64Array, tuple[str, ...]]:
+        """(positions float64[n] among the labels, the labels). target: float64[n], finite: whole numbers, or positions
+        in `texts`. name: of the target. Raises InvalidInput, naming it.
+        """
+        distinct, where = np.unique(target, return_inverse=True)
+        if texts is None and (distinct % 1).any():
+            raise _refused(
+                name, f"has {distinct[distinct % 1 != 0][0]:g}, which is no class; classes are whole numbers"
+            )
+        found = [str(int(value)) if texts is None else texts[int(value)] for value in distinct.tolist()]
+        labels = self.labels or self._occurring(found, numbers=texts is None)
+        self._check(labels, name)
+        position = {label: at for at, label in enumerate(labels)}
+        others = [label for label in found if label not in position]
+        if others:
+            raise _refused(
+                name,
+                f"has other values ({_listed(others)}) than the classes {_listed(labels)} that {self.objective} "
+                "learns; name all of them in class_labels",
+            )
+        return np.array([position[label] for label in found], dtype=np.float64)[where], labels
+
+    def _occurring(self, found: Sequence[str], *, numbers: bool) -> tuple[str, ...]:
+        if self.objective == "binary:logistic":
+            for pair in (_ZERO_ONE, TRUTH):
+                if set(found) <= set(pair):
+                    return pair
+        # Numbers come sorted already.
+        return tuple(found if numbers else sorted(found))
+
+    def _check(self, labels: Sequence[str], name: str) -> None:
+        fewest, most = (2, 2) if self.objective == "binary:logistic" else (2, MAX_CLASSES)
+        if not fewest <= len(labels) <= most:
+            told = "2" if most == fewest else f"{fewest} to {most}"
+            raise _refused(name, f"has {len(labels)} classes ({_listed(labels)}); {self.objective} tells {told} apart")
+
+
+def _listed(labels: Sequence[str]) -> str:
+    shown = ", ".join(label[:40] for label in labels[:_SHOWN])
+    return f"{shown}, ..." if len(labels) > _SHOWN else shown
+
+
+def _refused(name: str, problem: str) -> InvalidInput:
+    return InvalidInput(f"labels.target {name!r} {problem}", reason=Reason.INVALID_ARGUMENT, field="labels.target")
