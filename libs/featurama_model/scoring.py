@@ -164,7 +164,8 @@ async def scores(
 
     model: `name`, `name@alias` or `name@version`; it is loaded at once. The other arguments are those of
     `FeatureStore.training_set`. Beside the label columns: `prediction`, of a model of classes `predicted_class` and
-    `probabilities`, `model_version`, `missing_features`, and for a row without a prediction `error_reason` and `error_message`.
+    `probabilities`, `model_version`, `missing_features`, and for a row without a prediction `error_reason` and
+    `error_message`.
     """
     if isinstance(model, str):
         model = await checked_model(store, ModelReference.parse(model), artefacts=artefacts, checker=checker)
