@@ -56,8 +56,9 @@ class Sizes:
 class StoreEngine:
     """Answers the label rows of one request from a namespace, once: `prepare` first, then `columns` part by part.
 
-    at_now: the rows have no moments, they stand for `now`, without an upper bound. values_only: nobody asks for
-    statuses or event times, so nothing older than a ttl need be read.
+    at_now: the rows have no moments, they stand for `now`, without an upper bound; a ttl is reckoned from `aged_at`
+    then, if that was another moment. values_only: nobody asks for statuses or event times, so nothing older than a ttl
+    need be read.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class StoreEngine:
         values_only: bool,
         memory: int,
         reading: Reading,
+        aged_at: int | None = None,
         sizes: Sizes | None = None,
     ) -> None:
         self._namespace = namespace
@@ -79,6 +81,7 @@ class StoreEngine:
         self._known_at: KnownAt | str = known_at
         self.as_of_time = now
         self._at_now = at_now
+        self._aged_at = aged_at
         self._values_only = values_only
         self._memory = memory
         self._reading: Reading = reading
@@ -280,7 +283,9 @@ class StoreEngine:
             part += 1
 
     def _moment(self, times: Int64Array) -> Int64Array | int:
-        return self.as_of_time if self._at_now else times
+        if not self._at_now:
+            return times
+        return self.as_of_time if self._aged_at is None else self._aged_at
 
     def _own(self, part: int, keys: Keys, wanted: Sequence[int]) -> list[Column]:
         marked = self._marks.bounds(keys.entity_ids)
