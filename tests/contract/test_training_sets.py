@@ -191,6 +191,27 @@ async def test_few_entities_are_read_by_slices_and_many_by_what_is_quicker(store
     assert {(read.way, read.why) for read in (await scanned.explain()).reads} == {("scan", "as asked")}
 
 
+async def test_explain_estimates_whom_a_reference_names(store: FeatureStore) -> None:
+    """40 targets are met again and again in a sample, so there are no others; as many targets as rows are told too."""
+    plan = await (await store.training_set(labels(20_000), ["home.mood"])).explain()
+    own, path = (set(), set())
+    for read in plan.reads:
+        (path if read.via else own).add((read.group, read.via, read.sampled))
+    assert (own, path) == ({("moods", "", 0)}, {("moods", "home@1", 500)})
+    assert max(read.entities for read in plan.reads if read.via) == 40
+    assert plan.paths == ("home@1.mood@1",)
+
+    ids = [f"new_{row}" for row in range(3_000)]
+    at = [START + HOUR] * 3_000
+    await store.write_features({"entity_id": ids, "timestamp": at, "home": ids[::-1], "mood": range(3_000)})
+    rows = pa.table({"entity_id": ids, "timestamp": pa.array(at).cast(pa.timestamp("us", "UTC"))})
+    plan = await (await store.training_set(rows, ["home.mood"])).explain()
+    assert [(read.via, read.entities) for read in plan.reads if read.via] == [("home@1", 3_000)]
+    assert all(3_000 <= read.rows < 3_200 for read in plan.reads)
+    with pytest.raises(InvalidInput, match="no label rows"):
+        await (await store.training_set(rows.slice(0, 0), ["home.mood"])).explain()
+
+
 async def test_the_files_of_every_format_hold_the_same_rows(store: FeatureStore, tmp_path: Path) -> None:
     """A directory of parts, or one file where the name says so; the manifest counts the nulls."""
     made = await store.training_set(labels(), ["speed"])

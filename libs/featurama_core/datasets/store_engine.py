@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,8 @@ from featurama_core.datasets.join import GroupJoin
 from featurama_core.datasets.keys import FEW_ROWS, SHARDS, KeyShards, SortedKeys
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
 from featurama_core.datasets.marks import Marks, shown
-from featurama_core.datasets.plan import Plan, Reading
+from featurama_core.datasets.path_sample import sample_targets
+from featurama_core.datasets.plan import Plan, PlannedRead, Reading
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.reading import GroupReader
 from featurama_core.datasets.work import WorkFolder
@@ -117,7 +118,7 @@ class StoreEngine:
         keys = await self._label_keys(source, columns, work, watcher)
         rows = int(keys.rows_of.sum())
         if not rows:
-            raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
+            raise _no_rows()
         await self._round("own", self._plan.own, keys, work, watcher)
         if self._plan.followed:
             await self._follow(source, columns, work, rows, watcher)
@@ -133,17 +134,41 @@ class StoreEngine:
         """What `prepare` would read, without reading it."""
         keys = await self._label_keys(source, columns, work, None)
         passes = keys.passes(self._memory // 2)
-        reads, entities = [], 0
+        spool = await asyncio.to_thread(HitSpool, work.path / "explained", [], self.part_rows, 0)
+        reads, entities, rows = [], 0, int(keys.rows_of.sum())
+        if not rows:
+            raise _no_rows()
         for number in range(passes):
             loaded = await asyncio.to_thread(keys.load, number, passes)
             entities += len(loaded.entity_ids)
             for positions in _by_group(self._plan.own):
-                spool = await asyncio.to_thread(HitSpool, work.path / "explained", [], self.part_rows, 0)
                 reader = self._reader(loaded, self._plan.own, positions, spool, (number, passes))
                 reads += await reader.explain(await reader.periods())
-        rows = int(keys.rows_of.sum())
+        for reference, targets in self._plan.followed:
+            reads += await self._explain_path(self._plan.own[reference], targets, keys, passes, spool)
         paths = tuple(each.reference for each in self._features if each.via is not None)
         return Plan(rows, entities, passes, -(-rows // self.part_rows), tuple(reads), paths)
+
+    async def _explain_path(
+        self,
+        link: ResolvedFeature,
+        targets: Sequence[ResolvedFeature],
+        keys: KeyShards,
+        passes: int,
+        spool: HitSpool,
+    ) -> list[PlannedRead]:
+        """The second round of a reference, from a sample of the label rows of one pass."""
+        number = int(np.argmax([keys.rows_of[at::passes].sum() for at in range(passes)]))
+        loaded = await asyncio.to_thread(keys.load, number, passes)
+        rows = int(keys.rows_of.sum())
+        sample = await sample_targets(self._namespace, link, loaded, rows, self._known_at, self.as_of_time)
+        times = sample.entities / max(len(sample.keys.entity_ids), 1) / passes
+        reads = []
+        for number in range(passes):
+            for positions in _by_group(targets):
+                reader = self._reader(sample.keys, targets, positions, spool, (number, passes))
+                reads += await reader.explain(await reader.periods(), times)
+        return [replace(each, via=link.reference, sampled=sample.rows) for each in reads]
 
     async def _label_keys(
         self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
@@ -313,6 +338,10 @@ class StoreEngine:
             shown(each, winners.take(hops.rows), marked, moment, self.as_of_time)
             for each, winners in zip(this.features, found, strict=True)
         ]
+
+
+def _no_rows() -> InvalidInput:
+    return InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
 
 
 _WIDTHS = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1, ValueType.TEXT: 64}
