@@ -28,6 +28,15 @@ async def train(
     tolerance: Annotated[
         float, typer.Option("--tolerance", min=0.0, help="How much worse is not worse: 0.01 is one percent.")
     ] = 0.0,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            "--dataset", help="Train from this set of `dataset build`; labels.target is a label column."
+        ),
+    ] = None,
+    dataset_out: Annotated[
+        Path | None, typer.Option("--dataset-out", help="Keep the set that is built for this run there.")
+    ] = None,
     report_folder: Annotated[
         Path | None, typer.Option("--report", metavar="DIR", help="Write report.html and report.json there.")
     ] = None,
@@ -39,9 +48,12 @@ async def train(
     from featurama_cli.output import show, show_json, told
     from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import score_rows, scores_title, train_with_progress, verdict_text
+    from featurama_core.model.errors import InvalidInput
     from featurama_trainer.config import TrainingConfig
 
     wanted = TrainingConfig.from_file(config) if config else TrainingConfig()
+    if dataset is not None and dataset_out is not None:
+        raise InvalidInput("--dataset and --dataset-out exclude each other", field="dataset")
     async with open_store(place) as store:
         report = await train_with_progress(
             store,
@@ -52,6 +64,8 @@ async def train(
             tolerance=tolerance,
             by=by,
             artefacts=artefact_directory(place),
+            dataset=dataset,
+            dataset_out=dataset_out,
         )
     if report_folder is not None:
         from featurama_trainer.page import write_report

@@ -69,7 +69,7 @@ async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified
     """
     target = Path(out)
     manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
-    problems = await asyncio.to_thread(_file_problems, target, manifest)
+    problems = await asyncio.to_thread(file_problems, target, manifest)
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
     if store is None or problems:
         return found
@@ -77,7 +77,8 @@ async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified
     return Verified(found.files, found.rows, found.problems, tuple(differences))
 
 
-def _file_problems(target: Path, manifest: Manifest) -> list[str]:
+def file_problems(target: Path, manifest: Manifest) -> list[str]:
+    """What is wrong with the files of the set at `target`, in words; blocks."""
     folder = target if not target.suffix else target.parent
     problems = []
     for file in manifest.files:

@@ -29,7 +29,7 @@ def read_label_file(source: LabelSource) -> Labels:
             )
     keys = table.select([source.entity_column, source.time_column]).rename_columns(["entity_id", "timestamp"])
     rows = label_rows(keys)
-    target = _target(table.column(source.target), source.target)
+    target = target_numbers(table.column(source.target), source.target)
     there = np.flatnonzero(np.isfinite(target))
     ids = [rows.entity_ids[row] for row in there.tolist()]
     return sorted_labels(ids, rows.event_time[there], target[there], without_target=len(target) - len(there))
@@ -56,7 +56,8 @@ def _table(path: Path, source: LabelSource) -> Any:
     raise InvalidInput(f"label file {path.name!r} is none of .csv, .parquet, .arrow; convert it", field="labels.file")
 
 
-def _target(column: Any, name: str) -> Float64Array:
+def target_numbers(column: Any, name: str) -> Float64Array:
+    """An Arrow column of numbers or truth values as float64[n], NaN where null. Raises InvalidInput for others."""
     import pyarrow as pa
 
     kind = column.type
