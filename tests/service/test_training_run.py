@@ -38,7 +38,7 @@ from featurama_trainer.config import LabelSource, TrainingConfig
 from featurama_trainer.dataset import TrainingSet, model_inputs
 from featurama_trainer.fitting import fit
 from featurama_trainer.labels import Labels, read_labels
-from featurama_trainer.point_in_time_set import TARGET, build_set, read_set
+from featurama_trainer.point_in_time_set import build_set, read_set
 from featurama_trainer.progress import silent
 from featurama_trainer.training import train
 from featurama_world import (
@@ -127,7 +127,7 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Fea
 async def set_of(store: FeatureStore, config: TrainingConfig, labels: Labels, out: Path) -> TrainingSet:
     inputs = await model_inputs(store, config)
     built = await build_set(store, config, inputs, labels, silent, out)
-    return await asyncio.to_thread(read_set, built, config, inputs, TARGET, kept=False)
+    return await asyncio.to_thread(read_set, built, config, inputs, kept=False)
 
 
 async def test_features_are_those_in_force_at_dispatch(store: FeatureStore, tmp_path: Path) -> None:

@@ -30,9 +30,7 @@ async def train(
     ] = 0.0,
     dataset: Annotated[
         Path | None,
-        typer.Option(
-            "--dataset", help="Train from this set of `dataset build`; labels.target is a label column."
-        ),
+        typer.Option("--dataset", help="Train from this set of `dataset build`; labels.target is a label column."),
     ] = None,
     dataset_out: Annotated[
         Path | None, typer.Option("--dataset-out", help="Keep the set that is built for this run there.")
@@ -48,12 +46,9 @@ async def train(
     from featurama_cli.output import show, show_json, told
     from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import score_rows, scores_title, train_with_progress, verdict_text
-    from featurama_core.model.errors import InvalidInput
     from featurama_trainer.config import TrainingConfig
 
     wanted = TrainingConfig.from_file(config) if config else TrainingConfig()
-    if dataset is not None and dataset_out is not None:
-        raise InvalidInput("--dataset and --dataset-out exclude each other", field="dataset")
     async with open_store(place) as store:
         report = await train_with_progress(
             store,

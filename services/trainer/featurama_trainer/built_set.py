@@ -28,7 +28,7 @@ class _Kept:
 
 
 class BuiltSet:
-    """Parquet or Arrow files and their manifest. columns of features hold values and whether they are PRESENT."""
+    """Parquet or Arrow files and their manifest. Its columns tell PRESENT from NOT_FOUND, and no event times."""
 
     def __init__(self, path: Path) -> None:
         """Read and check the manifest. InvalidInput where it is none, or of CSV files, whose types are lost."""
@@ -66,6 +66,10 @@ class BuiltSet:
         problems = file_problems(self._path, self.manifest)
         if problems:
             raise _refused(f"is not as it was built: {problems[0]}")
+
+    def holds(self, reference: str) -> bool:
+        """Whether a pinned reference is among its features."""
+        return reference in self._kept
 
     def check_holds(self, references: Sequence[str]) -> None:
         """Raise InvalidInput, with what to build it with, unless all of these are among its features."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,11 @@ from featurama_trainer.progress import Progress
 if TYPE_CHECKING:
     from featurama_core.datasets.progress import Progress as Built
 
-TARGET = "__target"
-"""The label column of a set that a run builds for itself; no feature can have that name."""
+
+def target_column(config: TrainingConfig, inputs: ModelInputs) -> str:
+    """The label column of a set that holds the target: named as it is, unless a feature has that name."""
+    target = config.labels.target
+    return f"{target}__label" if target in inputs.names().values() else target
 
 
 def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> TrainingSet:
@@ -41,8 +45,10 @@ def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> Traini
     if config.labels.file:
         raise InvalidInput("a dataset and labels.file exclude each other; a dataset has labels", field="labels.file")
     built = BuiltSet(path)
+    if config.segments is None:
+        inputs = _with_segments_of(built, config, inputs)
     built.check_holds(list(inputs.names()))
-    target = config.labels.target
+    target = target_column(config, inputs)
     if target not in built.label_columns:
         raise InvalidInput(
             f"the set has no label column {target!r}, it has {', '.join(built.label_columns)[:500]}; name one of them",
@@ -56,7 +62,7 @@ def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> Traini
             field="known_at",
         )
     built.check_files()
-    return read_set(built, config, inputs, target, kept=True)
+    return read_set(built, config, inputs, kept=True)
 
 
 async def build_set(
@@ -73,7 +79,7 @@ async def build_set(
     rows = {
         "entity_id": pa.array(labels.entity_ids, pa.string()),
         "timestamp": pa.array(labels.event_time).cast(pa.timestamp("us", "UTC")),
-        TARGET: pa.array(labels.target),
+        target_column(config, inputs): pa.array(labels.target),
     }
     table = await asyncio.to_thread(pa.table, rows)
     made = await store.training_set(table, list(inputs.names()), known_at=known_at_of(config))
@@ -86,10 +92,10 @@ async def build_set(
     return await asyncio.to_thread(BuiltSet, out)
 
 
-def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, target: str, *, kept: bool) -> TrainingSet:
+def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, *, kept: bool) -> TrainingSet:
     """A set on disk -> the matrix of the rows that have a target and what is required, in order of time, then id.
 
-    target: the label column that holds it. kept: whether the set is there to be found again. Blocks.
+    kept: whether the set is there to be found again. Blocks.
     """
     from featurama_core.datasets.labels import LabelColumns, read_keys
 
@@ -100,7 +106,7 @@ def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, targe
         None if request["time"] is None else to_micros(request["time"]),
         request["timezone"],
     )
-    names = inputs.names()
+    names, target = inputs.names(), target_column(config, inputs)
     draft = inputs.draft(config)
     total = built.manifest.rows
     matrix = np.empty((total, len(inputs.engineered.names)), dtype=np.float32)
@@ -132,6 +138,15 @@ def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, targe
         labels, matrix, rows = labels.take(order), matrix[order], rows[order]
     sha256 = built.manifest.sha256 if kept else _content_sha256(built)
     return TrainingSet(labels, inputs, built, rows, matrix, absent, refused, sha256)
+
+
+def _with_segments_of(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs) -> ModelInputs:
+    """Segments that nobody asked for are no reason to refuse a set without them."""
+    needed = {config.baseline, config.cross_validation.group if config.cross_validation else ""}
+    names = inputs.names()
+    left = [each for each in inputs.beside if names[each] in needed or built.holds(each)]
+    kept = {names[each] for each in left} | {feature.name for feature in inputs.features}
+    return replace(inputs, beside=tuple(left), segments=tuple(each for each in inputs.segments if each in kept))
 
 
 def _content_sha256(built: BuiltSet) -> str:

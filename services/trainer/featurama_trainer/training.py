@@ -43,7 +43,7 @@ from featurama_trainer.judging import (
 )
 from featurama_trainer.labels import Labels, read_labels
 from featurama_trainer.labels_file import read_label_file
-from featurama_trainer.point_in_time_set import TARGET, build_set, given_set, read_set
+from featurama_trainer.point_in_time_set import build_set, given_set, read_set
 from featurama_trainer.progress import Progress, silent
 from featurama_trainer.report import Evidence, TrainingReport
 from featurama_trainer.splitting import Split, gap_of, time_split
@@ -92,6 +92,10 @@ async def train(
     FailedPrecondition for too few labels. The scores are those of the artefact, loaded as serving loads it.
     """
     config = config or TrainingConfig()
+    if dataset is not None and dataset_out is not None:
+        raise InvalidInput(
+            "dataset and dataset_out exclude each other; a given set is kept where it is", field="dataset"
+        )
     watch = _Watch()
     inputs = await model_inputs(store, config)
     async with _data(store, config, inputs, dataset, dataset_out, watch, progress) as data:
@@ -153,7 +157,7 @@ async def _data(
     try:
         with watch.stage("features"):
             built = await build_set(store, config, inputs, labels, progress, out or Path(scratch) / "set")
-            data = await asyncio.to_thread(read_set, built, config, inputs, TARGET, kept=out is not None)
+            data = await asyncio.to_thread(read_set, built, config, inputs, kept=out is not None)
         kept = replace(data.labels, without_target=labels.without_target, without_time=labels.without_time)
         yield replace(data, labels=kept)
     finally:
