@@ -94,7 +94,9 @@ async def build(
             if as_json:
                 show_json(plan.to_dict())
                 return
-            show(reads_shown(plan), as_json=False, title="What would be read", empty="No stored history is needed.")
+            if plan.label_entities:
+                nothing = "Nothing is stored at or before the label rows' times."
+                show(reads_shown(plan), as_json=False, title="What would be read", empty=nothing)
             told(plan_told(plan))
             return
         assert out is not None

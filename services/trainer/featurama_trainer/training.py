@@ -93,9 +93,7 @@ async def train(
     """
     config = config or TrainingConfig()
     if dataset is not None and dataset_out is not None:
-        raise InvalidInput(
-            "dataset and dataset_out exclude each other; a given set is kept where it is", field="dataset"
-        )
+        raise InvalidInput("dataset and dataset_out exclude each other; a given set stays where it is", field="dataset")
     watch = _Watch()
     inputs = await model_inputs(store, config)
     async with _data(store, config, inputs, dataset, dataset_out, watch, progress) as data:
