@@ -56,9 +56,7 @@ def plan_told(plan: Plan) -> str:
     """The totals, and what the estimates rest on."""
     if not plan.label_entities:
         calls = _count(plan.parts, "call")
-        return (
-            f"{plan.label_rows:,} label rows in {calls} to the servers, which plan for themselves; --storage tells more"
-        )
+        return f"{plan.label_rows:,} label rows in {calls} to servers that plan for themselves; --storage tells more"
     rows = f"{plan.label_rows:,} label rows of {plan.label_entities:,} entities"
     cut = f"in {_count(plan.passes, 'pass', 'passes')} into {_count(plan.parts, 'output part')}"
     read = f"about {plan.rows:,} values in {_count(plan.partitions, 'partition')}, about {plan.seconds:.2g} s"
