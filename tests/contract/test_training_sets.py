@@ -125,6 +125,17 @@ async def test_every_kind_of_labels_gives_the_same_set(store: FeatureStore, tmp_
         assert built["y"].tolist() == table.column("y").to_pylist()
 
 
+async def test_a_text_of_a_label_file_may_hold_line_breaks(store: FeatureStore, tmp_path: Path) -> None:
+    """Wherever a block of the file ends: here it can hardly end outside such a text."""
+    rows = 10_000
+    text = "line\n" * 100
+    table = pa.table({"entity_id": ["thing_01"] * rows, "timestamp": ["2026-09-01T00:00:00Z"] * rows})
+    table = table.append_column("why", pa.array([f"{row}:{text}" for row in range(rows)]))
+    await asyncio.to_thread(pyarrow.csv.write_csv, table, tmp_path / "l.csv")
+    built = await (await store.training_set(tmp_path / "l.csv", ["note"])).to_arrow()
+    assert table.column("why").to_pylist() == built.column("why").to_pylist()
+
+
 async def test_columns_of_other_names_are_taken_and_kept(store: FeatureStore) -> None:
     """The entity and the time may have any name; a second entity column is carried like any other."""
     table = labels().rename_columns(["who", "when", "y"])

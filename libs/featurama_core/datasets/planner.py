@@ -51,12 +51,12 @@ class Planner:
         self._sample: _Sample | None = None
 
     async def choose(
-        self, partitions: Sequence[Partition], entities: Int64Array, times: float = 1.0
+        self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0
     ) -> tuple[Way, str]:
-        """How to read one period for these entities (codes), or for so many `times` as many like them, and why."""
+        """How to read one period for these entities (codes), or for `scale` times as many like them, and why."""
         if self._reading != "auto":
             return self._reading, "as asked"
-        needed = round(len(entities) * times)
+        needed = round(len(entities) * scale)
         if needed <= FEW_ENTITIES:
             return "slices", f"few entities ({needed}) are needed"
         sample = await self._sampled(partitions, entities)
@@ -66,11 +66,11 @@ class Planner:
             return "slices", f"{which}: {_told(slices)} by slices, {_told(scan)} by a scan"
         return "scan", f"{which}: {_told(scan)} by a scan, {_told(slices)} by slices"
 
-    async def explain(self, partitions: Sequence[Partition], entities: Int64Array, times: float = 1.0) -> PlannedRead:
+    async def explain(self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0) -> PlannedRead:
         """The same with figures."""
-        way, why = await self.choose(partitions, entities, times)
+        way, why = await self.choose(partitions, entities, scale)
         sample = await self._sampled(partitions, entities)
-        needed = round(len(entities) * times)
+        needed = round(len(entities) * scale)
         if way == "slices":
             rows, seconds = needed * sample.values, needed * sample.per_slice
         else:

@@ -162,12 +162,12 @@ class StoreEngine:
         loaded = await asyncio.to_thread(keys.load, number, passes)
         rows = int(keys.rows_of.sum())
         sample = await sample_targets(self._namespace, link, loaded, rows, self._known_at, self.as_of_time)
-        times = sample.entities / max(len(sample.keys.entity_ids), 1) / passes
+        scale = sample.entities / max(len(sample.keys.entity_ids), 1) / passes
         reads = []
         for number in range(passes):
             for positions in _by_group(targets):
                 reader = self._reader(sample.keys, targets, positions, spool, (number, passes))
-                reads += await reader.explain(await reader.periods(), times)
+                reads += await reader.explain(await reader.periods(), scale)
         return [replace(each, via=link.reference, sampled=sample.rows) for each in reads]
 
     async def _label_keys(

@@ -105,7 +105,7 @@ def _column(array: Any, kept: _Kept, name: str, reference: str) -> Column:
         values = np.zeros((len(array), kept.length), dtype=np.float32)
         values[~absent] = array.drop_null().flatten().to_numpy().reshape(-1, kept.length)
     else:
-        zero: Any = "" if kept.value_type is ValueType.TEXT else kept.value_type is not ValueType.BOOL and 0
+        zero = {ValueType.TEXT: "", ValueType.BOOL: False}.get(kept.value_type, 0)
         values = array.fill_null(zero).to_numpy(zero_copy_only=False)
     return Column(name, kept.value_type, values, status, np.zeros(len(array), dtype=np.int64), reference=reference)
 

@@ -31,10 +31,14 @@ if TYPE_CHECKING:
     from featurama_core.datasets.progress import Progress as Built
 
 
+MEMORY = "256MB"
+"""What building a set may use, about: more is no quicker for what training holds anyway."""
+
+
 def target_column(config: TrainingConfig, inputs: ModelInputs) -> str:
-    """The label column of a set that holds the target: named as it is, unless a feature has that name."""
+    """The label column of a set that holds the target: named as it is, unless another column has that name."""
     target = config.labels.target
-    return f"{target}__label" if target in inputs.names().values() else target
+    return f"{target}__label" if target in {*inputs.names().values(), "entity_id", "timestamp"} else target
 
 
 def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> TrainingSet:
@@ -82,7 +86,7 @@ async def build_set(
         target_column(config, inputs): pa.array(labels.target),
     }
     table = await asyncio.to_thread(pa.table, rows)
-    made = await store.training_set(table, list(inputs.names()), known_at=known_at_of(config))
+    made = await store.training_set(table, list(inputs.names()), known_at=known_at_of(config), memory=MEMORY)
 
     def told(at: Built) -> None:
         if at.stage == "writing":

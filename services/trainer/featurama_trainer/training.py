@@ -1,9 +1,8 @@
 """A training run, from labels to a published model.
 
-Labels -> features as they were at each label's moment (or a set of them built before) -> engineered columns -> split by
-time -> how many rounds, from
-the validation rows -> XGBoost on all rows before the test -> scores beside the baselines on the same rows -> registry
--> alias. The test rows are later than every row that trained, by the gap.
+Labels -> features as they were at each label's moment (or a set of them that was built before) -> engineered columns ->
+split by time -> how many rounds, from the validation rows -> XGBoost on all rows before the test -> scores beside the
+baselines on the same rows -> registry -> alias. The test rows are later than every row that trained, by the gap.
 """
 
 from __future__ import annotations
