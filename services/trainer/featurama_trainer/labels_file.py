@@ -44,7 +44,11 @@ def _table(path: Path, source: LabelSource) -> Any:
     texts = {source.entity_column: pa.string(), source.time_column: pa.string()}
     try:
         if path.suffix == ".csv":
-            return pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
+            return pyarrow.csv.read_csv(
+                path,
+                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+                convert_options=pyarrow.csv.ConvertOptions(column_types=texts),
+            )
         if path.suffix == ".parquet":
             return pyarrow.parquet.read_table(path)
         if path.suffix in (".arrow", ".feather", ".ipc"):
