@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 MEMORY = "256MB"
-"""What building a set may use, about: more is no quicker for what training holds anyway."""
+"""What building a set for a run may use, about; what is more is spilled."""
 
 
 def target_column(config: TrainingConfig, inputs: ModelInputs) -> str:
