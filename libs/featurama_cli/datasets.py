@@ -13,6 +13,7 @@ from featurama_core.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from featurama_cli.session import Session
+    from featurama_core.datasets.plan import Plan
     from featurama_core.datasets.progress import Progress, Watcher
     from featurama_core.datasets.training_set import TrainingSet
 
@@ -31,6 +32,43 @@ async def ask_for_set(
         raise InvalidInput("name what to add: --features a,b or --service name", field="features")
     made: TrainingSet = await session.training_set(labels, asked, service=service, **options)
     return made
+
+
+def reads_shown(plan: Plan) -> list[dict[str, object]]:
+    """A row a period of a group, for people; `~` marks what is estimated."""
+    return [
+        {
+            "group": f"{each.via} -> {each.group}" if each.via else each.group,
+            "features": each.features,
+            "period from": each.period.partition("T")[0],
+            "partitions": each.partitions,
+            "entities": f"~{each.entities:,}" if each.via else f"{each.entities:,}",
+            "values": f"~{each.rows:,}",
+            "seconds": f"~{each.seconds:.2g}",
+            "read by": each.way,
+            "because": each.why,
+        }
+        for each in plan.reads
+    ]
+
+
+def plan_told(plan: Plan) -> str:
+    """The totals, and what the estimates rest on."""
+    if not plan.label_entities:
+        calls = _count(plan.parts, "call")
+        return f"{plan.label_rows:,} label rows in {calls} to servers that plan for themselves; --storage tells more"
+    rows = f"{plan.label_rows:,} label rows of {plan.label_entities:,} entities"
+    cut = f"in {_count(plan.passes, 'pass', 'passes')} into {_count(plan.parts, 'output part')}"
+    read = f"about {plan.rows:,} values in {_count(plan.partitions, 'partition')}, about {plan.seconds:.2g} s"
+    lines = [f"{rows}, {cut}: {read}", "Older periods are read only for what these do not hold."]
+    sampled = max((each.sampled for each in plan.reads), default=0)
+    if sampled:
+        lines.append(f"Whom a reference names (->) is estimated from {_count(sampled, 'label row')}.")
+    return "\n".join(lines)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 async def build_dataset(

@@ -68,6 +68,8 @@ class FrameFile:
             yield from pyarrow.csv.open_csv(
                 self.path,
                 read_options=pyarrow.csv.ReadOptions(block_size=16 * 1024 * 1024),
+                # A quoted text may hold line breaks, also where a block ends.
+                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, **nulls),
             )
         else:

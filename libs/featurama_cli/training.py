@@ -10,6 +10,8 @@ from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from featurama_core.store import FeatureStore
     from featurama_model.artefacts import ArtefactDirectory
     from featurama_trainer.comparing import HoldoutComparison
@@ -26,6 +28,8 @@ async def train_with_progress(
     tolerance: float = 0.0,
     by: str = "",
     artefacts: ArtefactDirectory | None = None,
+    dataset: Path | None = None,
+    dataset_out: Path | None = None,
 ) -> TrainingReport:
     """Train, with a bar for the trees. by: who trains; empty: who runs the command."""
     with bar("Training", config.rounds, unit="trees") as advance:
@@ -46,6 +50,8 @@ async def train_with_progress(
             tolerance=tolerance,
             created_by=by or whoever(),
             artefacts=artefacts,
+            dataset=dataset,
+            dataset_out=dataset_out,
             progress=progress,
         )
 

@@ -91,8 +91,9 @@ class TrainingFacts:
     """What the model was trained on. Times are microseconds UTC; rows before `split_time` less `gap` (microseconds)
     trained, those from `split_time` on tested.
 
-    dataset_sha256: hash of the training set: its request (pinned references, known_at) and the bytes of its columns.
-    labels: where the label rows came from (`LabelSource`), so that they can be read again. known_at: "" for none.
+    dataset_sha256: of the manifest of the training set; where the set was not kept, of its request (pinned references,
+    known_at, labels) and its files. labels: where the label rows came from (`LabelSource`; a set that was built before
+    is their `file`), so that they can be read again. known_at: "" for none.
     config_sha256: hash of the training config.
     """
 

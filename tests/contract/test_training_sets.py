@@ -59,6 +59,16 @@ async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
         yield opened
 
 
+class Clock:
+    """A wall clock, in nanoseconds, that a test sets."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
 def labels(rows: int = 500) -> Any:
     """Things, one of them unknown, at times around what is stored."""
     draw = np.random.default_rng(3)
@@ -113,6 +123,17 @@ async def test_every_kind_of_labels_gives_the_same_set(store: FeatureStore, tmp_
         built = await made.to_pandas()
         pd.testing.assert_frame_equal(expected[FEATURES], built[FEATURES], check_dtype=False)
         assert built["y"].tolist() == table.column("y").to_pylist()
+
+
+async def test_a_text_of_a_label_file_may_hold_line_breaks(store: FeatureStore, tmp_path: Path) -> None:
+    """Wherever a block of the file ends: here it can hardly end outside such a text."""
+    rows = 10_000
+    text = "line\n" * 100
+    table = pa.table({"entity_id": ["thing_01"] * rows, "timestamp": ["2026-09-01T00:00:00Z"] * rows})
+    table = table.append_column("why", pa.array([f"{row}:{text}" for row in range(rows)]))
+    await asyncio.to_thread(pyarrow.csv.write_csv, table, tmp_path / "l.csv")
+    built = await (await store.training_set(tmp_path / "l.csv", ["note"])).to_arrow()
+    assert table.column("why").to_pylist() == built.column("why").to_pylist()
 
 
 async def test_columns_of_other_names_are_taken_and_kept(store: FeatureStore) -> None:
@@ -184,6 +205,27 @@ async def test_few_entities_are_read_by_slices_and_many_by_what_is_quicker(store
     assert {(read.way, read.why) for read in (await scanned.explain()).reads} == {("scan", "as asked")}
 
 
+async def test_explain_estimates_whom_a_reference_names(store: FeatureStore) -> None:
+    """40 targets are met again and again in a sample, so there are no others; as many targets as rows are told too."""
+    plan = await (await store.training_set(labels(20_000), ["home.mood"])).explain()
+    own, path = (set(), set())
+    for read in plan.reads:
+        (path if read.via else own).add((read.group, read.via, read.sampled))
+    assert (own, path) == ({("moods", "", 0)}, {("moods", "home@1", 500)})
+    assert max(read.entities for read in plan.reads if read.via) == 40
+    assert plan.paths == ("home@1.mood@1",)
+
+    ids = [f"new_{row}" for row in range(3_000)]
+    at = [START + HOUR] * 3_000
+    await store.write_features({"entity_id": ids, "timestamp": at, "home": ids[::-1], "mood": range(3_000)})
+    rows = pa.table({"entity_id": ids, "timestamp": pa.array(at).cast(pa.timestamp("us", "UTC"))})
+    plan = await (await store.training_set(rows, ["home.mood"])).explain()
+    assert [(read.via, read.entities) for read in plan.reads if read.via] == [("home@1", 3_000)]
+    assert all(3_000 <= read.rows < 3_200 for read in plan.reads)
+    with pytest.raises(InvalidInput, match="no label rows"):
+        await (await store.training_set(rows.slice(0, 0), ["home.mood"])).explain()
+
+
 async def test_the_files_of_every_format_hold_the_same_rows(store: FeatureStore, tmp_path: Path) -> None:
     """A directory of parts, or one file where the name says so; the manifest counts the nulls."""
     made = await store.training_set(labels(), ["speed"])
@@ -215,6 +257,63 @@ async def test_a_set_that_is_built_again_is_the_same_until_something_is_deleted(
     found = await verify(tmp_path / "set", store)
     assert {each.cause for each in found.differences or ()} == {"deletion", "later_writes"}
     assert not found.is_good
+
+
+async def test_a_csv_is_built_again_and_compared_in_its_own_words(tmp_path: Path) -> None:
+    """Values that a CSV writes ambiguously unless quoted, of each type; and a change is seen."""
+    async with FeatureStore.open(f"sqlite:///{tmp_path / 'store'}") as store:
+        odd = ["NA", "", "null", 'a "b",\nc', None]
+        await store.register_feature("word", "text")
+        await store.register_feature("level", "double")
+        await store.register_feature("tally", "int")
+        await store.register_feature("flag", "bool")
+        await store.register_feature("shape", "vector[2]")
+        wide = {
+            "word": odd,
+            "level": [float("nan"), float("-inf"), 0.1 + 0.2, -0.0, None],
+            "tally": [2**53 + 1, -1, 0, None, 7],
+            "flag": [True, False, None, True, False],
+            "shape": [[0.1, 2.5], [1e-30, 3e38], None, [0.0, -0.0], [1.0, 2.0]],
+        }
+        ids = ["NA", "null", "nan", 'q "x", y', "z"]
+        await store.write_features({"entity_id": ids, "timestamp": [START + 7] * 5, **wide})
+        rows = {"entity_id": [*ids, "nobody"], "timestamp": [START + 7] * 6, "why": [*odd, "x"]}
+        made = await store.training_set(pa.table(rows), list(wide), statuses=True, event_times=True)
+        for name in ("set.csv", "set"):
+            await made.write(tmp_path / name, format="csv")
+            assert (await verify(tmp_path / name, store)).differences == ()
+        await store.write_features({"entity_id": ["null"], "timestamp": [START + 7], "word": [None]})
+        found = await verify(tmp_path / "set.csv", store)
+        shown = [(each.column, each.cause, each.first_rows) for each in found.differences or ()]
+        assert [("word", "later_writes", (1,)), ("word__status", "later_writes", (1,))] == shown
+
+
+async def test_newest_values_are_built_again_as_of_the_moment_they_were_built(tmp_path: Path) -> None:
+    """Later writes, also ones that correct, change nothing; the ages are those of then; a deletion is named."""
+    clock = Clock(START * 1_000)
+    async with FeatureStore.open(f"sqlite:///{tmp_path / 'store'}", clock=clock) as store:
+        await store.register_entity_type("thing")
+        await store.register_feature_group("moves", "thing", ttl="2h")
+        await store.register_feature("speed", "double", group="moves")
+        for entity_id in ("a", "b", "c"):
+            await store.register_entity(entity_id, "thing")
+        # The last one lies a little ahead, as the writer's clock may; the second is too old to be valid.
+        at = [START - HOUR, START - 3 * HOUR, START + 2_000_000]
+        await store.write_features({"entity_id": ["a", "b", "c"], "timestamp": at, "speed": [1.0, 2.0, 3.0]})
+        made = await store.training_set(features=["speed"], entity_type="thing", statuses=True)
+        await made.write(tmp_path / "set")
+        await made.write(tmp_path / "set.csv")
+        names = ("set", "set.csv")
+        assert [()] * 2 == [(await verify(tmp_path / name, store)).differences for name in names]
+        clock.now += 5 * HOUR * 1_000
+        assert [()] * 2 == [(await verify(tmp_path / name, store)).differences for name in names]
+        await store.write_features({"entity_id": ["a", "b"], "timestamp": [START - HOUR] * 2, "speed": [9.0, 9.0]})
+        await store.write_features({"entity_id": ["c"], "timestamp": [START + HOUR], "speed": [9.0]})
+        assert [()] * 2 == [(await verify(tmp_path / name, store)).differences for name in names]
+        await store.delete_entity("c")
+        for name in names:
+            found = await verify(tmp_path / name, store)
+            assert {(each.cause, each.first_rows) for each in found.differences or ()} == {("deletion", (2,))}
 
 
 async def test_what_cannot_work_is_refused_before_anything_is_read(store: FeatureStore) -> None:

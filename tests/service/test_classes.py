@@ -72,9 +72,10 @@ async def online(store: FeatureStore, tmp_path: Path) -> AsyncIterator[Client]:
 
 
 async def trained(store: FeatureStore, alias: str = "", **changes: Any) -> TrainingReport:
+    sets = {each: changes.pop(each, None) for each in ("dataset", "dataset_out")}
     source = MULTI["labels"] | changes.pop("labels", {})
     config = TrainingConfig.of({**MULTI, "labels": source, **changes})
-    return await train(store, config, alias=alias, checker=shared_checker())
+    return await train(store, config, alias=alias, checker=shared_checker(), **sets)
 
 
 async def predicted(store: FeatureStore, manifest: Manifest, *numbers: int) -> Prediction:
@@ -229,6 +230,24 @@ async def test_labels_may_come_from_a_file_and_versions_are_compared_on_them(
     other = await trained(store, class_labels=["shark", *KINDS[:2]])
     with pytest.raises(FailedPrecondition, match=r"shark, carp"):
         await compare_on_holdout(store, registry, first, other.manifest)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_labels": ["shark", *KINDS[:2]]},
+        {"labels": {"target": "grade"}},
+        {"labels": {"target": "big"}, "objective": "binary:logistic"},
+    ],
+)
+async def test_a_kept_set_holds_the_classes_and_trains_the_same_model_again(
+    store: FeatureStore, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """By their names, whatever the type of the target; numbers stay numbers, so that they sort as such."""
+    first = await trained(store, dataset_out=tmp_path / "kept", **changes)
+    again = await trained(store, dataset=tmp_path / "kept", **changes)
+    assert first.manifest.class_names == again.manifest.class_names
+    assert first.manifest.artefact == again.manifest.artefact
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,10 @@ from featurama_model.manifest import Artefact, Manifest
 from featurama_model.predictor import PredictionRequest, Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import LabelSource, TrainingConfig
-from featurama_trainer.dataset import model_inputs, training_set
+from featurama_trainer.dataset import TrainingSet, model_inputs
 from featurama_trainer.fitting import fit
-from featurama_trainer.labels import read_labels
+from featurama_trainer.labels import Labels, read_labels
+from featurama_trainer.point_in_time_set import build_set, read_set
 from featurama_trainer.progress import silent
 from featurama_trainer.training import train
 from featurama_world import (
@@ -124,7 +125,13 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Fea
     assert (labels.without_target, labels.without_time) == (2, 1)
 
 
-async def test_features_are_those_in_force_at_dispatch(store: FeatureStore) -> None:
+async def set_of(store: FeatureStore, config: TrainingConfig, labels: Labels, out: Path) -> TrainingSet:
+    inputs = await model_inputs(store, config)
+    built = await build_set(store, config, inputs, labels, silent, out)
+    return await asyncio.to_thread(read_set, built, config, inputs, kept=False)
+
+
+async def test_features_are_those_in_force_at_dispatch(store: FeatureStore, tmp_path: Path) -> None:
     """Compared with a plain bisection over the published frames."""
     world = generate(replace(WORLD, deliveries=60, days=10))
     await fill(store, world)
@@ -144,7 +151,7 @@ async def test_features_are_those_in_force_at_dispatch(store: FeatureStore) -> N
         engineered=(Power("far", "distance", 2),),
     )
     labels = await read_labels(store, config.labels, silent)
-    data = await training_set(store, config, await model_inputs(store, config), labels, silent)
+    data = await set_of(store, config, labels, tmp_path / "set")
     np.testing.assert_array_equal(data.matrix, np.array(expected, dtype=np.float32))
     assert data.missing() == {}
 
@@ -160,7 +167,7 @@ class SetClock:
 
 
 async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_moment(
-    storage_url: str, own_namespace: str
+    storage_url: str, own_namespace: str, tmp_path: Path
 ) -> None:
     """Bit for bit, time, nulls, gaps and defaults included: the world is written as time goes by, and a prediction
     is made at each dispatch.
@@ -197,7 +204,7 @@ async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_mo
                 served[row["entity_id"]] = prediction.manifest.matrix(prediction.columns, moment).tobytes()
         clock.micros += 365 * 86_400_000_000
         labels = await read_labels(store, config.labels, silent)
-        data = await training_set(store, config, await model_inputs(store, config), labels, silent)
+        data = await set_of(store, config, labels, tmp_path / "set")
     assert len(labels) == 25
     assert np.isnan(data.matrix).any()
     assert (data.matrix[:, config_column(data.inputs.engineered, "package_weight")] == np.float32(12.5)).any()

@@ -65,7 +65,7 @@ async def build(
 
     An interrupted build leaves nothing at --out, and its finished work beside it for --resume.
     """
-    from featurama_cli.datasets import ask_for_set, build_dataset
+    from featurama_cli.datasets import ask_for_set, build_dataset, plan_told, reads_shown
     from featurama_cli.output import show, show_json, show_one, told
     from featurama_cli.session import open_session
     from featurama_core.model.errors import InvalidInput
@@ -94,13 +94,14 @@ async def build(
             event_times=event_times,
         )
         if explain:
-            plan = (await training.explain()).to_dict()
+            plan = await training.explain()
             if as_json:
-                show_json(plan)
+                show_json(plan.to_dict())
                 return
-            show(plan["reads"], as_json=False, title="What would be read, newest first")
-            totals = f"{plan['label_rows']:,} label rows of {plan['label_entities']:,} entities"
-            told(f"{totals}: about {plan['rows']:,} values in {plan['partitions']} partitions, {plan['seconds']} s")
+            if plan.label_entities:
+                nothing = "Nothing is stored at or before the label rows' times."
+                show(reads_shown(plan), as_json=False, title="What would be read", empty=nothing)
+            told(plan_told(plan))
             return
         assert out is not None
         facts = await build_dataset(training, out, file_format=file_format, overwrite=overwrite, resume=resume)

@@ -28,6 +28,13 @@ async def train(
     tolerance: Annotated[
         float, typer.Option("--tolerance", min=0.0, help="How much worse is not worse: 0.01 is one percent.")
     ] = 0.0,
+    dataset: Annotated[
+        Path | None,
+        typer.Option("--dataset", help="Train from this set of `dataset build`; labels.target is a label column."),
+    ] = None,
+    dataset_out: Annotated[
+        Path | None, typer.Option("--dataset-out", help="Keep the set that is built for this run there.")
+    ] = None,
     report_folder: Annotated[
         Path | None, typer.Option("--report", metavar="DIR", help="Write report.html and report.json there.")
     ] = None,
@@ -52,6 +59,8 @@ async def train(
             tolerance=tolerance,
             by=by,
             artefacts=artefact_directory(place),
+            dataset=dataset,
+            dataset_out=dataset_out,
         )
     if report_folder is not None:
         from featurama_trainer.page import write_report

@@ -87,6 +87,40 @@ async def ask(
     return TrainingSet(begin, source, columns, asked, answer)
 
 
+async def ask_newest_again(
+    store: FeatureStore,
+    namespace: Namespace,
+    source: LabelSource,
+    columns: LabelColumns,
+    references: Sequence[str],
+    *,
+    as_of: int,
+    known_at: str | None,
+    statuses: bool,
+    event_times: bool,
+) -> TrainingSet:
+    """The newest values as a set that was built at `as_of` found them: of these entities, with what was known then
+    (as far as that is settled) or at its `known_at`, and of the age that it had then.
+    """
+    now = store.now()
+    settled = as_of <= now - namespace.settings.settling_time
+    bound = to_micros(known_at, "known_at") if known_at is not None else as_of if settled else None
+    begin = partial(
+        StoreEngine,
+        namespace,
+        await store.resolve(references),
+        bound,
+        now=now,
+        at_now=True,
+        aged_at=as_of,
+        values_only=not statuses and not event_times,
+        memory=memory_bytes("2GB"),
+        reading="auto",
+    )
+    asked = Asked(tuple(references), None, known_at, statuses=statuses, event_times=event_times, at_now=True)
+    return TrainingSet(begin, source, columns, asked)
+
+
 def memory_bytes(memory: int | str) -> int:
     """`"2GB"`, `"512MB"` or bytes -> bytes; InvalidInput below 64 MB."""
     match = _SIZE.fullmatch(str(memory).strip())

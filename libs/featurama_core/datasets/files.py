@@ -75,6 +75,21 @@ def schema_of(path: Path, texts: Sequence[str], columns: Sequence[str] | None = 
         return pa.schema(list(fields))
 
 
+def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
+    """These columns of a CSV that `output` wrote (a path or a buffer), as texts: nothing is guessed, and what is quoted
+    is a text even if it is empty, so that a null is no text.
+    """
+    options = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(columns, pa.string()),
+        include_columns=list(columns),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    with _csv_reader(source, options) as reader:
+        yield from reader
+
+
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
@@ -107,14 +122,21 @@ def _batches(path: Path, texts: Sequence[str], columns: Sequence[str] | None) ->
 
 
 def _open_csv(path: Path, texts: Sequence[str], columns: Sequence[str] | None) -> Any:
+    options = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(texts, pa.string()),
+        strings_can_be_null=True,
+        include_columns=None if columns is None else list(columns),
+    )
+    return _csv_reader(path, options)
+
+
+def _csv_reader(source: Any, options: Any) -> Any:
     return pyarrow.csv.open_csv(
-        path,
+        source,
         read_options=pyarrow.csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(texts, pa.string()),
-            strings_can_be_null=True,
-            include_columns=None if columns is None else list(columns),
-        ),
+        # A quoted text may hold line breaks, also where a block ends.
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=options,
     )
 
 

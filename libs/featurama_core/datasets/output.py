@@ -59,6 +59,14 @@ def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[TableFile
         part.unlink(missing_ok=True)
 
 
+def csv_of(table: Any) -> Any:
+    """What a CSV file of this table holds: an Arrow buffer."""
+    texts, sink = _as_texts(table), pa.BufferOutputStream()
+    with pyarrow.csv.CSVWriter(sink, texts.schema) as csv:
+        csv.write_table(texts)
+    return sink.getvalue()
+
+
 class _Parquet:
     def __init__(self, writer: Any) -> None:
         self._writer = writer

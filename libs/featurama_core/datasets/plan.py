@@ -13,6 +13,9 @@ Reading = Literal["auto", "scan", "slices"]
 class PlannedRead:
     """One period of one group. period: its first moment; entities: of the label rows that may need it; rows: stored
     values that will be read, seconds: for them, both estimated from a sample.
+
+    via: the reference that a path follows there, "" for the label rows' own features; the entities are then estimated
+    too, from what the reference names in so many sampled label rows.
     """
 
     group: str
@@ -24,12 +27,17 @@ class PlannedRead:
     entities: int
     rows: int
     seconds: float
+    via: str = ""
+    sampled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a build would read. label_rows, label_entities: of the request's rows; paths are read besides, for the
-    entities that the references turn out to name.
+    """What a build would read. label_rows, label_entities: of the request's rows; paths: the references of features
+    that are read of the entities which label rows name.
+
+    A label row is taken to need the newest period that it reaches; where that holds nothing for it, older ones are
+    read besides.
     """
 
     label_rows: int

@@ -50,25 +50,29 @@ class Planner:
         self._reading = reading
         self._sample: _Sample | None = None
 
-    async def choose(self, partitions: Sequence[Partition], entities: Int64Array) -> tuple[Way, str]:
-        """How to read one period for these entities (codes), and why."""
+    async def choose(
+        self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0
+    ) -> tuple[Way, str]:
+        """How to read one period for these entities (codes), or for `scale` times as many like them, and why."""
         if self._reading != "auto":
             return self._reading, "as asked"
-        if len(entities) <= FEW_ENTITIES:
-            return "slices", f"label rows need {len(entities)} entities of it"
+        needed = round(len(entities) * scale)
+        if needed <= FEW_ENTITIES:
+            return "slices", f"few entities ({needed}) are needed"
         sample = await self._sampled(partitions, entities)
-        slices, scan = len(entities) * sample.per_slice, sample.scanned * sample.per_scanned
-        which = f"{len(entities)} of about {sample.scanned:.0f} entities are needed"
+        slices, scan = needed * sample.per_slice, sample.scanned * sample.per_scanned
+        which = f"{needed} of about {max(sample.scanned, needed):.0f} entities are needed"
         if slices <= scan:
-            return "slices", f"{which}: {slices:.1f} s by slices, {scan:.1f} s by a scan"
-        return "scan", f"{which}: {scan:.1f} s by a scan, {slices:.1f} s by slices"
+            return "slices", f"{which}: {_told(slices)} by slices, {_told(scan)} by a scan"
+        return "scan", f"{which}: {_told(scan)} by a scan, {_told(slices)} by slices"
 
-    async def explain(self, partitions: Sequence[Partition], entities: Int64Array) -> PlannedRead:
+    async def explain(self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0) -> PlannedRead:
         """The same with figures."""
-        way, why = await self.choose(partitions, entities)
+        way, why = await self.choose(partitions, entities, scale)
         sample = await self._sampled(partitions, entities)
+        needed = round(len(entities) * scale)
         if way == "slices":
-            rows, seconds = len(entities) * sample.values, len(entities) * sample.per_slice
+            rows, seconds = needed * sample.values, needed * sample.per_slice
         else:
             rows, seconds = sample.scanned * sample.values, sample.scanned * sample.per_scanned
         period = partitions[0].period * self._storage.options.history_period
@@ -79,7 +83,7 @@ class Planner:
             len(partitions),
             way,
             why,
-            len(entities),
+            needed,
             round(rows),
             round(seconds, 4),
         )
@@ -122,3 +126,7 @@ class Planner:
         else:
             total = inside
         return _Sample(per_slice, values, per_scanned, total)
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1_000 * seconds:.2g} ms"

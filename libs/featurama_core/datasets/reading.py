@@ -74,16 +74,16 @@ class GroupReader:
             stage.advance(1, values)
             await finished(period)
 
-    async def explain(self, periods: Sequence[list[Partition]]) -> list[PlannedRead]:
+    async def explain(self, periods: Sequence[list[Partition]], scale: float = 1.0) -> list[PlannedRead]:
         """What `read` would do, as far as can be told before: a label row is taken to need the newest period that it
-        reaches, and no older one.
+        reaches, and no older one. scale: how many entities there are for each one that the label rows have.
         """
         reads = []
         for partitions in periods:
             start = partitions[0].period * self._length
             needed = await asyncio.to_thread(self._needed, start, partitions is periods[0])
             if len(needed):
-                reads.append(await self._planner.explain(partitions, needed))
+                reads.append(await self._planner.explain(partitions, needed, scale))
         return reads
 
     def _needed(self, start: int, newest: bool) -> Int64Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,8 @@ from featurama_core.datasets.join import GroupJoin
 from featurama_core.datasets.keys import FEW_ROWS, SHARDS, KeyShards, SortedKeys
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
 from featurama_core.datasets.marks import Marks, shown
-from featurama_core.datasets.plan import Plan, Reading
+from featurama_core.datasets.path_sample import sample_targets
+from featurama_core.datasets.plan import Plan, PlannedRead, Reading
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.reading import GroupReader
 from featurama_core.datasets.work import WorkFolder
@@ -56,8 +57,9 @@ class Sizes:
 class StoreEngine:
     """Answers the label rows of one request from a namespace, once: `prepare` first, then `columns` part by part.
 
-    at_now: the rows have no moments, they stand for `now`, without an upper bound. values_only: nobody asks for
-    statuses or event times, so nothing older than a ttl need be read.
+    at_now: the rows have no moments, they stand for `now`, without an upper bound; a ttl is reckoned from `aged_at`
+    then, if that was another moment. values_only: nobody asks for statuses or event times, so nothing older than a ttl
+    need be read.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class StoreEngine:
         values_only: bool,
         memory: int,
         reading: Reading,
+        aged_at: int | None = None,
         sizes: Sizes | None = None,
     ) -> None:
         self._namespace = namespace
@@ -79,6 +82,7 @@ class StoreEngine:
         self._known_at: KnownAt | str = known_at
         self.as_of_time = now
         self._at_now = at_now
+        self._aged_at = aged_at
         self._values_only = values_only
         self._memory = memory
         self._reading: Reading = reading
@@ -117,7 +121,7 @@ class StoreEngine:
         self._done = list(work.notes["done"])
         rows = int(keys.rows_of.sum())
         if not rows:
-            raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
+            raise _no_rows()
         await self._round("own", self._plan.own, keys, work, watcher)
         if self._plan.followed:
             await self._follow(source, columns, work, rows, watcher)
@@ -133,17 +137,41 @@ class StoreEngine:
         """What `prepare` would read, without reading it."""
         keys = await self._label_keys(source, columns, work, None)
         passes = keys.passes(self._memory // 2)
-        reads, entities = [], 0
+        spool = await asyncio.to_thread(HitSpool, work.path / "explained", [], self.part_rows, 0)
+        reads, entities, rows = [], 0, int(keys.rows_of.sum())
+        if not rows:
+            raise _no_rows()
         for number in range(passes):
             loaded = await asyncio.to_thread(keys.load, number, passes)
             entities += len(loaded.entity_ids)
             for positions in _by_group(self._plan.own):
-                spool = await asyncio.to_thread(HitSpool, work.path / "explained", [], self.part_rows, 0)
                 reader = self._reader(loaded, self._plan.own, positions, spool, (number, passes))
                 reads += await reader.explain(await reader.periods())
-        rows = int(keys.rows_of.sum())
+        for reference, targets in self._plan.followed:
+            reads += await self._explain_path(self._plan.own[reference], targets, keys, passes, spool)
         paths = tuple(each.reference for each in self._features if each.via is not None)
         return Plan(rows, entities, passes, -(-rows // self.part_rows), tuple(reads), paths)
+
+    async def _explain_path(
+        self,
+        link: ResolvedFeature,
+        targets: Sequence[ResolvedFeature],
+        keys: KeyShards,
+        passes: int,
+        spool: HitSpool,
+    ) -> list[PlannedRead]:
+        """The second round of a reference, from a sample of the label rows of one pass."""
+        number = int(np.argmax([keys.rows_of[at::passes].sum() for at in range(passes)]))
+        loaded = await asyncio.to_thread(keys.load, number, passes)
+        rows = int(keys.rows_of.sum())
+        sample = await sample_targets(self._namespace, link, loaded, rows, self._known_at, self.as_of_time)
+        scale = sample.entities / max(len(sample.keys.entity_ids), 1) / passes
+        reads = []
+        for number in range(passes):
+            for positions in _by_group(targets):
+                reader = self._reader(sample.keys, targets, positions, spool, (number, passes))
+                reads += await reader.explain(await reader.periods(), scale)
+        return [replace(each, via=link.reference, sampled=sample.rows) for each in reads]
 
     async def _label_keys(
         self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
@@ -284,7 +312,9 @@ class StoreEngine:
             part += 1
 
     def _moment(self, times: Int64Array) -> Int64Array | int:
-        return self.as_of_time if self._at_now else times
+        if not self._at_now:
+            return times
+        return self.as_of_time if self._aged_at is None else self._aged_at
 
     def _own(self, part: int, keys: Keys, wanted: Sequence[int]) -> list[Column]:
         marked = self._marks.bounds(keys.entity_ids)
@@ -312,6 +342,10 @@ class StoreEngine:
             shown(each, winners.take(hops.rows), marked, moment, self.as_of_time)
             for each, winners in zip(this.features, found, strict=True)
         ]
+
+
+def _no_rows() -> InvalidInput:
+    return InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
 
 
 _WIDTHS = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1, ValueType.TEXT: 64}

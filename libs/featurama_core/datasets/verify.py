@@ -1,6 +1,7 @@
 """Checking a set: its files against its manifest and, with a store, its values against what is built again.
 
-A difference is explained where deletion or retention explain it; with a settled known_at nothing else should differ.
+A difference is explained where deletion or retention explain it; with a settled known_at nothing else should differ. A
+set of newest values is built again as of the moment it was built at.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from featurama_core.datasets.files import read_batches, sha256_of
-from featurama_core.datasets.labels import FileSource, LabelColumns
+from featurama_core.datasets.asking import ask_newest_again
+from featurama_core.datasets.files import sha256_of
+from featurama_core.datasets.labels import LabelColumns
 from featurama_core.datasets.manifest import Manifest, manifest_path
-from featurama_core.model.errors import InvalidInput
+from featurama_core.datasets.training_set import TrainingSet
+from featurama_core.datasets.written import WrittenSet
 from featurama_core.model.references import FeatureRef, ResolvedFeature
 from featurama_core.model.times import to_micros
 
@@ -62,11 +65,11 @@ class Verified:
 async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified:
     """Check the set at `out`: its directory, or its file. With a store it is built again and compared.
 
-    InvalidInput where there is no manifest, or where a set cannot be built again (CSV, newest values, scores).
+    InvalidInput where there is no manifest, or for scores, which cannot be built again.
     """
     target = Path(out)
     manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
-    problems = await asyncio.to_thread(_file_problems, target, manifest)
+    problems = await asyncio.to_thread(file_problems, target, manifest)
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
     if store is None or problems:
         return found
@@ -76,7 +79,8 @@ async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified
     return Verified(found.files, found.rows, found.problems, tuple(differences))
 
 
-def _file_problems(target: Path, manifest: Manifest) -> list[str]:
+def file_problems(target: Path, manifest: Manifest) -> list[str]:
+    """What is wrong with the files of the set at `target`, in words; blocks."""
     folder = target if not target.suffix else target.parent
     problems = []
     for file in manifest.files:
@@ -103,10 +107,6 @@ class _Rebuilt:
         self._target = target
         self._manifest = manifest
         self._asked = manifest.request
-        if self._asked["format"] == "csv":
-            raise InvalidInput("a CSV set can be checked, not built again: its types are lost", field="out")
-        if self._asked["at_now"]:
-            raise InvalidInput("a set of newest values can be checked, not built again: time went on", field="out")
         moment = self._asked["time"]
         self._columns = LabelColumns(
             self._asked["entity_column"],
@@ -119,26 +119,16 @@ class _Rebuilt:
 
     async def differences(self) -> list[Difference]:
         """One a (column, cause)."""
-        source = await asyncio.to_thread(FileSource, self._target, self._columns, self._asked["label_columns"])
-        known_at = self._asked["known_at"]
         references = [each["reference"] for each in self._manifest.features]
-        made = await self._store.training_set(
-            source,
-            references,
-            known_at=known_at,
-            entity_column=self._columns.entity,
-            time_column=self._columns.time,
-            timestamp=self._columns.moment,
-            timezone=self._columns.timezone,
-            statuses=self._asked["statuses"],
-            event_times=self._asked["event_times"],
-        )
+        written = await asyncio.to_thread(WrittenSet, self._target, self._manifest, self._columns)
+        made = await self._again(written, references)
         marked = await self._marked()
         resolved = {each.reference: each for each in await self._store.resolve(references)}
         first = 0
         built = _Cursor(made.batches())
-        async for old in self._old():
-            new = await built.take(old.num_rows)
+        tables = written.tables(_COMPARED_ROWS)
+        while (old := await asyncio.to_thread(next, tables, None)) is not None:
+            new = await asyncio.to_thread(written.in_its_words, await built.take(old.num_rows))
             await asyncio.to_thread(self._compare, old, new, first, marked, resolved)
             first += old.num_rows
         return [
@@ -146,15 +136,29 @@ class _Rebuilt:
             for (column, cause), rows in sorted(self._tally.items())
         ]
 
-    async def _old(self) -> Any:
-        paths = (
-            [self._target] if self._target.suffix else [self._target / each["name"] for each in self._manifest.files]
+    async def _again(self, source: WrittenSet, references: Sequence[str]) -> TrainingSet:
+        shown = {"statuses": self._asked["statuses"], "event_times": self._asked["event_times"]}
+        if self._asked["at_now"]:
+            return await ask_newest_again(
+                self._store,
+                self._store._namespace,  # noqa: SLF001 - a public method would be for this alone
+                source,
+                self._columns,
+                references,
+                as_of=to_micros(self._manifest.content["as_of_time"]),
+                known_at=self._asked["known_at"],
+                **shown,
+            )
+        return await self._store.training_set(
+            source,
+            references,
+            known_at=self._asked["known_at"],
+            entity_column=self._columns.entity,
+            time_column=self._columns.time,
+            timestamp=self._columns.moment,
+            timezone=self._columns.timezone,
+            **shown,
         )
-        for path in paths:
-            batches = read_batches(path, [])
-            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-                for start in range(0, batch.num_rows, _COMPARED_ROWS):
-                    yield pa.Table.from_batches([batch.slice(start, _COMPARED_ROWS)])
 
     async def _marked(self) -> set[tuple[str, str]]:
         return {(each.entity_id, each.feature_name) for each in await self._store.storage.list_marks()}

@@ -28,6 +28,8 @@ async def run(settings: Settings, *, progress: Progress = silent) -> TrainingRep
             tolerance=settings.tolerance,
             created_by=settings.created_by,
             artefacts=ArtefactDirectory(settings.artefacts, settings.namespace) if settings.artefacts else None,
+            dataset=Path(settings.dataset) if settings.dataset else None,
+            dataset_out=Path(settings.dataset_out) if settings.dataset_out else None,
             progress=progress,
         )
     if settings.report:

@@ -1,25 +1,20 @@
-"""The training matrix: features as they were at each label's moment, through the model's engineered
-columns; rows that serving would refuse are left out.
-"""
+"""What a run reads: the features of its model, pinned, and what is read beside them; and the training set of them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from featurama_core.model.columns import Column, concatenate
 from featurama_core.model.errors import CorruptData, InvalidInput, Reason
 from featurama_core.model.references import FeatureRef, ResolvedFeature
 from featurama_core.model.times import to_micros
-from featurama_core.model.values import Status, type_text
+from featurama_core.model.values import Int64Array, Status, type_text
 from featurama_core.store import FeatureStore
 from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array
-from featurama_model.manifest import Manifest, ModelFeature
+from featurama_model.manifest import Manifest, ModelFeature, column_name
+from featurama_trainer.built_set import BuiltSet
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.labels import Labels
 from featurama_trainer.progress import Progress
@@ -40,6 +35,11 @@ class ModelInputs:
     beside: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
 
+    def names(self) -> dict[str, str]:
+        """Reference -> name of the column, of all that is read."""
+        own = {feature.reference: feature.name for feature in self.features}
+        return own | {each: column_name(FeatureRef.parse(each)) for each in self.beside}
+
     def draft(self, config: TrainingConfig) -> Manifest:
         """The manifest as far as it is known before training."""
         return Manifest(
@@ -59,28 +59,35 @@ class ModelInputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
-    """n label rows with their features. matrix: float32[n, k], as serving builds it. columns: what it was
-    made of, and the baseline and segments where they are not among the model's features.
+    """n label rows with their features. matrix: float32[n, k], as serving builds it. rows: int64[n], where each stands
+    in the set on disk. absent: feature -> rows in which it is not PRESENT.
 
-    refused: label rows that were left out because a required feature was not PRESENT. sha256: of the request (pinned
-    references, known_at) and the bytes of labels, values, statuses and event times.
+    refused: label rows that were left out because a required feature was not PRESENT. sha256: of the set's manifest; of
+    a set that is not kept, of its request and files.
     """
 
     labels: Labels
     inputs: ModelInputs
-    columns: Sequence[Column]
+    built: BuiltSet
+    rows: Int64Array
     matrix: Float32Array
+    absent: Mapping[str, int]
     refused: int = 0
     sha256: str = ""
 
     def column(self, name: str) -> Column:
-        """The column of a feature that was read."""
-        return next(column for column in self.columns if column.name == name)
+        """The column of a feature that was read; blocks."""
+        reference = next(each for each, shown in self.inputs.names().items() if shown == name)
+        return self.built.column(reference, name).take(self.rows)
+
+    @property
+    def known_at(self) -> str:
+        """RFC 3339, "label", or "" for none."""
+        return self.built.manifest.request["known_at"] or ""
 
     def missing(self) -> dict[str, int]:
         """Feature -> rows in which it is not PRESENT; features that are always present are left out."""
-        counts = {column.name: int((column.status != Status.PRESENT).sum()) for column in self.columns}
-        return {name: count for name, count in counts.items() if count}
+        return {name: count for name, count in self.absent.items() if count}
 
 
 async def model_inputs(store: FeatureStore, config: TrainingConfig) -> ModelInputs:
@@ -121,29 +128,6 @@ async def model_inputs(store: FeatureStore, config: TrainingConfig) -> ModelInpu
     unnamed = config.objective == "multi:softprob" and not config.classes
     inputs.draft(config.with_classes(config.class_labels or ("0", "1")) if unnamed else config).check()
     return inputs
-
-
-async def training_set(
-    store: FeatureStore, config: TrainingConfig, inputs: ModelInputs, labels: Labels, progress: Progress
-) -> TrainingSet:
-    """Read the features of every label row at its moment, never later; leave out the rows that serving would refuse."""
-    references = [feature.reference for feature in inputs.features]
-    known_at = known_at_of(config)
-    columns = await read_columns(store, labels, [*references, *inputs.beside], progress, known_at=known_at)
-    draft = inputs.draft(config)
-    refused = draft.refused(columns, len(labels))
-    if refused.any():
-        kept = np.flatnonzero(~refused)
-        labels, columns = labels.take(kept), [column.take(kept) for column in columns]
-    request = {"features": references, "known_at": known_at, "labels": config.labels.entity_type}
-    return TrainingSet(
-        labels,
-        inputs,
-        columns,
-        draft.matrix(columns, labels.event_time),
-        int(refused.sum()),
-        _sha256(request, labels, columns[: len(references)]),
-    )
 
 
 async def read_columns(
@@ -190,18 +174,6 @@ async def _segments(
     through = [FeatureRef.parse(feature.reference).via for feature in features]
     names = dict.fromkeys(f"{via.name}@{via.version}" for via in through if via is not None)
     return await store.resolve(list(names)) if names else []
-
-
-def _sha256(request: Mapping[str, object], labels: Labels, columns: Sequence[Column]) -> str:
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
-    for text in (*labels.entity_ids, ""):
-        digest.update(text.encode() + b"\0")
-    digest.update(labels.event_time.astype("<i8").tobytes() + labels.target.astype("<f8").tobytes())
-    for column in columns:
-        plain = column.values.dtype.kind != "O"
-        digest.update(column.values.tobytes() if plain else "\0".join(map(str, column.values.tolist())).encode())
-        digest.update(column.status.tobytes() + column.event_time.astype("<i8").tobytes())
-    return digest.hexdigest()
 
 
 def check_numeric(field: str, feature: ResolvedFeature) -> None:

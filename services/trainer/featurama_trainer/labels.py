@@ -137,8 +137,13 @@ def sorted_labels(
     entity_ids: list[str], time: Int64Array, target: Float64Array, without_target: int = 0, without_time: int = 0
 ) -> Labels:
     """The rows in order of time, then id."""
-    order = np.array(sorted(range(len(entity_ids)), key=lambda row: (time[row], entity_ids[row])), dtype=np.int64)
+    order = label_order(entity_ids, time)
     return Labels(entity_ids, time, target, without_target, without_time).take(order)
+
+
+def label_order(entity_ids: list[str], time: Int64Array) -> Int64Array:
+    """The rows in order of time, then id, as they come: int64[n]."""
+    return np.array(sorted(range(len(entity_ids)), key=lambda row: (time[row], entity_ids[row])), dtype=np.int64)
 
 
 def _newest(history: History, entities: int, read: Targets) -> Float64Array:

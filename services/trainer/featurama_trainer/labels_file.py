@@ -35,7 +35,7 @@ def read_label_file(source: LabelSource, classes: Classes | None = None) -> Labe
             )
     keys = table.select([source.entity_column, source.time_column]).rename_columns(["entity_id", "timestamp"])
     rows = label_rows(keys)
-    column = _target(table.column(source.target), source.target)
+    column = target_column(table.column(source.target), source.target)
     read = Targets(source.target, column.value_type, classes)
     target = read.numbers(column)
     there = np.flatnonzero(np.isfinite(target))
@@ -53,7 +53,11 @@ def _table(path: Path, source: LabelSource) -> Any:
     texts = {source.entity_column: pa.string(), source.time_column: pa.string()}
     try:
         if path.suffix == ".csv":
-            return pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=texts))
+            return pyarrow.csv.read_csv(
+                path,
+                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+                convert_options=pyarrow.csv.ConvertOptions(column_types=texts),
+            )
         if path.suffix == ".parquet":
             return pyarrow.parquet.read_table(path)
         if path.suffix in (".arrow", ".feather", ".ipc"):
@@ -65,7 +69,8 @@ def _table(path: Path, source: LabelSource) -> Any:
     raise InvalidInput(f"label file {path.name!r} is none of .csv, .parquet, .arrow; convert it", field="labels.file")
 
 
-def _target(column: Any, name: str) -> Column:
+def target_column(column: Any, name: str) -> Column:
+    """An Arrow column of numbers, truth values or texts. Raises InvalidInput for others."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):

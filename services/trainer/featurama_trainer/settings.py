@@ -18,7 +18,8 @@ class Settings(ServiceSettings, StorageOptions, LogSettings):
 
     config: path of a YAML file (`TrainingConfig`), empty for the sample world's model. alias: what names
     the new version, empty for none; if_better: only if it is not worse, by at most the share `tolerance`, than what
-    the alias names. report: folder for report.html and report.json, empty for none. artefacts: fsspec URL of a
+    the alias names. dataset: path of a set to train from, dataset_out: where the set that the run builds is kept, empty
+    for neither. report: folder for report.html and report.json, empty for none. artefacts: fsspec URL of a
     directory for artefacts, empty: they go into the storage. threads: of XGBoost; another number may change the last
     bits of a model.
     """
@@ -30,6 +31,8 @@ class Settings(ServiceSettings, StorageOptions, LogSettings):
     alias: str = CHAMPION
     if_better: bool = False
     tolerance: Annotated[float, Field(ge=0)] = 0.0
+    dataset: str = ""
+    dataset_out: str = ""
     report: str = ""
     artefacts: str = ""
     created_by: str = ""

@@ -1,8 +1,8 @@
 """A training run, from labels to a published model.
 
-Labels -> features as they were at each label's moment -> engineered columns -> split by time -> how many rounds, from
-the validation rows -> XGBoost on all rows before the test -> scores beside the baselines on the same rows -> registry
--> alias. The test rows are later than every row that trained, by the gap.
+Labels -> features as they were at each label's moment (or a set of them that was built before) -> engineered columns ->
+split by time -> how many rounds, from the validation rows -> XGBoost on all rows before the test -> scores beside the
+baselines on the same rows -> registry -> alias. The test rows are later than every row that trained, by the gap.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import platform
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from featurama_core.model.errors import InvalidInput
 from featurama_core.store import FeatureStore
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
@@ -29,7 +32,7 @@ from featurama_model.registry import CHAMPION, ModelRegistry
 from featurama_trainer.classes import Classes
 from featurama_trainer.comparing import HoldoutComparison, promote_unless_worse
 from featurama_trainer.config import TrainingConfig
-from featurama_trainer.dataset import TrainingSet, known_at_of, model_inputs, training_set
+from featurama_trainer.dataset import ModelInputs, TrainingSet, known_at_of, model_inputs
 from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
 from featurama_trainer.judging import (
     FoldScores,
@@ -42,6 +45,7 @@ from featurama_trainer.judging import (
 )
 from featurama_trainer.labels import Labels, read_labels
 from featurama_trainer.labels_file import read_label_file
+from featurama_trainer.point_in_time_set import build_set, given_set, read_set
 from featurama_trainer.progress import Progress, silent
 from featurama_trainer.report import Evidence, TrainingReport
 from featurama_trainer.splitting import Split, gap_of, time_split
@@ -60,11 +64,11 @@ class Promotion:
 
 class _Trained(NamedTuple):
     fitted: Fitted
-    predicted: Float64Array
     scores: dict[str, dict[str, float]]
     contributions: dict[str, float]
     segments: list[Segment]
     folds: list[FoldScores]
+    evidence: Evidence
 
 
 async def train(
@@ -77,31 +81,33 @@ async def train(
     tolerance: float = 0.0,
     created_by: str = "",
     artefacts: ArtefactDirectory | None = None,
+    dataset: Path | None = None,
+    dataset_out: Path | None = None,
     checker: ModelChecker | None = None,
     progress: Progress = silent,
 ) -> TrainingReport:
     """Train and publish a model; `alias` (none if empty) then names it, see `Promotion`.
 
-    checker: tries it before the alias moves; None: one that is started for it.
+    dataset: a set built before (Parquet or Arrow), whose label column `labels.target` is learnt, instead of labels.
+    dataset_out: where the set of the run's own labels is kept; None: it is removed at the end.
+    checker: tries the version before the alias moves; None: one that is started for it.
 
     Raises Unknown for features that are not registered, InvalidInput for a config that does not fit them,
     FailedPrecondition for too few labels. The scores are those of the artefact, loaded as serving loads it.
     """
     config = config or TrainingConfig()
+    if dataset is not None and dataset_out is not None:
+        raise InvalidInput("dataset and dataset_out exclude each other; a given set stays where it is", field="dataset")
     watch = _Watch()
     inputs = await model_inputs(store, config)
-    with watch.stage("labels"):
-        labels = await _labels(store, config, progress)
-        time_split(labels, config.split)
-        asked, config = config, config.with_classes(labels.classes)
-    with watch.stage("features"):
-        data = await training_set(store, config, inputs, labels, progress)
+    async with _data(store, config, inputs, dataset, dataset_out, watch, progress) as data:
+        asked, config = config, config.with_classes(data.labels.classes)
         split = time_split(data.labels, config.split)
-    with watch.stage("training"):
-        trained = await asyncio.to_thread(_trained, config, data, split, threads, progress)
+        with watch.stage("training"):
+            trained = await asyncio.to_thread(_trained, config, data, split, threads, progress)
     registry = ModelRegistry(store.storage, artefacts=artefacts)
     with watch.stage("publishing"):
-        manifest = _manifest(asked, config, data, trained, split, created_by)
+        manifest = _manifest(asked, config, data, trained, split, created_by, dataset)
         published = await registry.publish(manifest, trained.fitted.artefact)
         promotion = Promotion(alias, if_better, tolerance)
         verdict = await _promoted(store, registry, published, data.labels, promotion, created_by, checker)
@@ -110,8 +116,8 @@ async def train(
     return TrainingReport(
         manifest=published,
         promoted_to=alias if verdict is None or verdict.not_worse else "",
-        entities_without_target=labels.without_target,
-        entities_without_time=labels.without_time,
+        entities_without_target=data.labels.without_target,
+        entities_without_time=data.labels.without_time,
         rows_without_required=data.refused,
         test=scores["test"],
         train=scores["train"],
@@ -125,8 +131,40 @@ async def train(
         curve=trained.fitted.curve,
         verdict=verdict,
         seconds=watch.seconds,
-        evidence=_evidence(config, data, trained, split),
+        evidence=trained.evidence,
     )
+
+
+@asynccontextmanager
+async def _data(
+    store: FeatureStore,
+    config: TrainingConfig,
+    inputs: ModelInputs,
+    given: Path | None,
+    out: Path | None,
+    watch: _Watch,
+    progress: Progress,
+) -> AsyncIterator[TrainingSet]:
+    """The training set, whose columns can be read inside the context."""
+    if given is not None:
+        with watch.stage("features"):
+            data = await asyncio.to_thread(given_set, given, config, inputs)
+        progress("features", len(data.labels), len(data.labels))
+        yield data
+        return
+    with watch.stage("labels"):
+        labels = await _labels(store, config, progress)
+        time_split(labels, config.split)
+        config = config.with_classes(labels.classes)
+    scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-train-")
+    try:
+        with watch.stage("features"):
+            built = await build_set(store, config, inputs, labels, progress, out or Path(scratch) / "set")
+            data = await asyncio.to_thread(read_set, built, config, inputs, kept=out is not None)
+        kept = replace(data.labels, without_target=labels.without_target, without_time=labels.without_time)
+        yield replace(data, labels=kept)
+    finally:
+        await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
 
 async def _labels(store: FeatureStore, config: TrainingConfig, progress: Progress) -> Labels:
@@ -171,7 +209,7 @@ def _trained(config: TrainingConfig, data: TrainingSet, split: Split, threads: i
     scores = scores_with_baselines(config, data, predicted, split)
     if folds:
         scores["cross_validation"] = mean_scores(folds)
-    return _Trained(fitted, predicted, scores, shares, segments, folds)
+    return _Trained(fitted, scores, shares, segments, folds, _evidence(config, data, predicted, split))
 
 
 def _segment_names(config: TrainingConfig, data: TrainingSet, shares: dict[str, float]) -> list[str]:
@@ -217,10 +255,20 @@ async def _promoted(
 
 
 def _manifest(
-    asked: TrainingConfig, config: TrainingConfig, data: TrainingSet, trained: _Trained, split: Split, by: str
+    asked: TrainingConfig,
+    config: TrainingConfig,
+    data: TrainingSet,
+    trained: _Trained,
+    split: Split,
+    by: str,
+    dataset: Path | None,
 ) -> Manifest:
     times = data.labels.event_time
     source = config.labels.model_dump() | {"file": Path(config.labels.file).name}
+    if dataset is not None:
+        request = data.built.manifest.request
+        source |= {"file": dataset.resolve().name}
+        source |= {name: request[name] for name in ("entity_column", "time_column")}
     return replace(
         data.inputs.draft(config),
         metrics=trained.scores,
@@ -237,7 +285,7 @@ def _manifest(
             gap=gap_of(config.split, times),
             dataset_sha256=data.sha256,
             labels={name: value for name, value in source.items() if value},
-            known_at=config.known_at,
+            known_at=data.known_at,
             config_sha256=hashlib.sha256(asked.model_dump_json().encode()).hexdigest(),
         ),
         libraries={
@@ -249,7 +297,7 @@ def _manifest(
     )
 
 
-def _evidence(config: TrainingConfig, data: TrainingSet, trained: _Trained, split: Split) -> Evidence:
+def _evidence(config: TrainingConfig, data: TrainingSet, predicted: Float64Array, split: Split) -> Evidence:
     test = slice(split.test_from, None)
     stated = numbers(data.column(config.baseline))[test] if config.baseline else None
     return Evidence(
@@ -257,7 +305,7 @@ def _evidence(config: TrainingConfig, data: TrainingSet, trained: _Trained, spli
         train_until=split.train_until,
         test_from=split.test_from,
         actual=data.labels.target[test],
-        predicted=trained.predicted[test],
+        predicted=predicted[test],
         baseline=stated,
     )
 

@@ -53,6 +53,7 @@ def test_explain_says_how_history_is_read_and_builds_nothing(labelled: Featurama
     assert {read["way"] for read in ran.json["reads"]} == {"slices"}
     shown = labelled("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "--explain")
     assert "slices" in shown.out
+    assert "3 label rows of 2 entities, in 1 pass into 1 output part: about 3 values in 1 partition" in shown.err
     assert {"labels.csv", "long.csv", "planets.yaml"} >= {path.name for path in folder.iterdir() if path.is_file()}
 
 

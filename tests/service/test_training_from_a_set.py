@@ -1,0 +1,136 @@
+"""Training from a point-in-time set that was built before: the same model, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from tests.service.training_world import WORLD, delivery, fill
+
+from featurama_core.datasets.manifest import Manifest
+from featurama_core.model.errors import InvalidInput
+from featurama_core.store import FeatureStore
+from featurama_model.registry import ModelRegistry
+from featurama_trainer.config import LabelSource, TrainingConfig
+from featurama_trainer.labels import read_labels
+from featurama_trainer.page import html
+from featurama_trainer.progress import silent
+from featurama_trainer.training import train
+from featurama_world import generate
+
+CONFIG = TrainingConfig.of({"rounds": 40, "early_stopping": 10, "missing": {"hazard_level": "fail"}})
+SERVICE = "delivery_time"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample world, in which two deliveries lack something."""
+    directory = tmp_path_factory.mktemp("filled") / "store"
+
+    async def make() -> None:
+        async with FeatureStore.open(f"sqlite:///{directory}") as store:
+            await fill(store, generate(WORLD))
+            await store.delete_feature_values(delivery(1), ["hazard_level"])
+            await store.delete_feature_values(delivery(2), ["package_weight"])
+
+    asyncio.run(make())
+    return directory
+
+
+@pytest.fixture
+async def store(filled: Path, tmp_path: Path) -> AsyncIterator[FeatureStore]:
+    shutil.copytree(filled, tmp_path / "store")
+    async with FeatureStore.open(f"sqlite:///{tmp_path}/store") as opened:
+        yield opened
+
+
+async def label_table(store: FeatureStore) -> pa.Table:
+    """The label rows that a run would take, in an order of their own, one without an outcome."""
+    labels = await read_labels(store, LabelSource(), silent)
+    table = pa.table(
+        {
+            "parcel": [*labels.entity_ids, delivery(3)],
+            "sent": pa.array([*labels.event_time.tolist(), int(labels.event_time[0])]).cast(pa.timestamp("us", "UTC")),
+            "actual_duration": pa.array([*labels.target.tolist(), None]),
+        }
+    )
+    return table.take(list(range(0, len(table), 2)) + list(range(1, len(table), 2)))
+
+
+async def test_a_kept_set_trains_the_same_model_again(store: FeatureStore, tmp_path: Path) -> None:
+    """Its manifest's hash stands in both models' manifests."""
+    first = await train(store, CONFIG, dataset_out=tmp_path / "kept")
+    manifest = await asyncio.to_thread(Manifest.load, tmp_path / "kept" / "_manifest.json")
+    second = await train(store, CONFIG, dataset=tmp_path / "kept", alias="")
+    facts = [each.manifest.training for each in (first, second)]
+    assert [manifest.sha256] * 2 == [each.dataset_sha256 for each in facts if each]
+    assert first.manifest.artefact == second.manifest.artefact
+    assert (first.test, first.missing, first.segments) == (second.test, second.missing, second.segments)
+    assert (first.rows_without_required, second.rows_without_required) == (1, 1)
+    assert first.missing["package_weight"] == 1
+    unkept = await train(store, CONFIG, alias="")
+    assert first.manifest.artefact == unkept.manifest.artefact
+
+
+@pytest.mark.parametrize("out", ["set", "set.parquet", "set.arrow"])
+async def test_a_set_of_any_order_and_column_names_trains_the_same_model(
+    store: FeatureStore, tmp_path: Path, out: str
+) -> None:
+    """Rows without an outcome are left out; segments that nobody asked for need not be in the set."""
+    expected = await train(store, CONFIG, alias="")
+    table = await label_table(store)
+    made = await store.training_set(table, service=SERVICE, entity_column="parcel", time_column="sent")
+    await made.write(tmp_path / out)
+    report = await train(store, CONFIG, dataset=tmp_path / out)
+    assert expected.manifest.artefact == report.manifest.artefact
+    assert (expected.test, expected.missing) == (report.test, {"package_weight": 1})
+    assert (report.entities_without_target, report.rows_without_required) == (1, 1)
+    training = report.manifest.training
+    assert training is not None
+    assert dict(training.labels) == {
+        "entity_type": "delivery",
+        "target": "actual_duration",
+        "time_feature": "distance",
+        "file": out,
+        "entity_column": "parcel",
+        "time_column": "sent",
+    }
+    assert "destination" not in {each.feature for each in report.segments}
+    assert training.dataset_sha256 in html(report)
+
+
+async def test_a_set_that_does_not_fit_the_run_is_refused_with_what_to_do(store: FeatureStore, tmp_path: Path) -> None:
+    """It lacks a feature or the target, is CSV, was changed, was known at another time; or there are labels."""
+    table = (await label_table(store)).rename_columns(["entity_id", "timestamp", "actual_duration"])
+    made = await store.training_set(table, service=SERVICE)
+    for name in ("good", "set.csv", "changed"):
+        await made.write(tmp_path / name)
+    await (await store.training_set(table, ["distance"])).write(tmp_path / "narrow")
+    unlabelled = await store.training_set(table.drop_columns(["actual_duration"]), service=SERVICE)
+    await unlabelled.write(tmp_path / "unlabelled")
+    part = tmp_path / "changed" / "part-00000.parquet"
+    read = await asyncio.to_thread(pyarrow.parquet.read_table, part)
+    await asyncio.to_thread(pyarrow.parquet.write_table, read.slice(1), part)
+    cases = [
+        ("narrow", {}, r"lacks package_weight@1.*--features distance@1,package_weight@1"),
+        ("unlabelled", {}, "no label column 'actual_duration'"),
+        ("set.csv", {}, "Parquet"),
+        ("changed", {}, "not as it was built"),
+        ("good", {"known_at": "label"}, "built with known_at None"),
+        ("good", {"labels": {"file": "labels.csv"}}, "exclude each other"),
+        ("good", {"segments": ["destination"]}, "lacks destination@1"),
+        ("nowhere", {}, "manifest"),
+    ]
+    for name, given, message in cases:
+        with pytest.raises(InvalidInput, match=message):
+            await train(store, TrainingConfig.of({"rounds": 5} | given), dataset=tmp_path / name)
+    with pytest.raises(InvalidInput, match="dataset_out"):
+        await train(store, CONFIG, dataset=tmp_path / "good", dataset_out=tmp_path / "new")
+    registry = ModelRegistry(store.storage)
+    assert json.loads(json.dumps(await registry.aliases(SERVICE))) == {}
