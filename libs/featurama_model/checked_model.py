@@ -5,8 +5,8 @@ Servers use `model_cache`, which follows aliases; both load only what `ModelChec
 
 from __future__ import annotations
 
-import asyncio
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import LoadedModel, load_checked
 from featurama_model.manifest import Manifest
 from featurama_model.model_checker import ModelChecker
+from featurama_model.promotion import tried
 from featurama_model.registry import CHAMPION, ModelRegistry
 from featurama_model.structure import Structure
 
@@ -73,12 +74,6 @@ async def checked_model(
     """
     registry = ModelRegistry(store.storage, artefacts=artefacts)
     manifest = await registry.get(reference.name, version=reference.version, alias=reference.alias)
-    artefact = await registry.artefact(manifest)
-    return CheckedModel(manifest, artefact, await asyncio.to_thread(_tried, manifest, artefact, checker))
-
-
-def _tried(manifest: Manifest, artefact: bytes, checker: ModelChecker | None) -> Structure:
-    if checker is not None:
-        return checker.check(manifest, artefact)
-    with ModelChecker() as own:
-        return own.check(manifest, artefact)
+    with ExitStack() as resources:
+        process = checker or resources.enter_context(ModelChecker())
+        return CheckedModel(manifest, *await tried(registry, process, manifest))
