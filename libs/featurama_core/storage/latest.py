@@ -19,7 +19,9 @@ from featurama_core.storage.packed_cell import Unpacked, unpack
 from featurama_core.storage.port import Cells
 
 MARK_BYTES = 8
-"""A mark's content is its time alone; every packed cell is longer."""
+"""A mark's content is its time alone, counted from MIN_TIME: its first bit is 0. Every packed cell is longer, and one
+that was cut to this length begins with an ingest time after 1970, whose first bit is 1.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,7 @@ class Latest:
 
 def pack_mark(deleted_through: int) -> bytes:
     """Content of a mark's row."""
-    return deleted_through.to_bytes(MARK_BYTES, "big", signed=True)
+    return (deleted_through - MIN_TIME).to_bytes(MARK_BYTES, "big")
 
 
 def layouts_in(cells: Cells) -> set[int]:
@@ -50,7 +52,7 @@ def deleted_through(cells: Cells, entities: int, feature_name: str) -> Int64Arra
     for wanted in (mark_id(), mark_id(feature_name)):
         for position in np.flatnonzero(cells.layout_id == wanted).tolist():
             entity = cells.entity[position]
-            content = int.from_bytes(cells.cells[position], "big", signed=True)
+            content = int.from_bytes(cells.cells[position], "big") + MIN_TIME
             through[entity] = max(int(through[entity]), content)
     return through
 
@@ -61,8 +63,7 @@ def merge_latest(
     """A `Latest` a feature, in order. `layouts` holds every known layout among `layouts_in(cells)`."""
     merges = [_Merge(feature, entities) for feature in features]
     unknown = cells.failed.copy()
-    # Also a cell that was cut to the length of a mark.
-    for layout_id in layouts_in(cells) | (layouts.keys() & set(cells.layout_id.tolist())):
+    for layout_id in layouts_in(cells):
         at = np.flatnonzero(cells.layout_id == layout_id)
         entity = cells.entity[at]
         layout = layouts.get(layout_id)
@@ -83,6 +84,8 @@ def merge_latest(
 def _marks(cells: Cells) -> BoolArray:
     sizes = np.fromiter(map(len, cells.cells), dtype=np.int64, count=len(cells.cells))
     marks: BoolArray = sizes == MARK_BYTES
+    for position in np.flatnonzero(marks).tolist():
+        marks[position] = cells.cells[position][0] < 0x80
     return marks
 
 
