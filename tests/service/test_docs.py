@@ -96,7 +96,9 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_block_is_run_shown_or_says_why_not(page: Path) -> None:
-    """No block escapes by a language nobody runs, and `norun` has a reason."""
+    """No block escapes by a language nobody runs, or by a fence that Markdown does not take; `norun` has a reason."""
+    fences = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("```")]
+    assert len(fences) == 2 * len(blocks(page))
     for block in blocks(page):
         assert block.language in RUN + SHOWN, block.text
         assert block.norun is None or block.norun, block.text
