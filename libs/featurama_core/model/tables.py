@@ -136,7 +136,7 @@ def _cell(value: object) -> str:
 def _ticks(field: Field) -> NDArray[Any]:
     times: NDArray[Any] = field.values.astype(f"datetime64[{field.kind}]")
     if field.absent is not None:
-        times[field.absent] = np.datetime64("NaT", field.kind)
+        times[field.absent] = np.array("NaT", dtype=times.dtype)
     return times
 
 
