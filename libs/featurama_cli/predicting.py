@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Given = Mapping[str, float | bool | str]
 
+_SHOWN = 5
+"""Classes in a line; all of them are in the JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
@@ -46,8 +49,10 @@ class Predicted:
     def _answer(self, value: float) -> str:
         if self.label is None or self.probabilities is None:
             return number(value, 5)
-        likely = ", ".join(f"{label} {chance:.1%}" for label, chance in self.probabilities.items())
-        return f"{self.label}  [{likely}]"
+        likeliest = sorted(self.probabilities.items(), key=lambda each: -each[1])[:_SHOWN]
+        likely = ", ".join(f"{label} {chance:.1%}" for label, chance in likeliest)
+        more = ", ..." if len(self.probabilities) > _SHOWN else ""
+        return f"{self.label}  [{likely}{more}]"
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
