@@ -29,8 +29,8 @@ def list_models(connection: sqlite3.Connection, name: str | None) -> list[Stored
     """Versions of one model, or of all."""
     rows = connection.execute(
         "SELECT name, version, manifest, created_at, artefact_bytes FROM models"
-        " WHERE ?1 IS NULL OR name = ?1 ORDER BY name, version",
-        (name,),
+        " WHERE :name IS NULL OR name = :name ORDER BY name, version",
+        {"name": name},
     )
     return [StoredModel(*row) for row in rows]
 
@@ -75,8 +75,8 @@ def put_alias(transaction: Transaction, model: str, alias: str, version: int, ex
 def list_aliases(connection: sqlite3.Connection, model: str | None) -> dict[tuple[str, str], int]:
     """(model, alias) -> version."""
     rows = connection.execute(
-        "SELECT model, alias, version FROM model_aliases WHERE ?1 IS NULL OR model = ?1 ORDER BY model, alias",
-        (model,),
+        "SELECT model, alias, version FROM model_aliases WHERE :model IS NULL OR model = :model ORDER BY model, alias",
+        {"model": model},
     )
     return {(name, alias): version for name, alias, version in rows}
 
