@@ -76,8 +76,7 @@ async def test_newest_values_and_grids_need_no_labels(client, unique):
 
 
 async def test_rows_that_name_several_entities_get_the_features_of_each(client, unique, tmp_path, monkeypatch):
-    """A call a column; by features and by a service, with rows that name nobody, also a whole part of them; as the
-    columns are known to the servers, also where none of them was asked for."""
+    """A call a column; by features and by a service; with rows that name nobody, also a whole part of them."""
     monkeypatch.setattr(training_sets, "MAX_PART_ROWS", 4)
     names = {each: unique(each) for each in ("driver", "customer", "rating", "trips", "place", "shape")}
     for kind in ("driver", "customer"):
@@ -119,27 +118,25 @@ async def test_rows_that_name_several_entities_get_the_features_of_each(client, 
         f"{names['trips']}__status": ["NOT_FOUND"] * 4 + ["PRESENT", "NOT_FOUND"],
         f"{path}__status": ["PRESENT"] * 2 + ["NOT_FOUND"] * 2 + ["PRESENT", "NOT_FOUND"],
     }
-    service = unique("dispatch")
-    await client.register_feature_service(service, asked)
-    for words in ({"features": asked}, {"service": service}):
-        made = await client.training_set(labels, **words, entity_columns=columns, statuses=True)
-        built = (await made.to_arrow()).to_pydict()
-        assert expected == {name: built[name] for name in expected}
-        out = tmp_path / next(iter(words))
-        manifest = await made.write(out)
-        assert manifest.request["features"] == [
-            f"{names['trips']}@1",
-            f"{names['rating']}@1",
-            f"{names['place']}@1.{names['trips']}@1",
-            f"{names['shape']}@1",
-        ]
-        assert (manifest.request["entity_columns"], len(manifest.files)) == (columns, 2)
-        assert (await verify(out)).is_good
+    made = await client.training_set(labels, asked, entity_columns=columns, statuses=True)
+    built = (await made.to_arrow()).to_pydict()
+    assert expected == {name: built[name] for name in expected}
+    manifest = await made.write(tmp_path / "set")
+    pinned = [f"{names['trips']}@1", f"{names['rating']}@1", f"{names['place']}@1.{names['trips']}@1"]
+    assert manifest.request["features"] == [*pinned, f"{names['shape']}@1"]
+    assert (manifest.request["entity_columns"], len(manifest.files)) == (columns, 2)
+    assert (await verify(tmp_path / "set")).is_good
     plan = await made.explain()
     assert (plan.parts, plan.columns) == (2, ("customer_id", "driver_id"))
+    service = unique("dispatch")
+    await client.register_feature_service(service, [names["rating"], path])
+    of_driver = {names["driver"]: "driver_id"}
+    served = await client.training_set(labels, service=service, entity_columns=of_driver)
+    built = (await served.to_arrow()).to_pydict()
+    assert (expected[names["rating"]], expected[path]) == (built[names["rating"]], built[path])
     with pytest.raises(InvalidInput, match="no feature that is asked for is of the entity type"):
         await client.training_set(labels, [names["trips"]], entity_columns=columns)
     with pytest.raises(InvalidInput, match="name columns of labels="):
         await client.training_set(features=asked, entity_type=names["driver"], entity_columns=columns)
     with pytest.raises(InvalidInput, match="lack the column entity_id"):
-        await client.training_set(labels, asked, entity_columns={names["driver"]: "driver_id"})
+        await client.training_set(labels, asked, entity_columns=of_driver)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from featurama_core.datasets.labels import LabelColumns, LabelSource, check_columns
 from featurama_core.model.errors import InvalidInput
 
 
-def columns_of_types(given: object) -> tuple[tuple[str, str], ...]:
+def columns_of_types(given: Any) -> tuple[tuple[str, str], ...]:
     """Entity type -> column, as `LabelColumns.of_types` has it. InvalidInput for what is no such mapping."""
     if given is None:
         return ()
