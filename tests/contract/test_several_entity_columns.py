@@ -119,13 +119,15 @@ async def write(store: FeatureStore, more: float) -> None:
     rating = [None if row % 7 == 0 else row + more for row in rows.tolist()]
     home = [f"zone_{row % 5}" for row in rows.tolist()]
     drivers = [f"driver_{row % 12}" for row in rows.tolist()]
-    await store.write_features({"entity_id": drivers, "timestamp": at, "rating": rating, "home": home})
+    first = await store.write_features({"entity_id": drivers, "timestamp": at, "rating": rating, "home": home})
     customers = [f"customer_{row % 20}" for row in rows.tolist()]
     trips = rows + int(more)
     nick = [f"n{row}" for row in trips.tolist()]
-    await store.write_features({"entity_id": customers, "timestamp": at + HOUR, "trips": trips, "nick": nick})
-    zones = [f"zone_{row % 4}" for row in rows.tolist()]
-    await store.write_features({"entity_id": zones, "timestamp": at, "heat": trips})
+    second = await store.write_features({"entity_id": customers, "timestamp": at + HOUR, "trips": trips, "nick": nick})
+    some = rows % 12 < 4
+    zones = [f"zone_{row % 12}" for row in rows[some].tolist()]
+    third = await store.write_features({"entity_id": zones, "timestamp": at[some], "heat": trips[some]})
+    assert [each.accepted for each in (first, second, third)] == [len(rows), len(rows), some.sum()]
 
 
 def rides(rows: int = 400) -> Any:
@@ -198,6 +200,7 @@ async def test_a_set_of_several_columns_is_the_sets_of_each_side_by_side(
     found = set(built.column("rating__status").to_pylist())
     assert found >= {"PRESENT", "NOT_FOUND"} | ({"NULL_VALUE", "OUTSIDE_MAX_AGE"} if known != "label" else set())
     assert {"PRESENT", "NOT_FOUND"} == set(built.column("trips__status").to_pylist())
+    assert {"PRESENT", "NOT_FOUND"} <= set(built.column("home.heat__status").to_pylist())
     plain = await store.training_set(table, MIXED, entity_columns=COLUMNS, reading=reading, known_at=known_at)
     names = [name for name in expected if "__" not in name]
     assert told(await plain.to_arrow(), names) == {name: expected[name] for name in names}
@@ -335,6 +338,34 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     assert whole.features == resumed.features
     assert resumed.content["as_of_time"] == whole.content["as_of_time"]
     assert await asyncio.to_thread(lambda: [path.name for path in tmp_path.glob(".*")]) == []
+
+
+async def test_a_resumed_build_has_one_moment_for_all_columns(tmp_path: Path) -> None:
+    """Retention of a column that the interrupted build had not come to is reckoned from when that build began."""
+    clock = Clock((START + 9 * HOUR) * 1_000)
+    async with FeatureStore.open(f"sqlite:///{tmp_path / 'store'}", clock=clock) as store:
+        for kind, feature in (("driver", "rating"), ("customer", "trips")):
+            await store.register_entity_type(kind)
+            await store.register_feature_group(f"of_{kind}", kind, retention="10h")
+            await store.register_feature(feature, "int", group=f"of_{kind}")
+            await store.write_features({"entity_id": [kind], "timestamp": [START], feature: [5]})
+        rows = pa.table({"driver_id": ["driver"], "customer_id": ["customer"]})
+
+        def interrupt(progress: Progress) -> None:
+            if progress.stage == "history":
+                raise KeyboardInterrupt
+
+        async def build(name: str, **more: Any) -> list[dict[str, Any]]:
+            made = await store.training_set(rows, ["rating", "trips"], entity_columns=COLUMNS, timestamp=START + HOUR)
+            await made.write(tmp_path / name, **more)
+            read = await asyncio.to_thread(pyarrow.parquet.read_table, tmp_path / name, columns=["rating", "trips"])
+            return list(read.to_pylist())
+
+        with pytest.raises(KeyboardInterrupt):
+            await build("set", progress=interrupt)
+        clock.advance(2 * HOUR)
+        assert await build("set", resume=True) == [{"rating": 5, "trips": 5}]
+        assert await build("new") == [{"rating": None, "trips": None}]
 
 
 async def test_a_set_of_several_columns_is_built_again_and_a_deletion_is_named(

@@ -11,7 +11,9 @@ from featurama_core.model.errors import InvalidInput
 
 
 def columns_of_types(given: Any) -> tuple[tuple[str, str], ...]:
-    """Entity type -> column, as `LabelColumns.of_types` has it. InvalidInput for what is no such mapping."""
+    """Entity type -> column, as `LabelColumns.of_types` has it, in the order of the types' names. InvalidInput for what
+    is no such mapping.
+    """
     if given is None:
         return ()
     named = isinstance(given, Mapping) and all(
@@ -22,7 +24,7 @@ def columns_of_types(given: Any) -> tuple[tuple[str, str], ...]:
             'entity_columns must map entity types to label columns; write {"driver": "driver_id"}',
             field="entity_columns",
         )
-    return tuple(given.items())
+    return tuple(sorted(given.items()))
 
 
 def needed_columns(columns: LabelColumns, entity_types: Sequence[str], source: LabelSource) -> LabelColumns:

@@ -108,15 +108,8 @@ def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, *, ke
     from featurama_core.datasets.labels import LabelColumns, read_keys
 
     request = built.manifest.request
-    of_types = request.get("entity_columns", {})
-    entity = of_types.get(config.labels.entity_type, request["entity_column"])
-    if entity is None:
-        raise InvalidInput(
-            f"the set has entity columns of {', '.join(of_types)}, not of {config.labels.entity_type}; name one",
-            field="labels.entity_type",
-        )
     keys = LabelColumns(
-        entity,
+        built.entity_column(config.labels.entity_type),
         request["time_column"],
         None if request["time"] is None else to_micros(request["time"]),
         request["timezone"],
