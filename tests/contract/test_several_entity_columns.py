@@ -166,9 +166,9 @@ def told(table: Any, names: list[str]) -> dict[str, list[object]]:
 
 
 def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of 60 rows, keys in 64 shards, and memory for hardly any."""
-    monkeypatch.setattr(store_engine, "_FEWEST_PART_ROWS", 60)
-    monkeypatch.setattr(store_engine, "_MOST_PART_ROWS", 60)
+    """Parts of about 60 rows (more, were they of the features of one column), 64 shards, memory for hardly any."""
+    monkeypatch.setattr(store_engine, "_FEWEST_PART_ROWS", 1)
+    monkeypatch.setattr(store_engine, "_PART_BYTES", 60 * 232)
     monkeypatch.setattr(store_engine, "FEW_ROWS", 0)
     monkeypatch.setattr(asking, "LEAST_MEMORY", 1)
 
@@ -388,16 +388,21 @@ async def test_a_set_of_several_columns_is_built_again_and_a_deletion_is_named(
         manifest = await made.write(tmp_path / name)
         assert (manifest.request["entity_column"], manifest.request["entity_columns"]) == (None, COLUMNS)
         assert (await verify(tmp_path / name, store)).differences == ()
-    await store.delete_entity(gone[1])
     row = len(table) - 1
+    await store.delete_feature_values(gone[0], ["rating"])
+    for name in names:
+        found = await verify(tmp_path / name, store)
+        assert [(each.column, each.cause) for each in found.differences or ()] == [("rating", "deletion")]
+    await store.delete_entity(gone[1])
     for name in names:
         found = await verify(tmp_path / name, store)
         shown = [(each.column, each.cause, each.first_rows) for each in found.differences or ()]
-        assert shown == [("nick", "deletion", (row,)), ("trips", "deletion", (row,))]
+        assert shown == [(each, "deletion", (row,)) for each in ("nick", "rating", "trips")]
         assert found.is_good
     await store.delete_feature_values(gone[2], ["heat"])
     found = await verify(tmp_path / "set", store)
-    assert ("home.heat", "deletion") in {(each.column, each.cause) for each in found.differences or ()}
+    causes = {(each.column, each.cause) for each in found.differences or ()}
+    assert causes == {(each, "deletion") for each in ("nick", "trips", "home.heat", "rating")}
     single = await (await store.training_set(of_one(table, "driver_id"), DRIVER)).write(tmp_path / "single")
     assert "entity_columns" not in single.request
     assert single.request["entity_column"] == "entity_id"

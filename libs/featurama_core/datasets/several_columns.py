@@ -52,7 +52,8 @@ class SeveralColumns:
         self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
     ) -> int | None:
         """One column after another. -> how many rows there are, if that is known."""
-        # An engine that an interrupted build had not come to reckons from the same moment as the others.
+        # Noted first: without a note there is nothing to go on with, and an engine that an interrupted build had not
+        # come to reckons from the same moment as the others.
         await asyncio.to_thread(work.note, {"as_of": work.notes.get("as_of", self.as_of_time)})
         rows = set()
         for number, (column, engine) in enumerate(self._engines.items()):

@@ -66,8 +66,7 @@ class WorkFolder:
                 path.unlink()
 
     def below(self, name: str) -> WorkFolder:
-        """A folder in this one with notes of its own, which are kept as long as those of this one are."""
-        self.note({})
+        """A folder in this one with notes of its own, to go on with where this one is (which needs a note to be)."""
         return WorkFolder(self.path / name, self.notes["identity"], resume=True)
 
     def remove(self) -> None:
