@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from featurama_core.model.errors import InvalidInput
-
 LabelsOption = Annotated[
     Path | None,
     typer.Option("--labels", help="Parquet, CSV or Arrow file, or a directory of them; or --entity-type."),
@@ -47,6 +45,8 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what
 
 def entity_columns_of(given: Sequence[str] | None) -> tuple[str, dict[str, str]]:
     """What `EntityColumnsOption` was given -> the default column, and the column of each entity type."""
+    from featurama_core.model.errors import InvalidInput
+
     plain = [each for each in given or () if "=" not in each]
     if len(plain) > 1:
         raise InvalidInput(
