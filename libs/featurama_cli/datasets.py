@@ -37,7 +37,8 @@ async def ask_for_set(
 def reads_shown(plan: Plan) -> list[dict[str, object]]:
     """A row a period of a group, for people; `~` marks what is estimated."""
     return [
-        {
+        ({"entity column": each.column} if plan.columns else {})
+        | {
             "group": f"{each.via} -> {each.group}" if each.via else each.group,
             "features": each.features,
             "period from": each.period.partition("T")[0],
@@ -56,7 +57,9 @@ def plan_told(plan: Plan) -> str:
     """The totals, and what the estimates rest on."""
     if not plan.label_entities:
         calls = _count(plan.parts, "call")
-        return f"{plan.label_rows:,} label rows in {calls} to servers that plan for themselves; --storage tells more"
+        each = f" for each of {', '.join(plan.columns)}" if plan.columns else ""
+        rows = f"{plan.label_rows:,} label rows in {calls}{each}"
+        return f"{rows} to servers that plan for themselves; --storage tells more"
     rows = f"{plan.label_rows:,} label rows of {plan.label_entities:,} entities"
     cut = f"in {_count(plan.passes, 'pass', 'passes')} into {_count(plan.parts, 'output part')}"
     read = f"about {plan.rows:,} values in {_count(plan.partitions, 'partition')}, about {plan.seconds:.2g} s"

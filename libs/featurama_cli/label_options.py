@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,13 @@ KnownAtOption = Annotated[
     typer.Option("--known-at", help="Only what was known then: a time, or `label` for each row's own."),
 ]
 EntityColumnOption = Annotated[str, typer.Option("--entity-column", help="Of the labels.")]
+EntityColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--entity-column",
+        help="Of the labels (default entity_id); TYPE=NAME, repeated, where rows name entities of several types.",
+    ),
+]
 TimeColumnOption = Annotated[str, typer.Option("--time-column", help="Of the labels.")]
 TimezoneOption = Annotated[str | None, typer.Option("--timezone", help="Of label times that name none.")]
 EntityTypeOption = Annotated[
@@ -33,3 +41,21 @@ EveryOption = Annotated[str | None, typer.Option("--every", help="... a row an e
 MemoryOption = Annotated[str, typer.Option("--memory", help="What it may use, about (with --storage).")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
+
+
+def entity_columns_of(given: Sequence[str] | None) -> tuple[str, dict[str, str]]:
+    """What `EntityColumnsOption` was given -> the default column, and the column of each entity type."""
+    from featurama_core.model.errors import InvalidInput
+
+    plain = [each for each in given or () if "=" not in each]
+    if len(plain) > 1:
+        raise InvalidInput(
+            f"--entity-column {plain[1]} is a second one; write TYPE={plain[1]} to say of which entity type",
+            field="entity_column",
+        )
+    of_types: dict[str, str] = {}
+    for entity_type, _, name in (each.partition("=") for each in given or () if "=" in each):
+        if entity_type in of_types:
+            raise InvalidInput(f"--entity-column names {entity_type} twice; leave one out", field="entity_column")
+        of_types[entity_type] = name
+    return plain[0] if plain else "entity_id", of_types

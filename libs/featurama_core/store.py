@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -123,6 +123,7 @@ class FeatureStore(ReadingMethods):
         service: str | None = None,
         known_at: Time | Literal["label"] | None = None,
         entity_column: str = "entity_id",
+        entity_columns: Mapping[str, str] | None = None,
         time_column: str = "timestamp",
         timestamp: Time | None = None,
         timezone: str | None = None,
@@ -139,11 +140,14 @@ class FeatureStore(ReadingMethods):
 
         labels: a pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of them;
         the columns beside entity and time are carried through. timestamp: one moment for labels without a time column.
+        entity_columns: where rows name several entities, {entity type: column}; the features of a type are those of the
+        entity in its column (none where that is null or empty), entity_column serves all other types.
         Without labels: every entity of `entity_type` at start, start + every, ... end ("1h", "7d"), or, without these
         three, the newest values of all. memory: what a build may use, about. reading: how history is read; the rows
         are the same either way.
         """
         from featurama_core.datasets.asking import ask
+        from featurama_core.datasets.entity_columns import columns_of_types
         from featurama_core.datasets.labels import LabelColumns
 
         moment = None if timestamp is None else to_micros(timestamp, "timestamp")
@@ -154,7 +158,7 @@ class FeatureStore(ReadingMethods):
             features,
             service=service,
             known_at=known_at,
-            columns=LabelColumns(entity_column, time_column, moment, timezone),
+            columns=LabelColumns(entity_column, time_column, moment, timezone, columns_of_types(entity_columns)),
             entity_type=entity_type,
             start=start,
             end=end,

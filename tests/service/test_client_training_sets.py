@@ -73,3 +73,70 @@ async def test_newest_values_and_grids_need_no_labels(client, unique):
     assert (await grid.to_arrow()).column(speed).to_pylist() == [None, 2.5, 2.5]
     with pytest.raises(InvalidInput, match="entity_type"):
         await client.training_set(features=[speed])
+
+
+async def test_rows_that_name_several_entities_get_the_features_of_each(client, unique, tmp_path, monkeypatch):
+    """A call a column; by features and by a service; with rows that name nobody, also a whole part of them."""
+    monkeypatch.setattr(training_sets, "MAX_PART_ROWS", 4)
+    names = {each: unique(each) for each in ("driver", "customer", "rating", "trips", "place", "shape")}
+    for kind in ("driver", "customer"):
+        await client.register_entity_type(names[kind])
+        await client.register_feature_group(unique(f"of_{kind}"), names[kind])
+    await client.register_feature(names["rating"], "double", group=unique("of_driver"))
+    await client.register_feature(names["place"], "text", group=unique("of_driver"), references=names["customer"])
+    await client.register_feature(names["trips"], "int", group=unique("of_customer"))
+    await client.register_feature(names["shape"], "vector[2]", group=unique("of_customer"))
+    at = time.time_ns() // 1_000 - 3_600 * SECOND
+    leela, fry = unique("leela"), unique("fry")
+    await client.write_features(
+        {
+            "entity_id": [leela] * 2,
+            "timestamp": [at, at + 5 * SECOND],
+            names["rating"]: [1.5, 2.5],
+            names["place"]: [fry] * 2,
+        }
+    )
+    await client.write_features(
+        {"entity_id": [fry], "timestamp": [at], names["trips"]: [7], names["shape"]: [[1.0, 2.0]]}
+    )
+    labels = pa.table(
+        {
+            "driver_id": [leela, leela, None, "", leela, "nobody"],
+            "customer_id": pa.array([None, None, None, None, fry, ""], pa.string()),
+            "timestamp": pa.array(at + np.arange(6) * 2 * SECOND).cast(pa.timestamp("us", "UTC")),
+        }
+    )
+    path = f"{names['place']}.{names['trips']}"
+    asked = [names["trips"], names["rating"], path, names["shape"]]
+    columns = {names["driver"]: "driver_id", names["customer"]: "customer_id"}
+    expected = {
+        "driver_id": [leela, leela, None, "", leela, "nobody"],
+        names["trips"]: [None, None, None, None, 7, None],
+        names["rating"]: [1.5, 1.5, None, None, 2.5, None],
+        path: [7, 7, None, None, 7, None],
+        names["shape"]: [None, None, None, None, [1.0, 2.0], None],
+        f"{names['trips']}__status": ["NOT_FOUND"] * 4 + ["PRESENT", "NOT_FOUND"],
+        f"{path}__status": ["PRESENT"] * 2 + ["NOT_FOUND"] * 2 + ["PRESENT", "NOT_FOUND"],
+    }
+    made = await client.training_set(labels, asked, entity_columns=columns, statuses=True)
+    built = (await made.to_arrow()).to_pydict()
+    assert expected == {name: built[name] for name in expected}
+    manifest = await made.write(tmp_path / "set")
+    pinned = [f"{names['trips']}@1", f"{names['rating']}@1", f"{names['place']}@1.{names['trips']}@1"]
+    assert manifest.request["features"] == [*pinned, f"{names['shape']}@1"]
+    assert (manifest.request["entity_columns"], len(manifest.files)) == (columns, 2)
+    assert (await verify(tmp_path / "set")).is_good
+    plan = await made.explain()
+    assert (plan.parts, plan.columns) == (2, ("customer_id", "driver_id"))
+    service = unique("dispatch")
+    await client.register_feature_service(service, [names["rating"], path])
+    of_driver = {names["driver"]: "driver_id"}
+    served = await client.training_set(labels, service=service, entity_columns=of_driver)
+    built = (await served.to_arrow()).to_pydict()
+    assert (expected[names["rating"]], expected[path]) == (built[names["rating"]], built[path])
+    with pytest.raises(InvalidInput, match="no feature that is asked for is of the entity type"):
+        await client.training_set(labels, [names["trips"]], entity_columns=columns)
+    with pytest.raises(InvalidInput, match="name columns of labels="):
+        await client.training_set(features=asked, entity_type=names["driver"], entity_columns=columns)
+    with pytest.raises(InvalidInput, match="lack the column entity_id"):
+        await client.training_set(labels, asked, entity_columns=of_driver)

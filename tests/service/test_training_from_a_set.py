@@ -105,6 +105,30 @@ async def test_a_set_of_any_order_and_column_names_trains_the_same_model(
     assert training.dataset_sha256 in html(report)
 
 
+async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_type(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    """Whatever else is in it, also where the other column names nobody."""
+    expected = await train(store, CONFIG, alias="")
+    resolved = await store.resolve(service=SERVICE)
+    table = await label_table(store)
+    table = table.append_column("where", pa.nulls(len(table), pa.string()))
+    made = await store.training_set(
+        table,
+        ["traffic_level", *(each.reference for each in resolved)],
+        entity_columns={"delivery": "parcel", "planet": "where"},
+        time_column="sent",
+    )
+    await made.write(tmp_path / "set")
+    report = await train(store, CONFIG, dataset=tmp_path / "set", alias="")
+    assert expected.manifest.artefact == report.manifest.artefact
+    assert report.manifest.training is not None
+    assert report.manifest.training.labels["entity_column"] == "parcel"
+    other = CONFIG.model_copy(update={"labels": LabelSource(entity_type="character")})
+    with pytest.raises(InvalidInput, match="none of character"):
+        await train(store, other, dataset=tmp_path / "set", alias="")
+
+
 async def test_a_set_that_does_not_fit_the_run_is_refused_with_what_to_do(store: FeatureStore, tmp_path: Path) -> None:
     """It lacks a feature or the target, is CSV, was changed, was known at another time; or there are labels."""
     table = (await label_table(store)).rename_columns(["entity_id", "timestamp", "actual_duration"])

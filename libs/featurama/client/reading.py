@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -213,6 +213,7 @@ class ReadingMethods(RegistryMethods):
         service: str | None = None,
         known_at: Time | Literal["label"] | None = None,
         entity_column: str = "entity_id",
+        entity_columns: Mapping[str, str] | None = None,
         time_column: str = "timestamp",
         timestamp: Time | None = None,
         timezone: str | None = None,
@@ -229,12 +230,15 @@ class ReadingMethods(RegistryMethods):
 
         labels: a pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of them;
         the columns beside entity and time are carried through. timestamp: one moment for labels without a time column.
+        entity_columns: where rows name several entities, {entity type: column}; the features of a type are those of the
+        entity in its column (none where that is null or empty), entity_column serves all other types.
         Without labels: every registered entity of `entity_type` at start, start + every, ... end ("1h", "7d"), or,
         without these three, the newest values of all. memory, reading: for a store; here a call's rows are in memory,
         100,000, and the servers choose how they read.
         """
         del memory, reading
         from featurama.client.training_sets import ask
+        from featurama_core.datasets.entity_columns import columns_of_types
         from featurama_core.datasets.labels import LabelColumns
 
         moment = None if timestamp is None else to_micros(timestamp, "timestamp")
@@ -244,7 +248,7 @@ class ReadingMethods(RegistryMethods):
             features,
             service=service,
             known_at=known_at,
-            columns=LabelColumns(entity_column, time_column, moment, timezone),
+            columns=LabelColumns(entity_column, time_column, moment, timezone, columns_of_types(entity_columns)),
             entity_type=entity_type,
             start=start,
             end=end,

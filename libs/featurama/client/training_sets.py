@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 
+from featurama.client.answers import concurrently
+from featurama_core.datasets.entity_columns import needed_columns
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, label_source
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
-from featurama_core.datasets.training_set import Asked, TrainingSet
+from featurama_core.datasets.several_columns import SeveralColumns
+from featurama_core.datasets.training_set import Asked, Engine, TrainingSet
 from featurama_core.datasets.work import WorkFolder
 from featurama_core.model.columns import Column
 from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.references import FeatureRef
 from featurama_core.model.times import parse_duration, to_micros, to_rfc3339
+from featurama_core.model.values import Int64Array, Status, empty_values
 
 if TYPE_CHECKING:
     from featurama.client.reading import ReadingMethods, Time
@@ -69,6 +76,17 @@ class ClientEngine:
 
     async def columns(self, part: int, keys: Keys) -> list[Column]:  # noqa: ARG002 - rows say it all
         """One call, or several for newest values."""
+        if not keys.entity_ids.null_count:
+            return await self._read(keys)
+        named = keys.naming()
+        if len(named):
+            some = Keys(keys.entity_ids.take(pa.array(named)), keys.event_time[named])
+        else:
+            # Only what the columns are like is of use, which no call without an id tells.
+            some = Keys(pa.array(["-"]), keys.event_time[:1])
+        return [_spread(each, named, len(keys)) for each in await self._read(some)]
+
+    async def _read(self, keys: Keys) -> list[Column]:
         ids = await asyncio.to_thread(keys.entity_ids.to_pylist)
         if self._at_now:
             read = await self._client.get_online_features(ids, self._features, service=self._service)
@@ -93,6 +111,16 @@ class ClientEngine:
         """How many calls it takes; the servers read each by slices of its entities."""
         rows = await asyncio.to_thread(_count, source)
         return Plan(rows, 0, 1, -(-rows // MAX_PART_ROWS), (), ())
+
+
+def _spread(column: Column, rows: Int64Array, total: int) -> Column:
+    """The column for `total` rows, of which it holds `rows` in their order; nothing is found for the others."""
+    values = empty_values(column.value_type, total, column.vector_length)
+    status = np.full(total, Status.NOT_FOUND, dtype=np.uint8)
+    event_time = np.zeros(total, dtype=np.int64)
+    values[rows], status[rows] = column.values[: len(rows)], column.status[: len(rows)]
+    event_time[rows] = column.event_time[: len(rows)]
+    return replace(column, values=values, status=status, event_time=event_time)
 
 
 def _count(source: LabelSource) -> int:
@@ -121,6 +149,8 @@ async def ask(
     given = [each is not None for each in (start, end, every)]
     at_now = labels is None and not any(given)
     source: LabelSource
+    if labels is None and columns.of_types:
+        raise InvalidInput("entity_columns= name columns of labels=; give these too", field="entity_columns")
     if labels is not None:
         if entity_type is not None or any(given):
             raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
@@ -132,10 +162,29 @@ async def ask(
         bound = "label" if known_at == "label" else to_micros(known_at, "known_at")
     if at_now and bound is not None:
         raise InvalidInput("newest values are read without known_at; leave it out", field="known_at")
-    begin = partial(ClientEngine, client, features, service, bound, at_now=at_now, now=now)
+    begin: Callable[[], Engine] = partial(ClientEngine, client, features, service, bound, at_now=at_now, now=now)
+    if columns.of_types:
+        references = (await client.get_feature_service(service)).features if service is not None else features or ()
+        types = await _entity_types(client, references)
+        columns = needed_columns(columns, types, source)
+
+        def one(positions: list[int]) -> Engine:
+            return ClientEngine(client, [references[at] for at in positions], None, bound, at_now=at_now, now=now)
+
+        begin = partial(SeveralColumns, [columns.of_type(each) for each in types], one)
     told = to_rfc3339(bound) if isinstance(bound, int) else bound
     asked = Asked(tuple(features or ()), service, told, statuses=statuses, event_times=event_times, at_now=at_now)
     return TrainingSet(begin, source, columns, asked)
+
+
+async def _entity_types(client: ReadingMethods, references: Sequence[str]) -> list[str]:
+    """Of each reference, for a path of the reference that it follows: the same in all versions."""
+    parsed = [FeatureRef.parse(each) for each in references]
+    names = [each.name if each.via is None else each.via.name for each in parsed]
+    asked = list(dict.fromkeys(names))
+    found = await concurrently([partial(client.get_feature, name) for name in asked])
+    types = {name: each.entity_type for name, each in zip(asked, found, strict=True)}
+    return [types[name] for name in names]
 
 
 async def _made(

@@ -9,7 +9,7 @@ import typer
 
 from featurama_cli.label_options import (
     EndOption,
-    EntityColumnOption,
+    EntityColumnsOption,
     EntityTypeOption,
     EveryOption,
     FormatOption,
@@ -22,6 +22,7 @@ from featurama_cli.label_options import (
     StartOption,
     TimeColumnOption,
     TimezoneOption,
+    entity_columns_of,
 )
 from featurama_cli.place import JsonOption, Place, at_a_place
 
@@ -43,7 +44,7 @@ async def build(
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     known_at: KnownAtOption = None,
     file_format: FormatOption = None,
-    entity_column: EntityColumnOption = "entity_id",
+    entity_column: EntityColumnsOption = None,
     time_column: TimeColumnOption = "timestamp",
     timezone: TimezoneOption = None,
     entity_type: EntityTypeOption = None,
@@ -74,6 +75,7 @@ async def build(
         raise InvalidInput("name what to write with --out", field="out")
     if reading not in ("auto", "scan", "slices"):
         raise InvalidInput("--reading is auto, scan or slices", field="reading")
+    default_column, of_types = entity_columns_of(entity_column)
     async with open_session(place) as session:
         training = await ask_for_set(
             session,
@@ -83,7 +85,8 @@ async def build(
             memory=memory,
             reading=reading,
             known_at=known_at,
-            entity_column=entity_column,
+            entity_column=default_column,
+            entity_columns=of_types,
             time_column=time_column,
             timezone=timezone,
             entity_type=entity_type,

@@ -68,6 +68,11 @@ async def score(
 
     if out is None:
         raise InvalidInput("name what to write with --out", field="out")
+    if "=" in entity_column:
+        raise InvalidInput(
+            f"--entity-column {entity_column}: a model's features are of one entity type; name its column alone",
+            field="entity_column",
+        )
     if not ray and (address is not None or work is not None):
         raise InvalidInput("--address and --work go with --ray; give that too", field="ray")
     facts = await scored_files(

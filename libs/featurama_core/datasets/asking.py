@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
+from featurama_core.datasets.entity_columns import needed_columns
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source, read_keys
 from featurama_core.datasets.plan import Reading
-from featurama_core.datasets.store_engine import StoreEngine
-from featurama_core.datasets.training_set import Answer, Asked, TrainingSet
+from featurama_core.datasets.several_columns import SeveralColumns
+from featurama_core.datasets.store_engine import Sizes, StoreEngine, part_rows_of
+from featurama_core.datasets.training_set import Answer, Asked, Engine, TrainingSet
 from featurama_core.model.errors import InvalidInput, Reason
 from featurama_core.model.names import DEFAULT_ENTITY_TYPE
 from featurama_core.model.references import ResolvedFeature
@@ -65,17 +68,19 @@ async def ask(
         _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
     else:
         answer.check_names(source.schema.names)
-    begin = partial(
+    one = partial(
         StoreEngine,
         namespace,
-        resolved,
-        bound,
+        known_at=bound,
         now=now,
         at_now=at_now,
         values_only=not statuses and not event_times,
-        memory=memory_bytes(memory),
         reading=reading,
     )
+    begin: Callable[[], Engine] = partial(one, features=resolved, memory=memory_bytes(memory))
+    if columns.of_types:
+        columns = needed_columns(columns, [each.entity_type for each in resolved], source)
+        begin = _several(one, resolved, columns, memory_bytes(memory))
     asked = Asked(
         features=tuple(features or ()),
         service=service,
@@ -85,6 +90,19 @@ async def ask(
         at_now=at_now,
     )
     return TrainingSet(begin, source, columns, asked, answer)
+
+
+def _several(
+    one: Callable[..., Engine], features: Sequence[ResolvedFeature], columns: LabelColumns, memory: int
+) -> Callable[[], Engine]:
+    """An engine an entity column, which shares the memory with the others."""
+    sizes = Sizes(part_rows=part_rows_of(features))
+    share = memory // len(columns.entities)
+
+    def begin(positions: list[int]) -> Engine:
+        return one(features=[features[at] for at in positions], memory=share, sizes=sizes)
+
+    return partial(SeveralColumns, [columns.of_type(each.entity_type) for each in features], begin)
 
 
 async def ask_newest_again(
@@ -143,6 +161,8 @@ async def rows_asked(
 ) -> tuple[LabelSource, LabelColumns, bool]:
     """The label rows, their columns, and whether they stand for `now` (microseconds): given ones, or made ones."""
     if labels is None:
+        if columns.of_types:
+            raise InvalidInput("entity_columns= name columns of labels=; give these too", field="entity_columns")
         return await _made(store, namespace, entity_type, start, end, every, now)
     if entity_type is not None or start is not None or end is not None or every is not None:
         raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
@@ -213,6 +233,9 @@ def _newest(namespace: Namespace, source: LabelSource, columns: LabelColumns, no
     """The newest moment of a label row: up to then a definition may have been registered."""
     newest: int | None = None
     first = 0
+    if columns.of_types:
+        # Whether the default column is needed is known when the features are.
+        columns = replace(columns, entity="")
     for batch in source.batches():
         keys = read_keys(batch, columns, first)
         if len(keys):

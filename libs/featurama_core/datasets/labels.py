@@ -6,8 +6,8 @@ A source gives Arrow record batches with the caller's columns; `read_keys` finds
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,24 +47,61 @@ class LabelSource(Protocol):
 class LabelColumns:
     """Which columns say entity and moment. `moment`: microseconds for all rows where there is no time column.
 
-    timezone: of times that name none.
+    timezone: of times that name none. of_types: (entity type, column) where there are several columns; `entity` serves
+    the types that are not named, "" if there are none. optional: whether a row may name no entity in `entity`, as it
+    may in the columns of types.
     """
 
     entity: str = "entity_id"
     time: str = "timestamp"
     moment: int | None = None
     timezone: str | None = None
+    of_types: tuple[tuple[str, str], ...] = ()
+    optional: bool = False
+
+    @property
+    def entities(self) -> list[str]:
+        """The entity columns, each once."""
+        return list(dict.fromkeys([*([self.entity] if self.entity else []), *(name for _, name in self.of_types)]))
+
+    @property
+    def keys(self) -> list[str]:
+        """All columns that say entity or moment."""
+        return self.entities if self.moment is not None else [*self.entities, self.time]
+
+    def may_lack(self, column: str) -> bool:
+        """Whether a row may name no entity in this column."""
+        return self.optional or column != self.entity
+
+    def of_type(self, entity_type: str) -> str:
+        """The column of a type's entities."""
+        return dict(self.of_types).get(entity_type, self.entity)
+
+    def alone(self, column: str) -> LabelColumns:
+        """This one of the entity columns, with the time."""
+        return replace(self, entity=column, of_types=(), optional=self.may_lack(column))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keys:
-    """n label rows: ids (Arrow string array) and moments, int64[n] microseconds."""
+    """n label rows: ids (Arrow string array, null where a row may name none and does) and moments, int64[n]
+    microseconds. of_column: the ids of each entity column; entity_ids are those of the first.
+    """
 
     entity_ids: Any
     event_time: Int64Array
+    of_column: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.event_time)
+
+    def alone(self, column: str) -> Keys:
+        """The same rows with the ids of one entity column."""
+        return Keys(self.of_column[column], self.event_time)
+
+    def naming(self) -> Int64Array:
+        """The rows that name an entity, ascending."""
+        return np.flatnonzero(self.entity_ids.is_valid().to_numpy(zero_copy_only=False))
 
 
 def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None = None) -> LabelSource:
@@ -72,19 +109,29 @@ def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None 
 
     `only`: these columns alone, of files.
     """
+    if columns.moment is None and columns.time in (name for _, name in columns.of_types):
+        raise InvalidInput(
+            f"the column {columns.time} says the time; name another for its entity type, or another time_column",
+            field="entity_columns",
+        )
     if isinstance(labels, (str, Path)):
         source: LabelSource = FileSource(Path(labels), columns, only)
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
         source = TableSource(_table(labels))
-    wanted = [columns.entity] if columns.moment is not None else [columns.entity, columns.time]
-    for name in wanted:
-        if name not in source.schema.names:
-            raise InvalidInput(f"the label rows lack the column {name}; they have {_shown(source)}", field=name)
+    # Which features need the default column beside those of types is known when features are.
+    check_columns(source, replace(columns, entity="") if columns.of_types else columns)
     if len(set(source.schema.names)) != len(source.schema.names):
         raise InvalidInput("two label columns have one name; rename one", field="labels")
     return source
+
+
+def check_columns(source: LabelSource, columns: LabelColumns) -> None:
+    """InvalidInput where the label rows lack one of these columns."""
+    for name in columns.keys:
+        if name not in source.schema.names:
+            raise InvalidInput(f"the label rows lack the column {name}; they have {_shown(source)}", field=name)
 
 
 class TableSource:
@@ -123,7 +170,7 @@ class FileSource:
     def __init__(self, path: Path, columns: LabelColumns, only: Sequence[str] | None) -> None:
         self._path = path
         self._files = files_of(path)
-        self._texts = [columns.entity, columns.time]
+        self._texts = [*columns.entities, columns.time]
         self._only = only
         self._schema = schema_of(self._files[0], self._texts, only)
         self._rows = count_rows(self._files)
@@ -169,10 +216,14 @@ def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
 
     InvalidInput names the first row whose id or time is no good: a label row is never dropped.
     """
-    entity_ids = _texts(batch.column(columns.entity), columns.entity)
-    problems = _id_problems(entity_ids)
+    ids: dict[str, Any] = {}
+    problems: dict[int, Problem] = {}
+    for name in columns.entities:
+        may_lack = columns.may_lack(name)
+        ids[name] = _texts_or_none(batch.column(name), name) if may_lack else _texts(batch.column(name), name)
+        problems = problems | _id_problems(ids[name], name, may_lack=may_lack)
     if columns.moment is not None:
-        event_time = np.full(len(entity_ids), columns.moment, dtype=np.int64)
+        event_time = np.full(batch.num_rows, columns.moment, dtype=np.int64)
     else:
         times = batch.column(columns.time)
         if pa.types.is_string(times.type) and columns.timezone is None:
@@ -188,7 +239,7 @@ def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
             field="labels",
             row=first + row,
         )
-    return Keys(entity_ids, event_time)
+    return Keys(ids[columns.entities[0]], event_time, ids)
 
 
 def sliced(source: LabelSource, rows: int) -> Iterator[Any]:
@@ -231,19 +282,29 @@ def _texts(ids: Any, name: str) -> Any:
     raise InvalidInput(f"column {name} holds {ids.type}; it must hold text", field=name)
 
 
-def _id_problems(entity_ids: Any) -> dict[int, Problem]:
+def _texts_or_none(ids: Any, name: str) -> Any:
+    """An empty text is none. A column without any value may be of any type."""
+    if ids.null_count == len(ids):
+        return pa.nulls(len(ids), pa.string())
+    texts = _texts(ids, name)
+    empty = pc.equal(texts, "")
+    return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if pc.any(empty).as_py() else texts
+
+
+def _id_problems(entity_ids: Any, name: str, *, may_lack: bool) -> dict[int, Problem]:
     # Each id is judged once: label rows repeat their entities.
     encoded = entity_ids.dictionary_encode()
     texts = encoded.dictionary.to_pylist()
     wrong = {code: text for code, text in enumerate(map(entity_id_problem, texts)) if text is not None}
-    if not wrong and not entity_ids.null_count:
+    if not wrong and (may_lack or not entity_ids.null_count):
         return {}
+    column = "" if name == "entity_id" else f"column {name}: "
     problems: dict[int, Problem] = {}
     for row, code in enumerate(encoded.indices.to_pylist()):
-        if code is None:
-            problems[row] = Reason.INVALID_ENTITY_ID, "entity_id is missing"
+        if code is None and not may_lack:
+            problems[row] = Reason.INVALID_ENTITY_ID, f"{column}entity_id is missing"
         elif code in wrong:
-            problems[row] = Reason.INVALID_ENTITY_ID, wrong[code]
+            problems[row] = Reason.INVALID_ENTITY_ID, f"{column}{wrong[code]}"
     return problems
 
 

@@ -15,7 +15,8 @@ class PlannedRead:
     values that will be read, seconds: for them, both estimated from a sample.
 
     via: the reference that a path follows there, "" for the label rows' own features; the entities are then estimated
-    too, from what the reference names in so many sampled label rows.
+    too, from what the reference names in so many sampled label rows. column: the entity column that it is for, ""
+    where there is but one.
     """
 
     group: str
@@ -29,12 +30,14 @@ class PlannedRead:
     seconds: float
     via: str = ""
     sampled: int = 0
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a build would read. label_rows, label_entities: of the request's rows; paths: the references of features
-    that are read of the entities which label rows name.
+    that are read of the entities which label rows name; columns: the entity columns where there are several, whose
+    entities and passes are added up.
 
     A label row is taken to need the newest period that it reaches; where that holds nothing for it, older ones are
     read besides.
@@ -46,6 +49,7 @@ class Plan:
     parts: int
     reads: tuple[PlannedRead, ...]
     paths: tuple[str, ...]
+    columns: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -96,13 +96,7 @@ class StoreEngine:
     @property
     def part_rows(self) -> int:
         """Rows of an output part: of the features alone, so that files do not depend on the machine."""
-        if self._sizes.part_rows is not None:
-            return self._sizes.part_rows
-        widths = [
-            4 * each.definition.vector_length if each.value_type is ValueType.VECTOR else _WIDTHS[each.value_type]
-            for each in self._features
-        ]
-        return int(np.clip(_PART_BYTES // sum(16 + width for width in widths), _FEWEST_PART_ROWS, _MOST_PART_ROWS))
+        return part_rows_of(self._features) if self._sizes.part_rows is None else self._sizes.part_rows
 
     @property
     def references(self) -> list[str]:
@@ -119,7 +113,7 @@ class StoreEngine:
         self.as_of_time = int(work.notes.get("as_of", self.as_of_time))
         keys = await self._label_keys(source, columns, work, watcher)
         self._done = list(work.notes["done"])
-        rows = int(keys.rows_of.sum())
+        rows = int(work.notes["rows"])
         if not rows:
             raise _no_rows()
         await self._round("own", self._plan.own, keys, work, watcher)
@@ -138,7 +132,7 @@ class StoreEngine:
         keys = await self._label_keys(source, columns, work, None)
         passes = keys.passes(self._memory // 2)
         spool = await asyncio.to_thread(HitSpool, work.path / "explained", [], self.part_rows, 0)
-        reads, entities, rows = [], 0, int(keys.rows_of.sum())
+        reads, entities, rows = [], 0, int(work.notes["rows"])
         if not rows:
             raise _no_rows()
         for number in range(passes):
@@ -164,6 +158,8 @@ class StoreEngine:
         number = int(np.argmax([keys.rows_of[at::passes].sum() for at in range(passes)]))
         loaded = await asyncio.to_thread(keys.load, number, passes)
         rows = int(keys.rows_of.sum())
+        if not rows:
+            return []
         sample = await sample_targets(self._namespace, link, loaded, rows, self._known_at, self.as_of_time)
         scale = sample.entities / max(len(sample.keys.entity_ids), 1) / passes
         reads = []
@@ -181,20 +177,25 @@ class StoreEngine:
             return await asyncio.to_thread(KeyShards.reopened, folder, work.notes["keys"])
         stage = Stage("labels", source.rows, watcher)
 
-        def read() -> KeyShards:
+        def read() -> tuple[KeyShards, int]:
             keys, first = KeyShards(folder, self._sizes.shards_of(source.rows)), 0
             for batch in source.batches():
                 of_batch = read_keys(batch, columns, first)
                 self._check_settled(of_batch, first)
                 times = np.full(len(of_batch), MAX_TIME) if self._at_now else of_batch.event_time
-                keys.add(of_batch.entity_ids, times, np.arange(first, first + len(of_batch)))
+                ids, rows = of_batch.entity_ids, np.arange(first, first + len(of_batch))
+                if ids.null_count:
+                    named = of_batch.naming()
+                    ids, times, rows = ids.take(pa.array(named)), times[named], rows[named]
+                keys.add(ids, times, rows)
                 first += len(of_batch)
                 stage.advance(len(of_batch))
             keys.flush()
-            return keys
+            return keys, first
 
-        keys = await asyncio.to_thread(read)
-        await asyncio.to_thread(work.note, {"keys": keys.state(), "as_of": self.as_of_time, "done": [], "hits": {}})
+        keys, rows = await asyncio.to_thread(read)
+        noted = {"keys": keys.state(), "rows": rows, "as_of": self.as_of_time, "done": [], "hits": {}}
+        await asyncio.to_thread(work.note, noted)
         return keys
 
     def _check_settled(self, keys: Keys, first: int) -> None:
@@ -342,6 +343,15 @@ class StoreEngine:
             shown(each, winners.take(hops.rows), marked, moment, self.as_of_time)
             for each, winners in zip(this.features, found, strict=True)
         ]
+
+
+def part_rows_of(features: Sequence[ResolvedFeature]) -> int:
+    """Rows of an output part that holds these features."""
+    widths = [
+        4 * each.definition.vector_length if each.value_type is ValueType.VECTOR else _WIDTHS[each.value_type]
+        for each in features
+    ]
+    return int(np.clip(_PART_BYTES // sum(16 + width for width in widths), _FEWEST_PART_ROWS, _MOST_PART_ROWS))
 
 
 def _no_rows() -> InvalidInput:

@@ -213,6 +213,7 @@ def request_of(
     source: LabelSource, columns: LabelColumns, asked: Asked, references: Sequence[str], file_format: Format
 ) -> dict[str, Any]:
     """A request as a manifest tells it. Blocks on the label rows."""
+    several = {"entity_columns": dict(columns.of_types)} if columns.of_types else {}
     return {
         "features": list(references or asked.features),
         "service": asked.service,
@@ -220,7 +221,8 @@ def request_of(
         "at_now": asked.at_now,
         "statuses": asked.statuses,
         "event_times": asked.event_times,
-        "entity_column": columns.entity,
+        "entity_column": columns.entity or None,
+        **several,
         "time_column": columns.time,
         "time": None if columns.moment is None else to_rfc3339(columns.moment),
         "timezone": columns.timezone,

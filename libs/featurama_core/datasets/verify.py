@@ -110,10 +110,11 @@ class _Rebuilt:
         self._asked = manifest.request
         moment = self._asked["time"]
         self._columns = LabelColumns(
-            self._asked["entity_column"],
+            self._asked["entity_column"] or "",
             self._asked["time_column"],
             None if moment is None else to_micros(moment),
             self._asked["timezone"],
+            tuple(self._asked.get("entity_columns", {}).items()),
         )
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._counts: dict[tuple[str, str], int] = {}
@@ -155,6 +156,7 @@ class _Rebuilt:
             references,
             known_at=self._asked["known_at"],
             entity_column=self._columns.entity,
+            entity_columns=dict(self._columns.of_types),
             time_column=self._columns.time,
             timestamp=self._columns.moment,
             timezone=self._columns.timezone,
@@ -182,7 +184,7 @@ class _Rebuilt:
                         self._add(column, cause, first + row)
 
     def _cause(self, old: Any, row: int, feature: ResolvedFeature, marked: set[tuple[str, str]]) -> str:
-        entity_id = old.column(self._columns.entity)[row].as_py()
+        entity_id = old.column(self._columns.of_type(feature.entity_type))[row].as_py()
         parts = [(entity_id, feature if feature.via is None else feature.via)]
         if feature.via is not None:
             target = _shown_link(old, row, feature.via)

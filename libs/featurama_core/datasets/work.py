@@ -65,6 +65,10 @@ class WorkFolder:
             if path.name != f"mask-{keep}.npy":
                 path.unlink()
 
+    def below(self, name: str) -> WorkFolder:
+        """A folder in this one with notes of its own, to go on with where this one is (which needs a note to be)."""
+        return WorkFolder(self.path / name, self.notes["identity"], resume=True)
+
     def remove(self) -> None:
         """Remove the folder with all it holds."""
         shutil.rmtree(self.path, ignore_errors=True)

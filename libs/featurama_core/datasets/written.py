@@ -27,7 +27,7 @@ class WrittenSet:
         self._is_csv = manifest.request["format"] == "csv"
         self._manifest = manifest
         self._time = columns.time
-        self._keys = [columns.entity] if columns.moment is not None else [columns.entity, columns.time]
+        self._keys = columns.keys
         self.schema = next(self.batches()).schema
 
     @property

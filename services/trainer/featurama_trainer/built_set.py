@@ -59,6 +59,18 @@ class BuiltSet:
         """What the label rows brought along."""
         return list(self.manifest.request["label_columns"])
 
+    def entity_column(self, entity_type: str) -> str:
+        """The label column that names the entities of a type. InvalidInput where there is none."""
+        request = self.manifest.request
+        of_types: dict[str, str] = request.get("entity_columns", {})
+        column: str | None = of_types.get(entity_type, request["entity_column"])
+        if column is None:
+            raise InvalidInput(
+                f"the set names entities of the types {', '.join(of_types)}, none of {entity_type}; name one of them",
+                field="labels.entity_type",
+            )
+        return column
+
     def check_files(self) -> None:
         """Raise InvalidInput unless the files are as they were written."""
         from featurama_core.datasets.verify import file_problems

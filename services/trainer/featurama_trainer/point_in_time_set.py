@@ -109,7 +109,7 @@ def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, *, ke
 
     request = built.manifest.request
     keys = LabelColumns(
-        request["entity_column"],
+        built.entity_column(config.labels.entity_type),
         request["time_column"],
         None if request["time"] is None else to_micros(request["time"]),
         request["timezone"],

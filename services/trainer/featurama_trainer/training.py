@@ -268,7 +268,8 @@ def _manifest(
     if dataset is not None:
         request = data.built.manifest.request
         source |= {"file": dataset.resolve().name}
-        source |= {name: request[name] for name in ("entity_column", "time_column")}
+        column = data.built.entity_column(config.labels.entity_type)
+        source |= {"entity_column": column, "time_column": request["time_column"]}
     return replace(
         data.inputs.draft(config),
         metrics=trained.scores,

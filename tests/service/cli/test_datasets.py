@@ -113,3 +113,63 @@ def test_a_label_without_a_time_is_named_and_nothing_is_left(filled: Featurama, 
     ran = filled("dataset", "build", "--labels", "l.parquet", "-f", "temperature", "-o", "set")
     assert (ran.code, "label row 1" in ran.err) == (2, True)
     assert [path.name for path in folder.glob("*set*")] == [] == [path.name for path in folder.glob(".*set*")]
+
+
+RIDES = """planet_id,pilot,timestamp
+planet_mars,leela,2026-01-01T12:00:00Z
+planet_mars,,2026-01-03T00:00:00Z
+,fry,2026-01-03T00:00:00Z
+"""
+PILOTS = """
+entity_types:
+  - {name: pilot}
+feature_groups:
+  - {name: flying, entity_type: pilot}
+features:
+  - {name: flights, group: flying, type: int}
+"""
+FLIGHTS = """entity_id,feature_name,value,timestamp
+leela,flights,12,2026-01-01T00:00:00Z
+fry,flights,1,2026-01-01T00:00:00Z
+"""
+
+
+def test_rows_may_name_entities_of_several_types(filled: Featurama, folder: Path) -> None:
+    """A column a type; the manifest and --explain say which, and verify builds it again."""
+    (folder / "rides.csv").write_text(RIDES)
+    (folder / "pilots.yaml").write_text(PILOTS)
+    (folder / "flights.csv").write_text(FLIGHTS)
+    assert filled("apply", "pilots.yaml", "--yes").code == 0
+    assert filled("write", "flights.csv").code == 0
+    asked = ("dataset", "build", "--labels", "rides.csv", "-f", "flights,temperature")
+    columns = ("--entity-column", "planet=planet_id", "--entity-column", "pilot=pilot")
+    ran = filled(*asked, *columns, "-o", "set", "--json")
+    assert (ran.code, ran.json["without_value"]) == (0, {"flights": 1, "temperature": 1}), ran.err
+    table = pyarrow.parquet.read_table(folder / "set")
+    assert table.column("flights").to_pylist() == [12, None, 1]
+    assert table.column("temperature").to_pylist() == [210.5, 211.25, None]
+    manifest = json.loads((folder / "set" / "_manifest.json").read_text())
+    assert manifest["request"]["entity_columns"] == {"planet": "planet_id", "pilot": "pilot"}
+    assert filled("dataset", "verify", "set", "--rebuild", "--json").json["differences"] == []
+    plan = filled(*asked, *columns, "--explain", "--json").json
+    assert {(read["column"], read["group"]) for read in plan["reads"]} == {
+        ("pilot", "flying"),
+        ("planet_id", "weather"),
+    }
+    assert "entity column" in filled(*asked, *columns, "--explain").out
+    mixed = filled(*asked, "--entity-column", "pilot=pilot", "--entity-column", "planet_id", "-o", "other")
+    assert (mixed.code, "column planet_id: entity_id is missing" in mixed.err) == (2, True)
+
+
+def test_entity_columns_that_cannot_be_meant_are_refused(labelled: Featurama, folder: Path) -> None:
+    asked = ("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set")
+    for columns, why in (
+        (("entity_id", "label"), "write TYPE=label"),
+        (("planet=entity_id", "planet=label"), "names planet twice"),
+        (("planet=",), "entity_columns must map"),
+        (("planet=entity_id", "star=label"), "entity type star"),
+    ):
+        ran = labelled(*asked, *(each for column in columns for each in ("--entity-column", column)))
+        assert (ran.code, why in ran.err) == (2, True), ran.err
+    ran = labelled("score", "--labels", "labels.csv", "-o", "scores", "--entity-column", "planet=entity_id")
+    assert (ran.code, "one entity type" in ran.err) == (2, True), ran.err

@@ -1,0 +1,105 @@
+"""Label rows with several entity columns: an engine a column over the same rows, their answers in the asked order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
+from featurama_core.datasets.plan import Plan
+from featurama_core.datasets.progress import Watcher
+from featurama_core.datasets.work import WorkFolder
+from featurama_core.model.columns import Column
+from featurama_core.model.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from featurama_core.datasets.training_set import Engine
+
+T = TypeVar("T")
+
+
+class SeveralColumns:
+    """The `Engine` of features each of which is of the entity in a label column: `column_of`, in the asked order.
+
+    begin: makes the engine of the features at these positions. All of them must cut the rows into the same parts; each
+    works in a folder of its own.
+    """
+
+    def __init__(self, column_of: Sequence[str], begin: Callable[[list[int]], Engine]) -> None:
+        self._positions: dict[str, list[int]] = {}
+        for at, column in enumerate(column_of):
+            self._positions.setdefault(column, []).append(at)
+        self._engines = {column: begin(positions) for column, positions in self._positions.items()}
+
+    @property
+    def part_rows(self) -> int:
+        """Rows of an output part."""
+        return next(iter(self._engines.values())).part_rows
+
+    @property
+    def as_of_time(self) -> int:
+        """Microseconds; the earliest, where servers answered at several."""
+        return min(engine.as_of_time for engine in self._engines.values())
+
+    @property
+    def references(self) -> list[str]:
+        """What is read."""
+        return self._in_order({column: engine.references for column, engine in self._engines.items()})
+
+    async def prepare(
+        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
+    ) -> int | None:
+        """One column after another. -> how many rows there are, if that is known."""
+        # Noted first: without a note there is nothing to go on with, and an engine that an interrupted build had not
+        # come to reckons from the same moment as the others.
+        await asyncio.to_thread(work.note, {"as_of": work.notes.get("as_of", self.as_of_time)})
+        rows = set()
+        for number, (column, engine) in enumerate(self._engines.items()):
+            below = await asyncio.to_thread(_below, work, number)
+            rows.add(await engine.prepare(source, columns.alone(column), below, watcher))
+        if len(rows) > 1:
+            raise InvalidInput("the label rows changed while they were read; build again", field="labels")
+        return rows.pop()
+
+    async def columns(self, part: int, keys: Keys) -> list[Column]:
+        """A column a feature for the rows of a part."""
+        return self._in_order(
+            {column: await engine.columns(part, keys.alone(column)) for column, engine in self._engines.items()}
+        )
+
+    async def explain(self, source: LabelSource, columns: LabelColumns, work: WorkFolder) -> Plan:
+        """What all engines would read, each read with its column."""
+        plans = []
+        for number, (column, engine) in enumerate(self._engines.items()):
+            below = await asyncio.to_thread(_below, work, number)
+            plans.append(await engine.explain(source, columns.alone(column), below))
+        return Plan(
+            plans[0].label_rows,
+            sum(plan.label_entities for plan in plans),
+            sum(plan.passes for plan in plans),
+            plans[0].parts,
+            tuple(
+                replace(read, column=column)
+                for column, plan in zip(self._engines, plans, strict=True)
+                for read in plan.reads
+            ),
+            tuple(path for plan in plans for path in plan.paths),
+            tuple(self._engines),
+        )
+
+    def _in_order(self, found: Mapping[str, Sequence[T]]) -> list[T]:
+        placed = {
+            at: each
+            for column, positions in self._positions.items()
+            for at, each in zip(positions, found[column], strict=True)
+        }
+        return [placed[at] for at in range(len(placed))]
+
+
+def _below(work: WorkFolder, number: int) -> WorkFolder:
+    below = work.below(f"column-{number}")
+    if "as_of" in work.notes:
+        below.note({"as_of": work.notes["as_of"]})
+    return below
