@@ -14,7 +14,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from tests.laws.scene import HISTORY_PERIOD, SETTINGS, START, FakeClock, Scene, register
+from tests.laws.scene import HISTORY_PERIOD, SETTINGS, STANDING, START, FakeClock, Scene, register
 
 from featurama_core.namespace import Namespace
 from featurama_core.storage.port import NamespaceOptions
@@ -37,7 +37,7 @@ async def prepare(path: Path) -> None:
 async def stage(storage: SqliteStorage) -> Scene:
     """The scene of this play: the same in the child and in the test."""
     namespace = await storage.namespace(NAMESPACE)
-    return Scene(FakeClock(START), [namespace, namespace], NAMESPACE, 0, None)
+    return Scene(FakeClock(START), [namespace, namespace], NAMESPACE, 0, None, STANDING)
 
 
 def steps_of(scene: Scene) -> list[Step]:

@@ -104,7 +104,8 @@ async def send_until_killed(
                 acknowledged.append(answer.sequence)
                 if len(acknowledged) == after:
                     process.kill()
-        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        # INTERNAL: what grpc makes of a stream that breaks under a write.
+        assert await call.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
     assert await process.wait() == -9
     return sent, acknowledged
 
