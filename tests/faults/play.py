@@ -156,6 +156,7 @@ async def check_interrupted(scene: Scene, store: FeatureStore, steps: Sequence[S
         for read in (online, past):
             found = read[row, name][2]
             assert newest is None or (found is not None and found >= newest), (entity, name)
+            assert may or found is None, (entity, name)
 
 
 async def check_finished(scene: Scene, store: FeatureStore, steps: Sequence[Step]) -> None:
@@ -173,17 +174,19 @@ async def check_finished(scene: Scene, store: FeatureStore, steps: Sequence[Step
 async def _histories(
     store: FeatureStore, scene: Scene, steps: Sequence[Step]
 ) -> dict[tuple[int, str, Key], list[Stored]]:
-    """Of every entity (with its position) and every feature that was written."""
+    """Of every entity (with its position) and every feature; of those that no step writes the reads tell enough."""
     rows = [row for step in steps if isinstance(step, Write) for row in step.rows]
-    keys = sorted({key for row in rows for key in row.values})
-    asked = [(row, entity, key) for row, entity in enumerate(scene.entities) for key in keys]
+    written = {(row.entity, key) for row in rows for key in row.values}
+    keys = sorted({key for _, key in written})
+    pairs = [(row, entity, key) for row, entity in enumerate(scene.entities) for key in keys]
+    asked = [(row, entity, key) for row, entity, key in pairs if (entity, key) in written]
     found = await asyncio.gather(
         *(
             store.get_feature_history(entity, f"{name}@{version}", corrections=True)
             for _, entity, (name, version) in asked
         )
     )
-    return dict(zip(asked, map(stored_in, found), strict=True))
+    return {pair: [] for pair in pairs} | dict(zip(asked, map(stored_in, found), strict=True))
 
 
 async def _read_at_now(store: FeatureStore, scene: Scene) -> Shown:
