@@ -254,7 +254,7 @@ class ReadingMethods(CatalogueMethods):
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:
             raise Unknown(
-                "this entity is neither registered nor has any value",
+                f"entity {entity_id!r} is neither registered nor has any value",
                 reason=Reason.UNKNOWN_ENTITY,
                 field="entity_id",
             )

@@ -72,6 +72,9 @@ class Manifest:
         """Read one. InvalidInput if it is no manifest of this version; blocks."""
         try:
             content = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            problem = f"{path} is not there; name a set that `featurama dataset build` wrote"
+            raise InvalidInput(problem, field="manifest") from error
         except (OSError, ValueError) as error:
             raise InvalidInput(f"{path.name} cannot be read as a manifest", field="manifest") from error
         if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
