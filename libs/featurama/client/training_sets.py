@@ -14,17 +14,17 @@ import pyarrow as pa
 
 from featurama.client.answers import concurrently
 from featurama_core.datasets.entity_columns import needed_columns
-from featurama_core.datasets.grid import GridSource
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, label_source
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
+from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.training_set import Asked, Engine, TrainingSet
 from featurama_core.datasets.work import WorkFolder
 from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.errors import InvalidInput
 from featurama_core.model.references import FeatureRef
-from featurama_core.model.times import parse_duration, to_micros, to_rfc3339
+from featurama_core.model.times import to_micros, to_rfc3339
 from featurama_core.model.values import Int64Array, Status, empty_values
 
 if TYPE_CHECKING:
@@ -146,17 +146,10 @@ async def ask(
     """See `AsyncClient.training_set`."""
     if (features is None) == (service is None):
         raise InvalidInput("name either features or a feature service", field="features")
-    given = [each is not None for each in (start, end, every)]
-    at_now = labels is None and not any(given)
-    source: LabelSource
-    if labels is None and columns.of_types:
-        raise InvalidInput("entity_columns= name columns of labels=; give these too", field="entity_columns")
-    if labels is not None:
-        if entity_type is not None or any(given):
-            raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
-        source = await asyncio.to_thread(label_source, labels, columns)
-    else:
-        source, columns = await _made(client, entity_type, start, end, every, now), LabelColumns()
+    listed = partial(_registered, client)
+    source, columns, at_now = await rows_asked(
+        labels, columns, entity_type, start, end, every, now=now, entities=listed
+    )
     bound: int | Literal["label"] | None = None
     if known_at is not None:
         bound = "label" if known_at == "label" else to_micros(known_at, "known_at")
@@ -187,25 +180,6 @@ async def _entity_types(client: ReadingMethods, references: Sequence[str]) -> li
     return [types[name] for name in names]
 
 
-async def _made(
-    client: ReadingMethods,
-    entity_type: str | None,
-    start: Time | None,
-    end: Time | None,
-    every: str | timedelta | int | None,
-    now: int,
-) -> GridSource:
-    if entity_type is None:
-        raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
+async def _registered(client: ReadingMethods, entity_type: str) -> Any:
     ids = sorted(each.entity_id for each in await client.list_entities(entity_type))
-    if not ids:
-        raise InvalidInput(
-            f"no entity of the type {entity_type} is registered", reason=Reason.EMPTY_REQUEST, field="entity_type"
-        )
-    entity_ids = await asyncio.to_thread(pa.array, ids, pa.string())
-    if start is None and end is None and every is None:
-        return GridSource(entity_ids, now, now, 1)
-    step = parse_duration(every, "every")
-    if start is None or end is None or step is None:
-        raise InvalidInput("a grid needs start=, end= and every=; none of them gives the newest values", field="every")
-    return GridSource(entity_ids, to_micros(start, "start"), to_micros(end, "end"), step)
+    return await asyncio.to_thread(pa.array, ids, pa.string())

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from featurama_core.datasets.entity_columns import needed_columns
-from featurama_core.datasets.grid import GridSource
-from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source, read_keys
+from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.plan import Reading
+from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.store_engine import Sizes, StoreEngine, part_rows_of
 from featurama_core.datasets.training_set import Answer, Asked, Engine, TrainingSet
-from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.model.errors import InvalidInput
 from featurama_core.model.names import DEFAULT_ENTITY_TYPE
 from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.times import parse_duration, to_micros, to_rfc3339
+from featurama_core.model.times import to_micros, to_rfc3339
 from featurama_core.namespace import Namespace
 from featurama_core.past_reads import check_settled
 
@@ -58,7 +58,10 @@ async def ask(
 ) -> TrainingSet:
     """See `FeatureStore.training_set`. answer: what is made of the values, if not columns."""
     now = store.now()
-    source, columns, at_now = await rows_asked(store, namespace, labels, columns, entity_type, start, end, every, now)
+    listed = partial(entities_of, store, namespace)
+    source, columns, at_now = await rows_asked(
+        labels, columns, entity_type, start, end, every, now=now, entities=listed
+    )
     bound = known_at_asked(known_at, at_now)
     newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, namespace, source, columns, now)
     if not isinstance(bound, str):
@@ -146,54 +149,6 @@ def memory_bytes(memory: int | str) -> int:
     if found < LEAST_MEMORY:
         raise InvalidInput("memory must be at least 64MB; write 512MB or 2GB", field="memory")
     return found
-
-
-async def rows_asked(
-    store: FeatureStore,
-    namespace: Namespace,
-    labels: Any,
-    columns: LabelColumns,
-    entity_type: str | None,
-    start: Time | None,
-    end: Time | None,
-    every: str | timedelta | int | None,
-    now: int,
-) -> tuple[LabelSource, LabelColumns, bool]:
-    """The label rows, their columns, and whether they stand for `now` (microseconds): given ones, or made ones."""
-    if labels is None:
-        if columns.of_types:
-            raise InvalidInput("entity_columns= name columns of labels=; give these too", field="entity_columns")
-        return await _made(store, namespace, entity_type, start, end, every, now)
-    if entity_type is not None or start is not None or end is not None or every is not None:
-        raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
-    return await asyncio.to_thread(label_source, labels, columns), columns, False
-
-
-async def _made(
-    store: FeatureStore,
-    namespace: Namespace,
-    entity_type: str | None,
-    start: Time | None,
-    end: Time | None,
-    every: str | timedelta | int | None,
-    now: int,
-) -> tuple[LabelSource, LabelColumns, bool]:
-    """Rows without labels: a grid, or one moment for all."""
-    if entity_type is None:
-        raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
-    given = [each is not None for each in (start, end, every)]
-    if any(given) and not all(given):
-        raise InvalidInput("a grid needs start=, end= and every=; none of them gives the newest values", field="every")
-    entity_ids = await entities_of(store, namespace, entity_type)
-    if not len(entity_ids):
-        raise InvalidInput(
-            f"no entity of the type {entity_type} is known", reason=Reason.EMPTY_REQUEST, field="entity_type"
-        )
-    if start is None or end is None:
-        return GridSource(entity_ids, now, now, 1), LabelColumns(), True
-    step = parse_duration(every, "every")
-    assert step is not None
-    return GridSource(entity_ids, to_micros(start, "start"), to_micros(end, "end"), step), LabelColumns(), False
 
 
 async def entities_of(store: FeatureStore, namespace: Namespace, entity_type: str) -> Any:

@@ -173,3 +173,13 @@ def test_entity_columns_that_cannot_be_meant_are_refused(labelled: Featurama, fo
         assert (ran.code, why in ran.err) == (2, True), ran.err
     ran = labelled("score", "--labels", "labels.csv", "-o", "scores", "--entity-column", "planet=entity_id")
     assert (ran.code, "one entity type" in ran.err) == (2, True), ran.err
+
+
+def test_a_set_that_is_not_there_is_named(labelled: Featurama) -> None:
+    ran = labelled("dataset", "verify", "nowhere")
+    assert (ran.code, "nowhere/_manifest.json is not there" in ran.err) == (2, True), ran.err
+
+
+def test_an_entity_that_is_unknown_is_named(labelled: Featurama) -> None:
+    ran = labelled("get", "planet_nowhere")
+    assert (ran.code, "'planet_nowhere' is neither registered nor has any value" in ran.err) == (2, True), ran.err

@@ -21,8 +21,9 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.asking import known_at_asked, rows_asked
+from featurama_core.datasets.asking import entities_of, known_at_asked
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.model.errors import InvalidInput
 from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.model.references import ResolvedFeature
@@ -181,15 +182,14 @@ async def asked_rows(store: FeatureStore, labels: Any, options: LabelOptions) ->
     """The label rows that are given, or those that are made without labels."""
     now = store.now()
     source, columns, at_now = await rows_asked(
-        store,
-        store.opened,
         labels,
         options.columns,
         options.entity_type,
         options.start,
         options.end,
         options.every,
-        now,
+        now=now,
+        entities=partial(entities_of, store, store.opened),
     )
     return AskedRows(source, columns, at_now, known_at_asked(options.known_at, at_now), now)
 
