@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +22,7 @@ from featurama_core.model.names import (
 )
 from featurama_core.model.references import ResolvedFeature
 from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
-from featurama_core.model.times import MAX_TIME, MIN_TIME, to_micros
+from featurama_core.model.times import MAX_TIME, MIN_TIME, Time, to_micros
 from featurama_core.model.values import Int64Array, Status
 from featurama_core.namespace import Namespace
 from featurama_core.online_reads import read_online
@@ -34,8 +33,6 @@ from featurama_core.storage.port import (
     History,
     NamespaceStorage,
 )
-
-Time = datetime | str | int
 
 
 class ReadingMethods(CatalogueMethods):

@@ -30,10 +30,10 @@ from featurama_core.model.names import (
     check_namespace,
 )
 from featurama_core.model.references import FeatureRef
-from featurama_core.model.times import Clock, to_micros
+from featurama_core.model.times import Clock, Time, to_micros
 from featurama_core.model.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 from featurama_core.namespace import Namespace
-from featurama_core.reading_methods import ReadingMethods, Time
+from featurama_core.reading_methods import ReadingMethods
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import (

@@ -20,7 +20,7 @@ from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.writing import Part
 from featurama_core.model.columns import Column
 from featurama_core.model.errors import Reason
-from featurama_core.model.times import to_micros
+from featurama_core.model.times import Time, to_micros
 from featurama_core.model.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
@@ -33,7 +33,6 @@ from featurama_model.score_table import check_label_names, facts_of, merged, sco
 from featurama_model.unknown_entities import unknown_entities
 
 if TYPE_CHECKING:
-    from featurama_core.reading_methods import Time
     from featurama_core.store import FeatureStore
 
 _ROWS_A_PIECE = 50_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +21,7 @@ from featurama_core.model.frames import label_rows
 from featurama_core.model.names import check_entity_ids
 from featurama_core.model.references import FeatureRef
 from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures, output_names
-from featurama_core.model.times import to_micros
+from featurama_core.model.times import Time, to_micros
 from featurama_core.model.values import Int64Array
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ MAX_ONLINE_ENTITIES = 10_000
 MAX_LABEL_ROWS = 100_000
 MAX_HISTORY_PAGE = 10_000
 
-Time = datetime | str | int
 
 _CONSISTENCY = {
     None: columns_pb2.CONSISTENCY_UNSPECIFIED,

@@ -24,11 +24,11 @@ from featurama_core.datasets.work import WorkFolder
 from featurama_core.model.columns import Column
 from featurama_core.model.errors import InvalidInput
 from featurama_core.model.references import FeatureRef
-from featurama_core.model.times import to_micros, to_rfc3339
+from featurama_core.model.times import Time, to_micros, to_rfc3339
 from featurama_core.model.values import Int64Array, Status, empty_values
 
 if TYPE_CHECKING:
-    from featurama.client.reading import ReadingMethods, Time
+    from featurama.client.reading import ReadingMethods
 
 MAX_PART_ROWS = 100_000
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from itertools import chain, islice
 from typing import Any, Literal
 
@@ -23,10 +22,9 @@ from featurama_core.model.errors import (
 from featurama_core.model.frames import FrameReport, FrameWrite, PreparedWrite, write_requests
 from featurama_core.model.names import check_entity_ids
 from featurama_core.model.request_ids import RequestIds
-from featurama_core.model.times import to_micros
+from featurama_core.model.times import Time, to_micros
 from featurama_core.model.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
-Time = datetime | str | int
 Progress = Callable[[int, int], None]
 """Called with (rows settled, rows of the frame) after every acknowledgement."""
 

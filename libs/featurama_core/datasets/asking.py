@@ -23,12 +23,11 @@ from featurama_core.datasets.training_set import Answer, Asked, Engine, Training
 from featurama_core.model.errors import InvalidInput
 from featurama_core.model.names import DEFAULT_ENTITY_TYPE
 from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.times import to_micros, to_rfc3339
+from featurama_core.model.times import Time, to_micros, to_rfc3339
 from featurama_core.namespace import Namespace
 from featurama_core.past_reads import check_settled
 
 if TYPE_CHECKING:
-    from featurama_core.reading_methods import Time
     from featurama_core.store import FeatureStore
 
 LEAST_MEMORY = 64 * 1024 * 1024

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source
 from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.times import parse_duration, to_micros
-
-if TYPE_CHECKING:
-    from featurama_core.reading_methods import Time
+from featurama_core.model.times import Time, parse_duration, to_micros
 
 Entities = Callable[[str], Awaitable[Any]]
 """All entities of a type, ids ascending: an Arrow string array."""

@@ -35,7 +35,11 @@ class Clock(Protocol):
         """Nanoseconds since 1970 UTC, like `time.time_ns`."""
 
 
-def to_micros(value: datetime | str | int, field: str = "time") -> int:
+Time = datetime | str | int
+"""A zoned datetime, an ISO 8601 text with a zone, or microseconds since 1970 UTC."""
+
+
+def to_micros(value: Time, field: str = "time") -> int:
     """A zoned datetime, an ISO 8601 text with a zone, or microseconds -> microseconds since 1970 UTC."""
     if isinstance(value, bool) or not isinstance(value, (datetime, str, int)):
         raise InvalidInput(

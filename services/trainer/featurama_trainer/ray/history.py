@@ -26,11 +26,10 @@ from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.model.references import ResolvedFeature
 from featurama_core.model.results import output_names
 from featurama_core.model.tables import Field, arrow_table, value_field
-from featurama_core.model.times import MAX_TIME, MIN_TIME, known_at_bound, to_micros
+from featurama_core.model.times import MAX_TIME, MIN_TIME, Time, known_at_bound, to_micros
 from featurama_core.model.values import BoolArray, Int64Array, Status, empty_values
 from featurama_core.namespace import Namespace
 from featurama_core.past_reads import check_settled
-from featurama_core.reading_methods import Time
 from featurama_core.storage.port import History, Partition, ScanBlock
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore

@@ -27,9 +27,8 @@ from featurama_core.datasets.training_set import SetReading, TrainingSet
 from featurama_core.datasets.work import WorkFolder
 from featurama_core.datasets.writing import Part, write_files
 from featurama_core.model.names import DEFAULT_NAMESPACE
-from featurama_core.model.times import to_rfc3339
+from featurama_core.model.times import Time, to_rfc3339
 from featurama_core.namespace import Namespace
-from featurama_core.reading_methods import Time
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
 from featurama_model.artefacts import ArtefactDirectory

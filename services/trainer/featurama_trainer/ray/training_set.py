@@ -27,11 +27,10 @@ from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.model.errors import InvalidInput
 from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.times import to_micros
+from featurama_core.model.times import Time, to_micros
 from featurama_core.namespace import Namespace
 from featurama_core.past_reads import check_settled
 from featurama_core.paths import follow
-from featurama_core.reading_methods import Time
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
