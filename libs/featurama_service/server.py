@@ -74,7 +74,7 @@ async def serving(
     bound = Bound(settings.host, _listen(server, settings))
     await server.start()
     interval = settings.health_interval_ms / 1_000
-    watching = asyncio.create_task(_follow(ping, health, names, interval, log))
+    watching = asyncio.create_task(_follow(ping, health, names, settings, log))
     reporting = asyncio.create_task(_report(reports or {}, health, interval))
     log.info("serving", address=bound.address, services=names)
     try:
@@ -134,15 +134,17 @@ async def _follow(
     ping: Callable[[], Awaitable[None]] | None,
     health: health_aio.HealthServicer,
     names: Sequence[str],
-    interval: float,
+    settings: GrpcSettings,
     log: FilteringBoundLogger,
 ) -> None:
-    """Let the health of the services follow `ping`."""
+    """Let the health of the services follow `ping`. However often it is looked at, a store has the whole timeout to
+    answer: a busy one that is taken out of service makes the others busier.
+    """
     well = True
-    while ping is not None and interval:
-        await asyncio.sleep(interval)
+    while ping is not None and settings.health_interval_ms:
+        await asyncio.sleep(settings.health_interval_ms / 1_000)
         try:
-            async with asyncio.timeout(interval):
+            async with asyncio.timeout(settings.health_timeout_ms / 1_000):
                 await ping()
             answers = True
         except (FeaturamaError, TimeoutError):

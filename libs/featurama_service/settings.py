@@ -43,6 +43,8 @@ class GrpcSettings(BaseModel, frozen=True):
 
     listen: `host:port`; port 0 takes a free one. tls_cert, tls_key: PEM files; with tls_client_ca clients
     must show a certificate of that authority. drain_delay_ms: until balancers have seen NOT_SERVING.
+    health_interval_ms: between two looks at the store; 0 never looks. health_timeout_ms: an answer later than this is
+    none.
     """
 
     listen: str = "127.0.0.1:0"
@@ -59,6 +61,7 @@ class GrpcSettings(BaseModel, frozen=True):
     drain_delay_ms: Millis = 2_000
     grace_ms: Millis = 15_000
     health_interval_ms: Millis = 5_000
+    health_timeout_ms: Count = 5_000
     keepalive_time_ms: Count = 60_000
     keepalive_timeout_ms: Count = 20_000
     max_connection_age_ms: Millis = 0

@@ -11,6 +11,8 @@ import signal
 import socket
 import sys
 import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
@@ -18,13 +20,18 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from featurama.v1 import ingest_service_pb2, online_service_pb2
+from featurama_core.model.errors import StoreUnavailable
+from featurama_service.logs import open_log
+from featurama_service.server import serving
+from featurama_service.settings import GrpcSettings, LogSettings
 
 from .requests import DOUBLE, SECOND, column, now_us, register_feature, write_request
-from .servers import client_of, ingest_server, online_server, refusal_of, serving_services, until
+from .servers import Client, client_of, ingest_server, online_server, refusal_of, serving_services, until
 from .test_errors_and_limits import ASK, answering
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+ONLINE_HEALTH = health_pb2.HealthCheckRequest(service="featurama.v1.OnlineService")
 
 
 @pytest.fixture
@@ -107,27 +114,29 @@ async def test_reflection_describes_every_method_by_its_name(online_at):
     )
 
 
+@asynccontextmanager
+async def followed(ping: Callable[[], Awaitable[None]], **settings: int) -> AsyncIterator[Client]:
+    """A client of a server whose health follows `ping`, which it asks for every 10 ms."""
+
+    async def nothing(_, __):
+        return online_service_pb2.GetOnlineFeaturesResponse()
+
+    bounds = GrpcSettings(listen="127.0.0.1:0", drain_delay_ms=0, health_interval_ms=10, **settings)
+    log = open_log(LogSettings(), "test", io.StringIO())
+    async with serving([answering(nothing)], bounds, log=log, ping=ping) as bound, client_of(bound.address) as client:
+        yield client
+
+
 async def test_health_of_the_services_follows_the_store():
     """While the ping fails services are NOT_SERVING, the process stays SERVING; it recovers by itself."""
-    from featurama_core.model.errors import StoreUnavailable
-    from featurama_service.logs import open_log
-    from featurama_service.server import serving
-    from featurama_service.settings import GrpcSettings, LogSettings
-
     down = False
 
     async def ping():
         if down:
             raise StoreUnavailable("gone")
 
-    async def nothing(_, __):
-        return online_service_pb2.GetOnlineFeaturesResponse()
-
-    settings = GrpcSettings(listen="127.0.0.1:0", drain_delay_ms=0, health_interval_ms=10)
-    log = open_log(LogSettings(), "test", io.StringIO())
-    async with serving([answering(nothing)], settings, log=log, ping=ping) as bound, client_of(bound.address) as client:
-        request = health_pb2.HealthCheckRequest(service="featurama.v1.OnlineService")
-        watch = client.health.Watch(request)
+    async with followed(ping) as client:
+        watch = client.health.Watch(ONLINE_HEALTH)
         seen = [(await watch.read()).status]
         down = True
         seen.append((await watch.read()).status)
@@ -138,6 +147,40 @@ async def test_health_of_the_services_follows_the_store():
 
     assert seen == [SERVING, NOT_SERVING, SERVING]
     assert whole == SERVING
+
+
+async def test_a_store_that_does_not_answer_in_time_is_down():
+    """The timeout is the ping's own: it ends a ping that hangs."""
+
+    async def hanging():
+        await asyncio.Event().wait()
+
+    async with followed(hanging, health_timeout_ms=20) as client:
+        watch = client.health.Watch(ONLINE_HEALTH)
+        seen = [(await watch.read()).status, (await watch.read()).status]
+        watch.cancel()
+
+    assert seen == [SERVING, NOT_SERVING]
+
+
+async def test_a_store_that_is_slower_than_the_interval_is_not_down():
+    """A ping that takes many intervals ends well, and the service never said otherwise."""
+    asked = 0
+
+    async def slow():
+        nonlocal asked
+        await asyncio.sleep(0.1)
+        asked += 1
+
+    async with followed(slow) as client:
+        watch = client.health.Watch(ONLINE_HEALTH)
+        assert (await watch.read()).status == SERVING
+        changed = asyncio.ensure_future(_await(watch.read()))
+        await until(lambda: asked >= 2)
+        assert not changed.done()
+        watch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await changed
 
 
 async def test_a_drain_says_not_serving_finishes_calls_in_flight_and_refuses_new_ones():
