@@ -101,6 +101,7 @@ class Scene:
         self.oracle = Oracle(definitions())
         self.entities = [f"{who}_{number}" for who in ("fry", "leela", "zoidberg é☃")]
         self.growing = f"grow_{number}"
+        self._made = count()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run on the arena's loop."""
@@ -127,6 +128,11 @@ class Scene:
     def next_id(self, at: int, nanos: int = 0) -> str:
         """A request id made by a client whose clock shows `at` (microseconds) and `nanos`."""
         return str(RequestIds(lambda: at * 1_000 + nanos).next())
+
+    def new_id(self, delay: int) -> str:
+        """A request id made `delay` before now. No two have one ingest time: whose value would win, no law says."""
+        # One nanosecond apart, two may be floored to one.
+        return self.next_id(self.clock.now - delay, nanos=2 * next(self._made) % 1_000)
 
     @property
     def references(self) -> dict[str, tuple[tuple[str, int], ...]]:

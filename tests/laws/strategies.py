@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 from featurama_core.model.writes import WriteMode
 
 from .oracle import SECOND, Key, Row, Value
-from .scene import FEATURES
+from .scene import FEATURES, Scene
 
 SLOT = 10 * SECOND
 """Event times lie on a grid, so that corrections and duplicates are common."""
@@ -52,10 +52,22 @@ class DrawnRequest:
     mode: WriteMode
     whole_rows: bool
 
-    def placed(self, entities: Sequence[str], now: int) -> list[Row]:
-        """The rows at their times."""
-        grid = now // SLOT
-        return [Row(entities[row.entity], (grid - row.slot) * SLOT, row.values) for row in self.rows]
+    def placed(self, scene: Scene) -> list[Row]:
+        """The rows at their times, with the scene's own entities and names: drawn references are positions."""
+        grid = scene.clock.now // SLOT
+        return [
+            Row(
+                scene.entities[row.entity],
+                (grid - row.slot) * SLOT,
+                {
+                    (scene.growing if name == "growing" else name, version): scene.entities[value]
+                    if name in ("home", "link") and isinstance(value, int)
+                    else value
+                    for (name, version), value in row.values.items()
+                },
+            )
+            for row in self.rows
+        ]
 
 
 def values_for(kind: str, entities: Sequence[str] | None = None, *, bad: bool = True) -> SearchStrategy[Value]:

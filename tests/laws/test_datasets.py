@@ -21,10 +21,10 @@ from featurama_core.datasets.store_engine import Sizes, StoreEngine
 from featurama_core.datasets.training_set import Asked, TrainingSet
 from featurama_core.store import FeatureStore
 
-from .oracle import SECOND, SETTLING, Row
+from .oracle import SECOND, SETTLING
 from .scene import RETENTION, Arena, Scene
 from .strategies import SLOT, DrawnRequest, requests
-from .wire import request_of
+from .wire import write_all
 
 PINNED = [
     *("level@1", "level@2", "tally@1", "note@1", "flag@1", "shape@1", "pace@1", "link@1"),
@@ -189,21 +189,3 @@ def forget(scene: Scene, what: str) -> None:
         scene.run(store.delete_entity(scene.entities[0]))
     else:
         scene.run(store.delete_feature_values(scene.entities[0], [what]))
-
-
-def write_all(scene: Scene, drawn: Sequence[DrawnRequest]) -> None:
-    for number, each in enumerate(drawn):
-        rows = [_placed(row, scene) for row in each.placed(scene.entities, scene.clock.now)]
-        request_id = scene.next_id(scene.clock.now - each.delay - number)
-        request = request_of(rows, request_id, scene.oracle, whole_rows=each.whole_rows, mode=each.mode)
-        scene.run(scene.servers[number % 2].write(request))
-
-
-def _placed(row: Row, scene: Scene) -> Row:
-    values = {
-        (scene.growing if name == "growing" else name, version): scene.entities[value]
-        if name in ("home", "link") and isinstance(value, int)
-        else value
-        for (name, version), value in row.values.items()
-    }
-    return Row(row.entity, row.time, values)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from featurama_core.model.writes import WriteMode
 
-from .oracle import SECOND, Row
+from .oracle import SECOND
 from .scene import Arena, Scene
 from .strategies import DrawnRequest, requests
 from .wire import Story, request_of, story
@@ -25,7 +25,7 @@ def written(scene: Scene, rounds: list[list[int]], sent: Sent, other_mode: bool)
             async with asyncio.TaskGroup() as writers:
                 for number in numbers:
                     drawn, request_id = sent[number]
-                    rows = [_placed(row, scene) for row in drawn.placed(scene.entities, scene.clock.now)]
+                    rows = drawn.placed(scene)
                     mode = WriteMode(3 - drawn.mode) if other_mode else drawn.mode
                     request = request_of(rows, request_id, scene.oracle, whole_rows=drawn.whole_rows, mode=mode)
                     writers.create_task(scene.servers[number % 2].write(request))
@@ -45,7 +45,7 @@ def test_the_order_of_requests_does_not_matter(arena: Arena, examples: settings)
     )
     def check(drawn: list[DrawnRequest], shuffle: object) -> None:
         with arena.scene() as first, arena.scene() as second:
-            sent = [(each, first.next_id(first.clock.now - each.delay - at)) for at, each in enumerate(drawn)]
+            sent = [(each, first.new_id(each.delay)) for each in drawn]
             one_by_one = [[number] for number in range(len(sent))]
             again = [number for number in range(len(sent)) for _ in range(shuffle.randint(1, 3))]  # type: ignore[attr-defined]
             shuffle.shuffle(again)  # type: ignore[attr-defined]
@@ -53,11 +53,3 @@ def test_the_order_of_requests_does_not_matter(arena: Arena, examples: settings)
             assert written(first, one_by_one, sent, False) == written(second, rounds, sent, True)
 
     check()
-
-
-def _placed(row: Row, scene: Scene) -> Row:
-    values = {
-        key: scene.entities[value] if key[0] in ("home", "link") and isinstance(value, int) else value
-        for key, value in row.values.items()
-    }
-    return Row(row.entity, row.time, values)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .oracle import SECOND, SETTLING, Row
+from .oracle import SECOND, SETTLING
 from .scene import Arena, Scene
 from .strategies import SLOT, DrawnRequest, requests
-from .wire import request_of
+from .wire import write_all
 
 # Not the group with a retention: "only deletion and retention change it".
 FEATURES = ["level@1", "level@2", "tally", "note", "flag", "shape", "pace", "link", "home.pace", "link.level@1"]
@@ -28,14 +26,6 @@ def training_set(scene: Scene, server: int, labels: dict[str, object], known_at:
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
     return bytes(sink.getvalue().to_pybytes())
-
-
-def write_all(scene: Scene, drawn: Sequence[DrawnRequest]) -> None:
-    for number, each in enumerate(drawn):
-        rows = [_placed(row, scene) for row in each.placed(scene.entities, scene.clock.now)]
-        request_id = scene.next_id(scene.clock.now - each.delay - number)
-        request = request_of(rows, request_id, scene.oracle, whole_rows=each.whole_rows, mode=each.mode)
-        scene.run(scene.servers[number % 2].write(request))
 
 
 def test_a_training_set_is_the_same_after_later_writes(arena: Arena, examples: settings) -> None:
@@ -75,13 +65,3 @@ def test_a_training_set_is_the_same_after_later_writes(arena: Arena, examples: s
 
 def _zoned(rows: dict[str, object]) -> dict[str, object]:
     return {**rows, "timestamp": pa.array(rows["timestamp"]).cast(pa.timestamp("us", "UTC"))}
-
-
-def _placed(row: Row, scene: Scene) -> Row:
-    values = {
-        (scene.growing if name == "growing" else name, version): scene.entities[value]
-        if name in ("home", "link") and isinstance(value, int)
-        else value
-        for (name, version), value in row.values.items()
-    }
-    return Row(row.entity, row.time, values)

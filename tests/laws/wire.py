@@ -14,6 +14,7 @@ from featurama_core.store import FeatureStore
 
 from .oracle import Key, Oracle, Read, Row, Stored, Value, canonical
 from .scene import Scene
+from .strategies import DrawnRequest
 
 Shown = dict[tuple[int, str], tuple[str, str, int | None]]
 """(row, reference) -> (status, value as text, event time)."""
@@ -95,6 +96,15 @@ async def read_online(store: FeatureStore, scene: Scene) -> Shown:
     answer = await store.get_online_features(scene.entities, list(scene.references))
     assert scene.clock.now == answer.as_of_time
     return shown(reads_of(answer.entity_ids, answer.columns))
+
+
+def write_all(scene: Scene, drawn: Sequence[DrawnRequest]) -> None:
+    """Write them one after another, by two servers in turn."""
+    for number, each in enumerate(drawn):
+        request = request_of(
+            each.placed(scene), scene.new_id(each.delay), scene.oracle, whole_rows=each.whole_rows, mode=each.mode
+        )
+        scene.run(scene.servers[number % 2].write(request))
 
 
 def _type_of(key: Key, value: Value, oracle: Oracle) -> tuple[ValueType, int]:
