@@ -52,7 +52,11 @@ class City:
         return FeatureStore.open(self.settings, namespace=self.namespace, clock=self.clock)
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("cql", marks=pytest.mark.cql)])
+# On a cluster filling it takes longer than most tests: one worker has it.
+ON_CQL = pytest.param("cql", marks=[pytest.mark.cql, pytest.mark.xdist_group("city_on_cql")])
+
+
+@pytest.fixture(scope="module", params=["sqlite", ON_CQL])
 def city(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     """12 drivers and 20 customers over 40 days; every other value was corrected later. A driver's home is a zone."""
     if request.param == "sqlite":

@@ -38,6 +38,9 @@ async def connected(url: StorageUrl, settings: StorageSettings) -> AsyncIterator
         "exponential_reconnect_base_delay_ms": 100,
         "exponential_reconnect_max_delay_ms": 5_000,
         "coalesce_delay_us": settings.coalesce_delay_us,
+        # Nothing here reads the driver's copy of the schema, which it fetches for all namespaces whenever a session
+        # opens and a table is made. Token-aware routing looks at keyspaces, and they stay.
+        "use_schema": False,
         "log_level": "disabled",
         **_credentials(url, settings),
         **await asyncio.to_thread(_tls, url, settings),
