@@ -23,7 +23,6 @@ from featurama_core.model.errors import InvalidInput
 
 READABLE = (".parquet", ".csv", ".arrow", ".feather", ".ipc")
 WRITABLE = (".parquet", ".csv", ".arrow")
-_TEXTS = ("entity_id", "entity_type", "feature_name", "timestamp", "ingested_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +48,28 @@ class FrameFile:
         """Whether everything in it is text, really."""
         return self.path.suffix == ".csv"
 
-    def tables(self, rows_per_table: int, *, texts: bool = False) -> Iterator[pa.Table]:
+    def tables(self, rows_per_table: int) -> Iterator[pa.Table]:
         """The file's rows in order, about so many at a time; memory is bounded by them (a CSV's block is 16 MiB).
 
-        texts: of a CSV every column stays text, and only what is empty is null.
+        Of a CSV every column stays text, and only what is empty is null.
         """
         with _reading(self.path):
-            for batch in self._batches(rows_per_table, texts):
+            for batch in self._batches(rows_per_table):
                 for start in range(0, batch.num_rows, rows_per_table):
                     yield pa.Table.from_batches([batch.slice(start, rows_per_table)])
 
-    def _batches(self, rows: int, texts: bool) -> Iterator[Any]:
+    def _batches(self, rows: int) -> Iterator[Any]:
         if self.path.suffix == ".parquet":
             yield from pyarrow.parquet.ParquetFile(self.path).iter_batches(batch_size=rows)
         elif self.path.suffix == ".csv":
-            types = dict.fromkeys(self._header() if texts else _TEXTS, pa.string())
-            nulls = {"null_values": [""]} if texts else {}
             yield from pyarrow.csv.open_csv(
                 self.path,
                 read_options=pyarrow.csv.ReadOptions(block_size=16 * 1024 * 1024),
                 # A quoted text may hold line breaks, also where a block ends.
                 parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True, **nulls),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(self._header(), pa.string()), null_values=[""], strings_can_be_null=True
+                ),
             )
         else:
             with pa.memory_map(str(self.path)) as source:

@@ -136,6 +136,22 @@ async def test_a_text_of_a_label_file_may_hold_line_breaks(store: FeatureStore, 
     assert table.column("why").to_pylist() == built.column("why").to_pylist()
 
 
+async def test_only_what_is_empty_in_a_text_column_of_a_csv_is_null(store: FeatureStore, tmp_path: Path) -> None:
+    """NA is a country: as an id, and as a text that is carried; among numbers it is none."""
+    day = "2026-09-01T00:00:00Z"
+    file = tmp_path / "l.csv"
+    await asyncio.to_thread(
+        file.write_text, f'entity_id,timestamp,why,y\nNA,{day},null,NA\nnull,{day},,2.5\n"nan",{day},so,\n'
+    )
+    built = await (await store.training_set(file, ["note"])).to_arrow()
+    assert built.column("entity_id").to_pylist() == ["NA", "null", "nan"]
+    assert built.column("why").to_pylist() == ["null", None, "so"]
+    assert built.column("y").to_pylist() == [None, 2.5, None]
+    await asyncio.to_thread(file.write_text, f"entity_id,timestamp\nthing_01,{day}\n,{day}\n")
+    with pytest.raises(InvalidInput, match="label row 1: entity_id is missing"):
+        await (await store.training_set(file, ["note"])).to_arrow()
+
+
 async def test_columns_of_other_names_are_taken_and_kept(store: FeatureStore) -> None:
     """The entity and the time may have any name; a second entity column is carried like any other."""
     table = labels().rename_columns(["who", "when", "y"])

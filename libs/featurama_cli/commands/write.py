@@ -61,7 +61,7 @@ async def write(
             for source in sources:
                 first = 0
                 async with rejected_rows(source.path) as rejected:
-                    for table in source.tables(max(10_000, batch_size), texts=True):
+                    for table in source.tables(max(10_000, batch_size)):
                         report = await session.write_features(
                             typed(table, types) if source.is_csv else table,
                             version,

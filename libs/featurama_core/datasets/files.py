@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
@@ -52,7 +53,7 @@ def count_rows(files: Sequence[Path]) -> int | None:
 
 def read_batches(path: Path, texts: Sequence[str], columns: Sequence[str] | None = None) -> Iterator[Any]:
     """The rows of a file in order, at most BATCH_ROWS at a time. `texts`: CSV columns that are text, whatever they
-    look like. `columns`: these alone.
+    look like. `columns`: these alone. In a text column of a CSV only what is empty is null: NA is a country.
     """
     with reading(path):
         for batch in _batches(path, texts, columns):
@@ -112,7 +113,7 @@ def _batches(path: Path, texts: Sequence[str], columns: Sequence[str] | None) ->
             yield from file.iter_batches(batch_size=BATCH_ROWS, columns=None if columns is None else list(columns))
     elif path.suffix == ".csv":
         with _open_csv(path, texts, columns) as reader:
-            yield from reader
+            yield from map(_empty_as_null, reader)
     else:
         with pa.OSFile(str(path)) as source:
             reader = pyarrow.ipc.open_file(source)
@@ -124,10 +125,20 @@ def _batches(path: Path, texts: Sequence[str], columns: Sequence[str] | None) ->
 def _open_csv(path: Path, texts: Sequence[str], columns: Sequence[str] | None) -> Any:
     options = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(texts, pa.string()),
-        strings_can_be_null=True,
         include_columns=None if columns is None else list(columns),
     )
     return _csv_reader(path, options)
+
+
+def _empty_as_null(batch: Any) -> Any:
+    """Pyarrow's own spellings of null are one list for all columns."""
+    columns = [
+        pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+        if pa.types.is_string(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _csv_reader(source: Any, options: Any) -> Any:
