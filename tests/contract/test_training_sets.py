@@ -27,6 +27,8 @@ from featurama_core.model.errors import Conflict, FailedPrecondition, InvalidInp
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
 
+from .interrupted import built_in_pieces
+
 HOUR = 3_600_000_000
 START = 1_780_000_000_000_000
 FEATURES = ["speed", "home", "home.mood", "note"]
@@ -168,28 +170,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     """
     monkeypatch.setattr(store_engine, "_NOTED_EVERY", noted_every)
     whole = await (await small_parts(store, labels())).write(tmp_path / "whole")
-    stages: list[str] = []
-    attempts = 0
-    while True:
-        attempts += 1
-        assert attempts < 200
-        made = await small_parts(store, labels())
-        seen = 0
-
-        def interrupt(progress: Progress, limit: int = attempts) -> None:
-            nonlocal seen
-            stages.append(progress.stage)
-            seen += 1
-            if seen > limit:
-                raise KeyboardInterrupt
-
-        try:
-            resumed = await made.write(tmp_path / "set", resume=True, progress=interrupt)
-            break
-        except KeyboardInterrupt:
-            assert not await asyncio.to_thread((tmp_path / "set").exists)
-            seen = 0
-    assert attempts > 3
+    resumed, stages = await built_in_pieces(lambda: small_parts(store, labels()), tmp_path / "set")
     assert stages.count("labels") == 1
     assert [(each["name"], each["sha256"]) for each in whole.files] == [
         (each["name"], each["sha256"]) for each in resumed.files

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from tests.contract.interrupted import built_in_pieces
 
 from featurama_core.datasets import store_engine
 from featurama_core.datasets.progress import Progress
@@ -47,27 +48,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
         return await store.training_set(rides(200), MIXED, entity_columns=COLUMNS, memory="60KB", statuses=True)
 
     whole = await (await small()).write(tmp_path / "whole")
-    stages: list[str] = []
-    attempts = 0
-    while True:
-        attempts += 1
-        assert attempts < 400
-        seen = 0
-
-        def interrupt(progress: Progress, limit: int = attempts) -> None:
-            nonlocal seen
-            stages.append(progress.stage)
-            seen += 1
-            if seen > limit:
-                raise KeyboardInterrupt
-
-        try:
-            resumed = await (await small()).write(tmp_path / "set", resume=True, progress=interrupt)
-            break
-        except KeyboardInterrupt:
-            assert not await asyncio.to_thread((tmp_path / "set").exists)
-            city.clock.advance(1)
-    assert attempts > 3
+    resumed, stages = await built_in_pieces(small, tmp_path / "set", lambda: city.clock.advance(1))
     # The second column's may have been the report at which one attempt ended.
     assert 2 <= stages.count("labels") <= 3
     assert len(whole.files) == 4
