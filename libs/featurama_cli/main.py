@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from featurama_cli.lazy_group import LazyGroup, Listed
+from featurama_model.xgboost_alone import keep_xgboost_alone
 
 _START, _DEFINE, _DATA, _MODELS, _CARE = "Start here", "Definitions", "Values", "Models", "Running and care"
 _HERE = "featurama_cli.commands"
@@ -80,7 +81,9 @@ def featurama(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit. arguments: None for those of this process, which is then a command's own."""
+    if arguments is None:
+        keep_xgboost_alone()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("FEATURAMA_DEBUG", "") not in ("", "0")
     rest = [each for each in given if each != "--debug"]

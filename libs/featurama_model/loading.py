@@ -22,6 +22,7 @@ from featurama_core.model.values import Int64Array
 from featurama_model.engineered import Float32Array, Float64Array
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Manifest, unusable
 from featurama_model.structure import Malformed, Structure, check_structure
+from featurama_model.xgboost_alone import import_xgboost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,9 +71,7 @@ class LoadedModel:
         """
         if not len(rows):
             return np.zeros((0, rows.shape[1])), np.zeros(0)
-        import xgboost
-
-        data = xgboost.DMatrix(rows, nthread=1)
+        data = import_xgboost().DMatrix(rows, nthread=1)
         found: NDArray[np.float32] = self.booster.predict(data, pred_contribs=True, validate_features=False)
         values = found.astype(np.float64)
         if values.ndim == 3:
@@ -140,8 +139,7 @@ def load_checked(manifest: Manifest, artefact: bytes, structure: Structure) -> L
 
 
 def _booster(manifest: Manifest, artefact: bytes) -> Any:
-    import xgboost
-
+    xgboost = import_xgboost()
     booster = xgboost.Booster({"nthread": 1})
     try:
         booster.load_model(bytearray(artefact))

@@ -24,6 +24,7 @@ from featurama_core.model.errors import (
 from featurama_core.model.values import ValueType
 from featurama_core.model.writes import Outcome, WriteMode
 from featurama_core.storage.cql import CqlStorage
+from featurama_core.storage.cql.driver import OnStatement
 from featurama_core.storage.port import Mark, NamespaceOptions
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from tests.contract.batches import DAY, NOW, Row, batch, listed, store
@@ -79,7 +80,7 @@ def made(cql_endpoint: Any, name: str):
 
 
 @asynccontextmanager
-async def opened(url: str, faults: Faults | None = None, **settings: Any) -> AsyncIterator[CqlStorage]:
+async def opened(url: str, faults: OnStatement | None = None, **settings: Any) -> AsyncIterator[CqlStorage]:
     chosen = StorageSettings(url, **{"request_timeout_ms": 20_000, **settings})
     async with CqlStorage.open(StorageUrl.parse(url), chosen, faults) as storage:
         yield storage
@@ -206,6 +207,25 @@ async def test_a_half_made_namespace_is_refused_completed_and_keeps_its_options(
             assert (await other.namespace(name)).options.history_period == 7 * DAY
         finally:
             await other.drop_namespace(name)
+
+
+@pytest.mark.parametrize("door", ["namespace", "migrate"])
+async def test_a_namespace_that_goes_while_it_is_opened_is_unknown(url: str, door: str) -> None:
+    """Dropped by another process between two statements: a server that starts goes on without it."""
+    name, faults = f"goes_{uuid.uuid4().hex[:12]}", Faults()
+    async with opened(url, faults) as other:
+        faults.at, faults.skip, faults.error = "CREATE TABLE IF NOT EXISTS fs_goes", 2, KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            await other.create_namespace(name, NamespaceOptions())
+
+        async def drop(text: str) -> None:
+            if text.startswith("SELECT name FROM"):
+                await other.drop_namespace(name)
+
+        async with opened(url, drop) as storage:
+            with pytest.raises(Unknown) as caught:
+                await getattr(storage, door)(name)
+            assert caught.value.reason is Reason.UNKNOWN_NAMESPACE
 
 
 async def test_a_failed_creation_leaves_nothing(url: str) -> None:

@@ -2,9 +2,11 @@
 
 import sys
 
+from featurama_model.xgboost_alone import keep_xgboost_alone
 from featurama_online.app import run
 from featurama_online.settings import OnlineSettings
 from featurama_service.process import main
 
 if __name__ == "__main__":
+    keep_xgboost_alone()
     sys.exit(main(OnlineSettings, run))

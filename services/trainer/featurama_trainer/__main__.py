@@ -7,6 +7,7 @@ import json
 import sys
 
 from featurama_core.model.errors import FeaturamaError
+from featurama_model.xgboost_alone import keep_xgboost_alone
 from featurama_service.settings import SettingsError, load
 from featurama_trainer.app import run
 from featurama_trainer.settings import Settings
@@ -14,6 +15,7 @@ from featurama_trainer.settings import Settings
 
 def main() -> int:
     """Exit code: 0, or 2 with one line that says what to mend."""
+    keep_xgboost_alone()
     try:
         report = asyncio.run(run(load(Settings)))
     except SettingsError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from featurama_model.engineered import Float32Array, Float64Array
+from featurama_model.xgboost_alone import import_xgboost
 from featurama_trainer.config import TrainingConfig
 
 Rows = tuple[Float32Array, Float64Array]
@@ -55,8 +56,7 @@ def fit(
     rounds: int = 0,
 ) -> Fitted:
     """Train `rounds` trees (0: `config.rounds`) on float32[n, k]; `told(done, total)` is called after each."""
-    import xgboost
-
+    xgboost = import_xgboost()
     rounds = rounds or config.rounds
     # Quantised at once: a byte or two a number, and no other copy of the matrix.
     data = xgboost.QuantileDMatrix(rows, label=target, missing=np.nan, nthread=threads)
@@ -83,8 +83,7 @@ def find_rounds(
     fitting: Rows, validation: Rows, config: TrainingConfig, *, threads: int, told: Callable[[int, int], None]
 ) -> Curve:
     """Train on `fitting` until `validation` is predicted no better for `early_stopping` rounds. -> the curve of it."""
-    import xgboost
-
+    xgboost = import_xgboost()
     measure = _MEASURES.get(config.objective, "mae")
     first = xgboost.QuantileDMatrix(*fitting, missing=np.nan, nthread=threads)
     data = [first, xgboost.QuantileDMatrix(*validation, missing=np.nan, nthread=threads, ref=first)]
@@ -109,8 +108,7 @@ def contributions(artefact: bytes, rows: Float32Array, names: Sequence[str]) -> 
     """Column -> mean absolute SHAP contribution (in the target's unit, or log odds) over at most 2,000 of the rows,
     evenly chosen, the largest first. The artefact is one that was just fitted.
     """
-    import xgboost
-
+    xgboost = import_xgboost()
     booster = xgboost.Booster({"nthread": 1})
     booster.load_model(bytearray(artefact))
     chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), EXPLAINED_ROWS)).astype(np.int64)]
@@ -130,9 +128,10 @@ def _parameters(config: TrainingConfig) -> dict[str, int | float | str]:
 
 
 def _rounds_told(told: Callable[[int, int], None], total: int) -> Any:
-    import xgboost
+    import_xgboost()
+    from xgboost.callback import TrainingCallback
 
-    class Rounds(xgboost.callback.TrainingCallback):
+    class Rounds(TrainingCallback):
         def after_iteration(self, _model: Any, epoch: int, _log: Any) -> bool:
             told(epoch + 1, total)
             return False

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from string import Template
 
@@ -72,16 +73,16 @@ class Keyspaces:
 
     async def info(self, name: str) -> dict[str, str]:
         """The rows of namespace_info, after the schema was checked. Unknown, FailedPrecondition."""
-        keyspace = await self._existing(name)
-        applied = await self._applied(keyspace)
-        known = list(self._schema)
-        if newer := sorted(set(applied) - set(known)):
-            raise _newer(name, newer)
-        if missing := [file for file in known if file not in applied]:
-            raise FailedPrecondition(
-                f"namespace {name!r} lacks schema {', '.join(missing)}; run `featurama migrate`", namespace=name
-            )
-        return await self._info(keyspace)
+        async with self._reading(name) as keyspace:
+            applied = await self._applied(keyspace)
+            known = list(self._schema)
+            if newer := sorted(set(applied) - set(known)):
+                raise _newer(name, newer)
+            if missing := [file for file in known if file not in applied]:
+                raise FailedPrecondition(
+                    f"namespace {name!r} lacks schema {', '.join(missing)}; run `featurama migrate`", namespace=name
+                )
+            return await self._info(keyspace)
 
     async def incarnation(self, name: str) -> str | None:
         """Which incarnation the name stands for now; None when there is none."""
@@ -111,13 +112,13 @@ class Keyspaces:
 
     async def migrate(self, name: str) -> list[str]:
         """Apply the schema files that the namespace lacks. -> their names."""
-        keyspace = await self._existing(name)
-        applied = await self._applied(keyspace)
-        if newer := sorted(set(applied) - set(self._schema)):
-            raise _newer(name, newer)
-        period = NamespaceOptions().history_period
-        if applied:
-            period = int((await self._info(keyspace)).get("history_period", period))
+        async with self._reading(name) as keyspace:
+            applied = await self._applied(keyspace)
+            if newer := sorted(set(applied) - set(self._schema)):
+                raise _newer(name, newer)
+            period = NamespaceOptions().history_period
+            if applied:
+                period = int((await self._info(keyspace)).get("history_period", period))
         return await self._fill(keyspace, period)
 
     async def _create_keyspace(self, name: str, keyspace: str, replication: str) -> None:
@@ -165,6 +166,17 @@ class Keyspaces:
         except (StoreUnavailable, OutcomeUnknown):
             # It stays half-made: `migrate` completes it, `drop` removes it.
             return
+
+    @asynccontextmanager
+    async def _reading(self, name: str) -> AsyncIterator[str]:
+        """The keyspace of a namespace whose tables are read; Unknown also if it goes meanwhile."""
+        keyspace = await self._existing(name)
+        try:
+            yield keyspace
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, RefusedStatement):
+                await self._existing(name)
+            raise
 
     async def _existing(self, name: str) -> str:
         keyspace = self.keyspace(name)
