@@ -29,7 +29,7 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _HEALTH: Final[str] = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _CLEANUP_S = 5.0
 _MOMENT_S = 0.02
-_QUIET_MOMENTS = 10
+_QUIET_MOMENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
