@@ -15,6 +15,7 @@ import pytest
 from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
 from featurama_core.model.values import ValueType
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Storage
+from tests.cql_server.endpoint import server_stays
 
 from .batches import definition
 
@@ -80,7 +81,8 @@ def shared_namespace(opening: Opening) -> Iterator[str]:
 
     asyncio.run(make())
     yield name
-    asyncio.run(remove())
+    if server_stays():
+        asyncio.run(remove())
 
 
 @pytest.fixture

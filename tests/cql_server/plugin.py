@@ -23,10 +23,9 @@ from typing import IO, Any
 import pytest
 
 from .__main__ import EXIT_UNAVAILABLE
-from .endpoint import CqlEndpoint
+from .endpoint import ENDPOINT_VARIABLE, CqlEndpoint
 
 REPOSITORY = Path(__file__).parents[2]
-ENDPOINT_VARIABLE = "FEATURAMA_TEST_CQL"
 NODE_HEAP = "768m"
 
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import grpc.aio
 import pytest
+from tests.cql_server.endpoint import server_stays
 
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
@@ -48,7 +49,8 @@ def namespace(storage_url: str) -> Iterator[str]:
     name = f"services_{uuid.uuid4().hex[:12]}"
     asyncio.run(_make(storage_url, name))
     yield name
-    asyncio.run(_remove(storage_url, name))
+    if server_stays():
+        asyncio.run(_remove(storage_url, name))
 
 
 @pytest.fixture

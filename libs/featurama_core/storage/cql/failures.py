@@ -8,6 +8,8 @@ from featurama_core.model.errors import OutcomeUnknown, Reason, StoreUnavailable
 
 DriverError: type[Exception] = driver_errors.CassException
 RefusedStatement: type[Exception] = driver_errors.CassErrorServerInvalidQuery
+TABLE_GOES: tuple[type[Exception], ...] = (RefusedStatement, driver_errors.CassErrorServerServerError)
+"""What a statement meets whose table another process is dropping: it is unknown, or fails inside the server."""
 AlreadyThere: type[Exception] = driver_errors.CassErrorServerAlreadyExists
 
 _NOT_NOW = {

@@ -26,7 +26,7 @@ from featurama_core.model.errors import (
 from featurama_core.model.names import check_namespace
 from featurama_core.model.times import DAY, SECOND
 from featurama_core.storage.cql.driver import Driver
-from featurama_core.storage.cql.failures import AlreadyThere, RefusedStatement, unknown_namespace
+from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement, unknown_namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageUrl
 
@@ -169,27 +169,33 @@ class Keyspaces:
 
     @asynccontextmanager
     async def _reading(self, name: str) -> AsyncIterator[str]:
-        """The keyspace of a namespace whose tables are read; Unknown also if it goes meanwhile."""
-        keyspace = await self._existing(name)
+        """The keyspace of a namespace whose tables are read; Unknown if it is not there, or goes meanwhile."""
         try:
-            yield keyspace
+            yield self.keyspace(name)
         except StoreUnavailable as error:
-            if isinstance(error.__cause__, RefusedStatement):
+            if isinstance(error.__cause__, TABLE_GOES):
                 await self._existing(name)
             raise
 
     async def _existing(self, name: str) -> str:
         keyspace = self.keyspace(name)
-        text = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?"
-        if not await self._driver.look_up(text, (keyspace,)):
+        if not await self._is_there(keyspace):
             raise unknown_namespace(name)
         return keyspace
 
+    async def _is_there(self, keyspace: str) -> bool:
+        text = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?"
+        return bool(await self._driver.look_up(text, (keyspace,)))
+
     async def _applied(self, keyspace: str) -> list[str]:
-        text = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = 'schema_version'"
-        if not await self._driver.look_up(text, (keyspace,)):
-            return []
-        return [file for (file,) in await self._driver.look_up(_in(keyspace, "SELECT name FROM ks.schema_version"))]
+        try:
+            rows = await self._driver.look_up(_in(keyspace, "SELECT name FROM ks.schema_version"))
+        except StoreUnavailable as error:
+            # Its maker has not come to this table yet, or died before it.
+            if isinstance(error.__cause__, RefusedStatement) and await self._is_there(keyspace):
+                return []
+            raise
+        return [file for (file,) in rows]
 
     async def _info(self, keyspace: str) -> dict[str, str]:
         text = "SELECT key, value FROM ks.namespace_info WHERE key IN ('incarnation', 'history_period')"
