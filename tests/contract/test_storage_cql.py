@@ -214,8 +214,10 @@ async def test_a_half_made_namespace_is_refused_completed_and_keeps_its_options(
 
 @pytest.mark.parametrize(("door", "fails"), [("namespace", False), ("namespace", True), ("migrate", False)])
 async def test_a_namespace_that_goes_while_it_is_opened_is_unknown(url: str, door: str, fails: bool) -> None:
-    """Dropped by another process meanwhile: a server that starts goes on without it. fails: inside of a statement, which
-    the CQL server then cannot do ("Unknown CF")."""
+    """Dropped by another process meanwhile: a server that starts goes on without it.
+
+    fails: inside of a statement, which the CQL server then cannot do ("Unknown CF").
+    """
     name, faults = f"goes_{uuid.uuid4().hex[:12]}", Faults()
     async with opened(url, faults) as other:
         faults.at, faults.skip, faults.error = "CREATE TABLE IF NOT EXISTS fs_goes", 2, KeyboardInterrupt()
