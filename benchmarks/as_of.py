@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from featurama_core.point_in_time import HistoryKeys, as_of, as_of_many, sort_history
+from featurama_core.retrieval.as_of import HistoryKeys, as_of, as_of_many, sort_history
 
 DAY = 86_400_000_000
 

@@ -15,15 +15,15 @@ import uuid
 import numpy as np
 import uvloop
 
-from featurama_core.model.columns import column_of
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.layouts import Layout
-from featurama_core.model.values import ValueType
-from featurama_core.model.writes import Outcome, StoredColumn, WriteMode
+from featurama_core.storage.layouts import Layout
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.packed_cell import pack
 from featurama_core.storage.port import CellRun, NamespaceOptions, NamespaceStorage, WriteBatch
 from featurama_core.storage.settings import StorageSettings
+from featurama_core.types.column import column_of
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import ValueType
+from featurama_core.types.writes import Outcome, StoredColumn, WriteMode
 
 FEATURES, BATCH, ENTITIES = 50, 1_000, 1_000
 HOUR = 3_600_000_000

@@ -24,14 +24,14 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_core.datasets.progress import Progress
-from featurama_core.model.columns import column_of
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.layouts import Layout
-from featurama_core.model.values import ValueType
-from featurama_core.model.writes import Outcome, StoredColumn, WriteMode
+from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack
 from featurama_core.storage.port import CellRun, WriteBatch
 from featurama_core.store import FeatureStore
+from featurama_core.types.column import column_of
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import ValueType
+from featurama_core.types.writes import Outcome, StoredColumn, WriteMode
 
 FEATURES, ENTITIES, BATCH = 10, 20_000, 10_000
 NAMES = [f"f{number}" for number in range(FEATURES)]

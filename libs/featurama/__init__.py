@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from featurama.client.predicting import Contributions, Predictions, RowError
     from featurama.client.rpc_errors import error_from_rpc
     from featurama.client.settings import Retries, Tls
-    from featurama_core.model.columns import Column
-    from featurama_core.model.definitions import (
+    from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
+    from featurama_core.types.column import Column
+    from featurama_core.types.errors import FeaturamaError, Reason
+    from featurama_core.types.names import entity_id_problem
+    from featurama_core.types.schema import (
         Entity,
         EntityType,
         FeatureDefinition,
         FeatureGroup,
         FeatureService,
     )
-    from featurama_core.model.errors import FeaturamaError, Reason
-    from featurama_core.model.names import entity_id_problem
-    from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
-    from featurama_core.model.values import Status, ValueType
-    from featurama_core.model.writes import (
+    from featurama_core.types.values import Status, ValueType
+    from featurama_core.types.writes import (
         Deletion,
         Outcome,
         Verdict,
@@ -44,33 +44,33 @@ if TYPE_CHECKING:
 _HOMES = {
     "AsyncClient": "featurama.client.async_client",
     "Client": "featurama.client.blocking_client",
-    "Column": "featurama_core.model.columns",
+    "Column": "featurama_core.types.column",
     "Contributions": "featurama.client.predicting",
-    "Deletion": "featurama_core.model.writes",
-    "Entity": "featurama_core.model.definitions",
-    "EntityType": "featurama_core.model.definitions",
-    "FeatureDefinition": "featurama_core.model.definitions",
-    "FeatureGroup": "featurama_core.model.definitions",
-    "FeatureHistory": "featurama_core.model.results",
-    "FeatureService": "featurama_core.model.definitions",
-    "FeaturamaError": "featurama_core.model.errors",
-    "HistoricalFeatures": "featurama_core.model.results",
+    "Deletion": "featurama_core.types.writes",
+    "Entity": "featurama_core.types.schema",
+    "EntityType": "featurama_core.types.schema",
+    "FeatureDefinition": "featurama_core.types.schema",
+    "FeatureGroup": "featurama_core.types.schema",
+    "FeatureHistory": "featurama_core.frames.results",
+    "FeatureService": "featurama_core.types.schema",
+    "FeaturamaError": "featurama_core.types.errors",
+    "HistoricalFeatures": "featurama_core.frames.results",
     "Model": "featurama.client.models",
-    "OnlineFeatures": "featurama_core.model.results",
-    "Outcome": "featurama_core.model.writes",
+    "OnlineFeatures": "featurama_core.frames.results",
+    "Outcome": "featurama_core.types.writes",
     "Predictions": "featurama.client.predicting",
-    "Reason": "featurama_core.model.errors",
+    "Reason": "featurama_core.types.errors",
     "Retries": "featurama.client.settings",
     "RowError": "featurama.client.predicting",
-    "Status": "featurama_core.model.values",
+    "Status": "featurama_core.types.values",
     "Tls": "featurama.client.settings",
-    "ValueType": "featurama_core.model.values",
-    "Verdict": "featurama_core.model.writes",
-    "WriteMode": "featurama_core.model.writes",
-    "WriteReport": "featurama_core.model.writes",
-    "WriteRequest": "featurama_core.model.writes",
-    "WriteUnit": "featurama_core.model.writes",
-    "entity_id_problem": "featurama_core.model.names",
+    "ValueType": "featurama_core.types.values",
+    "Verdict": "featurama_core.types.writes",
+    "WriteMode": "featurama_core.types.writes",
+    "WriteReport": "featurama_core.types.writes",
+    "WriteRequest": "featurama_core.types.writes",
+    "WriteUnit": "featurama_core.types.writes",
+    "entity_id_problem": "featurama_core.types.names",
     "error_from_rpc": "featurama.client.rpc_errors",
 }
 

@@ -1,6 +1,6 @@
 """The errors that clients raise: those of the store, whatever lies between."""
 
-from featurama_core.model.errors import (
+from featurama_core.types.errors import (
     Conflict,
     CorruptData,
     DeadlineExceeded,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurama_core.model.values import ValueType
+from featurama_core.types.values import ValueType
 
 Types = Mapping[str, ValueType]
 """Feature name -> type; unknown features stay text."""

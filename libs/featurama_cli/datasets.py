@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurama_cli.reading import names_of
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 
 if TYPE_CHECKING:
     from featurama_cli.session import Session

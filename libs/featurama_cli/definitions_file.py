@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from featurama_core.model.definitions import (
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.schema import (
     Definition,
     EntityType,
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.times import parse_duration
-from featurama_core.model.values import parse_value_type
+from featurama_core.types.times import parse_duration
+from featurama_core.types.values import parse_value_type
 
 MAX_BYTES = 8 * 1024 * 1024
 _ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)

@@ -19,7 +19,7 @@ import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 
 READABLE = (".parquet", ".csv", ".arrow", ".feather", ".ipc")
 WRITABLE = (".parquet", ".csv", ".arrow")

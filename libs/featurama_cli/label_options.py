@@ -45,7 +45,7 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what
 
 def entity_columns_of(given: Sequence[str] | None) -> tuple[str, dict[str, str]]:
     """What `EntityColumnsOption` was given -> the default column, and the column of each entity type."""
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     plain = [each for each in given or () if "=" not in each]
     if len(plain) > 1:

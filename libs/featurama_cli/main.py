@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _reported(error: BaseException) -> int:
     """Print one line for an error. -> the exit code."""
-    from featurama_core.model.errors import FeaturamaError
+    from featurama_core.types.errors import FeaturamaError
 
     error = _innermost(error)
     if isinstance(error, FeaturamaError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from featurama_cli.output import when
-from featurama_core.model.errors import FailedPrecondition
+from featurama_core.types.errors import FailedPrecondition
 
 if TYPE_CHECKING:
     from featurama.client.models import Model

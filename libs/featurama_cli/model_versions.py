@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from featurama_core.model.errors import FailedPrecondition
+from featurama_core.types.errors import FailedPrecondition
 from featurama_model.manifest import Manifest
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource

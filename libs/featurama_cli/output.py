@@ -108,7 +108,7 @@ def when(micros: int | None) -> str | None:
     """Microseconds since 1970 UTC as RFC 3339, no longer than it must be."""
     if not micros:
         return None
-    from featurama_core.model.times import to_datetime
+    from featurama_core.types.times import to_datetime
 
     return short_time(to_datetime(micros))
 

@@ -100,7 +100,7 @@ def place(
     servers: bool = True,
 ) -> Place:
     """What flags and environment say together. `servers`: whether a target will do."""
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     name = namespace or os.environ.get("FEATURAMA_NAMESPACE") or "default"
     if target and storage:

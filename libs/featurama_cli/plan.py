@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from featurama_core.catalogue_methods import CatalogueMethods
-from featurama_core.model.definitions import (
+from featurama_core.namespace import Namespace
+from featurama_core.settings import StoreSettings
+from featurama_core.storage.port import Catalogue, NamespaceStorage
+from featurama_core.types.errors import FeaturamaError
+from featurama_core.types.schema import (
     Definition,
     EntityType,
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import FeaturamaError
-from featurama_core.namespace import Namespace
-from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import Catalogue, NamespaceStorage
 
 if TYPE_CHECKING:
     from featurama_cli.session import Session

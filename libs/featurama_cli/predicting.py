@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_cli.output import number, when
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.values import Status, ValueType
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.values import Status, ValueType
 
 if TYPE_CHECKING:
     from featurama_cli.session import Session

@@ -44,7 +44,7 @@ def must_confirm(question: str, yes: bool) -> None:
     """Ask before something that cannot be undone. Without a terminal `--yes` must say it."""
     import typer
 
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     if yes:
         return

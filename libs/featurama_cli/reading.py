@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from featurama_cli.output import when
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.references import FeatureRef
-from featurama_core.model.values import Status
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.values import Status
 
 
 def names_of(features: str | None, service: str | None) -> list[str] | None:

@@ -15,7 +15,7 @@ from featurama_core.datasets.output import format_of, new_file
 
 if TYPE_CHECKING:
     from featurama_core.datasets.output import TableFile
-    from featurama_core.model.writes import Verdict
+    from featurama_core.types.writes import Verdict
 
 ROW, OUTCOME, REASON, MESSAGE = "__row", "__outcome", "__reason", "__message"
 

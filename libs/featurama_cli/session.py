@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from featurama_cli.place import Place
-from featurama_core.model.errors import InvalidInput, Reason, Unknown
 from featurama_core.storage.settings import StorageUrl
+from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_service.storage_options import StorageOptions
 
 if TYPE_CHECKING:

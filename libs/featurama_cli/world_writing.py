@@ -17,9 +17,9 @@ import featurama_world
 from featurama_cli.definitions_file import read_definitions
 from featurama_cli.frame_files import write_table
 from featurama_cli.progress import bar
-from featurama_core.model.definitions import Entity
-from featurama_core.model.errors import InvalidInput, OutcomeUnknown, StoreUnavailable
-from featurama_core.model.writes import WriteMode, WriteReport
+from featurama_core.types.errors import InvalidInput, OutcomeUnknown, StoreUnavailable
+from featurama_core.types.schema import Entity
+from featurama_core.types.writes import WriteMode, WriteReport
 from featurama_world import World, WorldConfig
 
 if TYPE_CHECKING:

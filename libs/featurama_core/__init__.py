@@ -1,9 +1,9 @@
-"""The feature store itself: model, storage, point-in-time joins, registry. No gRPC, no HTTP.
+"""The feature store itself: types, frames, storage, registry, reading and writing. No gRPC, no HTTP.
 
     from featurama_core import FeatureStore
     async with FeatureStore.open("sqlite:///featurama-data") as store: ...
 
-Names are loaded when they are first used: the client imports `featurama_core.model` and nothing of the storage.
+Names are loaded when they are first used: the client imports `featurama_core.types` and nothing of the storage.
 """
 
 from __future__ import annotations

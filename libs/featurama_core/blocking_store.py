@@ -13,11 +13,11 @@ from typing import Self
 from featurama_core.blocking import LoopThread, blocking
 from featurama_core.blocking_sets import blocking_set
 from featurama_core.catalogue_methods import D
-from featurama_core.model.names import DEFAULT_NAMESPACE
-from featurama_core.model.times import Clock
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.times import Clock
 
 
 class BlockingFeatureStore:

@@ -8,7 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from featurama_core.model.definitions import (
+from featurama_core.namespace import Namespace
+from featurama_core.registry import Snapshot
+from featurama_core.types.errors import Conflict, InvalidInput, Reason, Unknown
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_entity_ids
+from featurama_core.types.schema import (
     MAX_DESCRIPTION_BYTES,
     Entity,
     EntityType,
@@ -16,12 +20,8 @@ from featurama_core.model.definitions import (
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import Conflict, InvalidInput, Reason, Unknown
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_entity_ids
-from featurama_core.model.times import parse_duration
-from featurama_core.model.values import ValueType, parse_value_type
-from featurama_core.namespace import Namespace
-from featurama_core.registry import Snapshot
+from featurama_core.types.times import parse_duration
+from featurama_core.types.values import ValueType, parse_value_type
 
 MAX_METADATA_BYTES = 8_192
 MAX_REGISTERED_AT_ONCE = 1_000

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from featurama_core.model.layouts import Layout
-from featurama_core.model.request_ids import RequestIds
-from featurama_core.model.times import SECOND, Clock
 from featurama_core.registry import Registry
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.cell_plan import LayoutBook
 from featurama_core.storage.latest import layouts_in
+from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
+from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.times import SECOND, Clock
 
 _REMEMBERED_ENTITIES = 200_000
 

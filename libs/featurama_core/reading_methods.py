@@ -8,31 +8,31 @@ from typing import Any, Literal
 import numpy as np
 
 from featurama_core.catalogue_methods import CatalogueMethods
-from featurama_core.history_reads import MAX_PAGE, HistoryRange, read_page
-from featurama_core.model.columns import Column, concatenate
-from featurama_core.model.errors import (
-    InvalidInput,
-    Reason,
-    Unknown,
-)
-from featurama_core.model.frames import label_rows
-from featurama_core.model.names import (
-    DEFAULT_ENTITY_TYPE,
-    check_entity_ids,
-)
-from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
-from featurama_core.model.times import MAX_TIME, MIN_TIME, Time, to_micros
-from featurama_core.model.values import Int64Array, Status
+from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
+from featurama_core.frames.writes import label_rows
 from featurama_core.namespace import Namespace
-from featurama_core.online_reads import read_online
-from featurama_core.past_reads import KnownAt, check_settled, read_as_of, read_winners
 from featurama_core.registry import Snapshot
+from featurama_core.retrieval.history import MAX_PAGE, HistoryRange, read_page
+from featurama_core.retrieval.online import read_online
+from featurama_core.retrieval.past import KnownAt, check_settled, read_as_of, read_winners
 from featurama_core.storage.port import (
     Consistency,
     History,
     NamespaceStorage,
 )
+from featurama_core.types.column import Column, concatenate
+from featurama_core.types.errors import (
+    InvalidInput,
+    Reason,
+    Unknown,
+)
+from featurama_core.types.names import (
+    DEFAULT_ENTITY_TYPE,
+    check_entity_ids,
+)
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_micros
+from featurama_core.types.values import Int64Array, Status
 
 
 class ReadingMethods(CatalogueMethods):

@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from featurama_core.model.definitions import (
+from featurama_core.storage.port import Catalogue, NamespaceStorage
+from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
+from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.schema import (
     Definition,
     EntityType,
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
-from featurama_core.model.references import FeatureRef, ResolvedFeature
-from featurama_core.storage.port import Catalogue, NamespaceStorage
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featurama_core.model.times import SECOND
+from featurama_core.types.times import SECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 `FeatureStore.open` is the embedded use; servers hold `Stores`, which opens one store a namespace over one storage.
 Times are zoned datetimes, ISO 8601 texts with a zone, or microseconds since 1970 UTC.
-All errors are of `featurama_core.model.errors`; deadlines are the caller's `asyncio.timeout`.
+All errors are of `featurama_core.types.errors`; deadlines are the caller's `asyncio.timeout`.
 """
 
 from __future__ import annotations
@@ -14,24 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from featurama_core.deletion import delete
-from featurama_core.housekeeping import Purged, purge
-from featurama_core.model.errors import (
-    Conflict,
-    FailedPrecondition,
-    InvalidInput,
-    Reason,
-    StoreUnavailable,
-    Unknown,
-)
-from featurama_core.model.frames import FrameReport, write_requests
-from featurama_core.model.names import (
-    DEFAULT_NAMESPACE,
-    check_namespace,
-)
-from featurama_core.model.references import FeatureRef
-from featurama_core.model.times import Clock, Time, to_micros
-from featurama_core.model.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
+from featurama_core.frames.writes import FrameReport, write_requests
+from featurama_core.ingest.delete import delete
+from featurama_core.ingest.purge import Purged, purge
+from featurama_core.ingest.write import write
 from featurama_core.namespace import Namespace
 from featurama_core.reading_methods import ReadingMethods
 from featurama_core.settings import StoreSettings
@@ -42,7 +28,21 @@ from featurama_core.storage.port import (
     Storage,
 )
 from featurama_core.storage.settings import StorageSettings, StorageUrl
-from featurama_core.writing import write
+from featurama_core.types.errors import (
+    Conflict,
+    FailedPrecondition,
+    InvalidInput,
+    Reason,
+    StoreUnavailable,
+    Unknown,
+)
+from featurama_core.types.names import (
+    DEFAULT_NAMESPACE,
+    check_namespace,
+)
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.times import Clock, Time, to_micros
+from featurama_core.types.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
     from featurama_core.datasets.training_set import TrainingSet

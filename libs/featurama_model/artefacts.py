@@ -12,8 +12,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from featurama_core.model.errors import InvalidInput, Reason, StoreUnavailable
-from featurama_core.model.names import check_name
+from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable
+from featurama_core.types.names import check_name
 from featurama_model.manifest import Artefact
 
 

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.names import check_name
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import check_name
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import LoadedModel, load_checked
 from featurama_model.manifest import Manifest

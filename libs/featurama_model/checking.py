@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.errors import FailedPrecondition
+from featurama_core.types.errors import FailedPrecondition
 from featurama_model.engineered import Float32Array
 from featurama_model.loading import check_artefact, load_checked
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, MAX_MANIFEST_BYTES, Manifest, unusable

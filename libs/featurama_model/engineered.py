@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import Int64Array, Status, ValueType
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_model.expressions import (
     TIMED,
     Cycle,

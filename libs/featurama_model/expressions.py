@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from featurama_core.model.times import DAY
-from featurama_core.model.values import Int64Array
+from featurama_core.types.times import DAY
+from featurama_core.types.values import Int64Array
 
 Float64Array = NDArray[np.float64]
 Values = Mapping[str, Float64Array]

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from featurama_core.model.errors import FailedPrecondition
 from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.types.errors import FailedPrecondition
 from featurama_model.loading import LoadedModel
 from featurama_model.model_names import ModelSlot
 from featurama_model.registry import ModelRegistry

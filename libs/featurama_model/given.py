@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.conversion import convert
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import Status, empty_values, parse_value_type
+from featurama_core.ingest.convert import convert
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.values import Status, empty_values, parse_value_type
 from featurama_model.manifest import Manifest, ModelFeature
 
 _ACCEPTED = (Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND)

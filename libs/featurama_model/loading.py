@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.model.columns import Column
-from featurama_core.model.values import Int64Array
+from featurama_core.types.column import Column
+from featurama_core.types.values import Int64Array
 from featurama_model.engineered import Float32Array, Float64Array
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Manifest, unusable
 from featurama_model.structure import Malformed, Structure, check_structure

@@ -18,11 +18,11 @@ from typing import Literal
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import FailedPrecondition, InvalidInput, Reason
-from featurama_core.model.names import check_name
-from featurama_core.model.references import FeatureRef
-from featurama_core.model.values import BoolArray, Int64Array, Status, ValueType, parse_value_type
+from featurama_core.types.column import Column
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
+from featurama_core.types.names import check_name
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.values import BoolArray, Int64Array, Status, ValueType, parse_value_type
 from featurama_model.engineered import EngineeredSpec, Float32Array, matrix
 
 MAX_ARTEFACT_BYTES = 64 * 1024 * 1024

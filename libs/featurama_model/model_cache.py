@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
-from featurama_core.model.errors import FailedPrecondition
-from featurama_core.model.names import check_name
 from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.types.errors import FailedPrecondition
+from featurama_core.types.names import check_name
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.falling_back import EarlierVersions
 from featurama_model.loading import LoadedModel, load_checked

@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Self
 
-from featurama_core.model.errors import FailedPrecondition, Reason, StoreUnavailable
+from featurama_core.types.errors import FailedPrecondition, Reason, StoreUnavailable
 from featurama_model.checking import ANSWER, REQUEST, CheckLimits
 from featurama_model.manifest import Manifest, unusable
 from featurama_model.structure import Structure

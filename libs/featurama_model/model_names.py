@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from featurama_core.model.errors import DeadlineExceeded, FeaturamaError, StoreUnavailable
 from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, StoreUnavailable
 from featurama_model.registry import named_versions
 
 _MAX_VIEWS = 1_024

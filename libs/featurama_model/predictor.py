@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput, Reason, Unknown
-from featurama_core.model.names import check_entity_ids
-from featurama_core.model.values import Status
 from featurama_core.storage.port import Consistency
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason, Unknown
+from featurama_core.types.names import check_entity_ids
+from featurama_core.types.values import Status
 from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import Contributions, explained, outputs
 from featurama_model.given import given_columns, not_stored, overlaid

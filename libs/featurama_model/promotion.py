@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.names import check_name
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import check_name
 from featurama_model.manifest import Manifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.registry import CHAMPION, ModelRegistry, Trial

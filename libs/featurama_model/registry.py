@@ -13,7 +13,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from featurama_core.model.errors import (
+from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+from featurama_core.types.errors import (
     Conflict,
     CorruptData,
     FailedPrecondition,
@@ -21,9 +22,8 @@ from featurama_core.model.errors import (
     Reason,
     Unknown,
 )
-from featurama_core.model.names import check_name
-from featurama_core.model.times import Clock
-from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+from featurama_core.types.names import check_name
+from featurama_core.types.times import Clock
 from featurama_model.alias_history import DELETED, MOVED, ROLLED_BACK, AliasMove, made, moves, versions_before
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import check_artefact

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.values import Int64Array
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.values import Int64Array
 from featurama_model.manifest import Manifest
 
 if TYPE_CHECKING:

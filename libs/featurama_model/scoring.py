@@ -18,10 +18,10 @@ from featurama_core.datasets.asking import ask
 from featurama_core.datasets.labels import Keys, LabelColumns
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.writing import Part
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import Reason
-from featurama_core.model.times import Time, to_micros
-from featurama_core.model.values import BoolArray, Int64Array, Status
+from featurama_core.types.column import Column
+from featurama_core.types.errors import Reason
+from featurama_core.types.times import Time, to_micros
+from featurama_core.types.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.engineered import Float64Array

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from featurama_core.model.errors import FeaturamaError, Unknown
+from featurama_core.types.errors import FeaturamaError, Unknown
 from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import predicted
 from featurama_model.loading import LoadedModel

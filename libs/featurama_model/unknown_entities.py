@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE
-from featurama_core.model.values import BoolArray, Status
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.values import BoolArray, Status
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from featurama_core.model.errors import Overloaded
+from featurama_core.types.errors import Overloaded
 
 
 class Admission:

@@ -18,7 +18,7 @@ import grpc
 from google.protobuf.message import Message
 from structlog.typing import FilteringBoundLogger
 
-from featurama_core.model.errors import DeadlineExceeded, FeaturamaError, InvalidInput, Reason, StoreUnavailable
+from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, InvalidInput, Reason, StoreUnavailable
 from featurama_service.admission import Admission
 from featurama_service.settings import GrpcSettings
 from featurama_service.status import grpc_code, grpc_status

@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 from featurama_service.calls import Call, Context, Guard, Reply
 from featurama_service.settings import GrpcSettings
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import uvloop
 
-from featurama_core.model.errors import FeaturamaError
+from featurama_core.types.errors import FeaturamaError
 from featurama_service.logs import route_standard_logging
 from featurama_service.settings import ServiceSettings, SettingsError, load
 

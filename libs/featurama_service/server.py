@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from structlog.typing import FilteringBoundLogger
 
-from featurama_core.model.errors import FeaturamaError
+from featurama_core.types.errors import FeaturamaError
 from featurama_service.calls import Guard
 from featurama_service.methods import Service
 from featurama_service.reflection import reflect

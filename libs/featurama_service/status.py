@@ -14,7 +14,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from featurama_core.model.errors import FeaturamaError, Reason
+from featurama_core.types.errors import FeaturamaError, Reason
 
 DOMAIN: Final = "featurama"
 """`domain` of every ErrorInfo."""

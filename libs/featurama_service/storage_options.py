@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from featurama_core.model.errors import InvalidInput
 from featurama_core.storage.port import Consistency
 from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.types.errors import InvalidInput
 
 
 class StorageOptions(BaseModel, frozen=True):

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.layouts import Layout
-from featurama_core.model.values import Status, UInt8Array, ValueType, empty_values
-from featurama_core.model.writes import Outcome, StoredColumn, WriteMode
+from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack, unpack
 from featurama_core.storage.port import CellRun, History, NamespaceStorage, WriteBatch
+from featurama_core.types.column import Column
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import Status, UInt8Array, ValueType, empty_values
+from featurama_core.types.writes import Outcome, StoredColumn, WriteMode
 
 DAY = 86_400_000_000
 NOW = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000

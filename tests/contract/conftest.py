@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.values import ValueType
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Storage
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import ValueType
 from tests.cql_server.endpoint import server_stays
 
 from .batches import definition

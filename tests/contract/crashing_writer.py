@@ -11,10 +11,10 @@ import os
 import sys
 from itertools import count
 
-from featurama_core.model.definitions import FeatureGroup
-from featurama_core.model.writes import Outcome, WriteMode
 from featurama_core.storage.port import NamespaceStorage, WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
+from featurama_core.types.schema import FeatureGroup
+from featurama_core.types.writes import Outcome, WriteMode
 
 from .batches import NOW, Row, batch, definition, store
 

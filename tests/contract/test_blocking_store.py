@@ -10,7 +10,7 @@ import pytest
 from blockbuster import BlockBuster
 
 from featurama_core import BlockingFeatureStore, FeatureStore
-from featurama_core.model.errors import Unknown
+from featurama_core.types.errors import Unknown
 
 
 def test_a_value_written_by_plain_calls_is_read_by_plain_calls(tmp_path: Path) -> None:

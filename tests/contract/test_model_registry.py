@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.model.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.storage.port import NamespaceStorage
+from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_model.alias_history import AliasMove
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.manifest import Manifest, unusable

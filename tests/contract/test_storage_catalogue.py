@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from featurama_core.model.definitions import (
+from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+from featurama_core.types.errors import Reason, Unknown
+from featurama_core.types.schema import (
     Definition,
     Entity,
     EntityType,
@@ -15,9 +17,7 @@ from featurama_core.model.definitions import (
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import Reason, Unknown
-from featurama_core.model.values import ValueType
-from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+from featurama_core.types.values import ValueType
 
 from .conftest import Names
 

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from acsylla import errors as driver_errors
 
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.errors import (
+from featurama_core.storage.cql import CqlStorage
+from featurama_core.storage.cql.driver import OnStatement
+from featurama_core.storage.port import Mark, NamespaceOptions
+from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.types.errors import (
     FailedPrecondition,
     InvalidInput,
     OutcomeUnknown,
@@ -22,12 +25,9 @@ from featurama_core.model.errors import (
     StoreUnavailable,
     Unknown,
 )
-from featurama_core.model.values import ValueType
-from featurama_core.model.writes import Outcome, WriteMode
-from featurama_core.storage.cql import CqlStorage
-from featurama_core.storage.cql.driver import OnStatement
-from featurama_core.storage.port import Mark, NamespaceOptions
-from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import ValueType
+from featurama_core.types.writes import Outcome, WriteMode
 from tests.contract.batches import DAY, NOW, Row, batch, listed, store
 from tests.cql_server.endpoint import server_stays
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from featurama_core.model.layouts import mark_id
-from featurama_core.model.values import ValueType
-from featurama_core.model.writes import WriteMode
 from featurama_core.storage.latest import pack_mark
+from featurama_core.storage.layouts import mark_id
 from featurama_core.storage.packed_cell import without_fields
 from featurama_core.storage.port import Mark, NamespaceStorage
+from featurama_core.types.values import ValueType
+from featurama_core.types.writes import WriteMode
 
 from .batches import DAY, NOW, Row, decoded, listed, store
 from .conftest import Names

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from featurama_core.model.definitions import FeatureGroup
-from featurama_core.model.values import ValueType
 from featurama_core.storage.port import NamespaceStorage
+from featurama_core.types.schema import FeatureGroup
+from featurama_core.types.values import ValueType
 
 from .batches import DAY, NOW, Row, definition, listed, store
 from .conftest import Names

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from featurama_core.model.errors import Conflict, InvalidInput, Reason, Unknown
-from featurama_core.model.writes import WriteMode
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Storage
+from featurama_core.types.errors import Conflict, InvalidInput, Reason, Unknown
+from featurama_core.types.writes import WriteMode
 
 from .batches import DAY, NOW, Row, batch, store
 from .conftest import Names

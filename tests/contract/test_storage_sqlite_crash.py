@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.model.writes import Outcome, WriteMode
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage
 from featurama_core.storage.sqlite import SqliteStorage
+from featurama_core.types.writes import Outcome, WriteMode
 
 from .batches import batch
 from .crashing_writer import GROUP, MOOD, NAMESPACE, SPEED, batch_of

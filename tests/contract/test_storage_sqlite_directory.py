@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.model.definitions import FeatureGroup
-from featurama_core.model.errors import CorruptData, FailedPrecondition, Reason, StoreUnavailable, Unknown
-from featurama_core.model.values import ValueType
-from featurama_core.model.writes import WriteMode
 from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.migrations import apply_missing, schema_files
+from featurama_core.types.errors import CorruptData, FailedPrecondition, Reason, StoreUnavailable, Unknown
+from featurama_core.types.schema import FeatureGroup
+from featurama_core.types.values import ValueType
+from featurama_core.types.writes import WriteMode
 
 from .batches import DAY, NOW, Row, batch, definition, listed, store
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.model.errors import FailedPrecondition, StoreUnavailable
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore, Stores
+from featurama_core.types.errors import FailedPrecondition, StoreUnavailable
 
 FRAME = {"entity_id": ["planet_mars"], "timestamp": ["2026-01-01T12:00:00Z"], "traffic_level": [0.7]}
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.model.definitions import FeatureGroup
-from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
-from featurama_core.model.writes import Outcome, WriteMode
 from featurama_core.storage.port import AuditRecord, NamespaceOptions, WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
+from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
+from featurama_core.types.schema import FeatureGroup
+from featurama_core.types.writes import Outcome, WriteMode
 
 from .batches import NOW, Row, batch, definition
 

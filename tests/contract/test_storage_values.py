@@ -7,10 +7,10 @@ from itertools import permutations
 
 import pytest
 
-from featurama_core.model.values import ValueType
-from featurama_core.model.writes import WriteMode
 from featurama_core.storage.packed_cell import pack
 from featurama_core.storage.port import NamespaceStorage
+from featurama_core.types.values import ValueType
+from featurama_core.types.writes import WriteMode
 
 from .batches import NOW, Row, batch, column, decoded, listed, store
 from .conftest import Names

@@ -20,12 +20,12 @@ from featurama_core.blocking_store import BlockingFeatureStore
 from featurama_core.datasets import store_engine
 from featurama_core.datasets.labels import LabelColumns, label_source
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.store_engine import Sizes, StoreEngine
 from featurama_core.datasets.training_set import Asked, TrainingSet
 from featurama_core.datasets.verify import verify
-from featurama_core.model.errors import Conflict, FailedPrecondition, InvalidInput
+from featurama_core.retrieval.engine import Sizes, StoreEngine
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput
 
 from .interrupted import built_in_pieces
 

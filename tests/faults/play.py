@@ -14,9 +14,9 @@ from tests.laws.oracle import SECOND, Key, Oracle, Row, Stored, Value, ingest_ti
 from tests.laws.scene import Scene, definitions
 from tests.laws.wire import Shown, read_online, reads_of, request_of, shown, stored_in
 
-from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
-from featurama_core.model.writes import WriteMode
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
+from featurama_core.types.writes import WriteMode
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from featurama_core.model.request_ids import RequestIds
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Storage
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.types.request_ids import RequestIds
 
 from .oracle import SECOND, Feature, Oracle
 

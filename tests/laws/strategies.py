@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from featurama_core.model.writes import WriteMode
+from featurama_core.types.writes import WriteMode
 
 from .oracle import SECOND, Key, Row, Value
 from .scene import FEATURES, Scene

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurama_core.datasets.labels import LabelColumns, label_source
-from featurama_core.datasets.store_engine import Sizes, StoreEngine
 from featurama_core.datasets.training_set import Asked, TrainingSet
+from featurama_core.retrieval.engine import Sizes, StoreEngine
 from featurama_core.store import FeatureStore
 
 from .oracle import SECOND, SETTLING

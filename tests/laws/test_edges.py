@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from featurama_core.model.columns import column_of
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.times import MIN_EVENT_TIME
-from featurama_core.model.values import Status, ValueType
-from featurama_core.model.writes import WriteMode, WriteReport, WriteRequest, WriteUnit
+from featurama_core.types.column import column_of
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.times import MIN_EVENT_TIME
+from featurama_core.types.values import Status, ValueType
+from featurama_core.types.writes import WriteMode, WriteReport, WriteRequest, WriteUnit
 
 from .oracle import RETRY_WINDOW, SECOND, SETTLING, SKEW, Row, Value
 from .scene import RETENTION, TTL, Arena, Scene

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurama_core.model.writes import WriteMode
+from featurama_core.types.writes import WriteMode
 
 from .oracle import SECOND
 from .scene import Arena, Scene

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from tests.faults.storage import FaultyStorage
 
-from featurama_core.model.errors import StoreUnavailable
-from featurama_core.model.values import Status
 from featurama_core.storage.latest import MARK_BYTES
 from featurama_core.storage.port import Cells
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import StoreUnavailable
+from featurama_core.types.values import Status
 
 from .oracle import Row, Value
 from .scene import Arena, Scene

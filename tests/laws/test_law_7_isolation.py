@@ -6,12 +6,12 @@ import uuid
 
 import numpy as np
 
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.values import ValueType
-from featurama_core.model.writes import WriteRequest
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.store import FeatureStore, Stores
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.values import ValueType
+from featurama_core.types.writes import WriteRequest
 
 from .scene import START, Arena, FakeClock
 

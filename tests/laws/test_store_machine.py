@@ -11,8 +11,8 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from featurama_core.model.errors import FailedPrecondition, InvalidInput, Reason
-from featurama_core.model.writes import WriteRequest
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
+from featurama_core.types.writes import WriteRequest
 
 from .oracle import RETRY_WINDOW, SECOND, SETTLING, SKEW, Row, ingest_time
 from .scene import Arena, Scene

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.results import FeatureHistory
-from featurama_core.model.values import Status, ValueType, empty_values
-from featurama_core.model.writes import WriteMode, WriteRequest, WriteUnit
+from featurama_core.frames.results import FeatureHistory
 from featurama_core.store import FeatureStore
+from featurama_core.types.column import Column
+from featurama_core.types.values import Status, ValueType, empty_values
+from featurama_core.types.writes import WriteMode, WriteRequest, WriteUnit
 
 from .oracle import Key, Oracle, Read, Row, Stored, Value, canonical
 from .scene import Scene

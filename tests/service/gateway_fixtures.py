@@ -11,8 +11,8 @@ import httpx
 import pytest
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.model.errors import Unknown
 from featurama_core.store import FeatureStore, Stores
+from featurama_core.types.errors import Unknown
 from featurama_gateway import app as gateway_app
 from featurama_gateway.settings import GatewaySettings
 from featurama_model.registry import CHAMPION, ModelRegistry

@@ -27,10 +27,10 @@ from featurama_cli.world_writing import write_world
 from featurama_core import Stores
 from featurama_core.datasets import asking
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.store_engine import Sizes, StoreEngine
-from featurama_core.model.writes import WriteMode
+from featurama_core.retrieval.engine import Sizes, StoreEngine
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.store import FeatureStore
+from featurama_core.types.writes import WriteMode
 from featurama_model.checked_model import ModelReference, checked_model
 from featurama_model.engineered import Cycle, EngineeredSpec, Feature, Product
 from featurama_model.manifest import ModelFeature

@@ -18,8 +18,8 @@ from tests.unit.cli.running import run_in
 from featurama import AsyncClient, Reason
 from featurama.v1 import errors_pb2
 from featurama.v1 import prediction_service_pb2 as pb
-from featurama_core.model.errors import FailedPrecondition, InvalidInput
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import FailedPrecondition, InvalidInput
 from featurama_model.manifest import Manifest
 from featurama_model.predictor import Prediction, PredictionRequest, Predictor
 from featurama_model.registry import ModelRegistry

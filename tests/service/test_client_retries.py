@@ -15,8 +15,8 @@ from featurama import wire
 from featurama.errors import DeadlineExceeded, InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama.v1 import ingest_service_pb2 as pb
 from featurama.wire.v1 import twin_pb2
-from featurama_core.model.errors import FeaturamaError, Overloaded
-from featurama_core.model.writes import Outcome
+from featurama_core.types.errors import FeaturamaError, Overloaded
+from featurama_core.types.writes import Outcome
 from featurama_service.status import grpc_status
 
 QUICK = featurama.Retries(attempts=4, first_delay=0.001, longest_delay=0.01)

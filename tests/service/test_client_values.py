@@ -11,8 +11,8 @@ import pytest
 import featurama
 from featurama.client import reading
 from featurama.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
-from featurama_core.model.values import Status
-from featurama_core.model.writes import Outcome
+from featurama_core.types.values import Status
+from featurama_core.types.writes import Outcome
 
 SECOND = 1_000_000
 

@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from featurama.v1 import ingest_service_pb2, online_service_pb2
-from featurama_core.model.errors import StoreUnavailable
+from featurama_core.types.errors import StoreUnavailable
 from featurama_service.logs import open_log
 from featurama_service.server import serving
 from featurama_service.settings import GrpcSettings, LogSettings

@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from featurama.v1 import online_service_pb2
-from featurama_core.model.errors import (
+from featurama_core.types.errors import (
     CorruptData,
     Overloaded,
     Reason,

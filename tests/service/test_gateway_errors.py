@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from featurama.v1 import online_service_pb2
-from featurama_core.model.errors import FeaturamaError, Overloaded, Reason, StoreUnavailable
+from featurama_core.types.errors import FeaturamaError, Overloaded, Reason, StoreUnavailable
 from featurama_gateway.settings import GatewaySettings
 from featurama_service.settings import SettingsError
 

@@ -19,8 +19,8 @@ from grpc_health.v1 import health_pb2
 from featurama import AsyncClient
 from featurama.errors import Conflict, FailedPrecondition, Reason
 from featurama.v1 import prediction_service_pb2 as pb
-from featurama_core.model.columns import Column
 from featurama_core.store import FeatureStore, Stores
+from featurama_core.types.column import Column
 from featurama_model.loading import load_model
 from featurama_model.registry import ModelRegistry
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 
-from featurama_core.model.errors import StoreUnavailable
 from featurama_core.store import FeatureStore, Stores
+from featurama_core.types.errors import StoreUnavailable
 from featurama_ingest.housekeeping import housekeeping, purge_all
 from featurama_service.logs import open_log
 from featurama_service.settings import LogSettings

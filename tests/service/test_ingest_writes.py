@@ -15,7 +15,7 @@ from featurama.v1 import (
     online_service_pb2,
     registry_service_pb2,
 )
-from featurama_core.model.request_ids import RequestIds
+from featurama_core.types.request_ids import RequestIds
 
 from .requests import DOUBLE, SECOND, TEXT, column, now_us, register_feature, write_request
 from .servers import refusal_of

@@ -22,7 +22,7 @@ import pytest
 
 from featurama import AsyncClient, Retries
 from featurama.v1 import ingest_service_pb2, online_service_pb2, registry_service_pb2
-from featurama_core.model.request_ids import RequestIds
+from featurama_core.types.request_ids import RequestIds
 
 from .requests import DOUBLE, SECOND, column, now_us, register_feature, write_request
 from .servers import Client, client_of, online_server

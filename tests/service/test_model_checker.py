@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.model.errors import FailedPrecondition, Reason, StoreUnavailable
+from featurama_core.types.errors import FailedPrecondition, Reason, StoreUnavailable
 from featurama_model.checking import CheckLimits
 from featurama_model.loading import check_artefact, load_model
 from featurama_model.manifest import Artefact, Manifest

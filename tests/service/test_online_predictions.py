@@ -9,8 +9,8 @@ import pytest
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama.v1 import columns_pb2, errors_pb2, prediction_service_pb2
-from featurama_core.model.writes import WriteReport
 from featurama_core.store import FeatureStore
+from featurama_core.types.writes import WriteReport
 from featurama_model.registry import ModelRegistry
 
 from .requests import DOUBLE, column

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from featurama_core.model.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_model.checking import CheckLimits
 from featurama_model.manifest import Manifest
 from featurama_model.model_checker import ModelChecker

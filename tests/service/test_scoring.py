@@ -21,13 +21,13 @@ from tests.service.servers import shared_checker
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.store_engine import Sizes, StoreEngine
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.verify import verify
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import FailedPrecondition, InvalidInput, Reason, Unknown
-from featurama_core.model.values import Status
+from featurama_core.retrieval.engine import Sizes, StoreEngine
 from featurama_core.store import FeatureStore
+from featurama_core.types.column import Column
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
+from featurama_core.types.values import Status
 from featurama_model.checked_model import ModelReference
 from featurama_model.engineered import Cycle, EngineeredSpec, Feature
 from featurama_model.loading import load_model

@@ -14,8 +14,8 @@ import pytest
 from tests.service.training_world import WORLD, delivery, fill
 
 from featurama_core.datasets.manifest import Manifest
-from featurama_core.model.errors import InvalidInput
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import InvalidInput
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import LabelSource, TrainingConfig
 from featurama_trainer.labels import read_labels

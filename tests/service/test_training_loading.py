@@ -12,7 +12,7 @@ import pytest
 import xgboost
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.model.errors import FailedPrecondition, Reason
+from featurama_core.types.errors import FailedPrecondition, Reason
 from featurama_model.engineered import EngineeredSpec
 from featurama_model.loading import LoadedModel, load_model
 from featurama_model.manifest import Artefact

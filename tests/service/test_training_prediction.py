@@ -15,13 +15,13 @@ import pytest
 from tests.service.servers import shared_checker
 from tests.service.training_world import delivery, make_trained_directory
 
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.errors import FailedPrecondition, InvalidInput, Reason, StoreUnavailable, Unknown
-from featurama_core.model.values import Status, ValueType
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import Cells, NamespaceOptions, NamespaceStorage, StoredModel
 from featurama_core.store import FeatureStore, Stores
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, StoreUnavailable, Unknown
+from featurama_core.types.values import Status, ValueType
 from featurama_model.model_cache import CacheSettings, ModelCache
 from featurama_model.predictor import Prediction, PredictionRequest, Predictor
 from featurama_model.registry import ModelRegistry

@@ -28,8 +28,8 @@ from tests.service.training_world import (
     write_rows,
 )
 
-from featurama_core.model.errors import FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_model.engineered import EngineeredSpec, Power
 from featurama_model.loading import load_model
 from featurama_model.manifest import Artefact, Manifest

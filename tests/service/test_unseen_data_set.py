@@ -20,11 +20,11 @@ import pytest
 from tests.unit.cli.running import run_in
 
 import featurama
-from featurama_core.model.columns import Column
-from featurama_core.model.values import Status, ValueType, parse_value_type
-from featurama_core.model.writes import WriteMode, WriteRequest
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.types.column import Column
+from featurama_core.types.values import Status, ValueType, parse_value_type
+from featurama_core.types.writes import WriteMode, WriteRequest
 
 from . import moon_shuttles as shuttles
 from .moon_shuttles import FEATURES, OWN, PATHS, SECOND_VERSION, Frame, World, same

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from featurama_core.model.definitions import Entity
-from featurama_core.model.writes import WriteMode
 from featurama_core.store import FeatureStore
+from featurama_core.types.schema import Entity
+from featurama_core.types.writes import WriteMode
 from featurama_trainer.training import train
 from featurama_world import World, WorldConfig, definitions_path, generate
 

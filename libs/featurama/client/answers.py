@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from featurama_core.model.columns import Column, concatenate
-from featurama_core.model.errors import FeaturamaError, InvalidInput, Reason
+from featurama_core.types.column import Column, concatenate
+from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from featurama.client.connection import connected
 from featurama.client.models import ModelMethods
 from featurama.client.settings import CallSettings, Retries, Tls
 from featurama.client.stubs import Stubs
-from featurama_core.model.errors import FeaturamaError, InvalidInput
-from featurama_core.model.names import DEFAULT_NAMESPACE, check_namespace
+from featurama_core.types.errors import FeaturamaError, InvalidInput
+from featurama_core.types.names import DEFAULT_NAMESPACE, check_namespace
 
 
 class AsyncClient(ModelMethods):

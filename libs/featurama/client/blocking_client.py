@@ -12,7 +12,7 @@ from featurama.client.registry import D
 from featurama.client.settings import Retries, Tls
 from featurama_core.blocking import LoopThread, blocking
 from featurama_core.blocking_sets import blocking_set
-from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_core.types.names import DEFAULT_NAMESPACE
 
 
 class Client:

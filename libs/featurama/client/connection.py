@@ -16,7 +16,7 @@ import grpc
 
 from featurama.client.rpc_errors import Failure, failure_of
 from featurama.client.settings import MAX_MESSAGE_BYTES, CallSettings, Tls
-from featurama_core.model.errors import DeadlineExceeded, InvalidInput
+from featurama_core.types.errors import DeadlineExceeded, InvalidInput
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

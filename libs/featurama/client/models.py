@@ -9,8 +9,8 @@ from featurama import wire
 from featurama.client.answers import reading_answer
 from featurama.client.predicting import PredictingMethods
 from featurama.v1 import model_service_pb2 as pb
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.times import to_rfc3339
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.times import to_rfc3339
 
 _PAGE = 1_000
 _STATES = {

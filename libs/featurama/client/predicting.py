@@ -13,16 +13,16 @@ from featurama import wire
 from featurama.client.answers import concurrently, joined, reading_answer
 from featurama.client.writing import WritingMethods
 from featurama.v1 import prediction_service_pb2 as pb
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.frame_cells import open_frame, read_cells
-from featurama_core.model.frame_values import Shared, typed
-from featurama_core.model.names import check_entity_ids
-from featurama_core.model.references import FeatureRef
-from featurama_core.model.results import Result
-from featurama_core.model.tables import Field, status_field, time_field, value_field
-from featurama_core.model.times import to_rfc3339
-from featurama_core.model.values import Status
+from featurama_core.frames.cells import open_frame, read_cells
+from featurama_core.frames.results import Result
+from featurama_core.frames.tables import Field, status_field, time_field, value_field
+from featurama_core.frames.values import Shared, typed
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import check_entity_ids
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.times import to_rfc3339
+from featurama_core.types.values import Status
 
 MAX_ROWS = 10_000
 MAX_EXPLAINED_ROWS = 1_000

@@ -15,14 +15,14 @@ from featurama.client.answers import concurrently, joined, reading_answer
 from featurama.client.registry import RegistryMethods
 from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
-from featurama_core.model.columns import Column, concatenate
-from featurama_core.model.errors import FeaturamaError, InvalidInput, Reason
-from featurama_core.model.frames import label_rows
-from featurama_core.model.names import check_entity_ids
-from featurama_core.model.references import FeatureRef
-from featurama_core.model.results import FeatureHistory, HistoricalFeatures, OnlineFeatures, output_names
-from featurama_core.model.times import Time, to_micros
-from featurama_core.model.values import Int64Array
+from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures, output_names
+from featurama_core.frames.writes import label_rows
+from featurama_core.types.column import Column, concatenate
+from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason
+from featurama_core.types.names import check_entity_ids
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.times import Time, to_micros
+from featurama_core.types.values import Int64Array
 
 if TYPE_CHECKING:
     from featurama_core.datasets.training_set import TrainingSet

@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 from featurama import wire
 from featurama.client.stubs import Calling
 from featurama.v1 import registry_service_pb2 as pb
-from featurama_core.model.definitions import (
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
+from featurama_core.types.schema import (
     Entity,
     EntityType,
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE, check_entity_ids
-from featurama_core.model.times import parse_duration
-from featurama_core.model.values import ValueType, parse_value_type
+from featurama_core.types.times import parse_duration
+from featurama_core.types.values import ValueType, parse_value_type
 
 _PAGE = 1_000
 _ENTITIES_A_CALL = 1_000

@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from featurama_core.model.errors import (
+from featurama_core.types.errors import (
     Conflict,
     CorruptData,
     DeadlineExceeded,

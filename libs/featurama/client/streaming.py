@@ -21,9 +21,9 @@ from featurama.client.rpc_errors import Failure, error_of, failure_of, is_transi
 from featurama.client.settings import MAX_MESSAGE_BYTES
 from featurama.v1 import ingest_service_pb2
 from featurama.wire.parsing import parsed
-from featurama_core.model.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason
-from featurama_core.model.frames import PreparedWrite
-from featurama_core.model.writes import WriteReport
+from featurama_core.frames.writes import PreparedWrite
+from featurama_core.types.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason
+from featurama_core.types.writes import WriteReport
 
 WINDOW = 8
 """Chunks in flight."""

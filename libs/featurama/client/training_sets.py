@@ -21,11 +21,11 @@ from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.training_set import Asked, Engine, TrainingSet
 from featurama_core.datasets.work import WorkFolder
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.references import FeatureRef
-from featurama_core.model.times import Time, to_micros, to_rfc3339
-from featurama_core.model.values import Int64Array, Status, empty_values
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.times import Time, to_micros, to_rfc3339
+from featurama_core.types.values import Int64Array, Status, empty_values
 
 if TYPE_CHECKING:
     from featurama.client.reading import ReadingMethods

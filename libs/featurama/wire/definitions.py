@@ -9,10 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from featurama.v1 import columns_pb2, definitions_pb2
 from featurama.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
-from featurama_core.model.definitions import EntityType, FeatureDefinition, FeatureGroup, FeatureService
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE
-from featurama_core.model.values import ValueType
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.values import ValueType
 
 
 def entity_type_to_proto(definition: EntityType) -> definitions_pb2.EntityType:

@@ -13,9 +13,9 @@ from google.protobuf.struct_pb2 import Struct, Value
 from featurama.v1 import definitions_pb2
 from featurama.wire.definitions import created_time
 from featurama.wire.times import from_timestamp
-from featurama_core.model.definitions import Entity
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import EXACT_INT_LIMIT
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.schema import Entity
+from featurama_core.types.values import EXACT_INT_LIMIT
 
 _DEEPEST = 32
 

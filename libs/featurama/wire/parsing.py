@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 
 _Message = TypeVar("_Message", bound=Message)
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from featurama.v1 import columns_pb2
 from featurama.wire.shapes import Plain, Unreadable, column_from, other_arrays_filled, texts, typed
-from featurama_core.model.columns import Column
-from featurama_core.model.values import Int64Array, ValueArray, ValueType
+from featurama_core.types.column import Column
+from featurama_core.types.values import Int64Array, ValueArray, ValueType
 
 
 def columns_to_proto(

@@ -12,9 +12,9 @@ import numpy as np
 
 from featurama.v1 import columns_pb2
 from featurama.wire.v1 import twin_pb2
-from featurama_core.model.columns import Column, masked
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import (
+from featurama_core.types.column import Column, masked
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.values import (
     MAX_VECTOR_LENGTH,
     Int64Array,
     Status,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.times import SECOND, to_micros
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.times import SECOND, to_micros
 
 _NANOS = 1_000_000_000
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from featurama.v1 import columns_pb2
 from featurama.wire.shapes import Plain, Unreadable, column_from, other_arrays_filled, texts, typed
 from featurama.wire.v1 import twin_pb2
-from featurama_core.model.columns import Column
-from featurama_core.model.values import Int64Array, Status, ValueArray, ValueType
+from featurama_core.types.column import Column
+from featurama_core.types.values import Int64Array, Status, ValueArray, ValueType
 
 if sys.byteorder != "little":  # pragma: no cover
     raise ImportError("featurama.wire hands little-endian buffers to the wire; this machine is big-endian")

@@ -19,11 +19,11 @@ from featurama.wire.twin import (
     times_to_wire,
 )
 from featurama.wire.v1 import twin_pb2
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.names import DEFAULT_NAMESPACE
-from featurama_core.model.values import Int64Array
-from featurama_core.model.writes import Outcome, Verdict, WriteMode, WriteReport, WriteRequest, WriteUnit
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.values import Int64Array
+from featurama_core.types.writes import Outcome, Verdict, WriteMode, WriteReport, WriteRequest, WriteUnit
 
 _TIMES = (
     twin_pb2.WriteFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER,

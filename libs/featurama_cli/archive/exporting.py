@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_cli.archive import layout
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import Entity, FeatureDefinition, FeatureGroup
-from featurama_core.model.errors import CorruptData, InvalidInput
-from featurama_core.model.times import MIN_TIME, to_rfc3339
-from featurama_core.model.values import Int64Array, Status, ValueType, empty_values
 from featurama_core.storage.port import History, Mark, ScanBlock
 from featurama_core.store import FeatureStore
+from featurama_core.types.column import Column
+from featurama_core.types.errors import CorruptData, InvalidInput
+from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
+from featurama_core.types.times import MIN_TIME, to_rfc3339
+from featurama_core.types.values import Int64Array, Status, ValueType, empty_values
 
 _PAGE = 1_000
 

@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_cli.archive import layout
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import Entity, FeatureDefinition
-from featurama_core.model.errors import FailedPrecondition, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
-from featurama_core.model.times import to_rfc3339
-from featurama_core.model.values import Int64Array, Status, ValueArray, ValueType, empty_values
-from featurama_core.model.writes import WriteMode, WriteReport, WriteRequest
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
 from featurama_core.store import FeatureStore, Stores
+from featurama_core.types.column import Column
+from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
+from featurama_core.types.schema import Entity, FeatureDefinition
+from featurama_core.types.times import to_rfc3339
+from featurama_core.types.values import Int64Array, Status, ValueArray, ValueType, empty_values
+from featurama_core.types.writes import WriteMode, WriteReport, WriteRequest
 
 ROWS_PER_WRITE = 5_000
 CHUNK_BYTES = 256 * 1024

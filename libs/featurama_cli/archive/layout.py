@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurama_core.model.definitions import (
+from featurama_core.storage.port import Catalogue
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.schema import (
     Definition,
     EntityType,
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.values import ValueType, parse_value_type
-from featurama_core.storage.port import Catalogue
+from featurama_core.types.values import ValueType, parse_value_type
 
 FORMAT = 1
 MANIFEST, DEFINITIONS = "manifest.json", "definitions.json"

@@ -21,7 +21,7 @@ def config(
 ) -> None:
     """Show the settings of each service and their variables. Secrets are masked."""
     from featurama_cli.output import show, show_json
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
     from featurama_service.settings import environment_names, load, redacted
 
     if service is not None and service not in SERVICES:

@@ -69,7 +69,7 @@ async def build(
     from featurama_cli.datasets import ask_for_set, build_dataset, plan_told, reads_shown
     from featurama_cli.output import show, show_json, show_one, told
     from featurama_cli.session import open_session
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     if out is None and not explain:
         raise InvalidInput("name what to write with --out", field="out")
@@ -129,7 +129,7 @@ async def verify(
     from featurama_cli.session import open_store
     from featurama_core.datasets.verify import differences_shown
     from featurama_core.datasets.verify import verify as verify_set
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     if rebuild and place.target:
         raise InvalidInput("--rebuild needs the storage itself; give --storage URL", field="storage")

@@ -39,7 +39,7 @@ def demo(
     from featurama_cli.demo.report import show_figures
     from featurama_cli.demo.walk import DemoOptions, walk
     from featurama_cli.output import console, to_json
-    from featurama_core.model.writes import WriteMode
+    from featurama_core.types.writes import WriteMode
 
     out = console()
 

@@ -10,7 +10,7 @@ import typer
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 if TYPE_CHECKING:
-    from featurama_core.model.definitions import Entity
+    from featurama_core.types.schema import Entity
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -64,7 +64,7 @@ async def register(
     """Register an entity, or replace its name and metadata."""
     from featurama_cli.output import show_one
     from featurama_cli.session import open_session
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     try:
         given = json.loads(metadata)

@@ -27,8 +27,8 @@ async def features(
     """Show features, groups and feature services."""
     from featurama_cli.output import show, show_one
     from featurama_cli.session import open_session
-    from featurama_core.model.errors import InvalidInput
-    from featurama_core.model.references import FeatureRef
+    from featurama_core.types.errors import InvalidInput
+    from featurama_core.types.references import FeatureRef
 
     if [name is not None, groups, services, types].count(True) > 1:
         raise InvalidInput("name one feature, or give one of --groups, --services, --types", field="features")
@@ -61,7 +61,7 @@ async def features(
 
 def _feature(each: object) -> dict[str, object]:
     from featurama_cli.output import when
-    from featurama_core.model.definitions import FeatureDefinition
+    from featurama_core.types.schema import FeatureDefinition
 
     assert isinstance(each, FeatureDefinition)
     return {
@@ -79,8 +79,8 @@ def _feature(each: object) -> dict[str, object]:
 
 
 def _group(each: object) -> dict[str, object]:
-    from featurama_core.model.definitions import FeatureGroup
-    from featurama_core.model.times import duration_text
+    from featurama_core.types.schema import FeatureGroup
+    from featurama_core.types.times import duration_text
 
     assert isinstance(each, FeatureGroup)
     return {

@@ -27,7 +27,7 @@ async def history(
     """Show the stored values of one feature, newest first."""
     from featurama_cli.output import show, when
     from featurama_cli.session import open_session
-    from featurama_core.model.values import Status
+    from featurama_core.types.values import Status
 
     async with open_session(place) as session:
         found = await session.get_feature_history(

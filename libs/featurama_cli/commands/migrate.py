@@ -24,8 +24,8 @@ async def migrate(
 
     from featurama_cli.output import show
     from featurama_cli.session import open_stores
-    from featurama_core.model.errors import Conflict
     from featurama_core.storage.port import NamespaceOptions
+    from featurama_core.types.errors import Conflict
 
     rows: list[dict[str, object]] = []
     async with open_stores(place, makes=create, slow=True) as stores:

@@ -147,7 +147,7 @@ async def promote(
     from featurama_cli.output import told
     from featurama_cli.session import artefact_directory, open_store
     from featurama_cli.training import verdict_text, whoever
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
     from featurama_model.promotion import promote as promoted
     from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry

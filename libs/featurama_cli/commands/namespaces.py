@@ -57,9 +57,9 @@ async def create(
     """Make a namespace with all its tables (seconds on a cluster)."""
     from featurama_cli.output import told
     from featurama_cli.session import open_stores
-    from featurama_core.model.errors import Conflict, Reason
-    from featurama_core.model.times import parse_duration
     from featurama_core.storage.port import NamespaceOptions
+    from featurama_core.types.errors import Conflict, Reason
+    from featurama_core.types.times import parse_duration
 
     options = NamespaceOptions(parse_duration(history_period, "history_period") or 0, _replication(replication))
     async with open_stores(place, makes=True, slow=True) as stores:
@@ -135,7 +135,7 @@ async def import_(
 
 
 def _replication(text: str | None) -> dict[str, int] | None:
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     if text is None:
         return None

@@ -64,7 +64,7 @@ async def score(
     """
     from featurama_cli.output import show_one
     from featurama_cli.scoring import scored_files
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     if out is None:
         raise InvalidInput("name what to write with --out", field="out")

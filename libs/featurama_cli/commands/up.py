@@ -34,8 +34,8 @@ async def up(
     from featurama_cli.output import told
     from featurama_cli.servers import Ports, all_servers
     from featurama_cli.session import open_stores, storage_options
-    from featurama_core.model.errors import Conflict, InvalidInput
     from featurama_core.storage.port import NamespaceOptions
+    from featurama_core.types.errors import Conflict, InvalidInput
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise InvalidInput("--log-level must be debug, info, warning or error", field="log_level")

@@ -35,7 +35,7 @@ async def world(
     from featurama_cli.output import show_one
     from featurama_cli.session import open_session
     from featurama_cli.world_writing import world_of, write_files, write_world
-    from featurama_core.model.errors import InvalidInput
+    from featurama_core.types.errors import InvalidInput
 
     if out is not None and into:
         raise InvalidInput("--out and --into exclude each other; give one", field="out")

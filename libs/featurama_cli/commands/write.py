@@ -11,8 +11,8 @@ from featurama_cli.place import JsonOption, Place, at_a_place
 
 if TYPE_CHECKING:
     from featurama_cli.session import Session
-    from featurama_core.model.values import ValueType
-    from featurama_core.model.writes import Verdict
+    from featurama_core.types.values import ValueType
+    from featurama_core.types.writes import Verdict
 
 app = typer.Typer(add_completion=False)
 
@@ -46,7 +46,7 @@ async def write(
     from featurama_cli.progress import bar
     from featurama_cli.rejected import rejected_rows
     from featurama_cli.session import open_session
-    from featurama_core.model.writes import WriteMode
+    from featurama_core.types.writes import WriteMode
 
     if timezone is not None:
         check_timezone(timezone)

@@ -11,8 +11,8 @@ import pyarrow as pa
 from featurama import AsyncClient
 from featurama_cli.demo.figures import Freshness, Latency, PointInTime
 from featurama_cli.progress import Advance
-from featurama_core.model.errors import CorruptData, StoreUnavailable
-from featurama_core.model.values import Status
+from featurama_core.types.errors import CorruptData, StoreUnavailable
+from featurama_core.types.values import Status
 from featurama_world import World
 
 TEN_FEATURES = (

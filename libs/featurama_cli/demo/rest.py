@@ -7,7 +7,7 @@ import json
 import urllib.request
 from typing import Any
 
-from featurama_core.model.errors import StoreUnavailable
+from featurama_core.types.errors import StoreUnavailable
 
 _SECONDS = 15
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from featurama_cli.doctor.finding import Finding
 from featurama_cli.place import Place
 from featurama_cli.session import open_session, open_stores
-from featurama_core.model.errors import FailedPrecondition, FeaturamaError
 from featurama_core.storage.settings import StorageUrl
 from featurama_core.store import Stores
+from featurama_core.types.errors import FailedPrecondition, FeaturamaError
 from featurama_model.registry import CHAMPION, ModelRegistry
 
 _GIB = 1024**3

@@ -18,14 +18,14 @@ from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.plan import Reading
 from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.store_engine import Sizes, StoreEngine, part_rows_of
 from featurama_core.datasets.training_set import Answer, Asked, Engine, TrainingSet
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE
-from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.times import Time, to_micros, to_rfc3339
 from featurama_core.namespace import Namespace
-from featurama_core.past_reads import check_settled
+from featurama_core.retrieval.engine import Sizes, StoreEngine, part_rows_of
+from featurama_core.retrieval.past import check_settled
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.times import Time, to_micros, to_rfc3339
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore

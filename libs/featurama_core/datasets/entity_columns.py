@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from featurama_core.datasets.labels import LabelColumns, LabelSource, check_columns
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 
 
 def columns_of_types(given: Any) -> tuple[tuple[str, str], ...]:

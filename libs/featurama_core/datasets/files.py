@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 
 READABLE = (".parquet", ".csv", ".arrow", ".feather", ".ipc")
 BATCH_ROWS = 65_536

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from featurama_core.datasets.files import BATCH_ROWS
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.times import duration_text, to_rfc3339
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.times import duration_text, to_rfc3339
 
 _SCHEMA = pa.schema([("entity_id", pa.string()), ("timestamp", pa.timestamp("us", "UTC"))])
 

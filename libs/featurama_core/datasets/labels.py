@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurama_core.datasets.files import BATCH_ROWS, count_rows, files_of, read_batches, schema_of, sha256_of
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.frame_cells import frame_kind, read_cells
-from featurama_core.model.frame_times import event_times
-from featurama_core.model.frame_values import Problem
-from featurama_core.model.names import entity_id_problem
-from featurama_core.model.times import MAX_EVENT_TIME, MIN_EVENT_TIME
-from featurama_core.model.values import Int64Array
+from featurama_core.frames.cells import frame_kind, read_cells
+from featurama_core.frames.times import event_times
+from featurama_core.frames.values import Problem
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import entity_id_problem
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME
+from featurama_core.types.values import Int64Array
 
 
 class LabelSource(Protocol):

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.results import output_names
-from featurama_core.model.times import to_rfc3339
-from featurama_core.model.values import Int64Array, Status, ValueType, type_text
+from featurama_core.frames.results import output_names
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.times import to_rfc3339
+from featurama_core.types.values import Int64Array, Status, ValueType, type_text
 
 MANIFEST = "manifest.json"
 DIRECTORY_MANIFEST = "_manifest.json"

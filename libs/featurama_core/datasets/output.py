@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 
 Format = Literal["parquet", "csv", "arrow"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv", "arrow")

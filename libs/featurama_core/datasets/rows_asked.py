@@ -9,8 +9,8 @@ from typing import Any
 
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.times import Time, parse_duration, to_micros
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.times import Time, parse_duration, to_micros
 
 Entities = Callable[[str], Awaitable[Any]]
 """All entities of a type, ids ascending: an Arrow string array."""

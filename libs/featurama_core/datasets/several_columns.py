@@ -11,8 +11,8 @@ from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.work import WorkFolder
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
 
 if TYPE_CHECKING:
     from featurama_core.datasets.training_set import Engine

@@ -21,10 +21,10 @@ from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.work import WorkFolder
 from featurama_core.datasets.writing import Part, write_files
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.results import HistoricalFeatures
-from featurama_core.model.times import to_rfc3339
+from featurama_core.frames.results import HistoricalFeatures
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.times import to_rfc3339
 
 if TYPE_CHECKING:
     import pandas as pd

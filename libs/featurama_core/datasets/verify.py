@@ -20,9 +20,9 @@ from featurama_core.datasets.labels import LabelColumns
 from featurama_core.datasets.manifest import Manifest, manifest_path
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.written import WrittenSet
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.references import FeatureRef, ResolvedFeature
-from featurama_core.model.times import to_micros
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.times import to_micros
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore

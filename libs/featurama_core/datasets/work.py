@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.values import BoolArray
+from featurama_core.types.values import BoolArray
 
 _NOTES = "state.json"
 

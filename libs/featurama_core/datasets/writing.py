@@ -20,7 +20,7 @@ from featurama_core.datasets.manifest import FORMAT_VERSION, Manifest, code_vers
 from featurama_core.datasets.output import Format, TableFile, format_of, new_file
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.work import WorkFolder
-from featurama_core.model.errors import Conflict, InvalidInput
+from featurama_core.types.errors import Conflict, InvalidInput
 
 
 @dataclass(frozen=True, slots=True, eq=False)

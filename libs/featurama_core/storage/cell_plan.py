@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.layouts import Layout
-from featurama_core.model.values import Int64Array, Status
-from featurama_core.model.writes import StoredColumn
+from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack
 from featurama_core.storage.port import CellRun
+from featurama_core.types.column import Column
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import Int64Array, Status
+from featurama_core.types.writes import StoredColumn
 
 REMEMBERED_SETS = 16
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.layouts import Layout, mark_id
-from featurama_core.model.times import MIN_TIME
-from featurama_core.model.values import BoolArray, Int64Array, Status, UInt8Array, ValueArray, empty_values
+from featurama_core.storage.layouts import Layout, mark_id
 from featurama_core.storage.packed_cell import Unpacked, unpack
 from featurama_core.storage.port import Cells
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.times import MIN_TIME
+from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array, ValueArray, empty_values
 
 MARK_BYTES = 8
 """A mark's content is its time alone, counted from MIN_TIME: its first bit is 0. Every packed cell is longer, and one

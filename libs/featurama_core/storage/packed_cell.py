@@ -22,9 +22,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.model.columns import Column
-from featurama_core.model.layouts import Layout, LayoutField
-from featurama_core.model.values import (
+from featurama_core.storage.layouts import Layout, LayoutField
+from featurama_core.types.column import Column
+from featurama_core.types.values import (
     BoolArray,
     Int64Array,
     Status,

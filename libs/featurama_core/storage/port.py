@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import (
+from featurama_core.storage.layouts import Layout
+from featurama_core.types.column import Column
+from featurama_core.types.schema import (
     Definition,
     Entity,
     EntityType,
@@ -25,10 +26,9 @@ from featurama_core.model.definitions import (
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.layouts import Layout
-from featurama_core.model.times import DAY
-from featurama_core.model.values import BoolArray, Int64Array, UInt8Array
-from featurama_core.model.writes import StoredColumn, WriteMode
+from featurama_core.types.times import DAY
+from featurama_core.types.values import BoolArray, Int64Array, UInt8Array
+from featurama_core.types.writes import StoredColumn, WriteMode
 
 
 class Consistency(StrEnum):

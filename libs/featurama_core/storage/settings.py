@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from featurama_core.model.errors import InvalidInput
 from featurama_core.storage.port import Consistency
+from featurama_core.types.errors import InvalidInput
 
 _KNOWN_OPTIONS = frozenset({"dc", "tls", "keyspace_prefix", "replication"})
 _SCHEMES = ("sqlite", "scylla", "cassandra")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from featurama_core.model.definitions import (
+from featurama_core.types.schema import (
     Entity,
     EntityType,
     FeatureDefinition,

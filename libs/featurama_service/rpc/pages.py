@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput, Reason
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000

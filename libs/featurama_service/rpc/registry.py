@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from featurama import wire
 from featurama.v1 import registry_service_pb2 as pb
-from featurama_core.model.errors import FailedPrecondition, InvalidInput, Reason
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_service.calls import Call
 from featurama_service.methods import Method, Service, unary
 from featurama_service.rpc.catalogue import Catalogues

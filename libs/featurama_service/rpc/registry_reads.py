@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from featurama import wire
 from featurama.v1 import registry_service_pb2 as pb
-from featurama_core.model.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_service.calls import Call
 from featurama_service.methods import Method, unary
 from featurama_service.rpc.catalogue import Catalogues

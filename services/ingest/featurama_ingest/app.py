@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
-from featurama_core.model.errors import Conflict
-from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.store import Stores
+from featurama_core.types.errors import Conflict
+from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_ingest.housekeeping import housekeeping
 from featurama_ingest.rpc.ingest import IngestServicer
 from featurama_ingest.settings import IngestSettings

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from structlog.typing import FilteringBoundLogger
 
-from featurama_core.model.errors import FeaturamaError
 from featurama_core.store import Stores
+from featurama_core.types.errors import FeaturamaError
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from featurama_core.model.errors import FeaturamaError
-from featurama_core.model.names import DEFAULT_NAMESPACE
 from featurama_core.store import Stores
+from featurama_core.types.errors import FeaturamaError
+from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_model.model_checker import ModelChecker
 from featurama_model.predictor import Predictor
 from featurama_online.models import HEALTH, open_predictor

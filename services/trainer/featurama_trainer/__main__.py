@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 
-from featurama_core.model.errors import FeaturamaError
+from featurama_core.types.errors import FeaturamaError
 from featurama_model.xgboost_alone import keep_xgboost_alone
 from featurama_service.settings import SettingsError, load
 from featurama_trainer.app import run

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.columns import Column, concatenate
-from featurama_core.model.errors import CorruptData, InvalidInput, Reason
-from featurama_core.model.values import Status, ValueType, parse_value_type
+from featurama_core.types.column import Column, concatenate
+from featurama_core.types.errors import CorruptData, InvalidInput, Reason
+from featurama_core.types.values import Status, ValueType, parse_value_type
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.model.errors import Conflict, FailedPrecondition, Reason
-from featurama_core.model.values import BoolArray
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
+from featurama_core.types.values import BoolArray
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import load_model
 from featurama_model.manifest import Manifest, TrainingFacts

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.times import to_micros
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.times import to_micros
 from featurama_model.engineered import Cycle, Expression, Power, Product, Ratio
 from featurama_model.manifest import MAX_CLASSES, MissingPolicy, Objective
 

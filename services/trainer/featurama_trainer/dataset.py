@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from featurama_core.model.columns import Column, concatenate
-from featurama_core.model.errors import CorruptData, InvalidInput, Reason
-from featurama_core.model.references import FeatureRef, ResolvedFeature
-from featurama_core.model.times import to_micros
-from featurama_core.model.values import Int64Array, Status, type_text
 from featurama_core.store import FeatureStore
+from featurama_core.types.column import Column, concatenate
+from featurama_core.types.errors import CorruptData, InvalidInput, Reason
+from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.times import to_micros
+from featurama_core.types.values import Int64Array, Status, type_text
 from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array
 from featurama_model.manifest import Manifest, ModelFeature, column_name
 from featurama_trainer.built_set import BuiltSet

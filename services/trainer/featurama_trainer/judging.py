@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.model.columns import Column
-from featurama_core.model.values import Int64Array, Status, ValueType
+from featurama_core.types.column import Column
+from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_model.engineered import Float32Array, Float64Array, numbers
 from featurama_model.loading import load_model
 from featurama_model.manifest import Artefact, Manifest, Objective

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.times import MIN_TIME
-from featurama_core.model.values import Int64Array, Status, ValueType
 from featurama_core.storage.port import History
 from featurama_core.store import FeatureStore
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.times import MIN_TIME
+from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_model.engineered import NUMERIC, Float64Array, numbers
 from featurama_trainer.classes import TRUTH, Classes
 from featurama_trainer.config import LabelSource

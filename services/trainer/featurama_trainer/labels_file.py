@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.labels import label_rows
-from featurama_core.model.values import Status, ValueType
+from featurama_core.frames.spine import label_rows
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.values import Status, ValueType
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
 from featurama_trainer.labels import Labels, Targets, sorted_labels

@@ -12,7 +12,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from featurama_core.model.times import to_rfc3339
+from featurama_core.types.times import to_rfc3339
 from featurama_trainer.plots import (
     BLUE,
     ORANGE,

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.times import to_micros, to_rfc3339
-from featurama_core.model.values import Status
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.times import to_micros, to_rfc3339
+from featurama_core.types.values import Status
 from featurama_trainer.built_set import BuiltSet
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import TrainingConfig

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from featurama_core.model.times import to_rfc3339
-from featurama_core.model.values import Int64Array
+from featurama_core.types.times import to_rfc3339
+from featurama_core.types.values import Int64Array
 from featurama_model.engineered import Float64Array
 from featurama_model.manifest import Manifest
 from featurama_trainer.comparing import HoldoutComparison

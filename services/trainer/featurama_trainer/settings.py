@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from featurama_core.model.names import DEFAULT_NAMESPACE
+from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_model.registry import CHAMPION
 from featurama_service.settings import LogSettings, ServiceSettings
 from featurama_service.storage_options import StorageOptions

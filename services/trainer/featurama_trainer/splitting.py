@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featurama_core.model.errors import FailedPrecondition, Reason
-from featurama_core.model.times import DAY
-from featurama_core.model.values import Int64Array
+from featurama_core.types.errors import FailedPrecondition, Reason
+from featurama_core.types.times import DAY
+from featurama_core.types.values import Int64Array
 from featurama_trainer.config import SplitConfig
 from featurama_trainer.labels import Labels
 

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featurama_core.model.errors import InvalidInput
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
 from featurama_model.manifest import Manifest, TrainingFacts

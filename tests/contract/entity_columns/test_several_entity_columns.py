@@ -16,8 +16,8 @@ import pytest
 
 from featurama_core.blocking_store import BlockingFeatureStore
 from featurama_core.datasets.verify import verify
-from featurama_core.model.errors import InvalidInput
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import InvalidInput
 
 from .ride_city import (
     COLUMNS,

@@ -8,8 +8,8 @@ import pytest
 
 from featurama.client.predicting import Predictions, RowError, given_columns
 from featurama.errors import InvalidInput, Reason
-from featurama_core.model.columns import column_of
-from featurama_core.model.values import Status, ValueType
+from featurama_core.types.column import column_of
+from featurama_core.types.values import Status, ValueType
 
 
 def test_single_values_stand_for_every_row() -> None:

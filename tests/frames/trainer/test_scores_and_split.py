@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from featurama_core.model.errors import FailedPrecondition
+from featurama_core.types.errors import FailedPrecondition
 from featurama_trainer.config import SplitConfig
 from featurama_trainer.labels import Labels
 from featurama_trainer.scores import binary_scores, class_scores, constant_guess, regression_scores

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from featurama_cli.definitions_file import read_definitions
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 
 from .conftest import DEFINITIONS, Featurama
 
 PYTHON = """
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.values import ValueType
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.values import ValueType
 
 speed = FeatureDefinition("speed", ValueType.DOUBLE)
 more = [FeatureDefinition(name, ValueType.INT, group="default") for name in ("seats", "engines")]

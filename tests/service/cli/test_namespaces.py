@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.model.definitions import Entity
-from featurama_core.model.errors import Unknown
-from featurama_core.model.writes import WriteMode
 from featurama_core.storage.port import StoredModel
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import Unknown
+from featurama_core.types.schema import Entity
+from featurama_core.types.writes import WriteMode
 
 from .conftest import Featurama
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from featurama_cli.place import Place, place
-from featurama_core.model.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput
 
 
 def test_without_anything_it_is_the_embedded_storage_of_this_directory(folder) -> None:

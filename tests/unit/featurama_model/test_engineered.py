@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import Status, ValueType
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.values import Status, ValueType
 from featurama_model.engineered import EngineeredSpec, Feature, Power, Product, Ratio, matrix
 
 LARGEST = np.finfo(np.float32).max

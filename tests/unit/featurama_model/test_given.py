@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tests.unit.featurama_model.models import MANIFEST
 
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import Status, ValueType
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.values import Status, ValueType
 from featurama_model.given import given_columns, overlaid
 from featurama_model.manifest import ModelFeature
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.unit.featurama_model.models import MANIFEST
 
-from featurama_core.model.errors import FailedPrecondition, InvalidInput, Reason
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_model.engineered import EngineeredSpec, Feature, Power, Product, Ratio
 from featurama_model.manifest import Manifest, ModelFeature, TrainingFacts
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.model.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, StoredModel
 from featurama_core.storage.settings import StorageSettings
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact
 from featurama_model.registry import CHUNK_BYTES, ModelRegistry
 

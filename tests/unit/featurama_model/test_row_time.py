@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.times import MAX_TIME, MIN_TIME, to_micros
-from featurama_core.model.values import Status, ValueType
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.times import MAX_TIME, MIN_TIME, to_micros
+from featurama_core.types.values import Status, ValueType
 from featurama_model.engineered import Cycle, Difference, EngineeredSpec, Feature, Sum, TimePart, matrix
 
 EVERY_TIME = EngineeredSpec(

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from featurama_core.model.errors import Overloaded, Reason
+from featurama_core.types.errors import Overloaded, Reason
 from featurama_service.admission import Admission
 
 

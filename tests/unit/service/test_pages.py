@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_service.rpc.pages import key_before, page_of, token_after
 
 

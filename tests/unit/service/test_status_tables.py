@@ -10,7 +10,7 @@ import pytest
 from google.rpc import code_pb2
 
 from featurama.v1 import errors_pb2
-from featurama_core.model.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_service.http_status import HTTP_STATUS
 from featurama_service.status import GRPC_CODES, status_of
 

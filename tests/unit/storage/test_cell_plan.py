@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.values import Status, ValueType
-from featurama_core.model.writes import StoredColumn
 from featurama_core.storage.cell_plan import REMEMBERED_SETS, LayoutBook, plan_cells
 from featurama_core.storage.packed_cell import unpack
+from featurama_core.types.column import Column
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import Status, ValueType
+from featurama_core.types.writes import StoredColumn
 
 GROUPS = {name: FeatureGroup(name) for name in ("a", "b")}
 FEATURES = [

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pytest
 
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.layouts import Layout, mark_id
-from featurama_core.model.values import Status, ValueType, empty_values
 from featurama_core.storage.latest import MARK_BYTES, deleted_through, layouts_in, merge_latest, pack_mark
+from featurama_core.storage.layouts import Layout, mark_id
 from featurama_core.storage.packed_cell import pack, without_fields
 from featurama_core.storage.port import Cells
+from featurama_core.types.column import Column
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.values import Status, ValueType, empty_values
 
 SPEED = FeatureDefinition("speed", ValueType.DOUBLE)
 FASTER = FeatureDefinition("speed", ValueType.INT, version=2)

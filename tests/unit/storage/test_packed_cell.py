@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurama_core.model.columns import Column
-from featurama_core.model.layouts import Layout, LayoutField
-from featurama_core.model.values import BoolArray, Status, ValueType, empty_values
+from featurama_core.storage.layouts import Layout, LayoutField
 from featurama_core.storage.packed_cell import CODEC_VERSION, Unpacked, pack, unpack, without_fields
+from featurama_core.types.column import Column
+from featurama_core.types.values import BoolArray, Status, ValueType, empty_values
 
 # Drawing wide rows is what costs time: the unit tier as a whole has ten seconds.
 some = settings(max_examples=30, deadline=None)

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from featurama_core.model.columns import Column, masked
-from featurama_core.model.values import Status, ValueType
+from featurama_core.types.column import Column, masked
+from featurama_core.types.values import Status, ValueType
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,10}", fullmatch=True)
 TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=8)

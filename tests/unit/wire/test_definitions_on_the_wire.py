@@ -14,17 +14,17 @@ from tests.unit.wire.columns import columns
 
 from featurama import wire
 from featurama.v1 import definitions_pb2, ingest_service_pb2
-from featurama_core.model.definitions import (
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.schema import (
     Entity,
     EntityType,
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.times import MAX_EVENT_TIME, MIN_EVENT_TIME
-from featurama_core.model.values import ValueType
-from featurama_core.model.writes import Outcome, Verdict, WriteReport
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME
+from featurama_core.types.values import ValueType
+from featurama_core.types.writes import Outcome, Verdict, WriteReport
 
 pytestmark = pytest.mark.unit
 

@@ -13,10 +13,10 @@ from tests.unit.wire.columns import assert_same, block, columns, doubles, fixed3
 
 from featurama import wire
 from featurama.wire.v1 import twin_pb2
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import Status, ValueType
-from featurama_core.model.writes import WriteMode, WriteRequest, WriteUnit
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.values import Status, ValueType
+from featurama_core.types.writes import WriteMode, WriteRequest, WriteUnit
 
 pytestmark = pytest.mark.unit
 

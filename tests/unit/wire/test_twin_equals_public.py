@@ -14,10 +14,10 @@ from tests.unit.wire.columns import assert_same, columns
 from featurama import wire
 from featurama.v1 import columns_pb2, errors_pb2, ingest_service_pb2, online_service_pb2
 from featurama.wire.v1 import twin_pb2
-from featurama_core.model.columns import Column, column_of
-from featurama_core.model.errors import Reason
-from featurama_core.model.values import Status, ValueType
-from featurama_core.model.writes import Outcome, WriteMode, WriteUnit
+from featurama_core.types.column import Column, column_of
+from featurama_core.types.errors import Reason
+from featurama_core.types.values import Status, ValueType
+from featurama_core.types.writes import Outcome, WriteMode, WriteUnit
 
 pytestmark = pytest.mark.unit
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
 from featurama_core.storage.cql.driver import Bound
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.periods import HistoryPeriods, stable_hash
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import Mark
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
 _ENTITY_PERIOD = "DELETE FROM ks.feature_values USING TIMESTAMP ? WHERE entity_id = ? AND period = ?"
 _FEATURE_PERIOD = (

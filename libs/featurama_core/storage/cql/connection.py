@@ -13,9 +13,9 @@ from typing import Any
 
 import acsylla
 
-from featurama_core.model.errors import InvalidInput
 from featurama_core.storage.cql.failures import DriverError, told
 from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.types.errors import InvalidInput
 
 _DEFAULT_PORT = 9042
 _LAST_WAKE = 0.005

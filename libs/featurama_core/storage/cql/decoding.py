@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.values import BoolArray, Int64Array, Status, ValueArray, ValueType, empty_values
 from featurama_core.storage.port import History
+from featurama_core.types.column import Column
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.values import BoolArray, Int64Array, Status, ValueArray, ValueType, empty_values
 
 
 def history_of(

@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from featurama_core.model.definitions import (
+from featurama_core.storage.cql.failures import RefusedStatement
+from featurama_core.storage.cql.fan_out import collect
+from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.port import Catalogue
+from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable, Unknown
+from featurama_core.types.schema import (
     Definition,
     EntityType,
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import InvalidInput, Reason, StoreUnavailable, Unknown
-from featurama_core.model.times import DAY, SECOND
-from featurama_core.model.values import ValueType
-from featurama_core.storage.cql.failures import RefusedStatement
-from featurama_core.storage.cql.fan_out import collect
-from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import Catalogue
+from featurama_core.types.times import DAY, SECOND
+from featurama_core.types.values import ValueType
 
 _PROBE = "INSERT INTO ks.namespace_info (key, value) VALUES ('ttl_probe', '') USING TTL ?"
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import acsylla
 
-from featurama_core.model.errors import FeaturamaError, OutcomeUnknown, StoreUnavailable
 from featurama_core.storage.cql.connection import connected, consistency
 from featurama_core.storage.cql.failures import DriverError, is_passing, surely_not_done, told
 from featurama_core.storage.port import Consistency
 from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.types.errors import FeaturamaError, OutcomeUnknown, StoreUnavailable
 
 OnStatement = Callable[[str], Awaitable[None] | None]
 """A seam for faults; see `CqlStorage.open`."""

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from featurama_core.model.definitions import Entity
-from featurama_core.model.errors import StoreUnavailable
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
+from featurama_core.types.errors import StoreUnavailable
+from featurama_core.types.schema import Entity
 
 _BUCKETS = 16
 _TURNS = 5

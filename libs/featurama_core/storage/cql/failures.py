@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from acsylla import errors as driver_errors
 
-from featurama_core.model.errors import OutcomeUnknown, Reason, StoreUnavailable, Unknown
+from featurama_core.types.errors import OutcomeUnknown, Reason, StoreUnavailable, Unknown
 
 DriverError: type[Exception] = driver_errors.CassException
 RefusedStatement: type[Exception] = driver_errors.CassErrorServerInvalidQuery

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.values import ValueType
 from featurama_core.storage.cql.decoding import empty_history, history_of, int64s
 from featurama_core.storage.cql.driver import Prepared
 from featurama_core.storage.cql.fan_out import collect
@@ -15,6 +13,8 @@ from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
 from featurama_core.storage.cql.periods import HistoryPeriods
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import History
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import ValueType
 
 _GROUPS_AT_ONCE = 16
 _FEATURES_A_SLICE = 50

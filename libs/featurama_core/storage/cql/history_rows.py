@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.times import DAY, SECOND
-from featurama_core.model.values import Int64Array, Status, ValueType
-from featurama_core.model.writes import StoredColumn
 from featurama_core.storage.cql.driver import Bound, Prepared
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import WriteBatch
+from featurama_core.types.times import DAY, SECOND
+from featurama_core.types.values import Int64Array, Status, ValueType
+from featurama_core.types.writes import StoredColumn
 
 VALUE_COLUMNS = {
     ValueType.DOUBLE: "value_double",

@@ -14,7 +14,11 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from string import Template
 
-from featurama_core.model.errors import (
+from featurama_core.storage.cql.driver import Driver
+from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement, unknown_namespace
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.settings import StorageUrl
+from featurama_core.types.errors import (
     Conflict,
     FailedPrecondition,
     FeaturamaError,
@@ -23,12 +27,8 @@ from featurama_core.model.errors import (
     Reason,
     StoreUnavailable,
 )
-from featurama_core.model.names import check_namespace
-from featurama_core.model.times import DAY, SECOND
-from featurama_core.storage.cql.driver import Driver
-from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement, unknown_namespace
-from featurama_core.storage.port import NamespaceOptions
-from featurama_core.storage.settings import StorageUrl
+from featurama_core.types.names import check_namespace
+from featurama_core.types.times import DAY, SECOND
 
 KEYSPACE_LENGTH = 48
 """What every CQL server allows."""

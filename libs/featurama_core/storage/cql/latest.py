@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.errors import StoreUnavailable
-from featurama_core.model.layouts import mark_id
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.latest import pack_mark
+from featurama_core.storage.layouts import mark_id
 from featurama_core.storage.port import Cells, Consistency, Mark
+from featurama_core.types.errors import StoreUnavailable
 
 # An UPDATE leaves no row behind once its cell is gone.
 INTO_LATEST = "UPDATE ks.feature_latest USING TIMESTAMP ? SET packed = ? WHERE entity_id = ? AND layout_id = ?"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from featurama_core.model.layouts import Layout
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.layouts import Layout
 
 _PUT = "INSERT INTO ks.feature_layouts (layout_id, fields) VALUES (?, ?)"
 _GET = "SELECT layout_id, fields FROM ks.feature_layouts WHERE layout_id = ?"

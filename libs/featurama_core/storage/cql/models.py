@@ -9,11 +9,11 @@ import secrets
 import time
 from collections.abc import Sequence
 
-from featurama_core.model.errors import CorruptData, Reason, Unknown
-from featurama_core.model.times import DAY
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import AuditRecord, StoredModel
+from featurama_core.types.errors import CorruptData, Reason, Unknown
+from featurama_core.types.times import DAY
 
 _INTO_CHUNKS = "INSERT INTO ks.model_chunks (artefact, position, content) VALUES (?, ?, ?)"
 _INTO_MODELS = (

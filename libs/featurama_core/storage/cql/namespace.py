@@ -6,12 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
-from featurama_core.model.definitions import Definition, Entity, FeatureDefinition, FeatureGroup
-from featurama_core.model.errors import StoreUnavailable
-from featurama_core.model.layouts import Layout
-from featurama_core.model.times import Clock
-from featurama_core.model.values import UInt8Array
-from featurama_core.model.writes import Outcome, WriteMode
 from featurama_core.storage.cql import (
     cleaning,
     definitions,
@@ -26,6 +20,7 @@ from featurama_core.storage.cql import (
 from featurama_core.storage.cql.incarnation import Incarnation
 from featurama_core.storage.cql.periods import HistoryPeriods
 from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import (
     AuditRecord,
     Catalogue,
@@ -39,6 +34,11 @@ from featurama_core.storage.port import (
     StoredModel,
     WriteBatch,
 )
+from featurama_core.types.errors import StoreUnavailable
+from featurama_core.types.schema import Definition, Entity, FeatureDefinition, FeatureGroup
+from featurama_core.types.times import Clock
+from featurama_core.types.values import UInt8Array
+from featurama_core.types.writes import Outcome, WriteMode
 
 
 class CqlNamespace:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-from featurama_core.model.definitions import FeatureGroup
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import Partition
+from featurama_core.types.schema import FeatureGroup
 
 _REGISTER = "INSERT INTO ks.history_periods (feature_group, period, buckets) VALUES (?, ?, ?) IF NOT EXISTS"
 _OF_GROUP = "SELECT period, buckets FROM ks.history_periods WHERE feature_group = ?"

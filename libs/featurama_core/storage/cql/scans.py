@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.values import Int64Array
 from featurama_core.storage.cql.decoding import empty_history, history_of, int64s
 from featurama_core.storage.cql.driver import PAGE_ROWS, Pages
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import History, Partition, ScanBlock
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.values import Int64Array
 
 _ROWS_AHEAD = 100_000
 """Rows that all pages of one step hold together."""

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from featurama_core.model.errors import FeaturamaError
+from featurama_core.types.errors import FeaturamaError
 
 T = TypeVar("T")
 

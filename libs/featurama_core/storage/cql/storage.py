@@ -7,8 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from featurama_core.model.errors import Unknown
-from featurama_core.model.times import Clock
 from featurama_core.storage.cql.driver import Driver, OnStatement
 from featurama_core.storage.cql.incarnation import Incarnation
 from featurama_core.storage.cql.keyspaces import Keyspaces, read_schema
@@ -16,6 +14,8 @@ from featurama_core.storage.cql.namespace import CqlNamespace
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.types.errors import Unknown
+from featurama_core.types.times import Clock
 
 
 class CqlStorage:

@@ -13,10 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.model.errors import OutcomeUnknown, StoreUnavailable
-from featurama_core.model.times import Clock
-from featurama_core.model.values import BoolArray, Int64Array, Status, UInt8Array
-from featurama_core.model.writes import Outcome, WriteMode
 from featurama_core.storage.cql.driver import Bound, Driver, Prepared
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryColumn, Insertions, RowKeys
@@ -24,6 +20,10 @@ from featurama_core.storage.cql.latest import INTO_LATEST
 from featurama_core.storage.cql.periods import HistoryPeriods
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import CellRun, WriteBatch
+from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
+from featurama_core.types.times import Clock
+from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array
+from featurama_core.types.writes import Outcome, WriteMode
 
 MAX_BATCH_BYTES = 40 * 1024
 """Cassandra's default fails a batch of several partitions above 50 KiB."""

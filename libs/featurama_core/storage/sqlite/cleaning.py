@@ -10,16 +10,16 @@ from itertools import islice
 
 import numpy as np
 
-from featurama_core.model.columns import Column
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.layouts import Layout, mark_id
-from featurama_core.model.values import Status
+from featurama_core.storage.layouts import Layout, mark_id
 from featurama_core.storage.packed_cell import pack, unpack
 from featurama_core.storage.port import Mark
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.history import periods_of
 from featurama_core.storage.sqlite.interning import as_json, entity_key, group_key
 from featurama_core.storage.sqlite.layouts import LayoutCache
+from featurama_core.types.column import Column
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.values import Status
 
 ENTITIES_AT_ONCE = 500
 _CELLS_AT_ONCE = 2_000

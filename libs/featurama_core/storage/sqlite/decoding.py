@@ -11,13 +11,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from featurama_core.model.columns import Column, concatenate, masked
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.layouts import Layout, LayoutField
-from featurama_core.model.values import Int64Array, Status, empty_values
+from featurama_core.storage.layouts import Layout, LayoutField
 from featurama_core.storage.packed_cell import unpack
 from featurama_core.storage.port import History
 from featurama_core.storage.sqlite.layouts import KnownLayouts
+from featurama_core.types.column import Column, concatenate, masked
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.values import Int64Array, Status, empty_values
 
 Row: TypeAlias = tuple[int, int, int, int, bytes]
 

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from featurama_core.model.definitions import (
+from featurama_core.storage.port import Catalogue
+from featurama_core.storage.sqlite.connections import Transaction
+from featurama_core.types.errors import Reason, Unknown
+from featurama_core.types.schema import (
     Definition,
     EntityType,
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.model.errors import Reason, Unknown
-from featurama_core.model.values import ValueType
-from featurama_core.storage.port import Catalogue
-from featurama_core.storage.sqlite.connections import Transaction
+from featurama_core.types.values import ValueType
 
 
 @dataclass(frozen=True, slots=True)

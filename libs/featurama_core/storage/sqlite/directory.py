@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from featurama_core.model.errors import Conflict, FailedPrecondition, InvalidInput, Reason, StoreUnavailable
-from featurama_core.model.names import check_namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite.connections import FileIdentity, connect
 from featurama_core.storage.sqlite.failures import translating, unknown_namespace
 from featurama_core.storage.sqlite.migrations import apply_missing, check_schema
+from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, StoreUnavailable
+from featurama_core.types.names import check_namespace
 
 _COUNT_BYTES = 8
 

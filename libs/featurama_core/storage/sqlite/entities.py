@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from featurama_core.model.definitions import Entity
 from featurama_core.storage.sqlite.connections import Reader, Transaction
 from featurama_core.storage.sqlite.interning import as_json
+from featurama_core.types.schema import Entity
 
 _PUT = """
 INSERT INTO entity_registry (entity_id, entity_type, name, metadata, created_at, updated_at)

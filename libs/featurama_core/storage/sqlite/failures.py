@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from featurama_core.model.errors import (
+from featurama_core.types.errors import (
     CorruptData,
     FeaturamaError,
     OutcomeUnknown,

@@ -10,13 +10,13 @@ from operator import itemgetter
 
 import numpy as np
 
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.values import Int64Array
 from featurama_core.storage.port import History, Partition
 from featurama_core.storage.sqlite.connections import Reader
 from featurama_core.storage.sqlite.decoding import Row, decode, join_blocks
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import KnownLayouts
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import Int64Array
 
 BLOCK_ROWS = 65_536
 """Rows that are in memory as Python objects at a time (more only for a single entity that has more)."""

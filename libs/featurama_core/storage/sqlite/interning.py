@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from featurama_core.model.values import Int64Array
 from featurama_core.storage.sqlite.connections import Reader, Transaction
+from featurama_core.types.values import Int64Array
 
 _FIND_ENTITIES = """
 SELECT asked.value, entities.id FROM json_each(?) AS asked

@@ -9,10 +9,10 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 
-from featurama_core.model.definitions import FeatureDefinition
-from featurama_core.model.layouts import Layout, LayoutField
+from featurama_core.storage.layouts import Layout, LayoutField
 from featurama_core.storage.sqlite.connections import Reader, Transaction
 from featurama_core.storage.sqlite.interning import as_json
+from featurama_core.types.schema import FeatureDefinition
 
 
 class KnownLayouts:

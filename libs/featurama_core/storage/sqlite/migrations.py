@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from importlib.resources import files
 
-from featurama_core.model.errors import FailedPrecondition
+from featurama_core.types.errors import FailedPrecondition
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS schema_version (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) WITHOUT ROWID

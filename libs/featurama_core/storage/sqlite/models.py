@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from featurama_core.model.errors import CorruptData, Reason, Unknown
 from featurama_core.storage.port import AuditRecord, StoredModel
 from featurama_core.storage.sqlite.connections import Transaction
+from featurama_core.types.errors import CorruptData, Reason, Unknown
 
 
 def put_model(transaction: Transaction, model: StoredModel, chunks: Sequence[bytes]) -> bool:

@@ -7,11 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
-from featurama_core.model.definitions import Definition, Entity, FeatureDefinition, FeatureGroup
-from featurama_core.model.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
-from featurama_core.model.layouts import Layout
-from featurama_core.model.values import UInt8Array
-from featurama_core.model.writes import Outcome, WriteMode, all_accepted
+from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import (
     AuditRecord,
     Catalogue,
@@ -33,6 +29,10 @@ from featurama_core.storage.sqlite.directory import Directory
 from featurama_core.storage.sqlite.failures import translating, unknown_namespace
 from featurama_core.storage.sqlite.readers import Readers
 from featurama_core.storage.sqlite.writer import Writer
+from featurama_core.types.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
+from featurama_core.types.schema import Definition, Entity, FeatureDefinition, FeatureGroup
+from featurama_core.types.values import UInt8Array
+from featurama_core.types.writes import Outcome, WriteMode, all_accepted
 
 _SERVING_READERS = 3
 _SCANNING_READERS = 2

@@ -13,8 +13,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from featurama_core.model.errors import FeaturamaError
 from featurama_core.storage.sqlite.failures import again, translating
+from featurama_core.types.errors import FeaturamaError
 
 _T = TypeVar("_T")
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from featurama_core.model.definitions import FeatureDefinition, FeatureGroup
-from featurama_core.model.values import Int64Array
 from featurama_core.storage.port import History, ScanBlock
 from featurama_core.storage.sqlite.decoding import decode
 from featurama_core.storage.sqlite.history import BLOCK_ROWS, whole_entities
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import LayoutCache
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import Int64Array
 
 # One seek an entity, not a walk over its rows. SQLite compares text by its UTF-8 bytes.
 _ENTITIES = """

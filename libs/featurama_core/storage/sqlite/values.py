@@ -6,10 +6,10 @@ from itertools import repeat
 
 import numpy as np
 
-from featurama_core.model.values import Int64Array
 from featurama_core.storage.port import CellRun, WriteBatch
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.interning import intern_entities, intern_group
+from featurama_core.types.values import Int64Array
 
 # A key that is there already: a resend (equal bytes), or a cell whose fields were deleted since (larger
 # bytes).

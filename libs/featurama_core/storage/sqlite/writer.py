@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from featurama_core.model.errors import FeaturamaError
 from featurama_core.storage.sqlite.connections import OnStatement, Transaction
 from featurama_core.storage.sqlite.failures import again, closed, translated, unknown_outcome
+from featurama_core.types.errors import FeaturamaError
 
 _T = TypeVar("_T")
 

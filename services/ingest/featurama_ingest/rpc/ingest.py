@@ -9,8 +9,8 @@ import asyncio
 
 from featurama import wire
 from featurama.v1 import ingest_service_pb2 as pb
-from featurama_core.model.writes import WriteReport, WriteRequest
 from featurama_core.store import Stores
+from featurama_core.types.writes import WriteReport, WriteRequest
 from featurama_ingest.rpc.stream import acknowledge_chunks
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, bidirectional, unary

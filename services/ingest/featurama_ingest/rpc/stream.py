@@ -15,8 +15,8 @@ from typing import TypeAlias
 from featurama import wire
 from featurama.v1 import errors_pb2
 from featurama.v1 import ingest_service_pb2 as pb
-from featurama_core.model.errors import FeaturamaError
-from featurama_core.model.writes import WriteReport, WriteRequest
+from featurama_core.types.errors import FeaturamaError
+from featurama_core.types.writes import WriteReport, WriteRequest
 from featurama_service.calls import Call, going_down
 
 Write: TypeAlias = Callable[[str, WriteRequest], Awaitable[WriteReport]]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from featurama import wire
 from featurama.v1 import model_service_pb2 as pb
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.names import check_name
 from featurama_core.store import FeatureStore, Stores
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import check_name
 from featurama_model.model_cache import ModelCache
 from featurama_model.promotion import promote
 from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_alias, unknown_version

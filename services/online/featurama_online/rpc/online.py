@@ -8,11 +8,11 @@ from typing import Final
 
 from featurama import wire
 from featurama.v1 import columns_pb2, online_service_pb2
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import ValueType
 from featurama_core.storage.port import Consistency
 from featurama_core.store import Stores
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.values import ValueType
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
 

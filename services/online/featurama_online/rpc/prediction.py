@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from featurama import wire
 from featurama.v1 import errors_pb2, prediction_service_pb2
-from featurama_core.model.errors import InvalidInput
 from featurama_core.store import Stores
+from featurama_core.types.errors import InvalidInput
 from featurama_model.evaluation import Contributions
 from featurama_model.manifest import Manifest
 from featurama_model.predictor import Prediction, PredictionRequest, Predictor

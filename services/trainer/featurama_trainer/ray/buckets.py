@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.values import Int64Array
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.values import Int64Array
 
 ROW = "__row"
 ROWS_A_BUCKET = 200_000

@@ -18,21 +18,21 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.marks import Marks
-from featurama_core.model.columns import Column, masked
-from featurama_core.model.definitions import FeatureGroup
-from featurama_core.model.errors import InvalidInput, Reason
-from featurama_core.model.names import DEFAULT_NAMESPACE
-from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.results import output_names
-from featurama_core.model.tables import Field, arrow_table, value_field
-from featurama_core.model.times import MAX_TIME, MIN_TIME, Time, known_at_bound, to_micros
-from featurama_core.model.values import BoolArray, Int64Array, Status, empty_values
+from featurama_core.frames.results import output_names
+from featurama_core.frames.tables import Field, arrow_table, value_field
 from featurama_core.namespace import Namespace
-from featurama_core.past_reads import check_settled
+from featurama_core.retrieval.past import check_settled
+from featurama_core.retrieval.tombstones import Marks
 from featurama_core.storage.port import History, Partition, ScanBlock
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.types.column import Column, masked
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.schema import FeatureGroup
+from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, known_at_bound, to_micros
+from featurama_core.types.values import BoolArray, Int64Array, Status, empty_values
 from featurama_trainer.ray.place import StorePlace, in_own_loop
 
 TASKS_AT_ONCE = 4

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.datasets.hits import HitSpool
-from featurama_core.datasets.join import GroupJoin
-from featurama_core.datasets.keys import KeyShards, SortedKeys
-from featurama_core.datasets.marks import Marks, shown
 from featurama_core.datasets.progress import Stage
-from featurama_core.datasets.reading import GroupReader
-from featurama_core.model.columns import Column
-from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.times import MAX_TIME
-from featurama_core.model.values import Int64Array
 from featurama_core.namespace import Namespace
+from featurama_core.retrieval.entity_rows import KeyShards, SortedKeys
+from featurama_core.retrieval.join import GroupJoin
+from featurama_core.retrieval.partitions import GroupReader
+from featurama_core.retrieval.spill import HitSpool
+from featurama_core.retrieval.tombstones import Marks, shown
+from featurama_core.types.column import Column
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.times import MAX_TIME
+from featurama_core.types.values import Int64Array
 
 HITS_BYTES = 128 * 1024 * 1024
 

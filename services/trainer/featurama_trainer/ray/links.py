@@ -12,12 +12,12 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from featurama_core.model.columns import Column
-from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.tables import arrow_table, value_field
-from featurama_core.model.values import Int64Array, Status, ValueType
+from featurama_core.frames.tables import arrow_table, value_field
 from featurama_core.namespace import Namespace
-from featurama_core.paths import follow
+from featurama_core.retrieval.plan import follow
+from featurama_core.types.column import Column
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_trainer.ray.buckets import bucket_of
 from featurama_trainer.ray.joining import BucketJoin, Moments
 from featurama_trainer.ray.output import Output

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.model.columns import Column
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.tables import arrow_table, status_field, time_field, value_field
-from featurama_core.model.values import Status, ValueType, empty_values
-from featurama_core.paths import PathPlan
+from featurama_core.frames.tables import arrow_table, status_field, time_field, value_field
+from featurama_core.retrieval.plan import PathPlan
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.values import Status, ValueType, empty_values
 from featurama_trainer.ray.buckets import ROW
 
 

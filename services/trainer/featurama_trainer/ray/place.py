@@ -11,11 +11,11 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from featurama_core.blocking import LoopThread
-from featurama_core.model.names import DEFAULT_NAMESPACE, check_namespace
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.types.names import DEFAULT_NAMESPACE, check_namespace
 
 IN_FLIGHT = 32
 """Statements that one task has under way on a cluster: many tasks together must not starve online serving."""

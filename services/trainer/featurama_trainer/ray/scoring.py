@@ -26,11 +26,11 @@ from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.training_set import SetReading, TrainingSet
 from featurama_core.datasets.work import WorkFolder
 from featurama_core.datasets.writing import Part, write_files
-from featurama_core.model.names import DEFAULT_NAMESPACE
-from featurama_core.model.times import Time, to_rfc3339
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.times import Time, to_rfc3339
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.score_table import check_label_names, facts_of, score_table

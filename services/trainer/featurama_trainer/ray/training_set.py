@@ -24,15 +24,15 @@ from featurama_core.blocking import LoopThread
 from featurama_core.datasets.asking import entities_of, known_at_asked
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.rows_asked import rows_asked
-from featurama_core.model.errors import InvalidInput
-from featurama_core.model.names import DEFAULT_NAMESPACE
-from featurama_core.model.references import ResolvedFeature
-from featurama_core.model.times import Time, to_micros
 from featurama_core.namespace import Namespace
-from featurama_core.past_reads import check_settled
-from featurama_core.paths import follow
+from featurama_core.retrieval.past import check_settled
+from featurama_core.retrieval.plan import follow
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.times import Time, to_micros
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.joining import BucketJoin, Moments
 from featurama_trainer.ray.links import Follow, add_link

@@ -1,0 +1,176 @@
+"""What identifies a frame's rows: entity ids, event times, and which rows go into one request together.
+
+Rows of one (entity, event time) are never parted, because the server judges conflicting duplicates inside a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurama_core.frames.cells import Cells, Frame, objects, read_cells
+from featurama_core.frames.times import event_times, ingest_times
+from featurama_core.frames.values import Problem, TypedCells
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import check_name, entity_id_problem
+from featurama_core.types.values import BoolArray, Int64Array
+from featurama_core.types.writes import MAX_ROWS_PER_WRITE, Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameKeys:
+    """The key columns of n frame rows. entity: int64[n], equal ids have equal numbers; `local` are the verdicts on
+    rows that cannot be sent, by row.
+    """
+
+    entity_ids: NDArray[np.object_]
+    entity: Int64Array
+    event_time: Int64Array
+    ingested_at: Int64Array | None
+    local: dict[int, Verdict]
+
+    def reject(self, problems: dict[int, Problem], field: str, column: int) -> None:
+        """Add verdicts on rows that have none yet."""
+        for row, (reason, problem) in problems.items():
+            message = problem if problem.startswith(field) else f"{field} {problem}"
+            self.local.setdefault(row, Verdict(row, column, Outcome.REJECTED, reason, field, message))
+
+    def sendable(self) -> Int64Array:
+        """Rows without a verdict, ascending."""
+        there = np.ones(len(self.entity_ids), dtype=np.bool_)
+        there[list(self.local)] = False
+        return np.flatnonzero(there)
+
+
+def read_keys(frame: Frame, timezone: str | None) -> FrameKeys:
+    """Entity ids and times of a frame that has these columns."""
+    cells = read_cells(frame.columns["entity_id"])
+    entity_ids, entity, bad_ids = named_rows(cells, "entity_id")
+    event_time, bad_times = event_times(read_cells(frame.columns["timestamp"]), "timestamp", timezone)
+    keys = FrameKeys(entity_ids, entity, event_time, None, {})
+    names = list(frame.columns)
+    keys.reject(bad_ids, "entity_id", names.index("entity_id"))
+    keys.reject(bad_times, "timestamp", names.index("timestamp"))
+    if "ingested_at" not in frame.columns:
+        return keys
+    ingested_at, bad_times = ingest_times(read_cells(frame.columns["ingested_at"]), "ingested_at", timezone)
+    keys.reject(bad_times, "ingested_at", names.index("ingested_at"))
+    return FrameKeys(entity_ids, entity, event_time, ingested_at, keys.local)
+
+
+def named_rows(cells: Cells, field: str) -> tuple[NDArray[np.object_], Int64Array, dict[int, Problem]]:
+    """A column of entity ids or feature names: object[n] of str, int64[n] that numbers equal ones alike in order of
+    appearance, and the problems by row ("" stands there).
+    """
+    if cells.unsupported or cells.values.dtype.kind != "O":
+        shown = cells.unsupported or str(cells.values.dtype)
+        raise InvalidInput(f"column {field} holds {shown}; it must hold text", field=field)
+    texts: list[Any] = cells.values.tolist()
+    problems: dict[int, Problem] = {}
+    reason = Reason.INVALID_ENTITY_ID if field == "entity_id" else Reason.INVALID_NAME
+    strange = np.fromiter((type(text) is not str for text in texts), dtype=np.bool_, count=len(texts))
+    if cells.missing is not None:
+        strange |= cells.missing
+    for row in np.flatnonzero(strange).tolist():
+        if isinstance(texts[row], str) and (cells.missing is None or not cells.missing[row]):
+            texts[row] = str(texts[row])
+        else:
+            texts[row] = ""
+            problems[row] = (reason, f"{field} is missing or not text")
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    codes = np.fromiter(map(numbers.__getitem__, texts), dtype=np.int64, count=len(texts))
+    wrong = {number: problem for text, number in numbers.items() if (problem := _problem(text, field))}
+    for number, problem in wrong.items():
+        for row in np.flatnonzero(codes == number).tolist() if len(wrong) < 8 else ():
+            problems.setdefault(row, (reason, problem))
+    if len(wrong) >= 8:
+        for row in np.flatnonzero(np.isin(codes, list(wrong))).tolist():
+            problems.setdefault(row, (reason, wrong[int(codes[row])]))
+    return objects(texts), codes, problems
+
+
+def _problem(text: str, field: str) -> str | None:
+    if field == "entity_id":
+        return entity_id_problem(text)
+    try:
+        check_name(text, field)
+    except InvalidInput as error:
+        return error.message
+    return None
+
+
+def grouped(keys: Sequence[Int64Array], rows: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """(order, group) of the given rows: `rows[order]` has rows of equal keys side by side, groups in the order of
+    their first row; group: int64, ascending, for each of them.
+    """
+    count = len(rows)
+    if not count:
+        return np.arange(0), np.arange(0)
+    # Sorted by key, rows of one key in their own order: a group's head is its first row.
+    by_key = np.lexsort([key[rows] for key in keys])
+    new = np.ones(count, dtype=np.bool_)
+    new[1:] = np.logical_or.reduce([np.diff(key[rows][by_key]) != 0 for key in keys])
+    if new.all():
+        return np.arange(count), np.arange(count)
+    first = np.empty(count, dtype=np.int64)
+    first[by_key] = by_key[np.flatnonzero(new)][np.cumsum(new) - 1]
+    order = np.argsort(first, kind="stable")
+    starts = np.diff(first[order], prepend=-1) != 0
+    return order, np.cumsum(starts) - 1
+
+
+def cut(group: Int64Array, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Ranges of at most `batch_size` positions that part no group; one larger group is a range of its own.
+
+    Such a one is parted only if no request could hold it: an import with that many corrections of one moment.
+    """
+    start, count = 0, len(group)
+    while start < count:
+        stop = min(start + batch_size, count)
+        if stop < count and group[stop] == group[stop - 1]:
+            head = int(np.searchsorted(group, group[stop]))
+            tail = int(np.searchsorted(group, group[stop], side="right"))
+            stop = head if head > start else min(tail, start + MAX_ROWS_PER_WRITE)
+        yield start, stop
+        start = stop
+
+
+def fold_repeats(
+    keys: Sequence[Int64Array], rows: Int64Array, columns: Sequence[TypedCells]
+) -> tuple[Int64Array, Int64Array, BoolArray]:
+    """Keys that repeat more often than a request has rows: equal rows are sent once.
+
+    Returns the rows to send, int64[k, 2] of (row, the row that stands for it), and bool[len(rows)] of rows that
+    differ more often than fits: they conflict, whatever the server would say of each.
+    """
+    none = np.empty((0, 2), dtype=np.int64)
+    conflicting = np.zeros(len(rows), dtype=np.bool_)
+    if len(rows) <= MAX_ROWS_PER_WRITE:
+        return rows, none, conflicting
+    order, group = grouped(keys, rows)
+    sizes = np.bincount(group)
+    large = np.flatnonzero(sizes > MAX_ROWS_PER_WRITE)
+    if not large.size:
+        return rows, none, conflicting
+    dropped = np.zeros(len(rows), dtype=np.bool_)
+    twins: list[tuple[int, int]] = []
+    for number in large:
+        kept: dict[tuple[object, ...], int] = {}
+        repeated: list[tuple[int, int]] = []
+        positions = order[group == number]
+        for position in positions.tolist():
+            row = int(rows[position])
+            stands = kept.setdefault(tuple(column.value(row) for column in columns), row)
+            if stands != row:
+                repeated.append((row, stands))
+                dropped[position] = True
+        if len(kept) > MAX_ROWS_PER_WRITE:
+            conflicting[positions] = True
+        else:
+            twins.extend(repeated)
+    folded = np.array(twins, dtype=np.int64) if twins else none
+    return rows[~dropped & ~conflicting], folded, conflicting

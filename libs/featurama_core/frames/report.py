@@ -1,0 +1,124 @@
+"""A frame on its way: the requests it becomes, and one report for all of it.
+
+Accounting: every row of the frame (a value, in a long one) is accepted, rejected or unknown, exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from featurama_core.types.errors import Reason
+from featurama_core.types.values import Int64Array
+from featurama_core.types.writes import Outcome, Verdict, WriteReport, WriteRequest, WriteUnit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedWrite:
+    """One request and where its units come from.
+
+    rows: int64[len(request)], the frame row of each request row; for unit VALUE int64[columns, len(request)], the
+    frame row of each value, -1 where there is none. columns: the frame's column of each request column.
+    """
+
+    request: WriteRequest
+    rows: Int64Array
+    columns: Int64Array
+
+    def frame_rows(self) -> Int64Array:
+        """The frame rows that this request carries, each once."""
+        return self.rows if self.request.unit is WriteUnit.ROW else self.rows[self.rows >= 0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameWrite:
+    """A validated frame of `rows` rows. Iterating makes its requests, each with a request id of that moment, so send
+    one before asking for the next; iterating again makes new ones.
+
+    local: verdicts on rows that cannot be sent. idle: rows that hold nothing to write. twins: int64[k, 2], rows left
+    out because another, identical row stands for them.
+    """
+
+    rows: int
+    local: list[Verdict]
+    idle: Int64Array
+    twins: Int64Array
+    requests: Callable[[], Iterator[PreparedWrite]]
+
+    def __iter__(self) -> Iterator[PreparedWrite]:
+        return self.requests()
+
+
+class FrameReport:
+    """Gathers the answers to a frame's requests."""
+
+    def __init__(self, write: FrameWrite) -> None:
+        self._write = write
+        self._outcomes = np.zeros(write.rows, dtype=np.uint8)
+        self._verdicts: dict[int, Verdict] = {}
+        self._request_ids: list[str] = []
+        self._outcomes[write.idle] = Outcome.ACCEPTED
+        for verdict in write.local:
+            self._judge(verdict.row, verdict)
+
+    def add(self, prepared: PreparedWrite, report: WriteReport) -> None:
+        """The server's answer to one request."""
+        self._request_ids.append(report.request_id or prepared.request.request_id)
+        self._outcomes[prepared.frame_rows()] = Outcome.ACCEPTED
+        by_value = prepared.request.unit is WriteUnit.VALUE
+        # A verdict on one value comes before one on the whole row, which speaks for the values that have none.
+        for verdict in sorted(report.verdicts, key=lambda verdict: verdict.column < 0):
+            column = int(prepared.columns[verdict.column]) if verdict.column >= 0 else -1
+            if not by_value:
+                rows = prepared.rows[verdict.row : verdict.row + 1]
+            elif verdict.column >= 0:
+                rows = prepared.rows[verdict.column, verdict.row : verdict.row + 1]
+            else:
+                rows = prepared.rows[:, verdict.row]
+            for row in rows[rows >= 0].tolist():
+                self._judge(row, replace(verdict, row=row, column=column))
+
+    def add_failure(self, prepared: PreparedWrite, outcome: Outcome, reason: Reason, message: str) -> None:
+        """A request that failed as a whole: every unit of it is rejected, or of unknown outcome."""
+        self._request_ids.append(prepared.request.request_id)
+        for row in prepared.frame_rows().tolist():
+            self._judge(row, Verdict(row, -1, outcome, reason, "", message))
+
+    def result(self) -> WriteReport:
+        """One report for the frame; verdicts by row. A row that no answer spoke of is of unknown outcome.
+
+        `request_id` is that of the only request, "" if there were several.
+        """
+        for row, stands in self._write.twins.tolist():
+            if self._outcomes[stands] == Outcome.ACCEPTED:
+                self._outcomes[row] = Outcome.ACCEPTED
+            elif stands in self._verdicts:
+                self._judge(row, replace(self._verdicts[stands], row=row))
+        for row in np.flatnonzero(self._outcomes == 0).tolist():
+            self._judge(
+                row, Verdict(row, -1, Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, "", "no answer came; send it again")
+            )
+        counts = np.bincount(self._outcomes, minlength=4)
+        return WriteReport(
+            request_id=self._request_ids[0] if len(self._request_ids) == 1 else "",
+            accepted=int(counts[Outcome.ACCEPTED]),
+            rejected=int(counts[Outcome.REJECTED]),
+            unknown=int(counts[Outcome.UNKNOWN]),
+            verdicts=[self._verdicts[row] for row in sorted(self._verdicts)],
+        )
+
+    def _judge(self, row: int, verdict: Verdict) -> None:
+        if row in self._verdicts:
+            return
+        self._verdicts[row] = verdict
+        self._outcomes[row] = verdict.outcome
+
+
+def merge_report(write: FrameWrite, answers: Iterable[tuple[PreparedWrite, WriteReport]]) -> WriteReport:
+    """The report for a frame, from the answers to its requests."""
+    report = FrameReport(write)
+    for prepared, answer in answers:
+        report.add(prepared, answer)
+    return report.result()

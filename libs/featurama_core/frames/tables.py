@@ -1,0 +1,251 @@
+"""Frames out: named fields become a pandas, polars or Arrow table, numpy arrays, lists, or a small HTML table.
+
+pandas, polars and pyarrow are imported here only, when they are asked for. Every table is a copy of the fields: who
+gets it may change it. A value that is not there is null.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurama_core.types.column import Column
+from featurama_core.types.errors import FailedPrecondition
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, to_datetime
+from featurama_core.types.values import BoolArray, Int64Array, Status, ValueType
+
+SHOWN_ROWS = 10
+
+FieldKind = Literal["double", "int", "text", "bool", "vector", "us", "ns", "carried"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """One output column. values: the array of a `Column`, int64 times in microseconds ("us") or nanoseconds ("ns"), or
+    a caller's own column object ("carried"). absent: bool[n], None when every value is there.
+    """
+
+    name: str
+    kind: FieldKind
+    values: Any
+    absent: BoolArray | None = None
+
+    def head(self, rows: int) -> Field:
+        """The first rows."""
+        return Field(self.name, self.kind, self.values[:rows], None if self.absent is None else self.absent[:rows])
+
+
+def value_field(name: str, column: Column) -> Field:
+    """The values of a column."""
+    absent = column.status != Status.PRESENT
+    kind: FieldKind = _KIND[column.value_type]
+    return Field(name, kind, column.values, absent if absent.any() else None)
+
+
+def status_field(name: str, column: Column) -> Field:
+    """The statuses of a column, as their names."""
+    names = np.full(256, "", dtype=np.object_)
+    for status in Status:
+        names[status] = status.name
+    return Field(name, "text", names[column.status])
+
+
+def time_field(name: str, column: Column) -> Field:
+    """The event times of a column, null where there is no value at all."""
+    absent = (column.status == Status.NOT_FOUND) | (column.status == Status.ERROR)
+    return Field(name, "us", column.event_time, absent if absent.any() else None)
+
+
+_KIND: dict[ValueType, FieldKind] = {
+    ValueType.DOUBLE: "double",
+    ValueType.INT: "int",
+    ValueType.TEXT: "text",
+    ValueType.BOOL: "bool",
+    ValueType.VECTOR: "vector",
+}
+
+
+def library(name: str) -> Any:
+    """The module pandas, polars or pyarrow, or an error that says what to install."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise FailedPrecondition(f"{name} is not installed; pip install {name}", library=name) from error
+
+
+def pandas_frame(fields: Sequence[Field]) -> Any:
+    """pandas.DataFrame with a plain index: float64 (NaN), int64 or Int64, bool or boolean, text, arrays of float32,
+    datetime64[.., UTC].
+    """
+    pd = library("pandas")
+    return pd.DataFrame({field.name: _pandas_series(pd, field) for field in fields}, copy=True)
+
+
+def polars_frame(fields: Sequence[Field]) -> Any:
+    """polars.DataFrame: Float64, Int64, Boolean, String, Array(Float32), Datetime(.., UTC)."""
+    pl = library("polars")
+    return pl.DataFrame([_polars_series(pl, field) for field in fields])
+
+
+def arrow_table(fields: Sequence[Field]) -> Any:
+    """pyarrow.Table: double, int64, bool, string, fixed_size_list<float>, timestamp[.., UTC]."""
+    pa = library("pyarrow")
+    return pa.table({field.name: _arrow_array(pa, field) for field in fields})
+
+
+def numpy_arrays(fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
+    """Name -> array. What is not there is NaN in doubles and vectors, None in text, NaT in times; int and bool arrays
+    are then numpy masked arrays (plain ones otherwise). Times are datetime64, in UTC.
+    """
+    return {field.name: _numpy_array(field) for field in fields}
+
+
+def lists(fields: Sequence[Field]) -> dict[str, list[Any]]:
+    """Name -> Python values, None for what is not there; times are datetimes in UTC."""
+    return {field.name: _list(field) for field in fields}
+
+
+def html_table(fields: Sequence[Field], rows: int, caption: str) -> str:
+    """The first 10 rows, escaped."""
+    shown = lists([field.head(SHOWN_ROWS) for field in fields])
+    heads = "".join(f"<th>{html.escape(name)}</th>" for name in shown)
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in values) + "</tr>"
+        for values in zip(*shown.values(), strict=True)
+    )
+    more = f" (first {SHOWN_ROWS} shown)" if rows > SHOWN_ROWS else ""
+    return (
+        f"<table><caption>{html.escape(caption + more)}</caption>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = repr(value) if isinstance(value, float) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _ticks(field: Field) -> NDArray[Any]:
+    times: NDArray[Any] = field.values.astype(f"datetime64[{field.kind}]")
+    if field.absent is not None:
+        times[field.absent] = np.array("NaT", dtype=times.dtype)
+    return times
+
+
+def _pandas_series(pd: Any, field: Field) -> Any:
+    values, absent = field.values, field.absent
+    if field.kind == "carried":
+        if hasattr(values, "reset_index"):
+            return values.reset_index(drop=True)
+        return pd.Series(values.to_pandas() if hasattr(values, "to_pandas") else _listed(values))
+    if field.kind in ("us", "ns"):
+        return pd.Series(_ticks(field)).dt.tz_localize("UTC")
+    if field.kind == "text":
+        text = pd.Series(_with_none(values, absent), dtype=object)
+        return text.astype("str") if int(pd.__version__.partition(".")[0]) >= 3 else text
+    if field.kind == "vector":
+        rows = np.fromiter(values.copy(), dtype=np.object_, count=len(values))
+        return pd.Series(_with_none(rows, absent), dtype=object)
+    if absent is None:
+        return pd.Series(values)
+    if field.kind == "double":
+        return pd.Series(np.where(absent, np.nan, values))
+    extension = pd.arrays.IntegerArray if field.kind == "int" else pd.arrays.BooleanArray
+    return pd.Series(extension(values.copy(), absent.copy()))
+
+
+def _polars_series(pl: Any, field: Field) -> Any:
+    name, values, absent = field.name, field.values, field.absent
+    if field.kind == "carried":
+        if type(values).__module__.startswith("polars"):
+            return values.alias(name)
+        if hasattr(values, "reset_index"):
+            return pl.Series(name, pl.from_pandas(values.reset_index(drop=True)))
+        if type(values).__module__.startswith("pyarrow"):
+            return pl.Series(name, pl.from_arrow(values))
+        return pl.Series(name, _listed(values))
+    if field.kind in ("us", "ns"):
+        series = pl.Series(name, field.values, dtype=pl.Int64).cast(pl.Datetime(field.kind, "UTC"))
+    elif field.kind == "text":
+        series = pl.Series(name, values.tolist(), dtype=pl.String)
+    elif field.kind == "vector":
+        series = pl.Series(name, values, dtype=pl.Array(pl.Float32, values.shape[1]))
+    else:
+        series = pl.Series(name, values.copy())
+    if absent is None:
+        return series
+    return pl.select(pl.when(pl.Series(~absent)).then(series).alias(name)).to_series()
+
+
+def _arrow_array(pa: Any, field: Field) -> Any:
+    values, absent = field.values, field.absent
+    if field.kind == "carried":
+        if hasattr(values, "to_arrow"):
+            return values.to_arrow()
+        if type(values).__module__.startswith("pyarrow"):
+            return values
+        return pa.array(values if hasattr(values, "dtype") else _listed(values), from_pandas=True)
+    if field.kind in ("us", "ns"):
+        return pa.array(field.values, pa.int64(), mask=absent).cast(pa.timestamp(field.kind, "UTC"))
+    if field.kind == "text":
+        return pa.array(values, pa.string(), mask=absent)
+    if field.kind == "vector":
+        mask = None if absent is None else pa.array(absent)
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1], mask=mask)
+    return pa.array(values, mask=absent)
+
+
+def _numpy_array(field: Field) -> NDArray[Any]:
+    values, absent = field.values, field.absent
+    if field.kind == "carried":
+        plain: NDArray[Any] = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
+        return plain
+    if field.kind in ("us", "ns"):
+        return _ticks(field)
+    if absent is None:
+        copied: NDArray[Any] = values.copy()
+        return copied
+    if field.kind == "text":
+        return _with_none(values, absent)
+    if field.kind in ("double", "vector"):
+        out: NDArray[Any] = values.copy()
+        out[absent] = np.nan
+        return out
+    masked: NDArray[Any] = np.ma.MaskedArray(values.copy(), mask=absent.copy())
+    return masked
+
+
+def _list(field: Field) -> list[Any]:
+    if field.kind == "carried":
+        return _listed(field.values)
+    if field.kind in ("us", "ns"):
+        micros: Int64Array = field.values if field.kind == "us" else field.values // 1_000
+        moments: list[Any] = [to_datetime(each) for each in np.clip(micros, MIN_EVENT_TIME, MAX_EVENT_TIME).tolist()]
+    else:
+        moments = field.values.tolist()
+    if field.absent is None:
+        return moments
+    return [None if absent else value for value, absent in zip(moments, field.absent.tolist(), strict=True)]
+
+
+def _listed(values: Any) -> list[Any]:
+    for method in ("to_pylist", "to_list", "tolist"):
+        if hasattr(values, method):
+            listed: list[Any] = getattr(values, method)()
+            return listed
+    return list(values)
+
+
+def _with_none(values: NDArray[Any], absent: BoolArray | None) -> NDArray[np.object_]:
+    out: NDArray[np.object_] = values.astype(np.object_)
+    if absent is not None:
+        out[absent] = None
+    return out

@@ -1,0 +1,180 @@
+"""Times of a frame column as int64: microseconds for event times, nanoseconds for ingest times. Pure numpy for time
+columns; text and Python datetimes are read one by one.
+
+A naive column is refused unless its zone is declared. Finer times are floored. A time that a declared zone skips or
+has twice is a problem of its row: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurama_core.frames.cells import Cells
+from featurama_core.frames.values import Problem, is_empty
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, SECOND, to_micros
+from featurama_core.types.values import BoolArray, Int64Array
+
+_PER_MICROSECOND = {"ns": 1_000, "ps": 1_000_000, "fs": 10**9, "as": 10**12}
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time of a zone that the caller declares
+_SINCE_1973 = 3 * 365 * 86_400 * SECOND
+
+
+def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, Problem]]:
+    """int64[n] microseconds (0 where there is a problem), and the problems by row. Integers are microseconds."""
+    problems: dict[int, Problem] = {}
+    values, missing = cells.values, cells.missing
+    kind = "" if cells.unsupported else values.dtype.kind
+    if kind == "O":
+        return _one_by_one(cells, field, timezone)
+    if kind == "M":
+        micros, missing = _microseconds(values)
+        if not cells.zoned:
+            if timezone is None:
+                raise _naive(field)
+            micros = _to_utc(micros, ~missing, timezone, field, problems)
+    elif kind == "i":
+        micros = values
+    else:
+        shown = cells.unsupported or str(values.dtype)
+        raise InvalidInput(
+            f"column {field} holds {shown}; give zoned times, ISO 8601 texts or integer microseconds",
+            reason=Reason.INVALID_TIME,
+            field=field,
+        )
+    wrong = (micros < MIN_EVENT_TIME) | (micros > MAX_EVENT_TIME)
+    if missing is not None:
+        wrong &= ~missing
+        problems.update(dict.fromkeys(np.flatnonzero(missing).tolist(), _missing(field)))
+    out_of_range = (Reason.INVALID_TIME, f"{field} lies outside the years 1 to 9999")
+    problems.update(dict.fromkeys(np.flatnonzero(wrong).tolist(), out_of_range))
+    if problems:
+        micros = micros.copy()
+        micros[list(problems)] = 0
+    return micros, problems
+
+
+def ingest_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, Problem]]:
+    """int64[n] nanoseconds of an import's ingest times, and the problems by row. Integers are nanoseconds."""
+    values = cells.values
+    exact = values.dtype.kind == "M" and cells.zoned and np.datetime_data(values.dtype) == ("ns", 1)
+    if exact or (values.dtype.kind == "i" and not cells.unsupported):
+        ticks = values.view(np.int64) if exact else values
+        problems: dict[int, Problem] = {}
+        if cells.missing is not None and cells.missing.any():
+            problems = dict.fromkeys(np.flatnonzero(cells.missing).tolist(), _missing(field))
+            ticks = np.where(cells.missing, 0, ticks)
+        return ticks, problems
+    micros, problems = event_times(cells, field, timezone)
+    far = np.abs(micros) > np.iinfo(np.int64).max // 1_000
+    problems.update(
+        dict.fromkeys(
+            np.flatnonzero(far).tolist(), (Reason.INVALID_TIME, f"{field} lies outside the years 1678 to 2261")
+        )
+    )
+    return np.where(far, 0, micros) * 1_000, problems
+
+
+def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
+    unit, count = np.datetime_data(values.dtype)
+    missing = np.isnat(values)
+    if unit in _PER_MICROSECOND:
+        ticks = values.view(np.int64)
+        whole = ticks // _PER_MICROSECOND[unit] if count == 1 else ticks * count // _PER_MICROSECOND[unit]
+        return np.where(missing, 0, whole), missing
+    # Coarse units reach beyond int64 microseconds: such times are cut to one just outside the years 1 to 9999.
+    low, high = (np.datetime64(year, "Y").astype(values.dtype) for year in ("-0010", "10010"))
+    inside = np.where(missing, np.datetime64(0, "us").astype(values.dtype), np.clip(values, low, high))
+    return inside.astype("datetime64[us]").view(np.int64), missing
+
+
+def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, Problem]]:
+    zone = None if timezone is None else _zone(timezone)
+    problems: dict[int, Problem] = {}
+    micros = np.zeros(len(cells), dtype=np.int64)
+    for row, value in enumerate(cells.values.tolist()):
+        if is_empty(value) or (cells.missing is not None and cells.missing[row]):
+            problems[row] = _missing(field)
+            continue
+        try:
+            micros[row] = to_micros(_declared(value, zone), field)
+        except InvalidInput as error:
+            problems[row] = (error.reason, error.message)
+    reasons = [reason for reason, _ in problems.values()]
+    if len(reasons) == len(cells) and Reason.NAIVE_TIME in reasons:
+        raise _naive(field)
+    return micros, problems
+
+
+def _declared(value: Any, zone: ZoneInfo | None) -> Any:
+    if isinstance(value, np.integer):
+        return int(value)
+    if zone is None:
+        return value
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    if not isinstance(value, datetime) or value.tzinfo is not None:
+        return value
+    if value.replace(tzinfo=zone, fold=0).utcoffset() != value.replace(tzinfo=zone, fold=1).utcoffset():
+        raise InvalidInput(_not_once(zone.key), reason=Reason.INVALID_TIME)
+    return value.replace(tzinfo=zone)
+
+
+def _to_utc(
+    local: Int64Array, chosen: BoolArray, timezone: str, field: str, problems: dict[int, Problem]
+) -> Int64Array:
+    zone = _zone(timezone)
+    if timezone in ("UTC", "Etc/UTC"):
+        return local
+    chosen = chosen & (local >= MIN_EVENT_TIME + 86_400 * SECOND) & (local <= MAX_EVENT_TIME - 86_400 * SECOND)
+    # Clocks change at whole minutes since 1973, so that one look at the zone serves a minute.
+    step = np.where(local >= _SINCE_1973, 60 * SECOND, SECOND)
+    moments, where = np.unique((local // step * step)[chosen], return_inverse=True)
+    offsets = np.zeros(len(moments), dtype=np.int64)
+    unclear = np.zeros(len(moments), dtype=np.bool_)
+    microsecond = timedelta(microseconds=1)
+    for at, moment in enumerate(moments.tolist()):
+        wall = _EPOCH + timedelta(microseconds=moment)
+        first = wall.replace(tzinfo=zone, fold=0).utcoffset() or timedelta()
+        second = wall.replace(tzinfo=zone, fold=1).utcoffset() or timedelta()
+        offsets[at], unclear[at] = first // microsecond, first != second
+    utc = local.copy()
+    utc[chosen] -= offsets[where]
+    rows = np.flatnonzero(chosen)[unclear[where]]
+    problems.update(dict.fromkeys(rows.tolist(), (Reason.INVALID_TIME, f"{field} {_not_once(timezone)}")))
+    return utc
+
+
+def _zone(timezone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"timezone {str(timezone)[:40]!r} is not known; give one such as UTC or Europe/Berlin",
+            reason=Reason.INVALID_TIME,
+            field="timezone",
+        ) from error
+
+
+def _not_once(timezone: str) -> str:
+    return f"is a time that {timezone} skips or has twice (a change of its clocks); give it in UTC"
+
+
+def _naive(field: str) -> InvalidInput:
+    return InvalidInput(
+        f"column {field} has no time zone; declare it once with timezone=, such as timezone='UTC'",
+        reason=Reason.NAIVE_TIME,
+        field=field,
+    )
+
+
+def _missing(field: str) -> Problem:
+    return Reason.INVALID_TIME, f"{field} is missing"

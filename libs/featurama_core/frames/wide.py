@@ -1,0 +1,90 @@
+"""A wide frame becomes requests of unit ROW: a row stands or falls as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurama_core.frames.cells import Frame, read_cells
+from featurama_core.frames.keys import FrameKeys, cut, fold_repeats, grouped
+from featurama_core.frames.report import FrameWrite, PreparedWrite
+from featurama_core.frames.values import Shared, TypedCells, typed
+from featurama_core.types.column import Column
+from featurama_core.types.errors import Reason
+from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.values import Int64Array, Status
+from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode, WriteRequest, WriteUnit
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How a frame is written. `version` 0 is the newest; `null_status` what an empty cell becomes."""
+
+    version: int
+    batch_size: int
+    mode: WriteMode
+    null_status: Status
+    request_ids: RequestIds
+
+
+def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: WriteOptions) -> FrameWrite:
+    """Requests of a frame with a column a feature."""
+    positions = {name: position for position, name in enumerate(frame.columns)}
+    columns: dict[str, TypedCells] = {}
+    for name in features:
+        columns[name] = typed(read_cells(frame.columns[name]))
+        keys.reject(columns[name].problems, name, positions[name])
+    rows = keys.sendable()
+    idle = np.empty(0, dtype=np.int64)
+    if options.null_status is Status.NOT_FOUND:
+        nothing = np.ones(len(rows), dtype=np.bool_)
+        for column in columns.values():
+            nothing &= False if column.null is None else column.null[rows]
+        idle, rows = rows[nothing], rows[~nothing]
+    by = [keys.event_time, keys.entity]
+    rows, twins, conflicting = fold_repeats(by, rows, list(columns.values()))
+    if conflicting.any():
+        reject_conflicts(keys, rows, twins, idle)
+    order, group = grouped(by, rows)
+    rows = rows[order]
+
+    def requests() -> Iterator[PreparedWrite]:
+        shared = Shared.of(min(MAX_ROWS_PER_WRITE, max(len(rows), 1)))
+        in_place = len(rows) == frame.rows and bool((rows[1:] > rows[:-1]).all())
+        for start, stop in cut(group, options.batch_size):
+            taken = rows[start:stop]
+            picked = slice(start, stop) if in_place else taken
+            sent: list[Column] = []
+            origins: list[int] = []
+            for name, column in columns.items():
+                parts = column.columns(
+                    name, picked, len(taken), version=options.version, null_status=options.null_status, shared=shared
+                )
+                sent.extend(parts)
+                origins.extend([positions[name]] * len(parts))
+            request = WriteRequest(
+                entity_ids=keys.entity_ids[picked].tolist(),
+                event_time=keys.event_time[picked],
+                columns=sent,
+                request_id=str(options.request_ids.next()),
+                mode=options.mode,
+                unit=WriteUnit.ROW,
+                ingested_at=None if keys.ingested_at is None else keys.ingested_at[picked],
+            )
+            yield PreparedWrite(request, taken, np.array(origins, dtype=np.int64))
+
+    local = [keys.local[row] for row in sorted(keys.local)]
+    return FrameWrite(frame.rows, local, idle, twins, requests)
+
+
+def reject_conflicts(keys: FrameKeys, rows: Int64Array, twins: Int64Array, idle: Int64Array) -> None:
+    """Verdicts on the rows that are neither sent, nor stood for, nor idle: they repeat one key with more different
+    values than a request has rows.
+    """
+    left = np.ones(len(keys.entity_ids), dtype=np.bool_)
+    for settled in (rows, twins[:, 0], idle, np.fromiter(keys.local, dtype=np.int64, count=len(keys.local))):
+        left[settled] = False
+    problem = (Reason.CONFLICTING_DUPLICATE, f"conflicts with other rows: more than {MAX_ROWS_PER_WRITE} differ")
+    keys.reject(dict.fromkeys(np.flatnonzero(left).tolist(), problem), "timestamp", -1)

@@ -1,0 +1,120 @@
+"""Frames in: a caller's frame becomes write requests, or label rows.
+
+pandas, polars, Arrow and mappings of columns are read alike, and never changed. A frame is long (a row a value) or
+wide (a column a feature), told by its columns. No bad row costs the frame: it gets its verdict, the rest is sent.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from featurama_core.frames.cells import open_frame
+from featurama_core.frames.keys import read_keys
+from featurama_core.frames.long import long_write
+from featurama_core.frames.report import FrameReport, FrameWrite, PreparedWrite, merge_report
+from featurama_core.frames.spine import Labels, label_rows
+from featurama_core.frames.wide import WriteOptions, wide_write
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import RESERVED_NAMES, check_name
+from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.values import Status
+from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode
+
+__all__ = [
+    "FrameReport",
+    "FrameWrite",
+    "Labels",
+    "PreparedWrite",
+    "label_rows",
+    "merge_report",
+    "write_requests",
+]
+
+_LONG = ("entity_id", "feature_name", "value", "timestamp")
+_WIDE = ("entity_id", "timestamp")
+
+
+def write_requests(
+    frame: object,
+    *,
+    version: int | None = None,
+    batch_size: int = 1_000,
+    mode: WriteMode = WriteMode.ATOMIC,
+    nulls: Literal["write", "skip"] = "write",
+    timezone: str | None = None,
+    request_ids: RequestIds,
+) -> FrameWrite:
+    """The requests that write a frame, at most `batch_size` rows each.
+
+    Long frames have the columns entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and a column
+    a feature. `ingested_at` besides is an import of old history (mode BULK). An empty cell (None, NaN, NA, NaT) is a
+    null that is written, or left out with nulls="skip". Values are typed by their column or, where it holds objects,
+    one by one; the server holds them against the definitions. timestamps: zoned times, ISO 8601 texts, or integer
+    microseconds; naive ones need `timezone`, a name such as "Europe/Berlin".
+
+    Rows of one (entity, event time) are in one request, which may exceed `batch_size` for it, never 10,000 rows.
+    Raises InvalidInput where the frame as a whole cannot be written; what is wrong with single rows is in `local`.
+    """
+    if version is not None and (isinstance(version, bool) or not 1 <= version < 2**31):
+        raise InvalidInput("version must be a whole number from 1, or None for the newest", field="version")
+    if isinstance(batch_size, bool) or not 1 <= batch_size <= MAX_ROWS_PER_WRITE:
+        raise InvalidInput(f"batch_size must be from 1 to {MAX_ROWS_PER_WRITE}", field="batch_size")
+    if nulls not in ("write", "skip"):
+        raise InvalidInput('nulls must be "write" or "skip"', field="nulls")
+    opened = open_frame(frame)
+    names = list(opened.columns)
+    features = _features(names)
+    if "ingested_at" in names and mode is not WriteMode.BULK:
+        raise InvalidInput(
+            "column ingested_at is an import of old history and needs mode BULK; else leave it out", field="ingested_at"
+        )
+    null_status = Status.NULL_VALUE if nulls == "write" else Status.NOT_FOUND
+    options = WriteOptions(version or 0, batch_size, mode, null_status, request_ids)
+    keys = read_keys(opened, timezone)
+    if features is None:
+        return long_write(opened, keys, options)
+    return wide_write(opened, features, keys, options)
+
+
+def _features(names: list[str]) -> list[str] | None:
+    """The feature columns of a wide frame; None for a long one."""
+    if "feature_name" in names or "value" in names:
+        missing = [name for name in _LONG if name not in names]
+        if missing:
+            raise InvalidInput(
+                f"a long frame lacks the column {', '.join(missing)}; it has entity_id, feature_name, value, timestamp",
+                field=missing[0],
+            )
+        extra = [name for name in names if name not in (*_LONG, "ingested_at")]
+        if extra:
+            raise InvalidInput(
+                f"a long frame has no column {extra[0]!r}; drop it, or make a row a value of it", field=extra[0]
+            )
+        return None
+    missing = [name for name in _WIDE if name not in names]
+    if missing:
+        raise InvalidInput(
+            f"the frame lacks the column {', '.join(missing)}; a long frame has entity_id, feature_name, value, "
+            "timestamp, a wide one entity_id, timestamp and a column a feature",
+            field=missing[0],
+        )
+    features = [name for name in names if name not in (*_WIDE, "ingested_at")]
+    if not features:
+        raise InvalidInput("the frame has no feature columns beside entity_id and timestamp", field="frame")
+    for name in features:
+        _check_feature(name)
+    return features
+
+
+def _check_feature(name: str) -> None:
+    if name in RESERVED_NAMES:
+        raise InvalidInput(
+            f"column {name!r} is a reserved name, no feature; rename or drop it", reason=Reason.INVALID_NAME, field=name
+        )
+    if "@" in name:
+        raise InvalidInput(
+            f"column {name!r} names a version; name the column {name.partition('@')[0]!r} and give version=",
+            reason=Reason.INVALID_NAME,
+            field=name,
+        )
+    check_name(name, "column")

@@ -1,0 +1,106 @@
+"""Deletion: the mark first, durable before anything else; then an audit record; then the cleaning.
+
+The mark is what makes deletion true: every read drops what it covers. Cleaning may fail and be done again by the
+same call; nothing that was deleted becomes visible meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from featurama_core.namespace import Namespace
+from featurama_core.registry import Snapshot
+from featurama_core.storage.layouts import Layout
+from featurama_core.storage.packed_cell import unpack, without_fields
+from featurama_core.storage.port import AuditRecord, Cells, Mark
+from featurama_core.types.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
+from featurama_core.types.names import check_entity_ids
+from featurama_core.types.values import Status
+from featurama_core.types.writes import Deletion
+
+
+async def delete(
+    namespace: Namespace, entity_id: str, feature_names: Sequence[str], deleted_through: int | None
+) -> Deletion:
+    """Delete all values of an entity (no feature named), or of some of its features in all versions."""
+    check_entity_ids([entity_id])
+    snapshot = await namespace.registry.snapshot(fresh=True)
+    for name in feature_names:
+        snapshot.feature(name)
+    cells, layouts = await namespace.read_cells([entity_id])
+    if cells.failed.any():
+        raise StoreUnavailable("the store did not answer for this entity; try again")
+    through = _through(namespace, cells, layouts, feature_names, deleted_through)
+    marks = [Mark(entity_id, name, through) for name in feature_names or ("",)]
+    for mark in marks:
+        await namespace.storage.put_mark(mark)
+    await namespace.storage.append_audit(_record(namespace, entity_id, feature_names, through))
+    if not feature_names:
+        await namespace.storage.remove_entity(entity_id)
+        namespace.forget_entities([entity_id])
+    try:
+        for mark in marks:
+            await _clean(namespace, mark, snapshot)
+    except (StoreUnavailable, OutcomeUnknown):
+        return Deletion(through, cleaned=False)
+    return Deletion(through, cleaned=True)
+
+
+def _through(
+    namespace: Namespace,
+    cells: Cells,
+    layouts: Mapping[int, Layout],
+    feature_names: Sequence[str],
+    deleted_through: int | None,
+) -> int:
+    """The newer of the wall clock and the newest event time stored for what is deleted; a caller may give an
+    earlier one.
+    """
+    newest = namespace.now()
+    for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
+        layout = layouts.get(layout_id)
+        if layout is None:
+            continue
+        decoded = unpack(layout, [cell])
+        held = not feature_names or any(
+            field.name in feature_names and status[0] != Status.NOT_FOUND
+            for field, status in zip(layout.fields, decoded.status, strict=True)
+        )
+        if held and decoded.readable[0]:
+            newest = max(newest, int(decoded.event_time[0]))
+    if deleted_through is None:
+        return newest
+    if deleted_through > newest:
+        raise InvalidInput(
+            "deleted_through lies in the future; leave it out to delete everything up to now",
+            reason=Reason.EVENT_TIME_IN_FUTURE,
+            field="deleted_through_time",
+        )
+    return deleted_through
+
+
+async def _clean(namespace: Namespace, mark: Mark, snapshot: Snapshot) -> None:
+    named = [mark.feature_name] if mark.feature_name else list(snapshot.features)
+    definitions = [definition for name in named for definition in snapshot.features[name]]
+    features = [(definition, snapshot.groups[definition.group]) for definition in definitions]
+    await namespace.storage.clean(mark, features)
+    if not mark.feature_name:
+        return
+    cells, layouts = await namespace.read_cells([mark.entity_id])
+    for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
+        layout = layouts.get(layout_id)
+        if layout is None:
+            continue
+        deleted = [field.name == mark.feature_name for field in layout.fields]
+        decoded = unpack(layout, [cell])
+        event_time = int(decoded.event_time[0])
+        if any(deleted) and decoded.readable[0] and event_time <= mark.deleted_through:
+            rewritten = without_fields(layout, cell, deleted)
+            await namespace.storage.replace_cell(mark.entity_id, layout_id, cell, rewritten, event_time)
+
+
+def _record(namespace: Namespace, entity_id: str, features: Sequence[str], through: int) -> AuditRecord:
+    detail = {"features": list(features), "deleted_through_us": through}
+    action = "delete_feature_values" if features else "delete_entity"
+    return AuditRecord(namespace.now(), action, entity_id, json.dumps(detail))

@@ -1,0 +1,368 @@
+"""A write is judged here, as columns: which rows (or values) are refused and why, and what is left to store.
+
+Pure: the definitions, entity types and clock are given. Numeric columns cost no Python per value; only what is
+refused does. Duplicates are judged among values that are valid otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from featurama_core.ingest.convert import Problem, Problems, convert
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, to_rfc3339
+from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array, ValueType
+from featurama_core.types.writes import (
+    MAX_ROWS_PER_WRITE,
+    Outcome,
+    StoredColumn,
+    Verdict,
+    WriteReport,
+    WriteRequest,
+    WriteUnit,
+)
+
+Target = tuple[FeatureDefinition, FeatureGroup]
+Resolve = Callable[[str, int], Target | Problem]
+"""(feature name, version or 0) -> its definition and group, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validated:
+    """What is left of a request: k distinct (entity, event time) rows, and how its n rows map to them.
+
+    kept_row: int64[n], the kept row that holds a request row's values, -1 where nothing of it is stored.
+    refused: per request column, problems by row; whole_rows: problems of rows as such.
+    """
+
+    request: WriteRequest
+    entity_ids: list[str]
+    event_time: Int64Array
+    source_row: Int64Array
+    columns: list[StoredColumn]
+    kept_row: Int64Array
+    whole_rows: Problems
+    refused: list[Problems]
+
+    def report(self, outcome: UInt8Array, request_id: str) -> WriteReport:
+        """The verdict on every unit, given what became of each kept row (uint8[k] of Outcome)."""
+        request, report = self.request, WriteReport(request_id)
+        ended = np.full(len(request), Outcome.ACCEPTED, dtype=np.uint8)
+        stored = self.kept_row >= 0
+        ended[stored] = outcome[self.kept_row[stored]]
+        if request.unit is WriteUnit.ROW:
+            # A refused value refuses its row; the first problem is the one reported.
+            problems = dict(self.whole_rows)
+            for refused in self.refused:
+                for row, problem in refused.items():
+                    problems.setdefault(row, problem)
+            self._count(report, np.ones(len(request), dtype=np.bool_), -1, problems, ended)
+        else:
+            for position, column in enumerate(request.columns):
+                written = column.status != Status.NOT_FOUND
+                problems = {row: problem for row, problem in self.whole_rows.items() if written[row]}
+                problems.update(self.refused[position])
+                self._count(report, written, position, problems, ended)
+        report.verdicts.sort(key=lambda verdict: (verdict.row, verdict.column))
+        return report
+
+    @staticmethod
+    def _count(report: WriteReport, units: BoolArray, column: int, problems: Problems, ended: UInt8Array) -> None:
+        judged = units.copy()
+        judged[list(problems)] = False
+        for row, problem in problems.items():
+            report.verdicts.append(
+                Verdict(row, column, Outcome.REJECTED, problem.reason, problem.field, problem.message)
+            )
+        for row in np.flatnonzero(judged & (ended != Outcome.ACCEPTED)).tolist():
+            report.verdicts.append(Verdict(row, column, Outcome(int(ended[row])), *_STORE_SAID[int(ended[row])]))
+        report.accepted += int((judged & (ended == Outcome.ACCEPTED)).sum())
+        report.rejected += len(problems) + int((judged & (ended == Outcome.REJECTED)).sum())
+        report.unknown += int((judged & (ended == Outcome.UNKNOWN)).sum())
+
+
+_WRITABLE = np.array([Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND], dtype=np.uint8)
+
+_STORE_SAID: dict[int, tuple[Reason, str, str]] = {
+    Outcome.REJECTED: (
+        Reason.STORE_UNAVAILABLE,
+        "",
+        "the store did not take it; send the same request again with the same request_id",
+    ),
+    Outcome.UNKNOWN: (
+        Reason.UNKNOWN_OUTCOME,
+        "",
+        "the store did not answer in time and may hold it; send the same request again with the same request_id",
+    ),
+}
+
+
+def check_shape(request: WriteRequest) -> None:
+    """Raise InvalidInput for what refuses a request as a whole: no rows, too many, columns of other lengths."""
+    rows = len(request)
+    if not rows or not request.columns:
+        missing = "columns" if rows else "entity_ids"
+        raise InvalidInput(
+            f"{missing} is empty; send at least one row and column",
+            reason=Reason.EMPTY_REQUEST,
+            field=missing,
+        )
+    if rows > MAX_ROWS_PER_WRITE:
+        raise InvalidInput(
+            f"the request holds {rows} rows; at most {MAX_ROWS_PER_WRITE} fit one, split it",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="entity_ids",
+        )
+    lengths = [("event_time_us", len(request.event_time))]
+    lengths += [(column.name or "columns", len(column)) for column in request.columns]
+    if request.ingested_at is not None:
+        lengths.append(("ingested_at", len(request.ingested_at)))
+    for name, length in lengths:
+        if length != rows:
+            raise InvalidInput(f"{name} holds {length} elements for {rows} rows; send one a row", field=name)
+    for column in request.columns:
+        if len(column.values) != rows or not np.isin(column.status, _WRITABLE).all():
+            raise InvalidInput(
+                f"{column.name} must hold a value and a status PRESENT, NULL_VALUE or NOT_FOUND for each row",
+                field=column.name or "columns",
+            )
+
+
+def validate(
+    request: WriteRequest, resolve: Resolve, entity_types: Mapping[str, str], *, now: int, max_clock_skew: int
+) -> Validated:
+    """Judge a request whose shape is good. now: microseconds; entity_types: id -> type of registered entities."""
+    whole_rows = _row_problems(request, now + max_clock_skew)
+    resolved = [resolve(column.name, column.version) for column in request.columns]
+    refused: list[Problems] = []
+    converted: list[Column | None] = []
+    for column, target in zip(request.columns, resolved, strict=True):
+        usable, problems = _judge_column(request, column, target, entity_types, now)
+        refused.append(problems)
+        converted.append(usable)
+    _refuse_second_values(converted, resolved, refused)
+    valid = _valid_values(request, converted, whole_rows, refused)
+    group_of_row, groups = _same_key(request)
+    if groups < len(request):
+        _refuse_conflicts(converted, resolved, valid, refused, group_of_row, groups)
+        valid = _valid_values(request, converted, whole_rows, refused)
+    return _keep(request, converted, resolved, valid, whole_rows, refused, group_of_row, groups)
+
+
+def _row_problems(request: WriteRequest, newest: int) -> Problems:
+    problems: Problems = {}
+    wrong_ids = {entity_id: entity_id_problem(entity_id) for entity_id in set(request.entity_ids)}
+    if any(wrong_ids.values()):
+        for row, entity_id in enumerate(request.entity_ids):
+            wrong = wrong_ids[entity_id]
+            if wrong is not None:
+                problems[row] = Problem(Reason.INVALID_ENTITY_ID, "entity_id", wrong)
+    times = request.event_time
+    for row in np.flatnonzero((times < MIN_EVENT_TIME) | (times > MAX_EVENT_TIME)).tolist():
+        message = "timestamp lies outside the years 1 to 9999; give microseconds since 1970 UTC"
+        problems.setdefault(row, Problem(Reason.INVALID_TIME, "timestamp", message))
+    for row in np.flatnonzero(times > newest).tolist():
+        if row not in problems:
+            message = f"timestamp {to_rfc3339(int(times[row]))} is in the future; check the writer's clock"
+            problems[row] = Problem(Reason.EVENT_TIME_IN_FUTURE, "timestamp", message)
+    return problems
+
+
+def _judge_column(
+    request: WriteRequest, column: Column, target: Target | Problem, entity_types: Mapping[str, str], now: int
+) -> tuple[Column | None, Problems]:
+    written = column.status != Status.NOT_FOUND
+    if isinstance(target, Problem):
+        return None, dict.fromkeys(np.flatnonzero(written).tolist(), target)
+    definition, group = target
+    usable, problems = convert(column, definition)
+    if definition.entity_type != DEFAULT_ENTITY_TYPE and entity_types:
+        for row in np.flatnonzero(written).tolist():
+            actual = entity_types.get(request.entity_ids[row], definition.entity_type)
+            if actual != definition.entity_type:
+                message = f"{definition.name} describes a {definition.entity_type}, this entity is a {actual}"
+                problems.setdefault(row, Problem(Reason.ENTITY_TYPE_MISMATCH, definition.name, message))
+    if group.retention is not None:
+        expired = Problem(
+            Reason.PAST_RETENTION,
+            definition.name,
+            f"timestamp lies further back than the retention of group {group.name}; it would be deleted at once",
+        )
+        for row in np.flatnonzero(written & (request.event_time < now - group.retention)).tolist():
+            problems.setdefault(row, expired)
+    return usable, problems
+
+
+def _refuse_second_values(
+    converted: list[Column | None], resolved: list[Target | Problem], refused: list[Problems]
+) -> None:
+    first: dict[tuple[str, int], list[int]] = {}
+    for position, target in enumerate(resolved):
+        if not isinstance(target, Problem):
+            first.setdefault(target[0].key, []).append(position)
+    for (name, _), positions in first.items():
+        if len(positions) == 1:
+            continue
+        columns = [column for position in positions if (column := converted[position]) is not None]
+        count = np.sum([column.status != Status.NOT_FOUND for column in columns], axis=0)
+        problem = Problem(Reason.CONFLICTING_DUPLICATE, name, f"{name} is given twice in this row; give it once")
+        for row in np.flatnonzero(count > 1).tolist():
+            for position, column in zip(positions, columns, strict=True):
+                if column.status[row] != Status.NOT_FOUND:
+                    refused[position].setdefault(row, problem)
+
+
+def _valid_values(
+    request: WriteRequest, converted: list[Column | None], whole_rows: Problems, refused: list[Problems]
+) -> list[BoolArray]:
+    """Per column: bool[n], rows whose value is written and not refused."""
+    good = np.ones(len(request), dtype=np.bool_)
+    good[list(whole_rows)] = False
+    if request.unit is WriteUnit.ROW:
+        for problems in refused:
+            good[list(problems)] = False
+    valid = []
+    for column, problems in zip(converted, refused, strict=True):
+        if column is None:
+            valid.append(np.zeros(len(request), dtype=np.bool_))
+            continue
+        mask = good & (column.status != Status.NOT_FOUND)
+        mask[list(problems)] = False
+        valid.append(mask)
+    return valid
+
+
+def _same_key(request: WriteRequest) -> tuple[Int64Array, int]:
+    """Number the distinct (entity, event time) in order of first appearance. -> (int64[n], how many).
+
+    An import's ingest times tell corrections of one event time apart.
+    """
+    numbers: dict[tuple[str, int, int], int] = {}
+    ingested = request.event_time if request.ingested_at is None else request.ingested_at
+    keys = zip(request.entity_ids, request.event_time.tolist(), ingested.tolist(), strict=True)
+    group_of_row = np.fromiter(
+        (numbers.setdefault(key, len(numbers)) for key in keys), dtype=np.int64, count=len(request)
+    )
+    return group_of_row, len(numbers)
+
+
+def _refuse_conflicts(
+    converted: list[Column | None],
+    resolved: list[Target | Problem],
+    valid: list[BoolArray],
+    refused: list[Problems],
+    group_of_row: Int64Array,
+    groups: int,
+) -> None:
+    by_feature: dict[tuple[str, int], list[int]] = {}
+    for position, target in enumerate(resolved):
+        if not isinstance(target, Problem):
+            by_feature.setdefault(target[0].key, []).append(position)
+    for (name, _), positions in by_feature.items():
+        # One feature's columns hold disjoint rows by now: lay them over each other.
+        whole = _overlay(converted, valid, positions)
+        rows = np.flatnonzero(np.any([valid[position] for position in positions], axis=0))
+        first = np.full(groups, -1, dtype=np.int64)
+        first[group_of_row[rows[::-1]]] = rows[::-1]
+        leader = first[group_of_row[rows]]
+        different = ~_same_value(whole, rows, leader)
+        torn = np.zeros(groups, dtype=np.bool_)
+        torn[group_of_row[rows[different]]] = True
+        message = f"{name} has different values for one entity and timestamp in this request; keep one"
+        problem = Problem(Reason.CONFLICTING_DUPLICATE, name, message)
+        for row in rows[torn[group_of_row[rows]]].tolist():
+            for position in positions:
+                if valid[position][row]:
+                    refused[position][row] = problem
+
+
+def _overlay(converted: list[Column | None], valid: list[BoolArray], positions: list[int]) -> Column:
+    base = converted[positions[0]]
+    assert base is not None  # only resolved columns are grouped by feature
+    if len(positions) == 1:
+        return base
+    values, status = base.values.copy(), base.status.copy()
+    for position in positions[1:]:
+        other = converted[position]
+        assert other is not None
+        rows = valid[position]
+        values[rows] = other.values[rows]
+        status[rows] = other.status[rows]
+    return replace(base, values=values, status=status)
+
+
+def _same_value(column: Column, left: Int64Array, right: Int64Array) -> BoolArray:
+    same = column.values[left] == column.values[right]
+    # Bit for bit: there is one NaN by now, and 0.0 is not -0.0, or the order of rows would say which is stored.
+    if column.value_type is ValueType.DOUBLE:
+        bits = np.ascontiguousarray(column.values).view(np.int64)
+        same = bits[left] == bits[right]
+    elif column.value_type is ValueType.VECTOR:
+        words = np.ascontiguousarray(column.values).view(np.int32)
+        same = (words[left] == words[right]).all(axis=1)
+    status = column.status
+    null = status == Status.NULL_VALUE
+    equal: BoolArray = (status[left] == status[right]) & (null[left] | same.astype(np.bool_))
+    return equal
+
+
+def _keep(
+    request: WriteRequest,
+    converted: list[Column | None],
+    resolved: list[Target | Problem],
+    valid: list[BoolArray],
+    whole_rows: Problems,
+    refused: list[Problems],
+    group_of_row: Int64Array,
+    groups: int,
+) -> Validated:
+    stored = np.any(valid, axis=0)
+    kept_of_group = np.full(groups, -1, dtype=np.int64)
+    used = np.zeros(groups, dtype=np.bool_)
+    used[group_of_row[stored]] = True
+    kept_of_group[used] = np.arange(int(used.sum()))
+    kept_row = np.where(stored, kept_of_group[group_of_row], -1)
+    source = np.zeros(int(used.sum()), dtype=np.int64)
+    rows = np.flatnonzero(stored)[::-1]
+    source[kept_row[rows]] = rows
+    by_feature: dict[tuple[str, int], list[int]] = {}
+    for position, target in enumerate(resolved):
+        if not isinstance(target, Problem) and valid[position].any():
+            by_feature.setdefault(target[0].key, []).append(position)
+    columns = []
+    for key in sorted(by_feature):
+        positions = by_feature[key]
+        target = resolved[positions[0]]
+        assert not isinstance(target, Problem)
+        whole = _overlay(converted, valid, positions)
+        held = np.any([valid[position] for position in positions], axis=0)
+        columns.append(StoredColumn(*target, _gather(whole, held, kept_row, len(source))))
+    return Validated(
+        request=request,
+        entity_ids=[request.entity_ids[row] for row in source.tolist()],
+        event_time=request.event_time[source],
+        source_row=source,
+        columns=columns,
+        kept_row=kept_row,
+        whole_rows=whole_rows,
+        refused=refused,
+    )
+
+
+def _gather(column: Column, held: BoolArray, kept_row: Int64Array, kept: int) -> Column:
+    """The column over the kept rows: the value of whichever request row holds it (equal ones are one)."""
+    if kept == len(column) and held.all():
+        return column
+    rows = np.flatnonzero(held)
+    taken = column.take(np.zeros(kept, dtype=np.int64))
+    values, status = taken.values.copy(), np.full(kept, Status.NOT_FOUND, dtype=np.uint8)
+    values[:] = np.zeros_like(values) if column.value_type is not ValueType.TEXT else ""
+    values[kept_row[rows]] = column.values[rows]
+    status[kept_row[rows]] = column.status[rows]
+    return replace(taken, values=values, status=status)

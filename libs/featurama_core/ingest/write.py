@@ -1,0 +1,104 @@
+"""The write walk: judge the rows, plan cells, write, account for every row sent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from featurama_core.ingest.convert import Problem
+from featurama_core.ingest.validate import Target, Validated, check_shape, validate
+from featurama_core.namespace import Namespace
+from featurama_core.registry import Snapshot
+from featurama_core.storage.cell_plan import plan_cells
+from featurama_core.storage.port import WriteBatch
+from featurama_core.types.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
+from featurama_core.types.request_ids import ingest_time, parse_request_id
+from featurama_core.types.times import to_rfc3339
+from featurama_core.types.values import Int64Array, UInt8Array
+from featurama_core.types.writes import Outcome, WriteMode, WriteReport, WriteRequest
+
+
+async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
+    """Write one request. Raises InvalidInput for what refuses it as a whole; all else is a verdict on a row."""
+    check_shape(request)
+    now = namespace.now()
+    request_id = parse_request_id(request.request_id) if request.request_id else namespace.request_ids.next()
+    ingested_at = _ingest_times(namespace, request, ingest_time(request_id), now)
+    snapshot = await namespace.registry.snapshot()
+    targets = _resolve_columns(request, snapshot)
+    if any(isinstance(target, Problem) for target in targets.values()):
+        snapshot = await namespace.registry.snapshot(fresh=True)
+        targets = _resolve_columns(request, snapshot)
+    typed = any(
+        not isinstance(target, Problem) and target[0].entity_type != DEFAULT_ENTITY_TYPE for target in targets.values()
+    )
+    validated = validate(
+        request,
+        lambda name, version: targets[name, version],
+        # Only of what can be an id: an adapter need not take an empty key.
+        await namespace.entity_types(each for each in request.entity_ids if not entity_id_problem(each))
+        if typed
+        else {},
+        now=now,
+        max_clock_skew=namespace.settings.max_clock_skew,
+    )
+    outcome = await _store(namespace, validated, ingested_at, snapshot)
+    return validated.report(outcome, str(request_id))
+
+
+async def _store(namespace: Namespace, validated: Validated, ingested_at: Int64Array, snapshot: Snapshot) -> UInt8Array:
+    rows = len(validated.entity_ids)
+    if not rows:
+        return np.zeros(0, dtype=np.uint8)
+    ingested = ingested_at[validated.source_row]
+    runs = plan_cells(
+        namespace.layout_book, snapshot.newest_of_group, validated.columns, validated.event_time, ingested
+    )
+    batch = WriteBatch(validated.entity_ids, validated.event_time, ingested, validated.columns, runs)
+    try:
+        await namespace.put_layouts(run.layout for run in runs)
+        return await namespace.storage.write(batch, validated.request.mode)
+    except StoreUnavailable:
+        return np.full(rows, Outcome.REJECTED, dtype=np.uint8)
+    except OutcomeUnknown:
+        return np.full(rows, Outcome.UNKNOWN, dtype=np.uint8)
+
+
+def _resolve_columns(request: WriteRequest, snapshot: Snapshot) -> dict[tuple[str, int], Target | Problem]:
+    targets: dict[tuple[str, int], Target | Problem] = {}
+    for column in request.columns:
+        try:
+            definition = snapshot.feature(column.name, column.version or None)
+        except FeaturamaError as error:
+            targets[column.name, column.version] = Problem(error.reason, column.name, error.message)
+        else:
+            targets[column.name, column.version] = definition, snapshot.groups[definition.group]
+    return targets
+
+
+def _ingest_times(namespace: Namespace, request: WriteRequest, ingested_at: int, now: int) -> Int64Array:
+    settings = namespace.settings
+    if ingested_at < (now - settings.retry_window) * 1_000:
+        raise InvalidInput(
+            "request_id is older than the retry window; make a new one (the rows may be stored already: read them)",
+            reason=Reason.REQUEST_TOO_OLD,
+            field="request_id",
+        )
+    if ingested_at > (now + settings.max_clock_skew) * 1_000:
+        raise InvalidInput(
+            "request_id lies in the future; check the client's clock",
+            reason=Reason.REQUEST_IN_FUTURE,
+            field="request_id",
+        )
+    if request.ingested_at is None:
+        return np.full(len(request), ingested_at, dtype=np.int64)
+    if request.mode is not WriteMode.BULK:
+        raise InvalidInput("ingested_at belongs to imports; send them in mode BULK", field="ingested_at")
+    settled = now - settings.settling_time
+    if int(request.ingested_at.max()) > settled * 1_000:
+        raise InvalidInput(
+            f"ingested_at must not be later than {to_rfc3339(settled)}: younger times are not settled",
+            reason=Reason.KNOWN_AT_NOT_SETTLED,
+            field="ingested_at",
+        )
+    return request.ingested_at

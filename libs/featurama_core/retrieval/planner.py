@@ -1,0 +1,132 @@
+"""How each period of a group is read, and what that will take.
+
+Two ways give the same rows. A scan reads a whole partition, also of entities that no label row has; slices ask for each
+entity by itself. Slices are chosen for few entities; else both are tried on a sample and the quicker one is taken.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurama_core.datasets.plan import PlannedRead, Reading, Way
+from featurama_core.storage.port import NamespaceStorage, Partition
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.times import to_rfc3339
+from featurama_core.types.values import Int64Array
+
+FEW_ENTITIES = 200
+_SAMPLE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Of one period of a group. per_slice, per_scanned: seconds an entity; values: stored values an entity."""
+
+    per_slice: float
+    values: float
+    per_scanned: float
+    scanned: float
+
+
+class Planner:
+    """Decides for one pass over one group; samples at most once."""
+
+    def __init__(
+        self,
+        storage: NamespaceStorage,
+        group: FeatureGroup,
+        features: Sequence[FeatureDefinition],
+        entity_ids: Sequence[str],
+        reading: Reading,
+    ) -> None:
+        self._storage = storage
+        self._group = group
+        self._features = list(features)
+        self._entity_ids = entity_ids
+        self._reading = reading
+        self._sample: _Sample | None = None
+
+    async def choose(
+        self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0
+    ) -> tuple[Way, str]:
+        """How to read one period for these entities (codes), or for `scale` times as many like them, and why."""
+        if self._reading != "auto":
+            return self._reading, "as asked"
+        needed = round(len(entities) * scale)
+        if needed <= FEW_ENTITIES:
+            return "slices", f"few entities ({needed}) are needed"
+        sample = await self._sampled(partitions, entities)
+        slices, scan = needed * sample.per_slice, sample.scanned * sample.per_scanned
+        which = f"{needed} of about {max(sample.scanned, needed):.0f} entities are needed"
+        if slices <= scan:
+            return "slices", f"{which}: {_told(slices)} by slices, {_told(scan)} by a scan"
+        return "scan", f"{which}: {_told(scan)} by a scan, {_told(slices)} by slices"
+
+    async def explain(self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0) -> PlannedRead:
+        """The same with figures."""
+        way, why = await self.choose(partitions, entities, scale)
+        sample = await self._sampled(partitions, entities)
+        needed = round(len(entities) * scale)
+        if way == "slices":
+            rows, seconds = needed * sample.values, needed * sample.per_slice
+        else:
+            rows, seconds = sample.scanned * sample.values, sample.scanned * sample.per_scanned
+        period = partitions[0].period * self._storage.options.history_period
+        return PlannedRead(
+            self._group.name,
+            len(self._features),
+            to_rfc3339(period),
+            len(partitions),
+            way,
+            why,
+            needed,
+            round(rows),
+            round(seconds, 4),
+        )
+
+    async def _sampled(self, partitions: Sequence[Partition], entities: Int64Array) -> _Sample:
+        if self._sample is None:
+            self._sample = await self._take(partitions, entities)
+        return self._sample
+
+    async def _take(self, partitions: Sequence[Partition], entities: Int64Array) -> _Sample:
+        length = self._storage.options.history_period
+        start = partitions[0].period * length
+        picked = entities[np.unique(np.linspace(0, len(entities) - 1, _SAMPLE).astype(np.int64))]
+        began = time.perf_counter()
+        sliced = await self._storage.read_history(
+            [self._entity_ids[code] for code in picked.tolist()],
+            [(each, self._group) for each in self._features],
+            start=start,
+            end=start + length - 1,
+        )
+        sliced_at = time.perf_counter()
+        values = sum(len(each.entity) for each in sliced) / len(picked)
+        blocks = self._storage.scan_history(self._features, self._group, partitions[0])
+        first = await anext(blocks, None)
+        scanned_at = time.perf_counter()
+        more = False
+        if first is not None and len(partitions) == 1:
+            more = await anext(blocks, None) is not None
+        await blocks.aclose()  # type: ignore[attr-defined]
+        per_slice = (sliced_at - began) / len(picked)
+        if first is None:
+            return _Sample(per_slice, values, 0.0, 0.0)
+        wanted = {self._entity_ids[code] for code in entities.tolist()}
+        met = len(wanted.intersection(first.entity_ids))
+        inside = len(first.entity_ids)
+        per_scanned = (scanned_at - sliced_at) / inside
+        if more or len(partitions) > 1:
+            # Ids come in the order of their bytes: the label rows' share among the first stands for all.
+            total = max(len(entities) * inside / max(met, 0.5), inside)
+        else:
+            total = inside
+        return _Sample(per_slice, values, per_scanned, total)
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1_000 * seconds:.2g} ms"

@@ -1,0 +1,82 @@
+"""A layout: the sorted set of (feature, version, type) that one packed cell holds.
+
+Its id is the first 8 bytes of SHA-256 over that list, so replicas agree on it without talking. A deletion mark
+lives among the cells under an id made the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.values import ValueType, parse_value_type, type_text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LayoutField:
+    """One feature version in a layout."""
+
+    name: str
+    version: int
+    value_type: ValueType
+    vector_length: int = 0
+
+    @classmethod
+    def of(cls, definition: FeatureDefinition) -> LayoutField:
+        """The field that holds this definition's values."""
+        return cls(definition.name, definition.version, definition.value_type, definition.vector_length)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """(name, version)."""
+        return self.name, self.version
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Fields sorted by name and version."""
+
+    fields: tuple[LayoutField, ...]
+
+    @classmethod
+    def of(cls, definitions: Iterable[FeatureDefinition]) -> Layout:
+        """The layout of a column set."""
+        return cls(tuple(sorted(LayoutField.of(definition) for definition in definitions)))
+
+    @classmethod
+    def parse(cls, text: str) -> Layout:
+        """The inverse of `text`."""
+        fields = []
+        for part in text.split("\n"):
+            name, version, type_name = part.split(" ")
+            fields.append(LayoutField(name, int(version), *parse_value_type(type_name)))
+        return cls(tuple(fields))
+
+    @cached_property
+    def text(self) -> str:
+        """What is stored and hashed: a line a field, `name version type`."""
+        return "\n".join(
+            f"{field.name} {field.version} {type_text(field.value_type, field.vector_length)}" for field in self.fields
+        )
+
+    @cached_property
+    def layout_id(self) -> int:
+        """Signed 64-bit id."""
+        return _id_of(self.text)
+
+    @cached_property
+    def positions(self) -> dict[tuple[str, int], int]:
+        """(name, version) -> position of its field."""
+        return {field.key: position for position, field in enumerate(self.fields)}
+
+
+def mark_id(feature_name: str = "") -> int:
+    """Id of the deletion mark of an entity's feature, or of the whole entity (empty name)."""
+    return _id_of(f"deleted\n{feature_name}")
+
+
+def _id_of(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)

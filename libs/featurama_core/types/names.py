@@ -1,0 +1,89 @@
+"""What may be a name: features, groups, types, services, models, namespaces, entity ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from featurama_core.types.errors import InvalidInput, Reason
+
+DEFAULT_NAMESPACE = "default"
+DEFAULT_ENTITY_TYPE = "entity"
+"""The entity type of features registered without one: they take any id."""
+DEFAULT_GROUP = "default"
+
+MAX_ENTITY_ID_BYTES = 256
+RESERVED_NAMES = frozenset({"entity_id", "timestamp", "event_time", "ingested_at", "value", "feature_name"})
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def check_name(name: str, field: str) -> str:
+    """Return `name` if it may name a definition; `field` says in the error which one was wrong."""
+    if name in RESERVED_NAMES or name.startswith("__"):
+        raise InvalidInput(
+            f"{field} {_shown(name)} is reserved; choose another name",
+            reason=Reason.INVALID_NAME,
+            field=field,
+        )
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{field} {_shown(name)} is not a name; use [a-z][a-z0-9_]{{0,62}}",
+            reason=Reason.INVALID_NAME,
+            field=field,
+        )
+    return name
+
+
+def check_namespace(name: str) -> str:
+    """Return `name` if it may name a namespace."""
+    if not _NAMESPACE.fullmatch(name):
+        raise InvalidInput(
+            f"namespace {_shown(name)} is not a name; use [a-z][a-z0-9_]{{0,39}}",
+            reason=Reason.INVALID_NAME,
+            field="namespace",
+        )
+    return name
+
+
+def entity_id_problem(entity_id: object) -> str | None:
+    """Why this is not an entity id, or None. An id is 1-256 bytes of UTF-8 without control characters."""
+    if not isinstance(entity_id, str):
+        return "entity_id must be text"
+    if not entity_id:
+        return "entity_id is empty; give 1-256 bytes of UTF-8"
+    if _CONTROL.search(entity_id):
+        return "entity_id holds a control character; remove it"
+    try:
+        size = len(entity_id) if entity_id.isascii() else len(entity_id.encode())
+    except UnicodeEncodeError:
+        return "entity_id is not valid Unicode text"
+    if size > MAX_ENTITY_ID_BYTES:
+        return f"entity_id has {size} bytes; at most {MAX_ENTITY_ID_BYTES} are allowed"
+    return None
+
+
+def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> None:
+    """Refuse an empty list, one longer than `limit`, and any id that is not one."""
+    if not entity_ids:
+        raise InvalidInput("entity_ids is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
+    if limit is not None and len(entity_ids) > limit:
+        raise InvalidInput(
+            f"entity_ids holds {len(entity_ids)} ids; at most {limit} fit one call, split the list",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="entity_ids",
+        )
+    for position, entity_id in enumerate(entity_ids):
+        problem = entity_id_problem(entity_id)
+        if problem is not None:
+            raise InvalidInput(
+                f"entity_ids[{position}]: {problem}",
+                reason=Reason.INVALID_ENTITY_ID,
+                field=f"entity_ids[{position}]",
+            )
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 80 else name[:77] + "...")

@@ -1,0 +1,81 @@
+"""How a feature is named: `distance`, `distance@2`, `delivery_metrics:distance@2`, and paths of one step
+(`destination.traffic_level`, `destination@1.traffic_level@2`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import ValueType
+
+_PART = r"(?:([a-z][a-z0-9_]{0,62}):)?([a-z][a-z0-9_]{0,62})(?:@([1-9][0-9]{0,8}))?"
+_REFERENCE = re.compile(_PART)
+_PATH = re.compile(rf"({_PART})\.({_PART})")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRef:
+    """A reference as written. `version` None: the newest; `group` None: not said; `via`: the reference it follows."""
+
+    name: str
+    version: int | None = None
+    group: str | None = None
+    via: FeatureRef | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> FeatureRef:
+        """Read a reference or a path; the syntax only, not whether it exists."""
+        if match := _REFERENCE.fullmatch(text):
+            return cls._of(match.groups())
+        if match := _PATH.fullmatch(text):
+            groups = match.groups()
+            return FeatureRef(*_fields(groups[5:]), via=cls._of(groups[1:4]))
+        raise InvalidInput(
+            f"feature reference {text[:140]!r} cannot be read; write name, name@2, group:name@2 or reference.name",
+            reason=Reason.INVALID_REFERENCE,
+            field="features",
+        )
+
+    @classmethod
+    def _of(cls, groups: tuple[str | None, ...]) -> FeatureRef:
+        return cls(*_fields(groups))
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedFeature:
+    """A reference bound to definitions: the feature that is read, its group, and the reference a path follows."""
+
+    definition: FeatureDefinition
+    group: FeatureGroup
+    via: ResolvedFeature | None = None
+
+    @property
+    def name(self) -> str:
+        """The column's name: `distance`, `destination.traffic_level` (no versions)."""
+        own = self.definition.name
+        return own if self.via is None else f"{self.via.name}.{own}"
+
+    @property
+    def reference(self) -> str:
+        """The pinned reference: `distance@1`, `destination@1.traffic_level@2`."""
+        own = self.definition.reference
+        return own if self.via is None else f"{self.via.reference}.{own}"
+
+    @property
+    def entity_type(self) -> str:
+        """The type of the entity that is asked for (of the reference's owner, for a path)."""
+        return self.definition.entity_type if self.via is None else self.via.definition.entity_type
+
+    @property
+    def value_type(self) -> ValueType:
+        """Type of the values read."""
+        return self.definition.value_type
+
+
+def _fields(groups: tuple[str | None, ...]) -> tuple[str, int | None, str | None]:
+    group, name, version = groups
+    assert name is not None  # the pattern always has it
+    return name, None if version is None else int(version), group

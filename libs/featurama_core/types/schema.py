@@ -1,0 +1,162 @@
+"""Definitions: what a team registers before it writes. All are immutable values; a change is a new version.
+
+Durations and times are int64 microseconds. `created_at` (microseconds UTC) is set by the registry, not compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_name
+from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
+
+MAX_DESCRIPTION_BYTES = 4_096
+MAX_TAGS = 32
+MAX_BUCKETS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class EntityType:
+    """A kind of thing that features describe."""
+
+    name: str
+    description: str = ""
+    deprecated: bool = field(default=False, compare=False)
+    created_at: int = field(default=0, compare=False)
+
+    def check(self) -> None:
+        """Raise InvalidInput unless every field is within its bounds."""
+        check_name(self.name, "entity_type")
+        _check_text(self.description, "description")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureGroup:
+    """Features of one entity type that are computed and written together.
+
+    `ttl` is a reading rule, `retention` how long values are stored (None: for ever), `buckets` (a power of two)
+    cuts the scans of periods that begin after it was set.
+    """
+
+    name: str = DEFAULT_GROUP
+    entity_type: str = DEFAULT_ENTITY_TYPE
+    description: str = ""
+    ttl: int | None = None
+    retention: int | None = None
+    buckets: int = 1
+    deprecated: bool = field(default=False, compare=False)
+    created_at: int = field(default=0, compare=False)
+
+    def check(self) -> None:
+        """Raise InvalidInput unless every field is within its bounds."""
+        check_name(self.name, "feature_group")
+        check_name(self.entity_type, "entity_type")
+        _check_text(self.description, "description")
+        for name, value in (("ttl", self.ttl), ("retention", self.retention)):
+            if value is not None and value <= 0:
+                raise _invalid(name, "must be longer than zero, or left out")
+        if self.retention is not None and self.ttl is not None and self.retention < self.ttl:
+            raise _invalid("retention", "must not be shorter than ttl")
+        if not 1 <= self.buckets <= MAX_BUCKETS or self.buckets & (self.buckets - 1):
+            raise _invalid("buckets", f"must be a power of two from 1 to {MAX_BUCKETS}")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDefinition:
+    """One version of a feature.
+
+    `references` names the entity type whose ids this text feature holds, so that paths can follow it.
+    """
+
+    name: str
+    value_type: ValueType
+    version: int = 1
+    entity_type: str = DEFAULT_ENTITY_TYPE
+    group: str = DEFAULT_GROUP
+    vector_length: int = 0
+    references: str | None = None
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+    deprecated: bool = field(default=False, compare=False)
+    created_at: int = field(default=0, compare=False)
+
+    def check(self) -> None:
+        """Raise InvalidInput unless every field is within its bounds."""
+        check_name(self.name, "feature_name")
+        check_name(self.entity_type, "entity_type")
+        check_name(self.group, "feature_group")
+        if not 1 <= self.version < 2**31:
+            raise _invalid("version", "must be a whole number from 1")
+        if self.value_type is ValueType.VECTOR and not 1 <= self.vector_length <= MAX_VECTOR_LENGTH:
+            raise _invalid("vector_length", f"must be from 1 to {MAX_VECTOR_LENGTH}")
+        if self.value_type is not ValueType.VECTOR and self.vector_length:
+            raise _invalid("vector_length", "belongs to vector features only")
+        if self.references is not None:
+            check_name(self.references, "references")
+            if self.value_type is not ValueType.TEXT:
+                raise _invalid("references", "belongs to text features only: the value is an entity id")
+        _check_text(self.description, "description")
+        _check_text(self.owner, "owner")
+        if len(self.tags) > MAX_TAGS or any(not tag or len(tag.encode()) > 128 for tag in self.tags):
+            raise _invalid("tags", f"must be at most {MAX_TAGS} texts of 1 to 128 bytes")
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """(name, version): what is unique in a namespace."""
+        return self.name, self.version
+
+    @property
+    def reference(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def type_text(self) -> str:
+        """`double`, `int`, `text`, `bool` or `vector[N]`."""
+        return type_text(self.value_type, self.vector_length)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureService:
+    """The features one model consumes, pinned and in a fixed order (`distance@1`, `destination@1.traffic_level@2`)."""
+
+    name: str
+    features: tuple[str, ...]
+    description: str = ""
+    deprecated: bool = field(default=False, compare=False)
+    created_at: int = field(default=0, compare=False)
+
+    def check(self) -> None:
+        """Raise InvalidInput unless every field is within its bounds (references are checked by the registry)."""
+        check_name(self.name, "feature_service")
+        _check_text(self.description, "description")
+        if not self.features:
+            raise _invalid("features", "must name at least one feature")
+        if len(set(self.features)) != len(self.features):
+            raise _invalid("features", "names a feature twice")
+
+
+Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A registered thing. `metadata` is a JSON object, as text; times are microseconds UTC."""
+
+    entity_id: str
+    entity_type: str
+    name: str = ""
+    metadata: str = "{}"
+    created_at: int = field(default=0, compare=False)
+    updated_at: int = field(default=0, compare=False)
+
+
+def _check_text(text: str, name: str) -> None:
+    if len(text.encode("utf-8", "replace")) > MAX_DESCRIPTION_BYTES:
+        raise _invalid(name, f"must be at most {MAX_DESCRIPTION_BYTES} bytes")
+
+
+def _invalid(name: str, problem: str) -> InvalidInput:
+    return InvalidInput(f"{name} {problem}", reason=Reason.INVALID_DEFINITION, field=name)

@@ -1,0 +1,121 @@
+"""Times are int64 microseconds since 1970 UTC; ingest times carry three digits more (storage-layout, "Times").
+
+A naive time is refused everywhere; finer times are floored.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from featurama_core.types.errors import InvalidInput, Reason
+
+SECOND = 1_000_000
+"""Microseconds in a second."""
+DAY = 86_400 * SECOND
+
+MIN_TIME = -(2**62)
+"""Earlier than any event time that a datetime can name; safe to add and subtract durations to."""
+MAX_TIME = 2**62
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+MIN_EVENT_TIME = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+MAX_EVENT_TIME = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+_DURATION = re.compile(r"(\d+)\s*(us|ms|s|m|h|d|w)")
+_UNITS = {"us": 1, "ms": 1_000, "s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY, "w": 7 * DAY}
+
+
+class Clock(Protocol):
+    """Wall clock, injected everywhere."""
+
+    def __call__(self) -> int:
+        """Nanoseconds since 1970 UTC, like `time.time_ns`."""
+
+
+Time = datetime | str | int
+"""A zoned datetime, an ISO 8601 text with a zone, or microseconds since 1970 UTC."""
+
+
+def to_micros(value: Time, field: str = "time") -> int:
+    """A zoned datetime, an ISO 8601 text with a zone, or microseconds -> microseconds since 1970 UTC."""
+    if isinstance(value, bool) or not isinstance(value, (datetime, str, int)):
+        raise InvalidInput(
+            f"{field} must be a datetime, an ISO 8601 text or microseconds, not {type(value).__name__}",
+            reason=Reason.INVALID_TIME,
+            field=field,
+        )
+    if isinstance(value, int):
+        micros = value
+    else:
+        moment = _parse(value, field) if isinstance(value, str) else value
+        if moment.tzinfo is None or moment.utcoffset() is None:
+            raise InvalidInput(
+                f"{field} has no time zone; give one, such as UTC", reason=Reason.NAIVE_TIME, field=field
+            )
+        micros = (moment - _EPOCH) // _MICROSECOND
+    if not MIN_EVENT_TIME <= micros <= MAX_EVENT_TIME:
+        raise InvalidInput(
+            f"{field} lies outside the years 1 to 9999; times are microseconds since 1970 UTC",
+            reason=Reason.INVALID_TIME,
+            field=field,
+        )
+    return micros
+
+
+def to_datetime(micros: int) -> datetime:
+    """Microseconds since 1970 UTC -> datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=int(micros))
+
+
+def to_rfc3339(micros: int) -> str:
+    """Microseconds since 1970 UTC -> `2026-01-01T00:00:00.000000Z`."""
+    return to_datetime(micros).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def parse_duration(value: str | int | timedelta | None, field: str) -> int | None:
+    """`"7d"`, `"36h"`, `"90s"`, a timedelta or microseconds -> microseconds; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        micros = value // _MICROSECOND
+    elif isinstance(value, int) and not isinstance(value, bool):
+        micros = value
+    else:
+        match = _DURATION.fullmatch(str(value).strip())
+        if match is None:
+            raise InvalidInput(
+                f"{field} {str(value)[:40]!r} is not a duration; write 90s, 36h, 7d or 4w",
+                reason=Reason.INVALID_DEFINITION,
+                field=field,
+            )
+        micros = int(match[1]) * _UNITS[match[2]]
+    if micros <= 0 or micros > MAX_EVENT_TIME:
+        raise InvalidInput(f"{field} must be longer than zero", reason=Reason.INVALID_DEFINITION, field=field)
+    return micros
+
+
+def duration_text(micros: int | None) -> str | None:
+    """The shortest text that `parse_duration` reads back."""
+    if micros is None:
+        return None
+    for unit in ("w", "d", "h", "m", "s", "ms"):
+        if micros % _UNITS[unit] == 0:
+            return f"{micros // _UNITS[unit]}{unit}"
+    return f"{micros}us"
+
+
+def known_at_bound(known_at: int) -> int:
+    """The largest ingest time that `known_at` (microseconds) admits."""
+    return known_at * 1_000 + 999
+
+
+def _parse(text: str, field: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{field} {text[:40]!r} is not an ISO 8601 time", reason=Reason.INVALID_TIME, field=field
+        ) from error

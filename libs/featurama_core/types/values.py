@@ -1,0 +1,96 @@
+"""Value types, statuses, and the limits of single values."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurama_core.types.errors import InvalidInput, Reason
+
+MAX_TEXT_BYTES = 8 * 1024
+MAX_VECTOR_LENGTH = 2_048
+EXACT_INT_LIMIT = 2**53
+"""Below this magnitude every integer is a double and back without loss."""
+
+Int64Array = NDArray[np.int64]
+UInt8Array = NDArray[np.uint8]
+BoolArray = NDArray[np.bool_]
+ValueArray = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_] | NDArray[np.object_] | NDArray[np.float32]
+"""float64[n], int64[n], bool[n], object[n] of str, or float32[n, length] for vectors."""
+
+
+class ValueType(IntEnum):
+    """Type of a feature's values. The numbers are those of `featurama.v1.ValueType`."""
+
+    DOUBLE = 1
+    INT = 2
+    TEXT = 3
+    BOOL = 4
+    VECTOR = 5
+
+    @property
+    def label(self) -> str:
+        """The name users write: `double`, `int`, `text`, `bool`, `vector`."""
+        return self.name.lower()
+
+
+_ALIASES = {"float": ValueType.DOUBLE, "string": ValueType.TEXT}
+
+
+class Status(IntEnum):
+    """What a read value is. The numbers are those of `featurama.v1.FeatureStatus`.
+
+    In a write NOT_FOUND means: nothing is written for this feature in this row.
+    """
+
+    PRESENT = 1
+    NULL_VALUE = 2
+    NOT_FOUND = 3
+    OUTSIDE_MAX_AGE = 4
+    ERROR = 5
+
+
+def parse_value_type(text: str | ValueType) -> tuple[ValueType, int]:
+    """`double`, `int`, `text`, `bool`, `float`, `string` or `vector[128]` -> (type, vector length or 0)."""
+    if isinstance(text, ValueType):
+        return text, 0
+    name, bracket, rest = text.strip().lower().partition("[")
+    value_type = _ALIASES.get(name) or {t.label: t for t in ValueType}.get(name)
+    if value_type is None or (bracket and value_type is not ValueType.VECTOR):
+        raise InvalidInput(
+            f"feature type {text!r} is not known; use double, int, text, bool or vector[N]",
+            reason=Reason.INVALID_DEFINITION,
+            field="feature_type",
+        )
+    if value_type is not ValueType.VECTOR:
+        return value_type, 0
+    digits = rest.removesuffix("]")
+    if not digits.isdecimal():
+        raise InvalidInput(
+            "a vector feature needs its length: vector[N]",
+            reason=Reason.INVALID_DEFINITION,
+            field="feature_type",
+        )
+    return value_type, int(digits)
+
+
+def type_text(value_type: ValueType, vector_length: int) -> str:
+    """The inverse of `parse_value_type`."""
+    return f"vector[{vector_length}]" if value_type is ValueType.VECTOR else value_type.label
+
+
+def empty_values(value_type: ValueType, rows: int, vector_length: int = 0) -> ValueArray:
+    """`rows` zero values (0.0, 0, False, "", zero vectors): what stands in a slot whose value is withheld."""
+    if value_type is ValueType.DOUBLE:
+        return np.zeros(rows, dtype=np.float64)
+    if value_type is ValueType.INT:
+        return np.zeros(rows, dtype=np.int64)
+    if value_type is ValueType.BOOL:
+        return np.zeros(rows, dtype=np.bool_)
+    if value_type is ValueType.TEXT:
+        texts = np.empty(rows, dtype=np.object_)
+        texts[:] = ""
+        return texts
+    return np.zeros((rows, vector_length), dtype=np.float32)

@@ -1,0 +1,124 @@
+"""What a write is: rows in columns, the unit that is judged, and the verdict on each.
+
+A row is one entity and one event time. A column may appear several times for one feature (a long frame with values
+of several types), as long as each row has at most one value for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from featurama_core.types.column import Column
+from featurama_core.types.errors import Reason
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import Int64Array, Status, UInt8Array
+
+MAX_ROWS_PER_WRITE = 10_000
+
+
+class WriteMode(IntEnum):
+    """How rows reach the tables. The numbers are those of `featurama.v1.WriteMode`."""
+
+    ATOMIC = 1
+    """All rows of one (entity, event time) become visible together."""
+    BULK = 2
+    """For backfills: twice as fast on a cluster; tables may differ until the row is acknowledged."""
+
+
+class WriteUnit(IntEnum):
+    """What one verdict is about. The numbers are those of `featurama.v1.WriteUnit`."""
+
+    ROW = 1
+    """A wide frame: an entity's row stands or falls as a whole."""
+    VALUE = 2
+    """A long frame: every value is judged by itself."""
+
+
+class Outcome(IntEnum):
+    """What became of a row (or value). The numbers are those of `featurama.v1.WriteOutcome`."""
+
+    ACCEPTED = 1
+    REJECTED = 2
+    UNKNOWN = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WriteRequest:
+    """n rows as the caller sent them. event_time: int64[n] microseconds.
+
+    `ingested_at` (int64[n], nanosecond-like) is for imports of old history only; otherwise the request id says it.
+    """
+
+    entity_ids: Sequence[str]
+    event_time: Int64Array
+    columns: Sequence[Column]
+    request_id: str = ""
+    mode: WriteMode = WriteMode.ATOMIC
+    unit: WriteUnit = WriteUnit.ROW
+    ingested_at: Int64Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.entity_ids)
+
+    def sent(self) -> int:
+        """How many units this request holds: rows, or written values."""
+        if self.unit is WriteUnit.ROW:
+            return len(self.entity_ids)
+        return int(sum(int((column.status != Status.NOT_FOUND).sum()) for column in self.columns))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredColumn:
+    """A validated column of a write: values of the definition's own type, status PRESENT, NULL_VALUE or NOT_FOUND."""
+
+    definition: FeatureDefinition
+    group: FeatureGroup
+    column: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a unit was not accepted. `column` is the position of the column, -1 for the row as a whole."""
+
+    row: int
+    column: int
+    outcome: Outcome
+    reason: Reason
+    field: str
+    message: str
+
+
+@dataclass(slots=True)
+class WriteReport:
+    """accepted + rejected + unknown = sent, always; verdicts list every unit that was not accepted."""
+
+    request_id: str
+    accepted: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    @property
+    def sent(self) -> int:
+        """Units that were sent."""
+        return self.accepted + self.rejected + self.unknown
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What was deleted: values with event time <= deleted_through (microseconds); `cleaned`: the bytes are gone too."""
+
+    deleted_through: int
+    cleaned: bool
+
+
+def all_accepted(rows: int) -> UInt8Array:
+    """`Outcome.ACCEPTED` for every row, to be overwritten where a row fails."""
+    return np.full(rows, Outcome.ACCEPTED, dtype=np.uint8)
