@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.faults.storage import FaultyStorage
 
-from featurama_core.storage.latest import MARK_BYTES
+from featurama_core.storage.marks import MARK_BYTES
 from featurama_core.storage.port import Cells
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import StoreUnavailable

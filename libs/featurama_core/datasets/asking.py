@@ -20,8 +20,8 @@ from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.training_set import Answer, Asked, Engine, TrainingSet
 from featurama_core.namespace import Namespace
-from featurama_core.retrieval.engine import Sizes, StoreEngine, part_rows_of
-from featurama_core.retrieval.past import check_settled
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
+from featurama_core.retrieval.visibility import KnownAt, ReadBounds, check_settled
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import ResolvedFeature
@@ -64,18 +64,16 @@ async def ask(
     bound = known_at_asked(known_at, at_now)
     newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, namespace, source, columns, now)
     if not isinstance(bound, str):
-        check_settled(namespace, bound, now)
+        check_settled(bound, now, namespace.settings.settling_time)
     resolved = await store.resolve(features, service=service, known_at=newest)
     if answer is None:
         _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
     else:
         answer.check_names(source.schema.names)
     one = partial(
-        StoreEngine,
+        SpilledRetrieval,
         namespace,
-        known_at=bound,
-        now=now,
-        at_now=at_now,
+        bounds=ReadBounds(bound, now, at_now),
         values_only=not statuses and not event_times,
         reading=reading,
     )
@@ -126,13 +124,10 @@ async def ask_newest_again(
     settled = as_of <= now - namespace.settings.settling_time
     bound = to_micros(known_at, "known_at") if known_at is not None else as_of if settled else None
     begin = partial(
-        StoreEngine,
+        SpilledRetrieval,
         namespace,
         await store.resolve(references),
-        bound,
-        now=now,
-        at_now=True,
-        aged_at=as_of,
+        ReadBounds(bound, now, at_now=True, aged_at=as_of),
         values_only=not statuses and not event_times,
         memory=memory_bytes("2GB"),
         reading="auto",
@@ -172,7 +167,7 @@ async def entities_of(store: FeatureStore, namespace: Namespace, entity_type: st
     return await asyncio.to_thread(pa.array, sorted(set(found)), pa.string())
 
 
-def known_at_asked(known_at: Time | Literal["label"] | None, at_now: bool) -> int | str | None:
+def known_at_asked(known_at: Time | Literal["label"] | None, at_now: bool) -> KnownAt:
     """Microseconds, "label" or None. InvalidInput for "label" where the rows have no moment."""
     if known_at is None:
         return None
@@ -193,7 +188,7 @@ def _newest(namespace: Namespace, source: LabelSource, columns: LabelColumns, no
     for batch in source.batches():
         keys = read_keys(batch, columns, first)
         if len(keys):
-            check_settled(namespace, keys.event_time, now, first_row=first)
+            check_settled(keys.event_time, now, namespace.settings.settling_time, first_row=first)
             newest = max(int(keys.event_time.max()), newest if newest is not None else -(2**63))
         first += len(keys)
     return newest
