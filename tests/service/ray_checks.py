@@ -75,6 +75,16 @@ def labels(seed: int) -> pa.Table:
     return pa.table({"weight": draw.random(400), "timestamp": moments, "entity_id": ids})
 
 
+COLUMNS = {"delivery": "entity_id", "planet": "planet_id"}
+OF_COLUMNS = ["distance", "destination.traffic_level", "traffic_level", "mood"]
+
+
+def two_entities(seed: int) -> pa.Table:
+    """The same rows with a planet beside the delivery; some name none."""
+    planets = [None if at % 11 == 0 else PLANETS[at % len(PLANETS)] for at in range(400)]
+    return labels(seed).append_column("planet_id", pa.array(planets, pa.string()))
+
+
 async def fill(store: FeatureStore) -> None:
     """A world, and a group with ttl, nulls and several buckets."""
     await write_world(store, WORLD)
@@ -169,6 +179,7 @@ async def prepare(url: str, namespace: str) -> dict[str, Any]:
             "known_at": known_at,
             "near": await expected(store, rows, statuses=True, event_times=True),
             "far": await expected(store, rows),
+            "columns": await expected(store, two_entities(3), only=OF_COLUMNS, entity_columns=COLUMNS, statuses=True),
             "known": await expected(store, pl.from_arrow(rows), known_at=known_at),
             "grid": await expected(store, None, only=PLANET_FEATURES, statuses=True, **GRID),
             "newest": newest.drop_columns(["timestamp"]),
@@ -189,6 +200,9 @@ def answers(url: str, namespace: str, wanted: dict[str, Any]) -> dict[str, bool]
     near = make(rows, FEATURES, statuses=True, event_times=True, **cut)
     verdicts["near"] = table_of(near).equals(wanted["near"])
     verdicts["far"] = table_of(make(rows, FEATURES, broadcast=2, **cut)).equals(wanted["far"])
+    of_columns = partial(make, two_entities(3), OF_COLUMNS, entity_columns=COLUMNS, statuses=True, **cut)
+    verdicts["columns"] = table_of(of_columns()).equals(wanted["columns"])
+    verdicts["far columns"] = table_of(of_columns(broadcast=2)).equals(wanted["columns"])
     known = make(pl.from_arrow(rows), FEATURES, known_at=wanted["known_at"])
     verdicts["known"] = table_of(known).equals(wanted["known"])
     grid = make(None, PLANET_FEATURES, statuses=True, **GRID, **cut)

@@ -12,7 +12,7 @@ from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, horizon, statuses
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import MIN_TIME
+from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, empty_values
 
 
@@ -29,11 +29,55 @@ class Stored:
     event_time: Int64Array
 
     @classmethod
+    def of(
+        cls,
+        features: Sequence[ResolvedFeature],
+        values: Sequence[ValueArray],
+        status: UInt8Array,
+        event_time: Int64Array,
+        winner: Int64Array,
+    ) -> Stored:
+        """The winners of n rows among h stored ones, by their positions int64[n], -1 where there is none.
+
+        values: k arrays of h; status: uint8[k, h]; event_time: int64[h].
+        """
+        hit = winner >= 0
+        if hit.all():
+            return cls([each[winner] for each in values], status[:, winner], event_time[winner])
+        source = winner[hit]
+        found = cls.nothing(features, len(winner))
+        for target, stored in zip(found.values, values, strict=True):
+            target[hit] = stored[source]
+        found.status[:, hit] = status[:, source]
+        found.event_time[hit] = event_time[source]
+        return found
+
+    @classmethod
     def nothing(cls, features: Sequence[ResolvedFeature], rows: int) -> Stored:
         """Features of which nothing is stored."""
         values = [empty_values(each.value_type, rows, each.definition.vector_length) for each in features]
         status = np.full((len(features), rows), Status.NOT_FOUND, dtype=np.uint8)
         return cls(values, status, np.full(rows, MIN_TIME, dtype=np.int64))
+
+
+Winners = list[tuple[list[int], Stored]]
+"""(positions of features, their winners); every feature is in exactly one."""
+
+
+def placed(features: Sequence[ResolvedFeature], winners: Winners, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
+    """`answered` for winners in any order: a column per feature, in order."""
+    columns: dict[int, Column] = {}
+    for positions, stored in winners:
+        found = answered([features[at] for at in positions], stored, tombstones, as_of)
+        columns.update(zip(positions, found, strict=True))
+    return [columns[at] for at in range(len(features))]
+
+
+def unread(features: Sequence[ResolvedFeature], rows: int) -> tuple[list[int], Stored]:
+    """Features of which the store did not answer for any row."""
+    nothing = Stored.nothing(features, rows)
+    status = np.full_like(nothing.status, Status.ERROR)
+    return list(range(len(features))), Stored(nothing.values, status, np.full(rows, MAX_TIME, dtype=np.int64))
 
 
 def answered(features: Sequence[ResolvedFeature], stored: Stored, tombstones: Tombstones, as_of: AsOf) -> list[Column]:

@@ -14,9 +14,9 @@ import numpy as np
 
 from featurama_core.datasets.plan import Reading
 from featurama_core.datasets.progress import Stage
-from featurama_core.retrieval.answer import Stored, answered
+from featurama_core.retrieval.answer import Stored, Winners, answered, placed, unread
 from featurama_core.retrieval.entity_rows import EntityRows, distinct_ids
-from featurama_core.retrieval.join import RowJoin
+from featurama_core.retrieval.join import RowJoin, found_in
 from featurama_core.retrieval.matches import Matches
 from featurama_core.retrieval.online import newest_cells
 from featurama_core.retrieval.partitions import GroupReader
@@ -29,7 +29,7 @@ from featurama_core.storage.port import Cells
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.times import MAX_TIME, MIN_TIME
-from featurama_core.types.values import Int64Array, Status
+from featurama_core.types.values import Int64Array
 
 LOOKUP_ENTITIES = 200
 """Up to so many entities, the whole history that a row may see is looked up at once."""
@@ -92,45 +92,31 @@ class Retrieval:
         features = self._stages[number]
         if not entity_ids:
             return answered(features, Stored.nothing(features, 0), Tombstones(0), as_of)
+        distinct, entity = distinct_ids(entity_ids)
         if as_of.event_time is None and as_of.ingested_at is None:
-            return await self._newest(features, entity_ids, as_of, is_followed=number > 0)
-        event_time = np.broadcast_to(np.asarray(_or_unbounded(as_of), dtype=np.int64), len(entity_ids))
-        rows = EntityRows.of(entity_ids, event_time)
-        matches = Matches(features, len(rows))
-        if self._strategy == "auto" and len(rows.entity_ids) <= LOOKUP_ENTITIES:
-            await self._look_up(features, rows, as_of, matches)
+            columns = await self._newest(features, distinct, as_of, is_followed=number > 0)
+            return columns if len(distinct) == len(entity_ids) else [column.take(entity) for column in columns]
+        if self._strategy == "auto" and len(distinct) <= LOOKUP_ENTITIES:
+            winners = await self._look_up(features, distinct, entity, as_of)
         else:
-            for positions in by_group(features):
-                await self._read_group(features, positions, rows, as_of, matches)
+            winners = await self._from_partitions(features, distinct, entity, as_of)
         # After the joins: what is deleted meanwhile is gone from the answer too.
-        tombstones = await self._source.tombstones(rows.entity_ids)
-        if tombstones:
-            tombstones = tombstones.take(_codes(rows))
-        return [
-            column
-            for feature, stored in zip(features, matches.stored(), strict=True)
-            for column in answered([feature], stored, tombstones, as_of)
-        ]
+        tombstones = await self._source.tombstones(distinct)
+        return placed(features, winners, tombstones.take(entity), as_of)
 
     async def _newest(
-        self, features: Features, entity_ids: Sequence[str], as_of: AsOf, *, is_followed: bool
+        self, features: Features, entity_ids: list[str], as_of: AsOf, *, is_followed: bool
     ) -> list[Column]:
-        """From the latest cells. Repeated ids are read once."""
-        distinct, codes = distinct_ids(entity_ids)
+        """From the latest cells of distinct entities."""
         try:
-            cells, layouts = await self._cells(distinct)
+            cells, layouts = await self._cells(entity_ids)
         except StoreUnavailable:
             if not (self._errors_as_status and is_followed):
                 raise
             # The entities that references name did not answer: the rows' own features stand.
-            return _failed(features, len(entity_ids), as_of)
-        columns: list[Column | None] = [None] * len(features)
-        tombstones = Tombstones.of_cells(cells, len(distinct))
-        for positions, stored in newest_cells(cells, layouts, features, len(distinct), as_of):
-            found = answered([features[at] for at in positions], stored, tombstones, as_of)
-            for at, column in zip(positions, found, strict=True):
-                columns[at] = column if len(distinct) == len(entity_ids) else column.take(codes)
-        return [column for column in columns if column is not None]
+            return placed(features, [unread(features, len(entity_ids))], Tombstones(len(entity_ids)), as_of)
+        winners = newest_cells(cells, layouts, features, len(entity_ids), as_of)
+        return placed(features, winners, Tombstones.of_cells(cells, len(entity_ids)), as_of)
 
     async def _cells(self, entity_ids: list[str]) -> tuple[Cells, Mapping[int, Layout]]:
         cells, layouts = await self._source.latest(entity_ids)
@@ -138,45 +124,33 @@ class Retrieval:
             raise StoreUnavailable("the store did not answer for every entity; try again")
         return cells, layouts
 
-    async def _look_up(self, features: Features, rows: EntityRows, as_of: AsOf, matches: Matches) -> None:
-        """The whole history of the rows' entities, as far as a row may see it."""
-        join = RowJoin(rows, range(len(features)), as_of.take(rows.row), [None] * len(features), matches)
+    async def _look_up(self, features: Features, distinct: list[str], entity: Int64Array, as_of: AsOf) -> Winners:
+        """From the whole history of the entities, as far as a row may see it."""
         start = first_kept([horizon(each.group.retention, MIN_TIME, as_of.now) for each in features])
-        histories = await self._source.lookup(rows.entity_ids, features, start, int(rows.event_time.max()))
-        codes = np.arange(len(rows.entity_ids), dtype=np.int64)
-        if len(rows) <= _ROWS_ON_THE_LOOP:
-            join.take(codes, histories, MIN_TIME)
-        else:
-            await asyncio.to_thread(join.take, codes, histories, MIN_TIME)
+        end = MAX_TIME if as_of.event_time is None else int(np.max(as_of.event_time))
+        histories = await self._source.lookup(distinct, features, start, end)
+        if len(entity) <= _ROWS_ON_THE_LOOP:
+            return found_in(histories, features, entity, as_of)
+        return await asyncio.to_thread(found_in, histories, features, entity, as_of)
 
-    async def _read_group(
-        self, features: Features, positions: list[int], rows: EntityRows, as_of: AsOf, matches: Matches
-    ) -> None:
-        wanted = [features[at] for at in positions]
-        ages = [each.group.ttl if self._bounded_by_ttl else None for each in wanted]
-        join = await asyncio.to_thread(RowJoin, rows, positions, as_of.take(rows.row), ages, matches)
-        reader = GroupReader(self._source, wanted, join, reading=self._strategy, now=as_of.now)
-        periods = await reader.periods()
-        await reader.read(periods, Stage("history", len(periods), None), _unnoted)
+    async def _from_partitions(
+        self, features: Features, distinct: list[str], entity: Int64Array, as_of: AsOf
+    ) -> Winners:
+        """From the periods of each group, newest first."""
+        moments = MAX_TIME if as_of.event_time is None else as_of.event_time
+        event_time = np.broadcast_to(np.asarray(moments, dtype=np.int64), len(entity))
+        numbers = np.arange(len(entity), dtype=np.int64)
+        rows = await asyncio.to_thread(EntityRows.sorted, distinct, entity, event_time, numbers)
+        matches, of_rows = Matches(features, len(rows)), as_of.take(rows.row)
+        for positions in by_group(features):
+            wanted = [features[at] for at in positions]
+            ages = [each.group.ttl if self._bounded_by_ttl else None for each in wanted]
+            join = await asyncio.to_thread(RowJoin, rows, positions, of_rows, ages, matches)
+            reader = GroupReader(self._source, wanted, join, reading=self._strategy, now=as_of.now)
+            periods = await reader.periods()
+            await reader.read(periods, Stage("history", len(periods), None), _unnoted)
+        return matches.winners()
 
 
 async def _unnoted(period: int) -> None:
     """Rows in memory are not resumed: which periods are done need not be kept."""
-
-
-def _or_unbounded(as_of: AsOf) -> int | Int64Array:
-    return MAX_TIME if as_of.event_time is None else as_of.event_time
-
-
-def _codes(rows: EntityRows) -> Int64Array:
-    """The entity of each row, in the order of row numbers."""
-    codes = np.empty(len(rows), dtype=np.int64)
-    codes[rows.row] = rows.entity
-    return codes
-
-
-def _failed(features: Features, rows: int, as_of: AsOf) -> list[Column]:
-    nothing = Stored.nothing(features, rows)
-    status = np.full_like(nothing.status, Status.ERROR)
-    stored = Stored(nothing.values, status, np.full(rows, MAX_TIME, dtype=np.int64))
-    return answered(features, stored, Tombstones(rows), as_of)

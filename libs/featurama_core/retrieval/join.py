@@ -13,11 +13,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from featurama_core.retrieval.answer import Stored, Winners
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.entity_rows import EntityRows
 from featurama_core.retrieval.visibility import AsOf, may_see, newest
 from featurama_core.storage.port import History
 from featurama_core.types.column import Column
+from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import BoolArray, Int64Array
 
@@ -111,6 +113,19 @@ class RowJoin:
 
     def _refresh(self) -> None:
         self._pending = np.asarray(self.open.any(axis=0), dtype=np.bool_)
+
+
+def found_in(
+    histories: Sequence[History], features: Sequence[ResolvedFeature], entity: Int64Array, as_of: AsOf
+) -> Winners:
+    """The winners of n rows in the whole history of their entities, at once. entity: int64[n], codes."""
+    winners: Winners = []
+    for members, keys in shared_keys(histories):
+        (winner,) = newest(keys, [None], entity, as_of)
+        columns = [histories[at].column for at in members]
+        values, status = [each.values for each in columns], np.stack([each.status for each in columns])
+        winners.append((members, Stored.of([features[at] for at in members], values, status, keys.time, winner)))
+    return winners
 
 
 def shared_keys(histories: Sequence[History]) -> Iterator[tuple[list[int], HistoryKeys]]:

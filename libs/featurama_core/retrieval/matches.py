@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from featurama_core.retrieval.answer import Stored
+from featurama_core.retrieval.answer import Stored, Winners
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.values import Int64Array
@@ -24,9 +24,9 @@ class Matches:
             found.status[0, rows] = column.status
             found.event_time[rows] = event_time
 
-    def stored(self) -> list[Stored]:
+    def winners(self) -> Winners:
         """The winners of each feature."""
-        return self._found
+        return [([at], stored) for at, stored in enumerate(self._found)]
 
 
 def taken(stored: Stored, rows: Int64Array) -> Stored:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.retrieval.answer import Stored
+from featurama_core.retrieval.answer import Stored, Winners
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.visibility import AsOf, newest
 from featurama_core.storage.layouts import Layout
@@ -22,9 +22,6 @@ from featurama_core.types.column import Column, byte_ranks
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array, ValueArray
-
-Winners = list[tuple[list[int], Stored]]
-"""(positions of features, their winners); every feature is in exactly one."""
 
 
 def newest_cells(
@@ -95,8 +92,13 @@ def _winners(pieces: list[_LayoutCells], features: list[ResolvedFeature], entiti
     for at, winner in enumerate(newest(keys, masks, rows, as_of)):
         alike.setdefault(id(winner), (winner, []))[1].append(at)
     return [
-        (members, _stored([features[at] for at in members], [values[at] for at in members], status[members], time,
-                          winner, order))
+        (
+            members,
+            Stored.of(
+                [features[at] for at in members], [values[at] for at in members], status[members], time,
+                _unsorted(winner, order),
+            ),
+        )
         for winner, members in alike.values()
     ]  # fmt: skip
 
@@ -118,28 +120,12 @@ def _tied(
     order = np.lexsort((ranks, ingested, time, entity))
     keys = HistoryKeys.of(entity[order], time[order], ingested[order])
     (winner,) = newest(keys, [usable[order]], np.arange(entities, dtype=np.int64), as_of)
-    return _stored([feature], [values], status[None, :], time, winner, order)
+    return Stored.of([feature], [values], status[None, :], time, _unsorted(winner, order))
 
 
-def _stored(
-    features: list[ResolvedFeature],
-    values: list[ValueArray],
-    status: UInt8Array,
-    time: Int64Array,
-    winner: Int64Array,
-    order: Int64Array,
-) -> Stored:
-    hit = winner >= 0
-    if hit.all():
-        rows = order[winner]
-        return Stored([each[rows] for each in values], status[:, rows], time[rows])
-    rows = order[winner[hit]]
-    found = Stored.nothing(features, len(winner))
-    for target, source in zip(found.values, values, strict=True):
-        target[hit] = source[rows]
-    found.status[:, hit] = status[:, rows]
-    found.event_time[hit] = time[rows]
-    return found
+def _unsorted(winner: Int64Array, order: Int64Array) -> Int64Array:
+    """Positions among sorted cells -> positions among the cells as they came."""
+    return np.where(winner >= 0, order[winner], -1)
 
 
 def _with_errors(stored: Stored, unknown: BoolArray, pieces: list[_LayoutCells]) -> Stored:

@@ -206,7 +206,7 @@ class MatchSpool:
         for features, at_rows, times, columns in self._chunks(part, set(positions)):
             held = {slots[each]: column for each, column in zip(features, columns, strict=True) if each in slots}
             matches.add(tuple(held), at_rows - first, times, list(held.values()))
-        return matches.stored()
+        return [stored for _, stored in matches.winners()]
 
     def _chunks(
         self, part: int, wanted: set[int]

@@ -52,6 +52,8 @@ class Tombstones:
 
     def take(self, rows: Int64Array) -> Tombstones:
         """The given rows, in the given order."""
+        if not self._bounds:
+            return Tombstones(len(rows))
         bounds = {at: self._bounds[row] for at, row in enumerate(rows.tolist()) if row in self._bounds}
         return Tombstones(len(rows), bounds, self._key)
 
