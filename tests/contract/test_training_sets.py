@@ -17,11 +17,11 @@ import pyarrow.parquet
 import pytest
 
 from featurama_core.blocking_store import BlockingFeatureStore
-from featurama_core.datasets import store_engine
 from featurama_core.datasets.labels import LabelColumns, label_source
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.training_set import Asked, TrainingSet
 from featurama_core.datasets.verify import verify
+from featurama_core.retrieval import engine
 from featurama_core.retrieval.engine import Sizes, StoreEngine
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
@@ -168,7 +168,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     """Cancelled after each report in turn: nothing is at the target, and what was finished and noted (at once, or only
     with the parts) is not done again.
     """
-    monkeypatch.setattr(store_engine, "_NOTED_EVERY", noted_every)
+    monkeypatch.setattr(engine, "_NOTED_EVERY", noted_every)
     whole = await (await small_parts(store, labels())).write(tmp_path / "whole")
     resumed, stages = await built_in_pieces(lambda: small_parts(store, labels()), tmp_path / "set")
     assert stages.count("labels") == 1

@@ -146,6 +146,17 @@ async def test_scores_are_those_of_the_matrix_that_training_saw(store: FeatureSt
     assert set(found.column("model_version").to_pylist()) == {1}
 
 
+async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: FeatureStore) -> None:
+    """Carried integers beside nulls keep every digit; a row without a prediction is NaN."""
+    await publish(store)
+    large = 2**60 + 1
+    rows = labels(300).append_column("large", pa.array([None] + [large] * 299))
+    frame = await (await scores(store, rows, NAME, checker=shared_checker())).to_pandas()
+    columns = ("prediction", "model_version", "error_reason", "large", "note")
+    assert ["float64", "int64", "str", "Int64", "str"] == [str(frame[name].dtype) for name in columns]
+    assert {large} == set(frame["large"].dropna())
+
+
 async def test_scores_are_what_predict_answers_for_the_same_values(store: FeatureStore) -> None:
     """Bit for bit, missing values too; nobody can tell that a parcel without any value is missing given values."""
     await publish(store, MANIFEST.engineered)

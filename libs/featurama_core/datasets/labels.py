@@ -119,7 +119,7 @@ def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None 
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
-        source = TableSource(_table(labels))
+        source = TableSource(_table(labels), _dtypes(labels))
     # Which features need the default column beside those of types is known when features are.
     check_columns(source, replace(columns, entity="") if columns.of_types else columns)
     if len(set(source.schema.names)) != len(source.schema.names):
@@ -135,10 +135,11 @@ def check_columns(source: LabelSource, columns: LabelColumns) -> None:
 
 
 class TableSource:
-    """Rows of an Arrow table in memory."""
+    """Rows of an Arrow table in memory. dtypes: of the pandas columns that it was made of, where Arrow has no such."""
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None) -> None:
         self._table = table
+        self.dtypes = dict(dtypes or {})
 
     @property
     def schema(self) -> Any:
@@ -335,6 +336,13 @@ def _table(labels: Any) -> Any:
         first = str(error).splitlines()[0][:200]
         raise InvalidInput(f"the label rows cannot be made an Arrow table: {first}", field="labels") from error
     return table.replace_schema_metadata(None)
+
+
+def _dtypes(labels: Any) -> dict[str, Any]:
+    """The extension dtypes of a pandas frame: numpy's come back by themselves, or as what holds the same values."""
+    if frame_kind(labels) != "pandas":
+        return {}
+    return {name: dtype for name, dtype in labels.dtypes.items() if not isinstance(dtype, np.dtype)}
 
 
 def _shown(source: LabelSource) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, TableSource, read_keys, sliced
 from featurama_core.datasets.manifest import Facts, Manifest, facts_of
 from featurama_core.datasets.output import Format
 from featurama_core.datasets.plan import Plan
@@ -22,6 +22,7 @@ from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.work import WorkFolder
 from featurama_core.datasets.writing import Part, write_files
 from featurama_core.frames.results import HistoricalFeatures
+from featurama_core.frames.tables import arrow_fields, pandas_frame, polars_frame
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import to_rfc3339
@@ -162,18 +163,15 @@ class TrainingSet:
         return pa.Table.from_batches([batch async for batch in self.batches(progress=progress)])
 
     async def to_pandas(self, *, progress: Watcher | None = None) -> pd.DataFrame:
-        """All of it as a pandas frame, in memory."""
+        """All of it as a pandas frame, in memory: the dtypes of `Result.to_pandas`."""
         table = await self.to_arrow(progress=progress)
-        frame: pd.DataFrame = await asyncio.to_thread(table.to_pandas)
-        return frame
+        frame: pd.DataFrame = await asyncio.to_thread(pandas_frame, arrow_fields(table))
+        return frame.astype(self._source.dtypes) if isinstance(self._source, TableSource) else frame
 
     async def to_polars(self, *, progress: Watcher | None = None) -> pl.DataFrame:
-        """All of it as a polars frame, in memory."""
-        import polars as pl
-
+        """All of it as a polars frame, in memory: the types of `Result.to_polars`."""
         table = await self.to_arrow(progress=progress)
-        frame = await asyncio.to_thread(pl.from_arrow, table)
-        assert isinstance(frame, pl.DataFrame)
+        frame: pl.DataFrame = await asyncio.to_thread(polars_frame, arrow_fields(table))
         return frame
 
     async def explain(self) -> Plan:

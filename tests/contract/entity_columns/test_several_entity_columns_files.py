@@ -13,10 +13,10 @@ import pyarrow.parquet
 import pytest
 from tests.contract.interrupted import built_in_pieces
 
-from featurama_core.datasets import store_engine
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.verify import verify
+from featurama_core.retrieval import engine
 from featurama_core.store import FeatureStore
 
 from .ride_city import (
@@ -42,7 +42,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     that was not interrupted, reckoned from the moment at which the first attempt began.
     """
     in_small_parts(monkeypatch)
-    monkeypatch.setattr(store_engine, "_NOTED_EVERY", noted_every)
+    monkeypatch.setattr(engine, "_NOTED_EVERY", noted_every)
 
     async def small() -> TrainingSet:
         return await store.training_set(rides(200), MIXED, entity_columns=COLUMNS, memory="60KB", statuses=True)
