@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
-from featurama_core.datasets.entity_columns import needed_columns
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
@@ -159,7 +158,7 @@ async def ask(
     if columns.of_types:
         references = (await client.get_feature_service(service)).features if service is not None else features or ()
         types = await _entity_types(client, references)
-        columns = needed_columns(columns, types, source)
+        columns = columns.needed(types, source.schema.names)
 
         def one(positions: list[int]) -> Engine:
             return ClientEngine(client, [references[at] for at in positions], None, bound, at_now=at_now, now=now)

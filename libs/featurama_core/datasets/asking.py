@@ -6,14 +6,12 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from featurama_core.datasets.entity_columns import needed_columns
 from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.plan import Reading
 from featurama_core.datasets.rows_asked import rows_asked
@@ -81,7 +79,7 @@ async def ask(
     )
     begin: Callable[[], Engine] = partial(one, features=resolved, memory=memory_bytes(memory))
     if columns.of_types:
-        columns = needed_columns(columns, [each.entity_type for each in resolved], source)
+        columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
         begin = _several(one, resolved, columns, memory_bytes(memory))
     asked = Asked(
         features=tuple(features or ()),
@@ -187,11 +185,8 @@ def _newest(namespace: Namespace, source: LabelSource, columns: LabelColumns, no
     """The newest moment of a label row: up to then a definition may have been registered."""
     newest: int | None = None
     first = 0
-    if columns.of_types:
-        # Whether the default column is needed is known when the features are.
-        columns = replace(columns, entity="")
     for batch in source.batches():
-        keys = read_keys(batch, columns, first)
+        keys = read_keys(batch, columns.certain, first)
         if len(keys):
             check_settled(namespace, keys.event_time, now, first_row=first)
             newest = max(int(keys.event_time.max()), newest if newest is not None else -(2**63))

@@ -32,7 +32,7 @@ from featurama_core.store import FeatureStore
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.times import Time
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.joining import BucketJoin, Moments
 from featurama_trainer.ray.links import Follow, add_link
@@ -104,8 +104,7 @@ class LabelOptions:
     @property
     def columns(self) -> LabelColumns:
         """Which columns say entity and moment."""
-        moment = None if self.timestamp is None else to_micros(self.timestamp, "timestamp")
-        return LabelColumns(self.entity_column, self.time_column, moment, self.timezone)
+        return LabelColumns.of(self.entity_column, self.time_column, self.timestamp, self.timezone)
 
 
 @dataclass(frozen=True, slots=True)
