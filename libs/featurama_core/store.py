@@ -46,7 +46,7 @@ from featurama_core.types.times import Clock, Time, to_micros
 from featurama_core.types.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.training_set import TrainingSet
+    from featurama_core.datasets.dataset import TrainingSet
 
 
 class FeatureStore(ReadingMethods):
@@ -147,7 +147,7 @@ class FeatureStore(ReadingMethods):
         three, the newest values of all. memory: what a build may use, about. reading: how history is read; the rows
         are the same either way.
         """
-        from featurama_core.datasets.asking import ask
+        from featurama_core.training_sets import ask
 
         return await ask(
             self,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from featurama_core.datasets.asking import ask
+from featurama_core.datasets.build import Part
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.labels import Keys, LabelColumns
-from featurama_core.datasets.training_set import TrainingSet
-from featurama_core.datasets.writing import Part
+from featurama_core.training_sets import ask
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
 from featurama_core.types.times import Time
@@ -103,7 +103,7 @@ async def _unknown(store: FeatureStore, entity_type: str, entity_ids: Any, candi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreAnswer:
-    """Makes scores of the values that a training set found (`featurama_core.datasets.training_set.Answer`)."""
+    """Makes scores of the values that a training set found (`featurama_core.datasets.dataset.Answer`)."""
 
     model: LoadedModel
     store: FeatureStore

@@ -25,7 +25,7 @@ from featurama_core.types.times import Time, to_micros
 from featurama_core.types.values import Int64Array
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.training_set import TrainingSet
+    from featurama_core.datasets.dataset import TrainingSet
 
 MAX_ONLINE_ENTITIES = 10_000
 MAX_LABEL_ROWS = 100_000

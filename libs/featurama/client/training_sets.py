@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
+from featurama_core.datasets.build import WorkFolder
+from featurama_core.datasets.dataset import Asked, Engine, TrainingSet
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.training_set import Asked, Engine, TrainingSet
-from featurama_core.datasets.work import WorkFolder
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef

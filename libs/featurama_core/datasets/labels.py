@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.datasets.files import BATCH_ROWS, count_rows, files_of, read_batches, schema_of, sha256_of
+from featurama_core.datasets.files import BATCH_ROWS, described, files_of, read_batches, sha256_of
 from featurama_core.frames.cells import frame_kind
 from featurama_core.frames.keys import CodedTexts
 from featurama_core.frames.spine import LabelColumns, judged
@@ -132,8 +132,12 @@ class FileSource:
         self._files = files_of(path)
         self._texts = [*columns.entities, columns.time]
         self._only = only
-        self._schema = schema_of(self._files[0], self._texts, only)
-        self._rows = count_rows(self._files)
+        self._schema, rows = described(self._files[0], self._texts, only)
+        # The first CSV ends the count: what it takes to tell is reading all of it.
+        for each in self._files[1:]:
+            more = described(each, self._texts, only)[1] if rows is not None else None
+            rows = rows + more if rows is not None and more is not None else None
+        self._rows = rows
 
     @property
     def schema(self) -> Any:
@@ -145,16 +149,22 @@ class FileSource:
         """None for CSV."""
         return self._rows
 
-    def batches(self) -> Iterator[Any]:
-        """The files one after another."""
+    def batches(self, files: list[dict[str, str]] | None = None) -> Iterator[Any]:
+        """The files one after another. files: takes the name and the SHA-256 of each."""
         for path in self._files:
-            for batch in read_batches(path, self._texts, self._only):
+            digest = None if files is None else hashlib.sha256()
+            for batch in read_batches(path, self._texts, self._only, digest=digest):
                 yield self._fitted(batch, path)
+            if files is not None and digest is not None:
+                files.append({"name": path.name, "sha256": digest.hexdigest()})
 
     def fingerprint(self) -> dict[str, object]:
         """Names and SHA-256 of the files, wherever they lie."""
-        files = [{"name": path.name, "sha256": sha256_of(path)} for path in self._files]
-        return {"kind": "files", "files": files}
+        return self.fingerprint_of([{"name": path.name, "sha256": sha256_of(path)} for path in self._files])
+
+    def fingerprint_of(self, files: Sequence[Mapping[str, str]]) -> dict[str, object]:
+        """The same, of what `batches` found."""
+        return {"kind": "files", "files": list(files)}
 
     def _fitted(self, batch: Any, path: Path) -> Any:
         if batch.schema.equals(self._schema):

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from featurama_core.datasets.build import WorkFolder
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
 from featurama_core.datasets.plan import Plan, PlannedRead, Reading
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.datasets.work import WorkFolder
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.entity_rows import FEW_ROWS, SHARDS, KeyShards, SortedKeys
 from featurama_core.retrieval.join import GroupJoin

@@ -21,14 +21,13 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.asking import entities_of, known_at_asked
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.namespace import Namespace
-from featurama_core.retrieval.past import check_settled
 from featurama_core.retrieval.plan import follow
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import NewestMoment, entities_of, known_at_asked
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import ResolvedFeature
@@ -205,9 +204,9 @@ async def partitioned(
     """
     source = asked.source
     buckets = LabelBuckets(cutting.work, buckets_for(source.rows, cutting.tasks))
-    newest = _Newest(opened, asked.known_at, asked.now)
+    newest = NewestMoment(opened, asked.known_at, asked.now)
     await asyncio.to_thread(buckets.fill, source, asked.columns, newest.see)
-    resolved = await resolve(known_at=newest.time if asked.known_at == "label" else newest.bound)
+    resolved = await resolve(known_at=newest.time)
     output = shown(tuple(source.schema.names), tuple(resolved))
     output.check_names()
     far = await _far(FeatureStore(opened), output, cutting.broadcast)
@@ -247,26 +246,6 @@ def dataset(
 
 def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
     return (table.sort_by(ROW) if sort else table).drop_columns([ROW])
-
-
-class _Newest:
-    """Looks at every label row: is its moment settled, which is the newest."""
-
-    def __init__(self, namespace: Namespace, known_at: int | str | None, now: int) -> None:
-        self._namespace = namespace
-        self._known_at = known_at
-        self._now = now
-        self.bound = known_at if isinstance(known_at, int) else None
-        self.time = -(2**63)
-        check_settled(namespace, self.bound, now)
-
-    def see(self, keys: Keys, first: int) -> None:
-        """Raise FailedPrecondition for a row that cannot be its own known_at."""
-        if not len(keys):
-            return
-        self.time = max(self.time, int(keys.event_time.max()))
-        if self._known_at == "label":
-            check_settled(self._namespace, keys.event_time, self._now, first_row=first)
 
 
 async def _far(store: FeatureStore, output: Output, broadcast: int) -> frozenset[int]:

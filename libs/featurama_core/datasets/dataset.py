@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from featurama_core.datasets.build import Part, WorkFolder, write_files
+from featurama_core.datasets.files import Format
+from featurama_core.datasets.kept_rows import kept
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, TableSource, read_keys, sliced
 from featurama_core.datasets.manifest import Facts, Manifest, facts_of
-from featurama_core.datasets.output import Format
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.datasets.work import WorkFolder
-from featurama_core.datasets.writing import Part, write_files
 from featurama_core.frames.results import HistoricalFeatures
 from featurama_core.frames.tables import arrow_fields, pandas_frame, polars_frame
 from featurama_core.types.column import Column
@@ -198,13 +198,15 @@ class TrainingSet:
         it: `resume` goes on there if the request is the same, anything else begins anew. Conflict if `out` is there,
         unless `overwrite`.
         """
-        return await write_files(
-            self.reading(), out, file_format=format, overwrite=overwrite, resume=resume, progress=progress
-        )
+        made = self.reading(Path(out).parent)
+        return await write_files(made, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
 
-    def reading(self) -> SetReading:
-        """One reading of it, for whoever makes its parts in another way (`datasets.writing`)."""
-        return SetReading(self._begin(), self._source, self._columns, self._asked, self._answer)
+    def reading(self, folder: Path | None = None) -> SetReading:
+        """One reading of it, for other ways of making its parts (`datasets.build`), which reads label files once.
+
+        folder: whose disk may keep their rows meanwhile, None for that of temporary files.
+        """
+        return SetReading(self._begin(), kept(self._source, folder), self._columns, self._asked, self._answer)
 
 
 def request_of(
