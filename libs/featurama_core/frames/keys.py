@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurama_core.frames.cells import Cells, Frame, objects, read_cells
 from featurama_core.frames.times import event_times, ingest_times
-from featurama_core.frames.values import Problem, TypedCells
+from featurama_core.frames.values import CellError, TypedCells
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_name, entity_id_problem
 from featurama_core.types.values import BoolArray, Int64Array
@@ -33,7 +33,7 @@ class FrameKeys:
     ingested_at: Int64Array | None
     local: dict[int, Verdict]
 
-    def reject(self, problems: dict[int, Problem], field: str, column: int) -> None:
+    def reject(self, problems: dict[int, CellError], field: str, column: int) -> None:
         """Add verdicts on rows that have none yet."""
         for row, (reason, problem) in problems.items():
             message = problem if problem.startswith(field) else f"{field} {problem}"
@@ -75,7 +75,7 @@ class CodedTexts:
         rows: NDArray[np.object_] = objects([*self.texts, ""])[self.codes]
         return rows
 
-    def problems(self, field: str, *, may_lack: bool = False) -> dict[int, Problem]:
+    def problems(self, field: str, *, may_lack: bool = False) -> dict[int, CellError]:
         """What is wrong with them, by row: each text is judged once. may_lack: whether a row may have none."""
         reason = Reason.INVALID_ENTITY_ID if field == "entity_id" else Reason.INVALID_NAME
         wrong = {code: problem for code, text in enumerate(self.texts) if (problem := _problem(text, field))}

@@ -15,7 +15,7 @@ import numpy as np
 from featurama_core.frames.cells import Frame, FrameKind, frame_kind, objects, open_frame, read_cells
 from featurama_core.frames.keys import CodedTexts, coded_texts
 from featurama_core.frames.times import event_times
-from featurama_core.frames.values import Problem
+from featurama_core.frames.values import CellError
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import Time, to_micros
 from featurama_core.types.values import Int64Array
@@ -120,7 +120,7 @@ def judged(ids: Mapping[str, CodedTexts], times: Any, columns: LabelColumns, row
     ids: of each entity column; times: the time column of any library, unused where `columns` has a moment. InvalidInput
     names the first row whose id or time is no good: a label row is never dropped.
     """
-    problems: dict[int, Problem] = {}
+    problems: dict[int, CellError] = {}
     for name, texts in ids.items():
         where = "" if name == "entity_id" else f"column {name}: "
         for row, (reason, problem) in texts.problems("entity_id", may_lack=columns.may_lack(name)).items():
