@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from featurama_core.datasets.output import format_of, new_file
+from featurama_core.datasets.files import format_of, new_file
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.output import TableFile
+    from featurama_core.datasets.files import TableFile
     from featurama_core.types.writes import Verdict
 
 ROW, OUTCOME, REASON, MESSAGE = "__row", "__outcome", "__reason", "__message"

@@ -9,7 +9,7 @@ import numpy as np
 
 from featurama_core.catalogue_methods import CatalogueMethods
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
-from featurama_core.frames.writes import label_rows
+from featurama_core.frames.spine import label_rows
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
 from featurama_core.retrieval.engine import Retrieval

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from featurama_core.datasets.asking import ask
+from featurama_core.datasets.build import Part
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.labels import Keys, LabelColumns
-from featurama_core.datasets.training_set import TrainingSet
-from featurama_core.datasets.writing import Part
+from featurama_core.training_sets import ask
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.times import Time
 from featurama_core.types.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
@@ -103,7 +103,7 @@ async def _unknown(store: FeatureStore, entity_type: str, entity_ids: Any, candi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreAnswer:
-    """Makes scores of the values that a training set found (`featurama_core.datasets.training_set.Answer`)."""
+    """Makes scores of the values that a training set found (`featurama_core.datasets.dataset.Answer`)."""
 
     model: LoadedModel
     store: FeatureStore
@@ -169,7 +169,6 @@ async def scores(
     if isinstance(model, str):
         model = await checked_model(store, ModelReference.parse(model), artefacts=artefacts, checker=checker)
     loaded = await asyncio.to_thread(model.load)
-    moment = None if timestamp is None else to_micros(timestamp, "timestamp")
     return await ask(
         store,
         store.opened,
@@ -177,7 +176,7 @@ async def scores(
         [feature.reference for feature in loaded.manifest.features],
         service=None,
         known_at=known_at,
-        columns=LabelColumns(entity_column, time_column, moment, timezone),
+        columns=LabelColumns.of(entity_column, time_column, timestamp, timezone),
         entity_type=entity_type,
         start=start,
         end=end,

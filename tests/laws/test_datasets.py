@@ -16,8 +16,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurama_core.datasets.dataset import Asked, TrainingSet
 from featurama_core.datasets.labels import LabelColumns, label_source
-from featurama_core.datasets.training_set import Asked, TrainingSet
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.store import FeatureStore

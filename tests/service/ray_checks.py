@@ -24,8 +24,7 @@ import ray
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_cli.world_writing import write_world
-from featurama_core import Stores
-from featurama_core.datasets import asking
+from featurama_core import Stores, training_sets
 from featurama_core.datasets.progress import Progress
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.storage.port import NamespaceOptions
@@ -236,7 +235,7 @@ async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
             checked = await checked_model(store, ModelReference.parse(MODEL), checker=checker)
         known_at = time.time_ns() // 1_000 - HOUR // 2
         make = partial(scores, store, labels(2), checked, known_at=known_at)
-        asking.SpilledRetrieval = partial(SpilledRetrieval, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
+        training_sets.SpilledRetrieval = partial(SpilledRetrieval, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
         whole = await (await make()).write(folder / "whole")
         by_tasks = partial(on_ray.write_scores, store=store, place=on_ray.StorePlace.of(url, namespace), model=checked)
 

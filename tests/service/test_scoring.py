@@ -20,11 +20,11 @@ from tests.service.predicting_store import NAME, define, publish_mutated
 from tests.service.servers import shared_checker
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.training_set import TrainingSet
-from featurama_core.datasets.verify import verify
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import verify
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.values import Status
@@ -146,6 +146,17 @@ async def test_scores_are_those_of_the_matrix_that_training_saw(store: FeatureSt
     assert set(found.column("model_version").to_pylist()) == {1}
 
 
+async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: FeatureStore) -> None:
+    """Carried integers beside nulls keep every digit; a row without a prediction is NaN."""
+    await publish(store)
+    large = 2**60 + 1
+    rows = labels(300).append_column("large", pa.array([None] + [large] * 299))
+    frame = await (await scores(store, rows, NAME, checker=shared_checker())).to_pandas()
+    columns = ("prediction", "model_version", "error_reason", "large", "note")
+    assert ["float64", "int64", "str", "Int64", "str"] == [str(frame[name].dtype) for name in columns]
+    assert {large} == set(frame["large"].dropna())
+
+
 async def test_scores_are_what_predict_answers_for_the_same_values(store: FeatureStore) -> None:
     """Bit for bit, missing values too; nobody can tell that a parcel without any value is missing given values."""
     await publish(store, MANIFEST.engineered)
@@ -261,7 +272,7 @@ async def test_an_interrupted_run_leaves_nothing_and_goes_on_where_it_stopped(
 ) -> None:
     await publish(store)
     monkeypatch.setattr(
-        "featurama_core.datasets.asking.SpilledRetrieval",
+        "featurama_core.training_sets.SpilledRetrieval",
         partial(SpilledRetrieval, sizes=Sizes(part_rows=60, shards=2)),
     )
     make = partial(scores, store, labels(), NAME, checker=shared_checker(), known_at=NOW - HOUR)
@@ -334,7 +345,7 @@ async def test_more_rows_than_a_part_are_streamed(store: FeatureStore, monkeypat
     rows = labels(1_000)
     whole = await scored(store, rows)
     monkeypatch.setattr(
-        "featurama_core.datasets.asking.SpilledRetrieval",
+        "featurama_core.training_sets.SpilledRetrieval",
         partial(SpilledRetrieval, sizes=Sizes(part_rows=70, shards=4)),
     )
     made = await scores(store, rows, NAME, checker=shared_checker())

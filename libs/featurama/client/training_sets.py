@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
-from featurama_core.datasets.entity_columns import needed_columns
+from featurama_core.datasets.build import WorkFolder
+from featurama_core.datasets.dataset import Asked, Engine, TrainingSet
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.training_set import Asked, Engine, TrainingSet
-from featurama_core.datasets.work import WorkFolder
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef
@@ -146,7 +145,7 @@ async def ask(
     if columns.of_types:
         references = (await client.get_feature_service(service)).features if service is not None else features or ()
         types = await _entity_types(client, references)
-        columns = needed_columns(columns, types, source)
+        columns = columns.needed(types, source.schema.names)
 
         def one(positions: list[int]) -> Engine:
             return ClientEngine(client, [references[at] for at in positions], None, bound, at_now=at_now, now=now)

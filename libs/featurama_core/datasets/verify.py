@@ -10,22 +10,18 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
-from featurama_core.datasets.asking import ask_newest_again
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.files import sha256_of
-from featurama_core.datasets.labels import LabelColumns
+from featurama_core.datasets.labels import LabelColumns, LabelSource
 from featurama_core.datasets.manifest import Manifest, manifest_path
-from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.times import to_micros
-
-if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
 
 _SHOWN = 5
 _COMPARED_ROWS = 50_000
@@ -63,8 +59,23 @@ class Verified:
         return asdict(self) | {"good": self.is_good}
 
 
-async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified:
-    """Check the set at `out`: its directory, or its file. With a store it is built again and compared.
+class Again(Protocol):
+    """Where a set can be built again."""
+
+    async def resolve(self, references: Sequence[str]) -> Sequence[ResolvedFeature]:
+        """The features of pinned references."""
+
+    async def deleted(self) -> set[tuple[str, str]]:
+        """(entity id, feature name) of what is deleted there; "" for all features."""
+
+    async def build(
+        self, source: LabelSource, columns: LabelColumns, references: Sequence[str], manifest: Manifest
+    ) -> TrainingSet:
+        """The set of the manifest's request for the rows of `source`."""
+
+
+async def verify(out: str | Path, again: Again | None = None) -> Verified:
+    """Check the set at `out`: its directory, or its file. With `again` it is built again and compared.
 
     InvalidInput where there is no manifest, or for scores, which cannot be built again.
     """
@@ -72,11 +83,11 @@ async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified
     manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
     problems = await asyncio.to_thread(file_problems, target, manifest)
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
-    if store is None or problems:
+    if again is None or problems:
         return found
     if "model" in manifest.request:
         raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
-    differences = await _Rebuilt(store, target, manifest).differences()
+    differences = await _Rebuilt(again, target, manifest).differences()
     return Verified(found.files, found.rows, found.problems, tuple(differences))
 
 
@@ -103,8 +114,8 @@ def file_problems(target: Path, manifest: Manifest) -> list[str]:
 class _Rebuilt:
     """A set beside the same one built anew, row by row."""
 
-    def __init__(self, store: FeatureStore, target: Path, manifest: Manifest) -> None:
-        self._store = store
+    def __init__(self, again: Again, target: Path, manifest: Manifest) -> None:
+        self._again = again
         self._target = target
         self._manifest = manifest
         self._asked = manifest.request
@@ -123,9 +134,9 @@ class _Rebuilt:
         """One a (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
         written = await asyncio.to_thread(WrittenSet, self._target, self._manifest, self._columns)
-        made = await self._again(written, references)
-        marked = await self._marked()
-        resolved = {each.reference: each for each in await self._store.resolve(references)}
+        made = await self._again.build(written, self._columns, references, self._manifest)
+        marked = await self._again.deleted()
+        resolved = {each.reference: each for each in await self._again.resolve(references)}
         first = 0
         built = _Cursor(made.batches())
         tables = written.tables(_COMPARED_ROWS)
@@ -137,34 +148,6 @@ class _Rebuilt:
             Difference(column, cause, self._counts[column, cause], tuple(rows))
             for (column, cause), rows in sorted(self._tally.items())
         ]
-
-    async def _again(self, source: WrittenSet, references: Sequence[str]) -> TrainingSet:
-        shown = {"statuses": self._asked["statuses"], "event_times": self._asked["event_times"]}
-        if self._asked["at_now"]:
-            return await ask_newest_again(
-                self._store,
-                self._store._namespace,  # noqa: SLF001 - a public method would be for this alone
-                source,
-                self._columns,
-                references,
-                as_of=to_micros(self._manifest.content["as_of_time"]),
-                known_at=self._asked["known_at"],
-                **shown,
-            )
-        return await self._store.training_set(
-            source,
-            references,
-            known_at=self._asked["known_at"],
-            entity_column=self._columns.entity,
-            entity_columns=dict(self._columns.of_types),
-            time_column=self._columns.time,
-            timestamp=self._columns.moment,
-            timezone=self._columns.timezone,
-            **shown,
-        )
-
-    async def _marked(self) -> set[tuple[str, str]]:
-        return {(each.entity_id, each.feature_name) for each in await self._store.storage.list_marks()}
 
     def _compare(
         self, old: Any, new: Any, first: int, marked: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]

@@ -12,10 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.datasets.files import read_batches, read_csv_as_written, reading
+from featurama_core.datasets.files import csv_of, read_batches, read_csv_as_written, reading
 from featurama_core.datasets.labels import LabelColumns
 from featurama_core.datasets.manifest import Manifest
-from featurama_core.datasets.output import csv_of
 
 
 class WrittenSet:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import Cells
-from featurama_core.frames.values import Problem, is_empty
+from featurama_core.frames.values import CellError, is_empty
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, SECOND, to_micros
 from featurama_core.types.values import BoolArray, Int64Array
@@ -25,9 +25,9 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time of a zone that t
 _SINCE_1973 = 3 * 365 * 86_400 * SECOND
 
 
-def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, Problem]]:
+def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
     """int64[n] microseconds (0 where there is a problem), and the problems by row. Integers are microseconds."""
-    problems: dict[int, Problem] = {}
+    problems: dict[int, CellError] = {}
     values, missing = cells.values, cells.missing
     kind = "" if cells.unsupported else values.dtype.kind
     if kind == "O":
@@ -59,13 +59,13 @@ def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
     return micros, problems
 
 
-def ingest_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, Problem]]:
+def ingest_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
     """int64[n] nanoseconds of an import's ingest times, and the problems by row. Integers are nanoseconds."""
     values = cells.values
     exact = values.dtype.kind == "M" and cells.zoned and np.datetime_data(values.dtype) == ("ns", 1)
     if exact or (values.dtype.kind == "i" and not cells.unsupported):
         ticks = values.view(np.int64) if exact else values
-        problems: dict[int, Problem] = {}
+        problems: dict[int, CellError] = {}
         if cells.missing is not None and cells.missing.any():
             problems = dict.fromkeys(np.flatnonzero(cells.missing).tolist(), _missing(field))
             ticks = np.where(cells.missing, 0, ticks)
@@ -93,9 +93,9 @@ def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
     return inside.astype("datetime64[us]").view(np.int64), missing
 
 
-def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, Problem]]:
+def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
     zone = None if timezone is None else _zone(timezone)
-    problems: dict[int, Problem] = {}
+    problems: dict[int, CellError] = {}
     micros = np.zeros(len(cells), dtype=np.int64)
     for row, value in enumerate(cells.values.tolist()):
         if is_empty(value) or (cells.missing is not None and cells.missing[row]):
@@ -129,7 +129,7 @@ def _declared(value: Any, zone: ZoneInfo | None) -> Any:
 
 
 def _to_utc(
-    local: Int64Array, chosen: BoolArray, timezone: str, field: str, problems: dict[int, Problem]
+    local: Int64Array, chosen: BoolArray, timezone: str, field: str, problems: dict[int, CellError]
 ) -> Int64Array:
     zone = _zone(timezone)
     if timezone in ("UTC", "Etc/UTC"):
@@ -176,5 +176,5 @@ def _naive(field: str) -> InvalidInput:
     )
 
 
-def _missing(field: str) -> Problem:
+def _missing(field: str) -> CellError:
     return Reason.INVALID_TIME, f"{field} is missing"

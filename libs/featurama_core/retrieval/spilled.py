@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from featurama_core.datasets.build import WorkFolder
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
 from featurama_core.datasets.plan import Plan, Reading
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.datasets.work import WorkFolder
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.answer import Stored, answered
 from featurama_core.retrieval.engine import Retrieval

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurama_core.datasets import asking
+from featurama_core import training_sets
 from featurama_core.retrieval import spilled
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
@@ -166,4 +166,4 @@ def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spilled, "_PART_BYTES", 60 * 232)
     monkeypatch.setattr(spilled, "FEW_ROWS", 0)
     monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
-    monkeypatch.setattr(asking, "LEAST_MEMORY", 1)
+    monkeypatch.setattr(training_sets, "LEAST_MEMORY", 1)

@@ -13,11 +13,11 @@ import pyarrow.parquet
 import pytest
 from tests.contract.interrupted import built_in_pieces
 
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.training_set import TrainingSet
-from featurama_core.datasets.verify import verify
 from featurama_core.retrieval import spilled
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import verify
 
 from .ride_city import (
     COLUMNS,

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.datasets.labels import LabelColumns
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.frames.tables import arrow_table, status_field, time_field, value_field
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.types.column import Column

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,22 +20,21 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.asking import entities_of, known_at_asked
-from featurama_core.datasets.entity_columns import columns_of_types, needed_columns
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
-from featurama_core.retrieval.visibility import KnownAt, ReadBounds, check_settled
+from featurama_core.retrieval.visibility import KnownAt, ReadBounds
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import NewestMoment, entities_of, known_at_asked
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.times import Time
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.links import Follow, add_link
 from featurama_trainer.ray.output import Output
@@ -126,9 +125,7 @@ class LabelOptions:
     @property
     def columns(self) -> LabelColumns:
         """Which columns say entity and moment."""
-        moment = None if self.timestamp is None else to_micros(self.timestamp, "timestamp")
-        of_types = columns_of_types(self.entity_columns)
-        return LabelColumns(self.entity_column, self.time_column, moment, self.timezone, of_types)
+        return LabelColumns.of(self.entity_column, self.time_column, self.timestamp, self.timezone, self.entity_columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,14 +229,13 @@ async def partitioned(
     """
     source = asked.source
     buckets = LabelBuckets(cutting.work, buckets_for(source.rows, cutting.tasks))
-    newest = _Newest(opened, asked.known_at, asked.now)
-    # Whether the default column is needed beside those of types is known when the features are.
-    cut_by = replace(asked.columns, entity="") if asked.columns.of_types else asked.columns
+    newest = NewestMoment(opened, asked.known_at, asked.now)
+    cut_by = asked.columns.certain
     await asyncio.to_thread(buckets.fill, source, cut_by, newest.see)
-    resolved = await resolve(known_at=newest.time if asked.known_at == "label" else newest.bound)
+    resolved = await resolve(known_at=newest.time)
     columns = asked.columns
     if columns.of_types:
-        columns = needed_columns(columns, [each.entity_type for each in resolved], source)
+        columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
     output = shown(tuple(source.schema.names), tuple(resolved))
     output.check_names()
     plans, bucketed = output.plans(columns), cut_by.entities[0]
@@ -279,26 +275,6 @@ def dataset(
 
 def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
     return (table.sort_by(ROW) if sort else table).drop_columns([ROW])
-
-
-class _Newest:
-    """Looks at every label row: is its moment settled, which is the newest."""
-
-    def __init__(self, namespace: Namespace, known_at: KnownAt, now: int) -> None:
-        self._settling_time = namespace.settings.settling_time
-        self._known_at = known_at
-        self._now = now
-        self.bound = known_at if isinstance(known_at, int) else None
-        self.time = -(2**63)
-        check_settled(self.bound, now, self._settling_time)
-
-    def see(self, keys: Keys, first: int) -> None:
-        """Raise FailedPrecondition for a row that cannot be its own known_at."""
-        if not len(keys):
-            return
-        self.time = max(self.time, int(keys.event_time.max()))
-        if self._known_at == "label":
-            check_settled(keys.event_time, self._now, self._settling_time, first_row=first)
 
 
 async def _far(store: FeatureStore, plan: ReadPlan | None, broadcast: int) -> frozenset[int]:

@@ -1,4 +1,4 @@
-"""From a caller's words to a TrainingSet over a store: labels found, features resolved, what cannot work refused."""
+"""Training sets over a store: the arguments of a call become a `TrainingSet`, and a written set is built again."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 
-from featurama_core.datasets.entity_columns import needed_columns
-from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.dataset import Answer, Asked, Engine, TrainingSet
+from featurama_core.datasets.kept_rows import kept
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.plan import Reading
 from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.training_set import Answer, Asked, Engine, TrainingSet
+from featurama_core.datasets.verify import Verified
+from featurama_core.datasets.verify import verify as verify_set
 from featurama_core.namespace import Namespace
+from featurama_core.reading_methods import ReadingMethods
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
 from featurama_core.retrieval.visibility import KnownAt, ReadBounds, check_settled
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import Time, to_micros, to_rfc3339
+from featurama_core.types.times import MIN_TIME, Time, to_micros, to_rfc3339
 
-if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
-
+_MEMORY = "2GB"
 LEAST_MEMORY = 64 * 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -37,7 +39,7 @@ _PAGE = 10_000
 
 
 async def ask(
-    store: FeatureStore,
+    store: ReadingMethods,
     namespace: Namespace,
     labels: Any,
     features: Sequence[str] | None,
@@ -62,10 +64,11 @@ async def ask(
         labels, columns, entity_type, start, end, every, now=now, entities=listed
     )
     bound = known_at_asked(known_at, at_now)
-    newest = bound if not isinstance(bound, str) else await asyncio.to_thread(_newest, namespace, source, columns, now)
-    if not isinstance(bound, str):
-        check_settled(bound, now, namespace.settings.settling_time)
-    resolved = await store.resolve(features, service=service, known_at=newest)
+    newest = NewestMoment(namespace, bound, now)
+    # A definition may have been registered up to the newest row; the pass over the rows serves the first build too.
+    source = kept(source) if isinstance(bound, str) else source
+    await asyncio.to_thread(newest.see_all, source, columns.certain)
+    resolved = await store.resolve(features, service=service, known_at=newest.time)
     if answer is None:
         _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
     else:
@@ -79,7 +82,7 @@ async def ask(
     )
     begin: Callable[[], Engine] = partial(one, features=resolved, memory=memory_bytes(memory))
     if columns.of_types:
-        columns = needed_columns(columns, [each.entity_type for each in resolved], source)
+        columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
         begin = _several(one, resolved, columns, memory_bytes(memory))
     asked = Asked(
         features=tuple(features or ()),
@@ -105,35 +108,64 @@ def _several(
     return partial(SeveralColumns, [columns.of_type(each.entity_type) for each in features], begin)
 
 
-async def ask_newest_again(
-    store: FeatureStore,
-    namespace: Namespace,
-    source: LabelSource,
-    columns: LabelColumns,
-    references: Sequence[str],
-    *,
-    as_of: int,
-    known_at: str | None,
-    statuses: bool,
-    event_times: bool,
-) -> TrainingSet:
-    """The newest values as a set that was built at `as_of` found them: of these entities, with what was known then
-    (as far as that is settled) or at its `known_at`, and of the age that it had then.
-    """
-    now = store.now()
-    settled = as_of <= now - namespace.settings.settling_time
-    bound = to_micros(known_at, "known_at") if known_at is not None else as_of if settled else None
-    begin = partial(
-        SpilledRetrieval,
-        namespace,
-        await store.resolve(references),
-        ReadBounds(bound, now, at_now=True, aged_at=as_of),
-        values_only=not statuses and not event_times,
-        memory=memory_bytes("2GB"),
-        reading="auto",
-    )
-    asked = Asked(tuple(references), None, known_at, statuses=statuses, event_times=event_times, at_now=True)
-    return TrainingSet(begin, source, columns, asked)
+async def verify(out: str | Path, store: ReadingMethods | None = None) -> Verified:
+    """See `datasets.verify.verify`; with a store the set is built again from it."""
+    return await verify_set(out, None if store is None else _Again(store))
+
+
+class _Again:
+    """Sets built again from a store."""
+
+    def __init__(self, store: ReadingMethods) -> None:
+        self._store = store
+
+    async def resolve(self, references: Sequence[str]) -> Sequence[ResolvedFeature]:
+        """Pinned references."""
+        return await self._store.resolve(references)
+
+    async def deleted(self) -> set[tuple[str, str]]:
+        """(entity id, feature name) of what is deleted; "" for all features."""
+        return {(each.entity_id, each.feature_name) for each in await self._store.storage.list_marks()}
+
+    async def build(
+        self, source: LabelSource, columns: LabelColumns, references: Sequence[str], manifest: Manifest
+    ) -> TrainingSet:
+        """The newest values as the set found them: of these entities, with what was known then (as far as that is
+        settled) or at its `known_at`, and of the age that it had then. Else the request as it was.
+        """
+        asked = manifest.request
+        shown = {"statuses": asked["statuses"], "event_times": asked["event_times"]}
+        known_at = asked["known_at"]
+        if not asked["at_now"]:
+            return await ask(
+                self._store,
+                self._store.opened,
+                source,
+                references,
+                service=None,
+                known_at=known_at,
+                columns=columns,
+                entity_type=None,
+                start=None,
+                end=None,
+                every=None,
+                memory=_MEMORY,
+                reading="auto",
+                **shown,
+            )
+        namespace, now, as_of = self._store.opened, self._store.now(), to_micros(manifest.content["as_of_time"])
+        settled = as_of <= now - namespace.settings.settling_time
+        bound = to_micros(known_at, "known_at") if known_at is not None else as_of if settled else None
+        begin = partial(
+            SpilledRetrieval,
+            namespace,
+            await self._store.resolve(references),
+            ReadBounds(bound, now, at_now=True, aged_at=as_of),
+            values_only=not any(shown.values()),
+            memory=memory_bytes(_MEMORY),
+            reading="auto",
+        )
+        return TrainingSet(begin, source, columns, Asked(tuple(references), None, known_at, at_now=True, **shown))
 
 
 def memory_bytes(memory: int | str) -> int:
@@ -145,7 +177,7 @@ def memory_bytes(memory: int | str) -> int:
     return found
 
 
-async def entities_of(store: FeatureStore, namespace: Namespace, entity_type: str) -> Any:
+async def entities_of(store: ReadingMethods, namespace: Namespace, entity_type: str) -> Any:
     """The registered entities of a type, and for the default type also those that merely have values; ids ascending:
     an Arrow string array.
     """
@@ -178,20 +210,32 @@ def known_at_asked(known_at: Time | Literal["label"] | None, at_now: bool) -> Kn
     return to_micros(known_at, "known_at")
 
 
-def _newest(namespace: Namespace, source: LabelSource, columns: LabelColumns, now: int) -> int | None:
-    """The newest moment of a label row: up to then a definition may have been registered."""
-    newest: int | None = None
-    first = 0
-    if columns.of_types:
-        # Whether the default column is needed is known when the features are.
-        columns = replace(columns, entity="")
-    for batch in source.batches():
-        keys = read_keys(batch, columns, first)
-        if len(keys):
-            check_settled(keys.event_time, now, namespace.settings.settling_time, first_row=first)
-            newest = max(int(keys.event_time.max()), newest if newest is not None else -(2**63))
-        first += len(keys)
-    return newest
+class NewestMoment:
+    """The newest moment that a set may know of, from what it may know and its label rows: `time`, None for no bound.
+
+    Raises FailedPrecondition for a `known_at` that is not settled, and for a row that cannot be its own.
+    """
+
+    def __init__(self, namespace: Namespace, known_at: KnownAt, now: int) -> None:
+        self._settling_time = namespace.settings.settling_time
+        self._now = now
+        self._of_rows = isinstance(known_at, str)
+        self.time = known_at if not isinstance(known_at, str) else None
+        check_settled(self.time, now, self._settling_time)
+
+    def see(self, keys: Keys, first: int) -> None:
+        """Label rows, of which the first is row `first` of all."""
+        if self._of_rows and len(keys):
+            check_settled(keys.event_time, self._now, self._settling_time, first_row=first)
+            self.time = max(int(keys.event_time.max()), self.time if self.time is not None else MIN_TIME)
+
+    def see_all(self, source: LabelSource, columns: LabelColumns) -> None:
+        """All label rows, where they say what may be known. Blocks."""
+        first = 0
+        for batch in source.batches() if self._of_rows else ():
+            keys = read_keys(batch, columns, first)
+            self.see(keys, first)
+            first += len(keys)
 
 
 def _check_names(
