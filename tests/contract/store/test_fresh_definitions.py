@@ -10,7 +10,7 @@ from tests.laws.scene import FakeClock
 
 from featurama_core.storage.port import Catalogue, NamespaceStorage
 from featurama_core.store import FeatureStore
-from featurama_core.types.errors import Reason
+from featurama_core.types.errors import Conflict, Reason
 
 from .standing_clock import Unique, answers, store_over, two_versions, write
 
@@ -110,3 +110,44 @@ async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accept
     (verdict,) = (await lagging.write_features(wide)).verdicts
     assert Reason.UNKNOWN_FEATURE == verdict.reason
     assert 4 == watched.reads
+
+
+async def test_a_server_sees_at_once_what_it_registered_or_deprecated_itself(
+    lagging: FeatureStore, unique: Unique
+) -> None:
+    """However long it may keep what it has read."""
+    speed = unique("speed")
+    await lagging.register_feature(speed, "int")
+    await lagging.register_feature(speed, "double", version=2)
+    (resolved,) = await lagging.resolve([speed])
+    assert f"{speed}@2" == resolved.reference
+    await lagging.deprecate_feature(speed, 2)
+    assert (await lagging.get_feature(speed)).deprecated
+
+
+async def test_what_is_registered_is_judged_by_fresh_definitions(
+    store: FeatureStore, lagging: FeatureStore, unique: Unique
+) -> None:
+    """A version that another server has overtaken is refused."""
+    speed = unique("speed")
+    await lagging.register_feature(speed, "int")
+    await store.register_feature(speed, "int", version=3)
+    with pytest.raises(Conflict, match="is at version 3"):
+        await lagging.register_feature(speed, "int", version=2)
+
+
+async def test_a_call_that_is_given_up_does_not_end_the_read_that_others_wait_for(
+    lagging: FeatureStore, watched: Watched, unique: Unique
+) -> None:
+    """One call's deadline is its own."""
+    watched.holds = True
+    first = asyncio.create_task(lagging.incarnation())
+    await watched.read.wait()
+    second = asyncio.create_task(lagging.incarnation())
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    watched.released.set()
+    assert await second == await lagging.incarnation()
+    assert 1 == watched.reads

@@ -30,6 +30,12 @@ async def test_a_version_is_known_from_the_moment_of_its_registration(
     assert f"{speed}@2" == await version(second)
     assert f"{speed}@2" == await version(None)
     assert f"{speed}@2" == await version(first, f"{speed}@2")
+    home = unique("home")
+    await store.register_feature(home, "text", references="entity")
+    clock.advance(SECOND)
+    await store.register_feature(home, "text", version=2, references="entity")
+    assert f"{home}@1.{speed}@2" == await version(clock.now - 1, f"{home}.{speed}")
+    assert f"{home}@2.{speed}@2" == await version(clock.now, f"{home}.{speed}")
     with pytest.raises(Unknown, match="no version registered by known_at") as unknown:
         await as_of(store, [(fry, first)], speed, known_at=first - 1)
     assert Reason.UNKNOWN_FEATURE_VERSION == unknown.value.reason
