@@ -100,6 +100,20 @@ def test_a_feature_sees_the_newest_row_that_holds_it() -> None:
     assert [winner.tolist() for winner in found] == [[1], [0], [1], [-1]]
 
 
+def test_a_feature_sees_the_newest_row_that_holds_it_and_was_known() -> None:
+    """known_at hides rows beside any mask, one bound for all label rows as one a row: none of the two overrules the
+    other."""
+    keys = HistoryKeys.of(ints(FRY, FRY, FRY, FRY), ints(1, 2, 3, 4), ints(10, 40, 20, 30))
+    masks = [None, np.array([True, True, False, True]), np.array([False, True, False, True])]
+    wanted = {9: [-1, -1, -1], 10: [0, 0, -1], 20: [2, 0, -1], 30: [3, 3, 3], 40: [3, 3, 3]}
+    for known_at, expected in wanted.items():
+        for bound in (known_at, ints(known_at)):
+            found = as_of_many(keys, masks, ints(FRY), ints(5), known_at=bound)
+            assert expected == [winner.tolist()[0] for winner in found]
+    found = as_of_many(keys, masks, ints(FRY, FRY), ints(3, 3), known_at=ints(39, 40))
+    assert [[2, 2], [0, 1], [-1, 1]] == [winner.tolist() for winner in found]
+
+
 def test_features_with_equal_masks_share_one_result() -> None:
     """Sharing is by content; a mask that is all true equals no mask; what is shared cannot be changed."""
     keys = HistoryKeys.of(ints(FRY, FRY), ints(1, 2), ints(1, 2))
