@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,7 @@ import pyarrow.compute as pc
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import Int64Array
 from featurama_model.manifest import Manifest
-
-if TYPE_CHECKING:
-    from featurama_model.scoring import Scores
+from featurama_model.prediction import Scores
 
 PREDICTION, CLASS, PROBABILITIES = "prediction", "predicted_class", "probabilities"
 VERSION, MISSING = "model_version", "missing_features"

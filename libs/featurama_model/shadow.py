@@ -19,11 +19,11 @@ from featurama_core.types.errors import FeaturamaError, Unknown
 from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import predicted
 from featurama_model.loading import LoadedModel
+from featurama_model.model_cache import ModelCache
+from featurama_model.prediction import Prediction, PredictionRequest
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore
-    from featurama_model.model_cache import ModelCache
-    from featurama_model.predictor import Prediction, PredictionRequest
 
     PredictBy = Callable[[LoadedModel, FeatureStore, PredictionRequest], Awaitable[Prediction]]
 

@@ -21,7 +21,8 @@ from featurama.v1 import prediction_service_pb2 as pb
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, InvalidInput
 from featurama_model.manifest import Manifest
-from featurama_model.predictor import Prediction, PredictionRequest, Predictor
+from featurama_model.prediction import Prediction, PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.comparing import compare_on_holdout
 from featurama_trainer.config import TrainingConfig

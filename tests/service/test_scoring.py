@@ -33,7 +33,8 @@ from featurama_model.engineered import Cycle, EngineeredSpec, Feature
 from featurama_model.loading import load_model
 from featurama_model.manifest import Manifest, ModelFeature
 from featurama_model.model_cache import ModelCache
-from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.prediction import PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_model.scoring import scores
 

@@ -21,7 +21,8 @@ from tests.service.training_world import WORLD, delivery, fill
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.times import to_rfc3339
-from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.prediction import PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.comparing import compare_on_holdout
 from featurama_trainer.config import LabelSource, TrainingConfig

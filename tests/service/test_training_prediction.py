@@ -23,7 +23,8 @@ from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, StoreUnavailable, Unknown
 from featurama_core.types.values import Status, ValueType
 from featurama_model.model_cache import CacheSettings, ModelCache
-from featurama_model.predictor import Prediction, PredictionRequest, Predictor
+from featurama_model.prediction import Prediction, PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 
 MODEL = "delivery_time"

@@ -33,7 +33,8 @@ from featurama_core.types.errors import FailedPrecondition, FeaturamaError, Inva
 from featurama_model.engineered import EngineeredSpec, Power
 from featurama_model.loading import load_model
 from featurama_model.manifest import Artefact, Manifest
-from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.prediction import PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import LabelSource, TrainingConfig
 from featurama_trainer.dataset import TrainingSet, model_inputs

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from featurama_cli.commands.config import SERVICES, settings_kind
 from featurama_cli.doctor.finding import Finding
+from featurama_cli.service_settings import SERVICES, settings_kind
 from featurama_service.settings import SettingsError, load
 
 PACKAGES = {

@@ -8,7 +8,8 @@ from featurama_core.store import Stores
 from featurama_core.types.errors import InvalidInput
 from featurama_model.evaluation import Contributions
 from featurama_model.manifest import Manifest
-from featurama_model.predictor import Prediction, PredictionRequest, Predictor
+from featurama_model.prediction import Prediction, PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import CHAMPION
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, unary
