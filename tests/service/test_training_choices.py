@@ -28,7 +28,6 @@ from featurama_trainer.comparing import compare_on_holdout
 from featurama_trainer.config import LabelSource, TrainingConfig
 from featurama_trainer.labels import read_labels
 from featurama_trainer.page import html, write_report
-from featurama_trainer.progress import silent
 from featurama_trainer.training import train
 from featurama_world import generate
 
@@ -55,7 +54,7 @@ async def store(filled: Path, tmp_path: Path) -> AsyncIterator[FeatureStore]:
 
 
 async def label_table(store: FeatureStore) -> pa.Table:
-    labels = await read_labels(store, LabelSource(), silent)
+    labels = await read_labels(store, LabelSource())
     return pa.table(
         {
             "parcel": labels.entity_ids,

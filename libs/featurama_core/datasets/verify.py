@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from featurama_core.datasets.asking import ask_newest_again
-from featurama_core.datasets.files import sha256_of
-from featurama_core.datasets.labels import LabelColumns
-from featurama_core.datasets.manifest import Manifest, manifest_path
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.types.errors import InvalidInput
@@ -68,69 +65,41 @@ async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified
 
     InvalidInput where there is no manifest, or for scores, which cannot be built again.
     """
-    target = Path(out)
-    manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
-    problems = await asyncio.to_thread(file_problems, target, manifest)
+    written = await asyncio.to_thread(WrittenSet, Path(out))
+    problems = await asyncio.to_thread(written.file_problems)
+    manifest = written.manifest
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
     if store is None or problems:
         return found
     if "model" in manifest.request:
         raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
-    differences = await _Rebuilt(store, target, manifest).differences()
+    differences = await _Rebuilt(store, written).differences()
     return Verified(found.files, found.rows, found.problems, tuple(differences))
-
-
-def file_problems(target: Path, manifest: Manifest) -> list[str]:
-    """What is wrong with the files of the set at `target`, in words; blocks."""
-    folder = target if not target.suffix else target.parent
-    problems = []
-    for file in manifest.files:
-        path = folder / file["name"]
-        if not path.is_file():
-            problems.append(f"{file['name']} is missing")
-        elif path.stat().st_size != file["bytes"] or sha256_of(path) != file["sha256"]:
-            problems.append(f"{file['name']} is not the file that was written: its SHA-256 differs")
-    if target.is_dir():
-        named = {each["name"] for each in manifest.files}
-        problems += [
-            f"{path.name} is not part of the set"
-            for path in sorted(target.iterdir())
-            if path.name not in named and path != manifest_path(target)
-        ]
-    return problems
 
 
 class _Rebuilt:
     """A set beside the same one built anew, row by row."""
 
-    def __init__(self, store: FeatureStore, target: Path, manifest: Manifest) -> None:
+    def __init__(self, store: FeatureStore, written: WrittenSet) -> None:
         self._store = store
-        self._target = target
-        self._manifest = manifest
-        self._asked = manifest.request
-        moment = self._asked["time"]
-        self._columns = LabelColumns(
-            self._asked["entity_column"] or "",
-            self._asked["time_column"],
-            None if moment is None else to_micros(moment),
-            self._asked["timezone"],
-            tuple(self._asked.get("entity_columns", {}).items()),
-        )
+        self._written = written
+        self._manifest = written.manifest
+        self._asked = written.manifest.request
+        self._columns = written.columns
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._counts: dict[tuple[str, str], int] = {}
 
     async def differences(self) -> list[Difference]:
         """One a (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
-        written = await asyncio.to_thread(WrittenSet, self._target, self._manifest, self._columns)
-        made = await self._again(written, references)
+        made = await self._again(references)
         marked = await self._marked()
         resolved = {each.reference: each for each in await self._store.resolve(references)}
         first = 0
         built = _Cursor(made.batches())
-        tables = written.tables(_COMPARED_ROWS)
+        tables = self._written.tables(_COMPARED_ROWS)
         while (old := await asyncio.to_thread(next, tables, None)) is not None:
-            new = await asyncio.to_thread(written.in_its_words, await built.take(old.num_rows))
+            new = await asyncio.to_thread(self._written.in_its_words, await built.take(old.num_rows))
             await asyncio.to_thread(self._compare, old, new, first, marked, resolved)
             first += old.num_rows
         return [
@@ -138,13 +107,13 @@ class _Rebuilt:
             for (column, cause), rows in sorted(self._tally.items())
         ]
 
-    async def _again(self, source: WrittenSet, references: Sequence[str]) -> TrainingSet:
+    async def _again(self, references: Sequence[str]) -> TrainingSet:
         shown = {"statuses": self._asked["statuses"], "event_times": self._asked["event_times"]}
         if self._asked["at_now"]:
             return await ask_newest_again(
                 self._store,
                 self._store._namespace,  # noqa: SLF001 - a public method would be for this alone
-                source,
+                self._written,
                 self._columns,
                 references,
                 as_of=to_micros(self._manifest.content["as_of_time"]),
@@ -152,7 +121,7 @@ class _Rebuilt:
                 **shown,
             )
         return await self._store.training_set(
-            source,
+            self._written,
             references,
             known_at=self._asked["known_at"],
             entity_column=self._columns.entity,

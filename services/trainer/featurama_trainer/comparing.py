@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featurama_core.datasets.progress import Watcher
+from featurama_core.datasets.written import WrittenSet
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.types.values import BoolArray
@@ -21,9 +23,8 @@ from featurama_model.promotion import promote
 from featurama_model.registry import ModelRegistry, Trial
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
-from featurama_trainer.dataset import read_columns
 from featurama_trainer.labels import Labels, read_labels
-from featurama_trainer.progress import Progress, silent
+from featurama_trainer.point_in_time_set import built_set
 from featurama_trainer.scores import primary, scores_of
 
 MIN_HOLDOUT_ROWS = 20
@@ -72,7 +73,7 @@ async def compare_on_holdout(
     *,
     labels: Labels | None = None,
     tolerance: float = 0.0,
-    progress: Progress = silent,
+    progress: Watcher | None = None,
 ) -> HoldoutComparison:
     """Score both on the label rows from the later of their split times on; labels None: read as the candidate's were.
 
@@ -89,7 +90,10 @@ async def compare_on_holdout(
     held = labels.take(np.flatnonzero(labels.event_time >= since))
     if len(held) < MIN_HOLDOUT_ROWS:
         raise _refused(f"{len(held)} label rows are later than what both trained on, {MIN_HOLDOUT_ROWS} are needed")
-    answers = [await _answers(store, registry, each, held, progress) for each in (candidate, incumbent)]
+    versions = [(each, await registry.artefact(each)) for each in (candidate, incumbent)]
+    references = list(dict.fromkeys(feature.reference for each, _ in versions for feature in each.features))
+    async with built_set(store, held, references, progress=progress) as built:
+        answers = [await asyncio.to_thread(_answers, *each, built, held) for each in versions]
     both = answers[0][1] & answers[1][1]
     scores = [scores_of(candidate.objective, held.target[both], predicted[both]) for predicted, _ in answers]
     if not all(scores):
@@ -148,15 +152,16 @@ async def promote_unless_worse(
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _answers(
-    store: FeatureStore, registry: ModelRegistry, manifest: Manifest, held: Labels, progress: Progress
-) -> tuple[Float64Array, BoolArray]:
-    """-> (outputs, bool[n]: which rows it would answer)."""
-    artefact = await registry.artefact(manifest)
-    columns = await read_columns(store, held, [feature.reference for feature in manifest.features], progress)
-    model = await asyncio.to_thread(load_model, manifest, artefact)
-    matrix = manifest.matrix(columns, held.event_time)
-    return await asyncio.to_thread(model.outputs, matrix), ~manifest.refused(columns, len(held))
+def _answers(manifest: Manifest, artefact: bytes, built: WrittenSet, held: Labels) -> tuple[Float64Array, BoolArray]:
+    """-> (outputs, bool[n]: which rows it would answer). Blocks."""
+    model = load_model(manifest, artefact)
+    outputs, answered, first = [], [], 0
+    for _, columns in built.feature_batches({feature.reference: feature.name for feature in manifest.features}):
+        times = held.event_time[first : first + len(columns[0])]
+        outputs.append(model.outputs(manifest.matrix(columns, times)))
+        answered.append(~manifest.refused(columns, len(times)))
+        first += len(times)
+    return np.concatenate(outputs), np.concatenate(answered)
 
 
 def _learned(manifest: Manifest) -> str:
@@ -164,12 +169,12 @@ def _learned(manifest: Manifest) -> str:
     return f"{manifest.target} by {manifest.objective}{told}"
 
 
-async def _labels_again(store: FeatureStore, candidate: Manifest, progress: Progress) -> Labels:
+async def _labels_again(store: FeatureStore, candidate: Manifest, progress: Watcher | None) -> Labels:
     facts = _facts(candidate)
     if not facts.labels or "file" in facts.labels:
         raise _refused("its label rows are not in the store; give the label file")
     source = LabelSource.model_validate(dict(facts.labels))
-    return await read_labels(store, source, progress, classes=Classes.of_manifest(candidate))
+    return await read_labels(store, source, progress=progress, classes=Classes.of_manifest(candidate))
 
 
 def _facts(manifest: Manifest) -> TrainingFacts:
