@@ -57,16 +57,9 @@ class CacheSettings:
 class ModelKey(NamedTuple):
     """One version of a model, for ever: nothing that is published later has an equal key."""
 
-    namespace: str
-    incarnation: str
-    name: str
+    slot: ModelSlot
     version: int
     manifest_sha256: str
-
-    @property
-    def slot(self) -> ModelSlot:
-        """The model it is a version of."""
-        return ModelSlot(self.namespace, self.incarnation, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +294,7 @@ class ModelCache:
         return model
 
     def _artefacts(self, key: ModelKey) -> ArtefactDirectory | None:
-        return ArtefactDirectory(self._settings.artefacts, key.namespace) if self._settings.artefacts else None
+        return ArtefactDirectory(self._settings.artefacts, key.slot.namespace) if self._settings.artefacts else None
 
     def _keep(self, key: ModelKey, model: LoadedModel) -> None:
         self._loaded[key] = model
@@ -313,7 +306,7 @@ class ModelCache:
 
 
 def _key(slot: ModelSlot, stored: StoredModel) -> ModelKey:
-    return ModelKey(*slot, stored.version, hashlib.sha256(stored.manifest.encode()).hexdigest())
+    return ModelKey(slot, stored.version, hashlib.sha256(stored.manifest.encode()).hexdigest())
 
 
 def _put(cache: OrderedDict[K, V], key: K, value: V, limit: int) -> None:

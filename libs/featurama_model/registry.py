@@ -44,12 +44,9 @@ _HIGHEST_DELETED = "versions.deleted"
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A version in a list; `manifest` is None if it cannot be read, and `problem` says why."""
+    """A version in a list; `manifest` is None if that of `stored` cannot be read, and `problem` says why."""
 
-    name: str
-    version: int
-    created_at: int
-    artefact_bytes: int
+    stored: StoredModel
     manifest: Manifest | None
     problem: str = ""
 
@@ -186,7 +183,7 @@ class ModelRegistry:
 
         Raises Unknown, or FailedPrecondition while an alias names it.
         """
-        listed = {model.version: model for model in await self.list(check_name(name, "model"))}
+        listed = {model.stored.version: model for model in await self.list(check_name(name, "model"))}
         if version not in listed:
             raise unknown_version(name, version)
         names = [alias for alias, named in (await self.aliases(name)).items() if named == version]
@@ -200,7 +197,7 @@ class ModelRegistry:
         await self._storage.append_audit(AuditRecord(self._now(), DELETED, name, detail))
         await self._retire(name, version)
         await self._storage.remove_model(name, version)
-        others = {_location(model) for model in listed.values() if model.version != version}
+        others = {_location(model) for model in listed.values() if model.stored.version != version}
         gone = listed[version].manifest
         if self._artefacts is not None and gone is not None and _location(listed[version]) not in {"", *others}:
             assert gone.artefact is not None  # it has a location
@@ -305,8 +302,7 @@ def _location(model: ListedModel) -> str:
 
 
 def _listed(stored: StoredModel) -> ListedModel:
-    facts = (stored.name, stored.version, stored.created_at, stored.artefact_bytes)
     try:
-        return ListedModel(*facts, read_manifest(stored))
+        return ListedModel(stored, read_manifest(stored))
     except FailedPrecondition as error:
-        return ListedModel(*facts, None, error.message)
+        return ListedModel(stored, None, error.message)

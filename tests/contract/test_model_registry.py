@@ -167,7 +167,7 @@ async def test_a_version_that_an_alias_names_is_not_deleted(registry: ModelRegis
         await registry.delete(model, 2)
     with pytest.raises(Unknown):
         await registry.delete(model, 9)
-    assert [listed.version for listed in await registry.list(model)] == [1, 2]
+    assert [listed.stored.version for listed in await registry.list(model)] == [1, 2]
 
 
 async def test_the_number_of_a_deleted_version_is_never_given_again(registry: ModelRegistry, model: str) -> None:

@@ -51,7 +51,7 @@ async def test_a_version_that_fails_its_trial_is_published_but_not_promoted(stor
         await train(store, TrainingConfig.of({**SCORE, "rounds": 20}), checker=hasty)
     assert refused.value.reason is Reason.MODEL_UNUSABLE
     registry = ModelRegistry(store.storage)
-    assert [listed.version for listed in await registry.list("score")] == [1, 2]
+    assert [listed.stored.version for listed in await registry.list("score")] == [1, 2]
     assert await registry.aliases("score") == {"champion": 1}
 
 

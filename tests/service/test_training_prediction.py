@@ -350,7 +350,7 @@ async def test_a_champion_that_cannot_be_used_never_replaces_the_one_that_serves
     await loads_have_ended(predictor)
     assert (await by_ids(predictor, store, delivery(1))).manifest.version == 1
     ((key, problem),) = predictor.models.problems().items()
-    assert (key.name, key.version) == (MODEL, 2)
+    assert (key.slot.name, key.version) == (MODEL, 2)
     assert "cannot be used" in problem
     with pytest.raises(FailedPrecondition) as refused:
         await by_ids(predictor, store, delivery(1), version=2)

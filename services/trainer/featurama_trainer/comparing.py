@@ -131,7 +131,7 @@ async def promote_unless_worse(
     await trial(candidate)
     for left in reversed(range(_COMPARISONS)):
         named = (await registry.aliases(candidate.name)).get(alias, 0)
-        there = {listed.version for listed in await registry.list(candidate.name)}
+        there = {listed.stored.version for listed in await registry.list(candidate.name)}
         verdict = None
         if named in there:
             incumbent = await registry.get(candidate.name, version=named)
