@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array
 from featurama_model.engineered import Float32Array, Float64Array
-from featurama_model.manifest import MAX_ARTEFACT_BYTES, Manifest, unusable
+from featurama_model.manifest import MAX_ARTEFACT_BYTES, ModelManifest, unusable
 from featurama_model.structure import Malformed, Structure, check_structure
 from featurama_model.xgboost_alone import import_xgboost
 
@@ -29,7 +29,7 @@ from featurama_model.xgboost_alone import import_xgboost
 class LoadedModel:
     """A model in memory. Immutable; predictions may run in several threads at once."""
 
-    manifest: Manifest
+    manifest: ModelManifest
     structure: Structure
     booster: Any
 
@@ -88,7 +88,7 @@ class LoadedModel:
         return rows * max(leaves, 1) * max(self.structure.depth, 1) ** 2
 
 
-def check_artefact(manifest: Manifest, artefact: bytes) -> Structure:
+def check_artefact(manifest: ModelManifest, artefact: bytes) -> Structure:
     """What the artefact is, if it is whole, well-formed and the manifest's.
 
     Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
@@ -111,7 +111,7 @@ def check_artefact(manifest: Manifest, artefact: bytes) -> Structure:
     return structure
 
 
-def check_bytes(manifest: Manifest, artefact: bytes) -> None:
+def check_bytes(manifest: ModelManifest, artefact: bytes) -> None:
     """Raise FailedPrecondition (MODEL_UNUSABLE) unless these are the bytes that the manifest names."""
     where = {"model": manifest.name, "version": manifest.version}
     facts = manifest.artefact
@@ -121,7 +121,7 @@ def check_bytes(manifest: Manifest, artefact: bytes) -> None:
         raise unusable("its artefact does not have the hash that its manifest names", **where)
 
 
-def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
+def load_model(manifest: ModelManifest, artefact: bytes) -> LoadedModel:
     """Check the artefact against its manifest and load it, for one thread a prediction.
 
     Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
@@ -129,7 +129,7 @@ def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
     return load_checked(manifest, artefact, check_artefact(manifest, artefact))
 
 
-def load_checked(manifest: Manifest, artefact: bytes, structure: Structure) -> LoadedModel:
+def load_checked(manifest: ModelManifest, artefact: bytes, structure: Structure) -> LoadedModel:
     """Load an artefact that `check_artefact` found to be of this structure, here or in the checking process.
 
     Raises FailedPrecondition (MODEL_UNUSABLE) if the bytes are others, or XGBoost does not read them.
@@ -138,7 +138,7 @@ def load_checked(manifest: Manifest, artefact: bytes, structure: Structure) -> L
     return LoadedModel(manifest, structure, _booster(manifest, artefact))
 
 
-def _booster(manifest: Manifest, artefact: bytes) -> Any:
+def _booster(manifest: ModelManifest, artefact: bytes) -> Any:
     xgboost = import_xgboost()
     booster = xgboost.Booster({"nthread": 1})
     try:

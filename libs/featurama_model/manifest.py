@@ -114,7 +114,7 @@ class TrainingFacts:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ModelManifest:
     """One version of a model. `version`, `artefact` and `created_at` (microseconds UTC) are set when it is
     published.
 
@@ -149,7 +149,7 @@ class Manifest:
         return _ADAPTER.dump_json(self).decode()
 
     @classmethod
-    def from_json(cls, text: str) -> Manifest:
+    def from_json(cls, text: str) -> ModelManifest:
         """Read and check a stored manifest. Raises FailedPrecondition (MODEL_UNUSABLE) for any other text."""
         if len(text) > MAX_MANIFEST_BYTES:
             raise unusable(f"its manifest is longer than {MAX_MANIFEST_BYTES} bytes")
@@ -253,4 +253,4 @@ def _invalid(field_name: str, problem: str) -> InvalidInput:
     return InvalidInput(f"{field_name} {problem}", field=field_name)
 
 
-_ADAPTER = TypeAdapter(Manifest)
+_ADAPTER = TypeAdapter(ModelManifest)

@@ -23,7 +23,7 @@ from featurama_core.types.names import check_name
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.falling_back import EarlierVersions
 from featurama_model.loading import LoadedModel, load_checked
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.model_names import ModelNames, ModelSlot, ModelView
 from featurama_model.promotion import tried
@@ -161,7 +161,7 @@ class ModelCache:
         """Read what aliases name anew when it is asked for next: it was changed from here."""
         self._names.expire()
 
-    def loaded(self) -> list[tuple[ModelKey, Manifest]]:
+    def loaded(self) -> list[tuple[ModelKey, ModelManifest]]:
         """The models in memory, each once."""
         models = dict(self._serving.values()) | self._loaded
         return [(key, model.manifest) for key, model in models.items()]

@@ -20,7 +20,7 @@ from typing import IO, Self
 
 from featurama_core.types.errors import FailedPrecondition, Reason, StoreUnavailable
 from featurama_model.checking import ANSWER, REQUEST, CheckLimits
-from featurama_model.manifest import Manifest, unusable
+from featurama_model.manifest import ModelManifest, unusable
 from featurama_model.structure import Structure
 
 PROGRAM = (sys.executable, "-P", "-m", "featurama_model.checking")
@@ -71,7 +71,7 @@ class ModelChecker:
         child = self._child
         return None if child is None else child.pid
 
-    def check(self, manifest: Manifest, artefact: bytes) -> Structure:
+    def check(self, manifest: ModelManifest, artefact: bytes) -> Structure:
         """What the model is, after it was checked, loaded and asked to predict in the child.
 
         Raises FailedPrecondition (MODEL_UNUSABLE) with what is wrong, also when the child died of it;

@@ -14,7 +14,7 @@ from featurama_core.types.names import check_entity_ids
 from featurama_core.types.values import BoolArray, Status
 from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import Contributions
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_model.registry import CHAMPION
 
 MAX_ROWS = 10_000
@@ -86,7 +86,7 @@ class Prediction:
     """
 
     values: Float64Array
-    manifest: Manifest
+    manifest: ModelManifest
     columns: list[Column]
     row_errors: list[RowError]
     missing: Mapping[int, tuple[str, ...]]
@@ -116,7 +116,9 @@ class Scores:
     errors: Sequence[RowError]
 
 
-def with_refused(errors: list[RowError], manifest: Manifest, columns: Sequence[Column], rows: int) -> list[RowError]:
+def with_refused(
+    errors: list[RowError], manifest: ModelManifest, columns: Sequence[Column], rows: int
+) -> list[RowError]:
     """The errors and, apart from their rows, one for each row that lacks a feature whose policy is `fail`."""
     if not manifest.required:
         return errors

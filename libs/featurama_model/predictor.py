@@ -21,7 +21,7 @@ from featurama_core.types.values import Status
 from featurama_model.evaluation import explained, outputs
 from featurama_model.given import given_columns, not_stored, overlaid
 from featurama_model.loading import LoadedModel
-from featurama_model.manifest import Manifest, unusable
+from featurama_model.manifest import ModelManifest, unusable
 from featurama_model.model_cache import CacheSettings, ModelCache, ModelEvent
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import Prediction, PredictionRequest, RowError, with_refused
@@ -110,7 +110,7 @@ class Predictor:
         self,
         store: FeatureStore,
         request: PredictionRequest,
-        manifest: Manifest,
+        manifest: ModelManifest,
         given: Mapping[str, Column],
         rows: int,
     ) -> tuple[dict[str, Column], int]:
@@ -148,7 +148,7 @@ class Predictor:
         self,
         store: FeatureStore,
         request: PredictionRequest,
-        manifest: Manifest,
+        manifest: ModelManifest,
         stored: Mapping[str, Column],
         columns: Sequence[Column],
     ) -> list[RowError]:

@@ -27,13 +27,13 @@ from featurama_core.types.times import Clock
 from featurama_model.alias_history import DELETED, MOVED, ROLLED_BACK, AliasMove, made, moves, versions_before
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import check_artefact
-from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact, Manifest, unusable
+from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact, ModelManifest, unusable
 
 CHAMPION = "champion"
 """The alias that serves when none is named."""
 CHUNK_BYTES = 256 * 1024
 
-Trial = Callable[[Manifest], Awaitable[object]]
+Trial = Callable[[ModelManifest], Awaitable[object]]
 """Tries a version. Raises FailedPrecondition (MODEL_UNUSABLE) for one that must not serve."""
 
 _ATTEMPTS = 32
@@ -47,7 +47,7 @@ class ListedModel:
     """A version in a list; `manifest` is None if that of `stored` cannot be read, and `problem` says why."""
 
     stored: StoredModel
-    manifest: Manifest | None
+    manifest: ModelManifest | None
     problem: str = ""
 
 
@@ -68,7 +68,7 @@ class ModelRegistry:
         self._clock = clock
         self._artefacts = artefacts
 
-    async def publish(self, manifest: Manifest, artefact: bytes) -> Manifest:
+    async def publish(self, manifest: ModelManifest, artefact: bytes) -> ModelManifest:
         """Store a new version. -> the manifest as stored: version, hash, size and time set.
 
         Raises InvalidInput for an inconsistent manifest or more than 64 MiB, FailedPrecondition
@@ -100,7 +100,7 @@ class ModelRegistry:
             field="model",
         )
 
-    async def get(self, name: str, *, version: int = 0, alias: str = CHAMPION) -> Manifest:
+    async def get(self, name: str, *, version: int = 0, alias: str = CHAMPION) -> ModelManifest:
         """The manifest of a version, or with version 0 of the one that the alias names.
 
         Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) for a manifest that cannot be
@@ -117,7 +117,7 @@ class ModelRegistry:
         """All versions of one model, or of all, by name and version; one that cannot be read says why."""
         return [_listed(stored) for stored in await self._storage.list_models(name)]
 
-    async def artefact(self, manifest: Manifest) -> bytes:
+    async def artefact(self, manifest: ModelManifest) -> bytes:
         """The bytes of a version, not yet checked. Raises FailedPrecondition (MODEL_UNUSABLE) if they are
         not whole.
         """
@@ -251,11 +251,11 @@ def named_versions(stored: Mapping[tuple[str, str], int]) -> dict[str, int]:
     return {alias: version for (_, alias), version in sorted(stored.items()) if alias != _HIGHEST_DELETED}
 
 
-def read_manifest(stored: StoredModel) -> Manifest:
+def read_manifest(stored: StoredModel) -> ModelManifest:
     """The manifest of a stored version. Raises FailedPrecondition (MODEL_UNUSABLE) unless it is that
     version's.
     """
-    manifest = Manifest.from_json(stored.manifest)
+    manifest = ModelManifest.from_json(stored.manifest)
     if (manifest.name, manifest.version) != (stored.name, stored.version) or manifest.artefact is None:
         raise unusable("its manifest is of another version", model=stored.name, version=stored.version)
     return manifest

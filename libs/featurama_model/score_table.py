@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import Int64Array
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Scores
 
 PREDICTION, CLASS, PROBABILITIES = "prediction", "predicted_class", "probabilities"
@@ -29,7 +29,7 @@ def check_label_names(names: Sequence[str]) -> None:
             raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
 
 
-def score_table(labels: Any, manifest: Manifest, scores: Scores) -> Any:
+def score_table(labels: Any, manifest: ModelManifest, scores: Scores) -> Any:
     """The label rows (a record batch or a table of one chunk) with the columns of their scores."""
     rows, chances = len(scores.values), scores.probabilities
     failed = np.zeros(rows, dtype=np.bool_)

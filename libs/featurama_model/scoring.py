@@ -26,7 +26,7 @@ from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import LoadedModel
-from featurama_model.manifest import Manifest, unusable
+from featurama_model.manifest import ModelManifest, unusable
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import RowError, Scores, with_refused
 from featurama_model.score_table import check_label_names, facts_of, merged, score_table
@@ -116,7 +116,7 @@ class ScoreAnswer:
         return {"scores": merged(parts)}
 
 
-def model_facts(manifest: Manifest) -> dict[str, Any]:
+def model_facts(manifest: ModelManifest) -> dict[str, Any]:
     """Which model, for a manifest of scores."""
     assert manifest.artefact is not None  # it was published
     return {

@@ -12,7 +12,7 @@ from featurama_core.storage.port import NamespaceStorage
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_model.alias_history import AliasMove
 from featurama_model.artefacts import ArtefactDirectory
-from featurama_model.manifest import Manifest, unusable
+from featurama_model.manifest import ModelManifest, unusable
 from featurama_model.registry import ModelRegistry
 from tests.contract.conftest import Names
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
@@ -149,7 +149,7 @@ async def test_of_promotions_at_the_same_time_none_is_lost_unnoticed(registry: M
 async def test_a_rollback_goes_nowhere_if_the_version_before_cannot_be_used(
     registry: ModelRegistry, model: str
 ) -> None:
-    async def refuse(manifest: Manifest) -> None:
+    async def refuse(manifest: ModelManifest) -> None:
         raise unusable("it is haunted", model=manifest.name, version=manifest.version)
 
     await published(registry, model, 2)

@@ -11,7 +11,7 @@ import pytest
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_model.checking import CheckLimits
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.promotion import trying
 from featurama_model.registry import ModelRegistry
@@ -64,7 +64,7 @@ class Meddled:
         self._versions = list(versions)
         self._tried = 0
 
-    async def __call__(self, manifest: Manifest) -> None:
+    async def __call__(self, manifest: ModelManifest) -> None:
         await self._trial(manifest)
         self._tried += 1
         # The first trial comes before the comparison, the others after one.
@@ -72,7 +72,7 @@ class Meddled:
             await self._registry.set_alias("score", "champion", self._versions.pop(0), by="amy")
 
 
-async def promoted(store: FeatureStore, candidate: Manifest, *meddling: int) -> Any:
+async def promoted(store: FeatureStore, candidate: ModelManifest, *meddling: int) -> Any:
     registry = ModelRegistry(store.storage)
     async with trying(registry, shared_checker()) as trial:
         meddled = Meddled(registry, trial, *meddling)

@@ -33,7 +33,7 @@ from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_model.engineered import EngineeredSpec, Power
 from featurama_model.loading import load_model
-from featurama_model.manifest import Artefact, Manifest
+from featurama_model.manifest import Artefact, ModelManifest
 from featurama_model.prediction import PredictionRequest
 from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
@@ -230,7 +230,7 @@ async def publish_untrained(store: FeatureStore, config: TrainingConfig) -> None
         TrainingConfig(rounds=2),
         threads=1,
     )
-    manifest = Manifest(
+    manifest = ModelManifest(
         name=config.model,
         target=config.labels.target,
         entity_type=config.labels.entity_type,

@@ -18,7 +18,7 @@ from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.types.values import BoolArray
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import load_model
-from featurama_model.manifest import Manifest, TrainingFacts
+from featurama_model.manifest import ModelManifest, TrainingFacts
 from featurama_model.promotion import promote
 from featurama_model.registry import ModelRegistry, Trial
 from featurama_trainer.classes import Classes
@@ -68,8 +68,8 @@ class HoldoutComparison:
 async def compare_on_holdout(
     store: FeatureStore,
     registry: ModelRegistry,
-    candidate: Manifest,
-    incumbent: Manifest,
+    candidate: ModelManifest,
+    incumbent: ModelManifest,
     *,
     labels: Labels | None = None,
     tolerance: float = 0.0,
@@ -114,7 +114,7 @@ async def promote_unless_worse(
     store: FeatureStore,
     registry: ModelRegistry,
     trial: Trial,
-    candidate: Manifest,
+    candidate: ModelManifest,
     *,
     alias: str,
     by: str,
@@ -152,7 +152,9 @@ async def promote_unless_worse(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _answers(manifest: Manifest, artefact: bytes, built: WrittenSet, held: Labels) -> tuple[Float64Array, BoolArray]:
+def _answers(
+    manifest: ModelManifest, artefact: bytes, built: WrittenSet, held: Labels
+) -> tuple[Float64Array, BoolArray]:
     """-> (outputs, bool[n]: which rows it would answer). Blocks."""
     model = load_model(manifest, artefact)
     outputs, answered, first = [], [], 0
@@ -164,12 +166,12 @@ def _answers(manifest: Manifest, artefact: bytes, built: WrittenSet, held: Label
     return np.concatenate(outputs), np.concatenate(answered)
 
 
-def _learned(manifest: Manifest) -> str:
+def _learned(manifest: ModelManifest) -> str:
     told = f" ({', '.join(manifest.class_names)})" if manifest.class_names else ""
     return f"{manifest.target} by {manifest.objective}{told}"
 
 
-async def _labels_again(store: FeatureStore, candidate: Manifest, progress: Watcher | None) -> Labels:
+async def _labels_again(store: FeatureStore, candidate: ModelManifest, progress: Watcher | None) -> Labels:
     facts = _facts(candidate)
     if not facts.labels or "file" in facts.labels:
         raise _refused("its label rows are not in the store; give the label file")
@@ -177,7 +179,7 @@ async def _labels_again(store: FeatureStore, candidate: Manifest, progress: Watc
     return await read_labels(store, source, progress=progress, classes=Classes.of_manifest(candidate))
 
 
-def _facts(manifest: Manifest) -> TrainingFacts:
+def _facts(manifest: ModelManifest) -> TrainingFacts:
     if manifest.training is None:
         raise _refused(f"version {manifest.version} does not say what it was trained on")
     return manifest.training

@@ -14,7 +14,7 @@ from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Int64Array, type_text
 from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array
-from featurama_model.manifest import Manifest, ModelFeature, column_name
+from featurama_model.manifest import ModelFeature, ModelManifest, column_name
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.labels import Labels
 
@@ -37,9 +37,9 @@ class ModelInputs:
         own = {feature.reference: feature.name for feature in self.features}
         return own | {each: column_name(FeatureRef.parse(each)) for each in self.beside}
 
-    def draft(self, config: TrainingConfig) -> Manifest:
+    def draft(self, config: TrainingConfig) -> ModelManifest:
         """The manifest as far as it is known before training."""
-        return Manifest(
+        return ModelManifest(
             name=config.model,
             target=config.labels.target,
             entity_type=config.labels.entity_type,

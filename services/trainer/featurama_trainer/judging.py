@@ -16,7 +16,7 @@ from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_model.engineered import Float32Array, Float64Array, numbers
 from featurama_model.loading import load_model
-from featurama_model.manifest import Artefact, Manifest, Objective
+from featurama_model.manifest import Artefact, ModelManifest, Objective
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.dataset import TrainingMatrix
 from featurama_trainer.fitting import Fitted, fit
@@ -51,7 +51,7 @@ class Segment:
     bias: float
 
 
-def outputs(manifest: Manifest, fitted: Fitted, rows: Float32Array) -> Float64Array:
+def outputs(manifest: ModelManifest, fitted: Fitted, rows: Float32Array) -> Float64Array:
     """What the artefact answers, loaded as serving loads it: float64[n], or float64[n, classes]."""
     return load_model(replace(manifest, artefact=Artefact.of(fitted.artefact)), fitted.artefact).outputs(rows)
 

@@ -24,7 +24,7 @@ from featurama_core.store import FeatureStore
 from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
-from featurama_model.manifest import Manifest, TrainingFacts
+from featurama_model.manifest import ModelManifest, TrainingFacts
 from featurama_model.model_checker import ModelChecker
 from featurama_model.promotion import promote, trying
 from featurama_model.registry import CHAMPION, ModelRegistry
@@ -228,7 +228,7 @@ def _segment_names(config: TrainingConfig, data: TrainingMatrix, shares: dict[st
 async def _promoted(
     store: FeatureStore,
     registry: ModelRegistry,
-    published: Manifest,
+    published: ModelManifest,
     labels: Labels,
     promotion: PromotionRule,
     by: str,
@@ -263,7 +263,7 @@ def _manifest(
     split: Split,
     by: str,
     dataset: Path | None,
-) -> Manifest:
+) -> ModelManifest:
     times = data.labels.event_time
     source = config.labels.model_dump() | {"file": Path(config.labels.file).name}
     if dataset is not None:
