@@ -18,7 +18,7 @@ PACKAGES = {
     "client": ("grpcio", "protobuf", "googleapis-common-protos", "numpy"),
     "services": ("acsylla", "grpcio-health-checking", "grpcio-reflection", "pydantic-settings", "structlog", "uvloop"),
     "gateway": ("fastapi", "fastapi-offline", "uvicorn", "orjson"),
-    "trainer": ("pandas", "polars", "pyarrow", "pyyaml", "scikit-learn"),
+    "trainer": ("jinja2", "matplotlib", "pandas", "polars", "pyarrow", "pyyaml", "scikit-learn"),
     "command": ("typer", "rich"),
 }
 PORTS = {"online": 50_051, "ingest": 50_052, "gateway": 8_080}
