@@ -58,7 +58,7 @@ def tried(manifest: ModelManifest, artefact: bytes) -> Structure:
     model = load_checked(manifest, artefact, check_artefact(manifest, artefact))
     rows = probes(model.structure.features)
     if not np.isfinite(model.predict_matrix(rows)).all():
-        raise unusable("it predicts numbers that are not finite", model=manifest.name, version=manifest.version)
+        raise manifest.unusable("it predicts numbers that are not finite")
     model.contributions(rows[:2])
     return model.structure
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array
 from featurama_model.engineered import Float32Array, Float64Array
-from featurama_model.manifest import MAX_ARTEFACT_BYTES, ModelManifest, unusable
+from featurama_model.manifest import MAX_ARTEFACT_BYTES, ModelManifest
 from featurama_model.structure import Malformed, Structure, check_structure
 from featurama_model.xgboost_alone import import_xgboost
 
@@ -94,31 +94,29 @@ def check_artefact(manifest: ModelManifest, artefact: bytes) -> Structure:
     Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
     """
     check_bytes(manifest, artefact)
-    where = {"model": manifest.name, "version": manifest.version}
     try:
         structure = check_structure(artefact)
     except Malformed as error:
-        raise unusable(f"its artefact is malformed: {error}", **where) from error
+        raise manifest.unusable(f"its artefact is malformed: {error}") from error
     columns = len(manifest.engineered.columns)
     if structure.features != columns:
-        raise unusable(f"its artefact takes {structure.features} columns, its manifest names {columns}", **where)
+        raise manifest.unusable(f"its artefact takes {structure.features} columns, its manifest names {columns}")
     if structure.objective != manifest.objective:
-        raise unusable(f"its objective is not {manifest.objective}, as its manifest says", **where)
+        raise manifest.unusable(f"its objective is not {manifest.objective}, as its manifest says")
     if structure.outputs != max(manifest.classes, 1):
-        raise unusable(
-            f"its artefact tells {structure.outputs} classes apart, its manifest {manifest.classes}", **where
+        raise manifest.unusable(
+            f"its artefact tells {structure.outputs} classes apart, its manifest {manifest.classes}"
         )
     return structure
 
 
 def check_bytes(manifest: ModelManifest, artefact: bytes) -> None:
     """Raise FailedPrecondition (MODEL_UNUSABLE) unless these are the bytes that the manifest names."""
-    where = {"model": manifest.name, "version": manifest.version}
     facts = manifest.artefact
     if facts is None or not len(artefact) == facts.size <= MAX_ARTEFACT_BYTES:
-        raise unusable("its artefact is not as long as its manifest says", **where)
+        raise manifest.unusable("its artefact is not as long as its manifest says")
     if not hmac.compare_digest(hashlib.sha256(artefact).hexdigest(), facts.sha256):
-        raise unusable("its artefact does not have the hash that its manifest names", **where)
+        raise manifest.unusable("its artefact does not have the hash that its manifest names")
 
 
 def load_model(manifest: ModelManifest, artefact: bytes) -> LoadedModel:
@@ -144,6 +142,6 @@ def _booster(manifest: ModelManifest, artefact: bytes) -> Any:
     try:
         booster.load_model(bytearray(artefact))
     except xgboost.core.XGBoostError as error:
-        raise unusable("XGBoost does not read its artefact", model=manifest.name, version=manifest.version) from error
+        raise manifest.unusable("XGBoost does not read its artefact") from error
     booster.set_param({"nthread": 1})
     return booster

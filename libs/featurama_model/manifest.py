@@ -199,6 +199,15 @@ class ModelManifest:
                 lacking |= column.status != Status.PRESENT
         return lacking
 
+    def check_type(self, feature: ModelFeature, column: Column) -> None:
+        """Raise FailedPrecondition (MODEL_UNUSABLE) unless a column that was read has the type of its feature."""
+        if column.value_type is not feature.kind:
+            raise self.unusable(f"its feature {feature.reference} is registered as {column.value_type.label}")
+
+    def unusable(self, problem: str) -> FailedPrecondition:
+        """The error for this version, which must not be served."""
+        return unusable(problem, model=self.name, version=self.version)
+
     def check(self) -> None:
         """Raise InvalidInput unless the manifest is consistent in itself."""
         check_name(self.name, "model")

@@ -21,7 +21,7 @@ from featurama_core.types.values import Status
 from featurama_model.evaluation import explained, outputs
 from featurama_model.given import given_columns, not_stored, overlaid
 from featurama_model.loading import LoadedModel
-from featurama_model.manifest import ModelManifest, unusable
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_cache import CacheSettings, ModelCache, ModelEvent
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import Prediction, PredictionRequest, RowError, with_refused
@@ -83,7 +83,7 @@ class Predictor:
         rows = len(request.entity_ids) or len(request.given[0])
         manifest = model.manifest
         given = given_columns(manifest, request.given, rows)
-        stored, as_of_time = await self._stored(store, request, manifest, given, rows)
+        stored, as_of_time = await self._stored(store, request, manifest, given)
         columns = [
             overlaid(stored.get(feature.name) or not_stored(feature, rows), given.get(feature.name))
             for feature in manifest.features
@@ -112,7 +112,6 @@ class Predictor:
         request: PredictionRequest,
         manifest: ModelManifest,
         given: Mapping[str, Column],
-        rows: int,
     ) -> tuple[dict[str, Column], int]:
         """The features that the store has to answer for (all that are not given in every row), by name."""
         wanted = [
@@ -129,18 +128,9 @@ class Predictor:
                 consistency=request.consistency,
             )
         except Unknown as error:
-            raise unusable(
-                f"a feature that it reads is not registered: {error.message}",
-                model=manifest.name,
-                version=manifest.version,
-            ) from error
+            raise manifest.unusable(f"a feature that it reads is not registered: {error.message}") from error
         for feature, column in zip(wanted, read.columns, strict=True):
-            if column.value_type is not feature.kind or len(column) != rows:
-                raise unusable(
-                    f"its feature {feature.reference} is registered as {column.value_type.label}",
-                    model=manifest.name,
-                    version=manifest.version,
-                )
+            manifest.check_type(feature, column)
         columns = {feature.name: column for feature, column in zip(wanted, read.columns, strict=True)}
         return columns, read.as_of_time
 

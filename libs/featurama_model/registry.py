@@ -121,17 +121,16 @@ class ModelRegistry:
         """The bytes of a version, not yet checked. Raises FailedPrecondition (MODEL_UNUSABLE) if they are
         not whole.
         """
-        where = {"model": manifest.name, "version": manifest.version}
         try:
             if manifest.artefact is None or not manifest.artefact.location:
                 return await self._storage.read_artefact(manifest.name, manifest.version)
             if self._artefacts is None:
-                raise unusable("its artefact lies in an artefact directory; set FEATURAMA_..._ARTEFACTS to it", **where)
+                raise manifest.unusable("its artefact lies in an artefact directory; set FEATURAMA_..._ARTEFACTS to it")
             return await self._artefacts.read(manifest.artefact)
         except FileNotFoundError as error:
-            raise unusable("its artefact is not in the artefact directory", **where) from error
+            raise manifest.unusable("its artefact is not in the artefact directory") from error
         except (Unknown, CorruptData) as error:
-            raise unusable("its artefact is not whole in the store", **where) from error
+            raise manifest.unusable("its artefact is not whole in the store") from error
 
     async def set_alias(
         self, name: str, alias: str, version: int, *, by: str = "", note: str = "", expected: int | None = None

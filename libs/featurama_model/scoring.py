@@ -26,7 +26,7 @@ from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import LoadedModel
-from featurama_model.manifest import ModelManifest, unusable
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import RowError, Scores, with_refused
 from featurama_model.score_table import check_label_names, facts_of, merged, score_table
@@ -49,12 +49,7 @@ async def scored(
     """
     manifest = model.manifest
     for feature, column in zip(manifest.features, columns, strict=True):
-        if column.value_type is not feature.kind:
-            raise unusable(
-                f"its feature {feature.reference} is registered as {column.value_type.label}",
-                model=manifest.name,
-                version=manifest.version,
-            )
+        manifest.check_type(feature, column)
     absent = np.array([column.status != Status.PRESENT for column in columns])
     unreadable = np.any([column.status == Status.ERROR for column in columns], axis=0)
     errors = [

@@ -319,7 +319,7 @@ async def test_a_waiting_request_may_be_cancelled_without_failing_the_others(
 
 
 async def loads_have_ended(predictor: Predictor) -> None:
-    await asyncio.gather(*predictor.models._loading.values(), return_exceptions=True)
+    await predictor.models._loading.settled()
 
 
 async def test_when_the_alias_moves_the_old_version_serves_until_the_new_one_is_loaded(

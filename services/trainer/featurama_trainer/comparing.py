@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -52,17 +52,9 @@ class HoldoutComparison:
 
     def to_dict(self) -> dict[str, object]:
         """A JSON object."""
-        return {
-            "candidate_version": self.candidate_version,
-            "incumbent_version": self.incumbent_version,
-            "measure": self.measure,
-            "rows": self.rows,
-            "since_us": self.since,
-            "candidate": dict(self.candidate),
-            "incumbent": dict(self.incumbent),
-            "tolerance": self.tolerance,
-            "not_worse": self.not_worse,
-        }
+        facts: dict[str, object] = asdict(self)
+        facts["since_us"] = facts.pop("since")
+        return facts | {"not_worse": self.not_worse}
 
 
 async def compare_on_holdout(
