@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurama_cli.reading import names_of
+from featurama_cli.value_rows import names_of
 from featurama_core.types.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import LoadedModel
-from featurama_model.manifest import Manifest, unusable
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
-from featurama_model.predictor import RowError, with_refused
+from featurama_model.prediction import RowError, Scores, with_refused
 from featurama_model.score_table import check_label_names, facts_of, merged, score_table
 from featurama_model.unknown_entities import unknown_entities
 
@@ -37,18 +37,6 @@ if TYPE_CHECKING:
 
 _ROWS_A_PIECE = 50_000
 _IDS_A_READ = 5_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """n rows. values: float64[n], probabilities: float64[n, classes], None for a regression; both without meaning where
-    `errors` names the row. absent: bool[features, n], in the model's order: what was not PRESENT.
-    """
-
-    values: Float64Array
-    probabilities: Float64Array | None
-    absent: BoolArray
-    errors: Sequence[RowError]
 
 
 async def scored(
@@ -61,12 +49,7 @@ async def scored(
     """
     manifest = model.manifest
     for feature, column in zip(manifest.features, columns, strict=True):
-        if column.value_type is not feature.kind:
-            raise unusable(
-                f"its feature {feature.reference} is registered as {column.value_type.label}",
-                model=manifest.name,
-                version=manifest.version,
-            )
+        manifest.check_type(feature, column)
     absent = np.array([column.status != Status.PRESENT for column in columns])
     unreadable = np.any([column.status == Status.ERROR for column in columns], axis=0)
     errors = [
@@ -128,7 +111,7 @@ class ScoreAnswer:
         return {"scores": merged(parts)}
 
 
-def model_facts(manifest: Manifest) -> dict[str, Any]:
+def model_facts(manifest: ModelManifest) -> dict[str, Any]:
     """Which model, for a manifest of scores."""
     assert manifest.artefact is not None  # it was published
     return {

@@ -31,9 +31,10 @@ from featurama_core.types.values import Status
 from featurama_model.checked_model import ModelReference
 from featurama_model.engineered import Cycle, EngineeredSpec, Feature
 from featurama_model.loading import load_model
-from featurama_model.manifest import Manifest, ModelFeature
+from featurama_model.manifest import ModelFeature, ModelManifest
 from featurama_model.model_cache import ModelCache
-from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.prediction import PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_model.scoring import scores
 
@@ -108,7 +109,7 @@ def labels(rows: int = 300) -> Any:
     )
 
 
-async def publish(store: FeatureStore, engineered: EngineeredSpec = TIMED, *features: ModelFeature) -> Manifest:
+async def publish(store: FeatureStore, engineered: EngineeredSpec = TIMED, *features: ModelFeature) -> ModelManifest:
     draft = replace(MANIFEST, engineered=engineered, features=features or MANIFEST.features)
     models = ModelRegistry(store.storage)
     published = await models.publish(draft, ARTEFACT)

@@ -15,13 +15,11 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from featurama_core.datasets.dataset import TrainingSet
-from featurama_core.datasets.files import sha256_of
 from featurama_core.datasets.labels import LabelColumns, LabelSource
-from featurama_core.datasets.manifest import Manifest, manifest_path
+from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, ResolvedFeature
-from featurama_core.types.times import to_micros
 
 _SHOWN = 5
 _COMPARED_ROWS = 50_000
@@ -79,69 +77,41 @@ async def verify(out: str | Path, again: Again | None = None) -> Verified:
 
     InvalidInput where there is no manifest, or for scores, which cannot be built again.
     """
-    target = Path(out)
-    manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
-    problems = await asyncio.to_thread(file_problems, target, manifest)
+    written = await asyncio.to_thread(WrittenSet, Path(out))
+    problems = await asyncio.to_thread(written.file_problems)
+    manifest = written.manifest
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
     if again is None or problems:
         return found
     if "model" in manifest.request:
         raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
-    differences = await _Rebuilt(again, target, manifest).differences()
+    differences = await _Rebuilt(again, written).differences()
     return Verified(found.files, found.rows, found.problems, tuple(differences))
-
-
-def file_problems(target: Path, manifest: Manifest) -> list[str]:
-    """What is wrong with the files of the set at `target`, in words; blocks."""
-    folder = target if not target.suffix else target.parent
-    problems = []
-    for file in manifest.files:
-        path = folder / file["name"]
-        if not path.is_file():
-            problems.append(f"{file['name']} is missing")
-        elif path.stat().st_size != file["bytes"] or sha256_of(path) != file["sha256"]:
-            problems.append(f"{file['name']} is not the file that was written: its SHA-256 differs")
-    if target.is_dir():
-        named = {each["name"] for each in manifest.files}
-        problems += [
-            f"{path.name} is not part of the set"
-            for path in sorted(target.iterdir())
-            if path.name not in named and path != manifest_path(target)
-        ]
-    return problems
 
 
 class _Rebuilt:
     """A set beside the same one built anew, row by row."""
 
-    def __init__(self, again: Again, target: Path, manifest: Manifest) -> None:
+    def __init__(self, again: Again, written: WrittenSet) -> None:
         self._again = again
-        self._target = target
-        self._manifest = manifest
-        self._asked = manifest.request
-        moment = self._asked["time"]
-        self._columns = LabelColumns(
-            self._asked["entity_column"] or "",
-            self._asked["time_column"],
-            None if moment is None else to_micros(moment),
-            self._asked["timezone"],
-            tuple(self._asked.get("entity_columns", {}).items()),
-        )
+        self._written = written
+        self._manifest = written.manifest
+        self._asked = written.manifest.request
+        self._columns = written.columns
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._counts: dict[tuple[str, str], int] = {}
 
     async def differences(self) -> list[Difference]:
         """One a (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
-        written = await asyncio.to_thread(WrittenSet, self._target, self._manifest, self._columns)
-        made = await self._again.build(written, self._columns, references, self._manifest)
+        made = await self._again.build(self._written, self._columns, references, self._manifest)
         marked = await self._again.deleted()
         resolved = {each.reference: each for each in await self._again.resolve(references)}
         first = 0
         built = _Cursor(made.batches())
-        tables = written.tables(_COMPARED_ROWS)
+        tables = self._written.tables(_COMPARED_ROWS)
         while (old := await asyncio.to_thread(next, tables, None)) is not None:
-            new = await asyncio.to_thread(written.in_its_words, await built.take(old.num_rows))
+            new = await asyncio.to_thread(self._written.in_its_words, await built.take(old.num_rows))
             await asyncio.to_thread(self._compare, old, new, first, marked, resolved)
             first += old.num_rows
         return [
