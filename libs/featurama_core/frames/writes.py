@@ -13,6 +13,7 @@ from featurama_core.frames.keys import read_keys
 from featurama_core.frames.long import long_write
 from featurama_core.frames.report import FrameReport, FrameWrite, PreparedWrite, merge_report
 from featurama_core.frames.spine import Labels, label_rows
+from featurama_core.frames.times import TimeUnit
 from featurama_core.frames.wide import WriteOptions, wide_write
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import RESERVED_NAMES, check_name
@@ -25,6 +26,7 @@ __all__ = [
     "FrameWrite",
     "Labels",
     "PreparedWrite",
+    "TimeUnit",
     "label_rows",
     "merge_report",
     "write_requests",
@@ -42,6 +44,7 @@ def write_requests(
     mode: WriteMode = WriteMode.ATOMIC,
     nulls: Literal["write", "skip"] = "write",
     timezone: str | None = None,
+    ingested_at_unit: TimeUnit | None = None,
     request_ids: RequestIds,
 ) -> FrameWrite:
     """The requests that write a frame, at most `batch_size` rows each.
@@ -50,7 +53,8 @@ def write_requests(
     a feature. `ingested_at` besides is an import of old history (mode BULK). An empty cell (None, NaN, NA, NaT) is a
     null that is written, or left out with nulls="skip". Values are typed by their column or, where it holds objects,
     one by one; the server holds them against the definitions. timestamps: zoned times, ISO 8601 texts, or integer
-    microseconds; naive ones need `timezone`, a name such as "Europe/Berlin".
+    microseconds; naive ones need `timezone`, a name such as "Europe/Berlin". ingested_at: the same, but numbers need
+    `ingested_at_unit`; it is floored to the microsecond.
 
     Rows of one (entity, event time) are in one request, which may exceed `batch_size` for it, never 10,000 rows.
     Raises InvalidInput where the frame as a whole cannot be written; what is wrong with single rows is in `local`.
@@ -70,7 +74,7 @@ def write_requests(
         )
     null_status = Status.NULL_VALUE if nulls == "write" else Status.NOT_FOUND
     options = WriteOptions(version or 0, batch_size, mode, null_status, request_ids)
-    keys = read_keys(opened, timezone)
+    keys = read_keys(opened, timezone, ingested_at_unit)
     if features is None:
         return long_write(opened, keys, options)
     return wide_write(opened, features, keys, options)
