@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from featurama_core.frames.writes import FrameReport, TimeUnit, write_requests
+from featurama_core.frames.writes import FrameReport, write_requests
 from featurama_core.ingest.delete import delete
 from featurama_core.ingest.imports import begin_import
 from featurama_core.ingest.purge import Purged, purge
@@ -43,7 +43,7 @@ from featurama_core.types.names import (
     check_namespace,
 )
 from featurama_core.types.references import FeatureRef
-from featurama_core.types.times import Clock, Time, to_micros
+from featurama_core.types.times import Clock, Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
 if TYPE_CHECKING:

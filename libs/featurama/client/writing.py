@@ -12,7 +12,7 @@ from featurama.client.reading import ReadingMethods
 from featurama.client.settings import MAX_MESSAGE_BYTES
 from featurama.client.streaming import ChunkStream
 from featurama.v1 import ingest_service_pb2 as pb
-from featurama_core.frames.writes import FrameReport, FrameWrite, PreparedWrite, TimeUnit, write_requests
+from featurama_core.frames.writes import FrameReport, FrameWrite, PreparedWrite, write_requests
 from featurama_core.types.errors import (
     DeadlineExceeded,
     FeaturamaError,
@@ -23,7 +23,7 @@ from featurama_core.types.errors import (
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.request_ids import RequestIds
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.times import Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
 Progress = Callable[[int, int], None]

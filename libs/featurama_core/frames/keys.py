@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import Cells, Frame, objects, read_cells
-from featurama_core.frames.times import TimeUnit, event_times, ingest_times
+from featurama_core.frames.times import event_times, ingest_times
 from featurama_core.frames.values import Problem, TypedCells
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_name, entity_id_problem
+from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import BoolArray, Int64Array
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, Outcome, Verdict
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.values import Problem, is_empty
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, SECOND, to_micros
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, SECOND, TimeUnit, to_micros
 from featurama_core.types.values import BoolArray, Int64Array
 
 _PER_MICROSECOND = {"ns": 1_000, "ps": 1_000_000, "fs": 10**9, "as": 10**12}
-TimeUnit = Literal["s", "ms", "us", "ns"]
-"""What a number that stands for a time counts, since 1970 UTC."""
 _UNITS = {"s": (SECOND, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 """Unit -> (microseconds in one of it, how many of it make one)."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time of a zone that the caller declares

@@ -13,11 +13,11 @@ from featurama_core.frames.keys import read_keys
 from featurama_core.frames.long import long_write
 from featurama_core.frames.report import FrameReport, FrameWrite, PreparedWrite, merge_report
 from featurama_core.frames.spine import Labels, label_rows
-from featurama_core.frames.times import TimeUnit
 from featurama_core.frames.wide import WriteOptions, wide_write
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import RESERVED_NAMES, check_name
 from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import Status
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode
 
@@ -26,7 +26,6 @@ __all__ = [
     "FrameWrite",
     "Labels",
     "PreparedWrite",
-    "TimeUnit",
     "label_rows",
     "merge_report",
     "write_requests",
@@ -67,7 +66,7 @@ def write_requests(
         raise InvalidInput('nulls must be "write" or "skip"', field="nulls")
     opened = open_frame(frame)
     names = list(opened.columns)
-    features = _features(names)
+    features = feature_columns(names)
     if "ingested_at" in names and mode is not WriteMode.BULK:
         raise InvalidInput(
             "column ingested_at is an import of old history and needs mode BULK; else leave it out", field="ingested_at"
@@ -80,8 +79,8 @@ def write_requests(
     return wide_write(opened, features, keys, options)
 
 
-def _features(names: list[str]) -> list[str] | None:
-    """The feature columns of a wide frame; None for a long one."""
+def feature_columns(names: list[str]) -> list[str] | None:
+    """The feature columns of a wide frame of these columns; None for a long one. InvalidInput for neither."""
     if "feature_name" in names or "value" in names:
         missing = [name for name in _LONG if name not in names]
         if missing:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.times import to_rfc3339
+from featurama_core.types.times import MAX_TIME, MIN_TIME, to_rfc3339
 from featurama_core.types.values import Int64Array
 
 MAX_IMPORT_NUMBER = 999
@@ -74,6 +74,10 @@ class ImportRecord:
         scope = self.scope
         times = (scope.first_event, scope.last_event, scope.first_ingested, scope.last_ingested)
         return (self.import_id, self.number, scope.features_json(), *times)
+
+
+UNNUMBERED = ImportRecord("", 0, ImportScope((), MIN_TIME, MAX_TIME, MIN_TIME, MAX_TIME))
+"""Stands for all imports of a release in which they had no numbers: their times end in zeros."""
 
 
 def known_import(begun: Iterable[ImportRecord], import_id: str, scope: ImportScope) -> ImportRecord | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from featurama_core.types.errors import InvalidInput, Reason
 
@@ -37,6 +37,10 @@ class Clock(Protocol):
 
 Time = datetime | str | int
 """A zoned datetime, an ISO 8601 text with a zone, or microseconds since 1970 UTC."""
+
+
+TimeUnit = Literal["s", "ms", "us", "ns"]
+"""What a number that stands for a time counts, since 1970 UTC."""
 
 
 def to_micros(value: Time, field: str = "time") -> int:

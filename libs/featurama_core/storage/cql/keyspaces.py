@@ -28,9 +28,9 @@ from featurama_core.types.errors import (
     Reason,
     StoreUnavailable,
 )
-from featurama_core.types.imports import ImportRecord, ImportScope
+from featurama_core.types.imports import UNNUMBERED
 from featurama_core.types.names import check_namespace
-from featurama_core.types.times import DAY, MAX_TIME, MIN_TIME, SECOND
+from featurama_core.types.times import DAY, SECOND
 
 KEYSPACE_LENGTH = 48
 """What every CQL server allows."""
@@ -39,8 +39,7 @@ _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,39}|")
 _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 _ON_EARLIER_DATA = {
-    # Imports without a number, whose times end in zeros, count as one of all features and times with number 0.
-    "0002_imports.cql": (INTO_IMPORTS, (1, *ImportRecord("", 0, ImportScope((), *[MIN_TIME, MAX_TIME] * 2)).row()))
+    "0002_imports.cql": (INTO_IMPORTS, (1, *UNNUMBERED.row())),
 }
 """A schema file -> what is written on top where a namespace is older than the file and may hold data."""
 
