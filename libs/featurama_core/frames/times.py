@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.values import Problem, is_empty
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, SECOND, TimeUnit, to_micros
+from featurama_core.types.times import MAX_EVENT_TIME, MAX_INGEST_TIME, MIN_EVENT_TIME, SECOND, TimeUnit, to_micros
 from featurama_core.types.values import BoolArray, Int64Array
 
 _PER_MICROSECOND = {"ns": 1_000, "ps": 1_000_000, "fs": 10**9, "as": 10**12}
@@ -73,7 +73,7 @@ def ingest_times(
         raise InvalidInput(f"{field}_unit {str(unit)[:40]!r} is not one of {', '.join(_UNITS)}", field=f"{field}_unit")
     cells = _counted(cells, field, unit)
     micros, problems = event_times(cells, field, timezone)
-    far = np.abs(micros) > np.iinfo(np.int64).max // 1_000
+    far = np.abs(micros) > MAX_INGEST_TIME
     outside = (Reason.INVALID_TIME, f"{field} lies outside the years 1678 to 2261")
     problems.update(dict.fromkeys(np.flatnonzero(far).tolist(), outside))
     return np.where(far, 0, micros), problems

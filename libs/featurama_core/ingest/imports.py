@@ -11,7 +11,7 @@ from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import MAX_IMPORT_NUMBER, ImportScope, numbered_times
 from featurama_core.types.names import check_name
 from featurama_core.types.request_ids import parse_request_id
-from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, to_rfc3339
+from featurama_core.types.times import MAX_EVENT_TIME, MAX_INGEST_TIME, MIN_EVENT_TIME, to_rfc3339
 from featurama_core.types.writes import WriteMode, WriteRequest
 
 
@@ -23,7 +23,7 @@ async def begin_import(namespace: Namespace, scope: ImportScope, import_id: str 
     """
     _check_scope(scope)
     check_settled_import(namespace, scope.last_ingested)
-    import_id = str(parse_request_id(import_id) if import_id else namespace.request_ids.next())
+    import_id = str(parse_request_id(import_id, "import_id") if import_id else namespace.request_ids.next())
     scope = replace(scope, features=tuple(sorted(set(scope.features))))
     number = await namespace.storage.take_import(import_id, scope)
     detail = json.dumps({"number": number, **asdict(scope)})
@@ -51,6 +51,8 @@ def numbered(namespace: Namespace, request: WriteRequest) -> WriteRequest:
             field="import_number",
         )
     check_settled_import(namespace, int(request.ingested_at.max()) // 1_000)
+    if int(request.ingested_at.min()) // 1_000 < -MAX_INGEST_TIME:
+        raise InvalidInput("ingested_at lies before the year 1678", reason=Reason.INVALID_TIME, field="ingested_at")
     return replace(request, ingested_at=numbered_times(request.ingested_at, request.import_number))
 
 

@@ -19,6 +19,9 @@ MIN_TIME = -(2**62)
 """Earlier than any event time that a datetime can name; safe to add and subtract durations to."""
 MAX_TIME = 2**62
 
+MAX_INGEST_TIME = (2**63 - 1) // 1_000
+"""Microseconds: the last whole one, before and after 1970, whose nanoseconds fit 64 bits (years 1678 to 2261)."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 MIN_EVENT_TIME = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
