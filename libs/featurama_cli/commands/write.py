@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -52,7 +53,7 @@ async def write(
 
     if timezone is not None:
         check_timezone(timezone)
-    arguments = [frame_files(path) for path in files]
+    arguments = [await asyncio.to_thread(frame_files, path) for path in files]
     sources = [source for argument in arguments for source in argument]
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
     async with open_session(place) as session:
