@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,16 +110,29 @@ async def test_the_later_import_wins_within_one_layout(shop: Shop) -> None:
 
 
 async def test_the_same_chunk_sent_again_changes_nothing(store: FeatureStore, names: Names) -> None:
-    """With the request id it had, before and after a later import."""
+    """With the request id that it had, or with a new one: at once, and after a later import."""
     await store.register_feature(f"a_{names.suffix}", "double")
-    shop = Shop(store, names)
-    await shop.bring(["fry"], ["a"], 1.0)
-    first = await store.get_feature_history(names.entity("fry"), shop.feature("a"), corrections=True)
-    await shop.bring(["fry"], ["a"], 1.0, import_number=0)
-    again = await store.get_feature_history(names.entity("fry"), shop.feature("a"), corrections=True)
-    assert first.ingested_at.tolist() == again.ingested_at.tolist() == [KNOWN * 1_000]
+    shop, ids = Shop(store, names), RequestIds(clock)
+    scope = ImportScope((shop.feature("a"),), EVENT, EVENT, KNOWN, KNOWN)
+    chunk = WriteRequest(
+        [names.entity("fry")],
+        np.array([EVENT]),
+        [column_of(shop.feature("a"), ValueType.DOUBLE, np.array([1.0]))],
+        str(ids.next()),
+        WriteMode.BULK,
+        ingested_at=np.array([KNOWN * 1_000 + 999]),
+        import_number=await store.begin_import(scope),
+    )
+
+    async def send(request: WriteRequest) -> list[tuple[object, int]]:
+        assert (await store.write(request)).accepted == 1
+        history = await store.get_feature_history(names.entity("fry"), shop.feature("a"), corrections=True)
+        return list(zip(history.to_dict()["value"], history.ingested_at.tolist(), strict=True))
+
+    first = [(1.0, KNOWN * 1_000)]
+    assert await send(chunk) == await send(chunk) == await send(replace(chunk, request_id=str(ids.next()))) == first
     await shop.bring(["fry"], ["a"], 2.0)
-    await shop.bring(["fry"], ["a"], 1.0, import_number=0)
+    assert await send(chunk) == [(2.0, KNOWN * 1_000 + 1), *first]
     assert [(2.0,) * 5] == await shop.reads(["fry"], "a")
 
 
