@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
     from featurama_core.types.column import Column
     from featurama_core.types.errors import FeaturamaError, Reason
+    from featurama_core.types.imports import ImportScope
     from featurama_core.types.names import entity_id_problem
     from featurama_core.types.schema import (
         Entity,
@@ -55,6 +56,7 @@ _HOMES = {
     "FeatureService": "featurama_core.types.schema",
     "FeaturamaError": "featurama_core.types.errors",
     "HistoricalFeatures": "featurama_core.frames.results",
+    "ImportScope": "featurama_core.types.imports",
     "Model": "featurama.client.models",
     "OnlineFeatures": "featurama_core.frames.results",
     "Outcome": "featurama_core.types.writes",
@@ -88,6 +90,7 @@ __all__ = [
     "FeatureHistory",
     "FeatureService",
     "HistoricalFeatures",
+    "ImportScope",
     "Model",
     "OnlineFeatures",
     "Outcome",

@@ -14,7 +14,7 @@ import pyarrow as pa
 from featurama_core.types.values import ValueType
 
 Types = Mapping[str, ValueType]
-"""Feature name -> type; unknown features stay text."""
+"""Column -> type: of features, and of other columns that are no text; unknown ones stay text."""
 
 
 def typed(table: pa.Table, types: Types) -> Any:
@@ -23,7 +23,6 @@ def typed(table: pa.Table, types: Types) -> Any:
     if "feature_name" in columns and "value" in columns:
         names, texts = columns["feature_name"].to_pylist(), columns["value"].to_pylist()
         columns["value"] = [_read(text, types.get(name)) for name, text in zip(names, texts, strict=True)]
-        return {name: _listed(column) for name, column in columns.items()}
     for name, value_type in types.items():
         if name in columns:
             columns[name] = _column(columns[name], value_type)

@@ -19,10 +19,13 @@ import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 
+from featurama_core.datasets.files import files_of
 from featurama_core.types.errors import InvalidInput
 
 READABLE = (".parquet", ".csv", ".arrow", ".feather", ".ipc")
 WRITABLE = (".parquet", ".csv", ".arrow")
+REJECTED = ".rejected"
+"""Ends the names of files with the rows that were not accepted, before the suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,19 @@ class FrameFile:
         with _reading(path):
             rows = pyarrow.parquet.ParquetFile(path).metadata.num_rows if path.suffix == ".parquet" else None
         return cls(path, rows)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Name -> type of each column."""
+        with _reading(self.path):
+            if self.is_csv:
+                return dict.fromkeys(self._header(), "string")
+            if self.path.suffix == ".parquet":
+                schema = pyarrow.parquet.read_schema(self.path)
+            else:
+                with pa.memory_map(str(self.path)) as source:
+                    schema = pyarrow.ipc.open_file(source).schema
+            return {field.name: str(field.type) for field in schema}
 
     @property
     def is_csv(self) -> bool:
@@ -80,6 +96,13 @@ class FrameFile:
     def _header(self) -> list[str]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             return next(csv.reader(file), [])
+
+
+def frame_files(path: Path) -> list[FrameFile]:
+    """A file, or those below a directory, by their paths; not what `featurama write` laid beside them (`rejected`)."""
+    if not path.is_dir():
+        return [FrameFile.of(path)]
+    return [FrameFile.of(each) for each in files_of(path) if not each.stem.endswith(REJECTED)]
 
 
 def check_timezone(name: str) -> None:

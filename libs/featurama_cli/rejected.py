@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from featurama_cli.frame_files import REJECTED
 from featurama_core.datasets.files import format_of, new_file
 
 if TYPE_CHECKING:
     from featurama_core.datasets.files import TableFile
+    from featurama_core.types.values import Int64Array
     from featurama_core.types.writes import Verdict
 
 ROW, OUTCOME, REASON, MESSAGE = "__row", "__outcome", "__reason", "__message"
@@ -25,20 +27,20 @@ class RejectedRows:
 
     def __init__(self, source: Path, files: ExitStack) -> None:
         ending = source.suffix if source.suffix in (".csv", ".arrow") else ".parquet"
-        self._target = source.with_name(f"{source.stem}.rejected{ending}")
+        self._target = source.with_name(f"{source.stem}{REJECTED}{ending}")
         self._files = files
         self._file: TableFile | None = None
         self.path: Path | None = None
 
-    async def add(self, table: Any, first: int, verdicts: Sequence[Verdict]) -> None:
-        """Verdicts on rows of a table whose first row is row `first` of the source."""
+    async def add(self, table: Any, numbers: Int64Array, verdicts: Sequence[Verdict]) -> None:
+        """Verdicts on rows of a table, whose row i is row `numbers[i]` of the source."""
         if verdicts:
-            await asyncio.to_thread(self._add, table, first, verdicts)
+            await asyncio.to_thread(self._add, table, numbers, verdicts)
 
-    def _add(self, table: Any, first: int, verdicts: Sequence[Verdict]) -> None:
+    def _add(self, table: Any, numbers: Int64Array, verdicts: Sequence[Verdict]) -> None:
         rows = table.take(pa.array([each.row for each in verdicts]))
         for name, values, kind in (
-            (ROW, [first + each.row for each in verdicts], pa.int64()),
+            (ROW, [int(numbers[each.row]) for each in verdicts], pa.int64()),
             (OUTCOME, [each.outcome.name for each in verdicts], pa.string()),
             (REASON, [each.reason.name for each in verdicts], pa.string()),
             (MESSAGE, [each.message for each in verdicts], pa.string()),

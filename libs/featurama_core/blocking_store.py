@@ -96,6 +96,7 @@ class BlockingFeatureStore:
     deprecate_feature = blocking(FeatureStore.deprecate_feature)
     deprecate_feature_service = blocking(FeatureStore.deprecate_feature_service)
     write = blocking(FeatureStore.write)
+    begin_import = blocking(FeatureStore.begin_import)
     write_features = blocking(FeatureStore.write_features)
     get_online_features = blocking(FeatureStore.get_online_features)
     get_all_features = blocking(FeatureStore.get_all_features)

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 from featurama_core.types.times import SECOND
 
+RETRY_WINDOW = 120 * SECOND
+WRITE_DEADLINE = 10 * SECOND
+MAX_CLOCK_SKEW = 5 * SECOND
+SETTLING_TIME = RETRY_WINDOW + WRITE_DEADLINE + MAX_CLOCK_SKEW
+"""The settling time of a store whose settings are the default ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
@@ -15,9 +21,9 @@ class StoreSettings:
     registry_staleness: seconds for which cached definitions and entity types may lag behind other servers.
     """
 
-    max_clock_skew: int = 5 * SECOND
-    retry_window: int = 120 * SECOND
-    write_deadline: int = 10 * SECOND
+    max_clock_skew: int = MAX_CLOCK_SKEW
+    retry_window: int = RETRY_WINDOW
+    write_deadline: int = WRITE_DEADLINE
     registry_staleness: float = 2.0
     max_online_entities: int = 10_000
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from featurama_core.frames.spine import LabelColumns
 from featurama_core.frames.writes import FrameReport, write_requests
 from featurama_core.ingest.delete import delete
+from featurama_core.ingest.imports import begin_import
 from featurama_core.ingest.purge import Purged, purge
 from featurama_core.ingest.write import write
 from featurama_core.namespace import Namespace
@@ -37,12 +38,13 @@ from featurama_core.types.errors import (
     StoreUnavailable,
     Unknown,
 )
+from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import (
     DEFAULT_NAMESPACE,
     check_namespace,
 )
 from featurama_core.types.references import FeatureRef
-from featurama_core.types.times import Clock, Time, to_micros
+from featurama_core.types.times import Clock, Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
@@ -80,6 +82,15 @@ class FeatureStore(ReadingMethods):
         """Write rows in columns; every row (or value) is accepted, rejected or unknown, with a reason."""
         return await write(self._namespace, request)
 
+    async def begin_import(self, scope: ImportScope, import_id: str = "") -> int:
+        """Begin an import of old history. -> its number, 0 to 999, which every write of it names.
+
+        `write_features` does it for a frame of its own; several frames of one import name its number. The ingest times
+        of the import end in it, so that of imports with equal times the later one is a correction. An audit record
+        names the import's features and times. import_id: a UUIDv7; beginning again with it gives the same number.
+        """
+        return await begin_import(self._namespace, scope, import_id)
+
     async def write_features(
         self,
         df: Any,
@@ -89,11 +100,15 @@ class FeatureStore(ReadingMethods):
         mode: WriteMode = WriteMode.ATOMIC,
         nulls: Literal["write", "skip"] = "write",
         timezone: str | None = None,
+        ingested_at_unit: TimeUnit | None = None,
+        import_number: int | None = None,
     ) -> WriteReport:
         """Write a long frame (entity_id, feature_name, value, timestamp) or a wide one (entity_id, timestamp, ...).
 
         pandas, polars, Arrow or a dict of columns; never changed. `batch_size` rows go to the storage at a time.
         An empty cell of a wide frame is a null that is written, unless `nulls="skip"`.
+        A frame with a column ingested_at is an import of old history (mode BULK); ingested_at_unit: what its numbers
+        count. import_number: the frame is a part of an import that began with `begin_import`; else it is one itself.
         The report's verdicts name rows of the frame.
         """
         frame = write_requests(
@@ -103,8 +118,11 @@ class FeatureStore(ReadingMethods):
             mode=mode,
             nulls=nulls,
             timezone=timezone,
+            ingested_at_unit=ingested_at_unit,
             request_ids=self._namespace.request_ids,
         )
+        if frame.scope is not None:
+            frame = frame.numbered(await self.begin_import(frame.scope) if import_number is None else import_number)
         report = FrameReport(frame)
         for each in frame:
             try:

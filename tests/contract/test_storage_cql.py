@@ -15,6 +15,7 @@ from acsylla import errors as driver_errors
 
 from featurama_core.storage.cql import CqlStorage
 from featurama_core.storage.cql.driver import OnStatement
+from featurama_core.storage.cql.keyspaces import read_schema
 from featurama_core.storage.port import Mark, NamespaceOptions
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import (
@@ -25,6 +26,7 @@ from featurama_core.types.errors import (
     StoreUnavailable,
     Unknown,
 )
+from featurama_core.types.imports import UNNUMBERED, ImportScope
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import Outcome, WriteMode
@@ -206,10 +208,36 @@ async def test_a_half_made_namespace_is_refused_completed_and_keeps_its_options(
             with pytest.raises(FailedPrecondition) as refused:
                 await other.namespace(name)
             assert refused.value.reason is Reason.SCHEMA_MISMATCH
-            assert await other.migrate(name) == ["0001_namespace.cql"]
+            assert await other.migrate(name) == list(await asyncio.to_thread(read_schema))
             assert (await other.namespace(name)).options.history_period == 7 * DAY
         finally:
             await other.drop_namespace(name)
+
+
+async def test_a_namespace_without_a_table_of_imports_gets_it_and_keeps_its_data(url: str) -> None:
+    """Imports had no numbers then: the first one after the migration takes 1, in a namespace made now 0."""
+    name, scope = f"old_{uuid.uuid4().hex[:12]}", ImportScope(("speed",), NOW, NOW, NOW, NOW)
+    speed = feature("speed")
+    async with opened(url) as storage:
+        await storage.create_namespace(name, NamespaceOptions())
+        try:
+            namespace = await storage.namespace(name)
+            await store(namespace, [Row("fry", NOW, {"speed": 1.0})], [[speed]], GROUP)
+            assert await namespace.take_import("first", scope) == 0
+            await storage._driver.change_schema(f"DROP TABLE fs_{name}.imports")
+            await storage._driver.change_schema(f"DELETE FROM fs_{name}.schema_version WHERE name = '0002_imports.cql'")
+            async with opened(url) as other:
+                with pytest.raises(FailedPrecondition, match="0002_imports"):
+                    await other.namespace(name)
+                assert await other.migrate(name) == ["0002_imports.cql"]
+                assert await other.migrate(name) == []
+                migrated = await other.namespace(name)
+                assert await migrated.list_imports() == [UNNUMBERED]
+                assert [await migrated.take_import(each, scope) for each in ("a", "b", "a")] == [1, 2, 1]
+                (history,) = await migrated.read_history(["fry"], [(speed, GROUP)], **EVER)
+                assert listed(history, ["fry"]) == [("fry", NOW, 1.0)]
+        finally:
+            await storage.drop_namespace(name)
 
 
 @pytest.mark.parametrize(("door", "fails"), [("namespace", False), ("namespace", True), ("migrate", False)])

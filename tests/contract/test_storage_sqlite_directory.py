@@ -13,6 +13,7 @@ from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.migrations import apply_missing, schema_files
 from featurama_core.types.errors import CorruptData, FailedPrecondition, Reason, StoreUnavailable, Unknown
+from featurama_core.types.imports import UNNUMBERED, ImportScope
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteMode
@@ -113,6 +114,31 @@ async def test_a_schema_of_another_release_is_refused_by_name(tmp_path: Path) ->
             assert "`featurama migrate`" in str(caught.value)
         with pytest.raises(FailedPrecondition):
             await storage.migrate("newer")
+
+
+@pytest.mark.parametrize(("rows", "first"), [([], 0), ([Row("fry", NOW, {"speed": 1.0})], 1)], ids=["empty", "data"])
+async def test_a_namespace_without_a_table_of_imports_gets_it_and_keeps_its_data(
+    tmp_path: Path, rows: list[Row], first: int
+) -> None:
+    """Imports had no numbers then: where there is data, the first one after the migration takes 1."""
+    scope = ImportScope(("speed",), NOW, NOW, NOW, NOW)
+    async with SqliteStorage.open(str(tmp_path)) as storage:
+        await storage.create_namespace("crew", NamespaceOptions())
+        if rows:
+            await store(await storage.namespace("crew"), rows, [[SPEED]], GROUP)
+    await asyncio.to_thread(change, tmp_path / "crew.db", "DROP TABLE imports")
+    await asyncio.to_thread(change, tmp_path / "crew.db", "DELETE FROM schema_version WHERE name = '0002_imports.sql'")
+    async with SqliteStorage.open(str(tmp_path)) as storage:
+        with pytest.raises(FailedPrecondition, match="0002_imports"):
+            await storage.namespace("crew")
+        assert await storage.migrate("crew") == ["0002_imports.sql"]
+        assert await storage.migrate("crew") == []
+        namespace = await storage.namespace("crew")
+        assert await namespace.list_imports() == [UNNUMBERED] * first
+        taken = [await namespace.take_import(each, scope) for each in ("a", "b", "a")]
+        assert taken == [first, first + 1, first]
+        (history,) = await namespace.read_history(["fry"], [(SPEED, GROUP)], **EVER)
+        assert len(history.entity) == len(rows)
 
 
 def test_missing_schema_files_are_applied_once_and_together() -> None:

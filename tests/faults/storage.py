@@ -25,6 +25,7 @@ CHANGES = frozenset(
     {
         "write",
         "put_layouts",
+        "take_import",
         "put_mark",
         "clean",
         "replace_cell",

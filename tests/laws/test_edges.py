@@ -7,6 +7,7 @@ import pytest
 
 from featurama_core.types.column import column_of
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.imports import ImportScope
 from featurama_core.types.times import MIN_EVENT_TIME
 from featurama_core.types.values import Status, ValueType
 from featurama_core.types.writes import WriteMode, WriteReport, WriteRequest, WriteUnit
@@ -163,6 +164,7 @@ def test_an_import_keeps_its_ingest_times(arena: Arena) -> None:
             Row(scene.entities[0], t, {("tally", 1): 1, ("note", 1): "late"}),
         ]
         times = [early * 1_000, late * 1_000, late * 1_000]
+        number = scene.run(scene.servers[0].begin_import(ImportScope(("note", "tally"), t, t, early, late)))
         for unit in (WriteUnit.VALUE, WriteUnit.ROW):
             request = request_of(
                 rows,
@@ -171,6 +173,7 @@ def test_an_import_keeps_its_ingest_times(arena: Arena) -> None:
                 whole_rows=unit is WriteUnit.ROW,
                 mode=WriteMode.BULK,
                 ingested_at=times,
+                import_number=number,
             )
             assert 0 == scene.run(scene.servers[0].write(request)).rejected
         assert [("PRESENT", 1), ("PRESENT", "late")] == online(scene, 0, "tally", "note")
@@ -191,9 +194,14 @@ def test_an_unsettled_import_is_refused(arena: Arena) -> None:
                 whole_rows=True,
                 mode=mode,
                 ingested_at=[young * 1_000],
+                import_number=0,
             )
             with pytest.raises(InvalidInput):
                 scene.run(scene.servers[0].write(request))
+        young = scene.clock.now - SETTLING + 1
+        with pytest.raises(InvalidInput) as caught:
+            scene.run(scene.servers[0].begin_import(ImportScope(("tally",), 0, 0, 0, young)))
+        assert Reason.KNOWN_AT_NOT_SETTLED is caught.value.reason
 
 
 def test_the_retry_window_includes_its_ends(arena: Arena) -> None:

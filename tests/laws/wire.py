@@ -30,6 +30,7 @@ def request_of(
     whole_rows: bool,
     mode: WriteMode = WriteMode.ATOMIC,
     ingested_at: Sequence[int] | None = None,
+    import_number: int | None = None,
 ) -> WriteRequest:
     """Rows as columns: one a feature, version and type that a value is given in."""
     given: dict[tuple[str, int, ValueType, int], dict[int, Value]] = {}
@@ -48,6 +49,7 @@ def request_of(
         mode=mode,
         unit=WriteUnit.ROW if whole_rows else WriteUnit.VALUE,
         ingested_at=None if ingested_at is None else np.array(ingested_at, dtype=np.int64),
+        import_number=import_number,
     )
 
 

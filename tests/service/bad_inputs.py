@@ -129,6 +129,19 @@ WRITES = [
     bad("INVALID_ARGUMENT", "unit", unit=9),
     bad("INVALID_ARGUMENT", "ingested", ingested_time_ns=[1]),
     bad("INVALID_ARGUMENT", "ingested", mode=2, ingested_time_ns=[1, 2]),
+    bad("INVALID_ARGUMENT", "import_number", mode=2, ingested_time_ns=[1]),
+    bad("INVALID_ARGUMENT", "import_number", mode=2, ingested_time_ns=[1], import_number=1_000),
+    bad("INVALID_ARGUMENT", "import_number", mode=2, ingested_time_ns=[1], import_number=-1),
+    bad("INVALID_ARGUMENT", "import_number", mode=2, import_number=0),
+    bad("INVALID_TIME", "ingested_at", mode=2, ingested_time_ns=[-(2**63)], import_number=0),
+    bad(
+        "KNOWN_AT_NOT_SETTLED",
+        "ingested_at",
+        "FAILED_PRECONDITION",
+        mode=2,
+        ingested_time_ns=[2**63 - 1],
+        import_number=0,
+    ),
 ]
 
 REFUSED: dict[str, list[Bad]] = {
@@ -341,6 +354,19 @@ REFUSED: dict[str, list[Bad]] = {
     "RegistryService/DeprecateFeatureService": [missing("UNKNOWN_FEATURE_SERVICE", name=each) for each in NOBODY],
     "IngestService/WriteFeatures": WRITES,
     "IngestService/StreamFeatures": WRITES,
+    "IngestService/BeginImport": [
+        bad("EMPTY_REQUEST", "features", features=[]),
+        *[bad("INVALID_NAME", "features", features=["bad_speed", each]) for each in ("", "bad_speed@1", INJECTION)],
+        bad("INVALID_REQUEST_ID", "import_id", import_id="not-a-uuid"),
+        *[
+            bad("INVALID_TIME", each, **{each: None})
+            for each in ("first_event_time", "last_event_time", "first_ingested_time", "last_ingested_time")
+        ],
+        bad("INVALID_TIME", "last_event_time", last_event_time={"seconds": BEYOND}),
+        bad("INVALID_TIME", "event_time", first_event_time={"seconds": 9}),
+        bad("INVALID_TIME", "ingested_time", first_ingested_time={"seconds": 9}),
+        bad("KNOWN_AT_NOT_SETTLED", "ingested_at", "FAILED_PRECONDITION", last_ingested_time={"seconds": FUTURE}),
+    ],
     "IngestService/DeleteEntity": [
         *BAD_ID,
         bad("EVENT_TIME_IN_FUTURE", "deleted_through", deleted_through_time={"seconds": FUTURE}),

@@ -47,6 +47,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "RegistryService/ListEntities": {"entity_type": "bad_planet"},
     "IngestService/WriteFeatures": ROW,
     "IngestService/StreamFeatures": ROW,
+    "IngestService/BeginImport": {
+        "features": ["bad_speed"],
+        "first_event_time": {"seconds": 1},
+        "last_event_time": {"seconds": 2},
+        "first_ingested_time": {"seconds": 1},
+        "last_ingested_time": {"seconds": 1},
+    },
     "IngestService/DeleteEntity": {"entity_id": "bad_doomed", "deleted_through_time": {"seconds": 1}},
     "IngestService/DeleteFeatureValues": {
         "entity_id": "bad_doomed",

@@ -178,7 +178,7 @@ def _import_time(rng: np.random.Generator, time: int, world: World) -> int | Non
     if rng.random() < 0.35:
         return None
     late = int(rng.choice([0, 1, HOUR, 3 * DAY, 30 * DAY])) + int(rng.integers(0, HOUR))
-    # Nanoseconds that no other fact has: two facts of one key and ingest time would be one.
+    # Microseconds that no other fact has: two facts of one key and ingest time would be one.
     return min(time + late, world.now - DAY) * 1_000 + int(rng.integers(0, 1_000)) + int(rng.integers(0, 10**9)) * 1_000
 
 

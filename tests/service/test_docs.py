@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.running import CLEAN
 
+from featurama_core.settings import SETTLING_TIME, StoreSettings
+from featurama_core.types.times import SECOND
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -68,6 +71,20 @@ def on_free_ports(text: str) -> str:
             text = text.replace(f"localhost:{port}", f"127.0.0.1:{free}")
             text = text.replace("featurama up", f"featurama up --{name}-port {free}")
     return text
+
+
+def test_every_page_says_the_one_settling_time() -> None:
+    """Wherever something settles within seconds, they are those of the code, on all pages that say so."""
+    said = [
+        (page.name, seconds)
+        for page in PAGES
+        for paragraph in page.read_text(encoding="utf-8").split("\n\n")
+        if "settl" in paragraph
+        for seconds in re.findall(r"\b(\d+) s\b", paragraph)
+    ]
+    assert StoreSettings().settling_time == SETTLING_TIME
+    assert {"datasets.md", "namespaces.md", "point-in-time.md", "writing.md"} <= {page for page, _ in said}
+    assert {seconds for _, seconds in said} == {str(SETTLING_TIME // SECOND)}
 
 
 @pytest.mark.timeout(400)

@@ -145,7 +145,9 @@ async def send(client: featurama.AsyncClient, frame: Frame, names: dict[str, str
         return await client.write(raw(frame, names))
     mode = WriteMode[frame.mode]
     nulls: Any = "skip" if frame.way == "sparse" else "write"
-    return await client.write_features(table(frame, names), frame.version, mode=mode, nulls=nulls)
+    return await client.write_features(
+        table(frame, names), frame.version, mode=mode, nulls=nulls, ingested_at_unit="ns"
+    )
 
 
 def table(frame: Frame, names: dict[str, str]) -> dict[str, Any]:
@@ -178,6 +180,7 @@ def raw(frame: Frame, names: dict[str, str]) -> WriteRequest:
         columns=[raw_column(frame, name, names[name]) for name in wide],
         mode=WriteMode[frame.mode],
         ingested_at=np.array([row.ingested for row in rows]) if imported else None,
+        import_number=0 if imported else None,
     )
 
 

@@ -119,6 +119,7 @@ class Client:
     get_entity = blocking(AsyncClient.get_entity)
     list_entities = blocking(AsyncClient.list_entities)
     write = blocking(AsyncClient.write)
+    begin_import = blocking(AsyncClient.begin_import)
     write_features = blocking(AsyncClient.write_features)
     get_online_features = blocking(AsyncClient.get_online_features)
     get_all_features = blocking(AsyncClient.get_all_features)

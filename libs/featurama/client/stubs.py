@@ -23,7 +23,7 @@ class Stubs:
         self.definitions = RegistryServiceStub(online.channel)
         self.registry = RegistryServiceStub(ingest.channel)
         self.reads = OnlineServiceStub(online.channel)
-        self.deletes = IngestServiceStub(ingest.channel)
+        self.deletes = self.imports = IngestServiceStub(ingest.channel)
         self.models = ModelServiceStub(online.channel)
         self.predictions = PredictionServiceStub(online.channel)
         self.get_online_features = online.channel.unary_unary(

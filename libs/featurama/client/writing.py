@@ -20,9 +20,10 @@ from featurama_core.types.errors import (
     OutcomeUnknown,
     Reason,
 )
+from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.request_ids import RequestIds
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.times import Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
 Progress = Callable[[int, int], None]
@@ -52,6 +53,17 @@ class WritingMethods(ReadingMethods):
         answer = await self._open.ingest.call(self._open.write_features, data, writes=True)
         return wire.write_report_from_proto(answer)
 
+    async def begin_import(self, scope: ImportScope, import_id: str = "") -> int:
+        """Begin an import of old history. -> its number, 0 to 999, which every write of it names.
+
+        `write_features` does it for a frame of its own; several frames of one import name its number. The ingest times
+        of the import end in it, so that of imports with equal times the later one is a correction. An audit record
+        names the import's features and times. import_id: a UUIDv7; beginning again with it gives the same number.
+        """
+        request = wire.import_scope_to_proto(scope, import_id or str(self._request_ids.next()), self._namespace)
+        answer = await self._open.ingest.call(self._open.imports.BeginImport, request, writes=True)
+        return answer.import_number
+
     async def write_features(
         self,
         df: Any,
@@ -61,12 +73,16 @@ class WritingMethods(ReadingMethods):
         mode: WriteMode = WriteMode.ATOMIC,
         nulls: Literal["write", "skip"] = "write",
         timezone: str | None = None,
+        ingested_at_unit: TimeUnit | None = None,
+        import_number: int | None = None,
         progress: Progress | None = None,
     ) -> WriteReport:
         """Write a long frame (entity_id, feature_name, value, timestamp) or a wide one (entity_id, timestamp, ...).
 
         pandas, polars, Arrow or a dict of columns; never changed. `batch_size` rows go in a message; larger frames
         are streamed. An empty cell of a wide frame is a null that is written, unless `nulls="skip"`.
+        A frame with a column ingested_at is an import of old history (mode BULK); ingested_at_unit: what its numbers
+        count. import_number: the frame is a part of an import that began with `begin_import`; else it is one itself.
         The report's verdicts name rows of the frame. Raises only if nothing was stored, as far as we know; what
         fails later is in the report, to be sent again.
         """
@@ -77,8 +93,11 @@ class WritingMethods(ReadingMethods):
             mode=mode,
             nulls=nulls,
             timezone=timezone,
+            ingested_at_unit=ingested_at_unit,
             request_ids=self._request_ids,
         )
+        if frame.scope is not None:
+            frame = frame.numbered(await self.begin_import(frame.scope) if import_number is None else import_number)
         sending = _FrameSending(frame, progress)
         requests = iter(frame)
         head = list(islice(requests, 2))

@@ -112,6 +112,7 @@ class WriteFeaturesRequest(_message.Message):
     EVENT_TIME_US_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     INGESTED_TIME_NS_FIELD_NUMBER: _builtins.int
+    IMPORT_NUMBER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     request_id: _builtins.str
@@ -120,6 +121,8 @@ class WriteFeaturesRequest(_message.Message):
     """How rows reach the tables."""
     unit: Global___WriteUnit.ValueType
     """What a verdict is about."""
+    import_number: _builtins.int
+    """The number that BeginImport gave, 0 to 999, in every request of the import. Absent where ingested_time_ns is empty."""
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entity of each row, 1 to 10,000."""
@@ -134,7 +137,9 @@ class WriteFeaturesRequest(_message.Message):
 
     @_builtins.property
     def ingested_time_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Imports of old history only (mode BULK, settled times): since when each row was known, nanoseconds since 1970 UTC."""
+        """Imports of old history only (mode BULK, settled times): since when each row was known, nanoseconds since 1970 UTC.
+        Floored to the microsecond; the last three digits become import_number, without which such a request is refused.
+        """
 
     def __init__(
         self,
@@ -147,14 +152,95 @@ class WriteFeaturesRequest(_message.Message):
         event_time_us: _abc.Iterable[_builtins.int] | None = ...,
         columns: _abc.Iterable[_columns_pb2.Column] | None = ...,
         ingested_time_ns: _abc.Iterable[_builtins.int] | None = ...,
+        import_number: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_import_number", b"_import_number", "import_number", b"import_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "ingested_time_ns", b"ingested_time_ns", "mode", b"mode", "namespace", b"namespace", "request_id", b"request_id", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_import_number", b"_import_number", "columns", b"columns", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "import_number", b"import_number", "ingested_time_ns", b"ingested_time_ns", "mode", b"mode", "namespace", b"namespace", "request_id", b"request_id", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__import_number: _TypeAlias = _typing.Literal["import_number"]  # noqa: Y015
+    _WhichOneofArgType__import_number: _TypeAlias = _typing.Literal["_import_number", b"_import_number"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__import_number) -> _WhichOneofReturnType__import_number | None: ...
+
+Global___WriteFeaturesRequest: _TypeAlias = WriteFeaturesRequest  # noqa: Y015
+
+@_typing.final
+class BeginImportRequest(_message.Message):
+    """BeginImportRequest says what an import will hold at most. Times: first and last included, finer ones are floored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    FIRST_EVENT_TIME_FIELD_NUMBER: _builtins.int
+    LAST_EVENT_TIME_FIELD_NUMBER: _builtins.int
+    FIRST_INGESTED_TIME_FIELD_NUMBER: _builtins.int
+    LAST_INGESTED_TIME_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Namespace. Empty: "default"."""
+    import_id: _builtins.str
+    """UUIDv7, made once by the client and kept for retries. Empty: made by the server."""
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the features, without versions, at least one."""
+
+    @_builtins.property
+    def first_event_time(self) -> _timestamp_pb2.Timestamp:
+        """First event time."""
+
+    @_builtins.property
+    def last_event_time(self) -> _timestamp_pb2.Timestamp:
+        """Last event time."""
+
+    @_builtins.property
+    def first_ingested_time(self) -> _timestamp_pb2.Timestamp:
+        """First ingest time."""
+
+    @_builtins.property
+    def last_ingested_time(self) -> _timestamp_pb2.Timestamp:
+        """Last ingest time; settled."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        import_id: _builtins.str = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        first_event_time: _timestamp_pb2.Timestamp | None = ...,
+        last_event_time: _timestamp_pb2.Timestamp | None = ...,
+        first_ingested_time: _timestamp_pb2.Timestamp | None = ...,
+        last_ingested_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_event_time", b"first_event_time", "first_ingested_time", b"first_ingested_time", "last_event_time", b"last_event_time", "last_ingested_time", b"last_ingested_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "first_event_time", b"first_event_time", "first_ingested_time", b"first_ingested_time", "import_id", b"import_id", "last_event_time", b"last_event_time", "last_ingested_time", b"last_ingested_time", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WriteFeaturesRequest: _TypeAlias = WriteFeaturesRequest  # noqa: Y015
+Global___BeginImportRequest: _TypeAlias = BeginImportRequest  # noqa: Y015
+
+@_typing.final
+class BeginImportResponse(_message.Message):
+    """BeginImportResponse confirms that the import has begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_NUMBER_FIELD_NUMBER: _builtins.int
+    import_number: _builtins.int
+    """Its number, 0 to 999: one more than the largest of the earlier imports that overlap in features and times."""
+    def __init__(
+        self,
+        *,
+        import_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_number", b"import_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginImportResponse: _TypeAlias = BeginImportResponse  # noqa: Y015
 
 @_typing.final
 class WriteFeaturesResponse(_message.Message):

@@ -40,6 +40,11 @@ class IngestServiceStub:
                 request_serializer=featurama_dot_v1_dot_ingest__service__pb2.WriteFeaturesRequest.SerializeToString,
                 response_deserializer=featurama_dot_v1_dot_ingest__service__pb2.WriteFeaturesResponse.FromString,
                 _registered_method=True)
+        self.BeginImport = channel.unary_unary(
+                '/featurama.v1.IngestService/BeginImport',
+                request_serializer=featurama_dot_v1_dot_ingest__service__pb2.BeginImportRequest.SerializeToString,
+                response_deserializer=featurama_dot_v1_dot_ingest__service__pb2.BeginImportResponse.FromString,
+                _registered_method=True)
         self.StreamFeatures = channel.stream_stream(
                 '/featurama.v1.IngestService/StreamFeatures',
                 request_serializer=featurama_dot_v1_dot_ingest__service__pb2.StreamFeaturesRequest.SerializeToString,
@@ -68,6 +73,17 @@ class IngestServiceServicer:
         REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
         TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
         1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginImport(self, request, context):
+        """BeginImport begins an import of old history and gives its number, which every write with ingested_time_ns names. The
+        ingest times of the import end in this number, so that of imports with equal times the later one is a correction.
+        An audit record names its features and times. Beginning again with the same import_id gives the same number.
+        Reasons: UNKNOWN_NAMESPACE, EMPTY_REQUEST, INVALID_NAME, INVALID_TIME, INVALID_REQUEST_ID, KNOWN_AT_NOT_SETTLED,
+        STORE_UNAVAILABLE, UNKNOWN_OUTCOME; LIMIT_EXCEEDED: 1,000 imports overlap with this one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +122,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.WriteFeatures,
                     request_deserializer=featurama_dot_v1_dot_ingest__service__pb2.WriteFeaturesRequest.FromString,
                     response_serializer=featurama_dot_v1_dot_ingest__service__pb2.WriteFeaturesResponse.SerializeToString,
+            ),
+            'BeginImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginImport,
+                    request_deserializer=featurama_dot_v1_dot_ingest__service__pb2.BeginImportRequest.FromString,
+                    response_serializer=featurama_dot_v1_dot_ingest__service__pb2.BeginImportResponse.SerializeToString,
             ),
             'StreamFeatures': grpc.stream_stream_rpc_method_handler(
                     servicer.StreamFeatures,
@@ -151,6 +172,33 @@ class IngestService:
             '/featurama.v1.IngestService/WriteFeatures',
             featurama_dot_v1_dot_ingest__service__pb2.WriteFeaturesRequest.SerializeToString,
             featurama_dot_v1_dot_ingest__service__pb2.WriteFeaturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/featurama.v1.IngestService/BeginImport',
+            featurama_dot_v1_dot_ingest__service__pb2.BeginImportRequest.SerializeToString,
+            featurama_dot_v1_dot_ingest__service__pb2.BeginImportResponse.FromString,
             options,
             channel_credentials,
             insecure,

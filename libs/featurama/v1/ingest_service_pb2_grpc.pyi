@@ -41,6 +41,13 @@ class IngestServiceStub:
     TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
     1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
     """
+    BeginImport: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.BeginImportRequest, _ingest_service_pb2.BeginImportResponse]
+    """BeginImport begins an import of old history and gives its number, which every write with ingested_time_ns names. The
+    ingest times of the import end in this number, so that of imports with equal times the later one is a correction.
+    An audit record names its features and times. Beginning again with the same import_id gives the same number.
+    Reasons: UNKNOWN_NAMESPACE, EMPTY_REQUEST, INVALID_NAME, INVALID_TIME, INVALID_REQUEST_ID, KNOWN_AT_NOT_SETTLED,
+    STORE_UNAVAILABLE, UNKNOWN_OUTCOME; LIMIT_EXCEEDED: 1,000 imports overlap with this one.
+    """
     StreamFeatures: _grpc.StreamStreamMultiCallable[_ingest_service_pb2.StreamFeaturesRequest, _ingest_service_pb2.StreamFeaturesResponse]
     """StreamFeatures writes a stream of chunks, each like WriteFeatures, and acknowledges each by its sequence, in order.
     The server reads on only while few chunks are in flight. After a lost stream resend what was not acknowledged, with
@@ -68,6 +75,13 @@ class IngestServiceAsyncStub(IngestServiceStub):
     REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
     TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
     1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
+    """
+    BeginImport: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.BeginImportRequest, _ingest_service_pb2.BeginImportResponse]  # type: ignore[assignment]
+    """BeginImport begins an import of old history and gives its number, which every write with ingested_time_ns names. The
+    ingest times of the import end in this number, so that of imports with equal times the later one is a correction.
+    An audit record names its features and times. Beginning again with the same import_id gives the same number.
+    Reasons: UNKNOWN_NAMESPACE, EMPTY_REQUEST, INVALID_NAME, INVALID_TIME, INVALID_REQUEST_ID, KNOWN_AT_NOT_SETTLED,
+    STORE_UNAVAILABLE, UNKNOWN_OUTCOME; LIMIT_EXCEEDED: 1,000 imports overlap with this one.
     """
     StreamFeatures: _aio.StreamStreamMultiCallable[_ingest_service_pb2.StreamFeaturesRequest, _ingest_service_pb2.StreamFeaturesResponse]  # type: ignore[assignment]
     """StreamFeatures writes a stream of chunks, each like WriteFeatures, and acknowledges each by its sequence, in order.
@@ -99,6 +113,19 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
         TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
         1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
+        """
+
+    @_abc_1.abstractmethod
+    def BeginImport(
+        self,
+        request: _ingest_service_pb2.BeginImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.BeginImportResponse, _abc.Awaitable[_ingest_service_pb2.BeginImportResponse]]:
+        """BeginImport begins an import of old history and gives its number, which every write with ingested_time_ns names. The
+        ingest times of the import end in this number, so that of imports with equal times the later one is a correction.
+        An audit record names its features and times. Beginning again with the same import_id gives the same number.
+        Reasons: UNKNOWN_NAMESPACE, EMPTY_REQUEST, INVALID_NAME, INVALID_TIME, INVALID_REQUEST_ID, KNOWN_AT_NOT_SETTLED,
+        STORE_UNAVAILABLE, UNKNOWN_OUTCOME; LIMIT_EXCEEDED: 1,000 imports overlap with this one.
         """
 
     @_abc_1.abstractmethod

@@ -44,6 +44,8 @@ from featurama.wire.times import from_duration, from_timestamp, to_duration, to_
 from featurama.wire.twin import columns_from_wire, columns_to_wire
 from featurama.wire.writes import (
     StreamChunk,
+    import_scope_from_proto,
+    import_scope_to_proto,
     parse_stream_features_request,
     parse_write_features_request,
     reason_from_proto,
@@ -82,6 +84,8 @@ __all__ = [
     "historical_request_to_wire",
     "history_page_from_proto",
     "history_page_to_proto",
+    "import_scope_from_proto",
+    "import_scope_to_proto",
     "metadata_from_struct",
     "metadata_to_struct",
     "online_response_to_wire",

@@ -11,6 +11,7 @@ from featurama.v1 import errors_pb2, ingest_service_pb2
 from featurama.wire.parsing import parsed
 from featurama.wire.public import columns_from_proto, times_from_proto
 from featurama.wire.shapes import Unreadable
+from featurama.wire.times import from_timestamp, to_timestamp
 from featurama.wire.twin import (
     check_no_unknown,
     columns_from_wire,
@@ -21,6 +22,7 @@ from featurama.wire.twin import (
 from featurama.wire.v1 import twin_pb2
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Outcome, Verdict, WriteMode, WriteReport, WriteRequest, WriteUnit
@@ -51,6 +53,8 @@ def write_request_to_wire(request: WriteRequest, namespace: str) -> twin_pb2.Wri
         columns=columns_to_wire(request.columns),
     )
     message.entity_ids.extend(request.entity_ids)
+    if request.import_number is not None:
+        message.import_number = request.import_number
     if request.ingested_at is not None:
         message.ingested_time_ns.extend(times_to_wire(request.ingested_at))
     return message
@@ -82,6 +86,29 @@ def parse_stream_features_request(data: bytes) -> StreamChunk:
     except InvalidInput as error:
         return StreamChunk(public.sequence, public.write.namespace or DEFAULT_NAMESPACE, error)
     return StreamChunk(public.sequence, namespace, request)
+
+
+def import_scope_to_proto(scope: ImportScope, import_id: str, namespace: str) -> ingest_service_pb2.BeginImportRequest:
+    """The request that begins an import."""
+    return ingest_service_pb2.BeginImportRequest(
+        namespace=namespace,
+        import_id=import_id,
+        features=scope.features,
+        first_event_time=to_timestamp(scope.first_event),
+        last_event_time=to_timestamp(scope.last_event),
+        first_ingested_time=to_timestamp(scope.first_ingested),
+        last_ingested_time=to_timestamp(scope.last_ingested),
+    )
+
+
+def import_scope_from_proto(message: ingest_service_pb2.BeginImportRequest) -> ImportScope:
+    """What an import holds. InvalidInput (INVALID_TIME) for a time that is missing."""
+    times = []
+    for field in ("first_event_time", "last_event_time", "first_ingested_time", "last_ingested_time"):
+        if not message.HasField(field):
+            raise InvalidInput(f"{field} is missing; give it", reason=Reason.INVALID_TIME, field=field)
+        times.append(from_timestamp(getattr(message, field), field))
+    return ImportScope(tuple(message.features), *times)
 
 
 def write_report_to_proto(report: WriteReport) -> ingest_service_pb2.WriteFeaturesResponse:
@@ -172,6 +199,7 @@ def _request(
         mode=_mode(message.mode),
         unit=_unit(message.unit),
         ingested_at=ingested_at,
+        import_number=message.import_number if message.HasField("import_number") else None,
     )
 
 

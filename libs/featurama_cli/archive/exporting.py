@@ -47,6 +47,7 @@ async def export_namespace(store: FeatureStore, folder: Path, advance: Callable[
             rows, values = rows + more[0], values + more[1]
     models = await _models(store, folder)
     (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(catalogue), indent=1))
+    (folder / layout.IMPORTS).write_text(json.dumps(layout.imports_to_json(await storage.list_imports()), indent=1))
     counts = {
         "entities": len(entities),
         "features": len(catalogue.features),

@@ -1,4 +1,8 @@
-"""Files -> a new namespace."""
+"""Files -> a new namespace.
+
+Ingest times are restored to the nanosecond, and the imports that had begun with their numbers, so that a later import
+of the same times is a correction there too.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_cli.archive import layout
+from featurama_core.ingest.write import restore
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
 from featurama_core.store import FeatureStore, Stores
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
+from featurama_core.types.imports import UNNUMBERED
 from featurama_core.types.schema import Entity, FeatureDefinition
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array, Status, ValueArray, ValueType, empty_values
@@ -26,6 +32,8 @@ from featurama_core.types.writes import WriteMode, WriteReport, WriteRequest
 
 ROWS_PER_WRITE = 5_000
 CHUNK_BYTES = 256 * 1024
+
+_Kind = TypeVar("_Kind", dict[str, Any], list[Any])
 
 
 async def import_namespace(
@@ -45,10 +53,11 @@ async def import_namespace(
             # Not registered anew: versions keep their time of registration, which known_at goes by.
             await store.storage.put_definition(definition)
         entities = await _entities(store, folder / layout.ENTITIES)
+        await _imports(store, manifest, folder)
         rows = values = expired = 0
         for file in files:
             for request in _requests(file, features):
-                report = await store.write(request)
+                report = await restore(store.opened, request)
                 _check(file, report)
                 held = sum(int(np.count_nonzero(each.status != Status.NOT_FOUND)) for each in request.columns)
                 rows, values, expired = rows + report.accepted, values + held, expired + report.rejected
@@ -82,23 +91,38 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
     if not (folder / layout.MANIFEST).is_file():
         raise InvalidInput(f"{folder} is no whole export: it has no {layout.MANIFEST}", field="folder")
     manifest = _json(folder / layout.MANIFEST)
-    if manifest.get("format") != layout.FORMAT:
+    if manifest.get("format") not in (layout.WITHOUT_IMPORTS, layout.FORMAT):
         raise InvalidInput(f"{folder} is of format {manifest.get('format')!r}, not {layout.FORMAT}", field="folder")
     return manifest
 
 
+async def _imports(store: FeatureStore, manifest: Mapping[str, Any], folder: Path) -> None:
+    """Begin the exported imports again, in their order: each takes the number that it had."""
+    if manifest["format"] == layout.WITHOUT_IMPORTS:
+        begun = [UNNUMBERED]
+    else:
+        begun = layout.imports_from_json(_read(folder / layout.IMPORTS, list))
+    for record in begun:
+        if await store.storage.take_import(record.import_id, record.scope) != record.number:
+            raise InvalidInput(f"{layout.IMPORTS} is not in the order of its imports", field="folder")
+
+
 def _json(path: Path) -> dict[str, Any]:
+    return _read(path, dict)
+
+
+def _read(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read as JSON", field="folder") from error
-    if not isinstance(found, dict):
-        raise InvalidInput(f"{path} is not a JSON object", field="folder")
+    if not isinstance(found, kind):
+        raise InvalidInput(f"{path} does not hold a JSON {kind.__name__}", field="folder")
     return found
 
 
 def _check_settled(files: list[Path]) -> None:
-    """Values keep their ingest times, and only settled ones may be given: known earlier, not after 137 s."""
+    """Values keep their ingest times, and only settled ones may be given."""
     newest = 0
     for file in files:
         statistics = [group.column(2).statistics for group in _row_groups(pyarrow.parquet.ParquetFile(file).metadata)]

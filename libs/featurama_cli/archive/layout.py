@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from featurama_core.storage.port import Catalogue
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.imports import ImportRecord, ImportScope
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -19,8 +20,10 @@ from featurama_core.types.schema import (
 )
 from featurama_core.types.values import ValueType, parse_value_type
 
-FORMAT = 1
-MANIFEST, DEFINITIONS = "manifest.json", "definitions.json"
+FORMAT = 2
+WITHOUT_IMPORTS = 1
+"""The format before imports had numbers: it has no imports.json."""
+MANIFEST, DEFINITIONS, IMPORTS = "manifest.json", "definitions.json", "imports.json"
 ENTITIES, MARKS = "entities.parquet", "marks.parquet"
 HISTORY, MODELS = "history", "models"
 STATUS = "__status"
@@ -64,6 +67,26 @@ def definitions_to_json(catalogue: Catalogue) -> dict[str, list[dict[str, object
         "features": features,
         "feature_services": [asdict(each) | {"features": list(each.features)} for each in catalogue.services],
     }
+
+
+def imports_to_json(begun: Sequence[ImportRecord]) -> list[dict[str, object]]:
+    """Imports in the order in which they began, as plain values."""
+    return [asdict(each) for each in begun]
+
+
+def imports_from_json(given: Sequence[Mapping[str, Any]]) -> list[ImportRecord]:
+    """The inverse. InvalidInput for anything else."""
+    try:
+        return [
+            ImportRecord(
+                each["import_id"],
+                each["number"],
+                ImportScope(**{**each["scope"], "features": tuple(each["scope"]["features"])}),
+            )
+            for each in given
+        ]
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(f"{IMPORTS} is not what `namespaces export` writes", field="folder") from error
 
 
 def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:

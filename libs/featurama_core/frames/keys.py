@@ -1,11 +1,12 @@
 """What identifies a frame's rows: entity ids, event times, and which rows go into one request together.
 
-Rows of one (entity, event time) are never parted, because the server judges conflicting duplicates inside a request.
+Rows of one (entity, event time), and in an import one ingest time, are never parted, because the server judges
+conflicting duplicates inside a request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,17 @@ from featurama_core.frames.cells import Cells, Frame, objects, read_cells
 from featurama_core.frames.times import event_times, ingest_times
 from featurama_core.frames.values import CellError, TypedCells
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_name, entity_id_problem
+from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import BoolArray, Int64Array
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameKeys:
-    """The key columns of n frame rows. entity: int64[n], equal ids have equal numbers; `local` are the verdicts on
-    rows that cannot be sent, by row.
+    """The key columns of n frame rows. entity: int64[n], equal ids have equal numbers; ingested_at: int64[n] whole
+    microseconds as nanoseconds, of an import; `local` are the verdicts on rows that cannot be sent, by row.
     """
 
     entity_ids: NDArray[np.object_]
@@ -39,6 +42,25 @@ class FrameKeys:
             message = problem if problem.startswith(field) else f"{field} {problem}"
             self.local.setdefault(row, Verdict(row, column, Outcome.REJECTED, reason, field, message))
 
+    @property
+    def identity(self) -> list[Int64Array]:
+        """The columns whose equal values make rows one: a second one of them is the same or a conflict."""
+        by = [self.event_time, self.entity]
+        return by if self.ingested_at is None else [self.ingested_at, *by]
+
+    def scope(self, rows: Int64Array, features: Iterable[str]) -> ImportScope | None:
+        """What an import of these rows holds; None for no import, or one of nothing."""
+        if self.ingested_at is None or not len(rows):
+            return None
+        event_time, ingested_at = self.event_time[rows], self.ingested_at[rows] // 1_000
+        return ImportScope(
+            tuple(sorted(features)),
+            int(event_time.min()),
+            int(event_time.max()),
+            int(ingested_at.min()),
+            int(ingested_at.max()),
+        )
+
     def sendable(self) -> Int64Array:
         """Rows without a verdict, ascending."""
         there = np.ones(len(self.entity_ids), dtype=np.bool_)
@@ -46,7 +68,7 @@ class FrameKeys:
         return np.flatnonzero(there)
 
 
-def read_keys(frame: Frame, timezone: str | None) -> FrameKeys:
+def read_keys(frame: Frame, timezone: str | None, ingested_at_unit: TimeUnit | None = None) -> FrameKeys:
     """Entity ids and times of a frame that has these columns."""
     ids = coded_texts(read_cells(frame.columns["entity_id"]), "entity_id")
     event_time, bad_times = event_times(read_cells(frame.columns["timestamp"]), "timestamp", timezone)
@@ -56,9 +78,10 @@ def read_keys(frame: Frame, timezone: str | None) -> FrameKeys:
     keys.reject(bad_times, "timestamp", names.index("timestamp"))
     if "ingested_at" not in frame.columns:
         return keys
-    ingested_at, bad_times = ingest_times(read_cells(frame.columns["ingested_at"]), "ingested_at", timezone)
+    cells = read_cells(frame.columns["ingested_at"])
+    ingested_at, bad_times = ingest_times(cells, "ingested_at", timezone, ingested_at_unit)
     keys.reject(bad_times, "ingested_at", names.index("ingested_at"))
-    return FrameKeys(keys.entity_ids, keys.entity, event_time, ingested_at, keys.local)
+    return FrameKeys(keys.entity_ids, keys.entity, event_time, ingested_at * 1_000, keys.local)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +155,7 @@ def grouped(keys: Sequence[Int64Array], rows: Int64Array) -> tuple[Int64Array, I
 def cut(group: Int64Array, batch_size: int) -> Iterator[tuple[int, int]]:
     """Ranges of at most `batch_size` positions that part no group; one larger group is a range of its own.
 
-    Such a one is parted only if no request could hold it: an import with that many corrections of one moment.
+    Such a one is parted only if no request could hold it; `fold_repeats` leaves none.
     """
     start, count = 0, len(group)
     while start < count:

@@ -43,12 +43,11 @@ def long_write(frame: Frame, keys: FrameKeys, options: WriteOptions) -> FrameWri
     idle = np.empty(0, dtype=np.int64)
     if options.null_status is Status.NOT_FOUND and values.null is not None:
         idle, rows = rows[values.null[rows]], rows[~values.null[rows]]
-    by = [keys.event_time, keys.entity]
-    imported = [] if keys.ingested_at is None else [keys.ingested_at]
-    rows, twins, conflicting = fold_repeats([*by, feature, *imported], rows, [values])
+    by = keys.identity
+    rows, twins, conflicting = fold_repeats([*by, feature], rows, [values])
     if conflicting.any():
         reject_conflicts(keys, rows, twins, idle)
-    pivot = _pivot(by, keys.ingested_at, feature, rows)
+    pivot = _pivot(by, feature, rows)
 
     def requests() -> Iterator[PreparedWrite]:
         shared = Shared.of(MAX_ROWS_PER_WRITE)
@@ -70,31 +69,23 @@ def long_write(frame: Frame, keys: FrameKeys, options: WriteOptions) -> FrameWri
             yield PreparedWrite(request, origins, np.full(len(columns), positions["value"], dtype=np.int64))
 
     local = [keys.local[row] for row in sorted(keys.local)]
-    return FrameWrite(frame.rows, local, idle, twins, requests)
+    return FrameWrite(frame.rows, local, idle, twins, requests, keys.scope(rows, set(names[rows].tolist())))
 
 
-def _pivot(by: list[Int64Array], ingested_at: Int64Array | None, feature: Int64Array, rows: Int64Array) -> _Pivot:
+def _pivot(by: list[Int64Array], feature: Int64Array, rows: Int64Array) -> _Pivot:
     order, group = grouped(by, rows)
     rows = rows[order]
     if not len(rows):
         return _Pivot(rows, rows, rows, rows)
-    line = group
-    if ingested_at is not None:
-        # An import's values of one key may have become known at different times, and a request row has one.
-        by_time = np.lexsort((ingested_at[rows], group))
-        rows, group = rows[by_time], group[by_time]
-        line = np.cumsum(
-            (np.diff(group, prepend=0) != 0) | (np.diff(ingested_at[rows], prepend=ingested_at[rows[0]]) != 0)
-        )
-    # Within a line, values of one feature side by side in frame order; the count from the first is their `k`.
-    by_feature = np.lexsort((feature[rows], line))
+    # Within a key, values of one feature side by side in frame order; the count from the first is their `k`.
+    by_feature = np.lexsort((feature[rows], group))
     rows = rows[by_feature]
     new = np.ones(len(rows), dtype=np.bool_)
-    new[1:] = (np.diff(line) != 0) | (np.diff(feature[rows]) != 0)
+    new[1:] = (np.diff(group) != 0) | (np.diff(feature[rows]) != 0)
     k = np.arange(len(rows)) - np.flatnonzero(new)[np.cumsum(new) - 1]
-    depth = np.zeros(int(line[-1]) + 1, dtype=np.int64)
-    np.maximum.at(depth, line, k + 1)
-    at = (np.cumsum(depth) - depth)[line] + k
+    depth = np.zeros(int(group[-1]) + 1, dtype=np.int64)
+    np.maximum.at(depth, group, k + 1)
+    at = (np.cumsum(depth) - depth)[group] + k
     by_row = np.argsort(at, kind="stable")
     rows, at, group = rows[by_row], at[by_row], group[by_row]
     heads = np.searchsorted(at, np.arange(int(depth.sum())))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from featurama_core.types.errors import Reason
+from featurama_core.types.imports import ImportScope
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Outcome, Verdict, WriteReport, WriteRequest, WriteUnit
 
@@ -38,7 +39,8 @@ class FrameWrite:
     one before asking for the next; iterating again makes new ones.
 
     local: verdicts on rows that cannot be sent. idle: rows that hold nothing to write. twins: int64[k, 2], rows left
-    out because another, identical row stands for them.
+    out because another, identical row stands for them. scope: of an import, what it holds; it is `numbered` before it
+    is sent.
     """
 
     rows: int
@@ -46,9 +48,19 @@ class FrameWrite:
     idle: Int64Array
     twins: Int64Array
     requests: Callable[[], Iterator[PreparedWrite]]
+    scope: ImportScope | None = None
 
     def __iter__(self) -> Iterator[PreparedWrite]:
         return self.requests()
+
+    def numbered(self, import_number: int) -> FrameWrite:
+        """The same frame, its requests with the number of their import."""
+
+        def requests() -> Iterator[PreparedWrite]:
+            for prepared in self.requests():
+                yield replace(prepared, request=replace(prepared.request, import_number=import_number))
+
+        return replace(self, requests=requests)
 
 
 class FrameReport:

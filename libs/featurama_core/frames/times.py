@@ -1,5 +1,5 @@
-"""Times of a frame column as int64: microseconds for event times, nanoseconds for ingest times. Pure numpy for time
-columns; text and Python datetimes are read one by one.
+"""Times of a frame column as int64 microseconds. Pure numpy for time columns; text and Python datetimes are read one by
+one.
 
 A naive column is refused unless its zone is declared. Finer times are floored. A time that a declared zone skips or
 has twice is a problem of its row: nothing is guessed.
@@ -7,6 +7,7 @@ has twice is a problem of its row: nothing is guessed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.values import CellError, is_empty
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, SECOND, to_micros
+from featurama_core.types.times import MAX_EVENT_TIME, MAX_INGEST_TIME, MIN_EVENT_TIME, SECOND, TimeUnit, to_micros
 from featurama_core.types.values import BoolArray, Int64Array
 
 _PER_MICROSECOND = {"ns": 1_000, "ps": 1_000_000, "fs": 10**9, "as": 10**12}
+_UNITS = {"s": (SECOND, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
+"""Unit -> (microseconds in one of it, how many of it make one)."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time of a zone that the caller declares
 _SINCE_1973 = 3 * 365 * 86_400 * SECOND
 
@@ -38,8 +41,8 @@ def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
             if timezone is None:
                 raise _naive(field)
             micros = _to_utc(micros, ~missing, timezone, field, problems)
-    elif kind == "i":
-        micros = values
+    elif kind in ("i", "u"):
+        micros = _signed(values)
     else:
         shown = cells.unsupported or str(values.dtype)
         raise InvalidInput(
@@ -59,25 +62,71 @@ def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
     return micros, problems
 
 
-def ingest_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
-    """int64[n] nanoseconds of an import's ingest times, and the problems by row. Integers are nanoseconds."""
-    values = cells.values
-    exact = values.dtype.kind == "M" and cells.zoned and np.datetime_data(values.dtype) == ("ns", 1)
-    if exact or (values.dtype.kind == "i" and not cells.unsupported):
-        ticks = values.view(np.int64) if exact else values
-        problems: dict[int, CellError] = {}
-        if cells.missing is not None and cells.missing.any():
-            problems = dict.fromkeys(np.flatnonzero(cells.missing).tolist(), _missing(field))
-            ticks = np.where(cells.missing, 0, ticks)
-        return ticks, problems
+def ingest_times(
+    cells: Cells, field: str, timezone: str | None, unit: TimeUnit | None
+) -> tuple[Int64Array, dict[int, CellError]]:
+    """int64[n] microseconds of an import's ingest times (0 where there is a problem), and the problems by row.
+
+    Numbers are refused in every container unless their unit is declared; finer times are floored.
+    """
+    if unit is not None and unit not in _UNITS:
+        raise InvalidInput(f"{field}_unit {str(unit)[:40]!r} is not one of {', '.join(_UNITS)}", field=f"{field}_unit")
+    cells = _counted(cells, field, unit)
     micros, problems = event_times(cells, field, timezone)
-    far = np.abs(micros) > np.iinfo(np.int64).max // 1_000
-    problems.update(
-        dict.fromkeys(
-            np.flatnonzero(far).tolist(), (Reason.INVALID_TIME, f"{field} lies outside the years 1678 to 2261")
-        )
+    far = np.abs(micros) > MAX_INGEST_TIME
+    outside = (Reason.INVALID_TIME, f"{field} lies outside the years 1678 to 2261")
+    problems.update(dict.fromkeys(np.flatnonzero(far).tolist(), outside))
+    return np.where(far, 0, micros), problems
+
+
+def _counted(cells: Cells, field: str, unit: TimeUnit | None) -> Cells:
+    """The cells with their numbers as microseconds."""
+    kind = "" if cells.unsupported else cells.values.dtype.kind
+    if kind in ("i", "u"):
+        if unit is None:
+            raise _no_unit(field)
+        values = cells.values
+        return replace(cells, values=_floored(_signed(values), unit))
+    if kind != "O":
+        return cells
+    found = np.fromiter(map(_is_count, cells.values), dtype=np.bool_, count=len(cells))
+    if cells.missing is not None:
+        found &= ~cells.missing
+    if not found.any():
+        return cells
+    if unit is None:
+        raise _no_unit(field)
+    per_unit, per_micro = _UNITS[unit]
+    values = cells.values.copy()
+    for row in np.flatnonzero(found).tolist():
+        values[row] = int(values[row]) * per_unit // per_micro
+    return replace(cells, values=values)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _signed(values: NDArray[Any]) -> Int64Array:
+    """Integers as int64; those beyond it are cut to its largest."""
+    signed: Int64Array = np.minimum(values, np.iinfo(np.int64).max).astype(np.int64, copy=False)
+    return signed
+
+
+def _floored(values: Int64Array, unit: TimeUnit) -> Int64Array:
+    """Numbers of a unit as microseconds; those beyond int64 are cut to a time outside the years that are allowed."""
+    per_unit, per_micro = _UNITS[unit]
+    largest = np.iinfo(np.int64).max // per_unit
+    micros: Int64Array = np.clip(values, -largest, largest) * per_unit // per_micro
+    return micros
+
+
+def _no_unit(field: str) -> InvalidInput:
+    return InvalidInput(
+        f"column {field} holds numbers; declare their unit with {field}_unit= (s, ms, us or ns), or give zoned times",
+        reason=Reason.INVALID_TIME,
+        field=field,
     )
-    return np.where(far, 0, micros) * 1_000, problems
 
 
 def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:

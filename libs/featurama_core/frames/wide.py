@@ -43,7 +43,7 @@ def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: Writ
         for column in columns.values():
             nothing &= False if column.null is None else column.null[rows]
         idle, rows = rows[nothing], rows[~nothing]
-    by = [keys.event_time, keys.entity]
+    by = keys.identity
     rows, twins, conflicting = fold_repeats(by, rows, list(columns.values()))
     if conflicting.any():
         reject_conflicts(keys, rows, twins, idle)
@@ -76,7 +76,7 @@ def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: Writ
             yield PreparedWrite(request, taken, np.array(origins, dtype=np.int64))
 
     local = [keys.local[row] for row in sorted(keys.local)]
-    return FrameWrite(frame.rows, local, idle, twins, requests)
+    return FrameWrite(frame.rows, local, idle, twins, requests, keys.scope(rows, columns))
 
 
 def reject_conflicts(keys: FrameKeys, rows: Int64Array, twins: Int64Array, idle: Int64Array) -> None:

@@ -16,6 +16,7 @@ from featurama_core.frames.wide import WriteOptions, wide_write
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import RESERVED_NAMES, check_name
 from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import Status
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode
 
@@ -39,6 +40,7 @@ def write_requests(
     mode: WriteMode = WriteMode.ATOMIC,
     nulls: Literal["write", "skip"] = "write",
     timezone: str | None = None,
+    ingested_at_unit: TimeUnit | None = None,
     request_ids: RequestIds,
 ) -> FrameWrite:
     """The requests that write a frame, at most `batch_size` rows each.
@@ -47,7 +49,8 @@ def write_requests(
     a feature. `ingested_at` besides is an import of old history (mode BULK). An empty cell (None, NaN, NA, NaT) is a
     null that is written, or left out with nulls="skip". Values are typed by their column or, where it holds objects,
     one by one; the server holds them against the definitions. timestamps: zoned times, ISO 8601 texts, or integer
-    microseconds; naive ones need `timezone`, a name such as "Europe/Berlin".
+    microseconds; naive ones need `timezone`, a name such as "Europe/Berlin". ingested_at: the same, but numbers need
+    `ingested_at_unit`; it is floored to the microsecond.
 
     Rows of one (entity, event time) are in one request, which may exceed `batch_size` for it, never 10,000 rows.
     Raises InvalidInput where the frame as a whole cannot be written; what is wrong with single rows is in `local`.
@@ -60,21 +63,21 @@ def write_requests(
         raise InvalidInput('nulls must be "write" or "skip"', field="nulls")
     opened = open_frame(frame)
     names = list(opened.columns)
-    features = _features(names)
+    features = feature_columns(names)
     if "ingested_at" in names and mode is not WriteMode.BULK:
         raise InvalidInput(
             "column ingested_at is an import of old history and needs mode BULK; else leave it out", field="ingested_at"
         )
     null_status = Status.NULL_VALUE if nulls == "write" else Status.NOT_FOUND
     options = WriteOptions(version or 0, batch_size, mode, null_status, request_ids)
-    keys = read_keys(opened, timezone)
+    keys = read_keys(opened, timezone, ingested_at_unit)
     if features is None:
         return long_write(opened, keys, options)
     return wide_write(opened, features, keys, options)
 
 
-def _features(names: list[str]) -> list[str] | None:
-    """The feature columns of a wide frame; None for a long one."""
+def feature_columns(names: list[str]) -> list[str] | None:
+    """The feature columns of a wide frame of these columns; None for a long one. InvalidInput for neither."""
     if "feature_name" in names or "value" in names:
         missing = [name for name in _LONG if name not in names]
         if missing:

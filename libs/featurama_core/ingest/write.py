@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featurama_core.ingest.convert import RowError
+from featurama_core.ingest.imports import check_settled_import, numbered
 from featurama_core.ingest.validate import Target, Validated, check_shape, validate
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
@@ -13,17 +14,31 @@ from featurama_core.storage.port import WriteBatch
 from featurama_core.types.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.types.request_ids import ingest_time, parse_request_id
-from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array, UInt8Array
-from featurama_core.types.writes import Outcome, WriteMode, WriteReport, WriteRequest
+from featurama_core.types.writes import Outcome, WriteReport, WriteRequest
 
 
 async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
     """Write one request. Raises InvalidInput for what refuses it as a whole; all else is a verdict on a row."""
     check_shape(request)
+    return await _write(namespace, numbered(namespace, request))
+
+
+async def restore(namespace: Namespace, request: WriteRequest) -> WriteReport:
+    """Write one request of an exported namespace to a new one: as `write`, but its ingest times are kept to the
+    nanosecond, which are those of the first writes and imports. The imports themselves are restored before.
+    """
+    check_shape(request)
+    if request.ingested_at is None or request.import_number is not None:
+        raise InvalidInput("what is restored has the ingest times that were exported", field="ingested_at")
+    check_settled_import(namespace, int(request.ingested_at.max()) // 1_000)
+    return await _write(namespace, request)
+
+
+async def _write(namespace: Namespace, request: WriteRequest) -> WriteReport:
     now = namespace.now()
     request_id = parse_request_id(request.request_id) if request.request_id else namespace.request_ids.next()
-    ingested_at = _ingest_times(namespace, request, ingest_time(request_id), now)
+    _check_age(namespace, ingest_time(request_id), now)
     snapshot = await namespace.registry.snapshot()
     targets = _resolve_columns(request, snapshot)
     if any(isinstance(target, RowError) for target in targets.values()):
@@ -42,6 +57,9 @@ async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
         now=now,
         max_clock_skew=namespace.settings.max_clock_skew,
     )
+    ingested_at = request.ingested_at
+    if ingested_at is None:
+        ingested_at = np.full(len(request), ingest_time(request_id), dtype=np.int64)
     outcome = await _store(namespace, validated, ingested_at, snapshot)
     return validated.report(outcome, str(request_id))
 
@@ -76,7 +94,7 @@ def _resolve_columns(request: WriteRequest, snapshot: Snapshot) -> dict[tuple[st
     return targets
 
 
-def _ingest_times(namespace: Namespace, request: WriteRequest, ingested_at: int, now: int) -> Int64Array:
+def _check_age(namespace: Namespace, ingested_at: int, now: int) -> None:
     settings = namespace.settings
     if ingested_at < (now - settings.retry_window) * 1_000:
         raise InvalidInput(
@@ -90,15 +108,3 @@ def _ingest_times(namespace: Namespace, request: WriteRequest, ingested_at: int,
             reason=Reason.REQUEST_IN_FUTURE,
             field="request_id",
         )
-    if request.ingested_at is None:
-        return np.full(len(request), ingested_at, dtype=np.int64)
-    if request.mode is not WriteMode.BULK:
-        raise InvalidInput("ingested_at belongs to imports; send them in mode BULK", field="ingested_at")
-    settled = now - settings.settling_time
-    if int(request.ingested_at.max()) > settled * 1_000:
-        raise InvalidInput(
-            f"ingested_at must not be later than {to_rfc3339(settled)}: younger times are not settled",
-            reason=Reason.KNOWN_AT_NOT_SETTLED,
-            field="ingested_at",
-        )
-    return request.ingested_at

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
+from featurama_core.types.imports import ImportRecord, ImportScope
 from featurama_core.types.schema import (
     Definition,
     Entity,
@@ -213,6 +214,15 @@ class NamespaceStorage(Protocol):
 
     async def get_layouts(self, layout_ids: Sequence[int]) -> dict[int, Layout]:
         """The known ones among these ids."""
+
+    async def take_import(self, import_id: str, scope: ImportScope) -> int:
+        """Begin an import, by one conditional write. -> its number (`next_number` of all that began before it).
+
+        Beginning it again with the same id gives the same number. `InvalidInput` (LIMIT_EXCEEDED) if none is left.
+        """
+
+    async def list_imports(self) -> list[ImportRecord]:
+        """Every import that has begun, in that order."""
 
     # Deletion
 

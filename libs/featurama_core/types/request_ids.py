@@ -21,14 +21,14 @@ def _ingested_at(millis: int, fraction: int) -> int:
     return millis * 1_000_000 + (fraction * 1_000_000 >> _FRACTION_BITS)
 
 
-def parse_request_id(text: str) -> uuid.UUID:
-    """The UUIDv7 in `text`; anything else is refused."""
+def parse_request_id(text: str, field: str = "request_id") -> uuid.UUID:
+    """The UUIDv7 in `text`; anything else is refused, and `field` named."""
     try:
         request_id = uuid.UUID(text)
     except ValueError as error:
-        raise _not_a_v7(text) from error
+        raise _not_a_v7(text, field) from error
     if request_id.version != 7:
-        raise _not_a_v7(text)
+        raise _not_a_v7(text, field)
     return request_id
 
 
@@ -61,9 +61,9 @@ class RequestIds:
         return uuid.UUID(int=number | secrets.randbits(54))
 
 
-def _not_a_v7(text: str) -> InvalidInput:
+def _not_a_v7(text: str, field: str) -> InvalidInput:
     return InvalidInput(
-        f"request_id {text[:40]!r} is not a UUIDv7; make one per request and keep it for retries",
+        f"{field} {text[:40]!r} is not a UUIDv7; make one per request and keep it for retries",
         reason=Reason.INVALID_REQUEST_ID,
-        field="request_id",
+        field=field,
     )

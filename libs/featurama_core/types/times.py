@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from featurama_core.types.errors import InvalidInput, Reason
 
@@ -18,6 +18,9 @@ DAY = 86_400 * SECOND
 MIN_TIME = -(2**62)
 """Earlier than any event time that a datetime can name; safe to add and subtract durations to."""
 MAX_TIME = 2**62
+
+MAX_INGEST_TIME = (2**63 - 1) // 1_000
+"""Microseconds: the last whole one, before and after 1970, whose nanoseconds fit 64 bits (years 1678 to 2261)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -37,6 +40,10 @@ class Clock(Protocol):
 
 Time = datetime | str | int
 """A zoned datetime, an ISO 8601 text with a zone, or microseconds since 1970 UTC."""
+
+
+TimeUnit = Literal["s", "ms", "us", "ns"]
+"""What a number that stands for a time counts, since 1970 UTC."""
 
 
 def to_micros(value: Time, field: str = "time") -> int:

@@ -51,6 +51,7 @@ class WriteRequest:
     """n rows as the caller sent them. event_time: int64[n] microseconds.
 
     `ingested_at` (int64[n], nanosecond-like) is for imports of old history only; otherwise the request id says it.
+    It is floored to the microsecond and ends in `import_number`, the number that the import took when it began.
     """
 
     entity_ids: Sequence[str]
@@ -60,6 +61,7 @@ class WriteRequest:
     mode: WriteMode = WriteMode.ATOMIC
     unit: WriteUnit = WriteUnit.ROW
     ingested_at: Int64Array | None = None
+    import_number: int | None = None
 
     def __len__(self) -> int:
         return len(self.entity_ids)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from featurama_core.settings import WRITE_DEADLINE
 from featurama_service.settings import Count, GrpcSettings, Millis, ServiceSettings
 from featurama_service.storage_options import StorageOptions
 
@@ -22,6 +23,6 @@ class IngestSettings(ServiceSettings, GrpcSettings, StorageOptions):
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_INGEST_")
 
     listen: str = "127.0.0.1:50052"
-    write_deadline_ms: Annotated[int, Field(ge=1, le=10_000)] = 10_000
+    write_deadline_ms: Annotated[int, Field(ge=1, le=WRITE_DEADLINE // 1_000)] = WRITE_DEADLINE // 1_000
     stream_window: Count = 8
     purge_interval_ms: Millis = 3_600_000

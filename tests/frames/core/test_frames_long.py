@@ -70,13 +70,14 @@ def test_a_long_frame_has_no_other_columns(prepare):
 
 def test_an_import_keeps_the_ingest_time_of_each_value(prepare):
     frame = long([("a", "x", 1, T0), ("a", "y", 2, T0), ("a", "x", 3, T0), ("a", "y", 4, T0)])
-    (prepared,) = prepare(frame | {"ingested_at": pd.Series([10, 20, 30, 10])}, mode=WriteMode.BULK, batch_size=1)
+    imported = frame | {"ingested_at": pd.Series([10, 20, 30, 10])}
     told = {}
-    for position, column in enumerate(prepared.request.columns):
-        for row in range(len(prepared.request)):
-            if column.status[row] == 1:
-                told[int(prepared.rows[position, row])] = int(prepared.request.ingested_at[row])
-    assert {0: 10, 1: 20, 2: 30, 3: 10} == told
+    for prepared in prepare(imported, mode=WriteMode.BULK, batch_size=1, ingested_at_unit="us"):
+        for position, column in enumerate(prepared.request.columns):
+            for row in range(len(prepared.request)):
+                if column.status[row] == 1:
+                    told[int(prepared.rows[position, row])] = int(prepared.request.ingested_at[row])
+    assert {0: 10_000, 1: 20_000, 2: 30_000, 3: 10_000} == told
 
 
 def test_folded_repeats_leave_one_of_each(prepare, unpack):

@@ -128,6 +128,58 @@ def test_an_export_and_import_changes_nothing_that_can_be_read(defined: Featuram
     assert asyncio.run(_read("copy", now)) == asyncio.run(_read("default", now))
 
 
+async def _import(namespace: str, now: int, value: float) -> list[tuple[object, int]]:
+    """An import of one row; then every correction of it: (value, ingest time), the newest first."""
+    async with FeatureStore.open("sqlite:///featurama-data", namespace=namespace) as store:
+        frame = {"entity_id": ["planet_mars"], "timestamp": [now - 5 * HOUR], "ingested_at": [now - 4 * HOUR]}
+        await store.write_features(frame | {"moons": [value]}, mode=WriteMode.BULK, ingested_at_unit="us")
+        history = await store.get_feature_history("planet_mars", "moons", corrections=True)
+        return list(zip(history.column.to_list(), history.ingested_at.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("numbered", [True, False], ids=["with imports", "of a release without numbers"])
+def test_an_import_after_a_restore_corrects_the_restored_ones(defined: Featurama, folder: Path, numbered: bool) -> None:
+    """Ingest times are restored exactly, and the numbers that imports took are taken there too."""
+    now = time.time_ns() // 1_000
+    asyncio.run(_import("default", now, 9.0))
+    before = asyncio.run(_import("default", now, 5.0)) if numbered else asyncio.run(_import("default", now, 9.0))[1:]
+    defined("namespaces", "export", "default", "backup")
+    if not numbered:
+        _without_numbers(folder / "backup")
+    assert defined("namespaces", "import", "copy", "backup").code == 0
+    after = asyncio.run(_import("copy", now, 1.0))
+    assert after == [(1, (now - 4 * HOUR) * 1_000 + len(before)), *before]
+
+
+def _without_numbers(backup: Path) -> None:
+    """As exports were: of format 1, without imports.json, and with one import only, whose times end in zeros."""
+    import pyarrow.parquet
+
+    (backup / "imports.json").unlink()
+    manifest = json.loads((backup / "manifest.json").read_text())
+    (backup / "manifest.json").write_text(json.dumps(manifest | {"format": 1}))
+    history = backup / "history" / "weather.parquet"
+    table = pyarrow.parquet.read_table(history)
+    keep = [ingested % 1_000 == 0 for ingested in table.column("ingested_at").to_pylist()]
+    pyarrow.parquet.write_table(table.filter(keep), history)
+
+
+def test_imports_in_another_order_are_refused(defined: Featurama, folder: Path) -> None:
+    """Their numbers would not be those of the restored rows; the half-made namespace is gone."""
+    now = time.time_ns() // 1_000
+    for value in (1.0, 2.0):
+        asyncio.run(_import("default", now, value))
+    defined("namespaces", "export", "default", "backup")
+    begun = json.loads((folder / "backup" / "imports.json").read_text())
+    assert [each["number"] for each in begun] == [0, 1]
+    (folder / "backup" / "imports.json").write_text(json.dumps(begun[::-1]))
+    ran = defined("namespaces", "import", "copy", "backup")
+    assert (ran.code, "imports.json" in ran.err) == (2, True)
+    (folder / "backup" / "imports.json").write_text("{}")
+    assert defined("namespaces", "import", "copy", "backup").code == 2
+    assert [row["namespace"] for row in defined("namespaces", "list", "--json").json] == ["default"]
+
+
 def test_what_was_deleted_is_in_no_file_and_stays_deleted(defined: Featurama, folder: Path) -> None:
     """An exported deletion mark covers what is written late to the imported namespace."""
     now = time.time_ns() // 1_000

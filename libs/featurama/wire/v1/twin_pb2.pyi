@@ -247,6 +247,7 @@ class WriteFeaturesRequest(_message.Message):
     EVENT_TIME_US_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     INGESTED_TIME_NS_FIELD_NUMBER: _builtins.int
+    IMPORT_NUMBER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """As in the public message."""
     request_id: _builtins.str
@@ -254,6 +255,8 @@ class WriteFeaturesRequest(_message.Message):
     mode: _ingest_service_pb2.WriteMode.ValueType
     """As in the public message."""
     unit: _ingest_service_pb2.WriteUnit.ValueType
+    """As in the public message."""
+    import_number: _builtins.int
     """As in the public message."""
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -282,12 +285,15 @@ class WriteFeaturesRequest(_message.Message):
         event_time_us: _abc.Iterable[_builtins.bytes] | None = ...,
         columns: _abc.Iterable[Global___Column] | None = ...,
         ingested_time_ns: _abc.Iterable[_builtins.bytes] | None = ...,
+        import_number: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_import_number", b"_import_number", "import_number", b"import_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "ingested_time_ns", b"ingested_time_ns", "mode", b"mode", "namespace", b"namespace", "request_id", b"request_id", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_import_number", b"_import_number", "columns", b"columns", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "import_number", b"import_number", "ingested_time_ns", b"ingested_time_ns", "mode", b"mode", "namespace", b"namespace", "request_id", b"request_id", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__import_number: _TypeAlias = _typing.Literal["import_number"]  # noqa: Y015
+    _WhichOneofArgType__import_number: _TypeAlias = _typing.Literal["_import_number", b"_import_number"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__import_number) -> _WhichOneofReturnType__import_number | None: ...
 
 Global___WriteFeaturesRequest: _TypeAlias = WriteFeaturesRequest  # noqa: Y015
 

@@ -16,6 +16,7 @@ from string import Template
 
 from featurama_core.storage.cql.driver import Driver
 from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement, unknown_namespace
+from featurama_core.storage.cql.imports import INTO_IMPORTS
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageUrl
 from featurama_core.types.errors import (
@@ -27,6 +28,7 @@ from featurama_core.types.errors import (
     Reason,
     StoreUnavailable,
 )
+from featurama_core.types.imports import UNNUMBERED
 from featurama_core.types.names import check_namespace
 from featurama_core.types.times import DAY, SECOND
 
@@ -35,6 +37,11 @@ KEYSPACE_LENGTH = 48
 _DEFAULT_PREFIX = "fs_"
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,39}|")
 _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+_ON_EARLIER_DATA = {
+    "0002_imports.cql": (INTO_IMPORTS, (1, *UNNUMBERED.row())),
+}
+"""A schema file -> what is written on top where a namespace is older than the file and may hold data."""
 
 _OWN_TABLES = (
     "CREATE TABLE IF NOT EXISTS ks.namespace_info (key text PRIMARY KEY, value text)",
@@ -156,6 +163,9 @@ class Keyspaces:
         for file, cql in missing.items():
             for statement in _statements(Template(cql).substitute(names)):
                 await self._driver.change_schema(statement)
+            if applied and file in _ON_EARLIER_DATA:
+                text, values = _ON_EARLIER_DATA[file]
+                await self._driver.decide(await self._driver.prepare(_in(keyspace, text)), values)
             applied_now = _in(keyspace, "INSERT INTO ks.schema_version (name, applied_at) VALUES (?, ?)")
             await self._driver.write(await self._driver.prepare(applied_now), (file, time.time_ns() // 1_000))
         return list(missing)

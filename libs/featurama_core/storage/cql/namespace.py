@@ -11,6 +11,7 @@ from featurama_core.storage.cql import (
     definitions,
     entities,
     history,
+    imports,
     latest,
     layouts,
     models,
@@ -35,6 +36,7 @@ from featurama_core.storage.port import (
     WriteBatch,
 )
 from featurama_core.types.errors import StoreUnavailable
+from featurama_core.types.imports import ImportRecord, ImportScope
 from featurama_core.types.schema import Definition, Entity, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import Clock
 from featurama_core.types.values import UInt8Array
@@ -133,6 +135,16 @@ class CqlNamespace:
         """The known ones."""
         async with self.incarnation.living():
             return await layouts.get_layouts(self._statements, layout_ids)
+
+    async def take_import(self, import_id: str, scope: ImportScope) -> int:
+        """Begin an import. -> its number."""
+        async with self.incarnation.living():
+            return await imports.take_import(self._statements, import_id, scope)
+
+    async def list_imports(self) -> list[ImportRecord]:
+        """In the order in which they began."""
+        async with self.incarnation.living():
+            return await imports.list_imports(self._statements)
 
     async def put_mark(self, mark: Mark) -> None:
         """Set a deletion mark."""

@@ -21,7 +21,7 @@ from featurama_core.storage.port import (
     StoredModel,
     WriteBatch,
 )
-from featurama_core.storage.sqlite import cleaning, definitions, history, latest, models, scans, values
+from featurama_core.storage.sqlite import cleaning, definitions, history, imports, latest, models, scans, values
 from featurama_core.storage.sqlite import entities as registered
 from featurama_core.storage.sqlite import layouts as registered_layouts
 from featurama_core.storage.sqlite.connections import FileIdentity, OnStatement
@@ -30,6 +30,7 @@ from featurama_core.storage.sqlite.failures import translating, unknown_namespac
 from featurama_core.storage.sqlite.readers import Readers
 from featurama_core.storage.sqlite.writer import Writer
 from featurama_core.types.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
+from featurama_core.types.imports import ImportRecord, ImportScope
 from featurama_core.types.schema import Definition, Entity, FeatureDefinition, FeatureGroup
 from featurama_core.types.values import UInt8Array
 from featurama_core.types.writes import Outcome, WriteMode, all_accepted
@@ -163,6 +164,14 @@ class SqliteNamespace:
     async def get_layouts(self, layout_ids: Sequence[int]) -> dict[int, Layout]:
         """The known ones."""
         return await self._readers.run(partial(registered_layouts.get_layouts, layout_ids=layout_ids))
+
+    async def take_import(self, import_id: str, scope: ImportScope) -> int:
+        """Begin an import. -> its number."""
+        return await self._writer.run(partial(imports.take_import, import_id=import_id, scope=scope))
+
+    async def list_imports(self) -> list[ImportRecord]:
+        """In the order in which they began."""
+        return await self._readers.run(imports.list_imports)
 
     async def put_mark(self, mark: Mark) -> None:
         """Set a deletion mark."""

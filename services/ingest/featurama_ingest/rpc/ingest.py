@@ -30,6 +30,7 @@ class IngestServicer:
             pb.DESCRIPTOR.services_by_name["IngestService"],
             {
                 "WriteFeatures": unary(wire.parse_write_features_request, self.write_features),
+                "BeginImport": unary(pb.BeginImportRequest.FromString, self.begin_import),
                 "StreamFeatures": bidirectional(self.stream_features),
                 "DeleteEntity": unary(pb.DeleteEntityRequest.FromString, self.delete_entity),
                 "DeleteFeatureValues": unary(pb.DeleteFeatureValuesRequest.FromString, self.delete_feature_values),
@@ -41,6 +42,13 @@ class IngestServicer:
         namespace, rows = request
         call.rows = len(rows)
         return wire.write_report_to_proto(await self.write(namespace, rows))
+
+    async def begin_import(self, request: pb.BeginImportRequest, call: Call) -> Reply:
+        """Begin an import of old history."""
+        call.rows = len(request.features)
+        scope = wire.import_scope_from_proto(request)
+        store = await self._stores.get(request.namespace)
+        return pb.BeginImportResponse(import_number=await store.begin_import(scope, request.import_id))
 
     async def stream_features(self, call: Call) -> None:
         """Write chunk after chunk, acknowledged in their order."""
