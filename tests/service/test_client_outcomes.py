@@ -92,7 +92,7 @@ def asking_to_wait(seconds: int) -> Step:
 
 
 async def test_a_call_is_not_sent_again_when_the_pause_would_outlast_its_deadline() -> None:
-    """The error is raised at once, and is the server's own: waiting for the end of the deadline helps nobody."""
+    """The error is the server's own, and is raised at once."""
     peer = Peer("GetOnlineFeatures", asking_to_wait(30), no_values)
     async with client_of(peer, timeout=20.0) as client, asyncio.timeout(10):
         with pytest.raises(Overloaded, match="busy"):
