@@ -20,7 +20,7 @@ EntityColumnsOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class LabelOptions:
+class LabelRowOptions:
     """A command's parameter of this type stands for all of these options (`place`)."""
 
     labels: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.label_options import EntityColumnsOption, LabelOptions, entity_columns_of
+from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, entity_columns_of
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -22,7 +22,7 @@ def dataset() -> None:
 @at_a_place
 async def build(
     place: Place,
-    options: LabelOptions,
+    options: LabelRowOptions,
     features: Annotated[str | None, typer.Option("--features", "-f", help="References, parted by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     entity_column: EntityColumnsOption = None,

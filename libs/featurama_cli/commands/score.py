@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.label_options import EntityColumnOption, LabelOptions
+from featurama_cli.label_options import EntityColumnOption, LabelRowOptions
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
 app = typer.Typer(add_completion=False)
@@ -21,7 +21,7 @@ async def score(
     model: Annotated[
         str, typer.Option("--model", "-m", help="NAME (its champion), NAME@ALIAS or NAME@VERSION.")
     ] = "delivery_time",
-    options: LabelOptions,
+    options: LabelRowOptions,
     entity_column: EntityColumnOption = "entity_id",
     ray: Annotated[bool, typer.Option("--ray", help="By the tasks of a Ray on this machine (extra `ray`).")] = False,
     address: Annotated[str | None, typer.Option("--address", help="With --ray: a cluster that is there.")] = None,
