@@ -39,6 +39,10 @@ class FrameKeys:
             message = problem if problem.startswith(field) else f"{field} {problem}"
             self.local.setdefault(row, Verdict(row, column, Outcome.REJECTED, reason, field, message))
 
+    def verdicts(self) -> list[Verdict]:
+        """Those on rows that cannot be sent, by row."""
+        return [self.local[row] for row in sorted(self.local)]
+
     def sendable(self) -> Int64Array:
         """Rows without a verdict, ascending."""
         there = np.ones(len(self.entity_ids), dtype=np.bool_)

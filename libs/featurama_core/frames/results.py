@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featurama_core.frames.cells import objects
 from featurama_core.frames.tables import (
     Field,
     arrow_table,
@@ -91,7 +92,7 @@ class OnlineFeatures(Result):
         return _told("OnlineFeatures", len(self), self.columns, self.as_of_time)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        labels = [Field("entity_id", "text", _texts(self.entity_ids))]
+        labels = [Field("entity_id", "text", objects(self.entity_ids))]
         return _checked(labels + _feature_fields(self.columns, statuses=statuses, event_times=event_times))
 
 
@@ -141,8 +142,8 @@ class FeatureHistory(Result):
         """`event_times` adds nothing: the timestamp is one."""
         del event_times
         fields = [
-            Field("entity_id", "text", _texts([self.entity_id] * len(self))),
-            Field("feature_name", "text", _texts([self.column.name] * len(self))),
+            Field("entity_id", "text", objects([self.entity_id] * len(self))),
+            Field("feature_name", "text", objects([self.column.name] * len(self))),
             Field("timestamp", "us", self.column.event_time),
             value_field("value", self.column),
             Field("ingested_at", "ns", self.ingested_at),
@@ -173,7 +174,7 @@ def _label_field(name: str, values: Any) -> Field:
     if name == "timestamp" and isinstance(values, np.ndarray) and values.dtype == np.int64:
         return Field(name, "us", values)
     if isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values):
-        return Field(name, "text", _texts(values))
+        return Field(name, "text", objects(values))
     return Field(name, "carried", values)
 
 
@@ -182,10 +183,6 @@ def _checked(fields: list[Field]) -> list[Field]:
         if times > 1:
             raise InvalidInput(f"two columns would be named {name!r}; rename the label column", field=name)
     return fields
-
-
-def _texts(values: Sequence[str]) -> NDArray[np.object_]:
-    return np.fromiter(values, dtype=np.object_, count=len(values))
 
 
 def _told(name: str, rows: int, columns: Sequence[Column], as_of_time: int) -> str:
