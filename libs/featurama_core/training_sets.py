@@ -24,8 +24,8 @@ from featurama_core.datasets.verify import Verified
 from featurama_core.datasets.verify import verify as verify_set
 from featurama_core.namespace import Namespace
 from featurama_core.reading_methods import ReadingMethods
-from featurama_core.retrieval.engine import Sizes, StoreEngine, part_rows_of
-from featurama_core.retrieval.past import check_settled
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
+from featurama_core.retrieval.visibility import KnownAt, ReadBounds, check_settled
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import ResolvedFeature
@@ -74,11 +74,9 @@ async def ask(
     else:
         answer.check_names(source.schema.names)
     one = partial(
-        StoreEngine,
+        SpilledRetrieval,
         namespace,
-        known_at=bound,
-        now=now,
-        at_now=at_now,
+        bounds=ReadBounds(bound, now, at_now),
         values_only=not statuses and not event_times,
         reading=reading,
     )
@@ -157,14 +155,12 @@ class _Again:
             )
         namespace, now, as_of = self._store.opened, self._store.now(), to_micros(manifest.content["as_of_time"])
         settled = as_of <= now - namespace.settings.settling_time
+        bound = to_micros(known_at, "known_at") if known_at is not None else as_of if settled else None
         begin = partial(
-            StoreEngine,
+            SpilledRetrieval,
             namespace,
             await self._store.resolve(references),
-            to_micros(known_at, "known_at") if known_at is not None else as_of if settled else None,
-            now=now,
-            at_now=True,
-            aged_at=as_of,
+            ReadBounds(bound, now, at_now=True, aged_at=as_of),
             values_only=not any(shown.values()),
             memory=memory_bytes(_MEMORY),
             reading="auto",
@@ -203,7 +199,7 @@ async def entities_of(store: ReadingMethods, namespace: Namespace, entity_type: 
     return await asyncio.to_thread(pa.array, sorted(set(found)), pa.string())
 
 
-def known_at_asked(known_at: Time | Literal["label"] | None, at_now: bool) -> int | str | None:
+def known_at_asked(known_at: Time | Literal["label"] | None, at_now: bool) -> KnownAt:
     """Microseconds, "label" or None. InvalidInput for "label" where the rows have no moment."""
     if known_at is None:
         return None
@@ -220,17 +216,17 @@ class NewestMoment:
     Raises FailedPrecondition for a `known_at` that is not settled, and for a row that cannot be its own.
     """
 
-    def __init__(self, namespace: Namespace, known_at: int | str | None, now: int) -> None:
-        self._namespace = namespace
+    def __init__(self, namespace: Namespace, known_at: KnownAt, now: int) -> None:
+        self._settling_time = namespace.settings.settling_time
         self._now = now
         self._of_rows = isinstance(known_at, str)
         self.time = known_at if not isinstance(known_at, str) else None
-        check_settled(namespace, self.time, now)
+        check_settled(self.time, now, self._settling_time)
 
     def see(self, keys: Keys, first: int) -> None:
         """Label rows, of which the first is row `first` of all."""
         if self._of_rows and len(keys):
-            check_settled(self._namespace, keys.event_time, self._now, first_row=first)
+            check_settled(keys.event_time, self._now, self._settling_time, first_row=first)
             self.time = max(int(keys.event_time.max()), self.time if self.time is not None else MIN_TIME)
 
     def see_all(self, source: LabelSource, columns: LabelColumns) -> None:

@@ -21,8 +21,9 @@ from featurama_core.datasets.dataset import Asked, TrainingSet
 from featurama_core.datasets.files import format_of, new_file, sha256_of
 from featurama_core.datasets.labels import LabelColumns, label_source
 from featurama_core.datasets.progress import Progress
-from featurama_core.retrieval import engine
-from featurama_core.retrieval.engine import Sizes, StoreEngine
+from featurama_core.retrieval import spilled
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
+from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
 from featurama_core.training_sets import verify
@@ -95,12 +96,10 @@ async def small_parts(store: FeatureStore, source: Any, features: list[str] | No
     """A set of parts of 60 rows, joined in four passes."""
     columns = LabelColumns()
     begin = partial(
-        StoreEngine,
+        SpilledRetrieval,
         store._namespace,
         await store.resolve(features or FEATURES),
-        None,
-        now=store.now(),
-        at_now=False,
+        ReadBounds(None, store.now()),
         values_only=True,
         memory=1,
         reading="auto",
@@ -202,7 +201,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     """Cancelled after each report in turn: nothing is at the target, and what was finished and noted (at once, or only
     with the parts) is not done again.
     """
-    monkeypatch.setattr(engine, "_NOTED_EVERY", noted_every)
+    monkeypatch.setattr(spilled, "_NOTED_EVERY", noted_every)
     whole = await (await small_parts(store, labels())).write(tmp_path / "whole")
     resumed, stages = await built_in_pieces(lambda: small_parts(store, labels()), tmp_path / "set")
     assert stages.count("labels") == 1

@@ -22,7 +22,7 @@ from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.progress import Progress
-from featurama_core.retrieval.engine import Sizes, StoreEngine
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.store import FeatureStore
 from featurama_core.training_sets import verify
 from featurama_core.types.column import Column
@@ -272,7 +272,8 @@ async def test_an_interrupted_run_leaves_nothing_and_goes_on_where_it_stopped(
 ) -> None:
     await publish(store)
     monkeypatch.setattr(
-        "featurama_core.training_sets.StoreEngine", partial(StoreEngine, sizes=Sizes(part_rows=60, shards=2))
+        "featurama_core.training_sets.SpilledRetrieval",
+        partial(SpilledRetrieval, sizes=Sizes(part_rows=60, shards=2)),
     )
     make = partial(scores, store, labels(), NAME, checker=shared_checker(), known_at=NOW - HOUR)
     whole = await (await make()).write(tmp_path / "whole")
@@ -344,7 +345,8 @@ async def test_more_rows_than_a_part_are_streamed(store: FeatureStore, monkeypat
     rows = labels(1_000)
     whole = await scored(store, rows)
     monkeypatch.setattr(
-        "featurama_core.training_sets.StoreEngine", partial(StoreEngine, sizes=Sizes(part_rows=70, shards=4))
+        "featurama_core.training_sets.SpilledRetrieval",
+        partial(SpilledRetrieval, sizes=Sizes(part_rows=70, shards=4)),
     )
     made = await scores(store, rows, NAME, checker=shared_checker())
     batches = [batch async for batch in made.batches()]

@@ -85,7 +85,11 @@ def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
     missing = np.isnat(values)
     if unit in _PER_MICROSECOND:
         ticks = values.view(np.int64)
-        whole = ticks // _PER_MICROSECOND[unit] if count == 1 else ticks * count // _PER_MICROSECOND[unit]
+        whole = ticks // _PER_MICROSECOND[unit]
+        if count != 1:
+            # In two parts, since ticks * count may not fit 64 bits; a time that is cut lies outside the calendar.
+            rest = ticks % _PER_MICROSECOND[unit] * count // _PER_MICROSECOND[unit]
+            whole = np.clip(whole, -(2**62 // count), 2**62 // count) * count + rest
         return np.where(missing, 0, whole), missing
     # Coarse units reach beyond int64 microseconds: such times are cut to one just outside the years 1 to 9999.
     low, high = (np.datetime64(year, "Y").astype(values.dtype) for year in ("-0010", "10010"))

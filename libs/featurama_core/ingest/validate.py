@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from featurama_core.ingest.convert import RowError, RowErrors, convert
+from featurama_core.retrieval.visibility import horizon, is_gone
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
-from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, to_rfc3339
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array, ValueType
 from featurama_core.types.writes import (
     MAX_ROWS_PER_WRITE,
@@ -194,7 +195,8 @@ def _judge_column(
             definition.name,
             f"timestamp lies further back than the retention of group {group.name}; it would be deleted at once",
         )
-        for row in np.flatnonzero(written & (request.event_time < now - group.retention)).tolist():
+        gone = horizon(group.retention, MIN_TIME, now)
+        for row in np.flatnonzero(written & is_gone(request.event_time, gone)).tolist():
             problems.setdefault(row, expired)
     return usable, problems
 

@@ -30,7 +30,7 @@ MAX_CATEGORIES = 12
 
 @dataclass(frozen=True, slots=True)
 class FoldScores:
-    """One fold: how many rows trained, how many were judged, and how well; times: gap_ofeconds UTC."""
+    """One fold: how many rows trained, how many were judged, and how well; times: microseconds since 1970 UTC."""
 
     train_rows: int
     judged_rows: int
