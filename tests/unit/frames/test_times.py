@@ -92,19 +92,19 @@ def test_the_callers_array_is_not_changed_by_what_is_refused() -> None:
     assert [2**62, 7] == given.tolist()
 
 
-def test_ingest_times_keep_their_nanoseconds() -> None:
-    """A column of nanoseconds is exact, a coarser one is whole microseconds."""
-    exact, problems = ingest_times(zoned([1_234_567_891, -1], "ns"), "ingested_at", None)
-    assert ([1_234_567_891, -1], {}) == (exact.tolist(), problems)
-    coarse, problems = ingest_times(zoned([3, -3], "25us"), "ingested_at", None)
-    assert ([75_000, -75_000], {}) == (coarse.tolist(), problems)
+def test_ingest_times_are_floored_to_microseconds() -> None:
+    """In any unit, also before 1970: the digits below belong to the number of the import."""
+    fine, problems = ingest_times(zoned([1_234_567_891, -1], "ns"), "ingested_at", None, None)
+    assert ([1_234_567, -1], {}) == (fine.tolist(), problems)
+    coarse, problems = ingest_times(zoned([3, -3], "25us"), "ingested_at", None, None)
+    assert ([75, -75], {}) == (coarse.tolist(), problems)
 
 
 def test_an_ingest_time_that_nanoseconds_cannot_hold_is_a_problem_of_its_row() -> None:
     """64 bits of them reach from 1678 to 2261; what lies beyond would wrap round into another century."""
     given = ["2300-01-01", "2261-01-01", "1600-01-01", "1678-01-01"]
-    found, problems = ingest_times(zoned(given, "us"), "ingested_at", None)
-    assert [0, micros(2261, 1, 1) * 1_000, 0, micros(1678, 1, 1) * 1_000] == found.tolist()
+    found, problems = ingest_times(zoned(given, "us"), "ingested_at", None, None)
+    assert [0, micros(2261, 1, 1), 0, micros(1678, 1, 1)] == found.tolist()
     outside = (Reason.INVALID_TIME, "ingested_at lies outside the years 1678 to 2261")
     assert {0: outside, 2: outside} == problems
 
@@ -112,8 +112,8 @@ def test_an_ingest_time_that_nanoseconds_cannot_hold_is_a_problem_of_its_row() -
 def test_a_missing_ingest_time_is_a_problem_of_its_row() -> None:
     """It is no moment of its own."""
     cells = Cells(np.array(["NaT", "2020-01-01"], dtype="datetime64[ns]"), np.array([True, False]), zoned=True)
-    found, problems = ingest_times(cells, "ingested_at", None)
-    assert [0, micros(2020, 1, 1) * 1_000] == found.tolist()
+    found, problems = ingest_times(cells, "ingested_at", None, None)
+    assert [0, micros(2020, 1, 1)] == found.tolist()
     assert {0: (Reason.INVALID_TIME, "ingested_at is missing")} == problems
 
 
