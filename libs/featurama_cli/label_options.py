@@ -38,7 +38,7 @@ EntityTypeOption = Annotated[
 StartOption = Annotated[str | None, typer.Option("--start", help="With --entity-type: from then ...")]
 EndOption = Annotated[str | None, typer.Option("--end", help="... to then, included ...")]
 EveryOption = Annotated[str | None, typer.Option("--every", help="... a row an entity each 1h, 7d, ...")]
-MemoryOption = Annotated[str, typer.Option("--memory", help="What it may use, about (with --storage).")]
+MemoryOption = Annotated[str, typer.Option("--memory", help="What it may use, about (of a storage).")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from featurama_core.datasets.asking import ask
-from featurama_core.datasets.labels import Keys, LabelColumns
+from featurama_core.datasets.labels import Keys
+from featurama_core.datasets.request import Build, EntityGrid, LabelRows, build_request
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.writing import Part
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.times import Time
 from featurama_core.types.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
@@ -33,7 +35,7 @@ from featurama_model.score_table import check_label_names, facts_of, merged, sco
 from featurama_model.unknown_entities import unknown_entities
 
 if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
+    from featurama_core.namespace import Namespace
 
 _ROWS_A_PIECE = 50_000
 _IDS_A_READ = 5_000
@@ -52,7 +54,7 @@ class Scores:
 
 
 async def scored(
-    model: LoadedModel, store: FeatureStore, entity_ids: Any, columns: Sequence[Column], time: Int64Array
+    model: LoadedModel, namespace: Namespace, entity_ids: Any, columns: Sequence[Column], time: Int64Array
 ) -> Scores:
     """Score n rows: ids (Arrow string array), a column a feature of the model in its order, moments int64[n].
 
@@ -73,7 +75,7 @@ async def scored(
         RowError(row, Reason.CORRUPT_DATA, "a stored value cannot be read; run `featurama doctor`")
         for row in np.flatnonzero(unreadable).tolist()
     ]
-    unknown = await _unknown(store, manifest.entity_type, entity_ids, absent.all(axis=0) & ~unreadable)
+    unknown = await _unknown(namespace, manifest.entity_type, entity_ids, absent.all(axis=0) & ~unreadable)
     errors += [RowError(row, Reason.UNKNOWN_ENTITY, why) for row, why in unknown.items()]
     errors = with_refused(errors, manifest, columns, len(time))
     # In pieces, because a thread can not be interrupted.
@@ -89,14 +91,14 @@ def _outputs(model: LoadedModel, columns: Sequence[Column], time: Int64Array, fi
     return model.outputs(model.manifest.matrix([column.take(rows) for column in columns], time[rows]))
 
 
-async def _unknown(store: FeatureStore, entity_type: str, entity_ids: Any, candidates: BoolArray) -> dict[int, str]:
+async def _unknown(namespace: Namespace, entity_type: str, entity_ids: Any, candidates: BoolArray) -> dict[int, str]:
     """Row -> why its entity is none to predict for; in pieces, because one read of the store is bounded."""
     rows = np.flatnonzero(candidates)
     found: dict[int, str] = {}
     for first in range(0, len(rows), _IDS_A_READ):
         some = rows[first : first + _IDS_A_READ]
         ids = entity_ids.take(some).to_pylist()
-        unknown = await unknown_entities(store, ids, entity_type, np.ones(len(some), dtype=np.bool_))
+        unknown = await unknown_entities(namespace, ids, entity_type, np.ones(len(some), dtype=np.bool_))
         found |= {int(some[at]): why for at, why in unknown.items()}
     return found
 
@@ -106,7 +108,7 @@ class ScoreAnswer:
     """Makes scores of the values that a training set found (`featurama_core.datasets.training_set.Answer`)."""
 
     model: LoadedModel
-    store: FeatureStore
+    namespace: Namespace
 
     def check_names(self, labels: Sequence[str]) -> None:
         """Raise InvalidInput if a label column has a name that is needed for the scores."""
@@ -119,7 +121,7 @@ class ScoreAnswer:
     async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
         """The label rows with what `score_table` adds."""
         del as_of  # the rows' own moments are meant
-        found = await scored(self.model, self.store, keys.entity_ids, columns, keys.event_time)
+        found = await scored(self.model, self.namespace, keys.entity_ids, columns, keys.event_time)
         table = await asyncio.to_thread(score_table, batch, self.model.manifest, found)
         return Part(number, table, facts_of(table, keys.event_time))
 
@@ -142,7 +144,7 @@ def model_facts(manifest: Manifest) -> dict[str, Any]:
 
 
 async def scores(
-    store: FeatureStore,
+    namespace: Namespace,
     labels: Any,
     model: str | CheckedModel,
     *,
@@ -167,24 +169,14 @@ async def scores(
     `error_message`.
     """
     if isinstance(model, str):
-        model = await checked_model(store, ModelReference.parse(model), artefacts=artefacts, checker=checker)
+        model = await checked_model(namespace, ModelReference.parse(model), artefacts=artefacts, checker=checker)
     loaded = await asyncio.to_thread(model.load)
-    moment = None if timestamp is None else to_micros(timestamp, "timestamp")
-    return await ask(
-        store,
-        store.opened,
-        labels,
-        [feature.reference for feature in loaded.manifest.features],
-        service=None,
-        known_at=known_at,
-        columns=LabelColumns(entity_column, time_column, moment, timezone),
-        entity_type=entity_type,
-        start=start,
-        end=end,
-        every=every,
-        statuses=False,
-        event_times=False,
-        memory=memory,
-        reading="auto",
-        answer=ScoreAnswer(loaded, store),
+    request = build_request(
+        LabelRows.of(labels, entity_column, None, time_column, timestamp, timezone),
+        EntityGrid(entity_type, start, end, every),
+        FeatureSelection(tuple(feature.reference for feature in loaded.manifest.features)),
+        known_at,
+        Build(memory),
+        ScoreAnswer(loaded, namespace),
     )
+    return await EmbeddedStore(namespace).open_dataset(request)

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.opened import OpenedStore
 
 from featurama_core.datasets.labels import LabelColumns, label_source
 from featurama_core.datasets.training_set import Asked, TrainingSet
 from featurama_core.retrieval.engine import Sizes, StoreEngine
-from featurama_core.store import FeatureStore
 
 from .oracle import SECOND, SETTLING
 from .scene import RETENTION, Arena, Scene
@@ -144,7 +144,7 @@ def told(table: Any) -> list[str]:
 
 
 async def all_of(
-    store: FeatureStore, labels: Any, features: Sequence[str], known_at: Any, reading: Any, *, statuses: bool = True
+    store: OpenedStore, labels: Any, features: Sequence[str], known_at: Any, reading: Any, *, statuses: bool = True
 ) -> Any:
     """The whole set in one table, made in what a large set needs: two rows a part, four shards, and, for scans, a
     spool that holds nothing and a pass a shard.
@@ -153,8 +153,8 @@ async def all_of(
     newest = known_at if known_at != "label" else max(labels.column("timestamp").cast(pa.int64()).to_pylist())
     begin = partial(
         StoreEngine,
-        store._namespace,
-        await store.resolve(features, known_at=newest),
+        store.space,
+        await store.space.resolve(features, known_at=newest),
         known_at,
         now=store.now(),
         at_now=False,

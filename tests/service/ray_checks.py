@@ -21,15 +21,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import ray
+from tests.opened import OpenedStore
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_cli.world_writing import write_world
-from featurama_core import Stores
-from featurama_core.datasets import asking
+from featurama_core import Stores, store_datasets
 from featurama_core.datasets.progress import Progress
 from featurama_core.retrieval.engine import Sizes, StoreEngine
 from featurama_core.storage.port import NamespaceOptions
-from featurama_core.store import FeatureStore
 from featurama_core.types.writes import WriteMode
 from featurama_model.checked_model import ModelReference, checked_model
 from featurama_model.engineered import Cycle, EngineeredSpec, Feature, Product
@@ -75,7 +74,7 @@ def labels(seed: int) -> pa.Table:
     return pa.table({"weight": draw.random(400), "timestamp": moments, "entity_id": ids})
 
 
-async def fill(store: FeatureStore) -> None:
+async def fill(store: OpenedStore) -> None:
     """A world, and a group with ttl, nulls and several buckets."""
     await write_world(store, WORLD)
     await store.register_feature_group("moods", "planet", ttl="10d", buckets=4)
@@ -83,7 +82,7 @@ async def fill(store: FeatureStore) -> None:
     await write(store, moods())
 
 
-async def correct(store: FeatureStore) -> None:
+async def correct(store: OpenedStore) -> None:
     """Corrections and deletions, an hour later."""
     await write(store, moods().slice(50, 60).set_column(2, "mood", pa.array(["corrected"] * 60)))
     await store.delete_entity("delivery_00000007")
@@ -101,17 +100,17 @@ def moods() -> pa.Table:
     )
 
 
-async def write(store: FeatureStore, frame: pa.Table) -> None:
+async def write(store: OpenedStore, frame: pa.Table) -> None:
     report = await store.write_features(frame, mode=WriteMode.BULK)
     assert report.accepted == frame.num_rows, report.verdicts[:1]
 
 
-async def expected(store: FeatureStore, rows: Any, *, only: list[str] = FEATURES, **asked: Any) -> pa.Table:
+async def expected(store: OpenedStore, rows: Any, *, only: list[str] = FEATURES, **asked: Any) -> pa.Table:
     found = await store.training_set(rows, only, **asked)
     return await found.to_arrow()
 
 
-async def expected_history(store: FeatureStore) -> dict[tuple[str, int], float | None]:
+async def expected_history(store: OpenedStore) -> dict[tuple[str, int], float | None]:
     """What each planet's own history says."""
     found = {}
     for table in WORLD.entities():
@@ -127,7 +126,7 @@ def table_of(dataset: Any) -> pa.Table:
     return pa.concat_tables(ray.get(dataset.to_arrow_refs()))
 
 
-async def publish(store: FeatureStore) -> None:
+async def publish(store: OpenedStore) -> None:
     """A model of the world's features, one of them required."""
     manifest = replace(
         MANIFEST,
@@ -144,7 +143,7 @@ async def publish(store: FeatureStore) -> None:
             )
         ),
     )
-    models = ModelRegistry(store.storage)
+    models = ModelRegistry(store.space.storage)
     published = await models.publish(manifest, ARTEFACT)
     await models.set_alias(MODEL, "champion", published.version)
 
@@ -157,13 +156,13 @@ async def prepare(url: str, namespace: str) -> dict[str, Any]:
             await earlier.storage.create_namespace(namespace, NamespaceOptions())
         await fill(await earlier.get(namespace))
     async with Stores.open(url) as stores:
-        store = await stores.get(namespace)
+        store = OpenedStore(await stores.namespace(namespace))
         await correct(store)
         await publish(store)
         rows = labels(1)
         newest = await expected(store, None, entity_type="planet", only=PLANET_FEATURES)
         with ModelChecker() as checker:
-            scored = await scores(store, rows.to_pandas(), MODEL, checker=checker)
+            scored = await scores(store.space, rows.to_pandas(), MODEL, checker=checker)
         return {
             "rows": rows,
             "known_at": known_at,
@@ -217,12 +216,12 @@ def generated() -> dict[str, bool]:
 async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
     """Whether scores are written as one process writes them, and an interrupted run goes on."""
     async with Stores.open(url) as stores:
-        store = await stores.get(namespace)
+        store = OpenedStore(await stores.namespace(namespace))
         with ModelChecker() as checker:
-            checked = await checked_model(store, ModelReference.parse(MODEL), checker=checker)
+            checked = await checked_model(store.space, ModelReference.parse(MODEL), checker=checker)
         known_at = time.time_ns() // 1_000 - HOUR // 2
         make = partial(scores, store, labels(2), checked, known_at=known_at)
-        asking.StoreEngine = partial(StoreEngine, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
+        store_datasets.StoreEngine = partial(StoreEngine, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
         whole = await (await make()).write(folder / "whole")
         by_tasks = partial(on_ray.write_scores, store=store, place=on_ray.StorePlace.of(url, namespace), model=checked)
 

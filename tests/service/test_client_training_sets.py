@@ -19,8 +19,8 @@ SECOND = 1_000_000
 
 @pytest.fixture
 async def client(online_at, ingest_at, namespace):
-    async with featurama.AsyncClient(
-        online_at.address, ingest_target=ingest_at.address, namespace=namespace, timeout=30
+    async with featurama.connect(
+        f"grpc://{online_at.address}?ingest={ingest_at.address}", namespace=namespace, timeout=30
     ) as client:
         yield client
 

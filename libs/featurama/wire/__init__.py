@@ -19,6 +19,7 @@ from featurama.wire.entities import (
     metadata_from_struct,
     metadata_to_struct,
 )
+from featurama.wire.kinds import DEFINITION_KINDS, DefinitionKind, definition_kind
 from featurama.wire.public import (
     column_from_proto,
     column_to_proto,
@@ -54,6 +55,8 @@ from featurama.wire.writes import (
 )
 
 __all__ = [
+    "DEFINITION_KINDS",
+    "DefinitionKind",
     "HistoricalChunk",
     "HistoricalRequest",
     "HistoryPage",
@@ -66,6 +69,7 @@ __all__ = [
     "columns_from_wire",
     "columns_to_proto",
     "columns_to_wire",
+    "definition_kind",
     "entity_from_proto",
     "entity_to_proto",
     "entity_type_from_proto",

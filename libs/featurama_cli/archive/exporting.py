@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_cli.archive import layout
+from featurama_core.namespace import Namespace
 from featurama_core.storage.port import History, Mark, ScanBlock
-from featurama_core.store import FeatureStore
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import CorruptData, InvalidInput
 from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
@@ -24,25 +25,25 @@ from featurama_core.types.values import Int64Array, Status, ValueType, empty_val
 _PAGE = 1_000
 
 
-async def export_namespace(store: FeatureStore, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
+async def export_namespace(namespace: Namespace, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
     """Write all of a namespace to a new or empty folder. -> counts. `advance` is told of values."""
     _prepare(folder)
-    now = store.now()
-    storage = store.storage
+    now = namespace.now()
+    storage = namespace.storage
     catalogue = await storage.load_catalogue()
     marks = await storage.list_marks()
-    entities = await _entities(store, [each.name for each in catalogue.entity_types])
+    entities = await _entities(namespace, [each.name for each in catalogue.entity_types])
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
     _write_rows(folder / layout.MARKS, layout.MARK_SCHEMA, marks)
     rows = values = 0
     for group in catalogue.groups:
         features = sorted((each for each in catalogue.features if each.group == group.name), key=lambda each: each.key)
         if features:
-            more = await _History(store, group, features, marks, now).write(
+            more = await _History(namespace, group, features, marks, now).write(
                 folder / layout.HISTORY / f"{group.name}.parquet", advance
             )
             rows, values = rows + more[0], values + more[1]
-    models = await _models(store, folder)
+    models = await _models(namespace, folder)
     (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(catalogue), indent=1))
     counts = {
         "entities": len(entities),
@@ -54,7 +55,7 @@ async def export_namespace(store: FeatureStore, folder: Path, advance: Callable[
     }
     manifest = {
         "format": layout.FORMAT,
-        "namespace": store.namespace,
+        "namespace": namespace.name,
         "exported_at": to_rfc3339(now),
         "history_period_us": storage.options.history_period,
         "featurama": version("featurama"),
@@ -71,12 +72,12 @@ def _prepare(folder: Path) -> None:
     (folder / layout.HISTORY).mkdir(parents=True)
 
 
-async def _entities(store: FeatureStore, types: Sequence[str]) -> list[Entity]:
+async def _entities(namespace: Namespace, types: Sequence[str]) -> list[Entity]:
     found: list[Entity] = []
     for entity_type in types:
         after: str | None = None
         while True:
-            page, after = await store.page_entities(entity_type, after, _PAGE)
+            page, after = await EmbeddedStore(namespace).page_entities(entity_type, after, _PAGE)
             found += page
             if after is None:
                 break
@@ -88,8 +89,8 @@ def _write_rows(path: Path, schema: Any, rows: Sequence[Entity] | Sequence[Mark]
     pyarrow.parquet.write_table(pa.Table.from_arrays(columns, schema=schema), path)
 
 
-async def _models(store: FeatureStore, folder: Path) -> int:
-    stored = await store.storage.list_models()
+async def _models(namespace: Namespace, folder: Path) -> int:
+    stored = await namespace.storage.list_models()
     if not stored:
         return 0
     there = folder / layout.MODELS
@@ -97,7 +98,7 @@ async def _models(store: FeatureStore, folder: Path) -> int:
     listed = []
     for model in stored:
         name = f"{model.name}-{model.version}.artefact"
-        (there / name).write_bytes(await store.storage.read_artefact(model.name, model.version))
+        (there / name).write_bytes(await namespace.storage.read_artefact(model.name, model.version))
         listed.append(
             {
                 "name": model.name,
@@ -109,7 +110,7 @@ async def _models(store: FeatureStore, folder: Path) -> int:
         )
     aliases = [
         {"model": model, "alias": alias, "version": number}
-        for (model, alias), number in (await store.storage.list_aliases()).items()
+        for (model, alias), number in (await namespace.storage.list_aliases()).items()
     ]
     (there / "models.json").write_text(json.dumps({"models": listed, "aliases": aliases}, indent=1))
     return len(listed)
@@ -120,13 +121,13 @@ class _History:
 
     def __init__(
         self,
-        store: FeatureStore,
+        namespace: Namespace,
         group: FeatureGroup,
         features: Sequence[FeatureDefinition],
         marks: Sequence[Mark],
         now: int,
     ) -> None:
-        self._storage = store.storage
+        self._storage = namespace.storage
         self._group = group
         self._features = features
         self._schema = layout.history_schema(features)

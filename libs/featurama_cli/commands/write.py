@@ -10,7 +10,7 @@ import typer
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 if TYPE_CHECKING:
-    from featurama_cli.session import Session
+    from featurama_core.api import FeatureStore
     from featurama_core.types.values import ValueType
     from featurama_core.types.writes import Verdict
 
@@ -45,7 +45,7 @@ async def write(
     from featurama_cli.output import show, show_json, told
     from featurama_cli.progress import bar
     from featurama_cli.rejected import rejected_rows
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
     from featurama_core.types.writes import WriteMode
 
     if timezone is not None:
@@ -55,14 +55,14 @@ async def write(
     refused: list[dict[str, object]] = []
     beside: list[str] = []
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
-    async with open_session(place) as session:
+    async with open_store(place) as store:
         with bar("Writing", total) as advance:
-            types = await feature_types(session, version) if any(each.is_csv for each in sources) else {}
+            types = await feature_types(store, version) if any(each.is_csv for each in sources) else {}
             for source in sources:
                 first = 0
                 async with rejected_rows(source.path) as rejected:
                     for table in source.tables(max(10_000, batch_size)):
-                        report = await session.write_features(
+                        report = await store.write_features(
                             typed(table, types) if source.is_csv else table,
                             version,
                             batch_size,
@@ -92,9 +92,9 @@ async def write(
         raise typer.Exit(1)
 
 
-async def feature_types(session: Session, version: int | None) -> dict[str, ValueType]:
+async def feature_types(store: FeatureStore, version: int | None) -> dict[str, ValueType]:
     """Feature -> type, of a version or of the newest."""
-    listed = await session.list_features(all_versions=version is not None)
+    listed = await store.list_features(all_versions=version is not None)
     return {each.name: each.value_type for each in listed if version in (None, each.version)}
 
 

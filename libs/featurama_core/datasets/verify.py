@@ -10,22 +10,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
-from featurama_core.datasets.asking import ask_newest_again
 from featurama_core.datasets.files import sha256_of
 from featurama_core.datasets.labels import LabelColumns
 from featurama_core.datasets.manifest import Manifest, manifest_path
+from featurama_core.datasets.request import Build, DatasetRequest, EntityGrid, LabelRows
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.references import FeatureRef, ResolvedFeature
-from featurama_core.types.times import to_micros
-
-if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
+from featurama_core.types.references import FeatureRef, FeatureSelection, ResolvedFeature
+from featurama_core.types.times import to_known_at, to_micros
 
 _SHOWN = 5
 _COMPARED_ROWS = 50_000
@@ -63,8 +60,24 @@ class Verified:
         return asdict(self) | {"good": self.is_good}
 
 
-async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified:
-    """Check the set at `out`: its directory, or its file. With a store it is built again and compared.
+class Rebuilding(Protocol):
+    """What builds a set again: `featurama_core.rebuilding`, over the namespace that it was built from."""
+
+    async def again(self, request: DatasetRequest) -> TrainingSet:
+        """The set of a request."""
+
+    async def newest_again(self, request: DatasetRequest, as_of: int) -> TrainingSet:
+        """The newest values of the rows of a request as they were at `as_of`, microseconds."""
+
+    async def resolve(self, features: FeatureSelection) -> Sequence[ResolvedFeature]:
+        """The definitions of references."""
+
+    async def deleted(self) -> set[tuple[str, str]]:
+        """(entity id, feature name, "" for all) of everything that was ever deleted."""
+
+
+async def verify(out: str | Path, rebuilding: Rebuilding | None = None) -> Verified:
+    """Check the set at `out`: its directory, or its file. With `rebuilding` it is built again and compared.
 
     InvalidInput where there is no manifest, or for scores, which cannot be built again.
     """
@@ -72,11 +85,11 @@ async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified
     manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
     problems = await asyncio.to_thread(file_problems, target, manifest)
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
-    if store is None or problems:
+    if rebuilding is None or problems:
         return found
     if "model" in manifest.request:
         raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
-    differences = await _Rebuilt(store, target, manifest).differences()
+    differences = await _Rebuilt(rebuilding, target, manifest).differences()
     return Verified(found.files, found.rows, found.problems, tuple(differences))
 
 
@@ -103,8 +116,8 @@ def file_problems(target: Path, manifest: Manifest) -> list[str]:
 class _Rebuilt:
     """A set beside the same one built anew, row by row."""
 
-    def __init__(self, store: FeatureStore, target: Path, manifest: Manifest) -> None:
-        self._store = store
+    def __init__(self, rebuilding: Rebuilding, target: Path, manifest: Manifest) -> None:
+        self._rebuilding = rebuilding
         self._target = target
         self._manifest = manifest
         self._asked = manifest.request
@@ -124,8 +137,9 @@ class _Rebuilt:
         references = [each["reference"] for each in self._manifest.features]
         written = await asyncio.to_thread(WrittenSet, self._target, self._manifest, self._columns)
         made = await self._again(written, references)
-        marked = await self._marked()
-        resolved = {each.reference: each for each in await self._store.resolve(references)}
+        marked = await self._rebuilding.deleted()
+        selection = FeatureSelection(tuple(references))
+        resolved = {each.reference: each for each in await self._rebuilding.resolve(selection)}
         first = 0
         built = _Cursor(made.batches())
         tables = written.tables(_COMPARED_ROWS)
@@ -139,32 +153,16 @@ class _Rebuilt:
         ]
 
     async def _again(self, source: WrittenSet, references: Sequence[str]) -> TrainingSet:
-        shown = {"statuses": self._asked["statuses"], "event_times": self._asked["event_times"]}
-        if self._asked["at_now"]:
-            return await ask_newest_again(
-                self._store,
-                self._store._namespace,  # noqa: SLF001 - a public method would be for this alone
-                source,
-                self._columns,
-                references,
-                as_of=to_micros(self._manifest.content["as_of_time"]),
-                known_at=self._asked["known_at"],
-                **shown,
-            )
-        return await self._store.training_set(
-            source,
-            references,
-            known_at=self._asked["known_at"],
-            entity_column=self._columns.entity,
-            entity_columns=dict(self._columns.of_types),
-            time_column=self._columns.time,
-            timestamp=self._columns.moment,
-            timezone=self._columns.timezone,
-            **shown,
+        request = DatasetRequest(
+            LabelRows(source, self._columns),
+            EntityGrid(),
+            FeatureSelection(tuple(references)),
+            to_known_at(self._asked["known_at"]),
+            Build(statuses=self._asked["statuses"], event_times=self._asked["event_times"]),
         )
-
-    async def _marked(self) -> set[tuple[str, str]]:
-        return {(each.entity_id, each.feature_name) for each in await self._store.storage.list_marks()}
+        if self._asked["at_now"]:
+            return await self._rebuilding.newest_again(request, to_micros(self._manifest.content["as_of_time"]))
+        return await self._rebuilding.again(request)
 
     def _compare(
         self, old: Any, new: Any, first: int, marked: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from featurama_core.types.errors import InvalidInput, Reason
 
@@ -37,6 +37,13 @@ class Clock(Protocol):
 
 Time = datetime | str | int
 """A zoned datetime, an ISO 8601 text with a zone, or microseconds since 1970 UTC."""
+
+
+def to_known_at(value: Time | None) -> int | Literal["label"] | None:
+    """A `known_at` as users give it: a time -> microseconds; "label" (each row's own time) and None stay."""
+    if value is None:
+        return None
+    return "label" if value == "label" else to_micros(value, "known_at")
 
 
 def to_micros(value: Time, field: str = "time") -> int:

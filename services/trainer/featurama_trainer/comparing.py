@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.store import FeatureStore
+from featurama_core.namespace import Namespace
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.types.values import BoolArray
 from featurama_model.engineered import Float64Array
@@ -65,7 +65,7 @@ class HoldoutComparison:
 
 
 async def compare_on_holdout(
-    store: FeatureStore,
+    namespace: Namespace,
     registry: ModelRegistry,
     candidate: Manifest,
     incumbent: Manifest,
@@ -84,12 +84,12 @@ async def compare_on_holdout(
     if learned[0] != learned[1]:
         raise _refused(f"version {candidate.version} learns {learned[0]}, version {incumbent.version} {learned[1]}")
     if labels is None:
-        labels = await _labels_again(store, candidate, progress)
+        labels = await _labels_again(namespace, candidate, progress)
     since = max(each.split_time for each in facts)
     held = labels.take(np.flatnonzero(labels.event_time >= since))
     if len(held) < MIN_HOLDOUT_ROWS:
         raise _refused(f"{len(held)} label rows are later than what both trained on, {MIN_HOLDOUT_ROWS} are needed")
-    answers = [await _answers(store, registry, each, held, progress) for each in (candidate, incumbent)]
+    answers = [await _answers(namespace, registry, each, held, progress) for each in (candidate, incumbent)]
     both = answers[0][1] & answers[1][1]
     scores = [scores_of(candidate.objective, held.target[both], predicted[both]) for predicted, _ in answers]
     if not all(scores):
@@ -107,7 +107,7 @@ async def compare_on_holdout(
 
 
 async def promote_unless_worse(
-    store: FeatureStore,
+    namespace: Namespace,
     registry: ModelRegistry,
     trial: Trial,
     candidate: Manifest,
@@ -132,7 +132,7 @@ async def promote_unless_worse(
         if named in there:
             incumbent = await registry.get(candidate.name, version=named)
             verdict = await compare_on_holdout(
-                store, registry, candidate, incumbent, labels=labels, tolerance=tolerance
+                namespace, registry, candidate, incumbent, labels=labels, tolerance=tolerance
             )
         if verdict is not None and not verdict.not_worse:
             return verdict
@@ -149,11 +149,11 @@ async def promote_unless_worse(
 
 
 async def _answers(
-    store: FeatureStore, registry: ModelRegistry, manifest: Manifest, held: Labels, progress: Progress
+    namespace: Namespace, registry: ModelRegistry, manifest: Manifest, held: Labels, progress: Progress
 ) -> tuple[Float64Array, BoolArray]:
     """-> (outputs, bool[n]: which rows it would answer)."""
     artefact = await registry.artefact(manifest)
-    columns = await read_columns(store, held, [feature.reference for feature in manifest.features], progress)
+    columns = await read_columns(namespace, held, [feature.reference for feature in manifest.features], progress)
     model = await asyncio.to_thread(load_model, manifest, artefact)
     matrix = manifest.matrix(columns, held.event_time)
     return await asyncio.to_thread(model.outputs, matrix), ~manifest.refused(columns, len(held))
@@ -164,12 +164,12 @@ def _learned(manifest: Manifest) -> str:
     return f"{manifest.target} by {manifest.objective}{told}"
 
 
-async def _labels_again(store: FeatureStore, candidate: Manifest, progress: Progress) -> Labels:
+async def _labels_again(namespace: Namespace, candidate: Manifest, progress: Progress) -> Labels:
     facts = _facts(candidate)
     if not facts.labels or "file" in facts.labels:
         raise _refused("its label rows are not in the store; give the label file")
     source = LabelSource.model_validate(dict(facts.labels))
-    return await read_labels(store, source, progress, classes=Classes.of_manifest(candidate))
+    return await read_labels(namespace, source, progress, classes=Classes.of_manifest(candidate))
 
 
 def _facts(manifest: Manifest) -> TrainingFacts:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featurama_core.store import FeatureStore
+from featurama_core.namespace import Namespace
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import to_micros, to_rfc3339
 from featurama_core.types.values import Status
@@ -74,7 +75,7 @@ def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> Traini
 
 
 async def build_set(
-    store: FeatureStore,
+    namespace: Namespace,
     config: TrainingConfig,
     inputs: ModelInputs,
     labels: Labels,
@@ -90,7 +91,9 @@ async def build_set(
         target_name(config, inputs): pa.array(_target_values(labels)),
     }
     table = await asyncio.to_thread(pa.table, rows)
-    made = await store.training_set(table, list(inputs.names()), known_at=known_at_of(config), memory=MEMORY)
+    made = await EmbeddedStore(namespace).training_set(
+        table, list(inputs.names()), known_at=known_at_of(config), memory=MEMORY
+    )
 
     def told(at: Built) -> None:
         if at.stage == "writing":

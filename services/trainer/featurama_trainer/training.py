@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featurama_core.store import FeatureStore
+from featurama_core.namespace import Namespace
 from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
@@ -72,7 +72,7 @@ class _Trained(NamedTuple):
 
 
 async def train(
-    store: FeatureStore,
+    namespace: Namespace,
     config: TrainingConfig | None = None,
     *,
     threads: int = 1,
@@ -99,18 +99,18 @@ async def train(
     if dataset is not None and dataset_out is not None:
         raise InvalidInput("dataset and dataset_out exclude each other; a given set stays where it is", field="dataset")
     watch = _Watch()
-    inputs = await model_inputs(store, config)
-    async with _data(store, config, inputs, dataset, dataset_out, watch, progress) as data:
+    inputs = await model_inputs(namespace, config)
+    async with _data(namespace, config, inputs, dataset, dataset_out, watch, progress) as data:
         asked, config = config, config.with_classes(data.labels.classes)
         split = time_split(data.labels, config.split)
         with watch.stage("training"):
             trained = await asyncio.to_thread(_trained, config, data, split, threads, progress)
-    registry = ModelRegistry(store.storage, artefacts=artefacts)
+    registry = ModelRegistry(namespace.storage, artefacts=artefacts)
     with watch.stage("publishing"):
         manifest = _manifest(asked, config, data, trained, split, created_by, dataset)
         published = await registry.publish(manifest, trained.fitted.artefact)
         promotion = Promotion(alias, if_better, tolerance)
-        verdict = await _promoted(store, registry, published, data.labels, promotion, created_by, checker)
+        verdict = await _promoted(namespace, registry, published, data.labels, promotion, created_by, checker)
         progress("publishing", 1, 1)
     scores = trained.scores
     return TrainingReport(
@@ -137,7 +137,7 @@ async def train(
 
 @asynccontextmanager
 async def _data(
-    store: FeatureStore,
+    namespace: Namespace,
     config: TrainingConfig,
     inputs: ModelInputs,
     given: Path | None,
@@ -153,13 +153,13 @@ async def _data(
         yield data
         return
     with watch.stage("labels"):
-        labels = await _labels(store, config, progress)
+        labels = await _labels(namespace, config, progress)
         time_split(labels, config.split)
         config = config.with_classes(labels.classes)
     scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-train-")
     try:
         with watch.stage("features"):
-            built = await build_set(store, config, inputs, labels, progress, out or Path(scratch) / "set")
+            built = await build_set(namespace, config, inputs, labels, progress, out or Path(scratch) / "set")
             data = await asyncio.to_thread(read_set, built, config, inputs, kept=out is not None)
         kept = replace(data.labels, without_target=labels.without_target, without_time=labels.without_time)
         yield replace(data, labels=kept)
@@ -167,13 +167,13 @@ async def _data(
         await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
 
-async def _labels(store: FeatureStore, config: TrainingConfig, progress: Progress) -> Labels:
+async def _labels(namespace: Namespace, config: TrainingConfig, progress: Progress) -> Labels:
     classes = Classes.of_config(config)
     if config.labels.file:
         return await asyncio.to_thread(read_label_file, config.labels, classes)
     known_at = known_at_of(config)
     bound = known_at if isinstance(known_at, int) else None
-    return await read_labels(store, config.labels, progress, known_at=bound, classes=classes)
+    return await read_labels(namespace, config.labels, progress, known_at=bound, classes=classes)
 
 
 def _trained(config: TrainingConfig, data: TrainingSet, split: Split, threads: int, progress: Progress) -> _Trained:
@@ -225,7 +225,7 @@ def _told(progress: Progress, stage: str) -> Callable[[int, int], None]:
 
 
 async def _promoted(
-    store: FeatureStore,
+    namespace: Namespace,
     registry: ModelRegistry,
     published: Manifest,
     labels: Labels,
@@ -240,7 +240,7 @@ async def _promoted(
     async with trying(registry, checker) as trial:
         if promotion.if_better:
             return await promote_unless_worse(
-                store,
+                namespace,
                 registry,
                 trial,
                 published,

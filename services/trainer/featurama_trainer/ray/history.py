@@ -25,7 +25,6 @@ from featurama_core.retrieval.past import check_settled
 from featurama_core.retrieval.tombstones import Marks
 from featurama_core.storage.port import History, Partition, ScanBlock
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
 from featurama_core.types.column import Column, masked
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -128,10 +127,9 @@ def history(
 async def _plan(
     namespace: Namespace, features: Sequence[str], bounds: tuple[int, int], known_at: int | None, corrections: bool
 ) -> tuple[HistoryRequest, list[Partition]]:
-    store = FeatureStore(namespace)
-    now = store.now()
+    now = namespace.now()
     check_settled(namespace, known_at, now)
-    resolved = await store.resolve(list(features), known_at=known_at)
+    resolved = await namespace.resolve(list(features), known_at=known_at)
     if any(each.via is not None for each in resolved):
         raise InvalidInput(
             "history is kept of a feature, not of a path", reason=Reason.INVALID_REFERENCE, field="features"

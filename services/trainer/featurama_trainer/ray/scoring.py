@@ -18,19 +18,19 @@ import pyarrow as pa
 import ray.data
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.asking import known_at_asked
 from featurama_core.datasets.labels import LabelSource, read_keys
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.output import Format
 from featurama_core.datasets.progress import Stage, Watcher
+from featurama_core.datasets.request import Build, EntityGrid, LabelRows, build_request
 from featurama_core.datasets.training_set import SetReading, TrainingSet
 from featurama_core.datasets.work import WorkFolder
 from featurama_core.datasets.writing import Part, write_files
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
 from featurama_core.types.names import DEFAULT_NAMESPACE
-from featurama_core.types.times import Time, to_rfc3339
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.times import Time, to_known_at, to_rfc3339
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.score_table import check_label_names, facts_of, score_table
@@ -43,7 +43,6 @@ from featurama_trainer.ray.training_set import (
     TASKS_AT_ONCE,
     AskedRows,
     Cutting,
-    LabelOptions,
     SetRequest,
     asked_rows,
     dataset,
@@ -81,22 +80,28 @@ def score(
     The model is read and tried at once; the other arguments are those of `training_set`.
     """
     place = StorePlace.of(storage, namespace)
-    options = LabelOptions(known_at, entity_column, time_column, timestamp, timezone, entity_type, start, end, every)
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     loop = LoopThread("featurama-ray")
     try:
-        store = FeatureStore(loop.enter(place.open()))
-        checked = loop.run(checked_model(store, ModelReference.parse(model), artefacts=artefacts))
-        asked = loop.run(asked_rows(store, labels, options))
+        opened = loop.enter(place.open())
+        checked = loop.run(checked_model(opened, ModelReference.parse(model), artefacts=artefacts))
+        request = build_request(
+            LabelRows.of(labels, entity_column, None, time_column, timestamp, timezone),
+            EntityGrid(entity_type, start, end, every),
+            FeatureSelection(tuple(feature.reference for feature in checked.manifest.features)),
+            known_at,
+            Build(),
+        )
+        asked = loop.run(asked_rows(opened, request))
         check_label_names(asked.source.schema.names)
-        return loop.run(_scores(store, place, asked, checked, cutting))
+        return loop.run(_scores(opened, place, asked, checked, cutting))
     finally:
         loop.close()
 
 
 async def write_scores(
     scores: TrainingSet,
-    store: FeatureStore,
+    namespace: Namespace,
     place: StorePlace,
     model: CheckedModel,
     out: str | Path,
@@ -112,18 +117,18 @@ async def write_scores(
     The files are written here, as rows arrive in order. `resume`: finished files are kept, and their rows not read
     again. `cutting.work` None: the label rows lie beside `out` meanwhile.
     """
-    source = _ByTasks(scores.reading(), store, place, model, cutting or Cutting())
+    source = _ByTasks(scores.reading(), namespace, place, model, cutting or Cutting())
     return await write_files(source, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
 
 
 async def _scores(
-    store: FeatureStore, place: StorePlace, asked: AskedRows, model: CheckedModel, cutting: Cutting
+    namespace: Namespace, place: StorePlace, asked: AskedRows, model: CheckedModel, cutting: Cutting
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
     references = [feature.reference for feature in model.manifest.features]
     hidden = partial(Output, statuses=True, event_times=False, prefix=_HIDDEN)
-    resolve = partial(store.resolve, references)
-    request, buckets = await partitioned(store.opened, place, asked, resolve, hidden, cutting)
+    resolve = partial(namespace.resolve, references)
+    request, buckets = await partitioned(namespace, place, asked, resolve, hidden, cutting)
     return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
 
 
@@ -144,9 +149,7 @@ class _Score:
         labels = table.select([*output.labels, ROW])
         (batch,) = labels.to_batches()
         keys = read_keys(batch, self.request.columns, 0)
-        found = await scored(
-            self.model.load(), FeatureStore(namespace), keys.entity_ids, output.columns(table), keys.event_time
-        )
+        found = await scored(self.model.load(), namespace, keys.entity_ids, output.columns(table), keys.event_time)
         yield score_table(labels, self.model.manifest, found)
 
 
@@ -154,10 +157,10 @@ class _ByTasks:
     """The parts of a set of scores, made by tasks instead of by its engine: a `PartSource`."""
 
     def __init__(
-        self, reading: SetReading, store: FeatureStore, place: StorePlace, model: CheckedModel, cutting: Cutting
+        self, reading: SetReading, namespace: Namespace, place: StorePlace, model: CheckedModel, cutting: Cutting
     ) -> None:
         self._reading = reading
-        self._store = store
+        self._namespace = namespace
         self._place = place
         self._model = model
         self._cutting = cutting
@@ -179,10 +182,10 @@ class _ByTasks:
         left = _Rest(reading.source, number * self.part_rows)
         if left.rows == 0:
             return
-        known_at = known_at_asked(reading.asked.known_at, reading.asked.at_now)
+        known_at = to_known_at(reading.asked.known_at)
         asked = AskedRows(left, reading.columns, reading.asked.at_now, known_at, self._now)
         cutting = self._cutting if self._cutting.work is not None else replace(self._cutting, work=work.path / "labels")
-        rows = await _scores(self._store, self._place, asked, self._model, cutting)
+        rows = await _scores(self._namespace, self._place, asked, self._model, cutting)
         stage = Stage("writing", left.rows, watcher)
         tables = rows.iter_batches(batch_size=self.part_rows, batch_format="pyarrow")
         coming = await asyncio.to_thread(iter, tables)

@@ -21,18 +21,17 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.asking import entities_of, known_at_asked
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
-from featurama_core.datasets.rows_asked import rows_asked
+from featurama_core.datasets.request import Build, DatasetRequest, EntityGrid, LabelRows, build_request
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.past import check_settled
 from featurama_core.retrieval.plan import follow
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
-from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.references import FeatureSelection, ResolvedFeature
+from featurama_core.types.times import Time
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.joining import BucketJoin, Moments
 from featurama_trainer.ray.links import Follow, add_link
@@ -88,27 +87,6 @@ class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
 
 
 @dataclass(frozen=True, slots=True)
-class LabelOptions:
-    """The rows of a set and what may be known of them: the arguments of `FeatureStore.training_set` of these names."""
-
-    known_at: Time | Literal["label"] | None = None
-    entity_column: str = "entity_id"
-    time_column: str = "timestamp"
-    timestamp: Time | None = None
-    timezone: str | None = None
-    entity_type: str | None = None
-    start: Time | None = None
-    end: Time | None = None
-    every: str | timedelta | int | None = None
-
-    @property
-    def columns(self) -> LabelColumns:
-        """Which columns say entity and moment."""
-        moment = None if self.timestamp is None else to_micros(self.timestamp, "timestamp")
-        return LabelColumns(self.entity_column, self.time_column, moment, self.timezone)
-
-
-@dataclass(frozen=True, slots=True)
 class Cutting:
     """Into how much the work is cut; see `training_set`."""
 
@@ -152,13 +130,19 @@ def training_set(
     entities that a reference can name, every task reads their history itself.
     """
     place = StorePlace.of(storage, namespace)
-    options = LabelOptions(known_at, entity_column, time_column, timestamp, timezone, entity_type, start, end, every)
+    asking = build_request(
+        LabelRows.of(labels, entity_column, None, time_column, timestamp, timezone),
+        EntityGrid(entity_type, start, end, every),
+        FeatureSelection.of(features, service),
+        known_at,
+        Build(statuses=statuses, event_times=event_times),
+    )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     loop = LoopThread("featurama-ray")
     try:
         opened = loop.enter(place.open())
-        asked = loop.run(asked_rows(FeatureStore(opened), labels, options))
-        resolve = partial(FeatureStore(opened).resolve, features, service=service)
+        asked = loop.run(asked_rows(opened, asking))
+        resolve = partial(opened.resolve, asking.selection)
         shown = partial(Output, statuses=statuses, event_times=event_times)
         request, buckets = loop.run(partitioned(opened, place, asked, resolve, shown, cutting))
     finally:
@@ -177,20 +161,11 @@ class AskedRows:
     now: int
 
 
-async def asked_rows(store: FeatureStore, labels: Any, options: LabelOptions) -> AskedRows:
+async def asked_rows(namespace: Namespace, request: DatasetRequest) -> AskedRows:
     """The label rows that are given, or those that are made without labels."""
-    now = store.now()
-    source, columns, at_now = await rows_asked(
-        labels,
-        options.columns,
-        options.entity_type,
-        options.start,
-        options.end,
-        options.every,
-        now=now,
-        entities=partial(entities_of, store, store.opened),
-    )
-    return AskedRows(source, columns, at_now, known_at_asked(options.known_at, at_now), now)
+    now = namespace.now()
+    source, columns, at_now = await request.open(now, namespace.entity_ids)
+    return AskedRows(source, columns, at_now, request.known_at, now)
 
 
 async def partitioned(
@@ -211,7 +186,7 @@ async def partitioned(
     resolved = await resolve(known_at=newest.time if asked.known_at == "label" else newest.bound)
     output = shown(tuple(source.schema.names), tuple(resolved))
     output.check_names()
-    far = await _far(FeatureStore(opened), output, cutting.broadcast)
+    far = await _far(opened, output, cutting.broadcast)
     values_only = not (output.statuses or output.event_times or asked.at_now or output.plan.followed)
     moments = Moments(asked.known_at, asked.now, values_only, asked.at_now)
     return SetRequest(place, output, moments, asked.columns, far), buckets
@@ -270,7 +245,7 @@ class _Newest:
             check_settled(self._namespace, keys.event_time, self._now, first_row=first)
 
 
-async def _far(store: FeatureStore, output: Output, broadcast: int) -> frozenset[int]:
+async def _far(namespace: Namespace, output: Output, broadcast: int) -> frozenset[int]:
     """The references that can name more entities than are read by every task."""
     far = set()
     for reference, _ in output.plan.followed:
@@ -279,7 +254,7 @@ async def _far(store: FeatureStore, output: Output, broadcast: int) -> frozenset
             raise InvalidInput("a path must follow a reference", field="features")
         found, after = 0, None
         while found <= broadcast:
-            page, after = await store.page_entities(named, after, min(broadcast + 1, 10_000))
+            page, after = await EmbeddedStore(namespace).page_entities(named, after, min(broadcast + 1, 10_000))
             found += len(page)
             if after is None:
                 break
