@@ -43,10 +43,10 @@ async def test_a_namespace_that_can_not_be_purged_does_not_hinder_the_others(tmp
             pass
 
     class HalfGone(Stores):
-        async def get(self, namespace="default"):
-            if namespace == "earth":
+        async def namespace(self, name="default"):
+            if name == "earth":
                 raise StoreUnavailable("gone")
-            return await super().get(namespace)
+            return await super().namespace(name)
 
     stream = io.StringIO()
     async with HalfGone.open(url) as stores:

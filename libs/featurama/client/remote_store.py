@@ -10,7 +10,7 @@ from featurama.client.models import RemoteModels
 from featurama.client.reading import ReadCalls
 from featurama.client.registry import RegistryCalls
 from featurama.client.settings import CallSettings, ServerUrl, Tls
-from featurama.client.stubs import Stubs
+from featurama.client.stubs import Servers
 from featurama.client.writing import WriteCalls
 from featurama_core.api import FeatureStore
 from featurama_core.types.errors import FeaturamaError
@@ -21,14 +21,11 @@ class RemoteStore(RegistryCalls, ReadCalls, WriteCalls):
     """A `FeatureStore` of one namespace behind servers."""
 
     def __repr__(self) -> str:
-        servers = self._open
-        return (
-            f"FeatureStore({servers.online.target!r}, ingest={servers.ingest.target!r}, namespace={self.namespace!r})"
-        )
+        return f"FeatureStore({self._servers.text}, namespace={self.namespace!r})"
 
     async def in_namespace(self, namespace: str) -> FeatureStore:
         """This open store on another namespace; see `FeatureStore`."""
-        return RemoteStore(self._open, check_namespace(namespace))
+        return RemoteStore(self._servers, check_namespace(namespace))
 
     async def is_serving(self, service: str = "") -> bool:
         """Whether the online server's health says SERVING; see `FeatureStore`."""
@@ -58,4 +55,6 @@ async def open_remote(
         ingest = online
         if url.ingest != url.online:
             ingest = await resources.enter_async_context(connected(url.ingest, settings, tls))
-        yield RemoteStore(Stubs(online, ingest), namespace)
+        servers = Servers(online, ingest)
+        resources.callback(servers.close)
+        yield RemoteStore(servers, namespace)

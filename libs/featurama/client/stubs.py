@@ -55,13 +55,36 @@ class Stubs:
         )
 
 
-class Calling(FeatureStore):
-    """What the groups of calls share: the namespace, and the stubs while the store is open."""
+class Servers:
+    """Open connections, shared by the stores of several namespaces, until they are closed."""
 
-    def __init__(self, stubs: Stubs, namespace: str) -> None:
-        self._open = stubs
+    def __init__(self, online: Connection, ingest: Connection) -> None:
+        self.text = f"{online.target!r}, ingest={ingest.target!r}"
+        self._stubs: Stubs | None = Stubs(online, ingest)
+
+    @property
+    def stubs(self) -> Stubs:
+        """What is called. RuntimeError once the connections are closed."""
+        if self._stubs is None:
+            raise RuntimeError("this store is closed")
+        return self._stubs
+
+    def close(self) -> None:
+        """Let go of the connections: gRPC keeps a thread as long as anybody holds one."""
+        self._stubs = None
+
+
+class Calling(FeatureStore):
+    """What the groups of calls share: the servers and the namespace."""
+
+    def __init__(self, servers: Servers, namespace: str) -> None:
+        self._servers = servers
         self._namespace = namespace
         self._request_ids = RequestIds()
+
+    @property
+    def _open(self) -> Stubs:
+        return self._servers.stubs
 
     @property
     def namespace(self) -> str:
