@@ -20,7 +20,7 @@ from featurama_core.ingest.delete import delete
 from featurama_core.ingest.write import write
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
-from featurama_core.retrieval import history as pages
+from featurama_core.retrieval.history import read_page
 from featurama_core.retrieval.online import read_online
 from featurama_core.retrieval.past import check_settled, read_as_of
 from featurama_core.settings import StoreSettings
@@ -32,7 +32,7 @@ from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaE
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup
-from featurama_core.types.times import MAX_TIME, MIN_TIME, Clock
+from featurama_core.types.times import Clock
 from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
@@ -225,13 +225,7 @@ class EmbeddedStore(FeatureStore):
         self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str
     ) -> FeatureHistory:
         (resolved,) = await self._namespace.resolve(FeatureSelection((feature,)))
-        within = pages.HistoryRange(
-            start=MIN_TIME if wanted.start is None else wanted.start,
-            end=MAX_TIME if wanted.end is None else wanted.end,
-            limit=wanted.limit,
-            corrections=wanted.corrections,
-        )
-        return await pages.read_page(self._namespace, entity_id, resolved, within, page_size, page_token)
+        return await read_page(self._namespace, entity_id, resolved, wanted, page_size, page_token)
 
     async def _delete(self, entity_id: str, features: Sequence[str], deleted_through: int | None) -> Deletion:
         return await delete(self._namespace, entity_id, features, deleted_through)

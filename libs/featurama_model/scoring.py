@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from featurama_core.datasets.labels import Keys
-from featurama_core.datasets.request import Build, EntityGrid, LabelRows, build_request
+from featurama_core.datasets.request import Build, RowOptions, build_request
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.writing import Part
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.times import Time
 from featurama_core.types.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
@@ -148,18 +146,10 @@ async def scores(
     labels: Any,
     model: str | CheckedModel,
     *,
-    known_at: Time | Literal["label"] | None = None,
-    entity_column: str = "entity_id",
-    time_column: str = "timestamp",
-    timestamp: Time | None = None,
-    timezone: str | None = None,
-    entity_type: str | None = None,
-    start: Time | None = None,
-    end: Time | None = None,
-    every: str | timedelta | int | None = None,
     memory: int | str = "2GB",
     artefacts: ArtefactDirectory | None = None,
     checker: ModelChecker | None = None,
+    **rows: Unpack[RowOptions],
 ) -> TrainingSet:
     """The label rows with a prediction each, as a set with the methods of a training set: batches, frames, files.
 
@@ -172,11 +162,11 @@ async def scores(
         model = await checked_model(namespace, ModelReference.parse(model), artefacts=artefacts, checker=checker)
     loaded = await asyncio.to_thread(model.load)
     request = build_request(
-        LabelRows.of(labels, entity_column, None, time_column, timestamp, timezone),
-        EntityGrid(entity_type, start, end, every),
+        labels,
         FeatureSelection(tuple(feature.reference for feature in loaded.manifest.features)),
-        known_at,
         Build(memory),
         ScoreAnswer(loaded, namespace),
+        entity_columns=None,
+        **rows,
     )
     return await EmbeddedStore(namespace).open_dataset(request)

@@ -18,6 +18,7 @@ from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FeaturamaError, Reason
 from featurama_core.types.references import FeatureSelection
+from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ class ReadCalls(Calling):
             namespace=self.namespace,
             entity_id=entity_id,
             feature=feature,
-            start_time=None if wanted.start is None else wire.to_timestamp(wanted.start),
-            end_time=None if wanted.end is None else wire.to_timestamp(wanted.end),
+            start_time=None if wanted.start == MIN_TIME else wire.to_timestamp(wanted.start),
+            end_time=None if wanted.end == MAX_TIME else wire.to_timestamp(wanted.end),
             limit=wanted.limit or 0,
             include_corrections=wanted.corrections,
             page_size=page_size,
@@ -85,14 +86,7 @@ class ReadCalls(Calling):
         )
         answer = await stubs.online.call(stubs.reads.GetFeatureHistory, request)
         with reading_answer(stubs.online.target):
-            page = wire.history_page_from_proto(answer)
-        return FeatureHistory(
-            entity_id=entity_id,
-            column=page.column,
-            ingested_at=page.ingested_at,
-            as_of_time=page.as_of_time,
-            next_page=page.next_page,
-        )
+            return wire.history_page_from_proto(answer, entity_id)
 
     async def _read_as_of(
         self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt

@@ -3,16 +3,6 @@
 Used by the SDK and by every server, so that both ends read one page. What can not be read is InvalidInput.
 """
 
-from featurama.wire.definitions import (
-    entity_type_from_proto,
-    entity_type_to_proto,
-    feature_from_proto,
-    feature_group_from_proto,
-    feature_group_to_proto,
-    feature_service_from_proto,
-    feature_service_to_proto,
-    feature_to_proto,
-)
 from featurama.wire.entities import (
     entity_from_proto,
     entity_to_proto,
@@ -29,7 +19,6 @@ from featurama.wire.public import (
 from featurama.wire.reads import (
     HistoricalChunk,
     HistoricalRequest,
-    HistoryPage,
     KnownAt,
     historical_chunk_to_wire,
     historical_request_to_wire,
@@ -59,7 +48,6 @@ __all__ = [
     "DefinitionKind",
     "HistoricalChunk",
     "HistoricalRequest",
-    "HistoryPage",
     "KnownAt",
     "StreamChunk",
     "Unreadable",
@@ -72,14 +60,6 @@ __all__ = [
     "definition_kind",
     "entity_from_proto",
     "entity_to_proto",
-    "entity_type_from_proto",
-    "entity_type_to_proto",
-    "feature_from_proto",
-    "feature_group_from_proto",
-    "feature_group_to_proto",
-    "feature_service_from_proto",
-    "feature_service_to_proto",
-    "feature_to_proto",
     "from_duration",
     "from_timestamp",
     "historical_chunk_to_wire",

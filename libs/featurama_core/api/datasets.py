@@ -73,14 +73,22 @@ class DatasetMethods(ReadingMethods):
             FailedPrecondition: known_at is too young (KNOWN_AT_NOT_SETTLED).
             InvalidInput: the label rows lack a column, or one has the name of a feature's.
         """
-        from featurama_core.datasets.request import Build, EntityGrid, LabelRows, build_request
+        from featurama_core.datasets.request import Build, build_request
 
         request = build_request(
-            LabelRows.of(labels, entity_column, entity_columns, time_column, timestamp, timezone),
-            EntityGrid(entity_type, start, end, every),
+            labels,
             FeatureSelection.of(features, service),
-            known_at,
             Build(memory, reading, statuses=statuses, event_times=event_times),
+            known_at=known_at,
+            entity_column=entity_column,
+            entity_columns=entity_columns,
+            time_column=time_column,
+            timestamp=timestamp,
+            timezone=timezone,
+            entity_type=entity_type,
+            start=start,
+            end=end,
+            every=every,
         )
         return await self.open_dataset(request)
 

@@ -14,6 +14,7 @@ from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.schema import Definition, Entity
+from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
@@ -34,10 +35,10 @@ MAX_ENTITIES_PER_CALL = 1_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryRange:
-    """start <= event time <= end, microseconds, None: unbounded; limit: the newest N in all, None for all."""
+    """start <= event time <= end, microseconds; `limit`: the newest N in all, None for all."""
 
-    start: int | None = None
-    end: int | None = None
+    start: int = MIN_TIME
+    end: int = MAX_TIME
     limit: int | None = None
     corrections: bool = False
 

@@ -16,7 +16,7 @@ from featurama_core.types.column import concatenate
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
-from featurama_core.types.times import Time, to_known_at, to_micros
+from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_known_at, to_micros
 from featurama_core.types.values import Int64Array
 
 MAX_HISTORY_PAGE = 10_000
@@ -122,15 +122,10 @@ class ReadingMethods(DefinitionMethods):
         page_size: int = 1_000,
         page_token: str = "",
     ) -> FeatureHistory:
-        """One page of `get_feature_history`.
+        """One page of `get_feature_history`, whose arguments it takes.
 
         Args:
-            entity_id: of the entity.
-            feature_name: a reference, no path.
-            start: the earliest event time, included.
-            end: the latest event time, included.
-            limit: the newest N of all pages together; None: all.
-            corrections: every value of an event time, not only the one that wins.
+            limit: the newest N of all pages together.
             page_size: values of a page, at most 10,000; the corrections of one event time are never cut.
             page_token: `next_page` of the page before; "": the first page.
 
@@ -151,8 +146,8 @@ class ReadingMethods(DefinitionMethods):
                 field="feature",
             )
         wanted = HistoryRange(
-            None if start is None else to_micros(start, "start_time"),
-            None if end is None else to_micros(end, "end_time"),
+            MIN_TIME if start is None else to_micros(start, "start_time"),
+            MAX_TIME if end is None else to_micros(end, "end_time"),
             limit,
             corrections,
         )

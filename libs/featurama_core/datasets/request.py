@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
 
@@ -31,27 +31,28 @@ Entities = Callable[[str], Awaitable[list[str]]]
 """All entities of a type, ids ascending."""
 
 
+class RowOptions(TypedDict, total=False):
+    """The options of `FeatureStore.training_set` that say which rows are meant and what is known of them, for functions
+    that pass them on.
+    """
+
+    known_at: Time | Literal["label"] | None
+    entity_column: str
+    time_column: str
+    timestamp: Time | None
+    timezone: str | None
+    entity_type: str | None
+    start: Time | None
+    end: Time | None
+    every: str | timedelta | int | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelRows:
     """Label rows that are given, None: the rows are those of an `EntityGrid`; and which columns say entity and time."""
 
     labels: Any
     columns: LabelColumns
-
-    @classmethod
-    def of(
-        cls,
-        labels: Any,
-        entity_column: str = "entity_id",
-        entity_columns: Mapping[str, str] | None = None,
-        time_column: str = "timestamp",
-        timestamp: Time | None = None,
-        timezone: str | None = None,
-    ) -> LabelRows:
-        """Of the arguments that `FeatureStore.training_set` takes."""
-        moment = None if timestamp is None else to_micros(timestamp, "timestamp")
-        of_types = columns_of_types(entity_columns)
-        return cls(labels, LabelColumns(entity_column, time_column, moment, timezone, of_types))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,24 +145,38 @@ class DatasetRequest:
 
 
 def build_request(
-    rows: LabelRows,
-    grid: EntityGrid,
+    labels: Any,
     selection: FeatureSelection,
-    known_at: Time | Literal["label"] | None,
     build: Build,
     answer: Answer | None = None,
+    *,
+    known_at: Time | Literal["label"] | None = None,
+    entity_column: str = "entity_id",
+    entity_columns: Mapping[str, str] | None = None,
+    time_column: str = "timestamp",
+    timestamp: Time | None = None,
+    timezone: str | None = None,
+    entity_type: str | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    every: str | timedelta | int | None = None,
 ) -> DatasetRequest:
-    """The request of these parts. Raises InvalidInput where they cannot go together."""
-    if rows.labels is not None:
+    """The request of these arguments, which are those of `FeatureStore.training_set`. Raises InvalidInput where they
+    cannot go together.
+    """
+    moment = None if timestamp is None else to_micros(timestamp, "timestamp")
+    columns = LabelColumns(entity_column, time_column, moment, timezone, columns_of_types(entity_columns))
+    grid = EntityGrid(entity_type, start, end, every)
+    if labels is not None:
         if grid.entity_type is not None or grid.times:
             raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
-    elif rows.columns.of_types:
+    elif columns.of_types:
         raise InvalidInput("entity_columns= name columns of labels=; give these too", field="entity_columns")
     elif grid.entity_type is None:
         raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
     elif len(grid.times) not in (0, 3):
         raise InvalidInput("a grid needs start=, end= and every=; none of them gives the newest values", field="every")
     build.memory_bytes  # noqa: B018 - refused before anything is read
-    if known_at == "label" and rows.labels is None and not grid.times:
+    if known_at == "label" and labels is None and not grid.times:
         raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
-    return DatasetRequest(rows, grid, selection, to_known_at(known_at), build, answer)
+    return DatasetRequest(LabelRows(labels, columns), grid, selection, to_known_at(known_at), build, answer)

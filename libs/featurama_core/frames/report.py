@@ -5,7 +5,7 @@ Accounting: every row of the frame (a value, in a long one) is accepted, rejecte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,14 +117,6 @@ class FrameReport:
             return
         self._verdicts[row] = verdict
         self._outcomes[row] = verdict.outcome
-
-
-def merge_report(write: FrameWrite, answers: Iterable[tuple[PreparedWrite, WriteReport]]) -> WriteReport:
-    """The report for a frame, from the answers to its requests."""
-    report = FrameReport(write)
-    for prepared, answer in answers:
-        report.add(prepared, answer)
-    return report.result()
 
 
 class FrameSending:

@@ -93,9 +93,7 @@ class OnlineServicer:
             page_token=request.page_token,
         )
         call.rows = len(page.column)
-        return wire.history_page_to_proto(
-            wire.HistoryPage(page.column, page.ingested_at, page.next_page, page.as_of_time)
-        )
+        return wire.history_page_to_proto(page)
 
     async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
         """Values as they were for the label rows, in chunks of whole rows."""

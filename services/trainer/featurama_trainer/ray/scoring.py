@@ -9,10 +9,9 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import pyarrow as pa
 import ray.data
@@ -22,7 +21,7 @@ from featurama_core.datasets.labels import LabelSource, read_keys
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.output import Format
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.datasets.request import Build, EntityGrid, LabelRows, build_request
+from featurama_core.datasets.request import Build, RowOptions, build_request
 from featurama_core.datasets.training_set import SetReading, TrainingSet
 from featurama_core.datasets.work import WorkFolder
 from featurama_core.datasets.writing import Part, write_files
@@ -30,7 +29,7 @@ from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.times import Time, to_known_at, to_rfc3339
+from featurama_core.types.times import to_known_at, to_rfc3339
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.score_table import check_label_names, facts_of, score_table
@@ -59,21 +58,13 @@ def score(
     model: str,
     *,
     namespace: str = DEFAULT_NAMESPACE,
-    known_at: Time | Literal["label"] | None = None,
-    entity_column: str = "entity_id",
-    time_column: str = "timestamp",
-    timestamp: Time | None = None,
-    timezone: str | None = None,
-    entity_type: str | None = None,
-    start: Time | None = None,
-    end: Time | None = None,
-    every: str | timedelta | int | None = None,
     artefacts: ArtefactDirectory | None = None,
     ordered: bool = True,
     work: str | Path | None = None,
     tasks: int | None = None,
     concurrency: int = TASKS_AT_ONCE,
     broadcast: int = BROADCAST_ENTITIES,
+    **rows: Unpack[RowOptions],
 ) -> ray.data.Dataset:
     """`featurama_model.scoring.scores` as a lazy `ray.data.Dataset`: the same rows, in the same order.
 
@@ -86,11 +77,11 @@ def score(
         opened = loop.enter(place.open())
         checked = loop.run(checked_model(opened, ModelReference.parse(model), artefacts=artefacts))
         request = build_request(
-            LabelRows.of(labels, entity_column, None, time_column, timestamp, timezone),
-            EntityGrid(entity_type, start, end, every),
+            labels,
             FeatureSelection(tuple(feature.reference for feature in checked.manifest.features)),
-            known_at,
             Build(),
+            entity_columns=None,
+            **rows,
         )
         asked = loop.run(asked_rows(opened, request))
         check_label_names(asked.source.schema.names)

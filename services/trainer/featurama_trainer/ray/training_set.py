@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +21,7 @@ from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
-from featurama_core.datasets.request import Build, DatasetRequest, EntityGrid, LabelRows, build_request
+from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.past import check_settled
 from featurama_core.retrieval.plan import follow
@@ -31,7 +30,6 @@ from featurama_core.store import EmbeddedStore
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
-from featurama_core.types.times import Time
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.joining import BucketJoin, Moments
 from featurama_trainer.ray.links import Follow, add_link
@@ -104,15 +102,6 @@ def training_set(
     *,
     service: str | None = None,
     namespace: str = DEFAULT_NAMESPACE,
-    known_at: Time | Literal["label"] | None = None,
-    entity_column: str = "entity_id",
-    time_column: str = "timestamp",
-    timestamp: Time | None = None,
-    timezone: str | None = None,
-    entity_type: str | None = None,
-    start: Time | None = None,
-    end: Time | None = None,
-    every: str | timedelta | int | None = None,
     statuses: bool = False,
     event_times: bool = False,
     ordered: bool = True,
@@ -120,6 +109,7 @@ def training_set(
     tasks: int | None = None,
     concurrency: int = TASKS_AT_ONCE,
     broadcast: int = BROADCAST_ENTITIES,
+    **rows: Unpack[RowOptions],
 ) -> ray.data.Dataset:
     """`FeatureStore.training_set` as a `ray.data.Dataset`: the same arguments, the same rows.
 
@@ -131,11 +121,11 @@ def training_set(
     """
     place = StorePlace.of(storage, namespace)
     asking = build_request(
-        LabelRows.of(labels, entity_column, None, time_column, timestamp, timezone),
-        EntityGrid(entity_type, start, end, every),
+        labels,
         FeatureSelection.of(features, service),
-        known_at,
         Build(statuses=statuses, event_times=event_times),
+        entity_columns=None,
+        **rows,
     )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     loop = LoopThread("featurama-ray")
