@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,9 +92,8 @@ async def served(
     asked = await store.predict(
         list(entity_ids) or None, dict(given) or None, model=model, version=version or None, alias=alias
     )
-    problems = {error.row: error.message for error in asked.errors}
     facts = (asked.model, asked.version, asked.target)
-    found = _rows(entity_ids, asked.values.tolist(), asked.features, problems, facts)
+    found = _rows(entity_ids, asked.values.tolist(), asked.features, asked.errors, facts)
     return _classified(found, asked.predicted_classes, asked.classes, asked.probabilities)
 
 
@@ -113,9 +112,8 @@ async def predicted_here(
     async with Predictor.open(CacheSettings(artefacts=artefacts)) as predictor:
         answer = await predictor.predict(namespace, request)
     manifest = answer.manifest
-    problems = {error.row: error.message for error in answer.row_errors}
     facts = (manifest.name, manifest.version, manifest.target)
-    found = _rows(entity_ids, answer.values.tolist(), answer.columns, problems, facts)
+    found = _rows(entity_ids, answer.values.tolist(), answer.columns, answer.row_errors, facts)
     return _classified(found, answer.classes(), manifest.class_names, answer.probabilities)
 
 
@@ -138,9 +136,10 @@ def _rows(
     entity_ids: Sequence[str],
     values: Sequence[float],
     columns: Sequence[Column],
-    problems: Mapping[int, str],
+    errors: Sequence[Any],
     facts: tuple[str, int, str],
 ) -> list[Predicted]:
+    problems = {error.row: error.message for error in errors}
     model, version, target = facts
     texts = [column.to_list() for column in columns]
     return [

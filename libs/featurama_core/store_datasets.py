@@ -16,6 +16,7 @@ from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.training_set import Engine, TrainingSet
+from featurama_core.datasets.verify import Rebuilt
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Sizes, StoreEngine, part_rows_of
 from featurama_core.retrieval.past import check_settled
@@ -56,26 +57,35 @@ async def dataset_source(
     return DatasetSource(partial(one, features=resolved, memory=build.memory_bytes), columns)
 
 
-async def newest_again(namespace: Namespace, request: DatasetRequest, *, as_of: int) -> TrainingSet:
-    """The newest values as a dataset that was built at `as_of`, microseconds, found them: of the rows of the request,
-    with what was known then (as far as that is settled) or at its `known_at`, and of the age that it had then.
+async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | None) -> Rebuilt:
+    """A dataset built again, of rows that are a source already (`datasets.verify`).
+
+    as_of: of newest values, microseconds, when they were read: with what was known then (as far as that is settled) or
+    at the request's `known_at`, and of the age that they had then.
     """
-    now = namespace.now()
-    settled = as_of <= now - namespace.settings.settling_time
-    known_at, build = request.known_at, request.build
-    begin = partial(
-        StoreEngine,
-        namespace,
-        await namespace.resolve(request.selection),
-        known_at if known_at is not None else as_of if settled else None,
-        now=now,
-        at_now=True,
-        aged_at=as_of,
-        values_only=not build.statuses and not build.event_times,
-        memory=build.memory_bytes,
-        reading=build.reading,
-    )
-    return TrainingSet(begin, request.rows.labels, request.rows.columns, request.asked(at_now=True))
+    now, source, columns = namespace.now(), request.rows.labels, request.rows.columns
+    features = await namespace.resolve(request.selection)
+    if as_of is None:
+        opened = await dataset_source(namespace, request, source, columns, at_now=False, now=now)
+    else:
+        settled = as_of <= now - namespace.settings.settling_time
+        known_at, build = request.known_at, request.build
+        begin = partial(
+            StoreEngine,
+            namespace,
+            features,
+            known_at if known_at is not None else as_of if settled else None,
+            now=now,
+            at_now=True,
+            aged_at=as_of,
+            values_only=not build.statuses and not build.event_times,
+            memory=build.memory_bytes,
+            reading=build.reading,
+        )
+        opened = DatasetSource(begin, columns)
+    dataset = TrainingSet(opened.begin, source, opened.columns, request.asked(at_now=as_of is not None))
+    deleted = {(each.entity_id, each.feature_name) for each in await namespace.storage.list_marks()}
+    return Rebuilt(dataset, features, deleted)
 
 
 def _several(

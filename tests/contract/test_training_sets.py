@@ -21,10 +21,10 @@ from featurama_core.datasets.labels import LabelColumns, label_source
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.training_set import Asked, TrainingSet
 from featurama_core.datasets.verify import verify
-from featurama_core.rebuilding import NamespaceRebuilding
 from featurama_core.retrieval import engine as store_engine
 from featurama_core.retrieval.engine import Sizes, StoreEngine
 from featurama_core.storage.settings import StorageSettings
+from featurama_core.store_datasets import rebuilt
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput
 from tests.opened import OpenedStore, open_store
 
@@ -245,14 +245,14 @@ async def test_a_set_that_is_built_again_is_the_same_until_something_is_deleted(
 ) -> None:
     """Through a path too: the target's deletion explains it."""
     await (await store.training_set(labels(), FEATURES)).write(tmp_path / "set")
-    assert (await verify(tmp_path / "set", NamespaceRebuilding(store.space))).differences == ()
+    assert (await verify(tmp_path / "set", partial(rebuilt, store.space))).differences == ()
     await store.delete_feature_values("thing_07", ["mood"])
-    found = await verify(tmp_path / "set", NamespaceRebuilding(store.space))
+    found = await verify(tmp_path / "set", partial(rebuilt, store.space))
     assert {(each.column, each.cause) for each in found.differences or ()} == {("home.mood", "deletion")}
     assert found.is_good
     at = START + np.arange(60) * 36 * HOUR
     await store.write_features({"entity_id": ["thing_01"] * 60, "timestamp": at, "speed": np.full(60, 1e6)})
-    found = await verify(tmp_path / "set", NamespaceRebuilding(store.space))
+    found = await verify(tmp_path / "set", partial(rebuilt, store.space))
     assert {each.cause for each in found.differences or ()} == {"deletion", "later_writes"}
     assert not found.is_good
 
@@ -279,9 +279,9 @@ async def test_a_csv_is_built_again_and_compared_in_its_own_words(tmp_path: Path
         made = await store.training_set(pa.table(rows), list(wide), statuses=True, event_times=True)
         for name in ("set.csv", "set"):
             await made.write(tmp_path / name, format="csv")
-            assert (await verify(tmp_path / name, NamespaceRebuilding(store.space))).differences == ()
+            assert (await verify(tmp_path / name, partial(rebuilt, store.space))).differences == ()
         await store.write_features({"entity_id": ["null"], "timestamp": [START + 7], "word": [None]})
-        found = await verify(tmp_path / "set.csv", NamespaceRebuilding(store.space))
+        found = await verify(tmp_path / "set.csv", partial(rebuilt, store.space))
         shown = [(each.column, each.cause, each.first_rows) for each in found.differences or ()]
         assert [("word", "later_writes", (1,)), ("word__status", "later_writes", (1,))] == shown
 
@@ -303,20 +303,20 @@ async def test_newest_values_are_built_again_as_of_the_moment_they_were_built(tm
         await made.write(tmp_path / "set.csv")
         names = ("set", "set.csv")
         assert [()] * 2 == [
-            (await verify(tmp_path / name, NamespaceRebuilding(store.space))).differences for name in names
+            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
         ]
         clock.now += 5 * HOUR * 1_000
         assert [()] * 2 == [
-            (await verify(tmp_path / name, NamespaceRebuilding(store.space))).differences for name in names
+            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
         ]
         await store.write_features({"entity_id": ["a", "b"], "timestamp": [START - HOUR] * 2, "speed": [9.0, 9.0]})
         await store.write_features({"entity_id": ["c"], "timestamp": [START + HOUR], "speed": [9.0]})
         assert [()] * 2 == [
-            (await verify(tmp_path / name, NamespaceRebuilding(store.space))).differences for name in names
+            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
         ]
         await store.delete_entity("c")
         for name in names:
-            found = await verify(tmp_path / name, NamespaceRebuilding(store.space))
+            found = await verify(tmp_path / name, partial(rebuilt, store.space))
             assert {(each.cause, each.first_rows) for each in found.differences or ()} == {("deletion", (2,))}
 
 

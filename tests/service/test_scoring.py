@@ -24,8 +24,8 @@ from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.verify import verify
-from featurama_core.rebuilding import NamespaceRebuilding
 from featurama_core.retrieval.engine import Sizes, StoreEngine
+from featurama_core.store_datasets import rebuilt
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.values import Status
@@ -254,7 +254,7 @@ async def test_files_of_each_format_hold_the_same_scores_under_a_manifest(store:
     assert [file["rows"] for file in written["parquet"].files] == [300]
     assert (await verify(tmp_path / "set.parquet")).is_good
     with pytest.raises(InvalidInput, match="scores"):
-        await verify(tmp_path / "set.parquet", NamespaceRebuilding(store.space))
+        await verify(tmp_path / "set.parquet", partial(rebuilt, store.space))
 
 
 async def test_an_interrupted_run_leaves_nothing_and_goes_on_where_it_stopped(

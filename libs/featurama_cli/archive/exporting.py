@@ -22,8 +22,6 @@ from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import MIN_TIME, to_rfc3339
 from featurama_core.types.values import Int64Array, Status, ValueType, empty_values
 
-_PAGE = 1_000
-
 
 async def export_namespace(namespace: Namespace, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
     """Write all of a namespace to a new or empty folder. -> counts. `advance` is told of values."""
@@ -32,7 +30,8 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
     storage = namespace.storage
     catalogue = await storage.load_catalogue()
     marks = await storage.list_marks()
-    entities = await _entities(namespace, [each.name for each in catalogue.entity_types])
+    store = EmbeddedStore(namespace)
+    entities = [entity for each in catalogue.entity_types for entity in await store.list_entities(each.name)]
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
     _write_rows(folder / layout.MARKS, layout.MARK_SCHEMA, marks)
     rows = values = 0
@@ -70,18 +69,6 @@ def _prepare(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(f"{folder} is not empty; name a new folder", field="folder")
     (folder / layout.HISTORY).mkdir(parents=True)
-
-
-async def _entities(namespace: Namespace, types: Sequence[str]) -> list[Entity]:
-    found: list[Entity] = []
-    for entity_type in types:
-        after: str | None = None
-        while True:
-            page, after = await EmbeddedStore(namespace).page_entities(entity_type, after, _PAGE)
-            found += page
-            if after is None:
-                break
-    return found
 
 
 def _write_rows(path: Path, schema: Any, rows: Sequence[Entity] | Sequence[Mark]) -> None:

@@ -125,18 +125,20 @@ async def verify(
 
     Exit code 1 unless the files are as written and only deletion and retention changed values since.
     """
+    from functools import partial
+
     from featurama_cli.output import show, show_json, told
     from featurama_cli.session import open_namespace
     from featurama_core.datasets.verify import differences_shown
     from featurama_core.datasets.verify import verify as verify_set
-    from featurama_core.rebuilding import NamespaceRebuilding
+    from featurama_core.store_datasets import rebuilt
     from featurama_core.types.errors import InvalidInput
 
     if rebuild and place.servers:
         raise InvalidInput("--rebuild needs the storage itself; give --store sqlite:///dir", field="store")
     if rebuild:
         async with open_namespace(place) as namespace:
-            found = await verify_set(out, NamespaceRebuilding(namespace))
+            found = await verify_set(out, partial(rebuilt, namespace))
     else:
         found = await verify_set(out)
     if as_json:

@@ -29,13 +29,11 @@ async def up(
     """
     import asyncio
     import signal
-    from contextlib import suppress
 
     from featurama_cli.output import told
     from featurama_cli.servers import Ports, all_servers
-    from featurama_cli.session import open_stores, storage_options
-    from featurama_core.storage.port import NamespaceOptions
-    from featurama_core.types.errors import Conflict, InvalidInput
+    from featurama_cli.session import open_namespace, storage_options
+    from featurama_core.types.errors import InvalidInput
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise InvalidInput("--log-level must be debug, info, warning or error", field="log_level")
@@ -44,9 +42,8 @@ async def up(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     storage = storage_options(place.url)
     if storage.embedded:
-        async with open_stores(place, makes=True) as stores:
-            with suppress(Conflict):  # it is there already
-                await stores.storage.create_namespace(place.namespace, NamespaceOptions())
+        async with open_namespace(place, makes=True):
+            pass
     broken: list[BaseException] = []
 
     def failed(error: BaseException) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from featurama_core.api.entities import EntityMethods
 from featurama_core.api.reads import ReadingMethods
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import Time
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from featurama_core.datasets.training_set import TrainingSet
 
 
-class DatasetMethods(ReadingMethods):
+class DatasetMethods(ReadingMethods, EntityMethods):
     """Point-in-time datasets, streamed."""
 
     async def training_set(
@@ -101,3 +102,7 @@ class DatasetMethods(ReadingMethods):
         request.refuse_names(source.schema.names, await self._column_names(request.selection))
         opened = await self._dataset_source(request, source, columns, at_now=at_now, now=now)
         return TrainingSet(opened.begin, source, opened.columns, request.asked(at_now=at_now), request.answer)
+
+    async def _entity_ids(self, entity_type: str) -> list[str]:
+        """Ids of a type for a dataset of all its entities, ascending."""
+        return sorted(each.entity_id for each in await self.list_entities(entity_type))

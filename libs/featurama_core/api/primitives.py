@@ -101,16 +101,6 @@ class Primitives(ABC):
     async def _page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
         """At most `limit` entities after a position, and the position of the next page (None: there is none)."""
 
-    async def _entity_ids(self, entity_type: str) -> list[str]:
-        """Ids of a type for a dataset of all its entities, ascending."""
-        found: list[str] = []
-        after: str | None = None
-        while True:
-            page, after = await self._page_entities(entity_type, after, MAX_ENTITIES_PER_CALL)
-            found += [each.entity_id for each in page]
-            if after is None:
-                return sorted(set(found))
-
     # Values
 
     @abstractmethod

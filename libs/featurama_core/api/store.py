@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from featurama_core.api.datasets import DatasetMethods
-from featurama_core.api.entities import EntityMethods
 from featurama_core.api.models import ModelMethods
 from featurama_core.api.writes import WritingMethods
 
 
-class FeatureStore(EntityMethods, WritingMethods, DatasetMethods, ModelMethods):
+class FeatureStore(WritingMethods, DatasetMethods, ModelMethods):
     """A feature store on one namespace. `featurama.connect` opens one; `featurama.sync.connect` its blocking form.
 
     Times are zoned datetimes, ISO 8601 texts with a zone, or microseconds since 1970 UTC. All errors are of

@@ -7,10 +7,10 @@ set of newest values is built again as of the moment it was built at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -60,24 +60,25 @@ class Verified:
         return asdict(self) | {"good": self.is_good}
 
 
-class Rebuilding(Protocol):
-    """What builds a set again: `featurama_core.rebuilding`, over the namespace that it was built from."""
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A set built again. features: as they are defined now; deleted: (entity id, feature name, "" for all) of all that
+    was ever deleted.
+    """
 
-    async def again(self, request: DatasetRequest) -> TrainingSet:
-        """The set of a request."""
-
-    async def newest_again(self, request: DatasetRequest, as_of: int) -> TrainingSet:
-        """The newest values of the rows of a request as they were at `as_of`, microseconds."""
-
-    async def resolve(self, features: FeatureSelection) -> Sequence[ResolvedFeature]:
-        """The definitions of references."""
-
-    async def deleted(self) -> set[tuple[str, str]]:
-        """(entity id, feature name, "" for all) of everything that was ever deleted."""
+    dataset: TrainingSet
+    features: Sequence[ResolvedFeature]
+    deleted: set[tuple[str, str]]
 
 
-async def verify(out: str | Path, rebuilding: Rebuilding | None = None) -> Verified:
-    """Check the set at `out`: its directory, or its file. With `rebuilding` it is built again and compared.
+Rebuild = Callable[[DatasetRequest, int | None], Awaitable[Rebuilt]]
+"""Builds the set of a request again; with a moment, microseconds, the newest values of its rows as they were then.
+`featurama_core.store_datasets.rebuilt` does, of a namespace.
+"""
+
+
+async def verify(out: str | Path, rebuild: Rebuild | None = None) -> Verified:
+    """Check the set at `out`: its directory, or its file. With `rebuild` it is built again and compared.
 
     InvalidInput where there is no manifest, or for scores, which cannot be built again.
     """
@@ -85,11 +86,11 @@ async def verify(out: str | Path, rebuilding: Rebuilding | None = None) -> Verif
     manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
     problems = await asyncio.to_thread(file_problems, target, manifest)
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
-    if rebuilding is None or problems:
+    if rebuild is None or problems:
         return found
     if "model" in manifest.request:
         raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
-    differences = await _Rebuilt(rebuilding, target, manifest).differences()
+    differences = await _Compared(rebuild, target, manifest).differences()
     return Verified(found.files, found.rows, found.problems, tuple(differences))
 
 
@@ -113,11 +114,11 @@ def file_problems(target: Path, manifest: Manifest) -> list[str]:
     return problems
 
 
-class _Rebuilt:
+class _Compared:
     """A set beside the same one built anew, row by row."""
 
-    def __init__(self, rebuilding: Rebuilding, target: Path, manifest: Manifest) -> None:
-        self._rebuilding = rebuilding
+    def __init__(self, rebuild: Rebuild, target: Path, manifest: Manifest) -> None:
+        self._rebuild = rebuild
         self._target = target
         self._manifest = manifest
         self._asked = manifest.request
@@ -136,12 +137,10 @@ class _Rebuilt:
         """One a (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
         written = await asyncio.to_thread(WrittenSet, self._target, self._manifest, self._columns)
-        made = await self._again(written, references)
-        marked = await self._rebuilding.deleted()
-        selection = FeatureSelection(tuple(references))
-        resolved = {each.reference: each for each in await self._rebuilding.resolve(selection)}
+        again = await self._again(written, references)
+        marked, resolved = again.deleted, {each.reference: each for each in again.features}
         first = 0
-        built = _Cursor(made.batches())
+        built = _Cursor(again.dataset.batches())
         tables = written.tables(_COMPARED_ROWS)
         while (old := await asyncio.to_thread(next, tables, None)) is not None:
             new = await asyncio.to_thread(written.in_its_words, await built.take(old.num_rows))
@@ -152,7 +151,7 @@ class _Rebuilt:
             for (column, cause), rows in sorted(self._tally.items())
         ]
 
-    async def _again(self, source: WrittenSet, references: Sequence[str]) -> TrainingSet:
+    async def _again(self, source: WrittenSet, references: Sequence[str]) -> Rebuilt:
         request = DatasetRequest(
             LabelRows(source, self._columns),
             EntityGrid(),
@@ -160,9 +159,8 @@ class _Rebuilt:
             to_known_at(self._asked["known_at"]),
             Build(statuses=self._asked["statuses"], event_times=self._asked["event_times"]),
         )
-        if self._asked["at_now"]:
-            return await self._rebuilding.newest_again(request, to_micros(self._manifest.content["as_of_time"]))
-        return await self._rebuilding.again(request)
+        as_of = to_micros(self._manifest.content["as_of_time"]) if self._asked["at_now"] else None
+        return await self._rebuild(request, as_of)
 
     def _compare(
         self, old: Any, new: Any, first: int, marked: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]

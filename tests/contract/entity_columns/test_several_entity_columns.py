@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.opened import OpenedStore
 
 from featurama import sync
 from featurama_core.datasets.verify import verify
-from featurama_core.rebuilding import NamespaceRebuilding
+from featurama_core.store_datasets import rebuilt
 from featurama_core.types.errors import InvalidInput
 
 from .ride_city import (
@@ -155,7 +156,7 @@ async def test_one_moment_for_all_needs_no_time_column(store: OpenedStore, tmp_p
     names = MIXED
     assert told(await made.to_arrow(), names) == told(await same.to_arrow(), names)
     await made.write(tmp_path / "set")
-    assert (await verify(tmp_path / "set", NamespaceRebuilding(store.space))).differences == ()
+    assert (await verify(tmp_path / "set", partial(rebuilt, store.space))).differences == ()
 
 
 async def test_explain_says_for_which_column_a_read_is(store: OpenedStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from tests.opened import OpenedStore, open_store
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.training_set import TrainingSet
 from featurama_core.datasets.verify import verify
-from featurama_core.rebuilding import NamespaceRebuilding
 from featurama_core.retrieval import engine as store_engine
+from featurama_core.store_datasets import rebuilt
 
 from .ride_city import (
     COLUMNS,
@@ -106,20 +107,20 @@ async def test_a_set_of_several_columns_is_built_again_and_a_deletion_is_named(
     for name in names:
         manifest = await made.write(tmp_path / name)
         assert (manifest.request["entity_column"], manifest.request["entity_columns"]) == (None, COLUMNS)
-        assert (await verify(tmp_path / name, NamespaceRebuilding(store.space))).differences == ()
+        assert (await verify(tmp_path / name, partial(rebuilt, store.space))).differences == ()
     row = len(table) - 1
     await store.delete_feature_values(gone[0], ["rating"])
     for name in names:
-        found = await verify(tmp_path / name, NamespaceRebuilding(store.space))
+        found = await verify(tmp_path / name, partial(rebuilt, store.space))
         assert [(each.column, each.cause) for each in found.differences or ()] == [("rating", "deletion")]
     await store.delete_entity(gone[1])
     for name in names:
-        found = await verify(tmp_path / name, NamespaceRebuilding(store.space))
+        found = await verify(tmp_path / name, partial(rebuilt, store.space))
         shown = [(each.column, each.cause, each.first_rows) for each in found.differences or ()]
         assert shown == [(each, "deletion", (row,)) for each in ("nick", "rating", "trips")]
         assert found.is_good
     await store.delete_feature_values(gone[2], ["heat"])
-    found = await verify(tmp_path / "set", NamespaceRebuilding(store.space))
+    found = await verify(tmp_path / "set", partial(rebuilt, store.space))
     causes = {(each.column, each.cause) for each in found.differences or ()}
     assert causes == {(each, "deletion") for each in ("nick", "trips", "home.heat", "rating")}
     single = await (await store.training_set(of_one(table, "driver_id"), DRIVER)).write(tmp_path / "single")
