@@ -34,7 +34,7 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test unit bench check proto lock venv clean replace
+.PHONY: help demo test unit bench check proto types lock venv clean replace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,8 @@ check: $(DEV) ## lint, format, types, import rules, contract, generated code
 	  diff -r --exclude=__pycache__ $(VENV)/generated/$$each libs/$$each \
 	    || { echo "libs/$$each is not what proto/ says: run \`make proto\`" >&2; exit 1; }; \
 	done
+	@$(call types) | diff - libs/featurama/sync.pyi \
+	  || { echo "libs/featurama/sync.pyi is not what the asynchronous classes say: run \`make types\`" >&2; exit 1; }
 	@echo 'Generated code is up to date.'
 
 proto: $(DEV) ## generate libs/featurama/v1 and libs/featurama/wire/v1 from proto/
@@ -73,6 +75,14 @@ proto: $(DEV) ## generate libs/featurama/v1 and libs/featurama/wire/v1 from prot
 	for each in $(STUBS); do \
 	  mkdir -p libs/$$each && rm -f libs/$$each/*.py libs/$$each/*.pyi && cp $(VENV)/generated/$$each/* libs/$$each/; \
 	done
+
+types: $(DEV) ## generate libs/featurama/sync.pyi, the types of the blocking stores
+	$(call types) > $(VENV)/sync.pyi && cp $(VENV)/sync.pyi libs/featurama/sync.pyi
+
+# The stub as text.
+types = $(PY) tools/sync_types.py \
+  | $(VENV)/bin/ruff check --quiet --select I --fix-only --stdin-filename sync.pyi - \
+  | $(VENV)/bin/ruff format --stdin-filename sync.pyi -
 
 # $(call generate,FOLDER): the generated packages below FOLDER. The twin is no service: no grpc stubs of it.
 define generate

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from tests.opened import open_store
 
 from featurama_core.retrieval.as_of import as_of
-from featurama_core.store import FeatureStore
 from featurama_core.types.writes import WriteMode
 
 START, HOUR = 1_760_000_000_000_000, 3_600_000_000
@@ -86,7 +86,7 @@ def cases(store: Any) -> dict[str, Callable[[], Awaitable[object]]]:
 
 async def measure(rounds: int) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
-        async with FeatureStore.open(f"sqlite:///{folder}/store") as store:
+        async with open_store(f"sqlite:///{folder}/store") as store:
             await fill(store)
             reads = cases(store)
             cpu: dict[str, list[float]] = {name: [] for name in ["yardstick", *reads]}

@@ -23,11 +23,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from featurama import connect
 from featurama_core.datasets.progress import Progress
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack
 from featurama_core.storage.port import CellRun, WriteBatch
-from featurama_core.store import FeatureStore
+from featurama_core.store import EmbeddedStore, open_stores
 from featurama_core.types.column import column_of
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
@@ -43,11 +44,13 @@ async def fill(storage: str, values: int) -> None:
     rng = np.random.default_rng(1)
     rows = values // FEATURES
     began = time.perf_counter()
-    async with FeatureStore.open(storage) as store:
+    async with open_stores(storage) as stores:
+        namespace = await stores.namespace()
+        store = EmbeddedStore(namespace)
         await store.register_feature_group("bench")
         definitions = [await store.register_feature(name, "double", group="bench") for name in NAMES]
         layout = Layout.of(definitions)
-        await store.storage.put_layouts([layout])
+        await namespace.storage.put_layouts([layout])
         path = history_file(storage)
         schema = pa.schema(
             [("entity_id", pa.string()), ("event_time", pa.int64())] + [(n, pa.float64()) for n in NAMES]
@@ -55,7 +58,7 @@ async def fill(storage: str, values: int) -> None:
         with pyarrow.parquet.ParquetWriter(path, schema) as history:
             for first in range(0, rows, BATCH):
                 batch, table = make_batch(rng, first, min(BATCH, rows - first), rows, definitions, layout)
-                outcomes = await store.storage.write(batch, WriteMode.BULK)
+                outcomes = await namespace.storage.write(batch, WriteMode.BULK)
                 assert (outcomes == Outcome.ACCEPTED).all()
                 history.write_table(table.cast(schema))
     print(f"fill {values:,} values: {time.perf_counter() - began:.1f} s")
@@ -105,7 +108,7 @@ async def build(storage: str, labels: int, memory: str, reading: Any) -> None:
         path = label_file(folder, labels)
         stages: dict[str, Progress] = {}
         began = time.perf_counter()
-        async with FeatureStore.open(storage) as store:
+        async with connect(storage) as store:
             made = await store.training_set(path, NAMES, memory=memory, reading=reading)
             manifest = await made.write(folder / "set", progress=lambda each: stages.update({each.stage: each}))
         seconds = time.perf_counter() - began

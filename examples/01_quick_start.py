@@ -3,11 +3,11 @@
 import asyncio
 from tempfile import TemporaryDirectory
 
-from featurama_core import FeatureStore
+from featurama import connect
 
 
 async def main(folder: str) -> None:
-    async with FeatureStore.open(f"sqlite:///{folder}") as store:
+    async with connect(f"sqlite:///{folder}") as store:
         await store.register_feature("traffic_level", "double", "0 is empty, 1 is a standstill")
         readings = {
             "entity_id": ["planet_mars", "planet_mars", "planet_omicron_persei_8"],

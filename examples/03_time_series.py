@@ -7,7 +7,7 @@ The store's clock is ours here, so that three days pass in a moment.
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryDirectory
 
-from featurama_core import BlockingFeatureStore
+from featurama import sync
 
 MARS = "planet_mars"
 
@@ -25,7 +25,7 @@ class Clock:
         self.now += timedelta(**time)
 
 
-def write(store: BlockingFeatureStore, readings: dict[str, float]) -> None:
+def write(store: sync.FeatureStore, readings: dict[str, float]) -> None:
     """Readings of Mars by their event time."""
     frame = {"entity_id": [MARS] * len(readings), "timestamp": [*readings], "traffic_level": [*readings.values()]}
     report = store.write_features(frame)
@@ -34,7 +34,7 @@ def write(store: BlockingFeatureStore, readings: dict[str, float]) -> None:
 
 def main(folder: str) -> None:
     clock = Clock("2026-01-05T12:00:00Z")
-    with BlockingFeatureStore(f"sqlite:///{folder}", clock=clock) as store:
+    with sync.connect(f"sqlite:///{folder}", clock=clock) as store:
         store.register_feature("traffic_level", "double")
 
         # Monday noon: the morning's readings. The probe of ten o'clock is silent.

@@ -12,8 +12,8 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import mean_absolute_error, r2_score
 
+from featurama import connect
 from featurama_cli.world_writing import write_world
-from featurama_core import FeatureStore
 from featurama_world import LABEL, WorldConfig, generate
 
 FEATURES = [
@@ -31,7 +31,7 @@ FEATURES = [
 async def main(folder: str) -> None:
     world = generate(WorldConfig(deliveries=2_000, days=60))
     labels = pd.concat([table.to_pandas() for table in world.labels()], ignore_index=True)
-    async with FeatureStore.open(f"sqlite:///{folder}") as store:
+    async with connect(f"sqlite:///{folder}") as store:
         await write_world(store, world)
 
         # Wrong: the newest values of each delivery, joined to its label.

@@ -6,11 +6,11 @@ A version never changes; an alias (`champion`, `challenger`) names one, and serv
 import asyncio
 from tempfile import TemporaryDirectory
 
-from featurama import AsyncClient
+from featurama import connect
 from featurama_cli.servers import Ports, all_servers
 from featurama_cli.session import storage_options
 from featurama_cli.world_writing import write_world
-from featurama_core import FeatureStore
+from featurama_core.store import EmbeddedStore, open_stores
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
 from featurama_world import WorldConfig, generate
@@ -22,10 +22,11 @@ FULL = TrainingConfig(rounds=300)  # the sample's own: all features of `delivery
 
 async def main(folder: str) -> None:
     url = f"sqlite:///{folder}"
-    async with FeatureStore.open(url) as store:
-        await write_world(store, generate(WorldConfig(deliveries=1_000, days=30)))
-        first = await train(store, PLAIN, alias="champion")
-        second = await train(store, FULL, alias="challenger")
+    async with open_stores(url) as stores:
+        namespace = await stores.namespace()
+        await write_world(EmbeddedStore(namespace), generate(WorldConfig(deliveries=1_000, days=30)))
+        first = await train(namespace, PLAIN, alias="champion")
+        second = await train(namespace, FULL, alias="challenger")
 
         print("                               MAE (h)      R2")
         print(f"the schedule's estimate        {second.baseline['mae']:7.3f} {second.baseline['r2']:7.3f}")
@@ -39,21 +40,21 @@ async def main(folder: str) -> None:
 
         async with (
             all_servers(storage_options(url), Ports(0, 0, 0), print, log_level="error") as at,
-            AsyncClient(at.online, ingest_target=at.ingest) as client,
+            connect(f"grpc://{at.online}?ingest={at.ingest}") as store,
         ):
             print(f"\n{DELIVERY} in hours:")
             for alias in ("champion", "challenger"):
-                made = await client.predict([DELIVERY], model="delivery_time", alias=alias)
+                made = await store.predict([DELIVERY], model="delivery_time", alias=alias)
                 print(f"  {alias:10} (version {made.version}) predicts {made.values[0]:.2f}")
-            heavy = await client.predict([DELIVERY], {"distance": 5000.0}, model="delivery_time", alias="challenger")
+            heavy = await store.predict([DELIVERY], {"distance": 5000.0}, model="delivery_time", alias="challenger")
             print(f"  challenger, were it 5,000 million km away: {heavy.values[0]:.2f}")
-            actual = (await client.get_online_features([DELIVERY], ["actual_duration"])).to_dict()
+            actual = (await store.get_online_features([DELIVERY], ["actual_duration"])).to_dict()
             print(f"  it took {actual['actual_duration'][0]:.2f}")
 
             if second.test["mae"] < first.test["mae"]:
                 # Tried before the alias moves; refused if others moved it meanwhile.
                 better, old = second.manifest.version, first.manifest.version
-                moved = await client.set_alias("delivery_time", "champion", better, expected_version=old)
+                moved = await store.set_alias("delivery_time", "champion", better, expected_version=old)
                 print(f"\nPromoted: champion is now version {moved.version}")
 
 

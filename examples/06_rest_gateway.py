@@ -9,7 +9,7 @@ import httpx
 from featurama_cli.servers import Ports, all_servers
 from featurama_cli.session import storage_options
 from featurama_cli.world_writing import write_world
-from featurama_core import FeatureStore
+from featurama_core.store import EmbeddedStore, open_stores
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
 from featurama_world import WorldConfig, generate
@@ -23,9 +23,10 @@ def show(title: str, response: httpx.Response) -> None:
 
 async def main(folder: str) -> None:
     url = f"sqlite:///{folder}"
-    async with FeatureStore.open(url) as store:
-        await write_world(store, generate(WorldConfig(deliveries=300, days=10)))
-        await train(store, TrainingConfig(rounds=150))
+    async with open_stores(url) as stores:
+        namespace = await stores.namespace()
+        await write_world(EmbeddedStore(namespace), generate(WorldConfig(deliveries=300, days=10)))
+        await train(namespace, TrainingConfig(rounds=150))
 
     async with (
         all_servers(storage_options(url), Ports(0, 0, 0), print, log_level="error") as at,

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.feather
 import ray
 
+from featurama import connect
 from featurama_cli.world_writing import write_world
-from featurama_core import FeatureStore
 from featurama_trainer import ray as on_ray
 from featurama_world import DELIVERY_METRICS, WorldConfig, generate
 
@@ -22,13 +22,13 @@ CONFIG = WorldConfig(deliveries=int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
 
 
 async def fill(url: str) -> None:
-    async with FeatureStore.open(url) as store:
+    async with connect(url) as store:
         written = await write_world(store, generate(CONFIG))
     print(f"The store holds {written.values:,} values")
 
 
 async def in_one_process(url: str, labels: pa.Table) -> pa.Table:
-    async with FeatureStore.open(url) as store:
+    async with connect(url) as store:
         rows = await store.training_set(labels, service="delivery_time")
         return await rows.to_arrow()
 

@@ -1,10 +1,11 @@
-"""The Featurama client.
+"""Featurama: feature stores, embedded or behind servers.
 
-    async with featurama.AsyncClient("localhost:50051", ingest_target="localhost:50052") as client: ...
-    with featurama.Client("localhost:50051", ingest_target="localhost:50052") as client: ...
+    async with featurama.connect("sqlite:///featurama-data") as store: ...
+    async with featurama.connect("grpc://localhost:50051?ingest=localhost:50052") as store: ...
+    with featurama.sync.connect("sqlite:///featurama-data") as store: ...
 
-Needs grpcio, protobuf, googleapis-common-protos and numpy; pandas, polars or pyarrow only when a frame of theirs is
-given or asked for. Names are loaded when they are first used, so that the import itself is quick.
+Servers need grpcio, protobuf, googleapis-common-protos and numpy; pandas, polars or pyarrow only when a frame of theirs
+is given or asked for. Names are loaded when they are first used, so that the import itself is quick.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featurama.client.async_client import AsyncClient
-    from featurama.client.blocking_client import Client
-    from featurama.client.models import Model
-    from featurama.client.predicting import Contributions, Predictions, RowError
+    from featurama import sync
     from featurama.client.rpc_errors import error_from_rpc
     from featurama.client.settings import Retries, Tls
+    from featurama.connecting import connect
+    from featurama_core.api import FeatureStore
+    from featurama_core.frames.predictions import Contributions, Predictions, RowError
     from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
     from featurama_core.types.column import Column
     from featurama_core.types.errors import FeaturamaError, Reason
     from featurama_core.types.imports import ImportScope
+    from featurama_core.types.models import Model
     from featurama_core.types.names import entity_id_problem
     from featurama_core.types.schema import (
         Entity,
@@ -42,43 +44,25 @@ if TYPE_CHECKING:
         WriteUnit,
     )
 
-_HOMES = {
-    "AsyncClient": "featurama.client.async_client",
-    "Client": "featurama.client.blocking_client",
-    "Column": "featurama_core.types.column",
-    "Contributions": "featurama.client.predicting",
-    "Deletion": "featurama_core.types.writes",
-    "Entity": "featurama_core.types.schema",
-    "EntityType": "featurama_core.types.schema",
-    "FeatureDefinition": "featurama_core.types.schema",
-    "FeatureGroup": "featurama_core.types.schema",
-    "FeatureHistory": "featurama_core.frames.results",
-    "FeatureService": "featurama_core.types.schema",
-    "FeaturamaError": "featurama_core.types.errors",
-    "HistoricalFeatures": "featurama_core.frames.results",
-    "ImportScope": "featurama_core.types.imports",
-    "Model": "featurama.client.models",
-    "OnlineFeatures": "featurama_core.frames.results",
-    "Outcome": "featurama_core.types.writes",
-    "Predictions": "featurama.client.predicting",
-    "Reason": "featurama_core.types.errors",
-    "Retries": "featurama.client.settings",
-    "RowError": "featurama.client.predicting",
-    "Status": "featurama_core.types.values",
-    "Tls": "featurama.client.settings",
-    "ValueType": "featurama_core.types.values",
-    "Verdict": "featurama_core.types.writes",
-    "WriteMode": "featurama_core.types.writes",
-    "WriteReport": "featurama_core.types.writes",
-    "WriteRequest": "featurama_core.types.writes",
-    "WriteUnit": "featurama_core.types.writes",
-    "entity_id_problem": "featurama_core.types.names",
-    "error_from_rpc": "featurama.client.rpc_errors",
+_NAMES = {
+    "featurama.client.rpc_errors": "error_from_rpc",
+    "featurama.client.settings": "Retries Tls",
+    "featurama.connecting": "connect",
+    "featurama_core.api": "FeatureStore",
+    "featurama_core.frames.predictions": "Contributions Predictions RowError",
+    "featurama_core.frames.results": "FeatureHistory HistoricalFeatures OnlineFeatures",
+    "featurama_core.types.column": "Column",
+    "featurama_core.types.errors": "FeaturamaError Reason",
+    "featurama_core.types.imports": "ImportScope",
+    "featurama_core.types.models": "Model",
+    "featurama_core.types.names": "entity_id_problem",
+    "featurama_core.types.schema": "Entity EntityType FeatureDefinition FeatureGroup FeatureService",
+    "featurama_core.types.values": "Status ValueType",
+    "featurama_core.types.writes": "Deletion Outcome Verdict WriteMode WriteReport WriteRequest WriteUnit",
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "AsyncClient",
-    "Client",
     "Column",
     "Contributions",
     "Deletion",
@@ -89,6 +73,7 @@ __all__ = [
     "FeatureGroup",
     "FeatureHistory",
     "FeatureService",
+    "FeatureStore",
     "HistoricalFeatures",
     "ImportScope",
     "Model",
@@ -106,12 +91,16 @@ __all__ = [
     "WriteReport",
     "WriteRequest",
     "WriteUnit",
+    "connect",
     "entity_id_problem",
     "error_from_rpc",
+    "sync",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sync":
+        return import_module("featurama.sync")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

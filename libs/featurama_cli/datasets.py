@@ -12,14 +12,14 @@ from featurama_cli.value_rows import names_of
 from featurama_core.types.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from featurama_cli.session import Session
+    from featurama_core.api import FeatureStore
     from featurama_core.datasets.dataset import TrainingSet
     from featurama_core.datasets.plan import Plan
     from featurama_core.datasets.progress import Progress, Watcher
 
 
 async def ask_for_set(
-    session: Session,
+    store: FeatureStore,
     labels: Path | None,
     *,
     features: str | None,
@@ -30,7 +30,7 @@ async def ask_for_set(
     asked = names_of(features, service)
     if asked is None and service is None:
         raise InvalidInput("name what to add: --features a,b or --service name", field="features")
-    made: TrainingSet = await session.training_set(labels, asked, service=service, **options)
+    made: TrainingSet = await store.training_set(labels, asked, service=service, **options)
     return made
 
 
@@ -59,7 +59,7 @@ def plan_told(plan: Plan) -> str:
         calls = _count(plan.parts, "call")
         each = f" for each of {', '.join(plan.columns)}" if plan.columns else ""
         rows = f"{plan.label_rows:,} label rows in {calls}{each}"
-        return f"{rows} to servers that plan for themselves; --storage tells more"
+        return f"{rows} to servers that plan for themselves; a storage at --store tells more"
     rows = f"{plan.label_rows:,} label rows of {plan.label_entities:,} entities"
     cut = f"in {_count(plan.passes, 'pass', 'passes')} into {_count(plan.parts, 'output part')}"
     read = f"about {plan.rows:,} values in {_count(plan.partitions, 'partition')}, about {plan.seconds:.2g} s"

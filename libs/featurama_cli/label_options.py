@@ -45,7 +45,7 @@ class LabelRowOptions:
     start: Annotated[str | None, typer.Option("--start", help="With --entity-type: from then ...")] = None
     end: Annotated[str | None, typer.Option("--end", help="... to then, included ...")] = None
     every: Annotated[str | None, typer.Option("--every", help="... a row an entity each 1h, 7d, ...")] = None
-    memory: Annotated[str, typer.Option("--memory", help="What it may use, about (with --storage).")] = "2GB"
+    memory: Annotated[str, typer.Option("--memory", help="What it may use, about (of a storage).")] = "2GB"
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")] = False
 

@@ -75,7 +75,7 @@ def featurama(
 ) -> None:
     """A feature store: define, write, serve, train and predict.
 
-    Commands speak gRPC to servers (--target) or open the storage themselves (--storage), never both.
+    A command works on the store at --store: a storage that it opens, or servers that it speaks to.
     """
     del debug, version  # `main` and `_version` have seen them
 

@@ -9,7 +9,7 @@ from featurama_cli.output import when
 from featurama_core.types.errors import FailedPrecondition
 
 if TYPE_CHECKING:
-    from featurama.client.models import Model
+    from featurama import Model
     from featurama_model.registry import ModelRegistry, Trial
 
 Row = dict[str, object]

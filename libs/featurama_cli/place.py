@@ -1,8 +1,8 @@
-"""Where a command works: the options --target, --storage and --namespace, added to a command by a decorator.
+"""Where a command works: the options --store and --namespace, added to a command by a decorator.
 
 A parameter whose type is a dataclass of options stands for its fields, so that commands can share them.
 
-A flag wins over the environment; both kinds of place at once are refused, wherever they come from.
+A flag wins over the environment. What runs servers takes --storage instead.
 """
 
 from __future__ import annotations
@@ -21,16 +21,13 @@ R = TypeVar("R")
 
 DEFAULT_STORAGE = "sqlite:///featurama-data"
 
-TargetOption = Annotated[
-    str | None,
-    typer.Option("--target", metavar="HOST:PORT", help="Online service to speak gRPC to (or FEATURAMA_TARGET)."),
-]
-IngestOption = Annotated[
+StoreOption = Annotated[
     str | None,
     typer.Option(
-        "--ingest-target",
-        metavar="HOST:PORT",
-        help="Ingest service, for writing (or FEATURAMA_INGEST_TARGET; else --target).",
+        "--store",
+        metavar="URL",
+        help="sqlite:///dir or scylla://host, to open, or grpc://host:port, servers to speak to "
+        f"(or FEATURAMA_STORE; else {DEFAULT_STORAGE}).",
     ),
 ]
 StorageOption = Annotated[
@@ -38,7 +35,7 @@ StorageOption = Annotated[
     typer.Option(
         "--storage",
         metavar="URL",
-        help=f"sqlite:///dir or scylla://host, to open (or FEATURAMA_STORAGE; else {DEFAULT_STORAGE}).",
+        help=f"sqlite:///dir or scylla://host, to serve (or FEATURAMA_STORAGE; else {DEFAULT_STORAGE}).",
     ),
 ]
 NamespaceOption = Annotated[
@@ -49,38 +46,43 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Exactly one of `target` and `storage` is set."""
+    """A namespace of a store. url: of a storage that the command opens, or of servers."""
 
     namespace: str
-    storage: str = ""
-    target: str = ""
-    ingest_target: str = ""
+    url: str
+
+    @property
+    def servers(self) -> bool:
+        """Whether it is behind servers."""
+        return self.url.startswith("grpc:")
 
     @property
     def text(self) -> str:
         """For people; no password."""
-        if self.target:
-            return self.target
         from featurama_core.storage.settings import redacted
 
-        return redacted(self.storage)
+        return redacted(self.url)
 
 
 def at_a_place(
     command: Callable[Concatenate[Place, P], Coroutine[Any, Any, R]],
 ) -> Callable[..., R]:
-    """Make an async function with a `Place` first a command that takes the options of any place."""
-    return _command(
-        command,
-        {"target": TargetOption, "ingest_target": IngestOption, "storage": StorageOption, "namespace": NamespaceOption},
-    )
+    """Make an async function with a `Place` first a command that takes the options of any store."""
+    return _command(command, "store", StoreOption, servers=True)
 
 
 def at_a_storage(
     command: Callable[Concatenate[Place, P], Coroutine[Any, Any, R]],
 ) -> Callable[..., R]:
     """The same for what works on an opened storage only."""
-    return _command(command, {"storage": StorageOption, "namespace": NamespaceOption})
+    return _command(command, "store", StoreOption, servers=False)
+
+
+def serving_a_storage(
+    command: Callable[Concatenate[Place, P], Coroutine[Any, Any, R]],
+) -> Callable[..., R]:
+    """The same for what runs servers on a storage, which is named as their settings name it."""
+    return _command(command, "storage", StorageOption, servers=False)
 
 
 def run(work: Coroutine[Any, Any, R]) -> R:
@@ -94,50 +96,36 @@ def run(work: Coroutine[Any, Any, R]) -> R:
 
 
 def place(
-    target: str | None = None,
-    ingest_target: str | None = None,
-    storage: str | None = None,
-    namespace: str | None = None,
-    *,
-    servers: bool = True,
+    url: str | None = None, namespace: str | None = None, *, option: str = "store", servers: bool = True
 ) -> Place:
-    """What flags and environment say together. `servers`: whether a target will do."""
-    from featurama_core.types.errors import InvalidInput
+    """What flags and environment say. option: the flag, and the end of the variable; servers: whether they will do."""
+    variable = f"FEATURAMA_{option.upper()}"
+    where = Place(
+        namespace or os.environ.get("FEATURAMA_NAMESPACE") or "default",
+        url or os.environ.get(variable) or DEFAULT_STORAGE,
+    )
+    if where.servers and not servers:
+        from featurama_core.types.errors import InvalidInput
 
-    name = namespace or os.environ.get("FEATURAMA_NAMESPACE") or "default"
-    if target and storage:
-        raise InvalidInput("--target and --storage exclude each other; give one", field="target")
-    if not target and not storage:
-        target, storage = os.environ.get("FEATURAMA_TARGET"), os.environ.get("FEATURAMA_STORAGE")
-        if target and storage and servers:
-            raise InvalidInput(
-                "FEATURAMA_TARGET and FEATURAMA_STORAGE are both set; unset one, or give --target or --storage",
-                field="target",
-            )
-    if not servers and not storage and target:
         raise InvalidInput(
-            "this command opens the storage itself and FEATURAMA_TARGET names servers; give --storage URL",
-            field="storage",
+            f"this command opens the storage itself, and {where.text} names servers; give --{option} sqlite:///dir or "
+            "scylla://host",
+            field=option,
         )
-    if target and servers:
-        return Place(
-            name, target=target, ingest_target=ingest_target or os.environ.get("FEATURAMA_INGEST_TARGET") or target
-        )
-    if ingest_target:
-        raise InvalidInput("--ingest-target goes with --target; give that too", field="ingest_target")
-    return Place(name, storage=storage or DEFAULT_STORAGE)
+    return where
 
 
-def _command(command: Callable[..., Coroutine[Any, Any, R]], options: dict[str, Any]) -> Callable[..., R]:
-    servers = "target" in options
+def _command(
+    command: Callable[..., Coroutine[Any, Any, R]], option: str, annotation: Any, *, servers: bool
+) -> Callable[..., R]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     groups: dict[str, Any] = {each.name: each.annotation for each in own if is_dataclass(each.annotation)}
 
     def call(**given: Any) -> R:
-        where = {name: given.pop(name) for name in options}
+        where = place(given.pop(option), given.pop("namespace"), option=option, servers=servers)
         for name, kind in groups.items():
             given[name] = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
-        return run(command(place(**where, servers=servers), **given))
+        return run(command(where, **given))
 
     parameters = [
         each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -145,8 +133,8 @@ def _command(command: Callable[..., Coroutine[Any, Any, R]], options: dict[str, 
         for each in (_options_of(groups[parameter.name]) if parameter.name in groups else [parameter])
     ]
     added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in options.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in ((option, annotation), ("namespace", NamespaceOption))
     ]
     call.__signature__ = inspect.Signature(parameters + added)  # type: ignore[attr-defined]
     call.__doc__, call.__name__ = command.__doc__, command.__name__

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from featurama_core.catalogue_methods import CatalogueMethods
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import Catalogue, NamespaceStorage
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.schema import (
     Definition,
@@ -24,7 +24,7 @@ from featurama_core.types.schema import (
 )
 
 if TYPE_CHECKING:
-    from featurama_cli.session import Session
+    from featurama_core.api import FeatureStore
 
 Effect = Literal["new", "changed", "unchanged", "conflict"]
 Key = tuple[str, str, int]
@@ -57,40 +57,28 @@ class Step:
         return each.reference if isinstance(each, FeatureDefinition) else each.name
 
 
-async def registered(session: Session) -> list[Definition]:
+async def registered(store: FeatureStore) -> list[Definition]:
     """All that is registered."""
     return [
-        *await session.list_entity_types(),
-        *await session.list_feature_groups(),
-        *await session.list_features(all_versions=True),
-        *await session.list_feature_services(),
+        *await store.list_entity_types(),
+        *await store.list_feature_groups(),
+        *await store.list_features(all_versions=True),
+        *await store.list_feature_services(),
     ]
 
 
 async def plan(have: Sequence[Definition], wanted: Sequence[Definition]) -> list[Step]:
     """The effect of registering `wanted`, in that order, where `have` is registered. Changes nothing."""
     there = _Rehearsal(have)
-    methods = CatalogueMethods(Namespace("rehearsal", cast(NamespaceStorage, there), StoreSettings(), time.time_ns))
-    return [await _rehearsed(methods, there, definition) for definition in wanted]
+    store = EmbeddedStore(Namespace("rehearsal", cast(NamespaceStorage, there), StoreSettings(), time.time_ns))
+    return [await _rehearsed(store, there, definition) for definition in wanted]
 
 
-async def define(session: Session | CatalogueMethods, definition: Definition) -> Definition:
-    """Register one definition of whatever kind. -> what is stored."""
-    # Its parameter is one kind or another, never their union.
-    anything: Any = session.define
-    stored: Definition = await anything(definition)
-    return stored
-
-
-async def _rehearsed(methods: CatalogueMethods, there: _Rehearsal, wanted: Definition) -> Step:
+async def _rehearsed(store: FeatureStore, there: _Rehearsal, wanted: Definition) -> Step:
     # A group, or type, that a feature brings into being by itself counts as there before.
     before = there.definitions.get(_key(wanted))
     try:
-        stored: Definition
-        if isinstance(wanted, FeatureDefinition):
-            stored = await methods.define_feature(wanted)
-        else:
-            stored = await define(methods, wanted)
+        stored = await store.define(wanted)
     except FeaturamaError as error:
         return Step("conflict", wanted, error.message)
     if before is None:

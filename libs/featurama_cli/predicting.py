@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import Status, ValueType
 
 if TYPE_CHECKING:
-    from featurama_cli.session import Session
+    from featurama_core.api import FeatureStore
+    from featurama_core.namespace import Namespace
 
 Given = Mapping[str, float | bool | str]
 
@@ -84,36 +85,37 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, floa
     return entity_ids, given
 
 
-async def predictions(
-    session: Session, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
+async def served(
+    store: FeatureStore, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
 ) -> list[Predicted]:
-    """A row an entity id, or one for the given features alone."""
-    from featurama_core.store import FeatureStore
-
-    rows = len(entity_ids) or 1
-    if isinstance(session, FeatureStore):
-        from featurama_cli.session import StorageEnvironment, settings_of
-        from featurama_model.model_cache import CacheSettings
-        from featurama_model.prediction import PredictionRequest
-        from featurama_model.predictor import Predictor
-
-        columns = [_given_column(name, value, rows) for name, value in given.items()]
-        request = PredictionRequest(model, version, alias, tuple(entity_ids), columns)
-        artefacts = settings_of(StorageEnvironment).artefacts
-        async with Predictor.open(CacheSettings(artefacts=artefacts)) as predictor:
-            answer = await predictor.predict(session, request)
-        manifest = answer.manifest
-        problems = {error.row: error.message for error in answer.row_errors}
-        facts = (manifest.name, manifest.version, manifest.target)
-        found = _rows(entity_ids, answer.values.tolist(), answer.columns, problems, facts)
-        return _classified(found, answer.classes(), manifest.class_names, answer.probabilities)
-    asked = await session.predict(
+    """By the servers of a store: a row per entity id, or one for the given features alone."""
+    asked = await store.predict(
         list(entity_ids) or None, dict(given) or None, model=model, version=version or None, alias=alias
     )
-    problems = {error.row: error.message for error in asked.errors}
     facts = (asked.model, asked.version, asked.target)
-    found = _rows(entity_ids, asked.values.tolist(), asked.features, problems, facts)
+    found = _rows(entity_ids, asked.values.tolist(), asked.features, asked.errors, facts)
     return _classified(found, asked.predicted_classes, asked.classes, asked.probabilities)
+
+
+async def predicted_here(
+    namespace: Namespace, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
+) -> list[Predicted]:
+    """By this process: a row per entity id, or one for the given features alone."""
+    from featurama_cli.session import StorageEnvironment, settings_of
+    from featurama_model.model_cache import CacheSettings
+    from featurama_model.prediction import PredictionRequest
+    from featurama_model.predictor import Predictor
+
+    rows = len(entity_ids) or 1
+    columns = [_given_column(name, value, rows) for name, value in given.items()]
+    request = PredictionRequest(model, version, alias, tuple(entity_ids), columns)
+    artefacts = settings_of(StorageEnvironment).artefacts
+    async with Predictor.open(CacheSettings(artefacts=artefacts)) as predictor:
+        answer = await predictor.predict(namespace, request)
+    manifest = answer.manifest
+    facts = (manifest.name, manifest.version, manifest.target)
+    found = _rows(entity_ids, answer.values.tolist(), answer.columns, answer.row_errors, facts)
+    return _classified(found, answer.classes(), manifest.class_names, answer.probabilities)
 
 
 def _classified(
@@ -135,9 +137,10 @@ def _rows(
     entity_ids: Sequence[str],
     values: Sequence[float],
     columns: Sequence[Column],
-    problems: Mapping[int, str],
+    errors: Sequence[Any],
     facts: tuple[str, int, str],
 ) -> list[Predicted]:
+    problems = {error.row: error.message for error in errors}
     model, version, target = facts
     texts = [column.to_list() for column in columns]
     return [

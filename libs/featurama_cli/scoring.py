@@ -9,7 +9,7 @@ from typing import Any
 
 from featurama_cli.datasets import stage_bars
 from featurama_cli.place import Place
-from featurama_cli.session import artefact_directory, open_store, storage_options
+from featurama_cli.session import artefact_directory, open_namespace, storage_options
 from featurama_core.datasets.files import format_of
 from featurama_model.checked_model import ModelReference, checked_model
 from featurama_model.scoring import scores
@@ -34,15 +34,15 @@ async def scored_files(
     began = time.monotonic()
     reference = ModelReference.parse(model)
     kind = format_of(out, file_format)
-    async with open_store(place) as store:
-        checked = await checked_model(store, reference, artefacts=artefact_directory(place))
-        made = await scores(store, labels, checked, **options)
+    async with open_namespace(place) as namespace:
+        checked = await checked_model(namespace, reference, artefacts=artefact_directory(place))
+        made = await scores(namespace, labels, checked, **options)
         if ray:
             from featurama_trainer import ray as on_ray
 
-            where = on_ray.StorePlace.of(storage_options(place.storage).storage_settings(), place.namespace)
+            where = on_ray.StorePlace.of(storage_options(place.url).storage_settings(), place.namespace)
             cutting = on_ray.Cutting(work=work, concurrency=tasks)
-            by_tasks = partial(on_ray.write_scores, made, store, where, checked, cutting=cutting)
+            by_tasks = partial(on_ray.write_scores, made, namespace, where, checked, cutting=cutting)
             with on_ray.connected(address), stage_bars() as watch:
                 manifest = await by_tasks(out, format=kind, overwrite=overwrite, resume=resume, progress=watch)
         else:

@@ -1,11 +1,11 @@
-"""A session: what a command works with, a FeatureStore over a storage or a client of servers. Their methods agree."""
+"""Stores, namespaces and storages, opened at the place of a command."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,16 +16,18 @@ from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_service.storage_options import StorageOptions
 
 if TYPE_CHECKING:
-    from featurama.client.async_client import AsyncClient
-    from featurama_core.store import FeatureStore, Stores
+    from featurama_core.api import FeatureStore
+    from featurama_core.namespace import Namespace
+    from featurama_core.store import Stores
     from featurama_model.artefacts import ArtefactDirectory
-
-    Session: TypeAlias = FeatureStore | AsyncClient
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 
 SLOW_MS = 30_000
 """Making tables takes seconds on a cluster."""
+
+SERVER_TIMEOUT_S = 30.0
+"""Of a call to servers whose URL says nothing else."""
 
 
 class StorageEnvironment(BaseSettings, StorageOptions):
@@ -59,37 +61,39 @@ def artefact_directory(place: Place) -> ArtefactDirectory | None:
     """Where artefacts of models go and come from: `FEATURAMA_ARTEFACTS`; None: the storage."""
     from featurama_model.artefacts import ArtefactDirectory
 
-    url = settings_of(StorageEnvironment, storage=place.storage).artefacts
+    url = settings_of(StorageEnvironment, storage=place.url).artefacts
     return ArtefactDirectory(url, place.namespace) if url else None
 
 
 @asynccontextmanager
-async def open_session(place: Place, *, makes: bool = False) -> AsyncIterator[Session]:
-    """A session at a place. `makes`: whether an embedded storage that is not there is made."""
-    if not place.target:
-        async with open_store(place, makes=makes) as store:
+async def open_store(place: Place, *, makes: bool = False) -> AsyncIterator[FeatureStore]:
+    """The store of a place. `makes`: whether an embedded storage that is not there is made."""
+    if place.servers:
+        from featurama.client.settings import ServerUrl
+        from featurama.connecting import connect
+
+        timeout = ServerUrl.parse(place.url).timeout or SERVER_TIMEOUT_S
+        async with connect(place.url, namespace=place.namespace, timeout=timeout) as store:
             yield store
         return
-    from featurama.client.async_client import AsyncClient
+    from featurama_core.store import EmbeddedStore
 
-    async with AsyncClient(
-        place.target, ingest_target=place.ingest_target, namespace=place.namespace, timeout=30.0
-    ) as client:
-        yield client
+    async with open_namespace(place, makes=makes) as namespace:
+        yield EmbeddedStore(namespace)
 
 
 @asynccontextmanager
-async def open_store(place: Place, *, makes: bool = False) -> AsyncIterator[FeatureStore]:
-    """The store of the place's storage and namespace."""
-    from featurama_core.store import FeatureStore
+async def open_namespace(place: Place, *, makes: bool = False) -> AsyncIterator[Namespace]:
+    """The namespace of a place that is a storage, for what works beside a store's methods: models, scores, checks."""
+    from featurama_core.store import open_stores as opening
 
-    options = storage_options(place.storage)
+    options = storage_options(place.url)
     if options.embedded and makes:
-        async with FeatureStore.open(options.storage_settings(), namespace=place.namespace) as store:
-            yield store
+        async with opening(options.storage_settings(), namespace=place.namespace) as stores:
+            yield await stores.namespace(place.namespace)
         return
     async with open_stores(place) as stores:
-        yield await stores.get(place.namespace)
+        yield await stores.namespace(place.namespace)
 
 
 @asynccontextmanager
@@ -97,7 +101,7 @@ async def open_stores(place: Place, *, makes: bool = False, slow: bool = False) 
     """The place's storage with all its namespaces."""
     from featurama_core.store import Stores
 
-    options = storage_options(place.storage, slow=slow)
+    options = storage_options(place.url, slow=slow)
     if options.embedded and not makes:
         _check_there(place)
     async with Stores.open(options.storage_settings()) as stores:
@@ -106,9 +110,9 @@ async def open_stores(place: Place, *, makes: bool = False, slow: bool = False) 
 
 def is_there(place: Place) -> bool:
     """Whether an embedded storage has been made; servers and clusters are asked when they are opened."""
-    if place.target:
+    if place.servers:
         return True
-    url = StorageUrl.parse(place.storage)
+    url = StorageUrl.parse(place.url)
     return url.scheme != "sqlite" or Path(url.path).is_dir()
 
 
@@ -117,7 +121,7 @@ def _check_there(place: Place) -> None:
     if not is_there(place):
         raise Unknown(
             f"there is no storage at {place.text}; make it with `featurama apply`, `featurama world --into` or "
-            "`featurama namespaces create`, or name another with --storage",
+            "`featurama namespaces create`, or name another with --store",
             reason=Reason.UNKNOWN_NAMESPACE,
-            field="storage",
+            field="store",
         )

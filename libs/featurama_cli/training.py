@@ -13,14 +13,14 @@ from featurama_trainer.training import train
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from featurama_core.store import FeatureStore
+    from featurama_core.namespace import Namespace
     from featurama_model.artefacts import ArtefactDirectory
     from featurama_trainer.comparing import HoldoutComparison
     from featurama_trainer.report import TrainingReport
 
 
 async def train_with_progress(
-    store: FeatureStore,
+    namespace: Namespace,
     config: TrainingConfig,
     *,
     threads: int,
@@ -43,7 +43,7 @@ async def train_with_progress(
                 seen = at.done
 
         return await train(
-            store,
+            namespace,
             config,
             threads=threads,
             alias=alias,

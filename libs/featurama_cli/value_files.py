@@ -28,7 +28,7 @@ from featurama_core.types.values import BoolArray, Int64Array, ValueType
 from featurama_core.types.writes import Verdict, WriteMode
 
 if TYPE_CHECKING:
-    from featurama_cli.session import Session
+    from featurama_core.api import FeatureStore
 
 _SHOWN = 20
 _INGESTED_AT = "ingested_at"
@@ -72,9 +72,9 @@ class _Part:
 class FilesWriting:
     """Writes files through a session. `advance` is called with the number of rows that are done."""
 
-    def __init__(self, session: Session, options: FileOptions, advance: Callable[[int], None]) -> None:
+    def __init__(self, store: FeatureStore, options: FileOptions, advance: Callable[[int], None]) -> None:
         self.report = FilesReport()
-        self._session = session
+        self._store = store
         self._options = options
         self._advance = advance
 
@@ -111,7 +111,7 @@ class FilesWriting:
         keys = np.sort(np.concatenate([part.keys for _, part in looked])) if looked else np.empty(0, np.uint64)
         twice = np.unique(keys[1:][keys[1:] == keys[:-1]])
         scopes = [part.scope for _, part in looked if part.scope is not None]
-        number = await self._session.begin_import(reduce(ImportScope.joined, scopes)) if scopes else None
+        number = await self._store.begin_import(reduce(ImportScope.joined, scopes)) if scopes else None
         return number, (_among(rows, part, twice) for rows, part in looked)
 
     def _look(self, source: FrameFile, table: Any) -> tuple[int, ImportPart]:
@@ -142,7 +142,7 @@ class FilesWriting:
         if not parts:
             return
         options, names = self._options, parts[0].table.column_names
-        report = await self._session.write_features(
+        report = await self._store.write_features(
             self._frame(parts[0].source, pa.concat_tables([part.table.select(names) for part in parts])),
             options.version,
             options.batch_size,

@@ -23,7 +23,7 @@ from featurama_core.types.writes import WriteMode, WriteReport
 from featurama_world import World, WorldConfig, WorldSize
 
 if TYPE_CHECKING:
-    from featurama_cli.session import Session
+    from featurama_core.api import FeatureStore
 
 ROWS_PER_FRAME = 10_000
 ENTITIES_A_CALL = 1_000
@@ -73,38 +73,38 @@ def _write(parts: Iterable[pa.Table], path: Path) -> bool:
     return True
 
 
-async def define_world(session: Session) -> int:
+async def define_world(store: FeatureStore) -> int:
     """Register the world's definitions. -> how many."""
-    from featurama_cli.plan import define, plan, registered
+    from featurama_cli.plan import plan, registered
 
-    steps = await plan(await registered(session), read_definitions(featurama_world.definitions_path()))
+    steps = await plan(await registered(store), read_definitions(featurama_world.definitions_path()))
     for step in steps:
         if step.effect == "conflict":
             raise InvalidInput(f"the world's {step.kind} {step.name} does not fit: {step.problem}", field="definitions")
     for step in steps:
         if step.effect != "unchanged":
-            await define(session, step.definition)
+            await store.define(step.definition)
     return len(steps)
 
 
-async def register_world(session: Session, world: World) -> int:
+async def register_world(store: FeatureStore, world: World) -> int:
     """Register the world's entities. -> how many."""
     count = 0
     with bar("Registering entities", world.size().entities, unit="entities") as advance:
         for chunk in _entities(world):
-            await session.register_entities(chunk)
+            await store.register_entities(chunk)
             count += len(chunk)
             advance(len(chunk))
     return count
 
 
-async def write_values(session: Session, world: World, mode: WriteMode = WriteMode.BULK) -> tuple[int, int, float]:
+async def write_values(store: FeatureStore, world: World, mode: WriteMode = WriteMode.BULK) -> tuple[int, int, float]:
     """Write all values. -> (rows, values, seconds). An error if one row was not accepted."""
     rows = values = 0
     began = time.perf_counter()
     with bar("Writing values", world.size().values, unit="values") as advance:
         for batch in world.batches(rows_per_batch=ROWS_PER_FRAME):
-            report = await session.write_features(batch.table, mode=mode)
+            report = await store.write_features(batch.table, mode=mode)
             _check(report)
             held = batch.table.num_rows * (batch.table.num_columns - 2)
             rows, values = rows + report.accepted, values + held
@@ -112,11 +112,11 @@ async def write_values(session: Session, world: World, mode: WriteMode = WriteMo
     return rows, values, time.perf_counter() - began
 
 
-async def write_world(session: Session, world: World, mode: WriteMode = WriteMode.BULK) -> Ingested:
+async def write_world(store: FeatureStore, world: World, mode: WriteMode = WriteMode.BULK) -> Ingested:
     """Definitions, entities, values."""
-    await define_world(session)
-    entities = await register_world(session, world)
-    return Ingested(entities, *await write_values(session, world, mode))
+    await define_world(store)
+    entities = await register_world(store, world)
+    return Ingested(entities, *await write_values(store, world, mode))
 
 
 def _entities(world: World) -> Iterator[list[Entity]]:

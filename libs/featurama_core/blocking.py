@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, so that asynchronous methods can be called from blocking code.
+"""Blocking forms of asynchronous classes, over an event loop in a thread of its own.
 
 It works where a loop runs already (Jupyter). Contexts are entered and left by one task each, in the loop.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 R = TypeVar("R")
-P = ParamSpec("P")
-Inner = TypeVar("Inner")
-Inner_co = TypeVar("Inner_co", covariant=True)
 
 
 class LoopThread:
@@ -41,7 +40,9 @@ class LoopThread:
         if self.closed or threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError(
-                "this client is closed" if self.closed else "called from its own event loop; use the async client"
+                "this store is closed"
+                if self.closed
+                else "called from its own event loop; use the asynchronous `connect` there"
             )
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -94,28 +95,103 @@ class _Held:
         await self._task
 
 
-class Blocking(Protocol[Inner_co]):
-    """What `blocking` methods stand in: something asynchronous, and the loop it lives in."""
+class BlockingForm:
+    """The base of blocking forms: an asynchronous object and the loop it lives in; only that loop may use the object.
 
-    @property
-    def inner(self) -> Inner_co:
-        """The asynchronous twin."""
+    A method waits for its result. What it gives has a blocking form too if it has asynchronous methods of its own.
+    owns_loop: closing this ends the loop, and with it what was entered there.
+    """
 
-    @property
-    def loop(self) -> LoopThread:
-        """Its loop."""
+    def __init__(self, inner: Any, loop: LoopThread, *, owns_loop: bool = False) -> None:
+        self._inner = inner
+        self._loop = loop
+        self._owns_loop = owns_loop
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened and end the thread. Safe to call again; what a method gave needs no closing."""
+        if self._owns_loop:
+            self._loop.close()
 
 
-def blocking(
-    method: Callable[Concatenate[Inner, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Blocking[Inner], P], R]:
-    """The same method, same signature and docstring, that waits for its result."""
+@functools.cache
+def blocking_form(kind: Any) -> type[BlockingForm]:
+    """The blocking form of an asynchronous class: the same public methods, signatures, docstrings and bases."""
+    bases = tuple(blocking_form(each) for each in kind.__bases__ if _is_asynchronous(each))
+    members = {name: _blocking(name, each) for name, each in vars(kind).items() if not name.startswith("_")}
+    about = {"__doc__": kind.__doc__, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    return type(kind.__name__, bases or (BlockingForm,), members | about)
 
-    @functools.wraps(method)
-    def call(self: Blocking[Inner], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.loop.run(method(self.inner, *args, **kwargs))
 
-    return call
+def _blocking(name: str, member: Any) -> Any:
+    """A member of an asynchronous class as its blocking form has it."""
+    if isinstance(member, property):
+        return property(lambda self: getattr(self._inner, name), doc=member.__doc__)
+    if not inspect.isfunction(member):
+        return member
+
+    if inspect.iscoroutinefunction(member):
+
+        @functools.wraps(member)
+        def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return _shown(self._loop.run(getattr(self._inner, name)(*args, **kwargs)), self._loop)
+
+    elif inspect.isasyncgenfunction(member):
+
+        @functools.wraps(member)
+        def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            items = getattr(self._inner, name)(*args, **kwargs)
+            try:
+                while (item := self._loop.run(_next(items))) is not _END:
+                    yield item
+            finally:
+                self._loop.run(items.aclose())
+
+    else:
+
+        @functools.wraps(member)
+        def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return _shown(getattr(self._inner, name)(*args, **kwargs), self._loop)
+
+    # The wrapper is no coroutine function, whatever it wraps: `inspect` must not follow it to the asynchronous one.
+    signature = inspect.signature(member)
+    shown: Any = call
+    del shown.__wrapped__
+    shown.__signature__ = signature
+    return shown
+
+
+def _shown(value: Any, loop: LoopThread) -> Any:
+    kind: Any = type(value)
+    return blocking_form(kind)(value, loop) if _is_asynchronous(kind) else value
+
+
+@functools.cache
+def _is_asynchronous(kind: Any) -> bool:
+    """Whether a class has public asynchronous methods, its own or inherited."""
+    return any(
+        inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
+        for base in kind.__mro__
+        for name, member in vars(base).items()
+        if not name.startswith("_")
+    )
+
+
+_END = object()
+
+
+async def _next(items: Any) -> Any:
+    return await anext(items, _END)
 
 
 async def _hold(context: AbstractAsyncContextManager[R], entered: asyncio.Future[R], leave: asyncio.Event) -> None:

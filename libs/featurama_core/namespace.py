@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from featurama_core.registry import Registry
+from featurama_core.registry import Registry, Snapshot
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.cell_plan import LayoutBook
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.marks import layouts_in
 from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.times import SECOND, Clock
 
 _REMEMBERED_ENTITIES = 200_000
+_PAGE = 10_000
 
 
 class Namespace:
@@ -41,6 +44,25 @@ class Namespace:
     def now(self) -> int:
         """Wall clock, microseconds."""
         return self._clock() // 1_000
+
+    async def incarnation(self) -> str:
+        """Changes when the namespace was dropped and made anew; part of every cache key."""
+        return (await self.registry.snapshot()).catalogue.incarnation
+
+    async def resolve(
+        self, features: FeatureSelection | Sequence[str], *, known_at: int | None = None
+    ) -> tuple[ResolvedFeature, ...]:
+        """A selection or references -> definitions; unknown ones are looked up afresh once.
+
+        known_at: microseconds; only definitions that were registered then.
+        """
+        wanted = features if isinstance(features, FeatureSelection) else FeatureSelection.of(features, None)
+
+        def look_up(snapshot: Snapshot) -> tuple[ResolvedFeature, ...]:
+            named = wanted.references if wanted.service is None else snapshot.service(wanted.service).features
+            return snapshot.resolve_all(named, known_at)
+
+        return await self.registry.resolving(look_up)
 
     async def read_cells(
         self, entity_ids: Sequence[str], consistency: Consistency | None = None
@@ -74,6 +96,24 @@ class Namespace:
                 self._types[each] = (None if entity is None else entity.entity_type, fresh_until)
         types = {each: self._types.get(each, (None, 0))[0] for each in asked}
         return {each: entity_type for each, entity_type in types.items() if entity_type is not None}
+
+    async def entity_ids(self, entity_type: str) -> list[str]:
+        """The registered entities of a type, of the default type also those that merely have values; ids ascending."""
+        await self.check_entity_type(entity_type)
+        found: set[str] = set()
+        after: str | None = None
+        while True:
+            page, after = await self.storage.list_entities(entity_type, after, _PAGE)
+            found.update(each.entity_id for each in page)
+            if after is None:
+                break
+        while entity_type == DEFAULT_ENTITY_TYPE:
+            ids, after = await self.storage.list_latest_entities(after, _PAGE)
+            registered = await self.storage.get_entities(ids) if ids else {}
+            found.update(each for each in ids if each not in registered)
+            if after is None:
+                break
+        return sorted(found)
 
     def forget_entities(self, entity_ids: Iterable[str]) -> None:
         """Drop what is remembered of entities that were just registered or deleted here."""

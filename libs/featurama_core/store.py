@@ -1,226 +1,268 @@
-"""FeatureStore: the public methods, over a storage and a registry. One store is one namespace.
+"""The embedded store: the primitives of `FeatureStore` over an open namespace; and `Stores`, what a server holds.
 
-`FeatureStore.open` is the embedded use; servers hold `Stores`, which opens one store a namespace over one storage.
-Times are zoned datetimes, ISO 8601 texts with a zone, or microseconds since 1970 UTC.
-All errors are of `featurama_core.types.errors`; deadlines are the caller's `asyncio.timeout`.
+A store is no more than the public methods of a `Namespace`: what needs both makes the store from the namespace. The
+reads and the engine of datasets are called here and in `store_datasets`, and nowhere above.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
-from featurama_core.frames.spine import LabelColumns
-from featurama_core.frames.writes import FrameReport, write_requests
+from featurama_core.api import FeatureStore
+from featurama_core.api.primitives import D, DatasetSource, HistoryRange, KnownAt
+from featurama_core.frames.results import FeatureHistory
 from featurama_core.ingest.delete import delete
 from featurama_core.ingest.imports import begin_import
-from featurama_core.ingest.purge import Purged, purge
 from featurama_core.ingest.write import write
 from featurama_core.namespace import Namespace
-from featurama_core.reading_methods import ReadingMethods
+from featurama_core.registry import Snapshot
+from featurama_core.retrieval.engine import Retrieval
+from featurama_core.retrieval.history import read_page
+from featurama_core.retrieval.plan import ReadPlan
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
-from featurama_core.storage.port import (
-    NamespaceOptions,
-    NamespaceStorage,
-    Storage,
-)
+from featurama_core.storage.port import Consistency, NamespaceOptions, Storage
 from featurama_core.storage.settings import StorageSettings, StorageUrl
-from featurama_core.types.errors import (
-    Conflict,
-    FailedPrecondition,
-    InvalidInput,
-    Reason,
-    StoreUnavailable,
-    Unknown,
-)
+from featurama_core.types.column import Column, concatenate
+from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, Reason, Unknown
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.names import (
-    DEFAULT_NAMESPACE,
-    check_namespace,
-)
-from featurama_core.types.references import FeatureRef
-from featurama_core.types.times import Clock, Time, TimeUnit, to_micros
-from featurama_core.types.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, DEFAULT_NAMESPACE, check_namespace
+from featurama_core.types.references import FeatureSelection, ResolvedFeature
+from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup
+from featurama_core.types.times import Clock
+from featurama_core.types.values import Int64Array, Status
+from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.dataset import TrainingSet
+    from featurama_core.datasets.labels import LabelColumns, LabelSource
+    from featurama_core.datasets.request import DatasetRequest
 
 
-class FeatureStore(ReadingMethods):
-    """The feature store's methods on one namespace: definitions and entities (`CatalogueMethods`), reads
-    (`ReadingMethods`), and writes, training sets and deletion here.
-    """
+class EmbeddedStore(FeatureStore):
+    """A `FeatureStore` on an open namespace. stores: what opens other namespaces of the storage; None: nothing."""
 
-    @classmethod
-    @asynccontextmanager
-    async def open(
-        cls,
-        storage: str | StorageSettings,
-        *,
-        namespace: str = DEFAULT_NAMESPACE,
-        settings: StoreSettings | None = None,
-        clock: Clock = time.time_ns,
-    ) -> AsyncIterator[FeatureStore]:
-        """Open a store at a URL such as `sqlite:///dir`; leaving the context closes it.
+    def __init__(self, namespace: Namespace, stores: Stores | None = None) -> None:
+        self._namespace = namespace
+        self._request_ids = namespace.request_ids
+        self._stores = stores
 
-        On the embedded storage the namespace is made if it is not there.
-        """
-        async with Stores.open(storage, settings=settings, clock=clock) as stores:
-            if StorageUrl.parse(stores.url).scheme == "sqlite":
-                with suppress(Conflict):  # it is there already
-                    await stores.storage.create_namespace(check_namespace(namespace), NamespaceOptions())
-            yield await stores.get(namespace)
+    def __repr__(self) -> str:
+        return f"FeatureStore(namespace={self.namespace!r})"
 
-    # Writing
+    @property
+    def namespace(self) -> str:
+        """Name of the namespace."""
+        return self._namespace.name
 
-    async def write(self, request: WriteRequest) -> WriteReport:
-        """Write rows in columns; every row (or value) is accepted, rejected or unknown, with a reason."""
-        return await write(self._namespace, request)
+    def now(self) -> int:
+        """The wall clock by which this store reads, microseconds since 1970 UTC."""
+        return self._namespace.now()
 
-    async def begin_import(self, scope: ImportScope, import_id: str = "") -> int:
-        """Begin an import of old history. -> its number, 0 to 999, which every write of it names.
+    async def in_namespace(self, namespace: str) -> FeatureStore:
+        """This open store on another namespace; see `FeatureStore`."""
+        if self._stores is None:
+            raise FailedPrecondition(
+                "this store was made of one open namespace; connect to the storage", reason=Reason.INVALID_ARGUMENT
+            )
+        return await self._stores.get(namespace)
 
-        `write_features` does it for a frame of its own; several frames of one import name its number. The ingest times
-        of the import end in it, so that of imports with equal times the later one is a correction. An audit record
-        names the import's features and times. import_id: a UUIDv7; beginning again with it gives the same number.
-        """
+    async def is_serving(self, service: str = "") -> bool:
+        """Whether the database answers; see `FeatureStore`."""
+        del service
+        try:
+            await self._namespace.storage.load_catalogue()
+        except FeaturamaError:
+            return False
+        return True
+
+    # Definitions
+
+    async def _define(self, definition: D) -> D:
+        if isinstance(definition, FeatureDefinition):
+            definition = cast("D", await self._completed(definition))
+        return cast("D", await self._namespace.registry.define(definition))
+
+    async def _completed(self, feature: FeatureDefinition) -> FeatureDefinition:
+        """An empty entity type or group is the other's, or the default."""
+        entity_type, group = feature.entity_type, feature.group
+        if not group:
+            group = DEFAULT_GROUP if entity_type in ("", DEFAULT_ENTITY_TYPE) else entity_type
+        if not entity_type:
+            entity_type = DEFAULT_ENTITY_TYPE
+            if group != DEFAULT_GROUP:
+                entity_type = (await self.get_feature_group(group)).entity_type
+        return replace(feature, entity_type=entity_type, group=group)
+
+    async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:
+        def look_up(snapshot: Snapshot) -> Any:
+            if kind is FeatureDefinition:
+                return snapshot.feature(name, version)
+            if kind is EntityType:
+                return snapshot.entity_type(name)
+            return snapshot.group(name) if kind is FeatureGroup else snapshot.service(name)
+
+        return cast("D", await self._namespace.registry.resolving(look_up))
+
+    async def _list_definitions(
+        self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
+    ) -> list[D]:
+        snapshot = await self._namespace.registry.snapshot(fresh=True)
+        listed: list[Any]
+        if kind is FeatureDefinition:
+            first = 0 if all_versions else -1
+            listed = [
+                each
+                for name in sorted(snapshot.features)
+                for each in snapshot.features[name][first:]
+                if entity_type in (None, each.entity_type) and group in (None, each.group)
+            ]
+        else:
+            tables: dict[Any, dict[str, Any]] = {EntityType: snapshot.entity_types, FeatureGroup: snapshot.groups}
+            named = tables.get(kind, snapshot.services)
+            listed = [named[name] for name in sorted(named)]
+        return listed
+
+    async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
+        definition = await self._get_definition(kind, name, version)
+        return cast("D", await self._namespace.registry.deprecate(definition))
+
+    # Entities
+
+    async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
+        for entity_type in {each.entity_type for each in entities}:
+            await self._check_type(entity_type)
+        now = self.now()
+        stamped = [replace(each, created_at=now, updated_at=now) for each in entities]
+        stored = await self._namespace.storage.put_entities(stamped)
+        self._namespace.forget_entities(each.entity_id for each in entities)
+        for wanted, have in zip(entities, stored, strict=True):
+            if wanted.entity_type != have.entity_type:
+                raise Conflict(
+                    f"entity {wanted.entity_id!r} is registered as a {have.entity_type}, not a {wanted.entity_type}",
+                    reason=Reason.ENTITY_CONFLICT,
+                    field="entity_type",
+                )
+        return stored
+
+    async def _get_entity(self, entity_id: str) -> Entity:
+        found = await self._namespace.storage.get_entities([entity_id])
+        if entity_id not in found:
+            raise Unknown("this entity is not registered", reason=Reason.UNKNOWN_ENTITY, field="entity_id")
+        return found[entity_id]
+
+    async def _page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
+        await self._check_type(entity_type)
+        return await self._namespace.storage.list_entities(entity_type, after, limit)
+
+    async def _entity_ids(self, entity_type: str) -> list[str]:
+        return await self._namespace.entity_ids(entity_type)
+
+    async def _check_type(self, entity_type: str) -> None:
+        if entity_type != DEFAULT_ENTITY_TYPE:
+            await self._namespace.check_entity_type(entity_type)
+
+    # Values
+
+    async def _begin_import(self, scope: ImportScope, import_id: str) -> int:
         return await begin_import(self._namespace, scope, import_id)
 
-    async def write_features(
-        self,
-        df: Any,
-        version: int | None = None,
-        batch_size: int = 1_000,
-        *,
-        mode: WriteMode = WriteMode.ATOMIC,
-        nulls: Literal["write", "skip"] = "write",
-        timezone: str | None = None,
-        ingested_at_unit: TimeUnit | None = None,
-        import_number: int | None = None,
-    ) -> WriteReport:
-        """Write a long frame (entity_id, feature_name, value, timestamp) or a wide one (entity_id, timestamp, ...).
+    async def _write(self, request: WriteRequest) -> WriteReport:
+        return await write(self._namespace, request)
 
-        pandas, polars, Arrow or a dict of columns; never changed. `batch_size` rows go to the storage at a time.
-        An empty cell of a wide frame is a null that is written, unless `nulls="skip"`.
-        A frame with a column ingested_at is an import of old history (mode BULK); ingested_at_unit: what its numbers
-        count. import_number: the frame is a part of an import that began with `begin_import`; else it is one itself.
-        The report's verdicts name rows of the frame.
-        """
-        frame = write_requests(
-            df,
-            version=version,
-            batch_size=batch_size,
-            mode=mode,
-            nulls=nulls,
-            timezone=timezone,
-            ingested_at_unit=ingested_at_unit,
-            request_ids=self._namespace.request_ids,
-        )
-        if frame.scope is not None:
-            frame = frame.numbered(await self.begin_import(frame.scope) if import_number is None else import_number)
-        report = FrameReport(frame)
-        for each in frame:
-            try:
-                report.add(each, await self.write(each.request))
-            except StoreUnavailable as error:
-                # What was accepted before stays accounted for; the caller sends the rest again.
-                report.add_failure(each, Outcome.REJECTED, error.reason, error.message)
-        return report.result()
+    async def _read_online(
+        self, entity_ids: Sequence[str], features: FeatureSelection, *, consistency: str | None, event_times: bool
+    ) -> tuple[list[Column], int]:
+        del event_times  # they are there anyway
+        resolved = await self._namespace.resolve(features)
+        level = None if consistency is None else Consistency(consistency)
+        most = self._namespace.settings.max_online_entities
+        if len(entity_ids) <= most:
+            return await self._newest(entity_ids, resolved, level)
+        runs = [entity_ids[at : at + most] for at in range(0, len(entity_ids), most)]
+        parts = [await self._newest(run, resolved, level) for run in runs]
+        columns = zip(*(part for part, _ in parts), strict=True)
+        return [concatenate(list(each)) for each in columns], parts[0][1]
 
-    # Training sets
-
-    async def training_set(
-        self,
-        labels: Any = None,
-        features: Sequence[str] | None = None,
-        *,
-        service: str | None = None,
-        known_at: Time | Literal["label"] | None = None,
-        entity_column: str = "entity_id",
-        entity_columns: Mapping[str, str] | None = None,
-        time_column: str = "timestamp",
-        timestamp: Time | None = None,
-        timezone: str | None = None,
-        entity_type: str | None = None,
-        start: Time | None = None,
-        end: Time | None = None,
-        every: str | timedelta | int | None = None,
-        statuses: bool = False,
-        event_times: bool = False,
-        memory: int | str = "2GB",
-        reading: Literal["auto", "scan", "slices"] = "auto",
-    ) -> TrainingSet:
-        """`get_historical_features` for any number of rows: streamed, to frames or to files. Needs pyarrow.
-
-        labels: a pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of them;
-        the columns beside entity and time are carried through. timestamp: one moment for labels without a time column.
-        entity_columns: where rows name several entities, {entity type: column}; the features of a type are those of the
-        entity in its column (none where that is null or empty), entity_column serves all other types.
-        Without labels: every entity of `entity_type` at start, start + every, ... end ("1h", "7d"), or, without these
-        three, the newest values of all. memory: what a build may use, about. reading: how history is read; the rows
-        are the same either way.
-        """
-        from featurama_core.training_sets import ask
-
-        return await ask(
-            self,
-            self._namespace,
-            labels,
-            features,
-            service=service,
-            known_at=known_at,
-            columns=LabelColumns.of(entity_column, time_column, timestamp, timezone, entity_columns),
-            entity_type=entity_type,
-            start=start,
-            end=end,
-            every=every,
-            statuses=statuses,
-            event_times=event_times,
-            memory=memory,
-            reading=reading,
-        )
-
-    # Deletion and housekeeping
-
-    async def delete_entity(self, entity_id: str, deleted_through: Time | None = None) -> Deletion:
-        """Delete all values of an entity for ever; it may live again with later event times."""
-        return await delete(self._namespace, entity_id, (), _optional(deleted_through, "deleted_through_time"))
-
-    async def delete_feature_values(
-        self, entity_id: str, features: Sequence[str], deleted_through: Time | None = None
-    ) -> Deletion:
-        """Delete the values of some features of an entity, all their versions, for ever."""
-        names = [FeatureRef.parse(each) for each in features]
-        if not names:
-            raise InvalidInput("features is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="features")
-        if any(each.version is not None or each.via is not None or each.group is not None for each in names):
-            raise InvalidInput(
-                "features are deleted in all versions; name them without version, group or path",
-                reason=Reason.INVALID_REFERENCE,
-                field="features",
+    async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:
+        snapshot = await self._namespace.registry.snapshot(fresh=True)
+        entity = (await self._namespace.storage.get_entities([entity_id])).get(entity_id)
+        types = None if entity is None else {entity.entity_type, DEFAULT_ENTITY_TYPE}
+        features = [
+            ResolvedFeature(versions[-1], snapshot.groups[versions[-1].group])
+            for _, versions in sorted(snapshot.features.items())
+            if types is None or versions[-1].entity_type in types
+        ]
+        columns: list[Column] = []
+        as_of = self.now()
+        if features:
+            columns, as_of = await self._newest([entity_id], features)
+        if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
+            columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
+        if entity is None and not columns:
+            raise Unknown(
+                f"entity {entity_id!r} is neither registered nor has any value",
+                reason=Reason.UNKNOWN_ENTITY,
+                field="entity_id",
             )
-        through = _optional(deleted_through, "deleted_through_time")
-        return await delete(self._namespace, entity_id, [each.name for each in names], through)
+        return columns, as_of
 
-    async def purge(self) -> Purged:
-        """Remove what is past retention."""
-        return await purge(self._namespace)
+    async def _read_as_of(
+        self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
+    ) -> tuple[list[Column], int]:
+        bounds = ReadBounds(known_at, self.now(), at_now=event_time is None)
+        if known_at == "label":
+            assert event_time is not None  # `point_in_time` has looked
+            newest: int | None = int(event_time.max())
+        else:
+            newest = known_at
+        settling_time = self._namespace.settings.settling_time
+        check_settled(event_time if known_at == "label" else newest, bounds.now, settling_time)
+        resolved = await self._namespace.resolve(features, known_at=newest)
+        retrieval = Retrieval(ValueSource(self._namespace), ReadPlan.of(resolved), bounds)
+        return await retrieval.columns(entity_ids, event_time), bounds.now
+
+    async def _newest(
+        self, entity_ids: Sequence[str], features: Sequence[ResolvedFeature], consistency: Consistency | None = None
+    ) -> tuple[list[Column], int]:
+        """-> (a column per feature, the wall clock from which ages are measured)."""
+        bounds = ReadBounds(None, self.now(), at_now=True)
+        source = ValueSource(self._namespace, consistency=consistency)
+        retrieval = Retrieval(source, ReadPlan.of(features), bounds, errors_as_status=True)
+        return await retrieval.columns(entity_ids, None), bounds.now
+
+    async def _page_history(
+        self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str
+    ) -> FeatureHistory:
+        (resolved,) = await self._namespace.resolve(FeatureSelection((feature,)))
+        return await read_page(self._namespace, entity_id, resolved, wanted, page_size, page_token)
+
+    async def _delete(self, entity_id: str, features: Sequence[str], deleted_through: int | None) -> Deletion:
+        return await delete(self._namespace, entity_id, features, deleted_through)
+
+    async def _dataset_source(
+        self, request: DatasetRequest, source: LabelSource, columns: LabelColumns, *, at_now: bool, now: int
+    ) -> DatasetSource:
+        from featurama_core.store_datasets import dataset_source
+
+        return await dataset_source(self._namespace, request, source, columns, at_now=at_now, now=now)
 
 
 class Stores:
-    """What a server holds: one storage, and a FeatureStore for each namespace that is asked for."""
+    """What a server holds: one storage, and its namespaces, each opened when it is needed first."""
 
     def __init__(self, url: str, storage: Storage, settings: StoreSettings, clock: Clock) -> None:
         self.url = url
         self.storage = storage
         self._settings = settings
         self._clock = clock
-        self._open: dict[str, tuple[NamespaceStorage, FeatureStore]] = {}
+        self._open: dict[str, Namespace] = {}
 
     @classmethod
     @asynccontextmanager
@@ -231,21 +273,24 @@ class Stores:
         settings: StoreSettings | None = None,
         clock: Clock = time.time_ns,
     ) -> AsyncIterator[Stores]:
-        """Open a storage; leaving the context closes it with all its stores."""
+        """Open a storage; leaving the context closes it with all its namespaces."""
         storage_settings = StorageSettings(storage) if isinstance(storage, str) else storage
         async with open_storage(storage_settings) as opened:
             yield cls(storage_settings.url, opened, settings or StoreSettings(), clock)
 
-    async def get(self, namespace: str = DEFAULT_NAMESPACE) -> FeatureStore:
-        """The store of a namespace; Unknown (UNKNOWN_NAMESPACE) if there is none."""
-        name = check_namespace(namespace or DEFAULT_NAMESPACE)
+    async def namespace(self, name: str = DEFAULT_NAMESPACE) -> Namespace:
+        """An open namespace; Unknown (UNKNOWN_NAMESPACE) if there is none."""
+        name = check_namespace(name or DEFAULT_NAMESPACE)
         storage = await self.storage.namespace(name)
         known = self._open.get(name)
-        # The storage hands out another object when the namespace was dropped and made anew: so do we.
-        if known is None or known[0] is not storage:
-            known = storage, FeatureStore(Namespace(name, storage, self._settings, self._clock))
-            self._open[name] = known
-        return known[1]
+        # The storage hands out another object when the namespace was dropped and made anew: so does this.
+        if known is None or known.storage is not storage:
+            known = self._open[name] = Namespace(name, storage, self._settings, self._clock)
+        return known
+
+    async def get(self, namespace: str = DEFAULT_NAMESPACE) -> EmbeddedStore:
+        """The store of a namespace; Unknown (UNKNOWN_NAMESPACE) if there is none."""
+        return EmbeddedStore(await self.namespace(namespace), self)
 
     async def check_schemas(self) -> None:
         """Open every namespace; FailedPrecondition (SCHEMA_MISMATCH) if one is not of this code's version.
@@ -270,5 +315,20 @@ class Stores:
         await self.storage.ping()
 
 
-def _optional(moment: Time | None, field: str) -> int | None:
-    return None if moment is None else to_micros(moment, field)
+@asynccontextmanager
+async def open_stores(
+    storage: str | StorageSettings,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    settings: StoreSettings | None = None,
+    clock: Clock = time.time_ns,
+) -> AsyncIterator[Stores]:
+    """Open a storage such as `sqlite:///dir` for one namespace; leaving the context closes it.
+
+    On the embedded storage the namespace is made if it is not there.
+    """
+    async with Stores.open(storage, settings=settings, clock=clock) as stores:
+        if StorageUrl.parse(stores.url).scheme == "sqlite":
+            with suppress(Conflict):  # it is there already
+                await stores.storage.create_namespace(check_namespace(namespace), NamespaceOptions())
+        yield stores

@@ -21,7 +21,7 @@ from featurama_model.registry import CHAMPION, ModelRegistry
 from featurama_model.structure import Structure
 
 if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
+    from featurama_core.namespace import Namespace
 
 _DIGITS = re.compile(r"[1-9]\d{0,9}")
 
@@ -62,7 +62,7 @@ class CheckedModel:
 
 
 async def checked_model(
-    store: FeatureStore,
+    namespace: Namespace,
     reference: ModelReference,
     *,
     artefacts: ArtefactDirectory | None = None,
@@ -72,7 +72,7 @@ async def checked_model(
 
     Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE).
     """
-    registry = ModelRegistry(store.storage, artefacts=artefacts)
+    registry = ModelRegistry(namespace.storage, artefacts=artefacts)
     manifest = await registry.get(reference.name, version=reference.version, alias=reference.alias)
     with ExitStack() as resources:
         process = checker or resources.enter_context(ModelChecker())

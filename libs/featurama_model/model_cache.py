@@ -32,7 +32,7 @@ from featurama_model.registry import CHAMPION, ModelRegistry, read_manifest, unk
 from featurama_model.shared_tasks import SharedTasks
 
 if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
+    from featurama_core.namespace import Namespace
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -133,14 +133,14 @@ class ModelCache:
         if self._own_checker:
             await asyncio.to_thread(self._checker.close)
 
-    async def get(self, store: FeatureStore, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
+    async def get(self, namespace: Namespace, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
         """The model of a version, or with version 0 of the one that `alias` names.
 
         An alias whose version cannot be used is answered by an earlier one: see the manifest's version. Raises Unknown
         (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) if there is none to fall back on.
         """
-        slot = await self._slot(store, name)
-        view = await self._names.view(slot, store.storage)
+        slot = await self._slot(namespace, name)
+        view = await self._names.view(slot, namespace.storage)
         number = version or view.aliases.get(alias)
         if number is None:
             raise unknown_alias(name, alias, view.aliases, trained=bool(view.versions))
@@ -148,13 +148,13 @@ class ModelCache:
         if stored is None:
             raise unknown_version(name, number)
         if version:
-            return await self._wait(_key(slot, stored), stored, store.storage)
-        self._names.used(slot, store.storage)
-        return await self._aliased(_Alias(slot, alias), stored, store.storage)
+            return await self._wait(_key(slot, stored), stored, namespace.storage)
+        self._names.used(slot, namespace.storage)
+        return await self._aliased(_Alias(slot, alias), stored, namespace.storage)
 
-    async def aliases(self, store: FeatureStore, name: str) -> Mapping[str, int]:
+    async def aliases(self, namespace: Namespace, name: str) -> Mapping[str, int]:
         """Alias -> version, as last read. Waits for the store only where `get` would."""
-        return (await self._names.view(await self._slot(store, name), store.storage)).aliases
+        return (await self._names.view(await self._slot(namespace, name), namespace.storage)).aliases
 
     def expire(self) -> None:
         """Read what aliases name anew when it is asked for next: it was changed from here."""
@@ -199,9 +199,9 @@ class ModelCache:
         for alias in [each for each in self._wanted if each.slot == slot]:
             del self._wanted[alias]
 
-    async def _slot(self, store: FeatureStore, name: str) -> ModelSlot:
+    async def _slot(self, namespace: Namespace, name: str) -> ModelSlot:
         check_name(name, "model")
-        return ModelSlot(store.namespace, await store.incarnation(), name)
+        return ModelSlot(namespace.name, await namespace.incarnation(), name)
 
     async def _aliased(self, alias: _Alias, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
         key = _key(alias.slot, stored)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.storage.port import Consistency
+from featurama_core.api.primitives import Consistency
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason, Unknown
 from featurama_core.types.values import Status
@@ -29,7 +30,7 @@ from featurama_model.shadow import Comparison, Shadow, ShadowSettings
 from featurama_model.unknown_entities import unknown_entities
 
 if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
+    from featurama_core.namespace import Namespace
 
 
 class Predictor:
@@ -65,30 +66,30 @@ class Predictor:
             async with predictor.shadow.comparing(predictor.predict_by):
                 yield predictor
 
-    async def predict(self, store: FeatureStore, request: PredictionRequest) -> Prediction:
+    async def predict(self, namespace: Namespace, request: PredictionRequest) -> Prediction:
         """Predict every row of the request with one model.
 
         Raises InvalidInput, Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE), StoreUnavailable
         when no row could be read.
         """
         request.rows()
-        model = await self.models.get(store, request.model, version=request.version, alias=request.alias)
-        prediction = await self.predict_by(model, store, request)
+        model = await self.models.get(namespace, request.model, version=request.version, alias=request.alias)
+        prediction = await self.predict_by(model, namespace, request)
         if self.shadow is not None and not request.version:
-            self.shadow.offer(store, request, prediction)
+            self.shadow.offer(namespace, request, prediction)
         return prediction
 
-    async def predict_by(self, model: LoadedModel, store: FeatureStore, request: PredictionRequest) -> Prediction:
+    async def predict_by(self, model: LoadedModel, namespace: Namespace, request: PredictionRequest) -> Prediction:
         """Predict with this model, whatever the request names; `request.rows()` was asked. Raises like `predict`."""
         rows = len(request.entity_ids) or len(request.given[0])
         manifest = model.manifest
         given = given_columns(manifest, request.given, rows)
-        stored, as_of_time = await self._stored(store, request, manifest, given)
+        stored, as_of_time = await self._stored(namespace, request, manifest, given)
         columns = [
             overlaid(stored.get(feature.name) or not_stored(feature, rows), given.get(feature.name))
             for feature in manifest.features
         ]
-        errors = await self._row_errors(store, request, manifest, stored, columns)
+        errors = await self._row_errors(namespace, request, manifest, stored, columns)
         errors = with_refused(errors, manifest, columns, rows)
         inputs = manifest.matrix(columns, as_of_time)
         failed = [error.row for error in errors]
@@ -108,7 +109,7 @@ class Predictor:
 
     async def _stored(
         self,
-        store: FeatureStore,
+        namespace: Namespace,
         request: PredictionRequest,
         manifest: ModelManifest,
         given: Mapping[str, Column],
@@ -120,9 +121,9 @@ class Predictor:
             if feature.name not in given or (given[feature.name].status == Status.NOT_FOUND).any()
         ]
         if not request.entity_ids or not wanted:
-            return {}, store.now()
+            return {}, namespace.now()
         try:
-            read = await store.get_online_features(
+            read = await EmbeddedStore(namespace).get_online_features(
                 list(request.entity_ids),
                 [feature.reference for feature in wanted],
                 consistency=request.consistency,
@@ -136,7 +137,7 @@ class Predictor:
 
     async def _row_errors(
         self,
-        store: FeatureStore,
+        namespace: Namespace,
         request: PredictionRequest,
         manifest: ModelManifest,
         stored: Mapping[str, Column],
@@ -148,7 +149,7 @@ class Predictor:
         nothing = np.all([column.status == Status.NOT_FOUND for column in stored.values()], axis=0)
         lacking = np.any([column.status == Status.NOT_FOUND for column in columns], axis=0)
         candidates = nothing & lacking
-        unknown = await unknown_entities(store, request.entity_ids, manifest.entity_type, candidates)
+        unknown = await unknown_entities(namespace, request.entity_ids, manifest.entity_type, candidates)
         errors = [
             RowError(row, Reason.STORE_UNAVAILABLE, "the store did not answer for this entity; try again")
             for row in np.flatnonzero(failed).tolist()

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from featurama_core.datasets.build import Part
 from featurama_core.datasets.dataset import TrainingSet
-from featurama_core.datasets.labels import Keys, LabelColumns
-from featurama_core.training_sets import ask
+from featurama_core.datasets.labels import Keys
+from featurama_core.datasets.request import Build, RowOptions, build_request
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
-from featurama_core.types.times import Time
+from featurama_core.types.references import FeatureSelection
 from featurama_core.types.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
@@ -33,14 +33,14 @@ from featurama_model.score_table import check_label_names, facts_of, merged, sco
 from featurama_model.unknown_entities import unknown_entities
 
 if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
+    from featurama_core.namespace import Namespace
 
 _ROWS_A_PIECE = 50_000
 _IDS_A_READ = 5_000
 
 
 async def scored(
-    model: LoadedModel, store: FeatureStore, entity_ids: Any, columns: Sequence[Column], time: Int64Array
+    model: LoadedModel, namespace: Namespace, entity_ids: Any, columns: Sequence[Column], time: Int64Array
 ) -> Scores:
     """Score n rows: ids (Arrow string array), a column a feature of the model in its order, moments int64[n].
 
@@ -56,7 +56,7 @@ async def scored(
         RowError(row, Reason.CORRUPT_DATA, "a stored value cannot be read; run `featurama doctor`")
         for row in np.flatnonzero(unreadable).tolist()
     ]
-    unknown = await _unknown(store, manifest.entity_type, entity_ids, absent.all(axis=0) & ~unreadable)
+    unknown = await _unknown(namespace, manifest.entity_type, entity_ids, absent.all(axis=0) & ~unreadable)
     errors += [RowError(row, Reason.UNKNOWN_ENTITY, why) for row, why in unknown.items()]
     errors = with_refused(errors, manifest, columns, len(time))
     # In pieces, because a thread can not be interrupted.
@@ -72,14 +72,14 @@ def _outputs(model: LoadedModel, columns: Sequence[Column], time: Int64Array, fi
     return model.outputs(model.manifest.matrix([column.take(rows) for column in columns], time[rows]))
 
 
-async def _unknown(store: FeatureStore, entity_type: str, entity_ids: Any, candidates: BoolArray) -> dict[int, str]:
+async def _unknown(namespace: Namespace, entity_type: str, entity_ids: Any, candidates: BoolArray) -> dict[int, str]:
     """Row -> why its entity is none to predict for; in pieces, because one read of the store is bounded."""
     rows = np.flatnonzero(candidates)
     found: dict[int, str] = {}
     for first in range(0, len(rows), _IDS_A_READ):
         some = rows[first : first + _IDS_A_READ]
         ids = entity_ids.take(some).to_pylist()
-        unknown = await unknown_entities(store, ids, entity_type, np.ones(len(some), dtype=np.bool_))
+        unknown = await unknown_entities(namespace, ids, entity_type, np.ones(len(some), dtype=np.bool_))
         found |= {int(some[at]): why for at, why in unknown.items()}
     return found
 
@@ -89,7 +89,7 @@ class ScoreAnswer:
     """Makes scores of the values that a training set found (`featurama_core.datasets.dataset.Answer`)."""
 
     model: LoadedModel
-    store: FeatureStore
+    namespace: Namespace
 
     def check_names(self, labels: Sequence[str]) -> None:
         """Raise InvalidInput if a label column has a name that is needed for the scores."""
@@ -102,7 +102,7 @@ class ScoreAnswer:
     async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
         """The label rows with what `score_table` adds."""
         del as_of  # the rows' own moments are meant
-        found = await scored(self.model, self.store, keys.entity_ids, columns, keys.event_time)
+        found = await scored(self.model, self.namespace, keys.entity_ids, columns, keys.event_time)
         table = await asyncio.to_thread(score_table, batch, self.model.manifest, found)
         return Part(number, table, facts_of(table, keys.event_time))
 
@@ -125,22 +125,14 @@ def model_facts(manifest: ModelManifest) -> dict[str, Any]:
 
 
 async def scores(
-    store: FeatureStore,
+    namespace: Namespace,
     labels: Any,
     model: str | CheckedModel,
     *,
-    known_at: Time | Literal["label"] | None = None,
-    entity_column: str = "entity_id",
-    time_column: str = "timestamp",
-    timestamp: Time | None = None,
-    timezone: str | None = None,
-    entity_type: str | None = None,
-    start: Time | None = None,
-    end: Time | None = None,
-    every: str | timedelta | int | None = None,
     memory: int | str = "2GB",
     artefacts: ArtefactDirectory | None = None,
     checker: ModelChecker | None = None,
+    **rows: Unpack[RowOptions],
 ) -> TrainingSet:
     """The label rows with a prediction each, as a set with the methods of a training set: batches, frames, files.
 
@@ -150,23 +142,13 @@ async def scores(
     `error_message`.
     """
     if isinstance(model, str):
-        model = await checked_model(store, ModelReference.parse(model), artefacts=artefacts, checker=checker)
+        model = await checked_model(namespace, ModelReference.parse(model), artefacts=artefacts, checker=checker)
     loaded = await asyncio.to_thread(model.load)
-    return await ask(
-        store,
-        store.opened,
+    request = build_request(
         labels,
-        [feature.reference for feature in loaded.manifest.features],
-        service=None,
-        known_at=known_at,
-        columns=LabelColumns.of(entity_column, time_column, timestamp, timezone),
-        entity_type=entity_type,
-        start=start,
-        end=end,
-        every=every,
-        statuses=False,
-        event_times=False,
-        memory=memory,
-        reading="auto",
-        answer=ScoreAnswer(loaded, store),
+        FeatureSelection(tuple(feature.reference for feature in loaded.manifest.features)),
+        Build(memory),
+        ScoreAnswer(loaded, namespace),
+        **rows,
     )
+    return await EmbeddedStore(namespace).open_dataset(request)

@@ -23,9 +23,10 @@ from featurama_model.model_cache import ModelCache
 from featurama_model.prediction import Prediction, PredictionRequest
 
 if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
+    from featurama_core.namespace import Namespace
+    from featurama_model.model_cache import ModelCache
 
-    PredictBy = Callable[[LoadedModel, FeatureStore, PredictionRequest], Awaitable[Prediction]]
+    PredictBy = Callable[[LoadedModel, Namespace, PredictionRequest], Awaitable[Prediction]]
 
 _MAX_PAIRS = 256
 
@@ -64,7 +65,7 @@ class Comparison:
 
 
 class _Waiting(NamedTuple):
-    store: FeatureStore
+    namespace: Namespace
     request: PredictionRequest
     prediction: Prediction
 
@@ -82,19 +83,19 @@ class Shadow:
         self._unreported: set[_Pair] = set()
         self._dropped: dict[tuple[str, str], int] = {}
 
-    def offer(self, store: FeatureStore, request: PredictionRequest, prediction: Prediction) -> None:
+    def offer(self, namespace: Namespace, request: PredictionRequest, prediction: Prediction) -> None:
         """Compare this prediction when there is time; dropped if too much waits. Never waits, never raises."""
         if request.alias == self._settings.alias:
             return
         rows = len(prediction.values)
         if self._waiting.full() or self._rows + rows > self._settings.max_rows:
             # Counted only for models that are known to have a shadow: nothing is lost of the others.
-            key = store.namespace, request.model
+            key = namespace.name, request.model
             if key in self._dropped:
                 self._dropped[key] += 1
             return
         self._rows += rows
-        self._waiting.put_nowait(_Waiting(store, replace(request, contributions=False), prediction))
+        self._waiting.put_nowait(_Waiting(namespace, replace(request, contributions=False), prediction))
 
     def comparisons(self) -> list[Comparison]:
         """Every pair that was compared."""
@@ -129,10 +130,10 @@ class Shadow:
                 self._waiting.task_done()
 
     async def _compare(self, waiting: _Waiting, predict_by: PredictBy) -> None:
-        store, request, champion = waiting
-        key = store.namespace, request.model
+        namespace, request, champion = waiting
+        key = namespace.name, request.model
         try:
-            number = (await self._models.aliases(store, request.model)).get(self._settings.alias)
+            number = (await self._models.aliases(namespace, request.model)).get(self._settings.alias)
         except FeaturamaError:
             return
         if number is None or number == champion.manifest.version:
@@ -141,7 +142,7 @@ class Shadow:
         self._dropped.setdefault(key, 0)
         pair = (*key, champion.manifest.version, number)
         try:
-            model = await self._models.get(store, request.model, alias=self._settings.alias)
+            model = await self._models.get(namespace, request.model, alias=self._settings.alias)
             pair = (*key, champion.manifest.version, model.manifest.version)
             values, failed = await self._shadowed(model, waiting, predict_by)
         except Unknown:
@@ -158,7 +159,7 @@ class Shadow:
         self, model: LoadedModel, waiting: _Waiting, predict_by: PredictBy
     ) -> tuple[Float64Array, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
         """The shadow's predictions float64[n], and which rows it failed, bool[n]."""
-        store, request, champion = waiting
+        namespace, request, champion = waiting
         known = {column.name: column for column in champion.columns}
         used = {feature.name: feature for feature in champion.manifest.features}
         failed = np.zeros(len(champion.values), dtype=np.bool_)
@@ -166,7 +167,7 @@ class Shadow:
             columns = [known[feature.name] for feature in model.manifest.features]
             failed = model.manifest.refused(columns, len(failed))
             return await predicted(model, model.manifest.matrix(columns, champion.as_of_time)), failed
-        prediction = await predict_by(model, store, request)
+        prediction = await predict_by(model, namespace, request)
         failed[[error.row for error in prediction.row_errors]] = True
         return prediction.values, failed
 

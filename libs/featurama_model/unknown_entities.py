@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.values import BoolArray, Status
 
 if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
+    from featurama_core.namespace import Namespace
 
 _FEATURES_PER_READ = 500
 
 
 async def unknown_entities(
-    store: FeatureStore, entity_ids: Sequence[str], entity_type: str, candidates: BoolArray
+    namespace: Namespace, entity_ids: Sequence[str], entity_type: str, candidates: BoolArray
 ) -> dict[int, str]:
     """Rows, among the candidates (bool[n]), whose entity is not the model's, or neither registered nor has any value;
     and why.
@@ -26,8 +27,8 @@ async def unknown_entities(
     if not rows:
         return {}
     asked = list(dict.fromkeys(entity_ids[row] for row in rows))
-    registered = await store.storage.get_entities(asked)
-    valueless = await _without_values(store, entity_type, [each for each in asked if each not in registered])
+    registered = await namespace.storage.get_entities(asked)
+    valueless = await _without_values(namespace, entity_type, [each for each in asked if each not in registered])
     problems = {each: f"{entity_type} {each!r} is neither registered nor has any value" for each in valueless}
     if entity_type != DEFAULT_ENTITY_TYPE:
         problems |= {
@@ -38,19 +39,19 @@ async def unknown_entities(
     return {row: problems[entity_ids[row]] for row in rows if entity_ids[row] in problems}
 
 
-async def _without_values(store: FeatureStore, entity_type: str, entity_ids: Sequence[str]) -> set[str]:
+async def _without_values(namespace: Namespace, entity_type: str, entity_ids: Sequence[str]) -> set[str]:
     """Those that have no value of any feature that their type could have."""
     empty = set(entity_ids)
     features = [
         feature.reference
         for kind in dict.fromkeys((entity_type, DEFAULT_ENTITY_TYPE))
-        for feature in await store.list_features(entity_type=kind, all_versions=True)
+        for feature in await EmbeddedStore(namespace).list_features(entity_type=kind, all_versions=True)
     ]
     for first in range(0, len(features), _FEATURES_PER_READ):
         if not empty:
             break
         left = sorted(empty)
-        read = await store.get_online_features(left, features[first : first + _FEATURES_PER_READ])
+        read = await EmbeddedStore(namespace).get_online_features(left, features[first : first + _FEATURES_PER_READ])
         found = np.any([column.status != Status.NOT_FOUND for column in read.columns], axis=0)
         empty -= {each for each, there in zip(left, found.tolist(), strict=True) if there}
     return empty

@@ -18,7 +18,6 @@ import pytest
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import NamespaceStorage
-from featurama_core.store import FeatureStore
 from featurama_core.types.column import column_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
@@ -26,6 +25,7 @@ from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.times import SECOND
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteMode, WriteRequest
+from tests.opened import OpenedStore
 
 from .conftest import Names
 
@@ -42,7 +42,7 @@ def clock() -> int:
 class Shop:
     """A store on the shared namespace, with features a to d of the test's own."""
 
-    def __init__(self, store: FeatureStore, names: Names) -> None:
+    def __init__(self, store: OpenedStore, names: Names) -> None:
         self.store = store
         self.names = names
 
@@ -75,12 +75,12 @@ class Shop:
 
 
 @pytest.fixture
-def store(namespace: NamespaceStorage, shared_namespace: str) -> FeatureStore:
-    return FeatureStore(Namespace(shared_namespace, namespace, StoreSettings(registry_staleness=0.0), clock))
+def store(namespace: NamespaceStorage, shared_namespace: str) -> OpenedStore:
+    return OpenedStore(Namespace(shared_namespace, namespace, StoreSettings(registry_staleness=0.0), clock))
 
 
 @pytest.fixture(params=[None, "30d"], ids=["no_retention", "retention"])
-async def shop(store: FeatureStore, names: Names, request: pytest.FixtureRequest) -> Shop:
+async def shop(store: OpenedStore, names: Names, request: pytest.FixtureRequest) -> Shop:
     await store.register_feature_group(names.group.name, retention=request.param)
     for name in "abcd":
         await store.register_feature(f"{name}_{names.suffix}", "double", group=names.group.name)
@@ -109,7 +109,7 @@ async def test_the_later_import_wins_within_one_layout(shop: Shop) -> None:
     assert [KNOWN * 1_000 + number for number in (5, 4, 3, 2, 1, 0)] == history.ingested_at.tolist()
 
 
-async def test_the_same_chunk_sent_again_changes_nothing(store: FeatureStore, names: Names) -> None:
+async def test_the_same_chunk_sent_again_changes_nothing(store: OpenedStore, names: Names) -> None:
     """With the request id that it had, or with a new one: at once, and after a later import."""
     await store.register_feature(f"a_{names.suffix}", "double")
     shop, ids = Shop(store, names), RequestIds(clock)
@@ -152,7 +152,7 @@ async def test_numbers_count_the_earlier_imports_that_overlap(namespace: Namespa
     assert await take("a", (0, 30), (31, 40)) == 0
 
 
-async def test_beginning_an_import_again_gives_the_same_number(store: FeatureStore, names: Names) -> None:
+async def test_beginning_an_import_again_gives_the_same_number(store: OpenedStore, names: Names) -> None:
     """The answer was lost. With other features or times it is another import, which needs an id of its own."""
     scope = ImportScope((f"a_{names.suffix}",), EVENT, EVENT, KNOWN, KNOWN)
     import_id = str(RequestIds(clock).next())
@@ -188,7 +188,7 @@ async def test_an_import_leaves_an_audit_record_before_its_first_row(shop: Shop)
     report = await shop.store.write_features(frame, mode=WriteMode.BULK, ingested_at_unit="us")
     assert report.rejected == 2
     features = [shop.feature("a"), shop.feature("b")]
-    (record,) = [each for each in await shop.store.storage.list_audit(1_000) if shop.feature("a") in each.detail]
+    (record,) = [each for each in await shop.store.space.storage.list_audit(1_000) if shop.feature("a") in each.detail]
     assert (record.action, record.at) == ("import", NOW)
     assert json.loads(record.detail) == {
         "number": 0,
@@ -225,7 +225,7 @@ async def test_two_rows_of_one_import_and_time_that_differ_are_rejected(shop: Sh
     assert [None, 1.0] == online.to_dict()[shop.feature("a")]
 
 
-async def test_rows_with_ingest_times_need_the_number_of_an_import(store: FeatureStore, names: Names) -> None:
+async def test_rows_with_ingest_times_need_the_number_of_an_import(store: OpenedStore, names: Names) -> None:
     """Without one, or with one that no import has, the request is refused as a whole; so is a number without times."""
     column = column_of(f"a_{names.suffix}", ValueType.DOUBLE, np.array([1.0]))
     for ingested_at, number in ((KNOWN, None), (KNOWN, 1_000), (KNOWN, -1), (None, 0)):

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from featurama_core.store import FeatureStore
+from tests.opened import OpenedStore, open_store
 
 HOUR = 3_600_000_000
 START = 1_780_000_000_000_000
@@ -48,9 +48,9 @@ VALUES = {
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
+async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
     """`full` has a value of every type, `void` nulls."""
-    async with FeatureStore.open(f"sqlite:///{tmp_path / 'store'}") as opened:
+    async with open_store(f"sqlite:///{tmp_path / 'store'}") as opened:
         for name, kind in zip(NAMES, ("double", "int", "bool", "text"), strict=False):
             await opened.register_feature(name, kind)
         await opened.register_feature("spot", "vector[2]")
@@ -78,7 +78,7 @@ def labels() -> Any:
 CARRIED = {"large": "Int64", "small": "Int8", "sure": "boolean", "whole": "int64", "word": "str"}
 
 
-async def results(store: FeatureStore, path: Path) -> dict[str, tuple[Any, Any]]:
+async def results(store: OpenedStore, path: Path) -> dict[str, tuple[Any, Any]]:
     """The answer of each call as a pandas and as a polars frame, with statuses and event times."""
     shown = {"statuses": True, "event_times": True}
     pyarrow.parquet.write_table(labels(), path)
@@ -97,7 +97,7 @@ async def results(store: FeatureStore, path: Path) -> dict[str, tuple[Any, Any]]
 
 
 async def test_a_value_type_has_one_dtype_and_its_exact_values_in_every_result(
-    store: FeatureStore, tmp_path: Path
+    store: OpenedStore, tmp_path: Path
 ) -> None:
     """2^60 + 1 beside a null, a bool beside a null, vectors, text and times: online, historical and training set."""
     for name, (pandas, polars) in (await results(store, tmp_path / "l.parquet")).items():
@@ -115,7 +115,7 @@ async def test_a_value_type_has_one_dtype_and_its_exact_values_in_every_result(
         assert [pd.Timestamp(START, unit="us", tz="UTC")] * 2 == pandas["count__event_time"].tolist()
 
 
-async def test_without_nulls_integers_and_truth_values_are_numpys(store: FeatureStore) -> None:
+async def test_without_nulls_integers_and_truth_values_are_numpys(store: OpenedStore) -> None:
     rows = labels().slice(0, 1)
     past = await store.get_historical_features(rows, NAMES)
     built = await store.training_set(rows, NAMES)
@@ -123,7 +123,7 @@ async def test_without_nulls_integers_and_truth_values_are_numpys(store: Feature
         assert ["int64", "bool"] == [str(frame[name].dtype) for name in ("count", "good")]
 
 
-async def test_carried_columns_keep_what_they_came_with(store: FeatureStore, tmp_path: Path) -> None:
+async def test_carried_columns_keep_what_they_came_with(store: OpenedStore, tmp_path: Path) -> None:
     """Arrow, a file and polars: integers beside nulls keep every digit, and zones their names."""
     polars = pl.from_arrow(labels())
     assert isinstance(polars, pl.DataFrame)
@@ -140,7 +140,7 @@ async def test_carried_columns_keep_what_they_came_with(store: FeatureStore, tmp
         assert [LARGE, LARGE + 2] == frame["whole"].tolist(), name
 
 
-async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: FeatureStore) -> None:
+async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: OpenedStore) -> None:
     """Of historical features and of a training set, nullable integers without nulls and categories among them."""
     times = pd.to_datetime([START + HOUR] * 2, unit="us", utc=True)
     given = pd.DataFrame(
@@ -175,7 +175,7 @@ async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: Feat
     ids=str,
 )
 async def test_columns_of_a_mapping_keep_every_digit(
-    store: FeatureStore, column: Any, dtype: str, expected: list[Any]
+    store: OpenedStore, column: Any, dtype: str, expected: list[Any]
 ) -> None:
     """Lists, masked arrays, polars and Arrow columns, in pandas, polars and numpy."""
     given = {"entity_id": ["full", "void"], "timestamp": [START + HOUR] * 2, "y": column}
@@ -187,7 +187,7 @@ async def test_columns_of_a_mapping_keep_every_digit(
     assert made.to_numpy()["y"].dtype != np.float64
 
 
-async def test_a_history_has_the_same_dtypes(store: FeatureStore) -> None:
+async def test_a_history_has_the_same_dtypes(store: OpenedStore) -> None:
     page = await store.get_feature_history("full", "count")
     assert "int64" == str(page.to_pandas()["value"].dtype)
     assert [LARGE] == page.to_pandas()["value"].tolist() == page.to_polars()["value"].to_list()

@@ -8,15 +8,16 @@ import pytest
 
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore, Stores
+from featurama_core.store import Stores
 from featurama_core.types.errors import FailedPrecondition, StoreUnavailable
+from tests.opened import open_store
 
 FRAME = {"entity_id": ["planet_mars"], "timestamp": ["2026-01-01T12:00:00Z"], "traffic_level": [0.7]}
 
 
 async def test_a_reader_sees_what_a_writer_has_written_meanwhile(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}"
-    async with FeatureStore.open(url) as writer:
+    async with open_store(url) as writer:
         await writer.register_feature("traffic_level", "double")
         async with Stores.open(StorageSettings(url, read_only=True)) as stores:
             reader = await stores.get()
@@ -27,7 +28,7 @@ async def test_a_reader_sees_what_a_writer_has_written_meanwhile(tmp_path: Path)
 
 async def test_every_write_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}"
-    async with FeatureStore.open(url) as writer:
+    async with open_store(url) as writer:
         await writer.register_feature("traffic_level", "double")
     async with Stores.open(StorageSettings(url, read_only=True)) as stores:
         reader = await stores.get()

@@ -16,18 +16,19 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from featurama_core.blocking_store import BlockingFeatureStore
+from featurama import sync
 from featurama_core.datasets.dataset import Asked, TrainingSet
 from featurama_core.datasets.files import format_of, new_file, sha256_of
 from featurama_core.datasets.labels import LabelColumns, label_source
 from featurama_core.datasets.progress import Progress
+from featurama_core.datasets.verify import verify
 from featurama_core.retrieval import spilled
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
-from featurama_core.training_sets import verify
+from featurama_core.store_datasets import rebuilt
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput
+from tests.opened import OpenedStore, open_store
 
 from .interrupted import built_in_pieces
 from .opened_files import OpenedFiles
@@ -38,9 +39,9 @@ FEATURES = ["speed", "home", "home.mood", "note"]
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
+async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
     """40 things with 60 hours of values, in three months; each has a home, which changes."""
-    async with FeatureStore.open(StorageSettings(f"sqlite:///{tmp_path / 'store'}")) as opened:
+    async with open_store(StorageSettings(f"sqlite:///{tmp_path / 'store'}")) as opened:
         await opened.register_entity_type("thing")
         await opened.register_feature_group("moves", "thing", ttl="40d")
         await opened.register_feature_group("moods", "thing")
@@ -92,13 +93,13 @@ def write_labels(file: Path) -> None:
         out.write(table)
 
 
-async def small_parts(store: FeatureStore, source: Any, features: list[str] | None = None) -> TrainingSet:
+async def small_parts(store: OpenedStore, source: Any, features: list[str] | None = None) -> TrainingSet:
     """A set of parts of 60 rows, joined in four passes."""
     columns = LabelColumns()
     begin = partial(
         SpilledRetrieval,
-        store._namespace,
-        await store.resolve(features or FEATURES),
+        store.space,
+        await store.space.resolve(features or FEATURES),
         ReadBounds(None, store.now()),
         values_only=True,
         memory=1,
@@ -109,7 +110,7 @@ async def small_parts(store: FeatureStore, source: Any, features: list[str] | No
     return TrainingSet(begin, await asyncio.to_thread(label_source, source, columns), columns, asked)
 
 
-async def test_every_kind_of_labels_gives_the_same_set(store: FeatureStore, tmp_path: Path) -> None:
+async def test_every_kind_of_labels_gives_the_same_set(store: OpenedStore, tmp_path: Path) -> None:
     """pandas, polars, Arrow, a mapping, Parquet, CSV and Arrow files, and a directory of parts."""
     table = labels()
 
@@ -137,7 +138,7 @@ async def test_every_kind_of_labels_gives_the_same_set(store: FeatureStore, tmp_
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".arrow"])
 @pytest.mark.parametrize("known_at", [None, "label"])
 async def test_a_label_file_is_read_once_a_build(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, known_at: Any
+    store: OpenedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, known_at: Any
 ) -> None:
     """Opened once for its columns when the set is asked for, and once for all its rows, keys and its hash: by the
     build, or before it where the newest row says which versions are meant. A path is followed without reading again.
@@ -160,7 +161,7 @@ async def test_a_label_file_is_read_once_a_build(
     assert [] == left
 
 
-async def test_a_text_of_a_label_file_may_hold_line_breaks(store: FeatureStore, tmp_path: Path) -> None:
+async def test_a_text_of_a_label_file_may_hold_line_breaks(store: OpenedStore, tmp_path: Path) -> None:
     """Wherever a block of the file ends: here it can hardly end outside such a text."""
     rows = 10_000
     text = "line\n" * 100
@@ -171,7 +172,7 @@ async def test_a_text_of_a_label_file_may_hold_line_breaks(store: FeatureStore, 
     assert table.column("why").to_pylist() == built.column("why").to_pylist()
 
 
-async def test_only_what_is_empty_in_a_text_column_of_a_csv_is_null(store: FeatureStore, tmp_path: Path) -> None:
+async def test_only_what_is_empty_in_a_text_column_of_a_csv_is_null(store: OpenedStore, tmp_path: Path) -> None:
     """NA is a country: as an id, and as a text that is carried; among numbers it is none."""
     day = "2026-09-01T00:00:00Z"
     file = tmp_path / "l.csv"
@@ -187,7 +188,7 @@ async def test_only_what_is_empty_in_a_text_column_of_a_csv_is_null(store: Featu
         await (await store.training_set(file, ["note"])).to_arrow()
 
 
-async def test_columns_of_other_names_are_taken_and_kept(store: FeatureStore) -> None:
+async def test_columns_of_other_names_are_taken_and_kept(store: OpenedStore) -> None:
     """The entity and the time may have any name; a second entity column is carried like any other."""
     table = labels().rename_columns(["who", "when", "y"])
     made = await store.training_set(table, ["speed"], entity_column="who", time_column="when")
@@ -196,7 +197,7 @@ async def test_columns_of_other_names_are_taken_and_kept(store: FeatureStore) ->
 
 @pytest.mark.parametrize("noted_every", [-1.0, 1e9])
 async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted_every: float
+    store: OpenedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted_every: float
 ) -> None:
     """Cancelled after each report in turn: nothing is at the target, and what was finished and noted (at once, or only
     with the parts) is not done again.
@@ -213,7 +214,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     assert left == []
 
 
-async def test_another_request_does_not_go_on_with_the_work_of_the_last(store: FeatureStore, tmp_path: Path) -> None:
+async def test_another_request_does_not_go_on_with_the_work_of_the_last(store: OpenedStore, tmp_path: Path) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.stage == "writing":
             raise KeyboardInterrupt
@@ -225,7 +226,7 @@ async def test_another_request_does_not_go_on_with_the_work_of_the_last(store: F
     assert (manifest.rows, [each["name"] for each in manifest.features]) == (120, ["speed"])
 
 
-async def test_few_entities_are_read_by_slices_and_many_by_what_is_quicker(store: FeatureStore) -> None:
+async def test_few_entities_are_read_by_slices_and_many_by_what_is_quicker(store: OpenedStore) -> None:
     """`explain` names the way and the reason, and counts what will be read."""
     made = await store.training_set(labels(), ["speed", "note"])
     plan = await made.explain()
@@ -235,7 +236,7 @@ async def test_few_entities_are_read_by_slices_and_many_by_what_is_quicker(store
     assert {(read.way, read.why) for read in (await scanned.explain()).reads} == {("scan", "as asked")}
 
 
-async def test_explain_estimates_whom_a_reference_names(store: FeatureStore) -> None:
+async def test_explain_estimates_whom_a_reference_names(store: OpenedStore) -> None:
     """40 targets are met again and again in a sample, so there are no others; as many targets as rows are told too."""
     plan = await (await store.training_set(labels(20_000), ["home.mood"])).explain()
     own, path = (set(), set())
@@ -256,7 +257,7 @@ async def test_explain_estimates_whom_a_reference_names(store: FeatureStore) -> 
         await (await store.training_set(rows.slice(0, 0), ["home.mood"])).explain()
 
 
-async def test_the_files_of_every_format_hold_the_same_rows(store: FeatureStore, tmp_path: Path) -> None:
+async def test_the_files_of_every_format_hold_the_same_rows(store: OpenedStore, tmp_path: Path) -> None:
     """A directory of parts, or one file where the name says so; the manifest counts the nulls."""
     made = await store.training_set(labels(), ["speed"])
     table = await made.to_arrow()
@@ -273,25 +274,25 @@ async def test_the_files_of_every_format_hold_the_same_rows(store: FeatureStore,
 
 
 async def test_a_set_that_is_built_again_is_the_same_until_something_is_deleted(
-    store: FeatureStore, tmp_path: Path
+    store: OpenedStore, tmp_path: Path
 ) -> None:
     """Through a path too: the target's deletion explains it."""
     await (await store.training_set(labels(), FEATURES)).write(tmp_path / "set")
-    assert (await verify(tmp_path / "set", store)).differences == ()
+    assert (await verify(tmp_path / "set", partial(rebuilt, store.space))).differences == ()
     await store.delete_feature_values("thing_07", ["mood"])
-    found = await verify(tmp_path / "set", store)
+    found = await verify(tmp_path / "set", partial(rebuilt, store.space))
     assert {(each.column, each.cause) for each in found.differences or ()} == {("home.mood", "deletion")}
     assert found.is_good
     at = START + np.arange(60) * 36 * HOUR
     await store.write_features({"entity_id": ["thing_01"] * 60, "timestamp": at, "speed": np.full(60, 1e6)})
-    found = await verify(tmp_path / "set", store)
+    found = await verify(tmp_path / "set", partial(rebuilt, store.space))
     assert {each.cause for each in found.differences or ()} == {"deletion", "later_writes"}
     assert not found.is_good
 
 
 async def test_a_csv_is_built_again_and_compared_in_its_own_words(tmp_path: Path) -> None:
     """Values that a CSV writes ambiguously unless quoted, of each type; and a change is seen."""
-    async with FeatureStore.open(f"sqlite:///{tmp_path / 'store'}") as store:
+    async with open_store(f"sqlite:///{tmp_path / 'store'}") as store:
         odd = ["NA", "", "null", 'a "b",\nc', None]
         await store.register_feature("word", "text")
         await store.register_feature("level", "double")
@@ -311,9 +312,9 @@ async def test_a_csv_is_built_again_and_compared_in_its_own_words(tmp_path: Path
         made = await store.training_set(pa.table(rows), list(wide), statuses=True, event_times=True)
         for name in ("set.csv", "set"):
             await made.write(tmp_path / name, format="csv")
-            assert (await verify(tmp_path / name, store)).differences == ()
+            assert (await verify(tmp_path / name, partial(rebuilt, store.space))).differences == ()
         await store.write_features({"entity_id": ["null"], "timestamp": [START + 7], "word": [None]})
-        found = await verify(tmp_path / "set.csv", store)
+        found = await verify(tmp_path / "set.csv", partial(rebuilt, store.space))
         shown = [(each.column, each.cause, each.first_rows) for each in found.differences or ()]
         assert [("word", "later_writes", (1,)), ("word__status", "later_writes", (1,))] == shown
 
@@ -321,7 +322,7 @@ async def test_a_csv_is_built_again_and_compared_in_its_own_words(tmp_path: Path
 async def test_newest_values_are_built_again_as_of_the_moment_they_were_built(tmp_path: Path) -> None:
     """Later writes, also ones that correct, change nothing; the ages are those of then; a deletion is named."""
     clock = Clock(START * 1_000)
-    async with FeatureStore.open(f"sqlite:///{tmp_path / 'store'}", clock=clock) as store:
+    async with open_store(f"sqlite:///{tmp_path / 'store'}", clock=clock) as store:
         await store.register_entity_type("thing")
         await store.register_feature_group("moves", "thing", ttl="2h")
         await store.register_feature("speed", "double", group="moves")
@@ -334,19 +335,25 @@ async def test_newest_values_are_built_again_as_of_the_moment_they_were_built(tm
         await made.write(tmp_path / "set")
         await made.write(tmp_path / "set.csv")
         names = ("set", "set.csv")
-        assert [()] * 2 == [(await verify(tmp_path / name, store)).differences for name in names]
+        assert [()] * 2 == [
+            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
+        ]
         clock.now += 5 * HOUR * 1_000
-        assert [()] * 2 == [(await verify(tmp_path / name, store)).differences for name in names]
+        assert [()] * 2 == [
+            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
+        ]
         await store.write_features({"entity_id": ["a", "b"], "timestamp": [START - HOUR] * 2, "speed": [9.0, 9.0]})
         await store.write_features({"entity_id": ["c"], "timestamp": [START + HOUR], "speed": [9.0]})
-        assert [()] * 2 == [(await verify(tmp_path / name, store)).differences for name in names]
+        assert [()] * 2 == [
+            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
+        ]
         await store.delete_entity("c")
         for name in names:
-            found = await verify(tmp_path / name, store)
+            found = await verify(tmp_path / name, partial(rebuilt, store.space))
             assert {(each.cause, each.first_rows) for each in found.differences or ()} == {("deletion", (2,))}
 
 
-async def test_what_cannot_work_is_refused_before_anything_is_read(store: FeatureStore) -> None:
+async def test_what_cannot_work_is_refused_before_anything_is_read(store: OpenedStore) -> None:
     table = labels(10)
     with pytest.raises(FailedPrecondition, match="known_at is"):
         await store.training_set(table, ["speed"], known_at=store.now())
@@ -364,7 +371,7 @@ async def test_what_cannot_work_is_refused_before_anything_is_read(store: Featur
 
 
 async def test_leaving_a_stream_early_leaves_nothing_behind(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: OpenedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     batches = (await small_parts(store, labels())).batches()
@@ -376,7 +383,7 @@ async def test_leaving_a_stream_early_leaves_nothing_behind(
 
 def test_a_notebook_builds_a_set_without_a_loop(tmp_path: Path) -> None:
     """The blocking twin: a grid over the registered entities, as a frame and as batches."""
-    with BlockingFeatureStore(f"sqlite:///{tmp_path / 'store'}") as store:
+    with sync.connect(f"sqlite:///{tmp_path / 'store'}") as store:
         store.register_entity_type("thing")
         store.register_feature_group("moves", "thing")
         store.register_feature("speed", "double", group="moves")

@@ -15,11 +15,11 @@ from itertools import count
 from pathlib import Path
 
 from tests.laws.scene import HISTORY_PERIOD, SETTINGS, STANDING, START, FakeClock, Scene, register
+from tests.opened import OpenedStore
 
 from featurama_core.namespace import Namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite import SqliteStorage
-from featurama_core.store import FeatureStore
 
 from .play import Step, play, script
 
@@ -31,7 +31,7 @@ async def prepare(path: Path) -> None:
     async with SqliteStorage.open(str(path)) as storage:
         await storage.create_namespace(NAMESPACE, NamespaceOptions(history_period=HISTORY_PERIOD))
         scene = await stage(storage)
-        await register(FeatureStore(Namespace(NAMESPACE, scene.storages[0], SETTINGS, FakeClock(START))))
+        await register(OpenedStore(Namespace(NAMESPACE, scene.storages[0], SETTINGS, FakeClock(START))))
 
 
 async def stage(storage: SqliteStorage) -> Scene:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from tests.laws.oracle import SECOND, Key, Oracle, Row, Stored, Value, ingest_time
 from tests.laws.scene import Scene, definitions
 from tests.laws.wire import Shown, read_online, reads_of, request_of, shown, stored_in
+from tests.opened import OpenedStore
 
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 from featurama_core.types.writes import Outcome, WriteMode
 
@@ -99,7 +99,7 @@ async def wait_for(work: Awaitable[object]) -> object:
 
 async def play(
     scene: Scene,
-    store: FeatureStore,
+    store: OpenedStore,
     steps: Sequence[Step],
     *,
     only: Iterable[int] | None = None,
@@ -146,7 +146,7 @@ def unfinished(steps: Sequence[Step], played: Played) -> list[int]:
     ]
 
 
-async def check_interrupted(scene: Scene, store: FeatureStore, steps: Sequence[Step], played: Played) -> None:
+async def check_interrupted(scene: Scene, store: OpenedStore, steps: Sequence[Step], played: Played) -> None:
     """What must be there is, what cannot be is not; in history, online, and the past read at now."""
     least, most = _oracle(scene, steps, played, least=True), _oracle(scene, steps, played, least=False)
     now = scene.clock.now
@@ -163,7 +163,7 @@ async def check_interrupted(scene: Scene, store: FeatureStore, steps: Sequence[S
             assert may or found is None, (entity, name)
 
 
-async def check_finished(scene: Scene, store: FeatureStore, steps: Sequence[Step]) -> None:
+async def check_finished(scene: Scene, store: OpenedStore, steps: Sequence[Step]) -> None:
     """All tables tell what the oracle tells of the whole play."""
     done = Played({number: units(step) for number, step in enumerate(steps) if isinstance(step, Write)})
     done.deleted = {number for number, step in enumerate(steps) if isinstance(step, Delete)}
@@ -176,7 +176,7 @@ async def check_finished(scene: Scene, store: FeatureStore, steps: Sequence[Step
 
 
 async def _histories(
-    store: FeatureStore, scene: Scene, steps: Sequence[Step]
+    store: OpenedStore, scene: Scene, steps: Sequence[Step]
 ) -> dict[tuple[int, str, Key], list[Stored]]:
     """Of every entity (with its position) and every feature; of those that no step writes the reads tell enough."""
     rows = [row for step in steps if isinstance(step, Write) for row in step.rows]
@@ -193,7 +193,7 @@ async def _histories(
     return {pair: [] for pair in pairs} | dict(zip(asked, map(stored_in, found), strict=True))
 
 
-async def _read_at_now(store: FeatureStore, scene: Scene) -> Shown:
+async def _read_at_now(store: OpenedStore, scene: Scene) -> Shown:
     answer = await store.get_historical_features(scene.entities, list(scene.references))
     return shown(reads_of(scene.entities, answer.columns))
 

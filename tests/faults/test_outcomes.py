@@ -10,23 +10,23 @@ import pytest
 from tests.laws.oracle import SECOND, Row
 from tests.laws.scene import Arena, Scene
 from tests.laws.wire import read_online, request_of
+from tests.opened import OpenedStore
 
 from featurama_core.storage.layouts import mark_id
 from featurama_core.storage.port import AuditRecord, Cells
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.writes import Outcome, WriteReport
 
 from .storage import Fault, FaultyStorage, Meddling
 
 
-def failing(scene: Scene, call: str, fault: Fault) -> FeatureStore:
+def failing(scene: Scene, call: str, fault: Fault) -> OpenedStore:
     """A server whose first `call` meets the fault; it has registered no layout yet."""
     number = {"put_layouts": 0, "write": 1, "put_mark": 0, "append_audit": 1, "clean": 2}[call]
     return scene.server(FaultyStorage(scene.storages[0], Meddling(fault, number)))  # type: ignore[arg-type]
 
 
-def write(scene: Scene, store: FeatureStore, **values: object) -> WriteReport:
+def write(scene: Scene, store: OpenedStore, **values: object) -> WriteReport:
     """Two rows of the first two entities, a second ago."""
     rows = [
         Row(entity, scene.clock.now - SECOND, {(name, 1): value for name, value in values.items()})  # type: ignore[misc]

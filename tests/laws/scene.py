@@ -18,12 +18,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.opened import OpenedStore
+
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Storage
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
 from featurama_core.types.request_ids import RequestIds
 
 from .oracle import SECOND, Feature, Oracle
@@ -108,9 +109,9 @@ class Scene:
         result: T = self._run(work)
         return result
 
-    def server(self, storage: NamespaceStorage) -> FeatureStore:
+    def server(self, storage: NamespaceStorage) -> OpenedStore:
         """A server that has just started: it knows nothing but the storage."""
-        return FeatureStore(Namespace(self.namespace, storage, self._settings, self.clock))
+        return OpenedStore(Namespace(self.namespace, storage, self._settings, self.clock))
 
     def restart(self, which: int) -> None:
         """A server is replaced by a new one."""
@@ -198,7 +199,7 @@ class Arena:
     async def _make(self, name: str) -> None:
         await self._storages[0].create_namespace(name, NamespaceOptions(history_period=HISTORY_PERIOD))
         storage = await self._storages[0].namespace(name)
-        await register(FeatureStore(Namespace(name, storage, SETTINGS, FakeClock(self.start))))
+        await register(OpenedStore(Namespace(name, storage, SETTINGS, FakeClock(self.start))))
 
 
 def definitions() -> list[Feature]:
@@ -221,7 +222,7 @@ def definitions() -> list[Feature]:
     return found
 
 
-async def register(store: FeatureStore) -> None:
+async def register(store: OpenedStore) -> None:
     """The types, groups and features of every scene."""
     await store.register_entity_type("thing")
     await store.register_feature_group("plain")

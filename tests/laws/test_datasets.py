@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.opened import OpenedStore
 
 from featurama_core.datasets.dataset import Asked, TrainingSet
 from featurama_core.datasets.labels import LabelColumns, label_source
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
-from featurama_core.store import FeatureStore
 
 from .oracle import SECOND, SETTLING
 from .scene import RETENTION, Arena, Scene
@@ -145,7 +145,7 @@ def told(table: Any) -> list[str]:
 
 
 async def all_of(
-    store: FeatureStore, labels: Any, features: Sequence[str], known_at: Any, reading: Any, *, statuses: bool = True
+    store: OpenedStore, labels: Any, features: Sequence[str], known_at: Any, reading: Any, *, statuses: bool = True
 ) -> Any:
     """The whole set in one table, made in what a large set needs: two rows a part, four shards, and, for scans, a
     spool that holds nothing and a pass a shard.
@@ -154,8 +154,8 @@ async def all_of(
     newest = known_at if known_at != "label" else max(labels.column("timestamp").cast(pa.int64()).to_pylist())
     begin = partial(
         SpilledRetrieval,
-        store._namespace,
-        await store.resolve(features, known_at=newest),
+        store.space,
+        await store.space.resolve(features, known_at=newest),
         ReadBounds(known_at, store.now()),
         values_only=not statuses,
         memory=100 if reading == "scan" else 1 << 30,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from featurama_core.ingest.purge import purge
 from featurama_core.types.column import column_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
@@ -76,7 +77,7 @@ def test_ttl_and_retention_include_their_last_microsecond(arena: Arena) -> None:
         assert [("NOT_FOUND", None)] == online(scene, 0, "heat@1")
         assert [("NOT_FOUND", None)] == past(scene, 0, t, "heat@1")
         scene.clock.advance(SETTLING + SECOND)
-        scene.run(scene.servers[0].purge())
+        scene.run(purge(scene.servers[0].space))
         assert [("NOT_FOUND", None)] == past(scene, 0, t, "heat@1")
         assert Reason.PAST_RETENTION == write(scene, 0, t, heat=1.0).verdicts[0].reason
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 from tests.faults.storage import FaultyStorage, Reading, not_answering
+from tests.opened import OpenedStore
 
 from featurama_core.storage.marks import MARK_BYTES
 from featurama_core.storage.port import Cells
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.values import Status
 
@@ -27,7 +27,7 @@ def write(scene: Scene, entity: int, values: dict[str, Value]) -> None:
     scene.clock.advance(1)
 
 
-def statuses(scene: Scene, store: FeatureStore, entities: Sequence[int], features: Sequence[str]) -> list[list[str]]:
+def statuses(scene: Scene, store: OpenedStore, entities: Sequence[int], features: Sequence[str]) -> list[list[str]]:
     """A list of statuses an entity."""
     answer = scene.run(store.get_online_features([scene.entities[each] for each in entities], features))
     columns = [column.status.tolist() for column in answer.columns]

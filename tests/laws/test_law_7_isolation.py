@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 
 import numpy as np
+from tests.opened import OpenedStore
 
+from featurama_core.ingest.purge import purge
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import NamespaceOptions
-from featurama_core.store import FeatureStore, Stores
+from featurama_core.store import Stores
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteRequest
@@ -23,7 +25,7 @@ def request(clock: FakeClock, value: float) -> WriteRequest:
     return WriteRequest(["fry"], np.array([clock.now]), [column_of("speed", ValueType.DOUBLE, np.array([value]))])
 
 
-async def told(store: FeatureStore) -> Told:
+async def told(store: OpenedStore) -> Told:
     """All that this test's namespaces hold."""
     online = await store.get_online_features(["fry"], ["speed"])
     past = await store.get_historical_features(["fry"], ["speed"])
@@ -43,7 +45,7 @@ def test_a_namespace_sees_nothing_of_another(arena: Arena) -> None:
         stores = Stores("", storage, StoreSettings(), clock)
         for name in names:
             await storage.create_namespace(name, NamespaceOptions())
-        mine, other = [await stores.get(name) for name in names]
+        mine, other = [OpenedStore(await stores.namespace(name)) for name in names]
         await mine.register_feature("speed", "double", "mine")
         await other.register_feature("speed", "double", "other")
         await mine.write(request(clock, 1.0))
@@ -59,13 +61,13 @@ def test_a_namespace_sees_nothing_of_another(arena: Arena) -> None:
         await mine.register_entity("fry", name="Philip")
         await mine.delete_feature_values("fry", ["speed"])
         await mine.delete_entity("fry")
-        await mine.purge()
+        await purge(mine.space)
         assert before == await told(other)
 
         await storage.drop_namespace(names[0])
         assert before == await told(other)
         await storage.create_namespace(names[0], NamespaceOptions())
-        anew = await stores.get(names[0])
+        anew = OpenedStore(await stores.namespace(names[0]))
         await anew.register_feature("speed", "double", "anew")
         # Neither a mark nor a version of the first incarnation is left.
         await anew.write(request(clock, 3.0))

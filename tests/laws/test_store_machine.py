@@ -11,6 +11,7 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from featurama_core.ingest.purge import purge
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.writes import WriteRequest
 
@@ -90,7 +91,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(server=SERVER)
     def purge(self, server: int) -> None:
         """Housekeeping changes nothing that can be read."""
-        self.scene.run(self.scene.servers[server].purge())
+        self.scene.run(purge(self.scene.servers[server].space))
 
     @rule()
     def register_version(self) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from tests.opened import OpenedStore
 
 from featurama_core.frames.results import FeatureHistory
-from featurama_core.store import FeatureStore
 from featurama_core.types.column import Column
 from featurama_core.types.values import Status, ValueType, empty_values
 from featurama_core.types.writes import WriteMode, WriteRequest, WriteUnit
@@ -93,7 +93,7 @@ def expected(
     return shown(reads)
 
 
-async def read_online(store: FeatureStore, scene: Scene) -> Shown:
+async def read_online(store: OpenedStore, scene: Scene) -> Shown:
     """Every entity and reference of the scene, by an online read."""
     answer = await store.get_online_features(scene.entities, list(scene.references))
     assert scene.clock.now == answer.as_of_time
@@ -141,7 +141,7 @@ def _rows(column: Column) -> list[tuple[str, Value, int | None]]:
 Story = dict[str, object]
 
 
-async def story(store: FeatureStore, scene: Scene) -> Story:
+async def story(store: OpenedStore, scene: Scene) -> Story:
     """All that can be read of the scene, in words that do not depend on its entity ids."""
     told: Story = {}
     at_now = await store.get_historical_features(scene.entities, list(scene.references))

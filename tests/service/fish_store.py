@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from featurama_core.store import FeatureStore
+from tests.opened import OpenedStore
 
 FISH = 240
 HOUR = 3_600_000_000
@@ -21,7 +20,7 @@ def kind(length: float) -> str:
     return KINDS[1] if length < 1 else KINDS[0] if length < 2 else KINDS[2]
 
 
-async def fill(store: FeatureStore) -> None:
+async def fill(store: OpenedStore) -> None:
     """Fish whose kind follows from their length; it was seen an hour after they were measured."""
     await store.register_entity_type("fish")
     for name, value_type in {

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.opened import OpenedStore
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.store import FeatureStore, Stores
+from featurama_core.store import Stores
 from featurama_core.types.errors import Unknown
 from featurama_gateway import app as gateway_app
 from featurama_gateway.settings import GatewaySettings
@@ -41,7 +42,7 @@ async def http_client(address: str, namespace: str = "default") -> AsyncIterator
         yield client
 
 
-async def define_deliveries(store: FeatureStore) -> None:
+async def define_deliveries(store: OpenedStore) -> None:
     """What the small model reads: the distance of a delivery, and the traffic at its destination."""
     for kind in ("planet", "delivery"):
         await store.register_entity_type(kind)
@@ -62,16 +63,16 @@ async def define_deliveries(store: FeatureStore) -> None:
     )
 
 
-async def write(store: FeatureStore, columns: dict[str, list[Any]], version: int | None = None) -> None:
+async def write(store: OpenedStore, columns: dict[str, list[Any]], version: int | None = None) -> None:
     """Write a wide frame of last year's values, of which every row must be accepted."""
     frame = {"timestamp": [LAST_YEAR] * len(columns["entity_id"]), **columns}
     report = await store.write_features(frame, version=version)
     assert report.accepted == report.sent, report.verdicts
 
 
-async def publish_model(store: FeatureStore) -> int:
+async def publish_model(store: OpenedStore) -> int:
     """Publish the small model and promote it. -> its version"""
-    models = ModelRegistry(store.storage)
+    models = ModelRegistry(store.space.storage)
     published = await models.publish(MANIFEST, ARTEFACT)
     await models.set_alias(MODEL, CHAMPION, published.version)
     return published.version
@@ -83,7 +84,7 @@ def delivery_model(storage_url: str, namespace: str) -> int:
 
     async def make() -> int:
         async with Stores.open(storage_url) as stores:
-            store = await stores.get(namespace)
+            store = OpenedStore(await stores.namespace(namespace))
             try:
                 await store.get_entity("delivery_empty")
             except Unknown:
@@ -94,10 +95,10 @@ def delivery_model(storage_url: str, namespace: str) -> int:
 
 
 @pytest.fixture
-async def store(storage_url: str, namespace: str) -> AsyncIterator[FeatureStore]:
+async def store(storage_url: str, namespace: str) -> AsyncIterator[OpenedStore]:
     """The shared namespace, as the embedded store sees it."""
     async with Stores.open(storage_url) as stores:
-        yield await stores.get(namespace)
+        yield OpenedStore(await stores.namespace(namespace))
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tests.opened import OpenedStore
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST, shifted
 
 from featurama_core.storage.port import StoredModel
-from featurama_core.store import FeatureStore
 from featurama_model.manifest import Artefact
 from featurama_model.registry import ModelRegistry
 
@@ -15,7 +15,7 @@ NAME = MANIFEST.name
 AT = "2026-01-01T00:00:00Z"
 
 
-async def define(store: FeatureStore) -> None:
+async def define(store: OpenedStore) -> None:
     """Register and write what the model reads."""
     for kind in ("planet", "delivery"):
         await store.register_entity_type(kind)
@@ -37,19 +37,19 @@ async def define(store: FeatureStore) -> None:
     )
 
 
-async def publish(store: FeatureStore, *shifts: float, champion: int = 0, name: str = NAME) -> None:
+async def publish(store: OpenedStore, *shifts: float, champion: int = 0, name: str = NAME) -> None:
     """A version a shift, each predicting so much more than the artefact; `champion`: which one the alias names."""
-    models = ModelRegistry(store.storage)
+    models = ModelRegistry(store.space.storage)
     for shift in shifts:
         await models.publish(replace(MANIFEST, name=name), shifted(shift) if shift else ARTEFACT)
     if champion:
         await models.set_alias(name, "champion", champion)
 
 
-async def publish_mutated(store: FeatureStore, version: int, *, name: str = NAME) -> None:
+async def publish_mutated(store: OpenedStore, version: int, *, name: str = NAME) -> None:
     """A version as a broken writer leaves it: a changed link, under a manifest that names its hash."""
     artefact = ARTEFACT.replace(b'"left_children":[1', b'"left_children":[9', 1)
     assert artefact != ARTEFACT
     manifest = replace(MANIFEST, name=name, version=version, artefact=Artefact.of(artefact))
     stored = StoredModel(name, version, manifest.to_json(), manifest.created_at, len(artefact))
-    assert await store.storage.put_model(stored, [artefact])
+    assert await store.space.storage.put_model(stored, [artefact])

@@ -21,14 +21,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import ray
+from tests.opened import OpenedStore
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_cli.world_writing import write_world
-from featurama_core import Stores, training_sets
+from featurama_core import Stores, store_datasets
 from featurama_core.datasets.progress import Progress
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.storage.port import NamespaceOptions
-from featurama_core.store import FeatureStore
 from featurama_core.types.writes import WriteMode
 from featurama_model.checked_model import ModelReference, checked_model
 from featurama_model.engineered import Cycle, EngineeredSpec, Feature, Product
@@ -84,7 +84,7 @@ def two_entities(seed: int) -> pa.Table:
     return labels(seed).append_column("planet_id", pa.array(planets, pa.string()))
 
 
-async def fill(store: FeatureStore) -> None:
+async def fill(store: OpenedStore) -> None:
     """A world, and a group with ttl, nulls and several buckets."""
     await write_world(store, WORLD)
     await store.register_feature_group("moods", "planet", ttl="10d", buckets=4)
@@ -92,7 +92,7 @@ async def fill(store: FeatureStore) -> None:
     await write(store, moods())
 
 
-async def correct(store: FeatureStore) -> None:
+async def correct(store: OpenedStore) -> None:
     """Corrections and deletions, an hour later."""
     await write(store, moods().slice(50, 60).set_column(2, "mood", pa.array(["corrected"] * 60)))
     await store.delete_entity("delivery_00000007")
@@ -110,17 +110,17 @@ def moods() -> pa.Table:
     )
 
 
-async def write(store: FeatureStore, frame: pa.Table) -> None:
+async def write(store: OpenedStore, frame: pa.Table) -> None:
     report = await store.write_features(frame, mode=WriteMode.BULK)
     assert report.accepted == frame.num_rows, report.verdicts[:1]
 
 
-async def expected(store: FeatureStore, rows: Any, *, only: list[str] = FEATURES, **asked: Any) -> pa.Table:
+async def expected(store: OpenedStore, rows: Any, *, only: list[str] = FEATURES, **asked: Any) -> pa.Table:
     found = await store.training_set(rows, only, **asked)
     return await found.to_arrow()
 
 
-async def expected_history(store: FeatureStore) -> dict[tuple[str, int], float | None]:
+async def expected_history(store: OpenedStore) -> dict[tuple[str, int], float | None]:
     """What each planet's own history says."""
     found = {}
     for table in WORLD.entities():
@@ -136,7 +136,7 @@ def table_of(dataset: Any) -> pa.Table:
     return pa.concat_tables(ray.get(dataset.to_arrow_refs()))
 
 
-async def publish(store: FeatureStore) -> None:
+async def publish(store: OpenedStore) -> None:
     """A model of the world's features, one of them required."""
     manifest = replace(
         MANIFEST,
@@ -153,7 +153,7 @@ async def publish(store: FeatureStore) -> None:
             )
         ),
     )
-    models = ModelRegistry(store.storage)
+    models = ModelRegistry(store.space.storage)
     published = await models.publish(manifest, ARTEFACT)
     await models.set_alias(MODEL, "champion", published.version)
 
@@ -166,13 +166,13 @@ async def prepare(url: str, namespace: str) -> dict[str, Any]:
             await earlier.storage.create_namespace(namespace, NamespaceOptions())
         await fill(await earlier.get(namespace))
     async with Stores.open(url) as stores:
-        store = await stores.get(namespace)
+        store = OpenedStore(await stores.namespace(namespace))
         await correct(store)
         await publish(store)
         rows = labels(1)
         newest = await expected(store, None, entity_type="planet", only=PLANET_FEATURES)
         with ModelChecker() as checker:
-            scored = await scores(store, rows.to_pandas(), MODEL, checker=checker)
+            scored = await scores(store.space, rows.to_pandas(), MODEL, checker=checker)
         return {
             "rows": rows,
             "known_at": known_at,
@@ -230,12 +230,12 @@ def generated() -> dict[str, bool]:
 async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
     """Whether scores are written as one process writes them, and an interrupted run goes on."""
     async with Stores.open(url) as stores:
-        store = await stores.get(namespace)
+        store = OpenedStore(await stores.namespace(namespace))
         with ModelChecker() as checker:
-            checked = await checked_model(store, ModelReference.parse(MODEL), checker=checker)
+            checked = await checked_model(store.space, ModelReference.parse(MODEL), checker=checker)
         known_at = time.time_ns() // 1_000 - HOUR // 2
         make = partial(scores, store, labels(2), checked, known_at=known_at)
-        training_sets.SpilledRetrieval = partial(SpilledRetrieval, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
+        store_datasets.SpilledRetrieval = partial(SpilledRetrieval, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
         whole = await (await make()).write(folder / "whole")
         by_tasks = partial(on_ray.write_scores, store=store, place=on_ray.StorePlace.of(url, namespace), model=checked)
 

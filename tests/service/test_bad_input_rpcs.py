@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 import pytest
+from featurama_core.retrieval.past import read_winners
+from tests.opened import OpenedStore
 
 from featurama.v1 import (
     errors_pb2,
@@ -22,7 +24,7 @@ from featurama.v1 import (
     prediction_service_pb2,
     registry_service_pb2,
 )
-from featurama_core.store import FeatureStore, Stores
+from featurama_core.store import Stores
 
 from .bad_inputs import INJECTION, REFUSED, Bad, request_id_at
 from .good_requests import GOOD
@@ -63,12 +65,12 @@ def scene(storage_url: str, namespace: str) -> None:
 
     async def make() -> None:
         async with Stores.open(storage_url) as stores:
-            await define(await stores.get(namespace))
+            await define(OpenedStore(await stores.namespace(namespace)))
 
     asyncio.run(make())
 
 
-async def define(store: FeatureStore) -> None:
+async def define(store: OpenedStore) -> None:
     for name in ("bad_planet", "bad_robot", "bad_gone"):
         await store.register_entity_type(name)
     await store.register_feature_group("bad_group")
@@ -96,7 +98,7 @@ async def define(store: FeatureStore) -> None:
     await store.deprecate_feature_service("bad_gone")
 
 
-async def readable(store: FeatureStore) -> Any:
+async def readable(store: OpenedStore) -> Any:
     """Everything of the scene that can be read: definitions, entities, newest values, history."""
     definitions = [
         [each for each in listed if each.name.startswith("bad_")]
@@ -107,8 +109,8 @@ async def readable(store: FeatureStore) -> Any:
             await store.list_feature_services(),
         )
     ]
-    entities = await store.storage.get_entities(IDS)
-    histories = await store.read_history(IDS, FEATURES)
+    entities = await store.space.storage.get_entities(IDS)
+    histories = await read_winners(store.space, IDS, await store.space.resolve(FEATURES), store.now())
     newest = await store.get_online_features(IDS, FEATURES)
     return (
         definitions,

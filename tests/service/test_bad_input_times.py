@@ -14,7 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from featurama import AsyncClient
+from featurama import connect
 from featurama.errors import FeaturamaError
 
 from .servers import RunningServer
@@ -33,7 +33,7 @@ async def api(
     if request.param == "embedded":
         yield store
         return
-    async with AsyncClient(online_at.address, ingest_target=ingest_at.address, namespace=namespace) as client:
+    async with connect(f"grpc://{online_at.address}?ingest={ingest_at.address}", namespace=namespace) as client:
         yield client
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from tests.opened import OpenedStore, open_store
 from tests.unit.cli.running import run_in
 
-from featurama import AsyncClient, Reason
+from featurama import Reason, connect
 from featurama.v1 import errors_pb2
 from featurama.v1 import prediction_service_pb2 as pb
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, InvalidInput
 from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Prediction, PredictionRequest
@@ -50,44 +50,44 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("fish") / "store"
 
     async def make() -> None:
-        async with FeatureStore.open(f"sqlite:///{directory}") as store:
+        async with open_store(f"sqlite:///{directory}") as store:
             await fill(store)
-            await train(store, TrainingConfig.of(MULTI), checker=shared_checker())
+            await train(store.space, TrainingConfig.of(MULTI), checker=shared_checker())
 
     asyncio.run(make())
     return directory
 
 
 @pytest.fixture
-async def store(filled: Path, tmp_path: Path) -> AsyncIterator[FeatureStore]:
+async def store(filled: Path, tmp_path: Path) -> AsyncIterator[OpenedStore]:
     shutil.copytree(filled, tmp_path / "store")
-    async with FeatureStore.open(f"sqlite:///{tmp_path}/store") as opened:
+    async with open_store(f"sqlite:///{tmp_path}/store") as opened:
         yield opened
 
 
 @pytest.fixture
-async def online(store: FeatureStore, tmp_path: Path) -> AsyncIterator[Client]:
+async def online(store: OpenedStore, tmp_path: Path) -> AsyncIterator[Client]:
     url = f"sqlite:///{tmp_path}/store"
     async with online_server(url, default_model="kind") as server, client_of(server.address) as client:
         yield client
 
 
-async def trained(store: FeatureStore, alias: str = "", **changes: Any) -> TrainingReport:
+async def trained(store: OpenedStore, alias: str = "", **changes: Any) -> TrainingReport:
     sets = {each: changes.pop(each, None) for each in ("dataset", "dataset_out")}
     source = MULTI["labels"] | changes.pop("labels", {})
     config = TrainingConfig.of({**MULTI, "labels": source, **changes})
-    return await train(store, config, alias=alias, checker=shared_checker(), **sets)
+    return await train(store.space, config, alias=alias, checker=shared_checker(), **sets)
 
 
-async def predicted(store: FeatureStore, manifest: ModelManifest, *numbers: int) -> Prediction:
+async def predicted(store: OpenedStore, manifest: ModelManifest, *numbers: int) -> Prediction:
     request = PredictionRequest(manifest.name, manifest.version, entity_ids=[fish(number) for number in numbers])
     async with Predictor.open(checker=shared_checker()) as predictor:
-        return await predictor.predict(store, request)
+        return await predictor.predict(store.space, request)
 
 
-async def test_the_manifest_holds_the_labels_in_order_and_the_answer_is_one_of_them(store: FeatureStore) -> None:
+async def test_the_manifest_holds_the_labels_in_order_and_the_answer_is_one_of_them(store: OpenedStore) -> None:
     """Sorted, because the config names none; the probabilities stand in that order and add up to one."""
-    manifest = await ModelRegistry(store.storage).get("kind")
+    manifest = await ModelRegistry(store.space.storage).get("kind")
     assert (manifest.class_labels, manifest.class_names, manifest.classes) == (KINDS, KINDS, 3)
     assert manifest.metrics["test"]["accuracy"] > 0.9
     answer = await predicted(store, manifest, *range(FISH))
@@ -116,7 +116,7 @@ async def test_grpc_answers_class_and_probabilities_in_columns_and_names_a_missi
 
 
 async def test_the_client_answers_labels_and_a_matrix_and_its_table_has_a_column_a_class(online: Client) -> None:
-    async with AsyncClient(online.address, timeout=60.0) as client:
+    async with connect(f"grpc://{online.address}", timeout=60.0) as client:
         made = await client.predict([fish(0), "fish_light"])
         (model,) = await client.list_models("kind")
         many = await client.predict([fish(0)] * 10_001, include_features=False)
@@ -168,7 +168,7 @@ def test_the_command_shows_class_and_probabilities(filled: Path, tmp_path: Path)
 
 
 async def test_the_order_of_labels_is_the_configs_and_whole_numbers_need_not_count_from_zero(
-    store: FeatureStore,
+    store: OpenedStore,
 ) -> None:
     ordered = await trained(store, class_labels=["shark", *KINDS[:2]])
     assert ordered.manifest.class_names == ("shark", *KINDS[:2])
@@ -191,7 +191,7 @@ async def test_the_order_of_labels_is_the_configs_and_whole_numbers_need_not_cou
     ],
 )
 async def test_a_binary_model_answers_the_probability_of_its_second_class(
-    store: FeatureStore, target: str, labels: list[bool], names: tuple[str, str]
+    store: OpenedStore, target: str, labels: list[bool], names: tuple[str, str]
 ) -> None:
     binary = {"model": "big", "objective": "binary:logistic", "class_labels": labels, "labels": {"target": target}}
     report = await trained(store, **binary)
@@ -208,7 +208,7 @@ async def test_a_binary_model_answers_the_probability_of_its_second_class(
 
 
 async def test_labels_may_come_from_a_file_and_versions_are_compared_on_them(
-    store: FeatureStore, tmp_path: Path
+    store: OpenedStore, tmp_path: Path
 ) -> None:
     """Texts of a Parquet dictionary; a row without a label is left out. Other classes cannot be compared."""
     online = await store.get_online_features([fish(number) for number in range(FISH)], ["kind"])
@@ -224,13 +224,13 @@ async def test_labels_may_come_from_a_file_and_versions_are_compared_on_them(
     labels = {"file": str(tmp_path / "kinds.parquet"), "target": "kind"}
     report = await trained(store, labels=labels)
     assert (report.manifest.class_names, report.entities_without_target) == (KINDS, 1)
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     first = await registry.get("kind", version=1)
-    verdict = await compare_on_holdout(store, registry, first, report.manifest)
+    verdict = await compare_on_holdout(store.space, registry, first, report.manifest)
     assert verdict.candidate["accuracy"] > 0.9 < verdict.incumbent["accuracy"]
     other = await trained(store, class_labels=["shark", *KINDS[:2]])
     with pytest.raises(FailedPrecondition, match=r"shark, carp"):
-        await compare_on_holdout(store, registry, first, other.manifest)
+        await compare_on_holdout(store.space, registry, first, other.manifest)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ async def test_labels_may_come_from_a_file_and_versions_are_compared_on_them(
     ],
 )
 async def test_a_kept_set_holds_the_classes_and_trains_the_same_model_again(
-    store: FeatureStore, tmp_path: Path, changes: dict[str, Any]
+    store: OpenedStore, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     """By their names, whatever the type of the target; numbers stay numbers, so that they sort as such."""
     first = await trained(store, dataset_out=tmp_path / "kept", **changes)
@@ -262,7 +262,7 @@ async def test_a_kept_set_holds_the_classes_and_trains_the_same_model_again(
     ],
 )
 async def test_labels_that_cannot_be_learned_are_refused(
-    store: FeatureStore, changes: dict[str, Any], problem: str
+    store: OpenedStore, changes: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(InvalidInput, match=problem):
         await trained(store, **changes)

@@ -1,4 +1,4 @@
-"""Client, the blocking twin, as users run it: in a process of its own, in plain code, threads and a running loop."""
+"""A blocking store behind servers, as users run it: in a process of its own, plain code, threads and a loop."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def run(online_at, ingest_at, namespace, unique):
             import asyncio, threading, pytest, featurama
             from featurama.errors import InvalidInput, Unknown
             name, entity = {unique("speed")!r}, {unique("fry")!r}
-            client = featurama.Client(
-                {online_at.address!r}, ingest_target={ingest_at.address!r}, namespace={namespace!r}, timeout=30
+            client = featurama.sync.connect(
+                "grpc://{online_at.address}?ingest={ingest_at.address}", namespace={namespace!r}, timeout=30
             )
         """
         child = await asyncio.create_subprocess_exec(
@@ -34,7 +34,7 @@ def run(online_at, ingest_at, namespace, unique):
 
 
 async def test_blocking_code_writes_and_reads(run):
-    """The same names, arguments and results as AsyncClient."""
+    """The same names, arguments and results as in the asynchronous form."""
     await run("""
         import pandas as pd
         with client:
@@ -47,7 +47,7 @@ async def test_blocking_code_writes_and_reads(run):
             assert client.get_feature_history(entity, name).to_pandas()["timestamp"].tolist() == [now]
             with pytest.raises(Unknown):
                 client.get_feature("no_such_feature")
-            assert repr(client).startswith("Client(")
+            assert repr(client).startswith("FeatureStore(")
     """)
 
 

@@ -46,13 +46,13 @@ class Peer(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def client_of(peer: Peer, **arguments: Any) -> AsyncIterator[featurama.AsyncClient]:
+async def client_of(peer: Peer, **arguments: Any) -> AsyncIterator[featurama.FeatureStore]:
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((peer,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with featurama.AsyncClient(f"127.0.0.1:{port}", retries=QUICK, **arguments) as client:
+        async with featurama.connect(f"grpc://127.0.0.1:{port}", retries=QUICK, **arguments) as client:
             yield client
     finally:
         await server.stop(None)
@@ -133,7 +133,7 @@ async def test_the_callers_own_timeout_cancels_the_call():
 
 async def test_a_server_that_is_not_there_is_named():
     """Which address, and that nothing was done."""
-    async with featurama.AsyncClient("127.0.0.1:1", retries=QUICK) as client:
+    async with featurama.connect("grpc://127.0.0.1:1", retries=QUICK) as client:
         with pytest.raises(StoreUnavailable, match=r"cannot reach 127\.0\.0\.1:1"):
             await client.list_features()
 

@@ -11,7 +11,7 @@ import pytest
 
 import featurama
 from featurama.client import training_sets
-from featurama_core.training_sets import verify
+from featurama_core.datasets.verify import verify
 from featurama_core.types.errors import InvalidInput
 
 SECOND = 1_000_000
@@ -19,8 +19,8 @@ SECOND = 1_000_000
 
 @pytest.fixture
 async def client(online_at, ingest_at, namespace):
-    async with featurama.AsyncClient(
-        online_at.address, ingest_target=ingest_at.address, namespace=namespace, timeout=30
+    async with featurama.connect(
+        f"grpc://{online_at.address}?ingest={ingest_at.address}", namespace=namespace, timeout=30
     ) as client:
         yield client
 

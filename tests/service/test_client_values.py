@@ -1,4 +1,4 @@
-"""AsyncClient against real services: what a user of the feature store does, over gRPC."""
+"""FeatureStore against real services: what a user of the feature store does, over gRPC."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SECOND = 1_000_000
 
 @pytest.fixture
 async def client(online_at, ingest_at, namespace):
-    async with featurama.AsyncClient(
-        online_at.address, ingest_target=ingest_at.address, namespace=namespace, timeout=30
+    async with featurama.connect(
+        f"grpc://{online_at.address}?ingest={ingest_at.address}", namespace=namespace, timeout=30
     ) as client:
         yield client
 
@@ -188,11 +188,11 @@ async def test_errors_are_those_of_the_store(client, unique, online_at, namespac
     with pytest.raises(Unknown) as model:
         await client.predict(["a"], model=unique("model"))
     assert model.value.reason is Reason.UNKNOWN_MODEL
-    async with featurama.AsyncClient(online_at.address, namespace=namespace) as reader:
+    async with featurama.connect(f"grpc://{online_at.address}", namespace=namespace) as reader:
         with pytest.raises(FailedPrecondition) as served:
             await reader.register_entity_type(unique("planet"))
         assert served.value.reason is Reason.SERVED_BY_INGEST
-    async with featurama.AsyncClient(online_at.address, namespace="nowhere") as lost:
+    async with featurama.connect(f"grpc://{online_at.address}", namespace="nowhere") as lost:
         with pytest.raises(Unknown) as nowhere:
             await lost.list_features()
         assert nowhere.value.reason is Reason.UNKNOWN_NAMESPACE
@@ -201,7 +201,9 @@ async def test_errors_are_those_of_the_store(client, unique, online_at, namespac
 async def test_a_frame_for_an_unknown_namespace_is_refused_as_a_whole(online_at, ingest_at, unique):
     """Streamed or not, the error is raised: nothing was stored."""
     frame = {"entity_id": ["a", "b"], "timestamp": [just_now(), just_now()], "speed": [1.0, 2.0]}
-    async with featurama.AsyncClient(online_at.address, ingest_target=ingest_at.address, namespace="nowhere") as client:
+    async with featurama.connect(
+        f"grpc://{online_at.address}?ingest={ingest_at.address}", namespace="nowhere"
+    ) as client:
         for batch_size in (1, 1_000):
             with pytest.raises(Unknown) as unknown:
                 await client.write_features(frame, batch_size=batch_size)

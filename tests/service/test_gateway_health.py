@@ -8,9 +8,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from tests.opened import open_store
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.store import FeatureStore
 from featurama_gateway.readiness import Readiness, Ready
 from featurama_model.registry import ModelRegistry
 
@@ -41,7 +41,7 @@ async def test_health_turns_healthy_by_itself_once_a_model_is_there(tmp_path):
     """No model: degraded, and predictions are 503. Trained and promoted: healthy, without a restart."""
     url = f"sqlite:///{tmp_path}/store"
     async with (
-        FeatureStore.open(url) as store,
+        open_store(url) as store,
         online_server(url) as online,
         gateway_server(online.address) as server,
         http_client(server.address) as client,
@@ -66,7 +66,7 @@ async def test_health_turns_healthy_by_itself_once_a_model_is_there(tmp_path):
 async def test_a_model_whose_features_are_not_registered_is_not_loaded(tmp_path):
     """It is there, but cannot be used: health says so, and a prediction is 503 MODEL_UNUSABLE."""
     url = f"sqlite:///{tmp_path}/store"
-    async with FeatureStore.open(url) as store:
+    async with open_store(url) as store:
         await publish_model(store)
         async with (
             online_server(url) as online,
@@ -87,7 +87,7 @@ async def test_health_is_of_the_model_that_this_gateway_serves(gateway, online_a
         http_client(server.address, namespace) as client,
     ):
         before = (await client.get("/health")).json()
-        models = ModelRegistry(store.storage)
+        models = ModelRegistry(store.space.storage)
         published = await models.publish(replace(MANIFEST, name="another_model"), ARTEFACT)
         await models.set_alias("another_model", "champion", published.version)
         after = await health_until(client, "healthy")

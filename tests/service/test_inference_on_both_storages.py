@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2
+from tests.opened import OpenedStore
 
-from featurama import AsyncClient
+from featurama import FeatureStore, connect
 from featurama.errors import Conflict, FailedPrecondition, Reason
 from featurama.v1 import prediction_service_pb2 as pb
-from featurama_core.store import FeatureStore, Stores
+from featurama_core.store import Stores
 from featurama_core.types.column import Column
 from featurama_model.loading import load_model
 from featurama_model.registry import ModelRegistry
@@ -34,10 +35,10 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @pytest.fixture
-async def store(storage_url: str, namespace: str) -> AsyncIterator[FeatureStore]:
+async def store(storage_url: str, namespace: str) -> AsyncIterator[OpenedStore]:
     """The shared namespace, opened beside the servers as an administrator's command does."""
     async with Stores.open(storage_url) as stores:
-        opened = await stores.get(namespace)
+        opened = OpenedStore(await stores.namespace(namespace))
         await define(opened)
         yield opened
 
@@ -52,12 +53,12 @@ def serving(storage_url: str, namespace: str, model: str) -> Any:
     """`async with serving() as (client, sdk)`: a server that follows aliases within 50 ms."""
 
     @asynccontextmanager
-    async def serve(**settings: Any) -> AsyncIterator[tuple[Client, AsyncClient]]:
+    async def serve(**settings: Any) -> AsyncIterator[tuple[Client, FeatureStore]]:
         quick = {"model_staleness_ms": 50, "health_interval_ms": 20, "default_model": model, **settings}
         async with (
             online_server(storage_url, **quick) as server,
             client_of(server.address) as client,
-            AsyncClient(server.address, namespace=namespace, timeout=90.0) as sdk,
+            connect(f"grpc://{server.address}", namespace=namespace, timeout=90.0) as sdk,
         ):
             yield client, sdk
 
@@ -73,7 +74,7 @@ async def test_what_is_served_is_what_the_artefact_answers_to_the_stored_feature
     await publish(store, 0.0, champion=1, name=model)
     async with serving() as (_, sdk):
         made = await sdk.predict(["delivery_2", "delivery_1", "delivery_empty"], model=model)
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     manifest = await registry.get(model)
     loaded = load_model(manifest, await registry.artefact(manifest))
     columns: list[Column] = list(made.features)
@@ -88,7 +89,7 @@ async def test_while_the_alias_moves_to_and_fro_every_answer_is_one_versions(sto
     """Version and values belong together in every answer; both versions are seen; none fails."""
     await publish(store, 0.0, 100.0, champion=1, name=model)
     request = pb.PredictRequest(namespace=namespace, model=model, entity_ids=["delivery_1", "delivery_2"])
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     async with serving() as (client, _):
         expected = {version: await answer_of(client, request, version) for version in (1, 2)}
         assert expected[1] != expected[2]
@@ -121,7 +122,7 @@ async def test_versions_are_listed_promoted_and_refused(store, model, serving) -
         listed = await sdk.list_models(model)
         assert [each.state for each in listed[1:]] == ["loaded", "unusable"]
         assert [each.serves for each in listed] == [(), ("champion",), ()]
-        assert await ModelRegistry(store.storage).aliases(model) == {"champion": 2}
+        assert await ModelRegistry(store.space.storage).aliases(model) == {"champion": 2}
 
 
 async def test_of_two_promotions_at_once_the_second_is_told_of_the_first(store, model, serving) -> None:
@@ -134,7 +135,7 @@ async def test_of_two_promotions_at_once_the_second_is_told_of_the_first(store, 
         assert (lost.reason, f"version {won}" in lost.message) == (Reason.ALIAS_MOVED, True)
         while (await sdk.predict(["delivery_1"], model=model)).version != won:
             pass
-    history = await ModelRegistry(store.storage).history(model)
+    history = await ModelRegistry(store.space.storage).history(model)
     assert [move.version for move in history] == [1, won]
 
 
@@ -150,7 +151,7 @@ async def test_after_a_restart_an_alias_of_a_bad_version_is_served_by_the_newest
     for version in (3, 4):
         await publish_mutated(store, version, name=model)
     await publish(store, 200.0, name=model)
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     for version in (1, 2, 3, 4):
         await registry.set_alias(model, "champion", version)
     request = pb.PredictRequest(namespace=namespace, model=model, entity_ids=["delivery_1"])
@@ -196,7 +197,7 @@ async def test_an_alias_with_nothing_to_fall_back_on_is_refused_with_the_reason_
 ) -> None:
     await publish_mutated(store, 1, name=model)
     await publish(store, 0.0, name=model)
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     await registry.set_alias(model, "champion", 1)
     async with serving() as (client, sdk):
         for _ in range(2):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 
-from featurama_core.store import FeatureStore, Stores
+from tests.opened import open_store
+
+from featurama_core.store import Stores
 from featurama_core.types.errors import StoreUnavailable
 from featurama_ingest.housekeeping import housekeeping, purge_all
 from featurama_service.logs import open_log
@@ -22,7 +24,7 @@ async def test_every_namespace_is_purged_again_and_again_until_the_server_ends(t
     """Two namespaces, several rounds; leaving the context ends the task."""
     url = f"sqlite:///{tmp_path}/store"
     for name in ("earth", "mars"):
-        async with FeatureStore.open(url, namespace=name):
+        async with open_store(url, namespace=name):
             pass
     stream = io.StringIO()
     log = open_log(LogSettings(log_format="json"), "test", stream)
@@ -37,14 +39,14 @@ async def test_a_namespace_that_can_not_be_purged_does_not_hinder_the_others(tmp
     """It is logged with its reason, and the next one is purged."""
     url = f"sqlite:///{tmp_path}/store"
     for name in ("earth", "mars"):
-        async with FeatureStore.open(url, namespace=name):
+        async with open_store(url, namespace=name):
             pass
 
     class HalfGone(Stores):
-        async def get(self, namespace="default"):
-            if namespace == "earth":
+        async def namespace(self, name="default"):
+            if name == "earth":
                 raise StoreUnavailable("gone")
-            return await super().get(namespace)
+            return await super().namespace(name)
 
     stream = io.StringIO()
     async with HalfGone.open(url) as stores:

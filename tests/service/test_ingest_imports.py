@@ -73,9 +73,8 @@ async def old(ingest, namespace, unique) -> Import:
 
 @pytest.fixture
 async def client(online_at, ingest_at, namespace):
-    async with featurama.AsyncClient(
-        online_at.address, ingest_target=ingest_at.address, namespace=namespace, timeout=30
-    ) as opened:
+    url = f"grpc://{online_at.address}?ingest={ingest_at.address}"
+    async with featurama.connect(url, namespace=namespace, timeout=30) as opened:
         yield opened
 
 
@@ -178,7 +177,8 @@ async def test_the_blocking_client_imports_too(online_at, ingest_at, namespace, 
     known = now_us() - 3_600 * SECOND
 
     def write() -> list[object]:
-        with featurama.Client(online_at.address, ingest_target=ingest_at.address, namespace=namespace) as blocking:
+        url = f"grpc://{online_at.address}?ingest={ingest_at.address}"
+        with featurama.sync.connect(url, namespace=namespace) as blocking:
             blocking.register_feature(speed, "double")
             for value in (2.0, 1.0):
                 frame = {"entity_id": [fry], "timestamp": [known], "ingested_at": [known * 1_000], speed: [value]}

@@ -20,7 +20,7 @@ import grpc
 import numpy as np
 import pytest
 
-from featurama import AsyncClient, Retries
+from featurama import Retries, connect
 from featurama.v1 import ingest_service_pb2, online_service_pb2, registry_service_pb2
 from featurama_core.types.request_ids import RequestIds
 
@@ -200,7 +200,7 @@ async def test_the_client_rides_through_a_kill_and_writes_every_row_once(storage
             killed.set_result(None)
 
     patient = Retries(attempts=1_000, longest_delay=0.2)
-    async with AsyncClient(f"127.0.0.1:{port}", namespace=namespace, timeout=60.0, retries=patient) as client:
+    async with connect(f"grpc://127.0.0.1:{port}", namespace=namespace, timeout=60.0, retries=patient) as client:
         async with ingest_process(storage_url, port) as (_, first):
             await client.register_feature(feature, "double")
             writing = asyncio.create_task(client.write_features(frame, batch_size=200, progress=progress))

@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.opened import OpenedStore, open_store
 from tests.service.predicting_store import NAME, define, publish, publish_mutated
 from tests.service.servers import Client, client_of, online_server, refusal_of
 from tests.unit.featurama_model.models import MANIFEST
 
-from featurama import AsyncClient, Model
+from featurama import FeatureStore, Model, connect
 from featurama.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama.v1 import model_service_pb2 as pb
 from featurama.v1 import prediction_service_pb2
 from featurama_core.storage.port import StoredModel
-from featurama_core.store import FeatureStore
 from featurama_model.manifest import ModelManifest
 
 
 @pytest.fixture
-async def store(tmp_path) -> AsyncIterator[FeatureStore]:
+async def store(tmp_path) -> AsyncIterator[OpenedStore]:
     """Two versions, the first is the champion; a mutated third, and a fourth whose manifest is none."""
-    async with FeatureStore.open(f"sqlite:///{tmp_path}/store") as opened:
+    async with open_store(f"sqlite:///{tmp_path}/store") as opened:
         await define(opened)
         await publish(opened, 0.0, 100.0, champion=1)
         await publish_mutated(opened, 3)
@@ -33,18 +33,18 @@ async def store(tmp_path) -> AsyncIterator[FeatureStore]:
 
 
 @pytest.fixture
-async def online(store: FeatureStore, tmp_path) -> AsyncIterator[Client]:
+async def online(store: OpenedStore, tmp_path) -> AsyncIterator[Client]:
     async with online_server(f"sqlite:///{tmp_path}/store") as server, client_of(server.address) as client:
         yield client
 
 
 @pytest.fixture
-async def client(online: Client) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(online.address) as opened:
+async def client(online: Client) -> AsyncIterator[FeatureStore]:
+    async with connect(f"grpc://{online.address}") as opened:
         yield opened
 
 
-async def test_versions_are_listed_with_what_they_are_and_what_the_server_makes_of_them(client: AsyncClient) -> None:
+async def test_versions_are_listed_with_what_they_are_and_what_the_server_makes_of_them(client: FeatureStore) -> None:
     """The champion is in memory, the second is not, the fourth cannot even be described."""
     listed = await client.list_models()
     assert [(each.version, each.aliases, each.state) for each in listed] == [
@@ -73,7 +73,7 @@ async def test_lists_come_in_pages(online: Client) -> None:
     assert ([[1, 2], [3, 4]], "") == (versions, token)
 
 
-async def test_a_version_is_shown_with_its_manifest(client: AsyncClient) -> None:
+async def test_a_version_is_shown_with_its_manifest(client: FeatureStore) -> None:
     """By version, or by what an alias names."""
     champion = await client.get_model(NAME)
     assert champion.version == 1
@@ -84,13 +84,13 @@ async def test_a_version_is_shown_with_its_manifest(client: AsyncClient) -> None
 
 
 async def test_a_promoted_version_serves_the_next_request_and_is_in_the_audit_log(
-    client: AsyncClient, store: FeatureStore
+    client: FeatureStore, store: OpenedStore
 ) -> None:
     """It was tried and loaded before the alias moved, so this server follows at once."""
     promoted = await client.set_alias(NAME, "champion", 2)
     assert (promoted.version, promoted.aliases, promoted.state) == (2, ("champion",), "loaded")
     assert (await client.predict(["delivery_1"])).version == 2
-    record = (await store.storage.list_audit(10))[0]
+    record = (await store.space.storage.list_audit(10))[0]
     assert (record.action, record.subject) == ("model.alias.moved", NAME)
     detail = json.loads(record.detail)
     assert detail.pop("by").startswith("grpc ipv4:127.0.0.1:")
@@ -105,15 +105,15 @@ async def test_promoting_again_changes_nothing_and_says_what_was_before(online: 
 
 
 async def test_a_version_that_cannot_be_used_is_not_promoted_and_is_listed_with_the_reason(
-    client: AsyncClient, store: FeatureStore
+    client: FeatureStore, store: OpenedStore
 ) -> None:
-    recorded = len(await store.storage.list_audit(10))
+    recorded = len(await store.space.storage.list_audit(10))
     for version in (3, 4):
         with pytest.raises(FailedPrecondition) as refused:
             await client.set_alias(NAME, "champion", version)
         assert refused.value.reason is Reason.MODEL_UNUSABLE
     assert (await client.predict(["delivery_1"])).version == 1
-    assert len(await store.storage.list_audit(10)) == recorded
+    assert len(await store.space.storage.list_audit(10)) == recorded
     assert ["", "malformed"] == [
         "malformed" if "malformed" in each.problem else each.problem
         for each in await client.list_models()
@@ -156,7 +156,7 @@ async def test_a_request_that_can_not_be_answered_says_why(online: Client, rpc, 
     assert (code, reason) == (refusal.code.name, refusal.reason)
 
 
-BAD_CALLS: list[tuple[Callable[[AsyncClient], Coroutine[Any, Any, Model]], type[Exception]]] = [
+BAD_CALLS: list[tuple[Callable[[FeatureStore], Coroutine[Any, Any, Model]], type[Exception]]] = [
     (lambda client: client.get_model(NAME, version=0), InvalidInput),
     (lambda client: client.set_alias(NAME, "champion", 0), InvalidInput),
     (lambda client: client.set_alias(NAME, "champion", 99), Unknown),
@@ -164,12 +164,12 @@ BAD_CALLS: list[tuple[Callable[[AsyncClient], Coroutine[Any, Any, Model]], type[
 
 
 @pytest.mark.parametrize(("call", "kind"), BAD_CALLS)
-async def test_the_client_raises_what_the_store_would(client: AsyncClient, call, kind) -> None:
+async def test_the_client_raises_what_the_store_would(client: FeatureStore, call, kind) -> None:
     with pytest.raises(kind):
         await call(client)
 
 
-async def test_contributions_and_base_add_up_to_the_prediction_in_every_row(client: AsyncClient) -> None:
+async def test_contributions_and_base_add_up_to_the_prediction_in_every_row(client: FeatureStore) -> None:
     """Columns in the model's order; a row without a prediction has none; rows above a call's limit are split."""
     ids = ["delivery_1", "delivery_2", "delivery_nobody", "delivery_empty"] * 300
     made = await client.predict(ids, include_contributions=True)

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from tests.opened import OpenedStore, open_store
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama.v1 import columns_pb2, errors_pb2, prediction_service_pb2
-from featurama_core.store import FeatureStore
 from featurama_core.types.writes import WriteReport
 from featurama_model.registry import ModelRegistry
 
@@ -24,16 +24,16 @@ NOT_FOUND = columns_pb2.FEATURE_STATUS_NOT_FOUND
 async def predicting(tmp_path) -> AsyncIterator[Client]:
     """A client of an online service whose store holds two deliveries, a planet, and the model as champion."""
     url = f"sqlite:///{tmp_path}/store"
-    async with FeatureStore.open(url) as store:
+    async with open_store(url) as store:
         await _define(store)
-        models = ModelRegistry(store.storage)
+        models = ModelRegistry(store.space.storage)
         published = await models.publish(MANIFEST, ARTEFACT)
         await models.set_alias(NAME, "champion", published.version)
     async with online_server(url) as server, client_of(server.address) as client:
         yield client
 
 
-async def _define(store: FeatureStore) -> WriteReport:
+async def _define(store: OpenedStore) -> WriteReport:
     for kind in ("planet", "delivery"):
         await store.register_entity_type(kind)
     await store.register_feature("traffic_level", "double", entity_type="planet")

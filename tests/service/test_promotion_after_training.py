@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.opened import OpenedStore, open_store
 
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_model.checking import CheckLimits
 from featurama_model.manifest import ModelManifest
@@ -32,25 +32,25 @@ SCORE: dict[str, Any] = {
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
-    async with FeatureStore.open(f"sqlite:///{tmp_path}/store") as opened:
+async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
+    async with open_store(f"sqlite:///{tmp_path}/store") as opened:
         await fill(opened)
         yield opened
 
 
-async def trained(store: FeatureStore, rounds: int, alias: str = "", **more: Any) -> TrainingReport:
+async def trained(store: OpenedStore, rounds: int, alias: str = "", **more: Any) -> TrainingReport:
     """More rounds predict better."""
     config = TrainingConfig.of({**SCORE, "rounds": rounds})
-    return await train(store, config, alias=alias, checker=shared_checker(), **more)
+    return await train(store.space, config, alias=alias, checker=shared_checker(), **more)
 
 
-async def test_a_version_that_fails_its_trial_is_published_but_not_promoted(store: FeatureStore) -> None:
+async def test_a_version_that_fails_its_trial_is_published_but_not_promoted(store: OpenedStore) -> None:
     await trained(store, 20, "champion")
     hasty = ModelChecker(CheckLimits(seconds=1e-6))
     with hasty, pytest.raises(FailedPrecondition, match="version 2 of 'score' cannot be used") as refused:
-        await train(store, TrainingConfig.of({**SCORE, "rounds": 20}), checker=hasty)
+        await train(store.space, TrainingConfig.of({**SCORE, "rounds": 20}), checker=hasty)
     assert refused.value.reason is Reason.MODEL_UNUSABLE
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     assert [listed.stored.version for listed in await registry.list("score")] == [1, 2]
     assert await registry.aliases("score") == {"champion": 1}
 
@@ -72,15 +72,15 @@ class Meddled:
             await self._registry.set_alias("score", "champion", self._versions.pop(0), by="amy")
 
 
-async def promoted(store: FeatureStore, candidate: ModelManifest, *meddling: int) -> Any:
-    registry = ModelRegistry(store.storage)
+async def promoted(store: OpenedStore, candidate: ModelManifest, *meddling: int) -> Any:
+    registry = ModelRegistry(store.space.storage)
     async with trying(registry, shared_checker()) as trial:
         meddled = Meddled(registry, trial, *meddling)
-        return await promote_unless_worse(store, registry, meddled, candidate, alias="champion", by="hermes")
+        return await promote_unless_worse(store.space, registry, meddled, candidate, alias="champion", by="hermes")
 
 
 async def test_a_champion_that_was_replaced_during_the_comparison_is_compared_with_in_its_turn(
-    store: FeatureStore,
+    store: OpenedStore,
 ) -> None:
     """Better than the poor champion of the beginning, worse than the good one that took its place: it stays."""
     poor = await trained(store, 1, "champion")
@@ -88,7 +88,7 @@ async def test_a_champion_that_was_replaced_during_the_comparison_is_compared_wi
     middling = await trained(store, 6)
     verdict = await promoted(store, middling.manifest, good.manifest.version)
     assert (verdict.incumbent_version, verdict.not_worse) == (good.manifest.version, False)
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     assert await registry.aliases("score") == {"champion": good.manifest.version}
     assert (await registry.rollback("score")).version == poor.manifest.version
 
@@ -97,9 +97,9 @@ async def test_a_champion_that_was_replaced_during_the_comparison_is_compared_wi
     assert await registry.aliases("score") == {"champion": middling.manifest.version}
 
 
-async def test_an_alias_that_goes_on_being_moved_is_left_alone(store: FeatureStore) -> None:
+async def test_an_alias_that_goes_on_being_moved_is_left_alone(store: OpenedStore) -> None:
     versions = [(await trained(store, rounds)).manifest.version for rounds in (1, 1, 1, 20)]
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     await registry.set_alias("score", "champion", 1)
     best = await registry.get("score", version=versions[-1])
     with pytest.raises(Conflict) as refused:

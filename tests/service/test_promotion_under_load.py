@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2
+from tests.opened import OpenedStore, open_store
 from tests.service.load import Load, answer_of
 from tests.service.predicting_store import NAME, define, publish, publish_mutated
 from tests.service.servers import Client, client_of, online_server, until
 
-from featurama import AsyncClient
+from featurama import connect
 from featurama.v1 import prediction_service_pb2 as pb
-from featurama_core.store import FeatureStore
 from featurama_model.registry import ModelRegistry
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -24,16 +24,16 @@ REQUEST = pb.PredictRequest(entity_ids=["delivery_1", "delivery_2"])
 
 
 @pytest.fixture
-async def store(tmp_path) -> AsyncIterator[FeatureStore]:
+async def store(tmp_path) -> AsyncIterator[OpenedStore]:
     """The store, opened beside the server as an administrator's command does: two versions, the first serves."""
-    async with FeatureStore.open(f"sqlite:///{tmp_path}/store") as opened:
+    async with open_store(f"sqlite:///{tmp_path}/store") as opened:
         await define(opened)
         await publish(opened, 0.0, 100.0, champion=1)
         yield opened
 
 
 @pytest.fixture
-async def online(store: FeatureStore, tmp_path) -> AsyncIterator[Client]:
+async def online(store: OpenedStore, tmp_path) -> AsyncIterator[Client]:
     """A client of a server that notices a moved alias within 50 ms."""
     url = f"sqlite:///{tmp_path}/store"
     async with (
@@ -48,13 +48,13 @@ async def of_version(client: Client, version: int) -> tuple[float, ...]:
     return await answer_of(client, REQUEST, version)
 
 
-async def test_an_alias_is_followed_without_a_request(online: Client, store: FeatureStore) -> None:
+async def test_an_alias_is_followed_without_a_request(online: Client, store: OpenedStore) -> None:
     """The first request after a while is answered by the new version: the server watches, it is not told."""
     await online.predictions.Predict(REQUEST)
     await publish(store, 7.0, champion=3)
 
     async def loaded() -> bool:
-        async with AsyncClient(online.address) as client:
+        async with connect(f"grpc://{online.address}") as client:
             return (await client.get_model(NAME, version=3)).state == "loaded"
 
     while not await loaded():
@@ -63,7 +63,7 @@ async def test_an_alias_is_followed_without_a_request(online: Client, store: Fea
 
 
 async def test_a_mutated_artefact_that_is_promoted_changes_nothing_that_is_served(
-    online: Client, store: FeatureStore
+    online: Client, store: OpenedStore
 ) -> None:
     """Health of the service stays; listing and health of the models say what is wrong, until it is put right."""
     await publish_mutated(store, 3)
@@ -72,9 +72,9 @@ async def test_a_mutated_artefact_that_is_promoted_changes_nothing_that_is_serve
     async def health(name: str) -> Any:
         return (await online.health.Check(health_pb2.HealthCheckRequest(service=name))).status
 
-    async with Load(online, REQUEST) as load, AsyncClient(online.address) as client:
+    async with Load(online, REQUEST) as load, connect(f"grpc://{online.address}") as client:
         assert await health("featurama.models") == SERVING
-        await ModelRegistry(store.storage).set_alias(NAME, "champion", 3)
+        await ModelRegistry(store.space.storage).set_alias(NAME, "champion", 3)
         while await health("featurama.models") == SERVING:
             pass
         await load.answered(1)
@@ -83,7 +83,7 @@ async def test_a_mutated_artefact_that_is_promoted_changes_nothing_that_is_serve
         assert "left out" in bad.problem or "malformed" in bad.problem
         assert await health("featurama.v1.PredictionService") == SERVING
         assert await health("") == SERVING
-        await ModelRegistry(store.storage).set_alias(NAME, "champion", 1)
+        await ModelRegistry(store.space.storage).set_alias(NAME, "champion", 1)
         while await health("featurama.models") == NOT_SERVING:
             pass
     assert load.errors == []
@@ -91,19 +91,19 @@ async def test_a_mutated_artefact_that_is_promoted_changes_nothing_that_is_serve
 
 
 async def test_what_an_alias_serves_stays_though_others_are_loaded_and_its_next_version_is_bad(
-    store: FeatureStore, tmp_path
+    store: OpenedStore, tmp_path
 ) -> None:
     """Room for one model: a version asked for by number takes it, and the champion still answers."""
     await publish_mutated(store, 3)
     async with (
         online_server(f"sqlite:///{tmp_path}/store", max_models=1, model_staleness_ms=50) as server,
         client_of(server.address) as client,
-        AsyncClient(server.address) as models,
+        connect(f"grpc://{server.address}") as models,
     ):
         expected = await of_version(client, 1)
         await client.predictions.Predict(REQUEST)
         await of_version(client, 2)
-        await ModelRegistry(store.storage).set_alias(NAME, "champion", 3)
+        await ModelRegistry(store.space.storage).set_alias(NAME, "champion", 3)
         while (await models.get_model(NAME, version=3)).state != "unusable":
             answer = await client.predictions.Predict(REQUEST)
             assert (1, expected) == (answer.version, tuple(answer.predictions))
@@ -111,7 +111,7 @@ async def test_what_an_alias_serves_stays_though_others_are_loaded_and_its_next_
         assert (1, expected) == (answer.version, tuple(answer.predictions))
 
 
-async def test_what_becomes_of_models_is_logged(store: FeatureStore, tmp_path, monkeypatch) -> None:
+async def test_what_becomes_of_models_is_logged(store: OpenedStore, tmp_path, monkeypatch) -> None:
     """Loaded, served by an alias, unusable with the reason: one line each."""
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
@@ -123,7 +123,7 @@ async def test_what_becomes_of_models_is_logged(store: FeatureStore, tmp_path, m
         client_of(server.address) as client,
     ):
         await client.predictions.Predict(REQUEST)
-        await ModelRegistry(store.storage).set_alias(NAME, "champion", 3)
+        await ModelRegistry(store.space.storage).set_alias(NAME, "champion", 3)
         await until(lambda: "model unusable" in stream.getvalue())
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [("model loaded", 1), ("model served", 1), ("model unusable", 3)] == [

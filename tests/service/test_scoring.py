@@ -16,15 +16,16 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from tests.opened import OpenedStore, open_store
 from tests.service.predicting_store import NAME, define, publish_mutated
 from tests.service.servers import shared_checker
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.progress import Progress
+from featurama_core.datasets.verify import verify
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
-from featurama_core.store import FeatureStore
-from featurama_core.training_sets import verify
+from featurama_core.store_datasets import rebuilt
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.values import Status
@@ -55,7 +56,7 @@ def moments(times: Any) -> Any:
     return pa.array(np.asarray(times, dtype=np.int64)).cast(pa.timestamp("us", "UTC"))
 
 
-async def fill(store: FeatureStore) -> None:
+async def fill(store: OpenedStore) -> None:
     """Ten deliveries whose values change, some of them null, to planets whose traffic changes."""
     await define(store)
     draw = np.random.default_rng(5)
@@ -87,11 +88,11 @@ async def fill(store: FeatureStore) -> None:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
+async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
     url = f"sqlite:///{tmp_path}/store"
-    async with FeatureStore.open(url, clock=lambda: WRITTEN * 1_000) as earlier:
+    async with open_store(url, clock=lambda: WRITTEN * 1_000) as earlier:
         await fill(earlier)
-    async with FeatureStore.open(url, clock=lambda: NOW * 1_000) as opened:
+    async with open_store(url, clock=lambda: NOW * 1_000) as opened:
         yield opened
 
 
@@ -109,20 +110,20 @@ def labels(rows: int = 300) -> Any:
     )
 
 
-async def publish(store: FeatureStore, engineered: EngineeredSpec = TIMED, *features: ModelFeature) -> ModelManifest:
+async def publish(store: OpenedStore, engineered: EngineeredSpec = TIMED, *features: ModelFeature) -> ModelManifest:
     draft = replace(MANIFEST, engineered=engineered, features=features or MANIFEST.features)
-    models = ModelRegistry(store.storage)
+    models = ModelRegistry(store.space.storage)
     published = await models.publish(draft, ARTEFACT)
     await models.set_alias(NAME, "champion", published.version)
     return published
 
 
-async def scored(store: FeatureStore, rows: Any, model: str = NAME, **options: Any) -> Any:
-    made = await scores(store, rows, model, checker=shared_checker(), **options)
+async def scored(store: OpenedStore, rows: Any, model: str = NAME, **options: Any) -> Any:
+    made = await scores(store.space, rows, model, checker=shared_checker(), **options)
     return await made.to_arrow()
 
 
-async def values_of(store: FeatureStore, rows: Any) -> list[Column]:
+async def values_of(store: OpenedStore, rows: Any) -> list[Column]:
     ids, times = rows.column("entity_id").to_pylist(), rows.column("timestamp").cast(pa.int64()).to_numpy()
     return (await store.point_in_time(ids, times, features=[each.reference for each in MANIFEST.features])).columns
 
@@ -131,7 +132,7 @@ def known(table: Any) -> Any:
     return table.filter(pa.compute.is_valid(table.column("prediction")))
 
 
-async def test_scores_are_those_of_the_matrix_that_training_saw(store: FeatureStore) -> None:
+async def test_scores_are_those_of_the_matrix_that_training_saw(store: OpenedStore) -> None:
     """Bit for bit, with columns of the row's own time; rows, order and label columns stay."""
     manifest = await publish(store)
     rows = labels()
@@ -147,7 +148,7 @@ async def test_scores_are_those_of_the_matrix_that_training_saw(store: FeatureSt
     assert set(found.column("model_version").to_pylist()) == {1}
 
 
-async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: FeatureStore) -> None:
+async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: OpenedStore) -> None:
     """Carried integers beside nulls keep every digit; a row without a prediction is NaN."""
     await publish(store)
     large = 2**60 + 1
@@ -158,7 +159,7 @@ async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: FeatureS
     assert {large} == set(frame["large"].dropna())
 
 
-async def test_scores_are_what_predict_answers_for_the_same_values(store: FeatureStore) -> None:
+async def test_scores_are_what_predict_answers_for_the_same_values(store: OpenedStore) -> None:
     """Bit for bit, missing values too; nobody can tell that a parcel without any value is missing given values."""
     await publish(store, MANIFEST.engineered)
     rows = labels()
@@ -176,7 +177,7 @@ async def test_scores_are_what_predict_answers_for_the_same_values(store: Featur
     assert {(), ("distance",)} <= set(missing)
 
 
-async def test_scores_of_newest_values_are_what_predict_answers_now(store: FeatureStore) -> None:
+async def test_scores_of_newest_values_are_what_predict_answers_now(store: OpenedStore) -> None:
     """By entity, at the moment of the request, errors and missing features included."""
     await publish(store)
     found = await scored(store, None, entity_type="delivery")
@@ -195,7 +196,7 @@ async def test_scores_of_newest_values_are_what_predict_answers_now(store: Featu
     assert [reason for _, reason, _ in errors] == ["UNKNOWN_ENTITY", "UNKNOWN_ENTITY"]
 
 
-async def test_what_is_missing_follows_the_models_policy(store: FeatureStore) -> None:
+async def test_what_is_missing_follows_the_models_policy(store: OpenedStore) -> None:
     """`fail`: no prediction, and which feature; `default`: as if it were that value; and both say what was missing."""
     rows = labels()
     manifest = await publish(
@@ -222,10 +223,10 @@ async def test_what_is_missing_follows_the_models_policy(store: FeatureStore) ->
     assert [TRAFFIC.name in each for each in found.column("missing_features").to_pylist()] == traffic
 
 
-async def test_a_version_or_an_alias_is_named_and_known_at_leaves_later_writes_out(store: FeatureStore) -> None:
+async def test_a_version_or_an_alias_is_named_and_known_at_leaves_later_writes_out(store: OpenedStore) -> None:
     await publish(store)
     await publish(store, MANIFEST.engineered)
-    await ModelRegistry(store.storage).set_alias(NAME, "challenger", 1)
+    await ModelRegistry(store.space.storage).set_alias(NAME, "challenger", 1)
     rows = labels()
     first, second = await scored(store, rows, f"{NAME}@1"), await scored(store, rows, f"{NAME}@champion")
     assert (await scored(store, rows, f"{NAME}@challenger")).equals(first)
@@ -241,10 +242,10 @@ def test_a_reference_that_names_no_model_is_refused(text: str) -> None:
         ModelReference.parse(text)
 
 
-async def test_files_of_each_format_hold_the_same_scores_under_a_manifest(store: FeatureStore, tmp_path: Path) -> None:
+async def test_files_of_each_format_hold_the_same_scores_under_a_manifest(store: OpenedStore, tmp_path: Path) -> None:
     """The manifest names model, request, counts and hashes; `verify` checks the files, and builds no scores again."""
     manifest = await publish(store, MANIFEST.engineered, replace(DISTANCE, missing="fail"), TRAFFIC)
-    made = await scores(store, labels(), NAME, checker=shared_checker(), known_at=NOW - 10 * HOUR)
+    made = await scores(store.space, labels(), NAME, checker=shared_checker(), known_at=NOW - 10 * HOUR)
     table = await made.to_arrow()
     written = {kind: await made.write(tmp_path / f"set.{kind}") for kind in ("parquet", "csv", "arrow")}
     assert (await asyncio.to_thread(pyarrow.parquet.read_table, tmp_path / "set.parquet")).equals(table)
@@ -265,15 +266,15 @@ async def test_files_of_each_format_hold_the_same_scores_under_a_manifest(store:
     assert [file["rows"] for file in written["parquet"].files] == [300]
     assert (await verify(tmp_path / "set.parquet")).is_good
     with pytest.raises(InvalidInput, match="scores"):
-        await verify(tmp_path / "set.parquet", store)
+        await verify(tmp_path / "set.parquet", partial(rebuilt, store.space))
 
 
 async def test_an_interrupted_run_leaves_nothing_and_goes_on_where_it_stopped(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: OpenedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await publish(store)
     monkeypatch.setattr(
-        "featurama_core.training_sets.SpilledRetrieval",
+        "featurama_core.store_datasets.SpilledRetrieval",
         partial(SpilledRetrieval, sizes=Sizes(part_rows=60, shards=2)),
     )
     make = partial(scores, store, labels(), NAME, checker=shared_checker(), known_at=NOW - HOUR)
@@ -296,28 +297,28 @@ async def test_an_interrupted_run_leaves_nothing_and_goes_on_where_it_stopped(
     assert len(resumed.files) == 5
 
 
-async def test_a_model_that_cannot_be_used_scores_nothing(store: FeatureStore) -> None:
+async def test_a_model_that_cannot_be_used_scores_nothing(store: OpenedStore) -> None:
     """It is tried in the limited process, as for serving."""
     await publish_mutated(store, 3)
     with pytest.raises(FailedPrecondition) as unusable:
-        await scores(store, labels(), f"{NAME}@3", checker=shared_checker())
+        await scores(store.space, labels(), f"{NAME}@3", checker=shared_checker())
     assert unusable.value.reason is Reason.MODEL_UNUSABLE
     for unknown in (f"{NAME}@4", f"{NAME}@nobody", "nothing"):
         with pytest.raises(Unknown):
-            await scores(store, labels(), unknown, checker=shared_checker())
+            await scores(store.space, labels(), unknown, checker=shared_checker())
 
 
-async def test_a_label_column_of_a_scores_name_is_refused(store: FeatureStore) -> None:
+async def test_a_label_column_of_a_scores_name_is_refused(store: OpenedStore) -> None:
     await publish(store)
     rows = labels().append_column("prediction", pa.array([1.0] * 300))
     with pytest.raises(InvalidInput, match="prediction"):
-        await scores(store, rows, NAME, checker=shared_checker())
+        await scores(store.space, rows, NAME, checker=shared_checker())
 
 
-async def test_a_model_of_several_classes_shows_the_likeliest_and_the_probabilities(store: FeatureStore) -> None:
+async def test_a_model_of_several_classes_shows_the_likeliest_and_the_probabilities(store: OpenedStore) -> None:
     artefact = await asyncio.to_thread(three_classes)
     draft = replace(MANIFEST, objective="multi:softprob", classes=3, class_labels=("near", "far", "away"))
-    published = await ModelRegistry(store.storage).publish(draft, artefact)
+    published = await ModelRegistry(store.space.storage).publish(draft, artefact)
     rows = labels()
     found = known(await scored(store, rows, f"{NAME}@{published.version}"))
     columns = await values_of(store, found)
@@ -340,16 +341,16 @@ def three_classes() -> bytes:
     return bytes(xgboost.train(parameters, data, num_boost_round=3).save_raw("json"))
 
 
-async def test_more_rows_than_a_part_are_streamed(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_rows_than_a_part_are_streamed(store: OpenedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """In parts of the engine's size, each scored by itself: the same rows as in one."""
     await publish(store)
     rows = labels(1_000)
     whole = await scored(store, rows)
     monkeypatch.setattr(
-        "featurama_core.training_sets.SpilledRetrieval",
+        "featurama_core.store_datasets.SpilledRetrieval",
         partial(SpilledRetrieval, sizes=Sizes(part_rows=70, shards=4)),
     )
-    made = await scores(store, rows, NAME, checker=shared_checker())
+    made = await scores(store.space, rows, NAME, checker=shared_checker())
     batches = [batch async for batch in made.batches()]
     assert [each.num_rows for each in batches] == [70] * 14 + [20]
     assert pa.Table.from_batches(batches).equals(whole.combine_chunks())

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.opened import OpenedStore, open_store
 from tests.service.predicting_store import NAME, define, publish, publish_mutated
 from tests.service.servers import shared_checker
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.store import FeatureStore
 from featurama_model.engineered import EngineeredSpec
 from featurama_model.loading import LoadedModel
 from featurama_model.manifest import ModelFeature
@@ -27,9 +27,9 @@ IDS = ("delivery_1", "delivery_nobody", "delivery_2")
 
 
 @pytest.fixture
-async def store(tmp_path) -> AsyncIterator[FeatureStore]:
+async def store(tmp_path) -> AsyncIterator[OpenedStore]:
     """Two versions, the second predicts 100 more; the first is the champion."""
-    async with FeatureStore.open(f"sqlite:///{tmp_path}/store") as opened:
+    async with open_store(f"sqlite:///{tmp_path}/store") as opened:
         await define(opened)
         await publish(opened, 0.0, 100.0, champion=1)
         yield opened
@@ -41,7 +41,7 @@ async def reports() -> list[Comparison]:
 
 
 @pytest.fixture
-async def predictor(store: FeatureStore, reports: list[Comparison]) -> AsyncIterator[Predictor]:
+async def predictor(store: OpenedStore, reports: list[Comparison]) -> AsyncIterator[Predictor]:
     async with Predictor.open(checker=shared_checker(), shadow=ShadowSettings(), on_compared=reports.append) as opened:
         yield opened
 
@@ -51,8 +51,8 @@ def shadow_of(predictor: Predictor) -> Shadow:
     return predictor.shadow
 
 
-async def predict(predictor: Predictor, store: FeatureStore, **more: Any) -> Prediction:
-    return await predictor.predict(store, PredictionRequest(NAME, entity_ids=IDS, **more))
+async def predict(predictor: Predictor, store: OpenedStore, **more: Any) -> Prediction:
+    return await predictor.predict(store.space, PredictionRequest(NAME, entity_ids=IDS, **more))
 
 
 async def compared(predictor: Predictor) -> Comparison:
@@ -63,10 +63,10 @@ async def compared(predictor: Predictor) -> Comparison:
 
 
 async def test_the_challenger_predicts_the_same_rows_and_only_the_difference_is_kept(
-    store: FeatureStore, predictor: Predictor, reports: list[Comparison]
+    store: OpenedStore, predictor: Predictor, reports: list[Comparison]
 ) -> None:
     """The reply is the champion's; rows without a prediction do not count; the rest is in the last report."""
-    await ModelRegistry(store.storage).set_alias(NAME, "challenger", 2)
+    await ModelRegistry(store.space.storage).set_alias(NAME, "challenger", 2)
     replies = [await predict(predictor, store) for _ in range(3)]
     assert {1} == {reply.manifest.version for reply in replies}
     comparison = await compared(predictor)
@@ -74,8 +74,8 @@ async def test_the_challenger_predicts_the_same_rows_and_only_the_difference_is_
     assert reports == []
 
 
-async def test_what_was_compared_is_reported_at_the_end(store: FeatureStore) -> None:
-    await ModelRegistry(store.storage).set_alias(NAME, "challenger", 2)
+async def test_what_was_compared_is_reported_at_the_end(store: OpenedStore) -> None:
+    await ModelRegistry(store.space.storage).set_alias(NAME, "challenger", 2)
     reports: list[Comparison] = []
     async with Predictor.open(
         checker=shared_checker(), shadow=ShadowSettings(), on_compared=reports.append
@@ -86,10 +86,10 @@ async def test_what_was_compared_is_reported_at_the_end(store: FeatureStore) -> 
 
 
 async def test_without_a_challenger_or_where_it_is_the_champion_nothing_is_compared(
-    store: FeatureStore, predictor: Predictor
+    store: OpenedStore, predictor: Predictor
 ) -> None:
     await predict(predictor, store)
-    await ModelRegistry(store.storage).set_alias(NAME, "challenger", 1)
+    await ModelRegistry(store.space.storage).set_alias(NAME, "challenger", 1)
     predictor.models.expire()
     await predict(predictor, store)
     await predict(predictor, store, version=2)
@@ -99,7 +99,7 @@ async def test_without_a_challenger_or_where_it_is_the_champion_nothing_is_compa
 
 
 async def test_a_challenger_that_reads_other_features_reads_them_from_the_store(
-    store: FeatureStore, predictor: Predictor
+    store: OpenedStore, predictor: Predictor
 ) -> None:
     await store.register_feature("package_weight", "double", entity_type="delivery")
     other = replace(
@@ -107,7 +107,7 @@ async def test_a_challenger_that_reads_other_features_reads_them_from_the_store(
         features=(*MANIFEST.features, ModelFeature("package_weight", "package_weight@1", "double")),
         engineered=EngineeredSpec.of_features(["package_weight", "distance", "destination.traffic_level"]),
     )
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     published = await registry.publish(other, ARTEFACT)
     await registry.set_alias(NAME, "challenger", published.version)
     await predict(predictor, store)
@@ -116,10 +116,10 @@ async def test_a_challenger_that_reads_other_features_reads_them_from_the_store(
 
 
 async def test_a_challenger_that_cannot_be_used_is_counted_and_harms_no_reply(
-    store: FeatureStore, predictor: Predictor
+    store: OpenedStore, predictor: Predictor
 ) -> None:
     await publish_mutated(store, 3)
-    await store.storage.put_alias(NAME, "challenger", 3)
+    await store.space.storage.put_alias(NAME, "challenger", 3)
     reply = await predict(predictor, store)
     comparison = await compared(predictor)
     assert (comparison.shadow_version, comparison.requests, comparison.failed) == (3, 0, 1)
@@ -133,7 +133,7 @@ class GatedModels(ModelCache):
         super().__init__(**options)
         self.gate, self.stuck = asyncio.Event(), asyncio.Event()
 
-    async def get(self, store: FeatureStore, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
+    async def get(self, store: OpenedStore, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
         if alias == "challenger":
             self.stuck.set()
             await self.gate.wait()
@@ -141,10 +141,10 @@ class GatedModels(ModelCache):
 
 
 async def test_a_reply_does_not_wait_for_the_shadow_and_what_is_too_much_is_dropped_and_counted(
-    store: FeatureStore,
+    store: OpenedStore,
 ) -> None:
     """A shadow that is stuck holds two requests; the third is dropped. Rows are bounded as well as requests."""
-    await ModelRegistry(store.storage).set_alias(NAME, "challenger", 2)
+    await ModelRegistry(store.space.storage).set_alias(NAME, "challenger", 2)
     async with GatedModels(checker=shared_checker()) as models:
         shadow = Shadow(ShadowSettings(max_requests=2, max_rows=9), models, lambda _: None)
         predictor = Predictor(models, shadow)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from tests.opened import OpenedStore, open_store
 from tests.service.training_world import WORLD, delivery, fill
 
 from featurama_core.datasets.manifest import Manifest
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import InvalidInput
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import LabelSource, TrainingConfig
@@ -33,7 +33,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("filled") / "store"
 
     async def make() -> None:
-        async with FeatureStore.open(f"sqlite:///{directory}") as store:
+        async with open_store(f"sqlite:///{directory}") as store:
             await fill(store, generate(WORLD))
             await store.delete_feature_values(delivery(1), ["hazard_level"])
             await store.delete_feature_values(delivery(2), ["package_weight"])
@@ -43,15 +43,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def store(filled: Path, tmp_path: Path) -> AsyncIterator[FeatureStore]:
+async def store(filled: Path, tmp_path: Path) -> AsyncIterator[OpenedStore]:
     shutil.copytree(filled, tmp_path / "store")
-    async with FeatureStore.open(f"sqlite:///{tmp_path}/store") as opened:
+    async with open_store(f"sqlite:///{tmp_path}/store") as opened:
         yield opened
 
 
-async def label_table(store: FeatureStore) -> pa.Table:
+async def label_table(store: OpenedStore) -> pa.Table:
     """The label rows that a run would take, in an order of their own, one without an outcome."""
-    labels = await read_labels(store, LabelSource())
+    labels = await read_labels(store.space, LabelSource())
     table = pa.table(
         {
             "parcel": [*labels.entity_ids, delivery(3)],
@@ -62,31 +62,31 @@ async def label_table(store: FeatureStore) -> pa.Table:
     return table.take(list(range(0, len(table), 2)) + list(range(1, len(table), 2)))
 
 
-async def test_a_kept_set_trains_the_same_model_again(store: FeatureStore, tmp_path: Path) -> None:
+async def test_a_kept_set_trains_the_same_model_again(store: OpenedStore, tmp_path: Path) -> None:
     """Its manifest's hash stands in both models' manifests."""
-    first = await train(store, CONFIG, dataset_out=tmp_path / "kept")
+    first = await train(store.space, CONFIG, dataset_out=tmp_path / "kept")
     manifest = await asyncio.to_thread(Manifest.load, tmp_path / "kept" / "_manifest.json")
-    second = await train(store, CONFIG, dataset=tmp_path / "kept", alias="")
+    second = await train(store.space, CONFIG, dataset=tmp_path / "kept", alias="")
     facts = [each.manifest.training for each in (first, second)]
     assert [manifest.sha256] * 2 == [each.dataset_sha256 for each in facts if each]
     assert first.manifest.artefact == second.manifest.artefact
     assert (first.test, first.missing, first.segments) == (second.test, second.missing, second.segments)
     assert (first.rows_without_required, second.rows_without_required) == (1, 1)
     assert first.missing["package_weight"] == 1
-    unkept = await train(store, CONFIG, alias="")
+    unkept = await train(store.space, CONFIG, alias="")
     assert first.manifest.artefact == unkept.manifest.artefact
 
 
 @pytest.mark.parametrize("out", ["set", "set.parquet", "set.arrow"])
 async def test_a_set_of_any_order_and_column_names_trains_the_same_model(
-    store: FeatureStore, tmp_path: Path, out: str
+    store: OpenedStore, tmp_path: Path, out: str
 ) -> None:
     """Rows without an outcome are left out; segments that nobody asked for need not be in the set."""
-    expected = await train(store, CONFIG, alias="")
+    expected = await train(store.space, CONFIG, alias="")
     table = await label_table(store)
     made = await store.training_set(table, service=SERVICE, entity_column="parcel", time_column="sent")
     await made.write(tmp_path / out)
-    report = await train(store, CONFIG, dataset=tmp_path / out)
+    report = await train(store.space, CONFIG, dataset=tmp_path / out)
     assert expected.manifest.artefact == report.manifest.artefact
     assert (expected.test, expected.missing) == (report.test, {"package_weight": 1})
     assert (report.entities_without_target, report.rows_without_required) == (1, 1)
@@ -105,11 +105,11 @@ async def test_a_set_of_any_order_and_column_names_trains_the_same_model(
 
 
 async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_type(
-    store: FeatureStore, tmp_path: Path
+    store: OpenedStore, tmp_path: Path
 ) -> None:
     """Whatever else is in it, also where the other column names nobody."""
-    expected = await train(store, CONFIG, alias="")
-    resolved = await store.resolve(service=SERVICE)
+    expected = await train(store.space, CONFIG, alias="")
+    resolved = await store.space.resolve(service=SERVICE)
     table = await label_table(store)
     table = table.append_column("where", pa.nulls(len(table), pa.string()))
     made = await store.training_set(
@@ -119,16 +119,16 @@ async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_t
         time_column="sent",
     )
     await made.write(tmp_path / "set")
-    report = await train(store, CONFIG, dataset=tmp_path / "set", alias="")
+    report = await train(store.space, CONFIG, dataset=tmp_path / "set", alias="")
     assert expected.manifest.artefact == report.manifest.artefact
     assert report.manifest.training is not None
     assert report.manifest.training.labels["entity_column"] == "parcel"
     other = CONFIG.model_copy(update={"labels": LabelSource(entity_type="character")})
     with pytest.raises(InvalidInput, match="none of character"):
-        await train(store, other, dataset=tmp_path / "set", alias="")
+        await train(store.space, other, dataset=tmp_path / "set", alias="")
 
 
-async def test_a_set_that_does_not_fit_the_run_is_refused_with_what_to_do(store: FeatureStore, tmp_path: Path) -> None:
+async def test_a_set_that_does_not_fit_the_run_is_refused_with_what_to_do(store: OpenedStore, tmp_path: Path) -> None:
     """It lacks a feature or the target, is CSV, was changed, was known at another time; or there are labels."""
     table = (await label_table(store)).rename_columns(["entity_id", "timestamp", "actual_duration"])
     made = await store.training_set(table, service=SERVICE)
@@ -152,8 +152,8 @@ async def test_a_set_that_does_not_fit_the_run_is_refused_with_what_to_do(store:
     ]
     for name, given, message in cases:
         with pytest.raises(InvalidInput, match=message):
-            await train(store, TrainingConfig.of({"rounds": 5} | given), dataset=tmp_path / name)
+            await train(store.space, TrainingConfig.of({"rounds": 5} | given), dataset=tmp_path / name)
     with pytest.raises(InvalidInput, match="dataset_out"):
-        await train(store, CONFIG, dataset=tmp_path / "good", dataset_out=tmp_path / "new")
-    registry = ModelRegistry(store.storage)
+        await train(store.space, CONFIG, dataset=tmp_path / "good", dataset_out=tmp_path / "new")
+    registry = ModelRegistry(store.space.storage)
     assert json.loads(json.dumps(await registry.aliases(SERVICE))) == {}

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.opened import OpenedStore
 from tests.service.servers import shared_checker
 from tests.service.training_world import delivery, make_trained_directory
 
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import Cells, NamespaceOptions, NamespaceStorage, StoredModel
-from featurama_core.store import FeatureStore, Stores
+from featurama_core.store import Stores
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, StoreUnavailable, Unknown
 from featurama_core.types.values import Status, ValueType
@@ -45,8 +46,8 @@ async def stores(trained_directory: Path, tmp_path: Path) -> AsyncIterator[Store
 
 
 @pytest.fixture
-async def store(stores: Stores) -> FeatureStore:
-    return await stores.get()
+async def store(stores: Stores) -> OpenedStore:
+    return OpenedStore(await stores.namespace())
 
 
 class Seconds:
@@ -92,12 +93,12 @@ def used(prediction: Prediction, row: int) -> dict[str, object]:
     return {column.name: column.to_list()[row] for column in prediction.columns}
 
 
-async def by_ids(predictor: Predictor, store: FeatureStore, *entity_ids: str, **more: Any) -> Prediction:
-    return await predictor.predict(store, PredictionRequest(MODEL, entity_ids=entity_ids, **more))
+async def by_ids(predictor: Predictor, store: OpenedStore, *entity_ids: str, **more: Any) -> Prediction:
+    return await predictor.predict(store.space, PredictionRequest(MODEL, entity_ids=entity_ids, **more))
 
 
 async def test_an_entity_is_predicted_from_its_stored_features_and_they_are_shown(
-    store: FeatureStore, predictor: Predictor
+    store: OpenedStore, predictor: Predictor
 ) -> None:
     prediction = await by_ids(predictor, store, delivery(1), delivery(2), delivery(1))
     online = await store.get_online_features([delivery(1)], service=MODEL)
@@ -109,14 +110,14 @@ async def test_an_entity_is_predicted_from_its_stored_features_and_they_are_show
     assert prediction.as_of_time > prediction.columns[0].event_time[0] > 0
 
 
-async def test_given_features_alone_are_enough(store: FeatureStore, predictor: Predictor) -> None:
-    prediction = await predictor.predict(store, PredictionRequest(MODEL, given=ALL_GIVEN))
+async def test_given_features_alone_are_enough(store: OpenedStore, predictor: Predictor) -> None:
+    prediction = await predictor.predict(store.space, PredictionRequest(MODEL, given=ALL_GIVEN))
     assert prediction.values[0] > 2 * prediction.values[1] > 0.0
     assert used(prediction, 0)["hazard_level"] == 3
     assert prediction.missing == {}
 
 
-async def test_a_given_value_overrides_the_stored_one_in_its_row(store: FeatureStore, predictor: Predictor) -> None:
+async def test_a_given_value_overrides_the_stored_one_in_its_row(store: OpenedStore, predictor: Predictor) -> None:
     stored = await by_ids(predictor, store, delivery(1), delivery(2))
     mixed = await by_ids(predictor, store, delivery(1), delivery(2), given=[doubles("distance", None, 5_555.0)])
     assert used(mixed, 0) == used(stored, 0)
@@ -126,10 +127,10 @@ async def test_a_given_value_overrides_the_stored_one_in_its_row(store: FeatureS
 
 
 async def test_features_that_are_neither_given_nor_stored_are_reported_as_missing(
-    store: FeatureStore, predictor: Predictor
+    store: OpenedStore, predictor: Predictor
 ) -> None:
     given = [doubles("distance", 100.0, 100.0), doubles("traffic_level", None, 0.5)]
-    prediction = await predictor.predict(store, PredictionRequest(MODEL, given=given))
+    prediction = await predictor.predict(store.space, PredictionRequest(MODEL, given=given))
     rest = ("package_weight", "hazard_level", "estimated_duration")
     assert prediction.missing == {
         0: (*rest, "destination.traffic_level", "destination.weather_index"),
@@ -138,7 +139,7 @@ async def test_features_that_are_neither_given_nor_stored_are_reported_as_missin
     assert prediction.row_errors == []
 
 
-async def test_one_unknown_entity_never_fails_the_rest(store: FeatureStore, predictor: Predictor) -> None:
+async def test_one_unknown_entity_never_fails_the_rest(store: OpenedStore, predictor: Predictor) -> None:
     prediction = await by_ids(predictor, store, "delivery_unheard_of", delivery(1), "planet_mars")
     assert [(error.row, error.reason) for error in prediction.row_errors] == [
         (0, Reason.UNKNOWN_ENTITY),
@@ -149,7 +150,7 @@ async def test_one_unknown_entity_never_fails_the_rest(store: FeatureStore, pred
 
 
 async def test_an_entity_is_known_if_it_is_registered_has_any_value_or_is_wholly_given(
-    store: FeatureStore, predictor: Predictor
+    store: OpenedStore, predictor: Predictor
 ) -> None:
     await store.register_entity("delivery_registered", "delivery")
     await store.write_features(
@@ -166,7 +167,7 @@ async def test_an_entity_is_known_if_it_is_registered_has_any_value_or_is_wholly
     assert prediction.values[0] > 0.0
 
 
-async def test_a_deleted_entity_is_unknown(store: FeatureStore, predictor: Predictor) -> None:
+async def test_a_deleted_entity_is_unknown(store: OpenedStore, predictor: Predictor) -> None:
     await store.delete_entity(delivery(1))
     (error,) = (await by_ids(predictor, store, delivery(1), delivery(2))).row_errors
     assert (error.row, error.reason) == (0, Reason.UNKNOWN_ENTITY)
@@ -207,13 +208,13 @@ class Storage:
 
 
 @pytest.fixture
-def faulty(store: FeatureStore) -> tuple[FeatureStore, Storage]:
-    storage: Any = Storage(store.storage)
-    return FeatureStore(Namespace("default", storage, StoreSettings(), lambda: store.now() * 1_000)), storage
+def faulty(store: OpenedStore) -> tuple[OpenedStore, Storage]:
+    storage: Any = Storage(store.space.storage)
+    return OpenedStore(Namespace("default", storage, StoreSettings(), lambda: store.now() * 1_000)), storage
 
 
 async def test_a_row_that_the_store_does_not_answer_for_fails_alone(
-    faulty: tuple[FeatureStore, Storage], predictor: Predictor
+    faulty: tuple[OpenedStore, Storage], predictor: Predictor
 ) -> None:
     store, storage = faulty
     storage.unanswered = {delivery(2)}
@@ -223,7 +224,7 @@ async def test_a_row_that_the_store_does_not_answer_for_fails_alone(
 
 
 async def test_a_path_whose_target_does_not_answer_fails_the_rows_that_lead_there(
-    faulty: tuple[FeatureStore, Storage], predictor: Predictor
+    faulty: tuple[OpenedStore, Storage], predictor: Predictor
 ) -> None:
     store, storage = faulty
     ids = [delivery(number) for number in range(1, 21)]
@@ -252,10 +253,10 @@ async def test_a_path_whose_target_does_not_answer_fails_the_rows_that_lead_ther
     ],
 )
 async def test_a_request_that_can_never_succeed_is_refused(
-    store: FeatureStore, predictor: Predictor, request_: PredictionRequest, reason: Reason
+    store: OpenedStore, predictor: Predictor, request_: PredictionRequest, reason: Reason
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        await predictor.predict(store, request_)
+        await predictor.predict(store.space, request_)
     assert refused.value.reason is reason
 
 
@@ -268,16 +269,16 @@ async def test_a_request_that_can_never_succeed_is_refused(
     ],
 )
 async def test_a_model_version_or_alias_that_is_not_there_is_unknown(
-    store: FeatureStore, predictor: Predictor, request_: PredictionRequest
+    store: OpenedStore, predictor: Predictor, request_: PredictionRequest
 ) -> None:
     with pytest.raises(Unknown) as refused:
-        await predictor.predict(store, request_)
+        await predictor.predict(store.space, request_)
     assert refused.value.reason is Reason.UNKNOWN_MODEL
 
 
-async def publish_copy(store: FeatureStore, *, alias: str = "") -> int:
+async def publish_copy(store: OpenedStore, *, alias: str = "") -> int:
     """The champion's artefact again, as the next version."""
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     champion = await registry.get(MODEL)
     copy = await registry.publish(champion, await registry.artefact(champion))
     if alias:
@@ -285,7 +286,7 @@ async def publish_copy(store: FeatureStore, *, alias: str = "") -> int:
     return copy.version
 
 
-async def test_versions_and_aliases_choose_the_model(store: FeatureStore, predictor: Predictor) -> None:
+async def test_versions_and_aliases_choose_the_model(store: OpenedStore, predictor: Predictor) -> None:
     assert await publish_copy(store, alias="challenger") == 2
     answers = [
         await by_ids(predictor, store, delivery(1), **which)
@@ -295,7 +296,7 @@ async def test_versions_and_aliases_choose_the_model(store: FeatureStore, predic
 
 
 async def test_requests_at_the_same_time_load_a_model_once(
-    faulty: tuple[FeatureStore, Storage], predictor: Predictor
+    faulty: tuple[OpenedStore, Storage], predictor: Predictor
 ) -> None:
     store, storage = faulty
     answers = await asyncio.gather(*(by_ids(predictor, store, delivery(1)) for _ in range(20)))
@@ -304,7 +305,7 @@ async def test_requests_at_the_same_time_load_a_model_once(
 
 
 async def test_a_waiting_request_may_be_cancelled_without_failing_the_others(
-    faulty: tuple[FeatureStore, Storage], predictor: Predictor
+    faulty: tuple[OpenedStore, Storage], predictor: Predictor
 ) -> None:
     store, storage = faulty
     storage.artefact_gate.clear()
@@ -323,7 +324,7 @@ async def loads_have_ended(predictor: Predictor) -> None:
 
 
 async def test_when_the_alias_moves_the_old_version_serves_until_the_new_one_is_loaded(
-    faulty: tuple[FeatureStore, Storage], predictor: Predictor, seconds: Seconds
+    faulty: tuple[OpenedStore, Storage], predictor: Predictor, seconds: Seconds
 ) -> None:
     store, storage = faulty
     assert (await by_ids(predictor, store, delivery(1))).manifest.version == 1
@@ -338,13 +339,13 @@ async def test_when_the_alias_moves_the_old_version_serves_until_the_new_one_is_
 
 
 async def test_a_champion_that_cannot_be_used_never_replaces_the_one_that_serves(
-    store: FeatureStore, predictor: Predictor, seconds: Seconds
+    store: OpenedStore, predictor: Predictor, seconds: Seconds
 ) -> None:
     assert (await by_ids(predictor, store, delivery(1))).manifest.version == 1
-    good = await ModelRegistry(store.storage).get(MODEL)
+    good = await ModelRegistry(store.space.storage).get(MODEL)
     bad = StoredModel(MODEL, 2, replace(good, version=2).to_json(), good.created_at, 3)
-    assert await store.storage.put_model(bad, [b"bad"])
-    await store.storage.put_alias(MODEL, "champion", 2)
+    assert await store.space.storage.put_model(bad, [b"bad"])
+    await store.space.storage.put_alias(MODEL, "champion", 2)
     seconds.now += 1.5
     assert (await by_ids(predictor, store, delivery(1))).manifest.version == 1
     await loads_have_ended(predictor)
@@ -358,7 +359,7 @@ async def test_a_champion_that_cannot_be_used_never_replaces_the_one_that_serves
 
 
 async def test_while_the_store_does_not_name_the_champion_the_last_one_serves(
-    faulty: tuple[FeatureStore, Storage], predictor: Predictor, seconds: Seconds
+    faulty: tuple[OpenedStore, Storage], predictor: Predictor, seconds: Seconds
 ) -> None:
     store, storage = faulty
     storage.names_fail = True
@@ -371,7 +372,7 @@ async def test_while_the_store_does_not_name_the_champion_the_last_one_serves(
     assert (await by_ids(predictor, store, delivery(1))).values[0] == before.values[0]
 
 
-async def test_only_so_many_models_stay_in_memory(store: FeatureStore, seconds: Seconds) -> None:
+async def test_only_so_many_models_stay_in_memory(store: OpenedStore, seconds: Seconds) -> None:
     await publish_copy(store)
     async with AsyncExitStack() as resources:
         settings = CacheSettings(max_models=1)
@@ -384,16 +385,16 @@ async def test_only_so_many_models_stay_in_memory(store: FeatureStore, seconds: 
 
 
 async def test_a_namespace_made_anew_is_not_served_from_memory(stores: Stores, predictor: Predictor) -> None:
-    assert (await by_ids(predictor, await stores.get(), delivery(1))).manifest.version == 1
+    assert (await by_ids(predictor, OpenedStore(await stores.namespace()), delivery(1))).manifest.version == 1
     await stores.storage.drop_namespace("default")
     await stores.storage.create_namespace("default", NamespaceOptions())
     with pytest.raises(Unknown) as refused:
-        await by_ids(predictor, await stores.get(), delivery(1))
+        await by_ids(predictor, OpenedStore(await stores.namespace()), delivery(1))
     assert refused.value.reason is Reason.UNKNOWN_MODEL
 
 
 async def test_many_rows_are_predicted_in_a_thread_with_the_same_result(
-    store: FeatureStore, predictor: Predictor
+    store: OpenedStore, predictor: Predictor
 ) -> None:
     ids = [delivery(1 + number % 400) for number in range(2_000)]
     many = await by_ids(predictor, store, *ids)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.opened import OpenedStore, open_store
 from tests.service.servers import shared_checker
 from tests.service.training_world import (
     WORLD,
@@ -29,7 +30,6 @@ from tests.service.training_world import (
 )
 
 from featurama_core.datasets.progress import Progress
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_model.engineered import EngineeredSpec, Power
 from featurama_model.loading import load_model
@@ -53,22 +53,22 @@ from featurama_world import (
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
-    async with FeatureStore.open(f"sqlite:///{tmp_path}/store") as opened:
+async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
+    async with open_store(f"sqlite:///{tmp_path}/store") as opened:
         yield opened
 
 
-async def test_the_model_is_far_better_than_the_estimate_and_is_published_as_champion(store: FeatureStore) -> None:
+async def test_the_model_is_far_better_than_the_estimate_and_is_published_as_champion(store: OpenedStore) -> None:
     await fill(store, generate(WORLD))
     seen: list[Progress] = []
-    report = await train(store, created_by="Hermes", progress=seen.append)
+    report = await train(store.space, created_by="Hermes", progress=seen.append)
 
     assert report.test["r2"] > 0.9
     assert report.baseline["r2"] < 0.8
     assert report.test["rmse"] < 0.6 * report.baseline["rmse"]
     assert report.test["mae"] < 0.6 * report.baseline["mae"]
 
-    registry = ModelRegistry(store.storage)
+    registry = ModelRegistry(store.space.storage)
     champion = await registry.get("delivery_time")
     assert champion == report.manifest
     assert (champion.version, champion.created_by, champion.target) == (1, "Hermes", "actual_duration")
@@ -89,17 +89,17 @@ async def test_the_model_is_far_better_than_the_estimate_and_is_published_as_cha
     assert json.loads(json.dumps(report.to_dict()))["version"] == 1
 
 
-async def test_the_same_run_again_gives_the_next_version_and_the_same_bytes(store: FeatureStore) -> None:
+async def test_the_same_run_again_gives_the_next_version_and_the_same_bytes(store: OpenedStore) -> None:
     await fill(store, generate(WORLD))
     config = TrainingConfig(rounds=40)
-    first = await train(store, config)
-    second = await train(store, config, alias="")
+    first = await train(store.space, config)
+    second = await train(store.space, config, alias="")
     assert (first.manifest.version, second.manifest.version) == (1, 2)
     assert first.manifest.artefact == second.manifest.artefact
-    assert await ModelRegistry(store.storage).aliases("delivery_time") == {"champion": 1}
+    assert await ModelRegistry(store.space.storage).aliases("delivery_time") == {"champion": 1}
 
 
-async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: FeatureStore) -> None:
+async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: OpenedStore) -> None:
     """A later outcome corrects the target; a later reading of the distance does not move the dispatch."""
     world = generate(replace(WORLD, deliveries=4))
     await fill(store, world, [DELIVERY_METRICS])
@@ -118,7 +118,7 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Fea
     await write_rows(
         store, {"entity_id": ["delivery_unsent"], "timestamp": [sent[delivery(1)]], "actual_duration": [1.0]}
     )
-    labels = await read_labels(store, LabelSource())
+    labels = await read_labels(store.space, LabelSource())
     assert labels.entity_ids == [delivery(1), delivery(2)]
     assert labels.event_time.tolist() == [micros(sent[delivery(1)]), micros(sent[delivery(2)])]
     assert labels.target.tolist() == [4.5, 2.25]
@@ -126,13 +126,13 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Fea
     assert (labels.without_target, labels.without_time) == (2, 1)
 
 
-async def matrix_of(store: FeatureStore, config: TrainingConfig, labels: Labels) -> TrainingMatrix:
-    inputs = await model_inputs(store, config)
-    async with built_set(store, labels, list(inputs.names()), target=target_name(config, inputs)) as built:
+async def matrix_of(store: OpenedStore, config: TrainingConfig, labels: Labels) -> TrainingMatrix:
+    inputs = await model_inputs(store.space, config)
+    async with built_set(store.space, labels, list(inputs.names()), target=target_name(config, inputs)) as built:
         return await asyncio.to_thread(read_set, built, config, inputs, kept=False)
 
 
-async def test_features_are_those_in_force_at_dispatch(store: FeatureStore, tmp_path: Path) -> None:
+async def test_features_are_those_in_force_at_dispatch(store: OpenedStore, tmp_path: Path) -> None:
     """Compared with a plain bisection over the published frames."""
     world = generate(replace(WORLD, deliveries=60, days=10))
     await fill(store, world)
@@ -151,7 +151,7 @@ async def test_features_are_those_in_force_at_dispatch(store: FeatureStore, tmp_
         features=("distance", "hazard_level", "destination.traffic_level", "destination.weather_index"),
         engineered=(Power("far", "distance", 2),),
     )
-    labels = await read_labels(store, config.labels)
+    labels = await read_labels(store.space, config.labels)
     data = await matrix_of(store, config, labels)
     np.testing.assert_array_equal(data.matrix, np.array(expected, dtype=np.float32))
     assert data.missing() == {}
@@ -189,7 +189,7 @@ async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_mo
     config = TrainingConfig(missing={"package_weight": 12.5})
     served: dict[str, bytes] = {}
     async with (
-        FeatureStore.open(storage_url, namespace=own_namespace, clock=clock) as store,
+        open_store(storage_url, namespace=own_namespace, clock=clock) as store,
         Predictor.open(checker=shared_checker()) as predictor,
     ):
         await define_world(store)
@@ -200,11 +200,11 @@ async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_mo
             await write_rows(store, {name: [value] for name, value in row.items()})
             if "distance" in row:
                 request = PredictionRequest("delivery_time", entity_ids=[row["entity_id"]])
-                prediction = await predictor.predict(store, request)
+                prediction = await predictor.predict(store.space, request)
                 assert prediction.as_of_time == moment
                 served[row["entity_id"]] = prediction.manifest.matrix(prediction.columns, moment).tobytes()
         clock.micros += 365 * 86_400_000_000
-        labels = await read_labels(store, config.labels)
+        labels = await read_labels(store.space, config.labels)
         data = await matrix_of(store, config, labels)
     assert len(labels) == 25
     assert np.isnan(data.matrix).any()
@@ -218,9 +218,9 @@ def config_column(spec: EngineeredSpec, name: str) -> int:
     return spec.names.index(name)
 
 
-async def publish_untrained(store: FeatureStore, config: TrainingConfig) -> None:
+async def publish_untrained(store: OpenedStore, config: TrainingConfig) -> None:
     """A champion fitted to noise: for tests of what a model is given, not of what it answers."""
-    inputs = await model_inputs(store, config)
+    inputs = await model_inputs(store.space, config)
     noise = np.random.default_rng(0).normal(size=(40, len(inputs.engineered.names) + 1)).astype(np.float32)
     fitted = await asyncio.to_thread(
         fit,
@@ -240,15 +240,15 @@ async def publish_untrained(store: FeatureStore, config: TrainingConfig) -> None
         artefact=Artefact.of(fitted.artefact),
     )
     assert load_model(manifest, fitted.artefact).structure.trees == 2
-    published = await ModelRegistry(store.storage).publish(manifest, fitted.artefact)
-    await ModelRegistry(store.storage).set_alias(published.name, "champion", published.version)
+    published = await ModelRegistry(store.space.storage).publish(manifest, fitted.artefact)
+    await ModelRegistry(store.space.storage).set_alias(published.name, "champion", published.version)
 
 
-async def test_too_few_labels_publish_nothing(store: FeatureStore) -> None:
+async def test_too_few_labels_publish_nothing(store: OpenedStore) -> None:
     await fill(store, generate(replace(WORLD, deliveries=10)))
     with pytest.raises(FailedPrecondition, match="10 label rows"):
-        await train(store)
-    assert await ModelRegistry(store.storage).list() == []
+        await train(store.space)
+    assert await ModelRegistry(store.space.storage).list() == []
 
 
 @pytest.mark.parametrize(
@@ -266,25 +266,25 @@ async def test_too_few_labels_publish_nothing(store: FeatureStore) -> None:
     ],
 )
 async def test_a_config_that_does_not_fit_the_features_is_refused(
-    store: FeatureStore, config: TrainingConfig, reason: Reason
+    store: OpenedStore, config: TrainingConfig, reason: Reason
 ) -> None:
     await define_world(store)
     with pytest.raises(FeaturamaError) as refused:
-        await train(store, config)
+        await train(store.space, config)
     assert refused.value.reason is reason
 
 
-async def test_a_text_feature_of_the_service_is_left_out_of_the_matrix_and_of_the_manifest(store: FeatureStore) -> None:
+async def test_a_text_feature_of_the_service_is_left_out_of_the_matrix_and_of_the_manifest(store: OpenedStore) -> None:
     await define_world(store)
-    inputs = await model_inputs(store, TrainingConfig(features=("origin", "distance"), engineered=()))
+    inputs = await model_inputs(store.space, TrainingConfig(features=("origin", "distance"), engineered=()))
     assert [feature.name for feature in inputs.features] == ["distance"]
     assert inputs.engineered == EngineeredSpec.of_features(["distance"])
 
 
-async def test_the_target_may_not_be_a_feature_of_itself(store: FeatureStore) -> None:
+async def test_the_target_may_not_be_a_feature_of_itself(store: OpenedStore) -> None:
     await define_world(store)
     with pytest.raises(InvalidInput, match="actual_duration"):
-        await model_inputs(store, TrainingConfig(features=("distance", "actual_duration"), engineered=()))
+        await model_inputs(store.space, TrainingConfig(features=("distance", "actual_duration"), engineered=()))
 
 
 def test_the_job_prints_one_json_report_and_refuses_in_one_line(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ import pandas as pd  # noqa: F401 - pyarrow loads it when it first converts, whi
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from tests.opened import open_store
 from tests.unit.cli.running import run_in
 
 import featurama
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
 from featurama_core.types.column import Column
 from featurama_core.types.values import Status, ValueType, parse_value_type
 from featurama_core.types.writes import WriteMode, WriteRequest
@@ -38,9 +38,9 @@ Cell = tuple[Any, str | None, int | None]
 @pytest.fixture
 async def client(
     online_at: RunningServer, ingest_at: RunningServer, namespace: str
-) -> AsyncIterator[featurama.AsyncClient]:
-    async with featurama.AsyncClient(
-        online_at.address, ingest_target=ingest_at.address, namespace=namespace, timeout=60
+) -> AsyncIterator[featurama.FeatureStore]:
+    async with featurama.connect(
+        f"grpc://{online_at.address}?ingest={ingest_at.address}", namespace=namespace, timeout=60
     ) as client:
         yield client
 
@@ -48,7 +48,7 @@ async def client(
 @pytest.mark.parametrize("seed", range(2))
 async def test_training_sets_say_what_was_written(
     seed: int,
-    client: featurama.AsyncClient,
+    client: featurama.FeatureStore,
     online_at: RunningServer,
     storage_url: str,
     namespace: str,
@@ -65,7 +65,7 @@ async def test_training_sets_say_what_was_written(
     labels = label_table(world)
     references = [renamed(each, names) for each in REFERENCES]
     middle = world.now - 75 * shuttles.DAY
-    async with FeatureStore.open(StorageSettings(storage_url, request_timeout_ms=20_000), namespace=namespace) as store:
+    async with open_store(StorageSettings(storage_url, request_timeout_ms=20_000), namespace=namespace) as store:
         for known in (None, "label", middle):
             expected = oracle(world, known)
             for reading in ("scan", "slices"):
@@ -78,7 +78,7 @@ async def test_training_sets_say_what_was_written(
             made = await client.training_set(labels, references, known_at=known, statuses=True, event_times=True)
             check(world, expected, await made.to_arrow(), names, known)
     await asyncio.to_thread(pyarrow.parquet.write_table, labels, tmp_path / "labels.parquet")
-    places = [["--storage", storage_url], ["--target", online_at.address]]
+    places = [["--store", storage_url], ["--store", f"grpc://{online_at.address}"]]
     for place, known in zip(places, ("label", None), strict=True):
         expected = oracle(world, known)
         for out in ("set", "set.csv"):
@@ -90,14 +90,14 @@ async def test_training_sets_say_what_was_written(
         read = await asyncio.to_thread(pyarrow.parquet.read_table, tmp_path / "set")
         check(world, expected, read, names, known)
         check_csv(world, expected, await asyncio.to_thread(rows_of_csv, tmp_path / "set.csv"), names)
-        verified = ["--rebuild", "--namespace", namespace, "--storage", storage_url]
+        verified = ["--rebuild", "--namespace", namespace, "--store", storage_url]
         for out in ("set", "set.csv"):
             ran = await asyncio.to_thread(run_in, tmp_path, "dataset", "verify", out, *verified)
             assert (ran.code, "values compared" in ran.err) == (0, True), ran.out + ran.err
 
 
 async def define(
-    client: featurama.AsyncClient, world: World, names: dict[str, str], unique: Callable[[str], str]
+    client: featurama.FeatureStore, world: World, names: dict[str, str], unique: Callable[[str], str]
 ) -> None:
     """Entity types, groups and features of the test's own; half of the entities are registered."""
     kinds = {kind: unique(kind) for kind in ("driver", "moon")}
@@ -117,7 +117,7 @@ async def define(
         await client.register_entity(entity_id, kinds["moon"])
 
 
-async def write_all(client: featurama.AsyncClient, world: World, names: dict[str, str]) -> None:
+async def write_all(client: featurama.FeatureStore, world: World, names: dict[str, str]) -> None:
     """Every frame, with deletions in between: what comes later and is older stays gone."""
     for number, frame in enumerate(world.frames):
         if number == len(world.frames) // 2:
@@ -128,7 +128,7 @@ async def write_all(client: featurama.AsyncClient, world: World, names: dict[str
         world.wrote(frame)
 
 
-async def delete_some(client: featurama.AsyncClient, world: World, names: dict[str, str]) -> None:
+async def delete_some(client: featurama.FeatureStore, world: World, names: dict[str, str]) -> None:
     through = world.edge_of_deletion(world.drivers[0])
     await client.delete_entity(world.drivers[0], through)
     world.deleted(world.drivers[0], [], through)
@@ -140,7 +140,7 @@ async def delete_some(client: featurama.AsyncClient, world: World, names: dict[s
         world.deleted(entity, features, through)
 
 
-async def send(client: featurama.AsyncClient, frame: Frame, names: dict[str, str]) -> Any:
+async def send(client: featurama.FeatureStore, frame: Frame, names: dict[str, str]) -> Any:
     if frame.way == "raw":
         return await client.write(raw(frame, names))
     mode = WriteMode[frame.mode]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.opened import OpenedStore, open_store
 
-from featurama_core.store import FeatureStore
 from featurama_core.types.schema import Entity
 from featurama_core.types.writes import WriteMode
 from featurama_trainer.training import train
@@ -36,7 +36,7 @@ def rows(world: World, *groups: str) -> list[dict[str, Any]]:
     return [row for batch in world.batches(groups=groups) for row in batch.table.to_pylist()]
 
 
-async def define_world(store: FeatureStore) -> None:
+async def define_world(store: OpenedStore) -> None:
     """Register everything in the world's definitions file."""
     written = yaml.safe_load(definitions_path().read_text())
     groups = {group["name"]: group for group in written["feature_groups"]}
@@ -58,19 +58,19 @@ async def define_world(store: FeatureStore) -> None:
         await store.register_feature_service(service["name"], service["features"], service["description"])
 
 
-async def register_entities(store: FeatureStore, world: World) -> None:
+async def register_entities(store: OpenedStore, world: World) -> None:
     """Register every planet, character and delivery."""
     for table in world.entities(rows_per_batch=1_000):
         await store.register_entities([Entity(**row) for row in table.to_pylist()])
 
 
-async def write_rows(store: FeatureStore, table: Any) -> None:
+async def write_rows(store: OpenedStore, table: Any) -> None:
     """Write a frame, of which every row must be accepted."""
     report = await store.write_features(table, mode=WriteMode.BULK)
     assert report.accepted == report.sent, report.verdicts[:3]
 
 
-async def fill(store: FeatureStore, world: World, groups: Sequence[str] | None = None) -> None:
+async def fill(store: OpenedStore, world: World, groups: Sequence[str] | None = None) -> None:
     """Define the world and write all of it."""
     await define_world(store)
     await register_entities(store, world)
@@ -82,8 +82,8 @@ def make_trained_directory(directory: Path) -> None:
     """A store directory that holds the world and one trained model, its champion. On a loop of its own."""
 
     async def make() -> None:
-        async with FeatureStore.open(f"sqlite:///{directory}") as store:
+        async with open_store(f"sqlite:///{directory}") as store:
             await fill(store, generate(WORLD))
-            await train(store, threads=1)
+            await train(store.space, threads=1)
 
     asyncio.run(make())

@@ -1,4 +1,4 @@
-"""One channel to one target: deadlines, retries of safe calls, and errors as the store raises them.
+"""One channel to one server or several alike: deadlines, retries of safe calls, and errors as the store raises them.
 
 Every call of this contract may be sent again: reads and registrations by nature, writes by their request id.
 """
@@ -6,8 +6,10 @@ Every call of this contract may be sent again: reads and registrations by nature
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +18,7 @@ import grpc
 
 from featurama.client.rpc_errors import Failure, failure_of
 from featurama.client.settings import MAX_MESSAGE_BYTES, CallSettings, Tls
-from featurama_core.types.errors import DeadlineExceeded, InvalidInput
+from featurama_core.types.errors import DeadlineExceeded, InvalidInput, StoreUnavailable
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -31,6 +33,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     # Ours see the reasons and keep the deadline over all attempts; two loops of retries would multiply.
     ("grpc.enable_retries", 0),
 ]
+
+_ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
 
 class Connection:
@@ -89,17 +93,48 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(target: str, settings: CallSettings, tls: Tls | None) -> AsyncIterator[Connection]:
-    """A channel to `target` that lives as long as the context. It connects with the first call."""
-    options = list(_OPTIONS)
+async def connected(targets: Sequence[str], settings: CallSettings, tls: Tls | None) -> AsyncIterator[Connection]:
+    """One channel to all of `targets` that lives as long as the context. It connects with the first call.
+
+    Calls go round the targets that answer; one that is lost takes no further calls until it is back.
+    """
+    options = [*_OPTIONS, ("grpc.service_config", _ROUND_ROBIN)]
+    address = targets[0]
+    if len(targets) > 1:
+        address = await _addresses(targets)
+        # Of several addresses the channel would take the list for the servers' name.
+        options.append(("grpc.default_authority", targets[0]))
     if tls is None:
-        channel = grpc.aio.insecure_channel(target, options=options)
+        channel = grpc.aio.insecure_channel(address, options=options)
     else:
         if tls.server_name is not None:
             options.append(("grpc.ssl_target_name_override", tls.server_name))
-        channel = grpc.aio.secure_channel(target, await asyncio.to_thread(_credentials, tls), options=options)
+        channel = grpc.aio.secure_channel(address, await asyncio.to_thread(_credentials, tls), options=options)
     async with channel:
-        yield Connection(channel, target, settings)
+        yield Connection(channel, ",".join(targets), settings)
+
+
+async def _addresses(targets: Sequence[str]) -> str:
+    """A gRPC target of several servers: it takes addresses only, so that names are looked up here, once.
+
+    A name whose addresses change is better given alone: gRPC looks it up again, and goes round its addresses.
+    """
+    loop = asyncio.get_running_loop()
+    # As keys: a name may give an address several times.
+    four: dict[str, None] = {}
+    six: dict[str, None] = {}
+    for target in targets:
+        host, _, port = target.rpartition(":")
+        try:
+            answers = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise StoreUnavailable(f"cannot look up {host}: {error.strerror}", target=target) from error
+        for family, _, _, _, address in answers:
+            if family == socket.AF_INET:
+                four[f"{address[0]}:{port}"] = None
+            elif family == socket.AF_INET6:
+                six[f"[{address[0]}]:{port}"] = None
+    return f"ipv4:{','.join(four)}" if four else f"ipv6:{','.join(six)}"
 
 
 def _credentials(tls: Tls) -> grpc.ChannelCredentials:

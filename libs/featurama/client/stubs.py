@@ -5,6 +5,8 @@ Hot methods pass bytes, which `featurama.wire` makes and reads; the others pass 
 
 from __future__ import annotations
 
+import time
+
 from featurama.client.connection import Connection
 from featurama.v1.ingest_service_pb2 import WriteFeaturesResponse
 from featurama.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -12,6 +14,8 @@ from featurama.v1.model_service_pb2_grpc import ModelServiceStub
 from featurama.v1.online_service_pb2_grpc import OnlineServiceStub
 from featurama.v1.prediction_service_pb2_grpc import PredictionServiceStub
 from featurama.v1.registry_service_pb2_grpc import RegistryServiceStub
+from featurama_core.api import FeatureStore
+from featurama_core.types.request_ids import RequestIds
 
 
 class Stubs:
@@ -51,24 +55,45 @@ class Stubs:
         )
 
 
-class Calling:
-    """What the groups of methods share: the namespace, and the stubs while the client is open."""
+class Servers:
+    """Open connections, shared by the stores of several namespaces, until they are closed."""
 
-    _stubs: Stubs | None = None
+    def __init__(self, online: Connection, ingest: Connection) -> None:
+        self.text = f"{online.target!r}, ingest={ingest.target!r}"
+        self._stubs: Stubs | None = Stubs(online, ingest)
 
-    def __init__(self, namespace: str) -> None:
+    @property
+    def stubs(self) -> Stubs:
+        """What is called. RuntimeError once the connections are closed."""
+        if self._stubs is None:
+            raise RuntimeError("this store is closed")
+        return self._stubs
+
+    def close(self) -> None:
+        """Let go of the connections: gRPC keeps a thread as long as anybody holds one."""
+        self._stubs = None
+
+
+class Calling(FeatureStore):
+    """What the groups of calls share: the servers and the namespace."""
+
+    def __init__(self, servers: Servers, namespace: str) -> None:
+        self._servers = servers
         self._namespace = namespace
+        self._request_ids = RequestIds()
+
+    @property
+    def _open(self) -> Stubs:
+        return self._servers.stubs
 
     @property
     def namespace(self) -> str:
         """Name of the namespace that every call names."""
         return self._namespace
 
-    @property
-    def _open(self) -> Stubs:
-        if self._stubs is None:
-            raise RuntimeError("the client is not open; use `async with AsyncClient(...) as client`")
-        return self._stubs
+    def now(self) -> int:
+        """This machine's wall clock, microseconds since 1970 UTC; a read's own moment is its `as_of_time`."""
+        return time.time_ns() // 1_000
 
 
 def _bytes(data: bytes) -> bytes:

@@ -3,22 +3,13 @@
 Used by the SDK and by every server, so that both ends read one page. What can not be read is InvalidInput.
 """
 
-from featurama.wire.definitions import (
-    entity_type_from_proto,
-    entity_type_to_proto,
-    feature_from_proto,
-    feature_group_from_proto,
-    feature_group_to_proto,
-    feature_service_from_proto,
-    feature_service_to_proto,
-    feature_to_proto,
-)
 from featurama.wire.entities import (
     entity_from_proto,
     entity_to_proto,
     metadata_from_struct,
     metadata_to_struct,
 )
+from featurama.wire.kinds import DEFINITION_KINDS, DefinitionKind, definition_kind
 from featurama.wire.public import (
     column_from_proto,
     column_to_proto,
@@ -28,7 +19,6 @@ from featurama.wire.public import (
 from featurama.wire.reads import (
     HistoricalChunk,
     HistoricalRequest,
-    HistoryPage,
     KnownAt,
     historical_chunk_to_wire,
     historical_request_to_wire,
@@ -56,9 +46,10 @@ from featurama.wire.writes import (
 )
 
 __all__ = [
+    "DEFINITION_KINDS",
+    "DefinitionKind",
     "HistoricalChunk",
     "HistoricalRequest",
-    "HistoryPage",
     "KnownAt",
     "StreamChunk",
     "Unreadable",
@@ -68,16 +59,9 @@ __all__ = [
     "columns_from_wire",
     "columns_to_proto",
     "columns_to_wire",
+    "definition_kind",
     "entity_from_proto",
     "entity_to_proto",
-    "entity_type_from_proto",
-    "entity_type_to_proto",
-    "feature_from_proto",
-    "feature_group_from_proto",
-    "feature_group_to_proto",
-    "feature_service_from_proto",
-    "feature_service_to_proto",
-    "feature_to_proto",
     "from_duration",
     "from_timestamp",
     "historical_chunk_to_wire",

@@ -22,6 +22,7 @@ from featurama.wire.twin import (
     times_to_wire,
 )
 from featurama.wire.v1 import twin_pb2
+from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.values import Int64Array
@@ -52,16 +53,6 @@ class HistoricalChunk:
     first_row: int
     rows: int
     columns: Sequence[Column]
-    as_of_time: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HistoryPage:
-    """One page of a feature's history, newest first. ingested_at: int64[n]; next_page: "" at the end."""
-
-    column: Column
-    ingested_at: Int64Array
-    next_page: str
     as_of_time: int
 
 
@@ -139,7 +130,7 @@ def parse_get_historical_features_response(data: bytes) -> HistoricalChunk:
         return HistoricalChunk(public.first_row, public.row_count, columns, from_timestamp(public.as_of_time))
 
 
-def history_page_to_proto(page: HistoryPage) -> online_service_pb2.GetFeatureHistoryResponse:
+def history_page_to_proto(page: FeatureHistory) -> online_service_pb2.GetFeatureHistoryResponse:
     """The answer that holds one page of history; event times and statuses are always sent."""
     return online_service_pb2.GetFeatureHistoryResponse(
         column=column_to_proto(page.column, statuses=True, event_times=True),
@@ -149,14 +140,15 @@ def history_page_to_proto(page: HistoryPage) -> online_service_pb2.GetFeatureHis
     )
 
 
-def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryResponse) -> HistoryPage:
-    """The page in a GetFeatureHistoryResponse."""
+def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryResponse, entity_id: str) -> FeatureHistory:
+    """The page in a GetFeatureHistoryResponse, which is of this entity."""
     ingested_at = np.array(message.ingested_time_ns, dtype=np.int64)
-    return HistoryPage(
+    return FeatureHistory(
+        entity_id=entity_id,
         column=column_from_proto(message.column, len(ingested_at)),
         ingested_at=ingested_at,
-        next_page=message.next_page_token,
         as_of_time=from_timestamp(message.as_of_time),
+        next_page=message.next_page_token,
     )
 
 

@@ -13,39 +13,39 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_cli.archive import layout
+from featurama_core.namespace import Namespace
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.tombstones import TombstoneList
 from featurama_core.retrieval.visibility import ReadBounds, admitted, horizon, per_entity
 from featurama_core.storage.port import History, Mark, ScanBlock
-from featurama_core.store import FeatureStore
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import CorruptData, InvalidInput
 from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array, Status, ValueType, empty_values
 
-_PAGE = 1_000
 
-
-async def export_namespace(store: FeatureStore, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
+async def export_namespace(namespace: Namespace, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
     """Write all of a namespace to a new or empty folder. -> counts. `advance` is told of values."""
     _prepare(folder)
-    now = store.now()
-    storage = store.storage
+    now = namespace.now()
+    storage = namespace.storage
     catalogue = await storage.load_catalogue()
     marks = await storage.list_marks()
-    entities = await _entities(store, [each.name for each in catalogue.entity_types])
+    store = EmbeddedStore(namespace)
+    entities = [entity for each in catalogue.entity_types for entity in await store.list_entities(each.name)]
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
     _write_rows(folder / layout.MARKS, layout.MARK_SCHEMA, marks)
     rows = values = 0
     for group in catalogue.groups:
         features = sorted((each for each in catalogue.features if each.group == group.name), key=lambda each: each.key)
         if features:
-            more = await _History(store, group, features, marks, now).write(
+            more = await _History(namespace, group, features, marks, now).write(
                 folder / layout.HISTORY / f"{group.name}.parquet", advance
             )
             rows, values = rows + more[0], values + more[1]
-    models = await _models(store, folder)
+    models = await _models(namespace, folder)
     (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(catalogue), indent=1))
     (folder / layout.IMPORTS).write_text(json.dumps(layout.imports_to_json(await storage.list_imports()), indent=1))
     counts = {
@@ -58,7 +58,7 @@ async def export_namespace(store: FeatureStore, folder: Path, advance: Callable[
     }
     manifest = {
         "format": layout.FORMAT,
-        "namespace": store.namespace,
+        "namespace": namespace.name,
         "exported_at": to_rfc3339(now),
         "history_period_us": storage.options.history_period,
         "featurama": version("featurama"),
@@ -75,25 +75,13 @@ def _prepare(folder: Path) -> None:
     (folder / layout.HISTORY).mkdir(parents=True)
 
 
-async def _entities(store: FeatureStore, types: Sequence[str]) -> list[Entity]:
-    found: list[Entity] = []
-    for entity_type in types:
-        after: str | None = None
-        while True:
-            page, after = await store.page_entities(entity_type, after, _PAGE)
-            found += page
-            if after is None:
-                break
-    return found
-
-
 def _write_rows(path: Path, schema: Any, rows: Sequence[Entity] | Sequence[Mark]) -> None:
     columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in schema]
     pyarrow.parquet.write_table(pa.Table.from_arrays(columns, schema=schema), path)
 
 
-async def _models(store: FeatureStore, folder: Path) -> int:
-    stored = await store.storage.list_models()
+async def _models(namespace: Namespace, folder: Path) -> int:
+    stored = await namespace.storage.list_models()
     if not stored:
         return 0
     there = folder / layout.MODELS
@@ -101,7 +89,7 @@ async def _models(store: FeatureStore, folder: Path) -> int:
     listed = []
     for model in stored:
         name = f"{model.name}-{model.version}.artefact"
-        (there / name).write_bytes(await store.storage.read_artefact(model.name, model.version))
+        (there / name).write_bytes(await namespace.storage.read_artefact(model.name, model.version))
         listed.append(
             {
                 "name": model.name,
@@ -113,7 +101,7 @@ async def _models(store: FeatureStore, folder: Path) -> int:
         )
     aliases = [
         {"model": model, "alias": alias, "version": number}
-        for (model, alias), number in (await store.storage.list_aliases()).items()
+        for (model, alias), number in (await namespace.storage.list_aliases()).items()
     ]
     (there / "models.json").write_text(json.dumps({"models": listed, "aliases": aliases}, indent=1))
     return len(listed)
@@ -124,13 +112,13 @@ class _History:
 
     def __init__(
         self,
-        store: FeatureStore,
+        namespace: Namespace,
         group: FeatureGroup,
         features: Sequence[FeatureDefinition],
         marks: Sequence[Mark],
         now: int,
     ) -> None:
-        self._storage = store.storage
+        self._storage = namespace.storage
         self._group = group
         self._features = features
         self._schema = layout.history_schema(features)

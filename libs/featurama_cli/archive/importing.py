@@ -19,9 +19,10 @@ import pyarrow.parquet
 
 from featurama_cli.archive import layout
 from featurama_core.ingest.write import restore
+from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
-from featurama_core.store import FeatureStore, Stores
+from featurama_core.store import Stores
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
 from featurama_core.types.imports import UNNUMBERED
@@ -48,22 +49,22 @@ async def import_namespace(
     options = NamespaceOptions(history_period=int(manifest["history_period_us"]))
     await stores.storage.create_namespace(name, options)
     try:
-        store = await stores.get(name)
+        namespace = await stores.namespace(name)
         for definition in definitions:
             # Not registered anew: versions keep their time of registration, which known_at goes by.
-            await store.storage.put_definition(definition)
-        entities = await _entities(store, folder / layout.ENTITIES)
-        await _imports(store, manifest, folder)
+            await namespace.storage.put_definition(definition)
+        entities = await _entities(namespace, folder / layout.ENTITIES)
+        await _imports(namespace, manifest, folder)
         rows = values = expired = 0
         for file in files:
             for request in _requests(file, features):
-                report = await restore(store.opened, request)
+                report = await restore(namespace, request)
                 _check(file, report)
                 held = sum(int(np.count_nonzero(each.status != Status.NOT_FOUND)) for each in request.columns)
                 rows, values, expired = rows + report.accepted, values + held, expired + report.rejected
                 advance(held)
-        marks = await _marks(store, folder / layout.MARKS)
-        models = await _models(store, folder / layout.MODELS)
+        marks = await _marks(namespace, folder / layout.MARKS)
+        models = await _models(namespace, folder / layout.MODELS)
     except BaseException:
         with suppress(FeaturamaError):
             await stores.storage.drop_namespace(name)
@@ -96,14 +97,14 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
     return manifest
 
 
-async def _imports(store: FeatureStore, manifest: Mapping[str, Any], folder: Path) -> None:
+async def _imports(namespace: Namespace, manifest: Mapping[str, Any], folder: Path) -> None:
     """Begin the exported imports again, in their order: each takes the number that it had."""
     if manifest["format"] == layout.WITHOUT_IMPORTS:
         begun = [UNNUMBERED]
     else:
         begun = layout.imports_from_json(_read(folder / layout.IMPORTS, list))
     for record in begun:
-        if await store.storage.take_import(record.import_id, record.scope) != record.number:
+        if await namespace.storage.take_import(record.import_id, record.scope) != record.number:
             raise InvalidInput(f"{layout.IMPORTS} is not in the order of its imports", field="folder")
 
 
@@ -142,18 +143,18 @@ def _row_groups(metadata: Any) -> Iterator[Any]:
         yield metadata.row_group(at)
 
 
-async def _entities(store: FeatureStore, path: Path) -> int:
+async def _entities(namespace: Namespace, path: Path) -> int:
     rows = pyarrow.parquet.read_table(path).to_pylist()
     entities = [Entity(**row) for row in rows]
     for start in range(0, len(entities), 1_000):
-        await store.storage.put_entities(entities[start : start + 1_000])
+        await namespace.storage.put_entities(entities[start : start + 1_000])
     return len(entities)
 
 
-async def _marks(store: FeatureStore, path: Path) -> int:
+async def _marks(namespace: Namespace, path: Path) -> int:
     marks = [Mark(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
     for mark in marks:
-        await store.storage.put_mark(mark)
+        await namespace.storage.put_mark(mark)
     return len(marks)
 
 
@@ -161,15 +162,15 @@ def _is_there(folder: Path) -> bool:
     return folder.is_dir()
 
 
-async def _models(store: FeatureStore, folder: Path) -> int:
+async def _models(namespace: Namespace, folder: Path) -> int:
     listed = _json(folder / "models.json") if _is_there(folder) else {"models": [], "aliases": []}
     for each in listed["models"]:
         content = (folder / Path(each["artefact"]).name).read_bytes()
         model = StoredModel(each["name"], each["version"], each["manifest"], each["created_at"], len(content))
         chunks = [content[start : start + CHUNK_BYTES] for start in range(0, len(content), CHUNK_BYTES)]
-        await store.storage.put_model(model, chunks)
+        await namespace.storage.put_model(model, chunks)
     for alias in listed["aliases"]:
-        await store.storage.put_alias(alias["model"], alias["alias"], alias["version"])
+        await namespace.storage.put_alias(alias["model"], alias["alias"], alias["version"])
     return len(listed["models"])
 
 

@@ -27,9 +27,9 @@ async def apply(
     """
     from featurama_cli.definitions_file import read_definitions
     from featurama_cli.output import show, told
-    from featurama_cli.plan import Step, define, plan, registered
+    from featurama_cli.plan import Step, plan, registered
     from featurama_cli.progress import bar, confirmed
-    from featurama_cli.session import is_there, open_session
+    from featurama_cli.session import is_there, open_store
 
     wanted = read_definitions(file)
 
@@ -53,14 +53,14 @@ async def apply(
     if plan_only and not is_there(place):
         shown(await plan([], wanted))
         return
-    async with open_session(place, makes=not plan_only) as session:
-        todo = shown(await plan(await registered(session), wanted))
+    async with open_store(place, makes=not plan_only) as store:
+        todo = shown(await plan(await registered(store), wanted))
         if not todo or plan_only:
             return
         if not yes and not confirmed(f"Register {len(todo)} definitions in {place.namespace} at {place.text}?"):
             raise typer.Exit(1)
         with bar("Registering", len(todo), unit="definitions") as advance:
             for step in todo:
-                await define(session, step.definition)
+                await store.define(step.definition)
                 advance(1)
     told(f"Registered {len(todo)} definitions in namespace {place.namespace}.")

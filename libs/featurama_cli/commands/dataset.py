@@ -29,7 +29,7 @@ async def build(
     statuses: Annotated[bool, typer.Option("--statuses", help="A column <feature>__status besides.")] = False,
     event_times: Annotated[bool, typer.Option("--event-times", help="A column <feature>__event_time besides.")] = False,
     reading: Annotated[
-        str, typer.Option("--reading", help="auto, scan or slices: how history is read (with --storage).")
+        str, typer.Option("--reading", help="auto, scan or slices: how history is read (of a storage).")
     ] = "auto",
     explain: Annotated[bool, typer.Option("--explain", help="Only say what would be read, how, and why.")] = False,
     as_json: JsonOption = False,
@@ -40,7 +40,7 @@ async def build(
     """
     from featurama_cli.datasets import ask_for_set, build_dataset, plan_told, reads_shown
     from featurama_cli.output import show, show_json, show_one, told
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
     from featurama_core.types.errors import InvalidInput
 
     if options.out is None and not explain:
@@ -48,9 +48,9 @@ async def build(
     if reading not in ("auto", "scan", "slices"):
         raise InvalidInput("--reading is auto, scan or slices", field="reading")
     default_column, of_types = entity_columns_of(entity_column)
-    async with open_session(place) as session:
+    async with open_store(place) as store:
         training = await ask_for_set(
-            session,
+            store,
             options.labels,
             features=features,
             service=service,
@@ -82,7 +82,7 @@ async def verify(
     place: Place,
     out: Annotated[Path, typer.Argument(help="The directory or file of a set.")],
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build it again from --storage and compare, row for row.")
+        bool, typer.Option("--rebuild", help="Build it again from the storage at --store and compare, row for row.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,17 +90,20 @@ async def verify(
 
     Exit code 1 unless the files are as written and only deletion and retention changed values since.
     """
+    from functools import partial
+
     from featurama_cli.output import show, show_json, told
-    from featurama_cli.session import open_store
+    from featurama_cli.session import open_namespace
     from featurama_core.datasets.verify import differences_shown
-    from featurama_core.training_sets import verify as verify_set
+    from featurama_core.datasets.verify import verify as verify_set
+    from featurama_core.store_datasets import rebuilt
     from featurama_core.types.errors import InvalidInput
 
-    if rebuild and place.target:
-        raise InvalidInput("--rebuild needs the storage itself; give --storage URL", field="storage")
+    if rebuild and place.servers:
+        raise InvalidInput("--rebuild needs the storage itself; give --store sqlite:///dir", field="store")
     if rebuild:
-        async with open_store(place) as store:
-            found = await verify_set(out, store)
+        async with open_namespace(place) as namespace:
+            found = await verify_set(out, partial(rebuilt, namespace))
     else:
         found = await verify_set(out)
     if as_json:

@@ -31,14 +31,14 @@ async def delete(
     """
     from featurama_cli.output import show_one, when
     from featurama_cli.progress import must_confirm
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
 
     what = f"the values of {', '.join(features)} of {entity_id}" if features else f"all values of {entity_id}"
     must_confirm(f"Delete {what} in {place.namespace} at {place.text} for ever?", yes)
-    async with open_session(place) as session:
+    async with open_store(place) as store:
         if features:
-            done = await session.delete_feature_values(entity_id, features, through)
+            done = await store.delete_feature_values(entity_id, features, through)
         else:
-            done = await session.delete_entity(entity_id, through)
+            done = await store.delete_entity(entity_id, through)
     row = {"entity_id": entity_id, "deleted_through": when(done.deleted_through), "cleaned": done.cleaned}
     show_one(row | ({"features": features} if features else {}), as_json=as_json)

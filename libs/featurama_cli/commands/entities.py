@@ -30,10 +30,10 @@ async def list_(
 ) -> None:
     """List the registered entities of a type."""
     from featurama_cli.output import show, told
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
 
-    async with open_session(place) as session:
-        found = await session.list_entities(entity_type)
+    async with open_store(place) as store:
+        found = await store.list_entities(entity_type)
     columns = ("entity_id", "name", "metadata")
     show([_row(each) for each in found[:limit]], as_json=as_json, columns=columns, empty="No entities of this type.")
     if len(found) > limit:
@@ -45,10 +45,10 @@ async def list_(
 async def show(place: Place, entity_id: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
     """Show one entity."""
     from featurama_cli.output import show_one
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
 
-    async with open_session(place) as session:
-        show_one(_row(await session.get_entity(entity_id)), as_json=as_json)
+    async with open_store(place) as store:
+        show_one(_row(await store.get_entity(entity_id)), as_json=as_json)
 
 
 @app.command()
@@ -63,7 +63,7 @@ async def register(
 ) -> None:
     """Register an entity, or replace its name and metadata."""
     from featurama_cli.output import show_one
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
     from featurama_core.types.errors import InvalidInput
 
     try:
@@ -72,8 +72,8 @@ async def register(
         raise InvalidInput("--metadata is not JSON; give an object in quotes", field="metadata") from error
     if not isinstance(given, dict):
         raise InvalidInput("--metadata must be a JSON object", field="metadata")
-    async with open_session(place, makes=True) as session:
-        show_one(_row(await session.register_entity(entity_id, entity_type, name, given)), as_json=as_json)
+    async with open_store(place, makes=True) as store:
+        show_one(_row(await store.register_entity(entity_id, entity_type, name, given)), as_json=as_json)
 
 
 def _row(entity: Entity) -> dict[str, object]:

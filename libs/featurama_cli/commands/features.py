@@ -26,30 +26,30 @@ async def features(
 ) -> None:
     """Show features, groups and feature services."""
     from featurama_cli.output import show, show_one
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
     from featurama_core.types.errors import InvalidInput
     from featurama_core.types.references import FeatureRef
 
     if [name is not None, groups, services, types].count(True) > 1:
         raise InvalidInput("name one feature, or give one of --groups, --services, --types", field="features")
-    async with open_session(place) as session:
+    async with open_store(place) as store:
         if name is not None:
             wanted = FeatureRef.parse(name)
-            found = await session.get_feature(wanted.name, wanted.version)
+            found = await store.get_feature(wanted.name, wanted.version)
             show_one(_feature(found) | {"owner": found.owner or None}, as_json=as_json)
         elif groups:
-            show([_group(each) for each in await session.list_feature_groups()], as_json=as_json)
+            show([_group(each) for each in await store.list_feature_groups()], as_json=as_json)
         elif services:
             rows = [
                 {"name": each.name, "features": list(each.features), "description": each.description}
-                for each in await session.list_feature_services()
+                for each in await store.list_feature_services()
             ]
             show(rows, as_json=as_json)
         elif types:
-            rows = [{"name": each.name, "description": each.description} for each in await session.list_entity_types()]
+            rows = [{"name": each.name, "description": each.description} for each in await store.list_entity_types()]
             show(rows, as_json=as_json)
         else:
-            listed = await session.list_features(entity_type=entity_type, group=group, all_versions=all_versions)
+            listed = await store.list_features(entity_type=entity_type, group=group, all_versions=all_versions)
             columns = ("name", "version", "type", "entity_type", "group", "description")
             show(
                 [_feature(each) for each in listed],

@@ -24,15 +24,15 @@ async def get(
 ) -> None:
     """Show the newest values of entities. Each with its status, event time and version."""
     from featurama_cli.output import show
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
     from featurama_cli.value_rows import names_of, value_rows
 
     asked = names_of(features, service)
-    async with open_session(place) as session:
+    async with open_store(place) as store:
         if asked is None and service is None:
-            read = [await session.get_all_features(each) for each in entity_ids]
+            read = [await store.get_all_features(each) for each in entity_ids]
         else:
-            read = [await session.get_online_features(entity_ids, asked, service=service)]
+            read = [await store.get_online_features(entity_ids, asked, service=service)]
     rows = [row for each in read for row in value_rows(each.entity_ids, each.columns)]
     columns = () if len(entity_ids) > 1 else ("feature", "version", "value", "status", "event_time")
     show(

@@ -26,11 +26,11 @@ async def history(
 ) -> None:
     """Show the stored values of one feature, newest first."""
     from featurama_cli.output import show, when
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
     from featurama_core.types.values import Status
 
-    async with open_session(place) as session:
-        found = await session.get_feature_history(
+    async with open_store(place) as store:
+        found = await store.get_feature_history(
             entity_id, feature, start, end, None if everything else limit, corrections=corrections
         )
     column = found.column

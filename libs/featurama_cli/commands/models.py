@@ -32,19 +32,19 @@ async def list_(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the versions of models, with their scores and aliases; with --target, what that server makes of them."""
+    """List the versions of models, with their scores and aliases; of servers, what they make of them."""
     from featurama_cli.model_listing import served_rows, shown_columns, stored_rows
     from featurama_cli.output import show
-    from featurama_cli.session import artefact_directory, open_session
-    from featurama_core.store import FeatureStore
+    from featurama_cli.session import artefact_directory, open_namespace, open_store
     from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry
 
-    async with open_session(place) as session:
-        if not isinstance(session, FeatureStore):
-            rows = served_rows(await session.list_models(name))
-        else:
-            registry = ModelRegistry(session.storage, artefacts=artefact_directory(place))
+    if place.servers:
+        async with open_store(place) as store:
+            rows = served_rows(await store.list_models(name))
+    else:
+        async with open_namespace(place) as namespace:
+            registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
             async with trying(registry) as trial:
                 rows = await stored_rows(registry, name, trial if check else None)
     show(rows, as_json=as_json, columns=shown_columns(rows), empty="No models; make one with `featurama train`.")
@@ -63,11 +63,11 @@ async def show(
     import json
 
     from featurama_cli.output import show_json, show_one, when
-    from featurama_cli.session import open_store
+    from featurama_cli.session import open_namespace
     from featurama_model.registry import ModelRegistry
 
-    async with open_store(place) as store:
-        manifest = await ModelRegistry(store.storage).get(name, version=version, alias=alias)
+    async with open_namespace(place) as namespace:
+        manifest = await ModelRegistry(namespace.storage).get(name, version=version, alias=alias)
     if as_json:
         show_json(json.loads(manifest.to_json()))
         return
@@ -103,17 +103,17 @@ async def compare(
     """Two versions side by side: scores as published, settings that differ, and on the same rows if asked for."""
     from featurama_cli.model_versions import differences, label_rows
     from featurama_cli.output import show, show_json, told
-    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.session import artefact_directory, open_namespace
     from featurama_cli.training import verdict_text
     from featurama_model.registry import ModelRegistry
     from featurama_trainer.comparing import compare_on_holdout
 
-    async with open_store(place) as store:
-        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+    async with open_namespace(place) as namespace:
+        registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
         first, second = await registry.get(name, version=version), await registry.get(name, version=other)
         verdict = None
         if holdout:
-            verdict = await compare_on_holdout(store, registry, first, second, labels=label_rows(first, labels))
+            verdict = await compare_on_holdout(namespace, registry, first, second, labels=label_rows(first, labels))
     rows = differences(first, second)
     if as_json:
         show_json({"differences": rows, "holdout": verdict.to_dict() if verdict else None})
@@ -145,7 +145,7 @@ async def promote(
     """Try a version, then point an alias at it; servers follow within seconds. Exit code 1 if --if-better says no."""
     from featurama_cli.model_versions import label_rows
     from featurama_cli.output import told
-    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.session import artefact_directory, open_namespace
     from featurama_cli.training import verdict_text, whoever
     from featurama_core.types.errors import InvalidInput
     from featurama_model.promotion import promote as promoted
@@ -156,8 +156,8 @@ async def promote(
     if if_better and expected is not None:
         raise InvalidInput("--if-better expects what it compared with; leave out --expect", field="expect")
     who = by or whoever()
-    async with open_store(place) as store:
-        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+    async with open_namespace(place) as namespace:
+        registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
         async with trying(registry) as trial:
             if not if_better:
                 await promoted(registry, trial, name, version, alias=alias, expected=expected, by=who)
@@ -165,7 +165,7 @@ async def promote(
                 candidate = await registry.get(name, version=version)
                 rows = label_rows(candidate, labels)
                 verdict = await promote_unless_worse(
-                    store, registry, trial, candidate, alias=alias, by=who, labels=rows, tolerance=tolerance
+                    namespace, registry, trial, candidate, alias=alias, by=who, labels=rows, tolerance=tolerance
                 )
                 if verdict is not None:
                     told(verdict_text(verdict))
@@ -185,13 +185,13 @@ async def rollback(
 ) -> None:
     """Point an alias at the version that it named before, which is tried first; again goes further back."""
     from featurama_cli.output import told
-    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.session import artefact_directory, open_namespace
     from featurama_cli.training import whoever
     from featurama_model.promotion import trying
     from featurama_model.registry import ModelRegistry
 
-    async with open_store(place) as store:
-        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+    async with open_namespace(place) as namespace:
+        registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
         async with trying(registry) as trial:
             move = await registry.rollback(name, alias, by=by or whoever(), trial=trial)
     told(f"{alias} of {name} is version {move.version} again, it was {move.previous}.")
@@ -207,11 +207,11 @@ async def history(
 ) -> None:
     """What an alias has named: when, who moved it, and why."""
     from featurama_cli.output import show, when
-    from featurama_cli.session import open_store
+    from featurama_cli.session import open_namespace
     from featurama_model.registry import ModelRegistry
 
-    async with open_store(place) as store:
-        moves = await ModelRegistry(store.storage).history(name, alias)
+    async with open_namespace(place) as namespace:
+        moves = await ModelRegistry(namespace.storage).history(name, alias)
     rows = [
         {
             "at": when(move.at),
@@ -238,12 +238,12 @@ async def delete(
     """Delete a version and its artefact; refused while an alias names it."""
     from featurama_cli.output import told
     from featurama_cli.progress import must_confirm
-    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.session import artefact_directory, open_namespace
     from featurama_cli.training import whoever
     from featurama_model.registry import ModelRegistry
 
-    async with open_store(place) as store:
-        registry = ModelRegistry(store.storage, artefacts=artefact_directory(place))
+    async with open_namespace(place) as namespace:
+        registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
         must_confirm(f"Delete {name} version {version} for ever?", yes)
         await registry.delete(name, version, by=by or whoever())
     told(f"{name} version {version} is gone.")

@@ -23,11 +23,13 @@ async def list_(place: Place, as_json: JsonOption = False) -> None:
     """List the namespaces of a storage."""
     from featurama_cli.output import show
     from featurama_cli.session import open_stores
+    from featurama_core.store import EmbeddedStore
 
     async with open_stores(place) as stores:
         rows = []
         for name in await stores.storage.list_namespaces():
-            store = await stores.get(name)
+            namespace = await stores.namespace(name)
+            store = EmbeddedStore(namespace)
             features = await store.list_features()
             rows.append(
                 {
@@ -35,7 +37,7 @@ async def list_(place: Place, as_json: JsonOption = False) -> None:
                     "features": len(features),
                     "groups": len(await store.list_feature_groups()),
                     "services": len(await store.list_feature_services()),
-                    "models": len({model.name for model in await store.storage.list_models()}),
+                    "models": len({model.name for model in await namespace.storage.list_models()}),
                 }
             )
     show(rows, as_json=as_json, empty="No namespaces; make one with `featurama namespaces create`.")
@@ -110,7 +112,7 @@ async def export(
 
     async with open_stores(place) as stores:
         with bar("Exporting", None, unit="values") as advance:
-            counts = await export_namespace(await stores.get(name), folder, advance)
+            counts = await export_namespace(await stores.namespace(name), folder, advance)
     show_one(counts, as_json=as_json)
 
 

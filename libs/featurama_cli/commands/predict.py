@@ -28,12 +28,16 @@ async def predict(
     `featurama predict delivery_00000001`, `featurama predict delivery_00000001 package_weight=900`.
     """
     from featurama_cli.output import show, show_json
-    from featurama_cli.predicting import predictions, split_arguments
-    from featurama_cli.session import open_session
+    from featurama_cli.predicting import predicted_here, served, split_arguments
+    from featurama_cli.session import open_namespace, open_store
 
     entity_ids, given = split_arguments(what)
-    async with open_session(place) as session:
-        predicted = await predictions(session, entity_ids, given, model=model, version=version, alias=alias)
+    if place.servers:
+        async with open_store(place) as store:
+            predicted = await served(store, entity_ids, given, model=model, version=version, alias=alias)
+    else:
+        async with open_namespace(place) as namespace:
+            predicted = await predicted_here(namespace, entity_ids, given, model=model, version=version, alias=alias)
     if as_json:
         show_json([each.to_dict() for each in predicted])
     else:

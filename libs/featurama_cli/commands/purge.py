@@ -24,11 +24,12 @@ async def purge(
     """
     from featurama_cli.output import show
     from featurama_cli.session import open_stores
+    from featurama_core.ingest.purge import purge as purge_namespace
 
     async with open_stores(place) as stores:
         names = await stores.storage.list_namespaces() if every else [place.namespace]
         rows = []
         for name in names:
-            purged = await (await stores.get(name)).purge()
+            purged = await purge_namespace(await stores.namespace(name))
             rows.append({"namespace": name, "latest_cells": purged.latest_cells, "history_rows": purged.history_rows})
     show(rows, as_json=as_json, empty="No namespaces.")

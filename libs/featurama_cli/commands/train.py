@@ -44,14 +44,14 @@ async def train(
 ) -> None:
     """Train a model and publish it. Point-in-time set, engineered features, split by time with a gap, XGBoost."""
     from featurama_cli.output import show, show_json, told
-    from featurama_cli.session import artefact_directory, open_store
+    from featurama_cli.session import artefact_directory, open_namespace
     from featurama_cli.training import score_rows, scores_title, train_with_progress, verdict_text
     from featurama_trainer.config import TrainingConfig
 
     wanted = TrainingConfig.from_file(config) if config else TrainingConfig()
-    async with open_store(place) as store:
+    async with open_namespace(place) as namespace:
         report = await train_with_progress(
-            store,
+            namespace,
             wanted,
             threads=threads,
             alias=alias,

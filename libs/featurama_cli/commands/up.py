@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.place import Place, at_a_storage
+from featurama_cli.place import Place, serving_a_storage
 
 app = typer.Typer(add_completion=False)
 
@@ -14,7 +14,7 @@ _PORT = {"min": 0, "max": 65_535}
 
 
 @app.command()
-@at_a_storage
+@serving_a_storage
 async def up(
     place: Place,
     online_port: Annotated[int, typer.Option("--online-port", help="0 takes a free one.", **_PORT)] = 50_051,
@@ -29,24 +29,21 @@ async def up(
     """
     import asyncio
     import signal
-    from contextlib import suppress
 
     from featurama_cli.output import told
     from featurama_cli.servers import Ports, all_servers
-    from featurama_cli.session import open_stores, storage_options
-    from featurama_core.storage.port import NamespaceOptions
-    from featurama_core.types.errors import Conflict, InvalidInput
+    from featurama_cli.session import open_namespace, storage_options
+    from featurama_core.types.errors import InvalidInput
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise InvalidInput("--log-level must be debug, info, warning or error", field="log_level")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    storage = storage_options(place.storage)
+    storage = storage_options(place.url)
     if storage.embedded:
-        async with open_stores(place, makes=True) as stores:
-            with suppress(Conflict):  # it is there already
-                await stores.storage.create_namespace(place.namespace, NamespaceOptions())
+        async with open_namespace(place, makes=True):
+            pass
     broken: list[BaseException] = []
 
     def failed(error: BaseException) -> None:

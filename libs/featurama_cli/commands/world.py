@@ -18,7 +18,7 @@ async def world(
     place: Place,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder for files.")] = None,
     into: Annotated[
-        bool, typer.Option("--into", help="Write it straight to --target or --storage: definitions, entities, values.")
+        bool, typer.Option("--into", help="Write it straight to --store: definitions, entities, values.")
     ] = False,
     file_format: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
     deliveries: Annotated[int, typer.Option("--deliveries", min=0)] = 2_000,
@@ -33,7 +33,7 @@ async def world(
     `--out FOLDER` writes files, `--into` writes to a store; without either it is only counted.
     """
     from featurama_cli.output import show_one
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
     from featurama_cli.world_writing import world_of, write_files, write_world
     from featurama_core.types.errors import InvalidInput
 
@@ -47,7 +47,7 @@ async def world(
     if out is not None:
         facts["files"] = [path.name for path in write_files(made, out, file_format)]
     elif into:
-        async with open_session(place, makes=True) as session:
-            done = await write_world(session, made)
+        async with open_store(place, makes=True) as store:
+            done = await write_world(store, made)
         facts |= {"accepted_rows": done.rows, "values_per_second": round(done.values / done.seconds)}
     show_one(facts, as_json=as_json)

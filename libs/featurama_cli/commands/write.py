@@ -11,7 +11,7 @@ import typer
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 if TYPE_CHECKING:
-    from featurama_cli.session import Session
+    from featurama_core.api import FeatureStore
     from featurama_core.types.values import ValueType
 
 app = typer.Typer(add_completion=False)
@@ -47,7 +47,7 @@ async def write(
     from featurama_cli.frame_files import check_timezone, frame_files
     from featurama_cli.output import show, show_json, told
     from featurama_cli.progress import bar
-    from featurama_cli.session import open_session
+    from featurama_cli.session import open_store
     from featurama_cli.value_files import FileOptions, FilesWriting
     from featurama_core.types.writes import WriteMode
 
@@ -56,12 +56,12 @@ async def write(
     arguments = [await asyncio.to_thread(frame_files, path) for path in files]
     sources = [source for argument in arguments for source in argument]
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
-    async with open_session(place) as session:
+    async with open_store(place) as store:
         with bar("Writing", total) as advance:
-            types = await feature_types(session, version) if any(each.is_csv for each in sources) else {}
+            types = await feature_types(store, version) if any(each.is_csv for each in sources) else {}
             mode = WriteMode.BULK if bulk else WriteMode.ATOMIC
             options = FileOptions(version, batch_size, mode, skip_nulls, timezone, ingested_at_unit, types)
-            writing = FilesWriting(session, options, advance)
+            writing = FilesWriting(store, options, advance)
             for argument in arguments:
                 await writing.write(argument)
     counts, refused, beside = writing.report.counts, writing.report.refused, writing.report.beside
@@ -77,7 +77,7 @@ async def write(
         raise typer.Exit(1)
 
 
-async def feature_types(session: Session, version: int | None) -> dict[str, ValueType]:
+async def feature_types(store: FeatureStore, version: int | None) -> dict[str, ValueType]:
     """Feature -> type, of a version or of the newest."""
-    listed = await session.list_features(all_versions=version is not None)
+    listed = await store.list_features(all_versions=version is not None)
     return {each.name: each.value_type for each in listed if version in (None, each.version)}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from featurama import AsyncClient
+from featurama import FeatureStore
 from featurama_cli.demo.figures import Freshness, Latency, PointInTime
 from featurama_cli.progress import Advance
 from featurama_core.types.errors import CorruptData, StoreUnavailable
@@ -33,7 +33,7 @@ _READS_AT_MOST = 1_000
 
 
 async def online_latency(
-    client: AsyncClient, entity_ids: Sequence[str], entities: int, calls: int, advance: Advance
+    store: FeatureStore, entity_ids: Sequence[str], entities: int, calls: int, advance: Advance
 ) -> Latency:
     """Read `entities` entities x 10 features, `calls` times, one after another; every value is looked at."""
     seconds: list[float] = []
@@ -41,7 +41,7 @@ async def online_latency(
         first = call * entities % max(1, len(entity_ids) - entities + 1)
         asked = entity_ids[first : first + entities]
         began = time.perf_counter()
-        read = await client.get_online_features(asked, TEN_FEATURES)
+        read = await store.get_online_features(asked, TEN_FEATURES)
         took = time.perf_counter() - began
         for column in read.columns:
             if not (column.status == Status.PRESENT).all():
@@ -52,10 +52,10 @@ async def online_latency(
     return Latency.of(seconds)
 
 
-async def freshness(client: AsyncClient, writes: int, advance: Advance) -> Freshness:
+async def freshness(store: FeatureStore, writes: int, advance: Advance) -> Freshness:
     """Write one value, then read it until it is there: the time from the acknowledgement to that answer."""
-    await client.register_entity_type("demo_clock", "What the demonstration measures freshness with")
-    await client.register_feature("demo_tick", "int", "Counts the writes", entity_type="demo_clock")
+    await store.register_entity_type("demo_clock", "What the demonstration measures freshness with")
+    await store.register_feature("demo_tick", "int", "Counts the writes", entity_type="demo_clock")
     seconds: list[float] = []
     at_once = 0
     for tick in range(1, writes + 1):
@@ -64,12 +64,12 @@ async def freshness(client: AsyncClient, writes: int, advance: Advance) -> Fresh
             "timestamp": np.array([time.time_ns() // 1_000]),
             "demo_tick": np.array([tick]),
         }
-        report = await client.write_features(row)
+        report = await store.write_features(row)
         if report.accepted != 1:
             raise StoreUnavailable(f"a write was not accepted: {report.verdicts[0].message}")
         acknowledged = time.perf_counter()
         for reads in range(1, _READS_AT_MOST + 1):
-            read = await client.get_online_features(["demo_clock"], ["demo_tick"])
+            read = await store.get_online_features(["demo_clock"], ["demo_tick"])
             if read.columns[0].to_list() == [tick]:
                 at_once += reads == 1
                 break
@@ -80,11 +80,11 @@ async def freshness(client: AsyncClient, writes: int, advance: Advance) -> Fresh
     return Freshness(writes, at_once, Latency.of(seconds))
 
 
-async def training_set(client: AsyncClient, world: World) -> PointInTime:
+async def training_set(store: FeatureStore, world: World) -> PointInTime:
     """The values of the model's features at every delivery's dispatch; each row must have the ones of its own."""
     labels = pa.concat_tables(world.labels())
     began = time.perf_counter()
-    read = await client.get_historical_features(labels, service=SERVICE)
+    read = await store.get_historical_features(labels, service=SERVICE)
     took = time.perf_counter() - began
     if len(read) != labels.num_rows:
         raise CorruptData(f"{labels.num_rows} label rows gave {len(read)}")

@@ -75,9 +75,10 @@ def _predicted(figures: Figures) -> RenderableType:
 
 
 def _next(figures: Figures, options: DemoOptions) -> RenderableType:
-    where = f" --storage {options.storage}" if options.storage else ""
+    where = f" --store {options.storage}" if options.storage else ""
+    served = f" --storage {options.storage}" if options.storage else ""
     space = "" if figures.namespace == "default" else f" -n {figures.namespace}"
-    lines = [] if options.keep else [(f"featurama demo{where} --keep", "the same, and keep it")]
+    lines = [] if options.keep else [(f"featurama demo{served} --keep", "the same, and keep it")]
     if options.keep or not options.storage:
         lines += [
             (f"featurama get{where}{space} planet_mars", "the newest values"),
@@ -85,7 +86,7 @@ def _next(figures: Figures, options: DemoOptions) -> RenderableType:
             (f"featurama predict{where}{space} {figures.prediction.entity_id} package_weight=900", "what if"),
         ]
     lines += [
-        (f"featurama up{where}", "serve it: gRPC, and REST on 8080"),
+        (f"featurama up{served}", "serve it: gRPC, and REST on 8080"),
         ("curl localhost:8080/features/delivery_00000001", "while `up` runs; Swagger UI at /docs"),
         ("featurama --help", "the rest"),
     ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from featurama import AsyncClient
+from featurama import FeatureStore, connect
 from featurama_cli.demo import measuring, rest
 from featurama_cli.demo.figures import Figures, OnePrediction
 from featurama_cli.place import DEFAULT_STORAGE, Place
@@ -61,13 +61,13 @@ async def walk(options: DemoOptions, told: Told) -> tuple[Figures, TrainingRepor
         told("Storage", f"{place.text}, namespace {place.namespace}")
         broken: list[BaseException] = []
         at = await resources.enter_async_context(
-            all_servers(storage_options(place.storage), Ports(0, 0, 0), broken.append, log_level="error")
+            all_servers(storage_options(place.url), Ports(0, 0, 0), broken.append, log_level="error")
         )
         told("Servers", f"online {at.online}, ingest {at.ingest}, gateway {at.gateway}")
-        client = await resources.enter_async_context(
-            AsyncClient(at.online, ingest_target=at.ingest, namespace=place.namespace, timeout=30.0)
+        store = await resources.enter_async_context(
+            connect(f"grpc://{at.online}?ingest={at.ingest}", namespace=place.namespace, timeout=30.0)
         )
-        figures = await _figures(options, world, place, at, client, stores, told, began)
+        figures = await _figures(options, world, place, at, store, stores, told, began)
         if broken:
             raise StoreUnavailable(f"a server ended meanwhile: {type(broken[0]).__name__}")
     return figures
@@ -78,32 +78,33 @@ async def _figures(
     world: World,
     place: Place,
     at: Addresses,
-    client: AsyncClient,
+    store: FeatureStore,
     stores: Stores,
     told: Told,
     began: float,
 ) -> tuple[Figures, TrainingReport]:
-    definitions = await define_world(client)
-    entities = await register_world(client, world)
+    definitions = await define_world(store)
+    entities = await register_world(store, world)
     told("Defined", f"{definitions} definitions, {entities:,} entities, through gRPC")
-    rows, values, seconds = await write_values(client, world, options.mode)
+    rows, values, seconds = await write_values(store, world, options.mode)
     told("Ingested", f"{values:,} values in {seconds:.2f} s, mode {options.mode.name}, every row acknowledged")
     ids = [row for table in world.labels() for row in table.column("entity_id").to_pylist()]
     with bar("Reading online", options.online_calls + options.batch_calls, unit="calls") as advance:
-        one = await measuring.online_latency(client, ids, 1, options.online_calls, advance)
-        hundred = await measuring.online_latency(client, ids, min(100, len(ids)), options.batch_calls, advance)
+        one = await measuring.online_latency(store, ids, 1, options.online_calls, advance)
+        hundred = await measuring.online_latency(store, ids, min(100, len(ids)), options.batch_calls, advance)
     told("Read", f"{one.calls + hundred.calls:,} calls over gRPC, every value there")
     with bar("Write, then read", options.fresh_writes, unit="writes") as advance:
-        fresh = await measuring.freshness(client, options.fresh_writes, advance)
+        fresh = await measuring.freshness(store, options.fresh_writes, advance)
     told(
         "Fresh",
         f"{fresh.at_first_read} of {fresh.writes} writes were there at the first read after their acknowledgement",
     )
-    point_in_time = await measuring.training_set(client, world)
+    point_in_time = await measuring.training_set(store, world)
     told("Training set", f"{point_in_time.rows:,} rows as they were at dispatch, none lost, none late")
-    report = await train_with_progress(await stores.get(place.namespace), TrainingConfig(), threads=1, alias="champion")
+    namespace = await stores.namespace(place.namespace)
+    report = await train_with_progress(namespace, TrainingConfig(), threads=1, alias="champion")
     told("Trained", f"{report.manifest.name} version {report.manifest.version}, promoted to champion")
-    prediction = await _prediction(client, at, place.namespace, ids[-1])
+    prediction = await _prediction(store, at, place.namespace, ids[-1])
     told("Predicted", "the same number over gRPC and REST")
     figures = Figures(
         storage=place.text,
@@ -126,12 +127,12 @@ async def _figures(
     return figures, report
 
 
-async def _prediction(client: AsyncClient, at: Addresses, namespace: str, entity_id: str) -> OnePrediction:
-    by_grpc = await client.predict([entity_id], model=MODEL)
+async def _prediction(store: FeatureStore, at: Addresses, namespace: str, entity_id: str) -> OnePrediction:
+    by_grpc = await store.predict([entity_id], model=MODEL)
     if by_grpc.errors:
         raise CorruptData(f"{entity_id} was not predicted: {by_grpc.errors[0].message}")
     by_rest = await rest.predict(at.gateway, namespace, entity_id)
-    actual = await client.get_online_features([entity_id], ["actual_duration"])
+    actual = await store.get_online_features([entity_id], ["actual_duration"])
     made = OnePrediction(
         entity_id=entity_id,
         model=by_grpc.model,
@@ -150,19 +151,19 @@ async def _prediction(client: AsyncClient, at: Addresses, namespace: str, entity
 async def _place(options: DemoOptions) -> AsyncIterator[Place]:
     """Where it happens: a fresh directory, or a namespace of its own in a storage that is there."""
     if options.storage:
-        yield Place(f"demo_{secrets.token_hex(4)}", storage=options.storage)
+        yield Place(f"demo_{secrets.token_hex(4)}", options.storage)
         return
     if options.keep:
         yield _kept_place()
         return
     with TemporaryDirectory(prefix="featurama-demo-", ignore_cleanup_errors=True) as temporary:
-        yield Place("default", storage=f"sqlite:///{temporary}")
+        yield Place("default", f"sqlite:///{temporary}")
 
 
 def _kept_place() -> Place:
     """The storage that other commands open by default; its default namespace, unless that is taken."""
     taken = Path(StorageUrl.parse(DEFAULT_STORAGE).path, "default.db").exists()
-    return Place(f"demo_{secrets.token_hex(4)}" if taken else "default", storage=DEFAULT_STORAGE)
+    return Place(f"demo_{secrets.token_hex(4)}" if taken else "default", DEFAULT_STORAGE)
 
 
 @asynccontextmanager

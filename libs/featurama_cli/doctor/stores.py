@@ -9,9 +9,9 @@ from pathlib import Path
 
 from featurama_cli.doctor.finding import Finding
 from featurama_cli.place import Place
-from featurama_cli.session import open_session, open_stores
+from featurama_cli.session import open_store, open_stores
 from featurama_core.storage.settings import StorageUrl
-from featurama_core.store import Stores
+from featurama_core.store import EmbeddedStore, Stores
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError
 from featurama_model.registry import CHAMPION, ModelRegistry
 
@@ -21,13 +21,13 @@ _SECONDS = 15
 
 async def checks(place: Place) -> AsyncIterator[Finding]:
     """All of them, for a place."""
-    if place.target:
+    if place.servers:
         yield await _servers(place)
         return
     try:
-        parsed = StorageUrl.parse(place.storage)
+        parsed = StorageUrl.parse(place.url)
     except FeaturamaError as error:
-        yield Finding("Storage", "fail", error.message, "correct --storage or FEATURAMA_STORAGE")
+        yield Finding("Storage", "fail", error.message, "correct --store or FEATURAMA_STORE")
         return
     if parsed.scheme == "sqlite":
         disk = _disk(Path(parsed.path))
@@ -56,9 +56,9 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
     for name in names:
         check = f"Namespace {name}"
         try:
-            store = await stores.get(name)
-            features = len(await store.list_features())
-            models = await ModelRegistry(store.storage).list()
+            namespace = await stores.namespace(name)
+            features = len(await EmbeddedStore(namespace).list_features())
+            models = await ModelRegistry(namespace.storage).list()
         except FailedPrecondition as error:
             yield Finding(check, "fail", error.message, f"`featurama migrate -n {name}`")
             continue
@@ -72,7 +72,7 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
                     f"{check}, {model.stored.name} {model.stored.version}", "warn", model.problem, "train it again"
                 )
         for model_name in sorted({model.stored.name for model in models}):
-            if CHAMPION not in await ModelRegistry(store.storage).aliases(model_name):
+            if CHAMPION not in await ModelRegistry(namespace.storage).aliases(model_name):
                 yield Finding(
                     f"{check}, {model_name}", "warn", "no champion", f"`featurama models promote {model_name} VERSION`"
                 )
@@ -80,12 +80,12 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
 
 async def _servers(place: Place) -> Finding:
     try:
-        async with asyncio.timeout(_SECONDS), open_session(place) as session:
-            features = await session.list_features()
+        async with asyncio.timeout(_SECONDS), open_store(place) as store:
+            features = await store.list_features()
     except (FeaturamaError, TimeoutError) as error:
         told = error.message if isinstance(error, FeaturamaError) else f"no answer in {_SECONDS} s"
-        return Finding("Servers", "fail", f"{place.target}: {told}", "start them: `featurama up`; or correct --target")
-    return Finding("Servers", "ok", f"{place.target} answers; namespace {place.namespace}, {len(features)} features")
+        return Finding("Servers", "fail", f"{place.text}: {told}", "start them: `featurama up`; or correct --store")
+    return Finding("Servers", "ok", f"{place.text} answers; namespace {place.namespace}, {len(features)} features")
 
 
 def _disk(folder: Path) -> Finding | None:

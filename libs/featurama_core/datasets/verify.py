@@ -7,19 +7,19 @@ set of newest values is built again as of the moment it was built at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from featurama_core.datasets.dataset import TrainingSet
-from featurama_core.datasets.labels import LabelColumns, LabelSource
-from featurama_core.datasets.manifest import Manifest
+from featurama_core.datasets.request import Build, DatasetRequest, EntityGrid, LabelRows
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.references import FeatureRef, FeatureSelection, ResolvedFeature
+from featurama_core.types.times import to_known_at, to_micros
 
 _SHOWN = 5
 _COMPARED_ROWS = 50_000
@@ -57,23 +57,25 @@ class Verified:
         return asdict(self) | {"good": self.is_good}
 
 
-class Again(Protocol):
-    """Where a set can be built again."""
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A set built again. features: as they are defined now; deleted: (entity id, feature name, "" for all) of all that
+    was ever deleted.
+    """
 
-    async def resolve(self, references: Sequence[str]) -> Sequence[ResolvedFeature]:
-        """The features of pinned references."""
-
-    async def deleted(self) -> set[tuple[str, str]]:
-        """(entity id, feature name) of what is deleted there; "" for all features."""
-
-    async def build(
-        self, source: LabelSource, columns: LabelColumns, references: Sequence[str], manifest: Manifest
-    ) -> TrainingSet:
-        """The set of the manifest's request for the rows of `source`."""
+    dataset: TrainingSet
+    features: Sequence[ResolvedFeature]
+    deleted: set[tuple[str, str]]
 
 
-async def verify(out: str | Path, again: Again | None = None) -> Verified:
-    """Check the set at `out`: its directory, or its file. With `again` it is built again and compared.
+Rebuild = Callable[[DatasetRequest, int | None], Awaitable[Rebuilt]]
+"""Builds the set of a request again; with a moment, microseconds, the newest values of its rows as they were then.
+`featurama_core.store_datasets.rebuilt` does, of a namespace.
+"""
+
+
+async def verify(out: str | Path, rebuild: Rebuild | None = None) -> Verified:
+    """Check the set at `out`: its directory, or its file. With `rebuild` it is built again and compared.
 
     InvalidInput where there is no manifest, or for scores, which cannot be built again.
     """
@@ -81,34 +83,32 @@ async def verify(out: str | Path, again: Again | None = None) -> Verified:
     problems = await asyncio.to_thread(written.file_problems)
     manifest = written.manifest
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
-    if again is None or problems:
+    if rebuild is None or problems:
         return found
     if "model" in manifest.request:
         raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
-    differences = await _Rebuilt(again, written).differences()
+    differences = await _Compared(rebuild, written).differences()
     return Verified(found.files, found.rows, found.problems, tuple(differences))
 
 
-class _Rebuilt:
+class _Compared:
     """A set beside the same one built anew, row by row."""
 
-    def __init__(self, again: Again, written: WrittenSet) -> None:
-        self._again = again
+    def __init__(self, rebuild: Rebuild, written: WrittenSet) -> None:
+        self._rebuild = rebuild
         self._written = written
         self._manifest = written.manifest
         self._asked = written.manifest.request
-        self._columns = written.columns
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._counts: dict[tuple[str, str], int] = {}
 
     async def differences(self) -> list[Difference]:
         """One a (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
-        made = await self._again.build(self._written, self._columns, references, self._manifest)
-        marked = await self._again.deleted()
-        resolved = {each.reference: each for each in await self._again.resolve(references)}
+        again = await self._again(references)
+        marked, resolved = again.deleted, {each.reference: each for each in again.features}
         first = 0
-        built = _Cursor(made.batches())
+        built = _Cursor(again.dataset.batches())
         tables = self._written.tables(_COMPARED_ROWS)
         while (old := await asyncio.to_thread(next, tables, None)) is not None:
             new = await asyncio.to_thread(self._written.in_its_words, await built.take(old.num_rows))
@@ -118,6 +118,17 @@ class _Rebuilt:
             Difference(column, cause, self._counts[column, cause], tuple(rows))
             for (column, cause), rows in sorted(self._tally.items())
         ]
+
+    async def _again(self, references: Sequence[str]) -> Rebuilt:
+        request = DatasetRequest(
+            LabelRows(self._written, self._written.columns),
+            EntityGrid(),
+            FeatureSelection(tuple(references)),
+            to_known_at(self._asked["known_at"]),
+            Build(statuses=self._asked["statuses"], event_times=self._asked["event_times"]),
+        )
+        as_of = to_micros(self._manifest.content["as_of_time"]) if self._asked["at_now"] else None
+        return await self._rebuild(request, as_of)
 
     def _compare(
         self, old: Any, new: Any, first: int, marked: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]
@@ -137,7 +148,7 @@ class _Rebuilt:
                         self._add(column, cause, first + row)
 
     def _cause(self, old: Any, row: int, feature: ResolvedFeature, marked: set[tuple[str, str]]) -> str:
-        entity_id = old.column(self._columns.of_type(feature.entity_type))[row].as_py()
+        entity_id = old.column(self._written.columns.of_type(feature.entity_type))[row].as_py()
         parts = [(entity_id, feature if feature.via is None else feature.via)]
         if feature.via is not None:
             target = _shown_link(old, row, feature.via)

@@ -5,15 +5,18 @@ Accounting: every row of the frame (a value, in a long one) is accepted, rejecte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featurama_core.types.errors import Reason
+from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, OutcomeUnknown, Reason
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Outcome, Verdict, WriteReport, WriteRequest, WriteUnit
+
+Progress = Callable[[int, int], None]
+"""Called with (rows settled, rows of the frame) after every answer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,9 +131,40 @@ class FrameReport:
         self._outcomes[row] = verdict.outcome
 
 
-def merge_report(write: FrameWrite, answers: Iterable[tuple[PreparedWrite, WriteReport]]) -> WriteReport:
-    """The report for a frame, from the answers to its requests."""
-    report = FrameReport(write)
-    for prepared, answer in answers:
-        report.add(prepared, answer)
-    return report.result()
+class FrameSending:
+    """What became of a frame so far."""
+
+    def __init__(self, frame: FrameWrite, progress: Progress | None) -> None:
+        self.report = FrameReport(frame)
+        self.stored = False
+        self._progress = progress
+        self._total = frame.rows
+        self._done = 0
+
+    def settle(self, prepared: PreparedWrite, answer: WriteReport | FeaturamaError) -> None:
+        """A request's report, or its refusal: raised while nothing of the frame is stored."""
+        if isinstance(answer, WriteReport):
+            self.report.add(prepared, answer)
+            self.stored = self.stored or bool(answer.accepted or answer.unknown)
+        elif not self.stored:
+            raise answer
+        else:
+            self.report.add_failure(prepared, _outcome(answer), answer.reason, answer.message)
+        self._done += len(prepared.frame_rows())
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def give_up(
+        self, unsettled: Sequence[PreparedWrite], unsent: Iterator[PreparedWrite], error: FeaturamaError
+    ) -> None:
+        """The stream is gone for good: what was sent is unknown, the rest was surely not stored."""
+        for prepared in unsettled:
+            self.report.add_failure(prepared, Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, error.message)
+        for prepared in unsent:
+            self.report.add_failure(prepared, Outcome.REJECTED, Reason.STORE_UNAVAILABLE, f"not sent: {error.message}")
+
+
+def _outcome(error: FeaturamaError) -> Outcome:
+    # A chunk that was sent before, unheard, may be stored although its id is too old now.
+    unknown = isinstance(error, (OutcomeUnknown, DeadlineExceeded)) or error.reason is Reason.REQUEST_TOO_OLD
+    return Outcome.UNKNOWN if unknown else Outcome.REJECTED

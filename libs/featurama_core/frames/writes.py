@@ -11,7 +11,7 @@ from typing import Literal
 from featurama_core.frames.cells import open_frame
 from featurama_core.frames.keys import read_keys
 from featurama_core.frames.long import long_write
-from featurama_core.frames.report import FrameReport, FrameWrite, PreparedWrite, merge_report
+from featurama_core.frames.report import FrameWrite
 from featurama_core.frames.wide import WriteOptions, wide_write
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import RESERVED_NAMES, check_name
@@ -19,14 +19,6 @@ from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import Status
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode
-
-__all__ = [
-    "FrameReport",
-    "FrameWrite",
-    "PreparedWrite",
-    "merge_report",
-    "write_requests",
-]
 
 _LONG = ("entity_id", "feature_name", "value", "timestamp")
 _WIDE = ("entity_id", "timestamp")

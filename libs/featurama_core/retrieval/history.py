@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from featurama_core.api.primitives import HistoryRange
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.as_of import HistoryKeys
@@ -30,18 +30,6 @@ from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
-MAX_PAGE = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRange:
-    """start <= event time <= end, microseconds; `limit`: the newest N in all, None for all."""
-
-    start: int = MIN_TIME
-    end: int = MAX_TIME
-    limit: int | None = None
-    corrections: bool = False
-
 
 async def read_page(
     namespace: Namespace,
@@ -52,8 +40,6 @@ async def read_page(
     page_token: str,
 ) -> FeatureHistory:
     """One page. The values of one event time are never cut, so with many corrections a page may be longer."""
-    if not 1 <= page_size <= MAX_PAGE:
-        raise InvalidInput(f"page_size must be from 1 to {MAX_PAGE}", reason=Reason.LIMIT_EXCEEDED, field="page_size")
     end, left = _unpack_token(page_token) if page_token else (wanted.end, wanted.limit)
     source = ValueSource(namespace)
     as_of = ReadBounds(None, namespace.now(), at_now=True).rows(None)

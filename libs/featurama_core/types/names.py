@@ -66,8 +66,12 @@ def entity_id_problem(entity_id: object) -> str | None:
 
 
 def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> None:
-    """Refuse an empty list, one longer than `limit`, and any id that is not one."""
-    if not entity_ids:
+    """Refuse an empty list, a text in place of a list, a list longer than `limit`, and any id that is not one."""
+    if isinstance(entity_ids, (str, bytes)):
+        raise InvalidInput(
+            f"entity_ids is the single value {_shown(str(entity_ids))}; give a list of ids", field="entity_ids"
+        )
+    if not len(entity_ids):
         raise InvalidInput("entity_ids is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
     if limit is not None and len(entity_ids) > limit:
         raise InvalidInput(

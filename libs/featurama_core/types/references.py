@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from featurama_core.types.errors import InvalidInput, Reason
@@ -73,6 +74,35 @@ class ResolvedFeature:
     def value_type(self) -> ValueType:
         """Type of the values read."""
         return self.definition.value_type
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSelection:
+    """The features of a read: references in order, or those that a feature service pins (then `references` is ())."""
+
+    references: tuple[str, ...] = ()
+    service: str | None = None
+
+    @classmethod
+    def of(cls, features: Sequence[str] | None, service: str | None) -> FeatureSelection:
+        """Of the two arguments that public methods take; a text is one reference."""
+        if (features is None) == (service is None):
+            raise InvalidInput("name either features or a feature service", field="features")
+        if service is not None:
+            return cls((), service)
+        references = (features,) if isinstance(features, str) else tuple(features or ())
+        if not references:
+            raise InvalidInput(
+                "features is empty; name at least one feature or a feature service",
+                reason=Reason.EMPTY_REQUEST,
+                field="features",
+            )
+        for reference in references:
+            if not isinstance(reference, str):
+                raise InvalidInput("features must be texts such as 'distance' or 'distance@2'", field="features")
+            if not reference.isascii():
+                FeatureRef.parse(reference)  # says what is wrong, before a lone surrogate fails to be sent
+        return cls(references)
 
 
 def _fields(groups: tuple[str | None, ...]) -> tuple[str, int | None, str | None]:

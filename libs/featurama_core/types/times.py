@@ -46,6 +46,13 @@ TimeUnit = Literal["s", "ms", "us", "ns"]
 """What a number that stands for a time counts, since 1970 UTC."""
 
 
+def to_known_at(value: Time | None) -> int | Literal["label"] | None:
+    """A `known_at` as users give it: a time -> microseconds; "label" (each row's own time) and None stay."""
+    if value is None:
+        return None
+    return "label" if value == "label" else to_micros(value, "known_at")
+
+
 def to_micros(value: Time, field: str = "time") -> int:
     """A zoned datetime, an ISO 8601 text with a zone, or microseconds -> microseconds since 1970 UTC."""
     if isinstance(value, bool) or not isinstance(value, (datetime, str, int)):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from structlog.typing import FilteringBoundLogger
 
-from featurama import AsyncClient, Retries, Tls
+from featurama import FeatureStore, Retries, Tls, connect
 from featurama_gateway.access_log import AccessLog
 from featurama_gateway.limits import Limits
 from featurama_gateway.problems import handle_errors
@@ -36,9 +36,9 @@ async def run(
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "gateway")
-        client = await resources.enter_async_context(_client(settings))
+        store = await resources.enter_async_context(_store(settings))
         listening = resources.enter_context(_listen(settings))
-        app = build_app(settings, client, log, draining=stop.is_set)
+        app = build_app(settings, store, log, draining=stop.is_set)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -62,7 +62,7 @@ async def run(
 
 def build_app(
     settings: GatewaySettings,
-    client: AsyncClient,
+    store: FeatureStore,
     log: FilteringBoundLogger,
     *,
     draining: Callable[[], bool] = lambda: False,
@@ -77,9 +77,9 @@ def build_app(
         # Swagger UI would send the contract to a validator on the internet.
         swagger_ui_parameters={"validatorUrl": None},
     )
-    app.include_router(health(Readiness(client, settings.model), draining))
-    app.include_router(predictions(client, settings.model))
-    app.include_router(features(client))
+    app.include_router(health(Readiness(store, settings.model), draining))
+    app.include_router(predictions(store, settings.model))
+    app.include_router(features(store))
     handle_errors(app, log)
     describe_problems(app)
     app.add_middleware(
@@ -111,7 +111,7 @@ async def _drain(
     server.should_exit = True
 
 
-def _client(settings: GatewaySettings) -> AsyncClient:
+def _store(settings: GatewaySettings) -> AbstractAsyncContextManager[FeatureStore]:
     tls = None
     if settings.online_tls_ca or settings.online_tls_cert:
         tls = Tls(
@@ -119,7 +119,9 @@ def _client(settings: GatewaySettings) -> AsyncClient:
             settings.online_tls_cert or None,
             settings.online_tls_key or None,
         )
-    return AsyncClient(settings.online, timeout=settings.deadline_ms / 1_000, retries=Retries(attempts=2), tls=tls)
+    return connect(
+        f"grpc://{settings.online}", timeout=settings.deadline_ms / 1_000, retries=Retries(attempts=2), tls=tls
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from featurama import AsyncClient
+from featurama import FeatureStore
 from featurama.errors import FeaturamaError, Overloaded
 
 _MAX_NAMESPACES = 64
@@ -43,13 +43,13 @@ class Readiness:
 
     def __init__(
         self,
-        client: AsyncClient,
+        store: FeatureStore,
         model: str,
         *,
         max_age: float = 0.5,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
+        self._store = store
         self._model = model
         self._max_age = max_age
         self._monotonic = monotonic
@@ -57,41 +57,41 @@ class Readiness:
 
     async def of(self, namespace: str) -> Ready:
         """Whether it is ready in this namespace; InvalidInput for a name that names none."""
-        client = self._client.in_namespace(namespace)
+        store = await self._store.in_namespace(namespace)
         asked = self._asked.setdefault(namespace, _Asked())
         self._asked.move_to_end(namespace)
         if len(self._asked) > _MAX_NAMESPACES:
             self._asked.popitem(last=False)
         async with asked.turn:
             if self._monotonic() > asked.until:
-                asked.ready = await self._ask(client, asked.ready)
+                asked.ready = await self._ask(store, asked.ready)
                 asked.until = self._monotonic() + self._max_age
             return asked.ready
 
-    async def _ask(self, client: AsyncClient, before: Ready) -> Ready:
+    async def _ask(self, store: FeatureStore, before: Ready) -> Ready:
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                connected = await client.is_serving("featurama.v1.OnlineService")
+                connected = await store.is_serving("featurama.v1.OnlineService")
         except TimeoutError:
             connected = False
         if not connected:
             return Ready()
-        loaded = await self._loaded(client, before.loaded)
-        return Ready(connected, loaded, loaded and await self._degraded(client, before.degraded))
+        loaded = await self._loaded(store, before.loaded)
+        return Ready(connected, loaded, loaded and await self._degraded(store, before.degraded))
 
-    async def _loaded(self, client: AsyncClient, before: bool) -> bool:
+    async def _loaded(self, store: FeatureStore, before: bool) -> bool:
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                await client.predict([_PROBE_ID], model=self._model, include_features=False)
+                await store.predict([_PROBE_ID], model=self._model, include_features=False)
         except Overloaded:
             return before
         except (FeaturamaError, TimeoutError):
             return False
         return True
 
-    async def _degraded(self, client: AsyncClient, before: bool) -> bool:
+    async def _degraded(self, store: FeatureStore, before: bool) -> bool:
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                return (await client.get_model(self._model)).state == "unusable"
+                return (await store.get_model(self._model)).state == "unusable"
         except (FeaturamaError, TimeoutError):
             return before

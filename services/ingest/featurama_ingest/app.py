@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 
-from featurama_core.storage.port import NamespaceOptions
-from featurama_core.store import Stores
-from featurama_core.types.errors import Conflict
-from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.store import open_stores
 from featurama_ingest.housekeeping import housekeeping
 from featurama_ingest.rpc.ingest import IngestServicer
 from featurama_ingest.settings import IngestSettings
@@ -26,11 +23,8 @@ async def run(settings: IngestSettings, *, stop: asyncio.Event, started: Callabl
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "ingest")
-        stores = await resources.enter_async_context(Stores.open(settings.storage_settings()))
+        stores = await resources.enter_async_context(open_stores(settings.storage_settings()))
         await stores.check_schemas()
-        if settings.embedded:
-            with suppress(Conflict):  # it is there already
-                await stores.storage.create_namespace(DEFAULT_NAMESPACE, NamespaceOptions())
         await resources.enter_async_context(housekeeping(stores, settings.purge_interval_ms / 1_000, log))
         servicer = IngestServicer(
             stores, write_deadline=settings.write_deadline_ms / 1_000, stream_window=settings.stream_window

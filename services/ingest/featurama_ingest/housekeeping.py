@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from structlog.typing import FilteringBoundLogger
 
+from featurama_core.ingest.purge import purge
 from featurama_core.store import Stores
 from featurama_core.types.errors import FeaturamaError
 
@@ -33,7 +34,7 @@ async def purge_all(stores: Stores, log: FilteringBoundLogger) -> None:
     """Purge every namespace; one that fails is logged and does not hinder the others."""
     for name in await stores.storage.list_namespaces():
         try:
-            purged = await (await stores.get(name)).purge()
+            purged = await purge(await stores.namespace(name))
         except FeaturamaError as error:
             log.warning("purge", namespace=name, reason=error.reason.name)
         else:

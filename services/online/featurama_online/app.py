@@ -70,7 +70,7 @@ async def _warm(stores: Stores, predictor: Predictor, model: str, log: Filtering
     """
     try:
         async with asyncio.timeout(_WARM_S):
-            loaded = await predictor.models.get(await stores.get(DEFAULT_NAMESPACE), model)
+            loaded = await predictor.models.get(await stores.namespace(DEFAULT_NAMESPACE), model)
     except (FeaturamaError, TimeoutError) as error:
         reason = error.reason.name if isinstance(error, FeaturamaError) else "DEADLINE_EXCEEDED"
         log.info("no model yet", model=model, reason=reason)

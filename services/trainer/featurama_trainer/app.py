@@ -20,7 +20,7 @@ async def run(settings: Settings, *, progress: Watcher | None = None) -> Trainin
     config = TrainingConfig.from_file(settings.config) if settings.config else TrainingConfig()
     async with Stores.open(settings.storage_settings()) as stores:
         report = await train(
-            await stores.get(settings.namespace),
+            await stores.namespace(settings.namespace),
             config,
             threads=settings.threads,
             alias=settings.alias,

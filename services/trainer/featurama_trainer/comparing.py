@@ -13,7 +13,7 @@ import numpy as np
 
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.written import WrittenSet
-from featurama_core.store import FeatureStore
+from featurama_core.namespace import Namespace
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.types.values import BoolArray
 from featurama_model.engineered import Float64Array
@@ -58,7 +58,7 @@ class HoldoutComparison:
 
 
 async def compare_on_holdout(
-    store: FeatureStore,
+    namespace: Namespace,
     registry: ModelRegistry,
     candidate: ModelManifest,
     incumbent: ModelManifest,
@@ -77,14 +77,14 @@ async def compare_on_holdout(
     if learned[0] != learned[1]:
         raise _refused(f"version {candidate.version} learns {learned[0]}, version {incumbent.version} {learned[1]}")
     if labels is None:
-        labels = await _labels_again(store, candidate, progress)
+        labels = await _labels_again(namespace, candidate, progress)
     since = max(each.split_time for each in facts)
     held = labels.take(np.flatnonzero(labels.event_time >= since))
     if len(held) < MIN_HOLDOUT_ROWS:
         raise _refused(f"{len(held)} label rows are later than what both trained on, {MIN_HOLDOUT_ROWS} are needed")
     versions = [(each, await registry.artefact(each)) for each in (candidate, incumbent)]
     references = list(dict.fromkeys(feature.reference for each, _ in versions for feature in each.features))
-    async with built_set(store, held, references, progress=progress) as built:
+    async with built_set(namespace, held, references, progress=progress) as built:
         answers = [await asyncio.to_thread(_answers, *each, built, held) for each in versions]
     both = answers[0][1] & answers[1][1]
     scores = [scores_of(candidate.objective, held.target[both], predicted[both]) for predicted, _ in answers]
@@ -103,7 +103,7 @@ async def compare_on_holdout(
 
 
 async def promote_unless_worse(
-    store: FeatureStore,
+    namespace: Namespace,
     registry: ModelRegistry,
     trial: Trial,
     candidate: ModelManifest,
@@ -128,7 +128,7 @@ async def promote_unless_worse(
         if named in there:
             incumbent = await registry.get(candidate.name, version=named)
             verdict = await compare_on_holdout(
-                store, registry, candidate, incumbent, labels=labels, tolerance=tolerance
+                namespace, registry, candidate, incumbent, labels=labels, tolerance=tolerance
             )
         if verdict is not None and not verdict.not_worse:
             return verdict
@@ -163,12 +163,12 @@ def _learned(manifest: ModelManifest) -> str:
     return f"{manifest.target} by {manifest.objective}{told}"
 
 
-async def _labels_again(store: FeatureStore, candidate: ModelManifest, progress: Watcher | None) -> Labels:
+async def _labels_again(namespace: Namespace, candidate: ModelManifest, progress: Watcher | None) -> Labels:
     facts = _facts(candidate)
     if not facts.labels or "file" in facts.labels:
         raise _refused("its label rows are not in the store; give the label file")
     source = LabelSource.model_validate(dict(facts.labels))
-    return await read_labels(store, source, progress=progress, classes=Classes.of_manifest(candidate))
+    return await read_labels(namespace, source, progress=progress, classes=Classes.of_manifest(candidate))
 
 
 def _facts(manifest: ModelManifest) -> TrainingFacts:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from featurama_core.datasets.written import WrittenSet
-from featurama_core.store import FeatureStore
+from featurama_core.namespace import Namespace
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.references import FeatureRef, FeatureSelection, ResolvedFeature
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Int64Array, type_text
 from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array
@@ -87,13 +87,14 @@ class TrainingMatrix:
         return {name: count for name, count in self.absent.items() if count}
 
 
-async def model_inputs(store: FeatureStore, config: TrainingConfig) -> ModelInputs:
+async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInputs:
     """Resolve and pin the features of a run. Raises Unknown or InvalidInput, naming what is wrong."""
-    resolved = await store.resolve(config.features or None, service=None if config.features else config.feature_service)
+    service = None if config.features else config.feature_service
+    resolved = await namespace.resolve(FeatureSelection.of(config.features or None, service))
     numeric = [each.name for each in resolved if each.value_type in NUMERIC]
     spec = EngineeredSpec.of_features(numeric, *config.engineered)
     spec.check({each.name: each.value_type for each in resolved})
-    baseline = await store.resolve([config.baseline]) if config.baseline else []
+    baseline = await namespace.resolve([config.baseline]) if config.baseline else []
     for each in baseline:
         check_numeric("baseline", each)
     unknown = set(config.missing) - {each.name for each in resolved}
@@ -115,9 +116,9 @@ async def model_inputs(store: FeatureStore, config: TrainingConfig) -> ModelInpu
     )
     if config.labels.target in spec.inputs and not config.labels.file:
         raise InvalidInput(f"features hold the target {config.labels.target!r}; leave it out", field="features")
-    segments = await _segments(store, config, features)
+    segments = await _segments(namespace, config, features)
     group = config.cross_validation.group if config.cross_validation else "entity_id"
-    groups = await store.resolve([group]) if group != "entity_id" else []
+    groups = await namespace.resolve([group]) if group != "entity_id" else []
     own = {feature.reference for feature in features}
     beside = dict.fromkeys(each.reference for each in (*baseline, *segments, *groups) if each.reference not in own)
     inputs = ModelInputs(features, spec, tuple(beside), tuple(each.name for each in segments))
@@ -135,14 +136,14 @@ def known_at_of(config: TrainingConfig) -> int | Literal["label"] | None:
 
 
 async def _segments(
-    store: FeatureStore, config: TrainingConfig, features: Sequence[ModelFeature]
+    namespace: Namespace, config: TrainingConfig, features: Sequence[ModelFeature]
 ) -> Sequence[ResolvedFeature]:
     """The declared segments; else what the model's paths lead through: the destination of a destination's traffic."""
     if config.segments is not None:
-        return await store.resolve(list(config.segments)) if config.segments else []
+        return await namespace.resolve(list(config.segments)) if config.segments else []
     through = [FeatureRef.parse(feature.reference).via for feature in features]
     names = dict.fromkeys(f"{via.name}@{via.version}" for via in through if via is not None)
-    return await store.resolve(list(names)) if names else []
+    return await namespace.resolve(list(names)) if names else []
 
 
 def check_numeric(field: str, feature: ResolvedFeature) -> None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from featurama_core.datasets.progress import Stage, Watcher
+from featurama_core.namespace import Namespace
+from featurama_core.retrieval.history import visible_history
 from featurama_core.storage.port import History
-from featurama_core.store import FeatureStore
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import MIN_TIME
@@ -85,7 +87,7 @@ class Targets:
 
 
 async def read_labels(
-    store: FeatureStore,
+    namespace: Namespace,
     source: LabelSource,
     *,
     known_at: int | None = None,
@@ -95,20 +97,20 @@ async def read_labels(
     """One row for each entity of the type that has a present target, as it was known at `known_at` (microseconds;
     None: now). classes: None for a regression. Raises InvalidInput for a target that cannot be learned.
     """
-    target, moment = await store.resolve([source.target, source.time_feature])
+    target, moment = await namespace.resolve([source.target, source.time_feature])
     read = Targets(source.target, target.value_type, classes)
-    names = [target.reference, moment.reference]
     ids: list[str] = []
     times: list[Int64Array] = []
     targets: list[Float64Array] = []
     without_target = without_time = 0
     stage = Stage("labels", None, progress)
     after: str | None = None
+    store = EmbeddedStore(namespace)
     while True:
         entities, after = await store.page_entities(source.entity_type, after, ENTITIES_PER_PAGE)
         if entities:
             asked = [entity.entity_id for entity in entities]
-            outcomes, moments = await store.read_history(asked, names)
+            outcomes, moments = await visible_history(namespace, asked, [target, moment], namespace.now())
             value, time = _newest(outcomes, len(asked), read), _earliest(moments, len(asked))
             if known_at is not None:
                 known = await store.point_in_time(asked, None, features=[target.reference], known_at=known_at)

@@ -24,7 +24,8 @@ import pyarrow as pa
 from featurama_core.datasets.labels import read_keys
 from featurama_core.datasets.progress import Progress, Watcher
 from featurama_core.datasets.written import WrittenSet
-from featurama_core.store import FeatureStore
+from featurama_core.namespace import Namespace
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.errors import CorruptData, InvalidInput, Reason
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Status
@@ -81,7 +82,7 @@ def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> Traini
 
 @asynccontextmanager
 async def built_set(
-    store: FeatureStore,
+    namespace: Namespace,
     labels: Labels,
     references: Sequence[str],
     *,
@@ -100,7 +101,7 @@ async def built_set(
     }
     if target:
         rows[target] = pa.array(_target_values(labels))
-    made = await store.training_set(pa.table(rows), references, known_at=known_at, memory=MEMORY)
+    made = await EmbeddedStore(namespace).training_set(pa.table(rows), references, known_at=known_at, memory=MEMORY)
 
     def watch(at: Progress) -> None:
         if progress is not None and at.stage == "writing":

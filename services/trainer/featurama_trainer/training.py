@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.store import FeatureStore
+from featurama_core.namespace import Namespace
 from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
@@ -70,7 +70,7 @@ class _Trained(NamedTuple):
 
 
 async def train(
-    store: FeatureStore,
+    namespace: Namespace,
     config: TrainingConfig | None = None,
     *,
     threads: int = 1,
@@ -97,18 +97,18 @@ async def train(
     if dataset is not None and dataset_out is not None:
         raise InvalidInput("dataset and dataset_out exclude each other; a given set stays where it is", field="dataset")
     watch = _Watch()
-    inputs = await model_inputs(store, config)
-    async with _data(store, config, inputs, dataset, dataset_out, watch, progress) as data:
+    inputs = await model_inputs(namespace, config)
+    async with _data(namespace, config, inputs, dataset, dataset_out, watch, progress) as data:
         asked, config = config, config.with_classes(data.labels.classes)
         split = time_split(data.labels, config.split)
         with watch.stage("training"):
             trained = await asyncio.to_thread(_trained, config, data, split, threads, progress)
-    registry = ModelRegistry(store.storage, artefacts=artefacts)
+    registry = ModelRegistry(namespace.storage, artefacts=artefacts)
     with watch.stage("publishing"):
         manifest = _manifest(asked, config, data, trained, split, created_by, dataset)
         published = await registry.publish(manifest, trained.fitted.artefact)
         promotion = PromotionRule(alias, if_better, tolerance)
-        verdict = await _promoted(store, registry, published, data.labels, promotion, created_by, checker)
+        verdict = await _promoted(namespace, registry, published, data.labels, promotion, created_by, checker)
         Stage("publishing", 1, progress).advance(1)
     return TrainingReport(
         manifest=published,
@@ -130,7 +130,7 @@ async def train(
 
 @asynccontextmanager
 async def _data(
-    store: FeatureStore,
+    namespace: Namespace,
     config: TrainingConfig,
     inputs: ModelInputs,
     given: Path | None,
@@ -146,14 +146,14 @@ async def _data(
         yield data
         return
     with watch.stage("labels"):
-        labels = await _labels(store, config, progress)
+        labels = await _labels(namespace, config, progress)
         time_split(labels, config.split)
         config = config.with_classes(labels.classes)
     async with AsyncExitStack() as resources:
         with watch.stage("features"):
             target = target_name(config, inputs)
             building = built_set(
-                store,
+                namespace,
                 labels,
                 list(inputs.names()),
                 target=target,
@@ -167,13 +167,13 @@ async def _data(
         yield replace(data, labels=kept)
 
 
-async def _labels(store: FeatureStore, config: TrainingConfig, progress: Watcher | None) -> Labels:
+async def _labels(namespace: Namespace, config: TrainingConfig, progress: Watcher | None) -> Labels:
     classes = Classes.of_config(config)
     if config.labels.file:
         return await asyncio.to_thread(read_label_file, config.labels, classes)
     known_at = known_at_of(config)
     bound = known_at if isinstance(known_at, int) else None
-    return await read_labels(store, config.labels, known_at=bound, classes=classes, progress=progress)
+    return await read_labels(namespace, config.labels, known_at=bound, classes=classes, progress=progress)
 
 
 def _trained(
@@ -221,7 +221,7 @@ def _segment_names(config: TrainingConfig, data: TrainingMatrix, shares: dict[st
 
 
 async def _promoted(
-    store: FeatureStore,
+    namespace: Namespace,
     registry: ModelRegistry,
     published: ModelManifest,
     labels: Labels,
@@ -236,7 +236,7 @@ async def _promoted(
     async with trying(registry, checker) as trial:
         if promotion.if_better:
             return await promote_unless_worse(
-                store,
+                namespace,
                 registry,
                 trial,
                 published,

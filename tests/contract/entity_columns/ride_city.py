@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.opened import OpenedStore, open_store
 
-from featurama_core import training_sets
+from featurama_core.datasets import request
 from featurama_core.retrieval import spilled
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
 
 HOUR = 3_600_000_000
 START = 1_780_000_000_000_000
@@ -50,7 +50,7 @@ class City:
     settled: int
 
     def open(self) -> Any:
-        return FeatureStore.open(self.settings, namespace=self.namespace, clock=self.clock)
+        return open_store(self.settings, namespace=self.namespace, clock=self.clock)
 
 
 # On a cluster filling it takes longer than most tests: one worker has it.
@@ -89,12 +89,12 @@ def city(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-async def store(city: City) -> AsyncIterator[FeatureStore]:
+async def store(city: City) -> AsyncIterator[OpenedStore]:
     async with city.open() as opened:
         yield opened
 
 
-async def define(store: FeatureStore) -> None:
+async def define(store: OpenedStore) -> None:
     for kind in ("driver", "customer", "zone"):
         await store.register_entity_type(kind)
     await store.register_feature_group("driving", "driver", ttl="26h")
@@ -107,7 +107,7 @@ async def define(store: FeatureStore) -> None:
     await store.register_feature("heat", "int", group="places")
 
 
-async def write(store: FeatureStore, more: float) -> None:
+async def write(store: OpenedStore, more: float) -> None:
     """Values of all hours; a `more` above 0 corrects those of every other row."""
     rows = np.arange(480)[:: 2 if more else 1]
     at = START + rows // 12 * 25 * HOUR
@@ -166,4 +166,4 @@ def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spilled, "_PART_BYTES", 60 * 232)
     monkeypatch.setattr(spilled, "FEW_ROWS", 0)
     monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
-    monkeypatch.setattr(training_sets, "LEAST_MEMORY", 1)
+    monkeypatch.setattr(request, "LEAST_MEMORY", 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from tests.opened import OpenedStore
 
-from featurama_core.blocking_store import BlockingFeatureStore
-from featurama_core.store import FeatureStore
-from featurama_core.training_sets import verify
+from featurama import sync
+from featurama_core.datasets.verify import verify
+from featurama_core.store_datasets import rebuilt
 from featurama_core.types.errors import InvalidInput
 
 from .ride_city import (
@@ -38,7 +40,7 @@ from .ride_city import (
 @pytest.mark.parametrize("reading", ["scan", "slices"])
 @pytest.mark.parametrize("small", [False, True])
 async def test_a_set_of_several_columns_is_the_sets_of_each_side_by_side(
-    store: FeatureStore, city: City, monkeypatch: pytest.MonkeyPatch, known: Any, reading: Any, small: bool
+    store: OpenedStore, city: City, monkeypatch: pytest.MonkeyPatch, known: Any, reading: Any, small: bool
 ) -> None:
     """Values, statuses and event times; before and after corrections; with rows that name nobody."""
     table = rides()
@@ -67,7 +69,7 @@ async def test_a_set_of_several_columns_is_the_sets_of_each_side_by_side(
     assert told(await plain.to_arrow(), names) == {name: expected[name] for name in names}
 
 
-async def test_each_feature_is_that_of_its_own_entity(store: FeatureStore) -> None:
+async def test_each_feature_is_that_of_its_own_entity(store: OpenedStore) -> None:
     """Reckoned by hand; an id that is null or empty finds nothing, and is kept as it is."""
     at = START + 2_000
     who = [f"{each}_{uuid.uuid4().hex[:8]}" for each in ("zoidberg", "hermes", "north")]
@@ -100,7 +102,7 @@ async def test_each_feature_is_that_of_its_own_entity(store: FeatureStore) -> No
     assert [each is None for each in built["trips__event_time"]] == [False, True, False, True, True]
 
 
-async def test_the_default_column_serves_the_types_that_are_not_named(store: FeatureStore) -> None:
+async def test_the_default_column_serves_the_types_that_are_not_named(store: OpenedStore) -> None:
     """And only it must name somebody in every row; a column of types that names nobody at all is no error."""
     table = rides(50)
     expected = await store.training_set(table, ["trips", "rating"], entity_columns=COLUMNS)
@@ -125,7 +127,7 @@ async def test_the_default_column_serves_the_types_that_are_not_named(store: Fea
         await made.to_arrow()
 
 
-async def test_every_kind_of_labels_may_have_several_columns(store: FeatureStore, tmp_path: Path) -> None:
+async def test_every_kind_of_labels_may_have_several_columns(store: OpenedStore, tmp_path: Path) -> None:
     """An id that looks like a number, or a missing one, is read from a CSV as what it is."""
     table = rides(60)
 
@@ -145,7 +147,7 @@ async def test_every_kind_of_labels_may_have_several_columns(store: FeatureStore
     assert (built.column("driver_id").to_pylist(), built.column("customer_id").to_pylist()) == (["007"], ["12"])
 
 
-async def test_one_moment_for_all_needs_no_time_column(store: FeatureStore, tmp_path: Path) -> None:
+async def test_one_moment_for_all_needs_no_time_column(store: OpenedStore, tmp_path: Path) -> None:
     table = rides(30)
     moment = START + 500 * HOUR
     made = await store.training_set(table.drop_columns(["timestamp"]), MIXED, entity_columns=COLUMNS, timestamp=moment)
@@ -154,10 +156,10 @@ async def test_one_moment_for_all_needs_no_time_column(store: FeatureStore, tmp_
     names = MIXED
     assert told(await made.to_arrow(), names) == told(await same.to_arrow(), names)
     await made.write(tmp_path / "set")
-    assert (await verify(tmp_path / "set", store)).differences == ()
+    assert (await verify(tmp_path / "set", partial(rebuilt, store.space))).differences == ()
 
 
-async def test_explain_says_for_which_column_a_read_is(store: FeatureStore) -> None:
+async def test_explain_says_for_which_column_a_read_is(store: OpenedStore) -> None:
     plan = await (await store.training_set(rides(), MIXED, entity_columns=COLUMNS)).explain()
     groups = {(read.column, read.group, read.via) for read in plan.reads}
     assert groups == {
@@ -174,7 +176,7 @@ async def test_explain_says_for_which_column_a_read_is(store: FeatureStore) -> N
     assert ({read.column for read in single.reads}, single.columns) == ({""}, ())
 
 
-async def test_what_cannot_work_is_refused_and_named(store: FeatureStore) -> None:
+async def test_what_cannot_work_is_refused_and_named(store: OpenedStore) -> None:
     table = rides(10)
 
     async def refused(match: str, field: str | None, *, labels: Any = table, **asked: Any) -> None:
@@ -207,7 +209,7 @@ async def test_what_cannot_work_is_refused_and_named(store: FeatureStore) -> Non
 
 
 def test_a_notebook_builds_a_set_of_several_columns(tmp_path: Path) -> None:
-    with BlockingFeatureStore(f"sqlite:///{tmp_path / 'store'}") as store:
+    with sync.connect(f"sqlite:///{tmp_path / 'store'}") as store:
         for kind, feature in (("driver", "rating"), ("customer", "trips")):
             store.register_entity_type(kind)
             store.register_feature_group(f"of_{kind}", kind)

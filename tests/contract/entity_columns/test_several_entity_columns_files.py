@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from tests.contract.interrupted import built_in_pieces
+from tests.opened import OpenedStore, open_store
 
 from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.progress import Progress
+from featurama_core.datasets.verify import verify
 from featurama_core.retrieval import spilled
-from featurama_core.store import FeatureStore
-from featurama_core.training_sets import verify
+from featurama_core.store_datasets import rebuilt
 
 from .ride_city import (
     COLUMNS,
@@ -36,7 +38,7 @@ from .ride_city import (
 
 @pytest.mark.parametrize("noted_every", [-1.0, 1e9])
 async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
-    store: FeatureStore, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted_every: float
+    store: OpenedStore, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted_every: float
 ) -> None:
     """Cancelled after each report in turn: the label rows are read once a column, and the files are those of a build
     that was not interrupted, reckoned from the moment at which the first attempt began.
@@ -63,7 +65,7 @@ async def test_a_resumed_build_has_one_moment_for_all_columns(tmp_path: Path, mo
     # So few rows are answered at once, unless they are said to be many.
     monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
     clock = Clock((START + 9 * HOUR) * 1_000)
-    async with FeatureStore.open(f"sqlite:///{tmp_path / 'store'}", clock=clock) as store:
+    async with open_store(f"sqlite:///{tmp_path / 'store'}", clock=clock) as store:
         for kind, feature in (("driver", "rating"), ("customer", "trips")):
             await store.register_entity_type(kind)
             await store.register_feature_group(f"of_{kind}", kind, retention="10h")
@@ -89,7 +91,7 @@ async def test_a_resumed_build_has_one_moment_for_all_columns(tmp_path: Path, mo
 
 
 async def test_a_set_of_several_columns_is_built_again_and_a_deletion_is_named(
-    store: FeatureStore, tmp_path: Path
+    store: OpenedStore, tmp_path: Path
 ) -> None:
     """By the column of the feature, of files that keep types and of those that do not; a single column's manifest has
     no word of it.
@@ -107,20 +109,20 @@ async def test_a_set_of_several_columns_is_built_again_and_a_deletion_is_named(
     for name in names:
         manifest = await made.write(tmp_path / name)
         assert (manifest.request["entity_column"], manifest.request["entity_columns"]) == (None, COLUMNS)
-        assert (await verify(tmp_path / name, store)).differences == ()
+        assert (await verify(tmp_path / name, partial(rebuilt, store.space))).differences == ()
     row = len(table) - 1
     await store.delete_feature_values(gone[0], ["rating"])
     for name in names:
-        found = await verify(tmp_path / name, store)
+        found = await verify(tmp_path / name, partial(rebuilt, store.space))
         assert [(each.column, each.cause) for each in found.differences or ()] == [("rating", "deletion")]
     await store.delete_entity(gone[1])
     for name in names:
-        found = await verify(tmp_path / name, store)
+        found = await verify(tmp_path / name, partial(rebuilt, store.space))
         shown = [(each.column, each.cause, each.first_rows) for each in found.differences or ()]
         assert shown == [(each, "deletion", (row,)) for each in ("nick", "rating", "trips")]
         assert found.is_good
     await store.delete_feature_values(gone[2], ["heat"])
-    found = await verify(tmp_path / "set", store)
+    found = await verify(tmp_path / "set", partial(rebuilt, store.space))
     causes = {(each.column, each.cause) for each in found.differences or ()}
     assert causes == {(each, "deletion") for each in ("nick", "trips", "home.heat", "rating")}
     single = await (await store.training_set(of_one(table, "driver_id"), DRIVER)).write(tmp_path / "single")
@@ -128,7 +130,7 @@ async def test_a_set_of_several_columns_is_built_again_and_a_deletion_is_named(
     assert single.request["entity_column"] == "entity_id"
 
 
-async def test_the_bytes_are_the_same_after_later_writes(store: FeatureStore, city: City, tmp_path: Path) -> None:
+async def test_the_bytes_are_the_same_after_later_writes(store: OpenedStore, city: City, tmp_path: Path) -> None:
     """Law 9, and whichever way history is read."""
     made = await store.training_set(rides(90), MIXED, entity_columns=COLUMNS, known_at=city.settled, reading="scan")
     first = await made.write(tmp_path / "first")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from tests.contract.conftest import Names
 from tests.laws.scene import FakeClock
+from tests.opened import OpenedStore
 
 from featurama_core.frames.results import HistoricalFeatures, OnlineFeatures
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import NamespaceStorage
-from featurama_core.store import FeatureStore
 from featurama_core.types.values import Status
 
 SECOND = 1_000_000
@@ -36,18 +36,18 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(namespace: NamespaceStorage, clock: FakeClock) -> FeatureStore:
+def store(namespace: NamespaceStorage, clock: FakeClock) -> OpenedStore:
     """Definitions are read anew at each call."""
     return store_over(namespace, clock)
 
 
-def store_over(storage: NamespaceStorage, clock: FakeClock, *, staleness: float = 0.0) -> FeatureStore:
+def store_over(storage: NamespaceStorage, clock: FakeClock, *, staleness: float = 0.0) -> OpenedStore:
     """A server that has just started. staleness: seconds for which it may keep definitions."""
-    return FeatureStore(Namespace("shared", storage, StoreSettings(registry_staleness=staleness), clock))
+    return OpenedStore(Namespace("shared", storage, StoreSettings(registry_staleness=staleness), clock))
 
 
 async def write(
-    store: FeatureStore, feature: str, rows: Sequence[tuple[str, int, object]], clock: FakeClock | None = None
+    store: OpenedStore, feature: str, rows: Sequence[tuple[str, int, object]], clock: FakeClock | None = None
 ) -> None:
     """Store (entity, event time, value) rows; all must be accepted. `clock` moves on, so the next write is later."""
     ids, times, values = zip(*rows, strict=True)
@@ -66,7 +66,7 @@ def answers(read: OnlineFeatures | HistoricalFeatures) -> list[list[tuple[str, o
 
 
 async def as_of(
-    store: FeatureStore, rows: Sequence[tuple[str, int]], *features: str, known_at: int | None = None
+    store: OpenedStore, rows: Sequence[tuple[str, int]], *features: str, known_at: int | None = None
 ) -> list[list[tuple[str, object]]]:
     """(status, value) of each feature at (entity, time) rows."""
     times = np.array([time for _, time in rows], dtype=np.int64)
@@ -75,7 +75,7 @@ async def as_of(
     )
 
 
-async def two_versions(store: FeatureStore, clock: FakeClock, name: str) -> tuple[int, int]:
+async def two_versions(store: OpenedStore, clock: FakeClock, name: str) -> tuple[int, int]:
     """A double, then an int. -> when each was registered, both long ago."""
     first = clock.now
     await store.register_feature(name, "double")

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 import pytest
 from tests.laws.scene import FakeClock
-
-from featurama_core.store import FeatureStore
+from tests.opened import OpenedStore
 
 from .standing_clock import DAY, SECOND, Unique, answers, write
 
@@ -18,7 +17,7 @@ Reading = Literal["scan", "slices"]
 @pytest.mark.parametrize("reading", ["scan", "slices"])
 @pytest.mark.parametrize("short", ["reference", "target"])
 async def test_a_reference_and_its_target_are_each_as_old_as_their_own_ttl_allows(
-    store: FeatureStore, clock: FakeClock, unique: Unique, short: str, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, short: str, reading: Reading
 ) -> None:
     """Both lie in an older period than the label rows; neither one's ttl ends the other's value."""
     path = await written(store, clock, unique, short)
@@ -36,7 +35,7 @@ async def test_a_reference_and_its_target_are_each_as_old_as_their_own_ttl_allow
     }
 
 
-async def written(store: FeatureStore, clock: FakeClock, unique: Unique, short: str) -> str:
+async def written(store: OpenedStore, clock: FakeClock, unique: Unique, short: str) -> str:
     """Values at the last microsecond of the period before this one; `short` has a ttl, the other has none. -> path."""
     kind = unique("thing")
     await store.register_entity_type(kind)
@@ -54,6 +53,6 @@ async def written(store: FeatureStore, clock: FakeClock, unique: Unique, short: 
     return f"{home}.{mood}"
 
 
-def period_of(store: FeatureStore) -> int:
+def period_of(store: OpenedStore) -> int:
     """How long a stored period is."""
-    return store.storage.options.history_period
+    return store.space.storage.options.history_period

@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 from tests.faults.storage import FaultyStorage, not_answering
 from tests.laws.scene import FakeClock
+from tests.opened import OpenedStore
 
 from featurama_core.storage.port import NamespaceStorage
-from featurama_core.store import FeatureStore
 
 from .standing_clock import DAY, SECOND, Unique, answers, as_of, store_over, write
 
@@ -17,7 +17,7 @@ RETENTION = 300 * SECOND
 Reading = Literal["scan", "slices"]
 
 
-async def kept_feature(store: FeatureStore, unique: Unique) -> str:
+async def kept_feature(store: OpenedStore, unique: Unique) -> str:
     """A feature whose values are kept for RETENTION."""
     group, heat = unique("kept"), unique("heat")
     await store.register_feature_group(group, retention="300s")
@@ -26,7 +26,7 @@ async def kept_feature(store: FeatureStore, unique: Unique) -> str:
 
 
 async def built(
-    store: FeatureStore, rows: list[tuple[str, int]], features: list[str], reading: Reading, *, statuses: bool = True
+    store: OpenedStore, rows: list[tuple[str, int]], features: list[str], reading: Reading, *, statuses: bool = True
 ) -> dict[str, list[object]]:
     """The columns of a training set of (entity, time) rows."""
     frame = {"entity_id": [entity_id for entity_id, _ in rows], "timestamp": [moment for _, moment in rows]}
@@ -36,7 +36,7 @@ async def built(
 
 
 async def test_a_history_ends_at_retention_before_anything_is_purged(
-    store: FeatureStore, clock: FakeClock, unique: Unique
+    store: OpenedStore, clock: FakeClock, unique: Unique
 ) -> None:
     """The last microsecond included; corrections, pages and a wider range show nothing older either."""
     heat, fry, t = await kept_feature(store, unique), unique("fry"), clock.now
@@ -53,7 +53,7 @@ async def test_a_history_ends_at_retention_before_anything_is_purged(
 
 @pytest.mark.parametrize("reading", ["scan", "slices"])
 async def test_a_training_set_shows_the_last_microsecond_of_retention_and_no_more(
-    store: FeatureStore, clock: FakeClock, unique: Unique, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, reading: Reading
 ) -> None:
     """As a point-in-time read does."""
     heat, fry, t = await kept_feature(store, unique), unique("fry"), clock.now
@@ -68,10 +68,10 @@ async def test_a_training_set_shows_the_last_microsecond_of_retention_and_no_mor
 
 @pytest.mark.parametrize("reading", ["scan", "slices"])
 async def test_a_period_is_read_until_its_last_microsecond_is_past_retention(
-    store: FeatureStore, clock: FakeClock, unique: Unique, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, reading: Reading
 ) -> None:
     """Retention ends in the middle of a period, or at its end."""
-    period = store.storage.options.history_period
+    period = store.space.storage.options.history_period
     end = clock.now // period * period
     group, heat, fry = unique("long"), unique("heat"), unique("fry")
     kept = clock.now - (end - 1) + DAY
@@ -86,10 +86,10 @@ async def test_a_period_is_read_until_its_last_microsecond_is_past_retention(
 
 @pytest.mark.parametrize("reading", ["scan", "slices"])
 async def test_a_value_at_the_start_of_a_period_is_seen_from_that_instant_on(
-    store: FeatureStore, clock: FakeClock, unique: Unique, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, reading: Reading
 ) -> None:
     """And the last microsecond of the period before it until then."""
-    period = store.storage.options.history_period
+    period = store.space.storage.options.history_period
     start = clock.now // period * period
     speed, fry, leela = unique("speed"), unique("fry"), unique("leela")
     await store.register_feature(speed, "int")
@@ -106,10 +106,10 @@ async def test_a_value_at_the_start_of_a_period_is_seen_from_that_instant_on(
 
 @pytest.mark.parametrize("reading", ["scan", "slices"])
 async def test_a_value_of_an_older_period_counts_until_the_last_microsecond_of_its_ttl(
-    store: FeatureStore, clock: FakeClock, unique: Unique, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, reading: Reading
 ) -> None:
     """Without statuses, where a set need not read what is too old to be shown; each row by its own time."""
-    period = store.storage.options.history_period
+    period = store.space.storage.options.history_period
     start = clock.now // period * period
     group, pace, fry = unique("brief"), unique("pace"), unique("fry")
     await store.register_feature_group(group, ttl="60s")
@@ -124,7 +124,7 @@ async def test_a_value_of_an_older_period_counts_until_the_last_microsecond_of_i
 
 
 async def test_an_entity_that_does_not_answer_is_an_error_without_a_time_also_under_retention_and_ttl(
-    namespace: NamespaceStorage, store: FeatureStore, clock: FakeClock, unique: Unique
+    namespace: NamespaceStorage, store: OpenedStore, clock: FakeClock, unique: Unique
 ) -> None:
     """No event time is known of it, so neither may take it for expired or outdated."""
     groups = {unique("kept"): {"retention": "300s"}, unique("brief"): {"ttl": "60s", "retention": "300s"}}
@@ -141,7 +141,7 @@ async def test_an_entity_that_does_not_answer_is_an_error_without_a_time_also_un
 
 
 async def shown(
-    store: FeatureStore, who: str, moment: int, feature: str, reading: Reading
+    store: OpenedStore, who: str, moment: int, feature: str, reading: Reading
 ) -> tuple[list[object], list[object]]:
     """Value and status of a set of one row."""
     columns = await built(store, [(who, moment)], [feature], reading)

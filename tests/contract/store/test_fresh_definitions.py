@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from tests.laws.scene import FakeClock
+from tests.opened import OpenedStore
 
 from featurama_core.storage.port import Catalogue, NamespaceStorage
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import Conflict, Reason
 
 from .standing_clock import Unique, answers, store_over, two_versions, write
@@ -47,13 +47,13 @@ def watched(namespace: NamespaceStorage) -> Watched:
 
 
 @pytest.fixture
-def lagging(watched: Watched, clock: FakeClock) -> FeatureStore:
+def lagging(watched: Watched, clock: FakeClock) -> OpenedStore:
     """Another server on the same storage, which keeps the definitions that it has read."""
     return store_over(watched, clock, staleness=FOREVER)  # type: ignore[arg-type]
 
 
 async def test_a_remembered_list_is_that_of_its_known_at(
-    store: FeatureStore, lagging: FeatureStore, watched: Watched, clock: FakeClock, unique: Unique
+    store: OpenedStore, lagging: OpenedStore, watched: Watched, clock: FakeClock, unique: Unique
 ) -> None:
     """Asked at one moment, then at others, all from definitions that were read once."""
     speed = unique("speed")
@@ -66,7 +66,7 @@ async def test_a_remembered_list_is_that_of_its_known_at(
 
 
 async def test_definitions_that_were_being_read_before_the_call_are_not_fresh(
-    store: FeatureStore, lagging: FeatureStore, watched: Watched, unique: Unique
+    store: OpenedStore, lagging: OpenedStore, watched: Watched, unique: Unique
 ) -> None:
     """A call that needs fresh ones waits for a read that begins after it, though another is about to be answered."""
     watched.holds = True
@@ -83,7 +83,7 @@ async def test_definitions_that_were_being_read_before_the_call_are_not_fresh(
 
 
 async def test_calls_that_need_no_fresh_definitions_share_the_read_under_way(
-    store: FeatureStore, lagging: FeatureStore, watched: Watched, unique: Unique
+    store: OpenedStore, lagging: OpenedStore, watched: Watched, unique: Unique
 ) -> None:
     """One read for all that came while it lasted, and for all that come after."""
     speed = (await store.register_feature(unique("speed"), "int")).name
@@ -93,7 +93,7 @@ async def test_calls_that_need_no_fresh_definitions_share_the_read_under_way(
 
 
 async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accepted(
-    store: FeatureStore, lagging: FeatureStore, watched: Watched, clock: FakeClock, unique: Unique
+    store: OpenedStore, lagging: OpenedStore, watched: Watched, clock: FakeClock, unique: Unique
 ) -> None:
     """What the server does not know it looks up afresh, once a request; so do reads."""
     speed, fry = unique("speed"), unique("fry")
@@ -113,7 +113,7 @@ async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accept
 
 
 async def test_a_server_sees_at_once_what_it_registered_or_deprecated_itself(
-    lagging: FeatureStore, unique: Unique
+    lagging: OpenedStore, unique: Unique
 ) -> None:
     """However long it may keep what it has read."""
     speed = unique("speed")
@@ -126,7 +126,7 @@ async def test_a_server_sees_at_once_what_it_registered_or_deprecated_itself(
 
 
 async def test_what_is_registered_is_judged_by_fresh_definitions(
-    store: FeatureStore, lagging: FeatureStore, unique: Unique
+    store: OpenedStore, lagging: OpenedStore, unique: Unique
 ) -> None:
     """A version that another server has overtaken is refused."""
     speed = unique("speed")
@@ -137,7 +137,7 @@ async def test_what_is_registered_is_judged_by_fresh_definitions(
 
 
 async def test_a_call_that_is_given_up_does_not_end_the_read_that_others_wait_for(
-    lagging: FeatureStore, watched: Watched, unique: Unique
+    lagging: OpenedStore, watched: Watched, unique: Unique
 ) -> None:
     """One call's deadline is its own."""
     watched.holds = True

@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from tests.laws.scene import FakeClock
+from tests.opened import OpenedStore
 
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 
 from .standing_clock import SECOND, SETTLING, Unique, write
 
 
 @pytest.fixture
-async def speed(store: FeatureStore, clock: FakeClock, unique: Unique) -> str:
+async def speed(store: OpenedStore, clock: FakeClock, unique: Unique) -> str:
     """A feature that has been registered for so long that every settled moment knows it."""
     definition = await store.register_feature(unique("speed"), "int")
     clock.advance(2 * SETTLING)
@@ -49,7 +49,7 @@ async def as_files(table: Any, folder: Path) -> Path:
 
 
 async def test_a_bad_row_of_a_later_batch_is_named_by_its_number_among_all(
-    store: FeatureStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
+    store: OpenedStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
 ) -> None:
     """Of a frame, and of several files; an id, and a time."""
     good, fry = [(unique("fry"), clock.now)] * 2, unique("fry")
@@ -66,7 +66,7 @@ async def test_a_bad_row_of_a_later_batch_is_named_by_its_number_among_all(
 
 
 async def test_a_row_whose_own_time_is_not_settled_refuses_the_set_and_is_named(
-    store: FeatureStore, clock: FakeClock, unique: Unique, speed: str
+    store: OpenedStore, clock: FakeClock, unique: Unique, speed: str
 ) -> None:
     """known_at="label": the youngest moment that is settled is taken, a microsecond more is not."""
     settled = clock.now - SETTLING
@@ -81,7 +81,7 @@ async def test_a_row_whose_own_time_is_not_settled_refuses_the_set_and_is_named(
 
 
 async def test_what_comes_late_is_left_out_of_a_set_of_what_was_known_at_each_row(
-    store: FeatureStore, clock: FakeClock, unique: Unique, speed: str
+    store: OpenedStore, clock: FakeClock, unique: Unique, speed: str
 ) -> None:
     """In every batch."""
     fry, then = unique("fry"), clock.now
@@ -95,7 +95,7 @@ async def test_what_comes_late_is_left_out_of_a_set_of_what_was_known_at_each_ro
 
 
 async def test_equal_label_rows_have_one_fingerprint_and_others_another(
-    store: FeatureStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
+    store: OpenedStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
 ) -> None:
     """A frame, however it is cut; a carried value of the last batch counts too."""
     row, last = (unique("fry"), clock.now), (unique("leela"), clock.now)
@@ -108,7 +108,7 @@ async def test_equal_label_rows_have_one_fingerprint_and_others_another(
 
 
 async def test_a_file_of_other_rows_has_another_fingerprint(
-    store: FeatureStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
+    store: OpenedStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
 ) -> None:
     """Wherever it lies, but not whatever it holds: its name alone says nothing."""
     row = (unique("fry"), clock.now)
@@ -122,7 +122,7 @@ async def test_a_file_of_other_rows_has_another_fingerprint(
 
 
 async def test_a_set_that_was_asked_with_other_rows_begins_anew(
-    store: FeatureStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
+    store: OpenedStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
 ) -> None:
     """An interrupted build is gone on with only if its label rows are the same to the last one."""
     fry = unique("fry")
@@ -151,7 +151,7 @@ async def test_a_set_that_was_asked_with_other_rows_begins_anew(
     assert "labels" in stages
 
 
-async def fingerprint(store: FeatureStore, rows: Any, feature: str, target: Path) -> Any:
+async def fingerprint(store: OpenedStore, rows: Any, feature: str, target: Path) -> Any:
     """What the manifest says of the label rows."""
     manifest = await (await store.training_set(rows, [feature])).write(target)
     return manifest.request["labels"]

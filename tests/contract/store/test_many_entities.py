@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tests.laws.scene import FakeClock
-
-from featurama_core.store import FeatureStore
+from tests.opened import OpenedStore
 
 from .standing_clock import SECOND, Unique, answers, as_of, write
 
@@ -13,7 +12,7 @@ ROUND = 1_000
 
 
 async def test_a_past_read_of_thousands_of_entities_answers_each_with_its_own_value(
-    store: FeatureStore, clock: FakeClock, unique: Unique
+    store: OpenedStore, clock: FakeClock, unique: Unique
 ) -> None:
     """Around the ends of each round, repeated rows among them, in the order of the label rows."""
     speed, now = unique("speed"), clock.now
@@ -29,7 +28,7 @@ async def test_a_past_read_of_thousands_of_entities_answers_each_with_its_own_va
 
 
 async def test_each_row_of_a_later_round_is_read_at_its_own_time(
-    store: FeatureStore, clock: FakeClock, unique: Unique
+    store: OpenedStore, clock: FakeClock, unique: Unique
 ) -> None:
     """Both its moment and, with "label", what was known then."""
     speed, then = unique("speed"), clock.now
@@ -49,7 +48,7 @@ async def test_each_row_of_a_later_round_is_read_at_its_own_time(
 
 
 async def test_a_history_of_many_entities_keeps_the_last_value_of_each(
-    store: FeatureStore, clock: FakeClock, unique: Unique
+    store: OpenedStore, clock: FakeClock, unique: Unique
 ) -> None:
     """Also where the next entity begins at the same event time; of corrections the last one stays."""
     speed, now = unique("speed"), clock.now

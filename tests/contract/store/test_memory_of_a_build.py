@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from tests.laws.scene import FakeClock
+from tests.opened import OpenedStore
 
 from featurama_core.datasets.progress import Progress
-from featurama_core.store import FeatureStore
 
 from .standing_clock import Unique, write
 
@@ -19,7 +19,7 @@ LENGTH, ROWS = 2_048, 1_650
 
 
 async def test_what_a_build_finds_goes_to_disk_above_its_memory_and_comes_back_the_same(
-    store: FeatureStore, clock: FakeClock, unique: Unique, tmp_path: Path
+    store: OpenedStore, clock: FakeClock, unique: Unique, tmp_path: Path
 ) -> None:
     """The same rows with little memory and with much, where nothing is spilled."""
     shape, fry = unique("shape"), unique("fry")

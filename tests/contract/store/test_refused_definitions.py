@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import pytest
 from tests.laws.scene import FakeClock
+from tests.opened import OpenedStore
 
 from featurama_core.registry import MAX_FEATURES_PER_READ
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.schema import FeatureGroup
 
 from .standing_clock import Unique
 
 
-async def test_a_list_names_from_one_to_a_thousand_features_each_once(store: FeatureStore, unique: Unique) -> None:
+async def test_a_list_names_from_one_to_a_thousand_features_each_once(store: OpenedStore, unique: Unique) -> None:
     """With or without its version, a feature is the same one; two versions of it are two features."""
     speed = unique("speed")
     await store.register_feature(speed, "int")
@@ -30,7 +30,7 @@ async def test_a_list_names_from_one_to_a_thousand_features_each_once(store: Fea
     assert [1, 2] == [found.definition.version for found in await store.resolve([f"{speed}@1", speed])]
 
 
-async def test_a_reference_that_names_the_group_names_the_right_one(store: FeatureStore, unique: Unique) -> None:
+async def test_a_reference_that_names_the_group_names_the_right_one(store: OpenedStore, unique: Unique) -> None:
     """Another group is an error, not a hint."""
     speed, group = unique("speed"), unique("group")
     await store.register_feature_group(group)
@@ -41,7 +41,7 @@ async def test_a_reference_that_names_the_group_names_the_right_one(store: Featu
         await store.resolve([f"default:{speed}"])
 
 
-async def test_a_feature_is_of_its_groups_entity_type(store: FeatureStore, unique: Unique) -> None:
+async def test_a_feature_is_of_its_groups_entity_type(store: OpenedStore, unique: Unique) -> None:
     """A group is written together, so it is about one kind of thing."""
     planet, ship, group = unique("planet"), unique("ship"), unique("group")
     for kind in (planet, ship):
@@ -53,7 +53,7 @@ async def test_a_feature_is_of_its_groups_entity_type(store: FeatureStore, uniqu
     assert planet == (await store.register_feature(unique("speed"), "int", group=group)).entity_type
 
 
-async def test_a_service_reads_one_entity_type_and_what_takes_any_id(store: FeatureStore, unique: Unique) -> None:
+async def test_a_service_reads_one_entity_type_and_what_takes_any_id(store: OpenedStore, unique: Unique) -> None:
     """A path is of the type that it starts from."""
     planet, ship = unique("planet"), unique("ship")
     for kind in (planet, ship):
@@ -69,7 +69,7 @@ async def test_a_service_reads_one_entity_type_and_what_takes_any_id(store: Feat
     assert Reason.INVALID_DEFINITION == refused.value.reason
 
 
-async def test_nothing_new_uses_what_is_deprecated(store: FeatureStore, unique: Unique) -> None:
+async def test_nothing_new_uses_what_is_deprecated(store: OpenedStore, unique: Unique) -> None:
     """What is registered already goes on: the same again changes nothing, and it is read as before."""
     planet, group, speed, home = unique("planet"), unique("group"), unique("speed"), unique("home")
     await store.register_entity_type(planet)
@@ -99,7 +99,7 @@ async def test_nothing_new_uses_what_is_deprecated(store: FeatureStore, unique: 
     assert [f"{home}@1.{speed}@1", f"{home}@1"] == [column.reference for column in read.columns]
 
 
-async def test_a_new_version_may_replace_a_deprecated_one(store: FeatureStore, unique: Unique) -> None:
+async def test_a_new_version_may_replace_a_deprecated_one(store: OpenedStore, unique: Unique) -> None:
     """The one version is deprecated, not the feature."""
     speed = unique("speed")
     await store.register_feature(speed, "int")
@@ -112,7 +112,7 @@ async def test_a_new_version_may_replace_a_deprecated_one(store: FeatureStore, u
     ]
 
 
-async def test_a_definition_is_stamped_by_the_registry(store: FeatureStore, clock: FakeClock, unique: Unique) -> None:
+async def test_a_definition_is_stamped_by_the_registry(store: OpenedStore, clock: FakeClock, unique: Unique) -> None:
     """When it was registered is not the caller's to say, nor that it begins as deprecated."""
     given = FeatureGroup(unique("group"), deprecated=True, created_at=1)
     stored = await store.define(given)

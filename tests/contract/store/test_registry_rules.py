@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from tests.laws.scene import FakeClock
+from tests.opened import OpenedStore
 
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import Conflict, InvalidInput, Reason, Unknown
 from featurama_core.types.values import ValueType
 
@@ -15,7 +15,7 @@ from .standing_clock import SECOND, Unique, as_of, two_versions
 
 
 async def test_a_version_is_known_from_the_moment_of_its_registration(
-    store: FeatureStore, clock: FakeClock, unique: Unique
+    store: OpenedStore, clock: FakeClock, unique: Unique
 ) -> None:
     """A known_at takes the newest version registered at or before it; one that is named is taken as it is."""
     speed, fry = unique("speed"), unique("fry")
@@ -41,7 +41,7 @@ async def test_a_version_is_known_from_the_moment_of_its_registration(
     assert Reason.UNKNOWN_FEATURE_VERSION == unknown.value.reason
 
 
-async def test_a_path_to_a_feature_of_another_entity_type_is_refused(store: FeatureStore, unique: Unique) -> None:
+async def test_a_path_to_a_feature_of_another_entity_type_is_refused(store: OpenedStore, unique: Unique) -> None:
     """It may lead to a feature of the type that the reference names, or to one that takes any id."""
     planet, ship = unique("planet"), unique("ship")
     for kind in (planet, ship):
@@ -63,7 +63,7 @@ async def test_a_path_to_a_feature_of_another_entity_type_is_refused(store: Feat
 
 
 async def test_a_service_registered_again_without_versions_keeps_those_that_it_pinned(
-    store: FeatureStore, unique: Unique
+    store: OpenedStore, unique: Unique
 ) -> None:
     """Though newer ones are there now, in a path too; another version that is named, or another order, is refused."""
     planet, service = unique("planet"), unique("service")
@@ -96,7 +96,7 @@ async def test_a_service_registered_again_without_versions_keeps_those_that_it_p
     assert (f"{size}@2", f"{home}@2.{size}@2", f"{home}@2") == newer.features
 
 
-async def test_a_group_keeps_its_type_and_ttl_and_its_retention_only_falls(store: FeatureStore, unique: Unique) -> None:
+async def test_a_group_keeps_its_type_and_ttl_and_its_retention_only_falls(store: OpenedStore, unique: Unique) -> None:
     """What was dropped does not come back, so retention never grows; buckets never fall."""
     group = unique("group")
     kind = (await store.register_entity_type(unique("kind"))).name
@@ -127,7 +127,7 @@ async def test_a_group_keeps_its_type_and_ttl_and_its_retention_only_falls(store
 
 
 async def test_what_is_changed_in_a_group_leaves_its_age_and_its_deprecation(
-    store: FeatureStore, clock: FakeClock, unique: Unique
+    store: OpenedStore, clock: FakeClock, unique: Unique
 ) -> None:
     """Registering it again is not a way to take a deprecation back."""
     group, registered_at = unique("group"), clock.now
@@ -138,7 +138,7 @@ async def test_what_is_changed_in_a_group_leaves_its_age_and_its_deprecation(
         assert (2, True, registered_at) == (changed.buckets, changed.deprecated, changed.created_at)
 
 
-async def test_a_group_may_begin_to_forget(store: FeatureStore, unique: Unique) -> None:
+async def test_a_group_may_begin_to_forget(store: OpenedStore, unique: Unique) -> None:
     """Without a retention everything is kept, so any retention is a lower one."""
     group = unique("group")
     await store.register_feature_group(group)
@@ -146,7 +146,7 @@ async def test_a_group_may_begin_to_forget(store: FeatureStore, unique: Unique) 
     assert 86_400 * SECOND == (await store.get_feature_group(group)).retention
 
 
-async def test_all_versions_of_a_feature_share_type_group_and_references(store: FeatureStore, unique: Unique) -> None:
+async def test_all_versions_of_a_feature_share_type_group_and_references(store: OpenedStore, unique: Unique) -> None:
     """A new version is higher than all others; the same one again changes nothing, another one under its number is
     refused."""
     planet, ship, speed = unique("planet"), unique("ship"), unique("speed")

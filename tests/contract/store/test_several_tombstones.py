@@ -6,8 +6,7 @@ from typing import Literal
 
 import pytest
 from tests.laws.scene import FakeClock
-
-from featurama_core.store import FeatureStore
+from tests.opened import OpenedStore
 
 from .standing_clock import SECOND, Unique, answers, as_of, write
 
@@ -16,7 +15,7 @@ Level = Literal["entity", "feature"]
 
 @pytest.mark.parametrize("higher", ["entity", "feature"])
 async def test_the_higher_of_an_entitys_and_a_features_tombstone_holds(
-    store: FeatureStore, clock: FakeClock, unique: Unique, higher: Level
+    store: OpenedStore, clock: FakeClock, unique: Unique, higher: Level
 ) -> None:
     """Deleted up to an earlier and a later moment, then late values come that lie below, between and above them."""
     tally, note, fry, now = unique("tally"), unique("note"), unique("fry"), clock.now
@@ -40,7 +39,7 @@ async def test_the_higher_of_an_entitys_and_a_features_tombstone_holds(
     assert [[("PRESENT", 9)]] == answers(await store.get_online_features([fry], [tally]))
 
 
-async def seen(store: FeatureStore, feature: str, who: str, moments: list[int]) -> list[list[object]]:
+async def seen(store: OpenedStore, feature: str, who: str, moments: list[int]) -> list[list[object]]:
     """The values at these moments, which reads and sets of either kind must agree on, and the history."""
     rows = [(who, moment) for moment in moments]
     values = [value for _, value in (await as_of(store, rows, feature))[0]]

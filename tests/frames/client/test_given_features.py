@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurama.client.predicting import Predictions, RowError, given_columns
 from featurama.errors import InvalidInput, Reason
+from featurama_core.frames.predictions import Predictions, RowError, given_columns
 from featurama_core.types.column import column_of
 from featurama_core.types.values import Status, ValueType
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from featurama_core.frames.writes import FrameWrite, write_requests
+from featurama_core.frames.report import FrameWrite
+from featurama_core.frames.writes import write_requests
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.values import Status
 from featurama_core.types.writes import WriteUnit

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurama_core.frames.writes import merge_report
 from featurama_core.ingest.validate import check_shape, validate
 from featurama_core.types.errors import Reason
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import all_accepted
+
+from .merged import merge_report
 
 pytestmark = pytest.mark.unit
 

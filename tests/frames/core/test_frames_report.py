@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurama_core.frames.writes import FrameReport, merge_report, write_requests
+from featurama_core.frames.report import FrameReport
+from featurama_core.frames.writes import write_requests
 from featurama_core.types.errors import Reason
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.writes import Outcome, Verdict, WriteReport, WriteUnit
+
+from .merged import merge_report
 
 pytestmark = pytest.mark.unit
 

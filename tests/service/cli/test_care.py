@@ -95,7 +95,7 @@ def test_doctor_finds_an_installation_well(filled: Featurama) -> None:
 
 
 def test_doctor_says_of_servers_that_they_are_down(featurama: Featurama) -> None:
-    ran = featurama("doctor", "--target", "127.0.0.1:1", "--json")
+    ran = featurama("doctor", "--store", "grpc://127.0.0.1:1", "--json")
     assert ran.code == 1
     (servers,) = [row for row in ran.json if row["check"] == "Servers"]
     assert (servers["state"], "featurama up" in servers["how_to_mend"]) == ("fail", True)

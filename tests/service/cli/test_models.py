@@ -115,7 +115,7 @@ def test_the_same_commands_work_over_servers(store, trained: Path, up: dict[str,
     """What the store answers, the servers answer; writes go to the ingest service."""
 
     def over(*arguments: object) -> Ran:
-        ran = store(*arguments, "--target", up["online"], "--ingest-target", up["ingest"])
+        ran = store(*arguments, "--store", f"grpc://{up['online']}?ingest={up['ingest']}")
         assert ran.code == 0, ran.out + ran.err
         return ran
 
@@ -148,7 +148,7 @@ def test_the_gateway_of_up_answers(up: dict[str, str]) -> None:
 
 def test_a_write_to_the_online_service_alone_says_where_writes_go(store, up: dict[str, str]) -> None:
     """Without --ingest-target a write reaches the online service, whose refusal is one line with its reason."""
-    ran = store("entities", "register", "x", "--target", up["online"])
+    ran = store("entities", "register", "x", "--store", f"grpc://{up['online']}")
     assert (ran.code, "[SERVED_BY_INGEST]" in ran.err, len(ran.err.splitlines())) == (2, True, 1)
 
 

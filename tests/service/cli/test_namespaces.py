@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.opened import OpenedStore, open_store
 
 from featurama_core.storage.port import StoredModel
-from featurama_core.store import FeatureStore
 from featurama_core.types.errors import Unknown
 from featurama_core.types.schema import Entity
 from featurama_core.types.writes import WriteMode
@@ -60,7 +60,7 @@ class AnHourAgo:
 
 
 async def _fill(now: int) -> None:
-    async with FeatureStore.open("sqlite:///featurama-data", clock=AnHourAgo()) as store:
+    async with open_store("sqlite:///featurama-data", clock=AnHourAgo()) as store:
         await store.register_entities([Entity("planet_mars", "planet", "Mars", json.dumps({"moons": 2}))])
         await store.deprecate_feature("moons", 1)
         await store.register_feature("temperature", "double", "In celsius", 2, group="weather", entity_type="planet")
@@ -81,14 +81,14 @@ async def _fill(now: int) -> None:
         await store.delete_feature_values("planet_mars", ["nickname"])
         await store.delete_entity("planet_gone")
         manifest = StoredModel("m", 3, "{}", 5, 4)
-        assert await store.storage.put_model(manifest, [b"tree"])
-        await store.storage.put_alias("m", "champion", 3)
+        assert await store.space.storage.put_model(manifest, [b"tree"])
+        await store.space.storage.put_alias("m", "champion", 3)
 
 
 async def _read(namespace: str, now: int) -> dict[str, object]:
     """Everything a reader may see."""
     seen: dict[str, object] = {}
-    async with FeatureStore.open("sqlite:///featurama-data", namespace=namespace) as store:
+    async with open_store("sqlite:///featurama-data", namespace=namespace) as store:
         seen["definitions"] = [
             *await store.list_entity_types(),
             *await store.list_feature_groups(),
@@ -109,10 +109,10 @@ async def _read(namespace: str, now: int) -> dict[str, object]:
                 )
         online = await store.get_online_features(["planet_mars", "planet_earth"], references)
         seen["online"] = [(each.to_list(), each.status.tolist()) for each in online.columns]
-        seen["models"] = await store.storage.list_models()
-        seen["artefact"] = await store.storage.read_artefact("m", 3)
-        seen["aliases"] = await store.storage.list_aliases()
-        seen["marks"] = [(each.entity_id, each.feature_name) for each in await store.storage.list_marks()]
+        seen["models"] = await store.space.storage.list_models()
+        seen["artefact"] = await store.space.storage.read_artefact("m", 3)
+        seen["aliases"] = await store.space.storage.list_aliases()
+        seen["marks"] = [(each.entity_id, each.feature_name) for each in await store.space.storage.list_marks()]
     return seen
 
 
@@ -130,7 +130,7 @@ def test_an_export_and_import_changes_nothing_that_can_be_read(defined: Featuram
 
 async def _import(namespace: str, now: int, value: float) -> list[tuple[object, int]]:
     """An import of one row; then every correction of it: (value, ingest time), the newest first."""
-    async with FeatureStore.open("sqlite:///featurama-data", namespace=namespace) as store:
+    async with open_store("sqlite:///featurama-data", namespace=namespace) as store:
         frame = {"entity_id": ["planet_mars"], "timestamp": [now - 5 * HOUR], "ingested_at": [now - 4 * HOUR]}
         await store.write_features(frame | {"moons": [value]}, mode=WriteMode.BULK, ingested_at_unit="us")
         history = await store.get_feature_history("planet_mars", "moons", corrections=True)
@@ -192,7 +192,7 @@ def test_what_was_deleted_is_in_no_file_and_stays_deleted(defined: Featurama, fo
     defined("namespaces", "import", "copy", "backup")
 
     async def late() -> list[object]:
-        async with FeatureStore.open("sqlite:///featurama-data", namespace="copy") as store:
+        async with open_store("sqlite:///featurama-data", namespace="copy") as store:
             late = {"entity_id": ["planet_mars"], "timestamp": [now - 6 * HOUR], "nickname": ["late"]}
             await store.write_features(late)
             return (await store.get_online_features(["planet_mars"], ["nickname"])).columns[0].to_list()
@@ -235,4 +235,4 @@ async def _read_nothing() -> None:
     from featurama_core.store import Stores
 
     async with Stores.open("sqlite:///featurama-data") as stores:
-        await stores.get("copy")
+        OpenedStore(await stores.namespace("copy"))

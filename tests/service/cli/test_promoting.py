@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.opened import OpenedStore, open_store
 from tests.service.predicting_store import NAME, define, publish, publish_mutated
 from tests.service.servers import online_server
 from tests.unit.cli.running import Featurama
 
-from featurama_core.store import FeatureStore
 from featurama_model.registry import ModelRegistry
 
-Act = Callable[[FeatureStore], Coroutine[Any, Any, Any]]
+Act = Callable[[OpenedStore], Coroutine[Any, Any, Any]]
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def at_the_store(folder: Path) -> Callable[[Act], Any]:
 
     def do(act: Act) -> Any:
         async def opened() -> Any:
-            async with FeatureStore.open(f"sqlite:///{folder}/featurama-data") as store:
+            async with open_store(f"sqlite:///{folder}/featurama-data") as store:
                 return await act(store)
 
         return asyncio.run(opened())
@@ -36,7 +36,7 @@ def at_the_store(folder: Path) -> Callable[[Act], Any]:
 def models(at_the_store: Callable[[Act], Any]) -> Callable[[Act], Any]:
     """Two good versions, of which the first is the champion, and a mutated third."""
 
-    async def make(store: FeatureStore) -> None:
+    async def make(store: OpenedStore) -> None:
         await define(store)
         await publish(store, 0.0, 100.0, champion=1)
         await publish_mutated(store, 3)
@@ -69,9 +69,9 @@ def test_a_promotion_may_expect_what_the_alias_names(featurama: Featurama, model
 
 
 def test_a_rollback_tries_the_version_before(featurama: Featurama, models: Callable[[Act], Any]) -> None:
-    async def move(store: FeatureStore) -> None:
+    async def move(store: OpenedStore) -> None:
         for version in (3, 2):
-            await ModelRegistry(store.storage).set_alias(NAME, "champion", version)
+            await ModelRegistry(store.space.storage).set_alias(NAME, "champion", version)
 
     models(move)
     refused = featurama("models", "rollback", NAME)
@@ -82,9 +82,9 @@ def test_a_rollback_tries_the_version_before(featurama: Featurama, models: Calla
 def test_a_list_tries_what_aliases_name_if_asked_to_and_over_a_server_says_what_answers_instead(
     featurama: Featurama, models: Callable[[Act], Any], folder: Path
 ) -> None:
-    async def move(store: FeatureStore) -> None:
+    async def move(store: OpenedStore) -> None:
         for version in (2, 3):
-            await ModelRegistry(store.storage).set_alias(NAME, "champion", version)
+            await ModelRegistry(store.space.storage).set_alias(NAME, "champion", version)
 
     models(move)
     assert [row["problem"] for row in featurama("models", "list", "--json").json] == [None] * 3
@@ -95,7 +95,7 @@ def test_a_list_tries_what_aliases_name_if_asked_to_and_over_a_server_says_what_
 
     async def served() -> Any:
         async with online_server(f"sqlite:///{folder}/featurama-data") as server:
-            return await asyncio.to_thread(featurama, "models", "list", "--target", server.address, "--json")
+            return await asyncio.to_thread(featurama, "models", "list", "--store", f"grpc://{server.address}", "--json")
 
     rows = asyncio.run(served()).json
     assert [(row["aliases"], row["serves"], row["state"]) for row in rows] == [

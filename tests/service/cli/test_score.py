@@ -10,9 +10,8 @@ import pandas as pd  # noqa: F401 - pyarrow loads it when it first converts, whi
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from tests.opened import open_store
 from tests.service.predicting_store import define, publish
-
-from featurama_core.store import FeatureStore
 
 from .conftest import Featurama
 
@@ -29,7 +28,7 @@ def trained(featurama: Featurama, folder: Path) -> Featurama:
     """The command beside a store with a model of two versions, and labels."""
 
     async def make() -> None:
-        async with FeatureStore.open(f"sqlite:///{folder}/featurama-data") as store:
+        async with open_store(f"sqlite:///{folder}/featurama-data") as store:
             await define(store)
             await publish(store, 0.0, 5.0, champion=2)
 

@@ -6,10 +6,11 @@ import asyncio
 import gc
 import threading
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from featurama_core.blocking import LoopThread, blocking
+from featurama_core.blocking import LoopThread, blocking_form
 
 
 class Kettle:
@@ -23,12 +24,8 @@ class Kettle:
         return f"{cups} cups" + (" sweet" if sugar else "")
 
 
-class BlockingKettle:
-    def __init__(self, loop: LoopThread) -> None:
-        self.inner = Kettle()
-        self.loop = loop
-
-    pour = blocking(Kettle.pour)
+def blocking_kettle(loop: LoopThread) -> Any:
+    return blocking_form(Kettle)(Kettle(), loop)
 
 
 @pytest.fixture
@@ -39,7 +36,7 @@ def loop():
 
 
 def test_a_blocking_method_returns_the_result_or_raises_the_error(loop: LoopThread) -> None:
-    kettle = BlockingKettle(loop)
+    kettle = blocking_kettle(loop)
     assert kettle.pour(2, sugar=True) == "2 cups sweet"
     with pytest.raises(ValueError, match="no such number"):
         kettle.pour(-1)
@@ -79,12 +76,12 @@ def test_a_closed_loop_refuses_work() -> None:
     loop = LoopThread()
     loop.close()
     with pytest.raises(RuntimeError, match="closed"):
-        BlockingKettle(loop).pour(1)
+        blocking_kettle(loop).pour(1)
 
 
 def test_calling_from_its_own_loop_is_refused_instead_of_waiting_for_ever(loop: LoopThread) -> None:
     async def inside() -> None:
-        BlockingKettle(loop).pour(1)
+        blocking_kettle(loop).pour(1)
 
     with pytest.raises(RuntimeError, match="own event loop"):
         loop.run(inside())

@@ -14,6 +14,8 @@ from tests.unit.wire.columns import columns
 
 from featurama import wire
 from featurama.v1 import definitions_pb2, ingest_service_pb2
+from featurama.wire import definitions
+from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import (
     Entity,
@@ -36,13 +38,17 @@ def every_field(definition: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("definition", "there", "back"),
     [
-        (EntityType("planet", "A world", True, 5), wire.entity_type_to_proto, wire.entity_type_from_proto),
+        (
+            EntityType("planet", "A world", True, 5),
+            definitions.entity_type_to_proto,
+            definitions.entity_type_from_proto,
+        ),
         (
             FeatureGroup("traffic", "planet", "d", 7, 9_000_001, 4, True, 1_700_000_000_000_001),
-            wire.feature_group_to_proto,
-            wire.feature_group_from_proto,
+            definitions.feature_group_to_proto,
+            definitions.feature_group_from_proto,
         ),
-        (FeatureGroup("traffic"), wire.feature_group_to_proto, wire.feature_group_from_proto),
+        (FeatureGroup("traffic"), definitions.feature_group_to_proto, definitions.feature_group_from_proto),
         (
             FeatureDefinition(
                 "embedding",
@@ -58,18 +64,18 @@ def every_field(definition: object) -> dict[str, object]:
                 True,
                 5,
             ),
-            wire.feature_to_proto,
-            wire.feature_from_proto,
+            definitions.feature_to_proto,
+            definitions.feature_from_proto,
         ),
         (
             FeatureDefinition("origin", ValueType.TEXT, references="planet"),
-            wire.feature_to_proto,
-            wire.feature_from_proto,
+            definitions.feature_to_proto,
+            definitions.feature_from_proto,
         ),
         (
             FeatureService("m", ("a@1", "b@1.c@2"), "d", True, 5),
-            wire.feature_service_to_proto,
-            wire.feature_service_from_proto,
+            definitions.feature_service_to_proto,
+            definitions.feature_service_from_proto,
         ),
         (
             Entity("char_fry", "character", "Fry", '{"a": 1}', 5, 6),
@@ -86,15 +92,15 @@ def test_a_definition_makes_the_round_trip(definition, there, back) -> None:
 
 def test_fields_left_out_take_their_defaults() -> None:
     """A feature's entity type and group stay empty: each says what the other means."""
-    feature = wire.feature_from_proto(definitions_pb2.Feature(name="a", value_type=1))
+    feature = definitions.feature_from_proto(definitions_pb2.Feature(name="a", value_type=1))
     assert (feature.version, feature.group, feature.entity_type, feature.references) == (1, "", "", None)
-    group = wire.feature_group_from_proto(definitions_pb2.FeatureGroup(name="g"))
+    group = definitions.feature_group_from_proto(definitions_pb2.FeatureGroup(name="g"))
     assert (group.entity_type, group.buckets, group.ttl, group.created_at) == ("entity", 1, None, 0)
 
 
 def test_a_feature_without_a_type_is_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
-        wire.feature_from_proto(definitions_pb2.Feature(name="a"))
+        definitions.feature_from_proto(definitions_pb2.Feature(name="a"))
     assert refused.value.reason is Reason.INVALID_DEFINITION
     assert refused.value.metadata["field"] == "value_type"
 
@@ -186,8 +192,8 @@ def test_an_outcome_of_a_later_server_is_never_taken_for_a_success() -> None:
 def test_a_page_of_history_makes_the_round_trip(data: st.DataObject) -> None:
     """With event times, ingest times and the token."""
     rows = data.draw(st.integers(0, 4))
-    page = wire.HistoryPage(data.draw(columns(rows)), np.arange(rows), "next", 12_345_678)
-    got = wire.history_page_from_proto(wire.history_page_to_proto(page))
+    page = FeatureHistory("fry", data.draw(columns(rows)), np.arange(rows), 12_345_678, "next")
+    got = wire.history_page_from_proto(wire.history_page_to_proto(page), "fry")
     assert got.column.event_time.tolist() == page.column.event_time.tolist()
     assert got.ingested_at.tolist() == page.ingested_at.tolist()
     assert (got.next_page, got.as_of_time) == ("next", 12_345_678)

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Query, Request, Response
 
-from featurama import AsyncClient, OnlineFeatures, Status, entity_id_problem
+from featurama import FeatureStore, OnlineFeatures, Status, entity_id_problem
 from featurama.errors import InvalidInput, Reason
 from featurama_gateway.rest.answers import NamespaceHeader, answer
 from featurama_gateway.rest.bodies import EntityFeatures, FeatureValue
@@ -16,7 +16,7 @@ from featurama_gateway.rest.json_values import rfc3339, value_at
 _TIMED = (Status.PRESENT, Status.NULL_VALUE, Status.OUTSIDE_MAX_AGE)
 
 
-def features(client: AsyncClient) -> APIRouter:
+def features(store: FeatureStore) -> APIRouter:
     """The routes that read features."""
     router = APIRouter(tags=["features"])
 
@@ -34,7 +34,7 @@ def features(client: AsyncClient) -> APIRouter:
         _check_encoding(request)
         if problem := entity_id_problem(entity_id):
             raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
-        scoped = client.in_namespace(namespace)
+        scoped = await store.in_namespace(namespace)
         if feature_names is None:
             read = await scoped.get_all_features(entity_id)
         else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
 
-from featurama import AsyncClient, Predictions, RowError, entity_id_problem
+from featurama import FeatureStore, Predictions, RowError, entity_id_problem
 from featurama.errors import FeaturamaError, InvalidInput, Reason, Unknown
 from featurama_gateway.problems import ModelMissing
 from featurama_gateway.rest.answers import NamespaceHeader, answer
@@ -27,13 +27,13 @@ class _RowFailed(FeaturamaError):
     """The one row of the request has no prediction."""
 
 
-def predictions(client: AsyncClient, default_model: str) -> APIRouter:
+def predictions(store: FeatureStore, default_model: str) -> APIRouter:
     """The routes that predict."""
     router = APIRouter(tags=["predictions"], route_class=JsonRoute)
 
     async def predict(namespace: str, ids: list[str] | None, body: PredictBody) -> Predictions:
         try:
-            return await client.in_namespace(namespace).predict(
+            return await (await store.in_namespace(namespace)).predict(
                 ids,
                 given_columns(body.features) if body.features else None,
                 model=body.model or default_model,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from featurama import wire
 from featurama.v1 import model_service_pb2 as pb
-from featurama_core.store import FeatureStore, Stores
+from featurama_core.namespace import Namespace
+from featurama_core.store import Stores
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_name
 from featurama_model.model_cache import ModelCache
@@ -40,10 +41,10 @@ class ModelServicer:
         """A page of versions, by name and version."""
         if request.name:
             check_name(request.name, "name")
-        store = await self._stores.get(request.namespace)
-        seen = await self._seen(store, request.name or None)
+        namespace = await self._stores.namespace(request.namespace)
+        seen = await self._seen(namespace, request.name or None)
         page, next_token = page_of(
-            await ModelRegistry(store.storage).list(request.name or None),
+            await ModelRegistry(namespace.storage).list(request.name or None),
             # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
             lambda each: f"{each.stored.name} {each.stored.version:010}",
             scope=f"models {request.name}",
@@ -58,19 +59,19 @@ class ModelServicer:
         check_name(request.name, "name")
         if request.version < 0:
             raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
-        store = await self._stores.get(request.namespace)
-        found = await self._find(store, request.name, request.version, request.alias or CHAMPION)
-        seen = await self._seen(store, request.name)
+        namespace = await self._stores.namespace(request.namespace)
+        found = await self._find(namespace, request.name, request.version, request.alias or CHAMPION)
+        seen = await self._seen(namespace, request.name)
         return pb.GetModelResponse(
             model=seen.model(found), manifest_json="" if found.manifest is None else found.manifest.to_json()
         )
 
     async def set_alias(self, request: pb.SetAliasRequest, call: Call) -> pb.SetAliasResponse:
         """Point an alias at a version that can be used."""
-        store = await self._stores.get(request.namespace)
+        namespace = await self._stores.namespace(request.namespace)
         moved = await promote(
-            ModelRegistry(store.storage),
-            lambda manifest: self._models.get(store, request.name, version=manifest.version),
+            ModelRegistry(namespace.storage),
+            lambda manifest: self._models.get(namespace, request.name, version=manifest.version),
             request.name,
             request.version,
             alias=request.alias,
@@ -78,12 +79,12 @@ class ModelServicer:
             by=f"grpc {call.peer}",
         )
         self._models.expire()
-        found = await self._find(store, request.name, moved.manifest.version, "")
-        seen = await self._seen(store, request.name)
+        found = await self._find(namespace, request.name, moved.manifest.version, "")
+        seen = await self._seen(namespace, request.name)
         return pb.SetAliasResponse(model=seen.model(found), previous_version=moved.previous)
 
-    async def _find(self, store: FeatureStore, name: str, version: int, alias: str) -> ListedModel:
-        registry = ModelRegistry(store.storage)
+    async def _find(self, namespace: Namespace, name: str, version: int, alias: str) -> ListedModel:
+        registry = ModelRegistry(namespace.storage)
         aliases = {} if version else await registry.aliases(name)
         listed = {each.stored.version: each for each in await registry.list(name)}
         number = version or aliases.get(alias)
@@ -93,11 +94,11 @@ class ModelServicer:
             raise unknown_version(name, number)
         return listed[number]
 
-    async def _seen(self, store: FeatureStore, name: str | None) -> _Seen:
-        here = (store.namespace, await store.incarnation())
+    async def _seen(self, namespace: Namespace, name: str | None) -> _Seen:
+        here = (namespace.name, await namespace.incarnation())
         problems = self._models.problems().items()
         return _Seen(
-            await store.storage.list_aliases(name),
+            await namespace.storage.list_aliases(name),
             {(key.slot.name, key.version): text for key, text in problems if key.slot[:2] == here},
             frozenset((key.slot.name, key.version) for key, _ in self._models.loaded() if key.slot[:2] == here),
             frozenset(

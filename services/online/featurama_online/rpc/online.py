@@ -8,14 +8,16 @@ from typing import Final
 
 from featurama import wire
 from featurama.v1 import columns_pb2, online_service_pb2
-from featurama_core.storage.port import Consistency
+from featurama_core.api.primitives import Consistency
 from featurama_core.store import Stores
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import check_entity_ids
 from featurama_core.types.values import ValueType
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
 
+MAX_ENTITIES: Final = 10_000
 MAX_LABEL_ROWS: Final = 100_000
 MAX_FEATURES: Final = 1_000
 
@@ -24,10 +26,10 @@ _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _SLOT_BYTES: Final = 17
 """What a slot takes beside its value: event time, status, and for text its length."""
 
-_CONSISTENCY: Final = {
+_CONSISTENCY: Final[dict[int, Consistency | None]] = {
     columns_pb2.CONSISTENCY_UNSPECIFIED: None,
-    columns_pb2.CONSISTENCY_LOCAL_QUORUM: Consistency.LOCAL_QUORUM,
-    columns_pb2.CONSISTENCY_LOCAL_ONE: Consistency.LOCAL_ONE,
+    columns_pb2.CONSISTENCY_LOCAL_QUORUM: "LOCAL_QUORUM",
+    columns_pb2.CONSISTENCY_LOCAL_ONE: "LOCAL_ONE",
 }
 
 
@@ -62,6 +64,7 @@ class OnlineServicer:
             read = await store.get_all_features(_only_entity(request))
         else:
             features, service = selection(request.features, request.feature_service)
+            check_entity_ids(request.entity_ids, limit=MAX_ENTITIES)
             read = await store.get_online_features(
                 request.entity_ids, features, service=service, consistency=consistency_of(request.consistency)
             )
@@ -90,9 +93,7 @@ class OnlineServicer:
             page_token=request.page_token,
         )
         call.rows = len(page.column)
-        return wire.history_page_to_proto(
-            wire.HistoryPage(page.column, page.ingested_at, page.next_page, page.as_of_time)
-        )
+        return wire.history_page_to_proto(page)
 
     async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
         """Values as they were for the label rows, in chunks of whole rows."""
@@ -153,7 +154,7 @@ def consistency_of(number: int) -> Consistency | None:
     """The request's consistency; None: the server's."""
     if number not in _CONSISTENCY:
         raise InvalidInput(f"consistency {number} is not known", field="consistency")
-    return _CONSISTENCY[columns_pb2.Consistency.ValueType(number)]
+    return _CONSISTENCY[number]
 
 
 def _rows_per_chunk(columns: Sequence[Column]) -> int:

@@ -34,7 +34,7 @@ class PredictionServicer:
         """Up to 10,000 rows with one model."""
         if request.version < 0:
             raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
-        store = await self._stores.get(request.namespace)
+        namespace = await self._stores.namespace(request.namespace)
         wanted = PredictionRequest(
             model=request.model or self._default_model,
             version=request.version,
@@ -44,7 +44,7 @@ class PredictionServicer:
             contributions=request.include_contributions,
         )
         call.rows = wanted.rows()
-        predicted = await self._predictor.predict(store, wanted)
+        predicted = await self._predictor.predict(namespace, wanted)
         manifest = predicted.manifest
         explained = predicted.contributions
         return prediction_service_pb2.PredictResponse(

@@ -36,11 +36,10 @@ from featurama_core.retrieval.visibility import (
 )
 from featurama_core.storage.port import History, Partition, ScanBlock
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
 from featurama_core.types.column import Column, masked
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_NAMESPACE
-from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_micros
 from featurama_core.types.values import Int64Array, Status, empty_values
@@ -143,10 +142,9 @@ def history(
 async def _plan(
     namespace: Namespace, features: Sequence[str], bounds: tuple[int, int], known_at: int | None, corrections: bool
 ) -> tuple[HistoryRequest, list[Partition]]:
-    store = FeatureStore(namespace)
-    now = store.now()
+    now = namespace.now()
     check_settled(known_at, now, namespace.settings.settling_time)
-    resolved = await store.resolve(list(features), known_at=known_at)
+    resolved = await namespace.resolve(FeatureSelection(tuple(features)), known_at=known_at)
     if any(each.via is not None for each in resolved):
         raise InvalidInput(
             "history is kept of a feature, not of a path", reason=Reason.INVALID_REFERENCE, field="features"

@@ -9,10 +9,9 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import pyarrow as pa
 import ray.data
@@ -24,12 +23,12 @@ from featurama_core.datasets.files import Format
 from featurama_core.datasets.labels import LabelSource, read_keys
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Stage, Watcher
+from featurama_core.datasets.request import Build, RowOptions, build_request
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
-from featurama_core.training_sets import known_at_asked
 from featurama_core.types.names import DEFAULT_NAMESPACE
-from featurama_core.types.times import Time, to_rfc3339
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.times import to_known_at, to_rfc3339
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.score_table import check_label_names, facts_of, score_table
@@ -42,7 +41,6 @@ from featurama_trainer.ray.training_set import (
     TASKS_AT_ONCE,
     AskedRows,
     Cutting,
-    LabelOptions,
     SetRequest,
     asked_rows,
     dataset,
@@ -59,43 +57,40 @@ def score(
     model: str,
     *,
     namespace: str = DEFAULT_NAMESPACE,
-    known_at: Time | Literal["label"] | None = None,
-    entity_column: str = "entity_id",
-    time_column: str = "timestamp",
-    timestamp: Time | None = None,
-    timezone: str | None = None,
-    entity_type: str | None = None,
-    start: Time | None = None,
-    end: Time | None = None,
-    every: str | timedelta | int | None = None,
     artefacts: ArtefactDirectory | None = None,
     ordered: bool = True,
     work: str | Path | None = None,
     tasks: int | None = None,
     concurrency: int = TASKS_AT_ONCE,
     broadcast: int = BROADCAST_ENTITIES,
+    **rows: Unpack[RowOptions],
 ) -> ray.data.Dataset:
     """`featurama_model.scoring.scores` as a lazy `ray.data.Dataset`: the same rows, in the same order.
 
     The model is read and tried at once; the other arguments are those of `training_set`.
     """
     place = StorePlace.of(storage, namespace)
-    options = LabelOptions(known_at, entity_column, time_column, timestamp, timezone, entity_type, start, end, every)
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     loop = LoopThread("featurama-ray")
     try:
-        store = FeatureStore(loop.enter(place.open()))
-        checked = loop.run(checked_model(store, ModelReference.parse(model), artefacts=artefacts))
-        asked = loop.run(asked_rows(store, labels, options))
+        opened = loop.enter(place.open())
+        checked = loop.run(checked_model(opened, ModelReference.parse(model), artefacts=artefacts))
+        request = build_request(
+            labels,
+            FeatureSelection(tuple(feature.reference for feature in checked.manifest.features)),
+            Build(),
+            **rows,
+        )
+        asked = loop.run(asked_rows(opened, request))
         check_label_names(asked.source.schema.names)
-        return loop.run(_scores(store, place, asked, checked, cutting))
+        return loop.run(_scores(opened, place, asked, checked, cutting))
     finally:
         loop.close()
 
 
 async def write_scores(
     scores: TrainingSet,
-    store: FeatureStore,
+    namespace: Namespace,
     place: StorePlace,
     model: CheckedModel,
     out: str | Path,
@@ -111,18 +106,18 @@ async def write_scores(
     The files are written here, as rows arrive in order. `resume`: finished files are kept, and their rows not read
     again. `cutting.work` None: the label rows lie beside `out` meanwhile.
     """
-    source = _ByTasks(scores.reading(Path(out).parent), store, place, model, cutting or Cutting())
+    source = _ByTasks(scores.reading(Path(out).parent), namespace, place, model, cutting or Cutting())
     return await write_files(source, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
 
 
 async def _scores(
-    store: FeatureStore, place: StorePlace, asked: AskedRows, model: CheckedModel, cutting: Cutting
+    namespace: Namespace, place: StorePlace, asked: AskedRows, model: CheckedModel, cutting: Cutting
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
     references = [feature.reference for feature in model.manifest.features]
     hidden = partial(Output, statuses=True, event_times=False, prefix=_HIDDEN)
-    resolve = partial(store.resolve, references)
-    request, buckets = await partitioned(store.opened, place, asked, resolve, hidden, cutting)
+    resolve = partial(namespace.resolve, references)
+    request, buckets = await partitioned(namespace, place, asked, resolve, hidden, cutting)
     return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
 
 
@@ -143,9 +138,7 @@ class _Score:
         labels = table.select([*output.labels, ROW])
         (batch,) = labels.to_batches()
         keys = read_keys(batch, self.request.columns, 0)
-        found = await scored(
-            self.model.load(), FeatureStore(namespace), keys.entity_ids, output.columns(table), keys.event_time
-        )
+        found = await scored(self.model.load(), namespace, keys.entity_ids, output.columns(table), keys.event_time)
         yield score_table(labels, self.model.manifest, found)
 
 
@@ -153,10 +146,10 @@ class _ByTasks:
     """The parts of a set of scores, made by tasks instead of by its engine: a `PartSource`."""
 
     def __init__(
-        self, reading: SetReading, store: FeatureStore, place: StorePlace, model: CheckedModel, cutting: Cutting
+        self, reading: SetReading, namespace: Namespace, place: StorePlace, model: CheckedModel, cutting: Cutting
     ) -> None:
         self._reading = reading
-        self._store = store
+        self._namespace = namespace
         self._place = place
         self._model = model
         self._cutting = cutting
@@ -178,10 +171,10 @@ class _ByTasks:
         left = _Rest(reading.source, number * self.part_rows)
         if left.rows == 0:
             return
-        known_at = known_at_asked(reading.asked.known_at, reading.asked.at_now)
+        known_at = to_known_at(reading.asked.known_at)
         asked = AskedRows(left, reading.columns, reading.asked.at_now, known_at, self._now)
         cutting = self._cutting if self._cutting.work is not None else replace(self._cutting, work=work.path / "labels")
-        rows = await _scores(self._store, self._place, asked, self._model, cutting)
+        rows = await _scores(self._namespace, self._place, asked, self._model, cutting)
         stage = Stage("writing", left.rows, watcher)
         tables = rows.iter_batches(batch_size=self.part_rows, batch_format="pyarrow")
         coming = await asyncio.to_thread(iter, tables)

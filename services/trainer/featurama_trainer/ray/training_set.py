@@ -7,12 +7,11 @@ label rows are partitioned a second time, by the entity that the reference named
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import pyarrow as pa
 import ray.data
@@ -21,20 +20,19 @@ from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
 from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
-from featurama_core.datasets.rows_asked import rows_asked
+from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import KnownAt, ReadBounds
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import FeatureStore
-from featurama_core.training_sets import NewestMoment, entities_of, known_at_asked
+from featurama_core.store import EmbeddedStore
+from featurama_core.store_datasets import NewestMoment
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
-from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import Time
+from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.links import Follow, add_link
 from featurama_trainer.ray.output import Output
@@ -108,27 +106,6 @@ class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
 
 
 @dataclass(frozen=True, slots=True)
-class LabelOptions:
-    """The rows of a set and what may be known of them: the arguments of `FeatureStore.training_set` of these names."""
-
-    known_at: Time | Literal["label"] | None = None
-    entity_column: str = "entity_id"
-    time_column: str = "timestamp"
-    timestamp: Time | None = None
-    timezone: str | None = None
-    entity_type: str | None = None
-    start: Time | None = None
-    end: Time | None = None
-    every: str | timedelta | int | None = None
-    entity_columns: Mapping[str, str] | None = None
-
-    @property
-    def columns(self) -> LabelColumns:
-        """Which columns say entity and moment."""
-        return LabelColumns.of(self.entity_column, self.time_column, self.timestamp, self.timezone, self.entity_columns)
-
-
-@dataclass(frozen=True, slots=True)
 class Cutting:
     """Into how much the work is cut; see `training_set`."""
 
@@ -146,16 +123,6 @@ def training_set(
     *,
     service: str | None = None,
     namespace: str = DEFAULT_NAMESPACE,
-    known_at: Time | Literal["label"] | None = None,
-    entity_column: str = "entity_id",
-    entity_columns: Mapping[str, str] | None = None,
-    time_column: str = "timestamp",
-    timestamp: Time | None = None,
-    timezone: str | None = None,
-    entity_type: str | None = None,
-    start: Time | None = None,
-    end: Time | None = None,
-    every: str | timedelta | int | None = None,
     statuses: bool = False,
     event_times: bool = False,
     ordered: bool = True,
@@ -163,6 +130,7 @@ def training_set(
     tasks: int | None = None,
     concurrency: int = TASKS_AT_ONCE,
     broadcast: int = BROADCAST_ENTITIES,
+    **rows: Unpack[RowOptions],
 ) -> ray.data.Dataset:
     """`FeatureStore.training_set` as a `ray.data.Dataset`: the same arguments, the same rows.
 
@@ -173,15 +141,18 @@ def training_set(
     entities that a reference can name, every task reads their history itself.
     """
     place = StorePlace.of(storage, namespace)
-    options = LabelOptions(
-        known_at, entity_column, time_column, timestamp, timezone, entity_type, start, end, every, entity_columns
+    asking = build_request(
+        labels,
+        FeatureSelection.of(features, service),
+        Build(statuses=statuses, event_times=event_times),
+        **rows,
     )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     loop = LoopThread("featurama-ray")
     try:
         opened = loop.enter(place.open())
-        asked = loop.run(asked_rows(FeatureStore(opened), labels, options))
-        resolve = partial(FeatureStore(opened).resolve, features, service=service)
+        asked = loop.run(asked_rows(opened, asking))
+        resolve = partial(opened.resolve, asking.selection)
         shown = partial(Output, statuses=statuses, event_times=event_times)
         request, buckets = loop.run(partitioned(opened, place, asked, resolve, shown, cutting))
     finally:
@@ -200,20 +171,11 @@ class AskedRows:
     now: int
 
 
-async def asked_rows(store: FeatureStore, labels: Any, options: LabelOptions) -> AskedRows:
+async def asked_rows(namespace: Namespace, request: DatasetRequest) -> AskedRows:
     """The label rows that are given, or those that are made without labels."""
-    now = store.now()
-    source, columns, at_now = await rows_asked(
-        labels,
-        options.columns,
-        options.entity_type,
-        options.start,
-        options.end,
-        options.every,
-        now=now,
-        entities=partial(entities_of, store, store.opened),
-    )
-    return AskedRows(source, columns, at_now, known_at_asked(options.known_at, at_now), now)
+    now = namespace.now()
+    source, columns, at_now = await request.open(now, namespace.entity_ids)
+    return AskedRows(source, columns, at_now, request.known_at, now)
 
 
 async def partitioned(
@@ -239,7 +201,7 @@ async def partitioned(
     output = shown(tuple(source.schema.names), tuple(resolved))
     output.check_names()
     plans, bucketed = output.plans(columns), cut_by.entities[0]
-    far = await _far(FeatureStore(opened), dict(plans).get(bucketed), cutting.broadcast)
+    far = await _far(opened, dict(plans).get(bucketed), cutting.broadcast)
     bounds = ReadBounds(asked.known_at, asked.now, asked.at_now)
     values_only = not (output.statuses or output.event_times)
     return SetRequest(place, output, bounds, values_only, columns, tuple(plans), bucketed, far), buckets
@@ -277,7 +239,7 @@ def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
     return (table.sort_by(ROW) if sort else table).drop_columns([ROW])
 
 
-async def _far(store: FeatureStore, plan: ReadPlan | None, broadcast: int) -> frozenset[int]:
+async def _far(namespace: Namespace, plan: ReadPlan | None, broadcast: int) -> frozenset[int]:
     """The references that can name more entities than are read by every task."""
     far: set[int] = set()
     if plan is None:
@@ -288,7 +250,7 @@ async def _far(store: FeatureStore, plan: ReadPlan | None, broadcast: int) -> fr
             raise InvalidInput("a path must follow a reference", field="features")
         found, after = 0, None
         while found <= broadcast:
-            page, after = await store.page_entities(named, after, min(broadcast + 1, 10_000))
+            page, after = await EmbeddedStore(namespace).page_entities(named, after, min(broadcast + 1, 10_000))
             found += len(page)
             if after is None:
                 break

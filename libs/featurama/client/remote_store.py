@@ -1,0 +1,60 @@
+"""RemoteStore: the primitives of `FeatureStore` over gRPC. It owns its channels while its context is open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from featurama.client.connection import connected
+from featurama.client.models import RemoteModels
+from featurama.client.reading import ReadCalls
+from featurama.client.registry import RegistryCalls
+from featurama.client.settings import CallSettings, ServerUrl, Tls
+from featurama.client.stubs import Servers
+from featurama.client.writing import WriteCalls
+from featurama_core.api import FeatureStore
+from featurama_core.types.errors import FeaturamaError
+from featurama_core.types.names import check_namespace
+
+
+class RemoteStore(RegistryCalls, ReadCalls, WriteCalls):
+    """A `FeatureStore` of one namespace behind servers."""
+
+    def __repr__(self) -> str:
+        return f"FeatureStore({self._servers.text}, namespace={self.namespace!r})"
+
+    async def in_namespace(self, namespace: str) -> FeatureStore:
+        """This open store on another namespace; see `FeatureStore`."""
+        return RemoteStore(self._servers, check_namespace(namespace))
+
+    async def is_serving(self, service: str = "") -> bool:
+        """Whether the online server's health says SERVING; see `FeatureStore`."""
+        stubs = self._open
+        name = service.encode()
+        try:
+            # grpc.health.v1: `service` is field 1 of the request, `status` of the answer, 1 is SERVING. Written out,
+            # because the client does not need the health package for anything else.
+            answer = await stubs.online.call(stubs.health, b"\x0a" + bytes([len(name)]) + name if name else b"")
+        except FeaturamaError:
+            return False
+        return answer == b"\x08\x01"
+
+    def _model_server(self, method: str) -> RemoteModels:
+        del method  # all of them are served
+        return RemoteModels(self._open, self.namespace)
+
+
+@asynccontextmanager
+async def open_remote(
+    url: ServerUrl, namespace: str, settings: CallSettings, tls: Tls | None
+) -> AsyncIterator[RemoteStore]:
+    """A store behind the servers of a URL; leaving the context closes its channels, and calls in flight end."""
+    check_namespace(namespace)
+    async with AsyncExitStack() as resources:
+        online = await resources.enter_async_context(connected(url.online, settings, tls))
+        ingest = online
+        if url.ingest != url.online:
+            ingest = await resources.enter_async_context(connected(url.ingest, settings, tls))
+        servers = Servers(online, ingest)
+        resources.callback(servers.close)
+        yield RemoteStore(servers, namespace)

@@ -1,0 +1,181 @@
+"""A request for a dataset, as a few frozen values: the label rows, what may be seen of each, and how it is built.
+
+`build_request` checks what can be checked without a store; a store resolves the features.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, TypedDict
+
+import pyarrow as pa
+
+from featurama_core.datasets.dataset import Answer, Asked
+from featurama_core.datasets.grid import GridSource
+from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source
+from featurama_core.datasets.plan import Reading
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.times import Time, parse_duration, to_known_at, to_micros, to_rfc3339
+
+LEAST_MEMORY = 64 * 1024 * 1024
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+Entities = Callable[[str], Awaitable[list[str]]]
+"""All entities of a type, ids ascending."""
+
+
+class RowOptions(TypedDict, total=False):
+    """The options of `FeatureStore.training_set` that say which rows are meant and what is known of them, for functions
+    that pass them on.
+    """
+
+    known_at: Time | Literal["label"] | None
+    entity_column: str
+    entity_columns: Mapping[str, str] | None
+    time_column: str
+    timestamp: Time | None
+    timezone: str | None
+    entity_type: str | None
+    start: Time | None
+    end: Time | None
+    every: str | timedelta | int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelRows:
+    """Label rows that are given, None: the rows are those of an `EntityGrid`; and which columns say entity and time."""
+
+    labels: Any
+    columns: LabelColumns
+
+
+@dataclass(frozen=True, slots=True)
+class EntityGrid:
+    """All entities of a type at start, start + every, ... end; without these three their newest values."""
+
+    entity_type: str | None = None
+    start: Time | None = None
+    end: Time | None = None
+    every: str | timedelta | int | None = None
+
+    @property
+    def times(self) -> tuple[object, ...]:
+        """The times that are given."""
+        return tuple(each for each in (self.start, self.end, self.every) if each is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How a dataset is built and shown. memory: bytes, or a text such as "2GB"."""
+
+    memory: int | str = "2GB"
+    reading: Reading = "auto"
+    statuses: bool = False
+    event_times: bool = False
+
+    @property
+    def memory_bytes(self) -> int:
+        """`"2GB"`, `"512MB"` or bytes -> bytes; InvalidInput below 64 MB."""
+        match = _SIZE.fullmatch(str(self.memory).strip())
+        found = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+        if found < LEAST_MEMORY:
+            raise InvalidInput("memory must be at least 64MB; write 512MB or 2GB", field="memory")
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DatasetRequest:
+    """What is asked for. known_at: microseconds, "label" or None. answer: what is made of the values, None: columns."""
+
+    rows: LabelRows
+    grid: EntityGrid
+    selection: FeatureSelection
+    known_at: int | Literal["label"] | None
+    build: Build
+    answer: Answer | None = None
+
+    async def open(self, now: int, entities: Entities) -> tuple[LabelSource, LabelColumns, bool]:
+        """The label rows, their columns, and whether they stand for `now` (microseconds). Raises InvalidInput."""
+        rows, grid = self.rows, self.grid
+        if rows.labels is not None:
+            source = await asyncio.to_thread(label_source, rows.labels, rows.columns)
+            return source, rows.columns, False
+        assert grid.entity_type is not None  # `build_request` has looked
+        ids = await entities(grid.entity_type)
+        if not ids:
+            raise InvalidInput(
+                f"no entity of the type {grid.entity_type} is known", reason=Reason.EMPTY_REQUEST, field="entity_type"
+            )
+        entity_ids = await asyncio.to_thread(pa.array, ids, pa.string())
+        if grid.start is None or grid.end is None:
+            return GridSource(entity_ids, now, now, 1), LabelColumns(), True
+        step = parse_duration(grid.every, "every")
+        assert step is not None  # as above
+        start, end = to_micros(grid.start, "start"), to_micros(grid.end, "end")
+        return GridSource(entity_ids, start, end, step), LabelColumns(), False
+
+    def refuse_names(self, labels: Sequence[str], features: Sequence[str]) -> None:
+        """Raise InvalidInput if a label column has the name of a column that is made."""
+        if self.answer is not None:
+            self.answer.check_names(labels)
+            return
+        for name in sorted(set(features)):
+            made = [name]
+            made += [f"{name}__status"] * self.build.statuses + [f"{name}__event_time"] * self.build.event_times
+            for each in made:
+                if each in labels:
+                    raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
+
+    def asked(self, *, at_now: bool) -> Asked:
+        """The request as a manifest records it."""
+        return Asked(
+            features=self.selection.references,
+            service=self.selection.service,
+            known_at=to_rfc3339(self.known_at) if isinstance(self.known_at, int) else self.known_at,
+            statuses=self.build.statuses,
+            event_times=self.build.event_times,
+            at_now=at_now,
+        )
+
+
+def build_request(
+    labels: Any,
+    selection: FeatureSelection,
+    build: Build,
+    answer: Answer | None = None,
+    *,
+    known_at: Time | Literal["label"] | None = None,
+    entity_column: str = "entity_id",
+    entity_columns: Mapping[str, str] | None = None,
+    time_column: str = "timestamp",
+    timestamp: Time | None = None,
+    timezone: str | None = None,
+    entity_type: str | None = None,
+    start: Time | None = None,
+    end: Time | None = None,
+    every: str | timedelta | int | None = None,
+) -> DatasetRequest:
+    """The request of these arguments, which are those of `FeatureStore.training_set`. Raises InvalidInput where they
+    cannot go together.
+    """
+    columns = LabelColumns.of(entity_column, time_column, timestamp, timezone, entity_columns)
+    grid = EntityGrid(entity_type, start, end, every)
+    if labels is not None:
+        if grid.entity_type is not None or grid.times:
+            raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
+    elif columns.of_types:
+        raise InvalidInput("entity_columns= name columns of labels=; give these too", field="entity_columns")
+    elif grid.entity_type is None:
+        raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
+    elif len(grid.times) not in (0, 3):
+        raise InvalidInput("a grid needs start=, end= and every=; none of them gives the newest values", field="every")
+    build.memory_bytes  # noqa: B018 - refused before anything is read
+    if known_at == "label" and labels is None and not grid.times:
+        raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
+    return DatasetRequest(LabelRows(labels, columns), grid, selection, to_known_at(known_at), build, answer)

@@ -1,0 +1,118 @@
+"""The datasets of an embedded store: features resolved, what cannot work refused, and the engine that answers.
+
+This is the one place that makes an engine over a namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from featurama_core.api.primitives import DatasetSource
+from featurama_core.datasets.dataset import Engine, TrainingSet
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.request import DatasetRequest
+from featurama_core.datasets.several_columns import SeveralColumns
+from featurama_core.datasets.verify import Rebuilt
+from featurama_core.namespace import Namespace
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
+from featurama_core.retrieval.visibility import KnownAt, ReadBounds, check_settled
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.times import MIN_TIME
+
+
+async def dataset_source(
+    namespace: Namespace,
+    request: DatasetRequest,
+    source: LabelSource,
+    columns: LabelColumns,
+    *,
+    at_now: bool,
+    now: int,
+) -> DatasetSource:
+    """Engines over a namespace for a request. now: microseconds, when the request began."""
+    newest, build = NewestMoment(namespace, request.known_at, now), request.build
+    await asyncio.to_thread(newest.see_all, source, columns.certain)
+    resolved = await namespace.resolve(request.selection, known_at=newest.time)
+    one = partial(
+        SpilledRetrieval,
+        namespace,
+        bounds=ReadBounds(request.known_at, now, at_now),
+        values_only=not build.statuses and not build.event_times,
+        reading=build.reading,
+    )
+    if columns.of_types:
+        columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
+        return DatasetSource(_several(one, resolved, columns, build.memory_bytes), columns)
+    return DatasetSource(partial(one, features=resolved, memory=build.memory_bytes), columns)
+
+
+async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | None) -> Rebuilt:
+    """A dataset built again, of rows that are a source already (`datasets.verify`).
+
+    as_of: of newest values, microseconds, when they were read: with what was known then (as far as that is settled) or
+    at the request's `known_at`, and of the age that they had then.
+    """
+    now, source, columns = namespace.now(), request.rows.labels, request.rows.columns
+    features = await namespace.resolve(request.selection)
+    if as_of is None:
+        opened = await dataset_source(namespace, request, source, columns, at_now=False, now=now)
+    else:
+        settled = as_of <= now - namespace.settings.settling_time
+        known_at, build = request.known_at, request.build
+        bound = known_at if known_at is not None else as_of if settled else None
+        begin = partial(
+            SpilledRetrieval,
+            namespace,
+            features,
+            ReadBounds(bound, now, at_now=True, aged_at=as_of),
+            values_only=not build.statuses and not build.event_times,
+            memory=build.memory_bytes,
+            reading=build.reading,
+        )
+        opened = DatasetSource(begin, columns)
+    dataset = TrainingSet(opened.begin, source, opened.columns, request.asked(at_now=as_of is not None))
+    deleted = {(each.entity_id, each.feature_name) for each in await namespace.storage.list_marks()}
+    return Rebuilt(dataset, features, deleted)
+
+
+def _several(
+    one: Callable[..., Engine], features: Sequence[ResolvedFeature], columns: LabelColumns, memory: int
+) -> Callable[[], Engine]:
+    """An engine per entity column, which shares the memory with the others."""
+    sizes = Sizes(part_rows=part_rows_of(features))
+    share = memory // len(columns.entities)
+
+    def begin(positions: list[int]) -> Engine:
+        return one(features=[features[at] for at in positions], memory=share, sizes=sizes)
+
+    return partial(SeveralColumns, [columns.of_type(each.entity_type) for each in features], begin)
+
+
+class NewestMoment:
+    """The newest moment that a set may know of, from what it may know and its label rows: `time`, None for no bound.
+
+    Raises FailedPrecondition for a `known_at` that is not settled, and for a row that cannot be its own.
+    """
+
+    def __init__(self, namespace: Namespace, known_at: KnownAt, now: int) -> None:
+        self._settling_time = namespace.settings.settling_time
+        self._now = now
+        self._of_rows = isinstance(known_at, str)
+        self.time = known_at if not isinstance(known_at, str) else None
+        check_settled(self.time, now, self._settling_time)
+
+    def see(self, keys: Keys, first: int) -> None:
+        """Label rows, of which the first is row `first` of all."""
+        if self._of_rows and len(keys):
+            check_settled(keys.event_time, self._now, self._settling_time, first_row=first)
+            self.time = max(int(keys.event_time.max()), self.time if self.time is not None else MIN_TIME)
+
+    def see_all(self, source: LabelSource, columns: LabelColumns) -> None:
+        """All label rows, where they say what may be known. Blocks."""
+        first = 0
+        for batch in source.batches() if self._of_rows else ():
+            keys = read_keys(batch, columns, first)
+            self.see(keys, first)
+            first += len(keys)
