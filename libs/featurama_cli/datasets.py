@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurama_cli.reading import names_of
+from featurama_cli.value_rows import names_of
 from featurama_core.types.errors import InvalidInput
 
 if TYPE_CHECKING:
     from featurama_cli.session import Session
+    from featurama_core.datasets.dataset import TrainingSet
     from featurama_core.datasets.plan import Plan
     from featurama_core.datasets.progress import Progress, Watcher
-    from featurama_core.datasets.training_set import TrainingSet
 
 
 async def ask_for_set(
@@ -78,7 +78,7 @@ async def build_dataset(
     training: TrainingSet, out: Path, *, file_format: str | None, overwrite: bool, resume: bool
 ) -> dict[str, object]:
     """Write the set. -> facts for people."""
-    from featurama_core.datasets.output import format_of
+    from featurama_core.datasets.files import format_of
 
     began = time.monotonic()
     with stage_bars() as watch:

@@ -23,10 +23,10 @@ _WHERE_ANY = (*_CLASS_MEASURES, "problem")
 async def stored_rows(registry: ModelRegistry, name: str | None, trial: Trial | None = None) -> list[Row]:
     """A row a version. trial: tries those that an alias names; what cannot be used has a `problem`."""
     listed = await registry.list(name)
-    aliases = {each: await registry.aliases(each) for each in {model.name for model in listed}}
+    aliases = {each: await registry.aliases(each) for each in {model.stored.name for model in listed}}
     rows: list[Row] = []
     for model in listed:
-        names = [alias for alias, version in aliases[model.name].items() if version == model.version]
+        names = [alias for alias, version in aliases[model.stored.name].items() if version == model.stored.version]
         problem = model.problem
         if trial is not None and names and model.manifest is not None:
             try:
@@ -36,12 +36,12 @@ async def stored_rows(registry: ModelRegistry, name: str | None, trial: Trial | 
         manifest = model.manifest
         rows.append(
             {
-                "model": model.name,
-                "version": model.version,
+                "model": model.stored.name,
+                "version": model.stored.version,
                 "aliases": names,
                 "target": manifest.target if manifest else None,
                 **_scores(manifest.metrics if manifest else {}),
-                "created_at": when(model.created_at),
+                "created_at": when(model.stored.created_at),
                 "problem": problem or None,
             }
         )

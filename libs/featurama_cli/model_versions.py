@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from featurama_core.types.errors import FailedPrecondition
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
 from featurama_trainer.labels import Labels
 from featurama_trainer.labels_file import read_label_file
 
 
-def label_rows(candidate: Manifest, file: Path | None) -> Labels | None:
+def label_rows(candidate: ModelManifest, file: Path | None) -> Labels | None:
     """The rows of a label file, with the columns that the candidate was trained by; None without one."""
     if file is None:
         return None
@@ -22,7 +22,7 @@ def label_rows(candidate: Manifest, file: Path | None) -> Labels | None:
     return read_label_file(LabelSource.model_validate(source), Classes.of_manifest(candidate))
 
 
-def differences(first: Manifest, second: Manifest) -> list[dict[str, object]]:
+def differences(first: ModelManifest, second: ModelManifest) -> list[dict[str, object]]:
     """A row a fact that differs, a column a version; scores first."""
     facts = [_facts(first), _facts(second)]
     names = dict.fromkeys(name for each in facts for name in each)
@@ -37,7 +37,7 @@ def differences(first: Manifest, second: Manifest) -> list[dict[str, object]]:
     ]
 
 
-def _facts(manifest: Manifest) -> dict[str, object]:
+def _facts(manifest: ModelManifest) -> dict[str, object]:
     training = manifest.training
     facts: dict[str, object] = {
         f"{scored} {measure}": value for scored, scores in manifest.metrics.items() for measure, value in scores.items()

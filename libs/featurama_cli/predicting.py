@@ -94,7 +94,8 @@ async def predictions(
     if isinstance(session, FeatureStore):
         from featurama_cli.session import StorageEnvironment, settings_of
         from featurama_model.model_cache import CacheSettings
-        from featurama_model.predictor import PredictionRequest, Predictor
+        from featurama_model.prediction import PredictionRequest
+        from featurama_model.predictor import Predictor
 
         columns = [_given_column(name, value, rows) for name, value in given.items()]
         request = PredictionRequest(model, version, alias, tuple(entity_ids), columns)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from featurama_cli.frame_files import REJECTED
-from featurama_core.datasets.output import format_of, new_file
+from featurama_core.datasets.files import format_of, new_file
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.output import TableFile
+    from featurama_core.datasets.files import TableFile
     from featurama_core.types.values import Int64Array
     from featurama_core.types.writes import Verdict
 

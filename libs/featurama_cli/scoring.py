@@ -10,7 +10,7 @@ from typing import Any
 from featurama_cli.datasets import stage_bars
 from featurama_cli.place import Place
 from featurama_cli.session import artefact_directory, open_store, storage_options
-from featurama_core.datasets.output import format_of
+from featurama_core.datasets.files import format_of
 from featurama_model.checked_model import ModelReference, checked_model
 from featurama_model.scoring import scores
 

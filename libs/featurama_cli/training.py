@@ -6,6 +6,7 @@ import getpass
 from typing import TYPE_CHECKING
 
 from featurama_cli.progress import bar
+from featurama_core.datasets.progress import Progress
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
 
@@ -35,11 +36,11 @@ async def train_with_progress(
     with bar("Training", config.rounds, unit="trees") as advance:
         seen = 0
 
-        def progress(stage: str, done: int, _total: int) -> None:
+        def progress(at: Progress) -> None:
             nonlocal seen
-            if stage == "training":
-                advance(done - seen)
-                seen = done
+            if at.stage == "training":
+                advance(at.done - seen)
+                seen = at.done
 
         return await train(
             store,

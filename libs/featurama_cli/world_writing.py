@@ -20,7 +20,7 @@ from featurama_cli.progress import bar
 from featurama_core.types.errors import InvalidInput, OutcomeUnknown, StoreUnavailable
 from featurama_core.types.schema import Entity
 from featurama_core.types.writes import WriteMode, WriteReport
-from featurama_world import World, WorldConfig
+from featurama_world import World, WorldConfig, WorldSize
 
 if TYPE_CHECKING:
     from featurama_cli.session import Session
@@ -30,12 +30,9 @@ ENTITIES_A_CALL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
+class Ingested(WorldSize):
     """What was written, and in which time (definitions and entities not counted)."""
 
-    entities: int
-    rows: int
-    values: int
     seconds: float
 
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from featurama_core.datasets.dataset import TrainingSet
+    from featurama_core.datasets.files import Format
     from featurama_core.datasets.manifest import Manifest
-    from featurama_core.datasets.output import Format
     from featurama_core.datasets.plan import Plan
     from featurama_core.datasets.progress import Watcher
-    from featurama_core.datasets.training_set import TrainingSet
 
 P = ParamSpec("P")
 Inner = TypeVar("Inner")

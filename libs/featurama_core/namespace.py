@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from featurama_core.registry import Registry
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.cell_plan import LayoutBook
-from featurama_core.storage.latest import layouts_in
 from featurama_core.storage.layouts import Layout
+from featurama_core.storage.marks import layouts_in
 from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.times import SECOND, Clock

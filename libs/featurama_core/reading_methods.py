@@ -9,12 +9,14 @@ import numpy as np
 
 from featurama_core.catalogue_methods import CatalogueMethods
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
-from featurama_core.frames.writes import label_rows
+from featurama_core.frames.spine import label_rows
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
-from featurama_core.retrieval.history import MAX_PAGE, HistoryRange, read_page
-from featurama_core.retrieval.online import read_online
-from featurama_core.retrieval.past import KnownAt, check_settled, read_as_of, read_winners
+from featurama_core.retrieval.engine import Retrieval
+from featurama_core.retrieval.history import MAX_PAGE, HistoryRange, read_page, visible_history
+from featurama_core.retrieval.plan import ReadPlan
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.storage.port import (
     Consistency,
     History,
@@ -73,7 +75,7 @@ class ReadingMethods(CatalogueMethods):
         entity_ids = list(entity_ids)
         check_entity_ids(entity_ids, limit=self._namespace.settings.max_online_entities)
         features = await self.resolve(feature_names, service=service)
-        columns, as_of = await read_online(self._namespace, entity_ids, features, consistency)
+        columns, as_of = await self._newest(entity_ids, features, consistency)
         return OnlineFeatures(entity_ids=entity_ids, columns=columns, as_of_time=as_of)
 
     async def resolve(
@@ -213,24 +215,33 @@ class ReadingMethods(CatalogueMethods):
                 raise InvalidInput("every label row needs an entity_id and a timestamp", field="timestamp")
             for moment in (int(event_time.min()), int(event_time.max())):
                 to_micros(moment, "timestamp")
-        now = self.now()
-        bound: KnownAt
-        if not isinstance(known_at, str):
-            bound = newest_known = known_at
-        elif event_time is not None:
-            bound, newest_known = event_time, int(event_time.max())
-        else:
-            raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
-        check_settled(self._namespace, bound, now)
+        bounds = ReadBounds(known_at, self.now(), at_now=event_time is None)
+        newest_known = None if isinstance(known_at, str) else known_at
+        if known_at == "label":
+            if event_time is None:
+                raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
+            newest_known = int(event_time.max())
+        settling = self._namespace.settings.settling_time
+        check_settled(event_time if known_at == "label" else newest_known, bounds.now, settling)
         resolved = await self.resolve(features, service=service, known_at=newest_known)
-        columns = await read_as_of(self._namespace, entity_ids, event_time, resolved, known_at=bound, now=now)
-        return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=now)
+        retrieval = Retrieval(ValueSource(self._namespace), ReadPlan.of(resolved), bounds)
+        columns = await retrieval.columns(entity_ids, event_time)
+        return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=bounds.now)
+
+    async def _newest(
+        self, entity_ids: Sequence[str], features: Sequence[ResolvedFeature], consistency: Consistency | None = None
+    ) -> tuple[list[Column], int]:
+        """-> (a column per feature, the wall clock from which ages are reckoned)."""
+        bounds = ReadBounds(None, self.now(), at_now=True)
+        source = ValueSource(self._namespace, consistency=consistency)
+        retrieval = Retrieval(source, ReadPlan.of(features), bounds, errors_as_status=True)
+        return await retrieval.columns(entity_ids, None), bounds.now
 
     async def read_history(self, entity_ids: Sequence[str], features: Sequence[str]) -> list[History]:
         """All visible winners of some features of many entities: a History a feature, coded by position of the id."""
         check_entity_ids(entity_ids)
         resolved = await self.resolve(features)
-        return await read_winners(self._namespace, list(entity_ids), resolved, self.now())
+        return await visible_history(self._namespace, list(entity_ids), resolved, self.now())
 
     async def get_all_features(self, entity_id: str) -> OnlineFeatures:
         """The newest values of all features of the entity's type (of every feature it has, if it is not registered)."""
@@ -246,7 +257,7 @@ class ReadingMethods(CatalogueMethods):
         columns: list[Column] = []
         as_of = self.now()
         if features:
-            columns, as_of = await read_online(self._namespace, [entity_id], features)
+            columns, as_of = await self._newest([entity_id], features)
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.frames.writes import FrameReport, write_requests
 from featurama_core.ingest.delete import delete
 from featurama_core.ingest.imports import begin_import
@@ -47,7 +48,7 @@ from featurama_core.types.times import Clock, Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, Outcome, WriteMode, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.training_set import TrainingSet
+    from featurama_core.datasets.dataset import TrainingSet
 
 
 class FeatureStore(ReadingMethods):
@@ -164,11 +165,8 @@ class FeatureStore(ReadingMethods):
         three, the newest values of all. memory: what a build may use, about. reading: how history is read; the rows
         are the same either way.
         """
-        from featurama_core.datasets.asking import ask
-        from featurama_core.datasets.entity_columns import columns_of_types
-        from featurama_core.datasets.labels import LabelColumns
+        from featurama_core.training_sets import ask
 
-        moment = None if timestamp is None else to_micros(timestamp, "timestamp")
         return await ask(
             self,
             self._namespace,
@@ -176,7 +174,7 @@ class FeatureStore(ReadingMethods):
             features,
             service=service,
             known_at=known_at,
-            columns=LabelColumns(entity_column, time_column, moment, timezone, columns_of_types(entity_columns)),
+            columns=LabelColumns.of(entity_column, time_column, timestamp, timezone, entity_columns),
             entity_type=entity_type,
             start=start,
             end=end,

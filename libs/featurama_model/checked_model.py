@@ -14,7 +14,7 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_name
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import LoadedModel, load_checked
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.promotion import tried
 from featurama_model.registry import CHAMPION, ModelRegistry
@@ -52,7 +52,7 @@ class ModelReference:
 class CheckedModel:
     """A version that survived its trial: what a process needs to load it, and may send to others."""
 
-    manifest: Manifest
+    manifest: ModelManifest
     artefact: bytes
     structure: Structure
 

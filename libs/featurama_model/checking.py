@@ -25,13 +25,13 @@ import numpy as np
 from featurama_core.types.errors import FailedPrecondition
 from featurama_model.engineered import Float32Array
 from featurama_model.loading import check_artefact, load_checked
-from featurama_model.manifest import MAX_ARTEFACT_BYTES, MAX_MANIFEST_BYTES, Manifest, unusable
+from featurama_model.manifest import MAX_ARTEFACT_BYTES, MAX_MANIFEST_BYTES, ModelManifest, unusable
 from featurama_model.structure import Structure
 
 REQUEST = struct.Struct(">II")
 ANSWER = struct.Struct(">I")
 
-Attempt = Callable[[Manifest, bytes], Structure]
+Attempt = Callable[[ModelManifest, bytes], Structure]
 """What is done with a model: returns what it is, raises FailedPrecondition (MODEL_UNUSABLE), or dies."""
 
 _NOT_NEEDED = ("sklearn", "pandas", "polars", "pyarrow")
@@ -53,12 +53,12 @@ class CheckLimits:
     idle_seconds: float = 60.0
 
 
-def tried(manifest: Manifest, artefact: bytes) -> Structure:
+def tried(manifest: ModelManifest, artefact: bytes) -> Structure:
     """Check, load and predict with a model. Raises FailedPrecondition (MODEL_UNUSABLE)."""
     model = load_checked(manifest, artefact, check_artefact(manifest, artefact))
     rows = probes(model.structure.features)
     if not np.isfinite(model.predict_matrix(rows)).all():
-        raise unusable("it predicts numbers that are not finite", model=manifest.name, version=manifest.version)
+        raise manifest.unusable("it predicts numbers that are not finite")
     model.contributions(rows[:2])
     return model.structure
 
@@ -101,7 +101,7 @@ def serve(limits: CheckLimits, attempt: Attempt = tried) -> None:
 
 def _answer(attempt: Attempt, manifest: bytes, artefact: bytes) -> dict[str, Any]:
     try:
-        return {"structure": asdict(attempt(Manifest.from_json(manifest.decode()), artefact))}
+        return {"structure": asdict(attempt(ModelManifest.from_json(manifest.decode()), artefact))}
     except FailedPrecondition as error:
         return {"problem": error.message}
     except MemoryError:

@@ -4,9 +4,9 @@ alias named earlier and that can be used. Looked for once, however many ask.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 from featurama_core.storage.port import NamespaceStorage, StoredModel
@@ -14,6 +14,7 @@ from featurama_core.types.errors import FailedPrecondition
 from featurama_model.loading import LoadedModel
 from featurama_model.model_names import ModelSlot
 from featurama_model.registry import ModelRegistry
+from featurama_model.shared_tasks import SharedTasks
 
 Attempt = Callable[[ModelSlot, StoredModel, NamespaceStorage], Awaitable[LoadedModel]]
 """Loads a version. Raises FailedPrecondition (MODEL_UNUSABLE)."""
@@ -39,7 +40,7 @@ class EarlierVersions:
         self._attempt = attempt
         self._retry_after = retry_after
         self._monotonic = monotonic
-        self._looking: dict[_Key, asyncio.Task[Found | None]] = {}
+        self._looking: SharedTasks[_Key, Found | None] = SharedTasks()
         self._stranded: OrderedDict[_Key, float] = OrderedDict()
 
     async def find(self, slot: ModelSlot, alias: str, version: int, storage: NamespaceStorage) -> Found | None:
@@ -47,19 +48,11 @@ class EarlierVersions:
         key = (slot, alias, version)
         if self._stranded.get(key, float("-inf")) > self._monotonic():
             return None
-        if key not in self._looking:
-            task = asyncio.create_task(self._look(key, storage))
-            self._looking[key] = task
-            task.add_done_callback(lambda done: self._looked(key, done))
-        # Shielded: one caller's deadline must not end what the others wait for.
-        return await asyncio.shield(self._looking[key])
+        return await self._looking.result(key, partial(self._look, key, storage))
 
     async def close(self) -> None:
         """End what is under way."""
-        tasks = list(self._looking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._looking.close()
 
     async def _look(self, key: _Key, storage: NamespaceStorage) -> Found | None:
         slot, alias, version = key
@@ -74,9 +67,3 @@ class EarlierVersions:
         while len(self._stranded) > _MAX_STRANDED:
             self._stranded.popitem(last=False)
         return None
-
-    def _looked(self, key: _Key, done: asyncio.Task[Found | None]) -> None:
-        del self._looking[key]
-        if not done.cancelled():
-            # Looked at even when every waiter has left, so that asyncio does not report it as lost.
-            done.exception()

@@ -17,12 +17,12 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import Status, empty_values, parse_value_type
-from featurama_model.manifest import Manifest, ModelFeature
+from featurama_model.manifest import ModelFeature, ModelManifest
 
 _ACCEPTED = (Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND)
 
 
-def given_columns(manifest: Manifest, given: Sequence[Column], rows: int) -> dict[str, Column]:
+def given_columns(manifest: ModelManifest, given: Sequence[Column], rows: int) -> dict[str, Column]:
     """The given columns by the model's name of the feature, in its type.
 
     A name is the feature's (`destination.traffic_level`), its pinned reference, or the last step of a path
@@ -68,7 +68,7 @@ def not_stored(feature: ModelFeature, rows: int) -> Column:
     )
 
 
-def _names(manifest: Manifest) -> Mapping[str, ModelFeature]:
+def _names(manifest: ModelManifest) -> Mapping[str, ModelFeature]:
     last_steps: dict[str, list[ModelFeature]] = {}
     for feature in manifest.features:
         last_steps.setdefault(feature.name.rpartition(".")[2], []).append(feature)
@@ -89,7 +89,7 @@ def _converted(column: Column, feature: ModelFeature) -> Column:
     return converted
 
 
-def _unknown(manifest: Manifest, name: str) -> InvalidInput:
+def _unknown(manifest: ModelManifest, name: str) -> InvalidInput:
     alike = [feature.name for feature in manifest.features if feature.name.rpartition(".")[2] == name]
     known = ", ".join(alike or [feature.name for feature in manifest.features])[:1_000]
     which = "names several features of it" if alike else "is not a feature of it"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array
 from featurama_model.engineered import Float32Array, Float64Array
-from featurama_model.manifest import MAX_ARTEFACT_BYTES, Manifest, unusable
+from featurama_model.manifest import MAX_ARTEFACT_BYTES, ModelManifest
 from featurama_model.structure import Malformed, Structure, check_structure
 from featurama_model.xgboost_alone import import_xgboost
 
@@ -29,7 +29,7 @@ from featurama_model.xgboost_alone import import_xgboost
 class LoadedModel:
     """A model in memory. Immutable; predictions may run in several threads at once."""
 
-    manifest: Manifest
+    manifest: ModelManifest
     structure: Structure
     booster: Any
 
@@ -88,40 +88,38 @@ class LoadedModel:
         return rows * max(leaves, 1) * max(self.structure.depth, 1) ** 2
 
 
-def check_artefact(manifest: Manifest, artefact: bytes) -> Structure:
+def check_artefact(manifest: ModelManifest, artefact: bytes) -> Structure:
     """What the artefact is, if it is whole, well-formed and the manifest's.
 
     Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
     """
     check_bytes(manifest, artefact)
-    where = {"model": manifest.name, "version": manifest.version}
     try:
         structure = check_structure(artefact)
     except Malformed as error:
-        raise unusable(f"its artefact is malformed: {error}", **where) from error
+        raise manifest.unusable(f"its artefact is malformed: {error}") from error
     columns = len(manifest.engineered.columns)
     if structure.features != columns:
-        raise unusable(f"its artefact takes {structure.features} columns, its manifest names {columns}", **where)
+        raise manifest.unusable(f"its artefact takes {structure.features} columns, its manifest names {columns}")
     if structure.objective != manifest.objective:
-        raise unusable(f"its objective is not {manifest.objective}, as its manifest says", **where)
+        raise manifest.unusable(f"its objective is not {manifest.objective}, as its manifest says")
     if structure.outputs != max(manifest.classes, 1):
-        raise unusable(
-            f"its artefact tells {structure.outputs} classes apart, its manifest {manifest.classes}", **where
+        raise manifest.unusable(
+            f"its artefact tells {structure.outputs} classes apart, its manifest {manifest.classes}"
         )
     return structure
 
 
-def check_bytes(manifest: Manifest, artefact: bytes) -> None:
+def check_bytes(manifest: ModelManifest, artefact: bytes) -> None:
     """Raise FailedPrecondition (MODEL_UNUSABLE) unless these are the bytes that the manifest names."""
-    where = {"model": manifest.name, "version": manifest.version}
     facts = manifest.artefact
     if facts is None or not len(artefact) == facts.size <= MAX_ARTEFACT_BYTES:
-        raise unusable("its artefact is not as long as its manifest says", **where)
+        raise manifest.unusable("its artefact is not as long as its manifest says")
     if not hmac.compare_digest(hashlib.sha256(artefact).hexdigest(), facts.sha256):
-        raise unusable("its artefact does not have the hash that its manifest names", **where)
+        raise manifest.unusable("its artefact does not have the hash that its manifest names")
 
 
-def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
+def load_model(manifest: ModelManifest, artefact: bytes) -> LoadedModel:
     """Check the artefact against its manifest and load it, for one thread a prediction.
 
     Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
@@ -129,7 +127,7 @@ def load_model(manifest: Manifest, artefact: bytes) -> LoadedModel:
     return load_checked(manifest, artefact, check_artefact(manifest, artefact))
 
 
-def load_checked(manifest: Manifest, artefact: bytes, structure: Structure) -> LoadedModel:
+def load_checked(manifest: ModelManifest, artefact: bytes, structure: Structure) -> LoadedModel:
     """Load an artefact that `check_artefact` found to be of this structure, here or in the checking process.
 
     Raises FailedPrecondition (MODEL_UNUSABLE) if the bytes are others, or XGBoost does not read them.
@@ -138,12 +136,12 @@ def load_checked(manifest: Manifest, artefact: bytes, structure: Structure) -> L
     return LoadedModel(manifest, structure, _booster(manifest, artefact))
 
 
-def _booster(manifest: Manifest, artefact: bytes) -> Any:
+def _booster(manifest: ModelManifest, artefact: bytes) -> Any:
     xgboost = import_xgboost()
     booster = xgboost.Booster({"nthread": 1})
     try:
         booster.load_model(bytearray(artefact))
     except xgboost.core.XGBoostError as error:
-        raise unusable("XGBoost does not read its artefact", model=manifest.name, version=manifest.version) from error
+        raise manifest.unusable("XGBoost does not read its artefact") from error
     booster.set_param({"nthread": 1})
     return booster

@@ -114,7 +114,7 @@ class TrainingFacts:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ModelManifest:
     """One version of a model. `version`, `artefact` and `created_at` (microseconds UTC) are set when it is
     published.
 
@@ -149,7 +149,7 @@ class Manifest:
         return _ADAPTER.dump_json(self).decode()
 
     @classmethod
-    def from_json(cls, text: str) -> Manifest:
+    def from_json(cls, text: str) -> ModelManifest:
         """Read and check a stored manifest. Raises FailedPrecondition (MODEL_UNUSABLE) for any other text."""
         if len(text) > MAX_MANIFEST_BYTES:
             raise unusable(f"its manifest is longer than {MAX_MANIFEST_BYTES} bytes")
@@ -198,6 +198,15 @@ class Manifest:
             if column.name in self.required:
                 lacking |= column.status != Status.PRESENT
         return lacking
+
+    def check_type(self, feature: ModelFeature, column: Column) -> None:
+        """Raise FailedPrecondition (MODEL_UNUSABLE) unless a column that was read has the type of its feature."""
+        if column.value_type is not feature.kind:
+            raise self.unusable(f"its feature {feature.reference} is registered as {column.value_type.label}")
+
+    def unusable(self, problem: str) -> FailedPrecondition:
+        """The error for this version, which must not be served."""
+        return unusable(problem, model=self.name, version=self.version)
 
     def check(self) -> None:
         """Raise InvalidInput unless the manifest is consistent in itself."""
@@ -253,4 +262,4 @@ def _invalid(field_name: str, problem: str) -> InvalidInput:
     return InvalidInput(f"{field_name} {problem}", field=field_name)
 
 
-_ADAPTER = TypeAdapter(Manifest)
+_ADAPTER = TypeAdapter(ModelManifest)

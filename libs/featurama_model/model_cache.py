@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from featurama_core.storage.port import NamespaceStorage, StoredModel
@@ -23,11 +24,12 @@ from featurama_core.types.names import check_name
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.falling_back import EarlierVersions
 from featurama_model.loading import LoadedModel, load_checked
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.model_names import ModelNames, ModelSlot, ModelView
 from featurama_model.promotion import tried
 from featurama_model.registry import CHAMPION, ModelRegistry, read_manifest, unknown_alias, unknown_version
+from featurama_model.shared_tasks import SharedTasks
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore
@@ -57,16 +59,9 @@ class CacheSettings:
 class ModelKey(NamedTuple):
     """One version of a model, for ever: nothing that is published later has an equal key."""
 
-    namespace: str
-    incarnation: str
-    name: str
+    slot: ModelSlot
     version: int
     manifest_sha256: str
-
-    @property
-    def slot(self) -> ModelSlot:
-        """The model it is a version of."""
-        return ModelSlot(self.namespace, self.incarnation, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +115,7 @@ class ModelCache:
         self._monotonic = monotonic
         self._names = ModelNames(self._settings.staleness, self._settings.watch, self, monotonic=monotonic)
         self._loaded: OrderedDict[ModelKey, LoadedModel] = OrderedDict()
-        self._loading: dict[ModelKey, asyncio.Task[LoadedModel]] = {}
+        self._loading: SharedTasks[ModelKey, LoadedModel] = SharedTasks()
         self._failures: OrderedDict[ModelKey, _Failure] = OrderedDict()
         self._wanted: OrderedDict[_Alias, ModelKey] = OrderedDict()
         self._serving: OrderedDict[_Alias, _Served] = OrderedDict()
@@ -134,10 +129,7 @@ class ModelCache:
     async def __aexit__(self, *_: object) -> None:
         await self._names.close()
         await self._earlier.close()
-        loads = list(self._loading.values())
-        for task in loads:
-            task.cancel()
-        await asyncio.gather(*loads, return_exceptions=True)
+        await self._loading.close()
         if self._own_checker:
             await asyncio.to_thread(self._checker.close)
 
@@ -168,7 +160,7 @@ class ModelCache:
         """Read what aliases name anew when it is asked for next: it was changed from here."""
         self._names.expire()
 
-    def loaded(self) -> list[tuple[ModelKey, Manifest]]:
+    def loaded(self) -> list[tuple[ModelKey, ModelManifest]]:
         """The models in memory, each once."""
         models = dict(self._serving.values()) | self._loaded
         return [(key, model.manifest) for key, model in models.items()]
@@ -256,7 +248,7 @@ class ModelCache:
     def _load_aside(self, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> None:
         failure = self._failures.get(key)
         if failure is None or failure.retry_at <= self._monotonic():
-            self._begin_load(key, stored, storage)
+            self._loading.begin(key, partial(self._load, key, stored, storage))
 
     async def _wait(self, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
         if (model := self._loaded.get(key)) is not None:
@@ -266,20 +258,7 @@ class ModelCache:
         if failure is not None and failure.retry_at > self._monotonic():
             # A new object each time: one shared by requests would gather their tracebacks.
             raise FailedPrecondition(failure.error.message, reason=failure.error.reason, **failure.error.metadata)
-        return await asyncio.shield(self._begin_load(key, stored, storage))
-
-    def _begin_load(self, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> asyncio.Task[LoadedModel]:
-        if key not in self._loading:
-            task = asyncio.create_task(self._load(key, stored, storage))
-            self._loading[key] = task
-            task.add_done_callback(lambda done: self._load_ended(key, done))
-        return self._loading[key]
-
-    def _load_ended(self, key: ModelKey, done: asyncio.Task[LoadedModel]) -> None:
-        del self._loading[key]
-        if not done.cancelled():
-            # Looked at even when every waiter has left, so that asyncio does not report it as lost.
-            done.exception()
+        return await self._loading.result(key, partial(self._load, key, stored, storage))
 
     async def _load(self, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
         try:
@@ -301,7 +280,7 @@ class ModelCache:
         return model
 
     def _artefacts(self, key: ModelKey) -> ArtefactDirectory | None:
-        return ArtefactDirectory(self._settings.artefacts, key.namespace) if self._settings.artefacts else None
+        return ArtefactDirectory(self._settings.artefacts, key.slot.namespace) if self._settings.artefacts else None
 
     def _keep(self, key: ModelKey, model: LoadedModel) -> None:
         self._loaded[key] = model
@@ -313,7 +292,7 @@ class ModelCache:
 
 
 def _key(slot: ModelSlot, stored: StoredModel) -> ModelKey:
-    return ModelKey(*slot, stored.version, hashlib.sha256(stored.manifest.encode()).hexdigest())
+    return ModelKey(slot, stored.version, hashlib.sha256(stored.manifest.encode()).hexdigest())
 
 
 def _put(cache: OrderedDict[K, V], key: K, value: V, limit: int) -> None:

@@ -20,7 +20,7 @@ from typing import IO, Self
 
 from featurama_core.types.errors import FailedPrecondition, Reason, StoreUnavailable
 from featurama_model.checking import ANSWER, REQUEST, CheckLimits
-from featurama_model.manifest import Manifest, unusable
+from featurama_model.manifest import ModelManifest
 from featurama_model.structure import Structure
 
 PROGRAM = (sys.executable, "-P", "-m", "featurama_model.checking")
@@ -71,31 +71,32 @@ class ModelChecker:
         child = self._child
         return None if child is None else child.pid
 
-    def check(self, manifest: Manifest, artefact: bytes) -> Structure:
+    def check(self, manifest: ModelManifest, artefact: bytes) -> Structure:
         """What the model is, after it was checked, loaded and asked to predict in the child.
 
         Raises FailedPrecondition (MODEL_UNUSABLE) with what is wrong, also when the child died of it;
         StoreUnavailable if no child can be started.
         """
-        where = {"model": manifest.name, "version": manifest.version}
         with self._turn:
             try:
                 answer = self._ask(manifest.to_json().encode(), artefact)
             except _TookTooLong:
                 self._end()
-                raise unusable(f"to try it took more than {self._limits.seconds:g} seconds", **where) from None
+                raise manifest.unusable(f"to try it took more than {self._limits.seconds:g} seconds") from None
             except _Unreadable:
                 self._end()
-                raise unusable("the process that tried it answered what can not be read", **where) from None
+                raise manifest.unusable("the process that tried it answered what can not be read") from None
             except _ChildDied:
                 if self._closed.is_set():
                     raise _cannot_check("is going down") from None
-                raise unusable(f"the process that tried it {self._cause()}", **where) from None
+                raise manifest.unusable(f"the process that tried it {self._cause()}") from None
             except BaseException:
                 self._end()  # half a request may be under way
                 raise
         if isinstance(answer, str):
-            raise FailedPrecondition(answer, reason=Reason.MODEL_UNUSABLE, **where)
+            raise FailedPrecondition(
+                answer, reason=Reason.MODEL_UNUSABLE, model=manifest.name, version=manifest.version
+            )
         return answer
 
     def close(self) -> None:

@@ -12,11 +12,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from featurama_core.storage.port import NamespaceStorage, StoredModel
 from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, StoreUnavailable
 from featurama_model.registry import named_versions
+from featurama_model.shared_tasks import SharedTasks
 
 _MAX_VIEWS = 1_024
 _MAX_WATCHED = 64
@@ -64,7 +66,7 @@ class ModelNames:
         self._watcher = watcher
         self._monotonic = monotonic
         self._views: OrderedDict[ModelSlot, ModelView] = OrderedDict()
-        self._reading: dict[tuple[ModelSlot, int], asyncio.Task[ModelView]] = {}
+        self._reading: SharedTasks[tuple[ModelSlot, int], ModelView] = SharedTasks()
         self._generation = 0
         self._watching: dict[ModelSlot, asyncio.Task[None]] = {}
         self._used: dict[ModelSlot, float] = {}
@@ -103,10 +105,11 @@ class ModelNames:
 
     async def close(self) -> None:
         """End everything that is under way."""
-        tasks = [*self._watching.values(), *self._reading.values()]
-        for task in tasks:
+        watching = list(self._watching.values())
+        for task in watching:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*watching, return_exceptions=True)
+        await self._reading.close()
 
     async def _follow(self, slot: ModelSlot, storage: NamespaceStorage) -> None:
         while time.monotonic() - self._used[slot] <= self._watch:
@@ -125,18 +128,8 @@ class ModelNames:
         self._watcher.forgotten(slot)
 
     def _read(self, slot: ModelSlot, storage: NamespaceStorage) -> asyncio.Task[ModelView]:
-        key = (slot, self._generation)
-        if key not in self._reading:
-            task = asyncio.create_task(self._read_view(slot, storage, self._generation))
-            self._reading[key] = task
-            task.add_done_callback(lambda done: self._read_ended(key, done))
-        return self._reading[key]
-
-    def _read_ended(self, key: tuple[ModelSlot, int], done: asyncio.Task[ModelView]) -> None:
-        del self._reading[key]
-        if not done.cancelled():
-            # Looked at even when every waiter has left, so that asyncio does not report it as lost.
-            done.exception()
+        generation = self._generation
+        return self._reading.begin((slot, generation), partial(self._read_view, slot, storage, generation))
 
     async def _read_view(self, slot: ModelSlot, storage: NamespaceStorage, generation: int) -> ModelView:
         read_at = self._monotonic()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_name
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.registry import CHAMPION, ModelRegistry, Trial
 from featurama_model.structure import Structure
@@ -23,7 +23,7 @@ from featurama_model.structure import Structure
 class Promotion:
     """What an alias names now, and the version that it named before; 0: none."""
 
-    manifest: Manifest
+    manifest: ModelManifest
     previous: int
 
 
@@ -56,7 +56,7 @@ async def promote(
     return Promotion(manifest, move.previous)
 
 
-async def tried(registry: ModelRegistry, checker: ModelChecker, manifest: Manifest) -> tuple[bytes, Structure]:
+async def tried(registry: ModelRegistry, checker: ModelChecker, manifest: ModelManifest) -> tuple[bytes, Structure]:
     """Read the artefact of a version and try it. -> its bytes, and what they are.
 
     Raises FailedPrecondition (MODEL_UNUSABLE), StoreUnavailable.
@@ -70,7 +70,7 @@ async def trying(registry: ModelRegistry, checker: ModelChecker | None = None) -
     """A trial by a checking process, which ends with the context. checker: one that is shared and stays open."""
     process = checker or ModelChecker()
 
-    async def trial(manifest: Manifest) -> None:
+    async def trial(manifest: ModelManifest) -> None:
         await tried(registry, process, manifest)
 
     try:

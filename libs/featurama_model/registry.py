@@ -27,13 +27,13 @@ from featurama_core.types.times import Clock
 from featurama_model.alias_history import DELETED, MOVED, ROLLED_BACK, AliasMove, made, moves, versions_before
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.loading import check_artefact
-from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact, Manifest, unusable
+from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact, ModelManifest, unusable
 
 CHAMPION = "champion"
 """The alias that serves when none is named."""
 CHUNK_BYTES = 256 * 1024
 
-Trial = Callable[[Manifest], Awaitable[object]]
+Trial = Callable[[ModelManifest], Awaitable[object]]
 """Tries a version. Raises FailedPrecondition (MODEL_UNUSABLE) for one that must not serve."""
 
 _ATTEMPTS = 32
@@ -44,13 +44,10 @@ _HIGHEST_DELETED = "versions.deleted"
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A version in a list; `manifest` is None if it cannot be read, and `problem` says why."""
+    """A version in a list; `manifest` is None if that of `stored` cannot be read, and `problem` says why."""
 
-    name: str
-    version: int
-    created_at: int
-    artefact_bytes: int
-    manifest: Manifest | None
+    stored: StoredModel
+    manifest: ModelManifest | None
     problem: str = ""
 
 
@@ -71,7 +68,7 @@ class ModelRegistry:
         self._clock = clock
         self._artefacts = artefacts
 
-    async def publish(self, manifest: Manifest, artefact: bytes) -> Manifest:
+    async def publish(self, manifest: ModelManifest, artefact: bytes) -> ModelManifest:
         """Store a new version. -> the manifest as stored: version, hash, size and time set.
 
         Raises InvalidInput for an inconsistent manifest or more than 64 MiB, FailedPrecondition
@@ -103,7 +100,7 @@ class ModelRegistry:
             field="model",
         )
 
-    async def get(self, name: str, *, version: int = 0, alias: str = CHAMPION) -> Manifest:
+    async def get(self, name: str, *, version: int = 0, alias: str = CHAMPION) -> ModelManifest:
         """The manifest of a version, or with version 0 of the one that the alias names.
 
         Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) for a manifest that cannot be
@@ -120,21 +117,20 @@ class ModelRegistry:
         """All versions of one model, or of all, by name and version; one that cannot be read says why."""
         return [_listed(stored) for stored in await self._storage.list_models(name)]
 
-    async def artefact(self, manifest: Manifest) -> bytes:
+    async def artefact(self, manifest: ModelManifest) -> bytes:
         """The bytes of a version, not yet checked. Raises FailedPrecondition (MODEL_UNUSABLE) if they are
         not whole.
         """
-        where = {"model": manifest.name, "version": manifest.version}
         try:
             if manifest.artefact is None or not manifest.artefact.location:
                 return await self._storage.read_artefact(manifest.name, manifest.version)
             if self._artefacts is None:
-                raise unusable("its artefact lies in an artefact directory; set FEATURAMA_..._ARTEFACTS to it", **where)
+                raise manifest.unusable("its artefact lies in an artefact directory; set FEATURAMA_..._ARTEFACTS to it")
             return await self._artefacts.read(manifest.artefact)
         except FileNotFoundError as error:
-            raise unusable("its artefact is not in the artefact directory", **where) from error
+            raise manifest.unusable("its artefact is not in the artefact directory") from error
         except (Unknown, CorruptData) as error:
-            raise unusable("its artefact is not whole in the store", **where) from error
+            raise manifest.unusable("its artefact is not whole in the store") from error
 
     async def set_alias(
         self, name: str, alias: str, version: int, *, by: str = "", note: str = "", expected: int | None = None
@@ -186,7 +182,7 @@ class ModelRegistry:
 
         Raises Unknown, or FailedPrecondition while an alias names it.
         """
-        listed = {model.version: model for model in await self.list(check_name(name, "model"))}
+        listed = {model.stored.version: model for model in await self.list(check_name(name, "model"))}
         if version not in listed:
             raise unknown_version(name, version)
         names = [alias for alias, named in (await self.aliases(name)).items() if named == version]
@@ -200,7 +196,7 @@ class ModelRegistry:
         await self._storage.append_audit(AuditRecord(self._now(), DELETED, name, detail))
         await self._retire(name, version)
         await self._storage.remove_model(name, version)
-        others = {_location(model) for model in listed.values() if model.version != version}
+        others = {_location(model) for model in listed.values() if model.stored.version != version}
         gone = listed[version].manifest
         if self._artefacts is not None and gone is not None and _location(listed[version]) not in {"", *others}:
             assert gone.artefact is not None  # it has a location
@@ -254,11 +250,11 @@ def named_versions(stored: Mapping[tuple[str, str], int]) -> dict[str, int]:
     return {alias: version for (_, alias), version in sorted(stored.items()) if alias != _HIGHEST_DELETED}
 
 
-def read_manifest(stored: StoredModel) -> Manifest:
+def read_manifest(stored: StoredModel) -> ModelManifest:
     """The manifest of a stored version. Raises FailedPrecondition (MODEL_UNUSABLE) unless it is that
     version's.
     """
-    manifest = Manifest.from_json(stored.manifest)
+    manifest = ModelManifest.from_json(stored.manifest)
     if (manifest.name, manifest.version) != (stored.name, stored.version) or manifest.artefact is None:
         raise unusable("its manifest is of another version", model=stored.name, version=stored.version)
     return manifest
@@ -305,8 +301,7 @@ def _location(model: ListedModel) -> str:
 
 
 def _listed(stored: StoredModel) -> ListedModel:
-    facts = (stored.name, stored.version, stored.created_at, stored.artefact_bytes)
     try:
-        return ListedModel(*facts, read_manifest(stored))
+        return ListedModel(stored, read_manifest(stored))
     except FailedPrecondition as error:
-        return ListedModel(*facts, None, error.message)
+        return ListedModel(stored, None, error.message)

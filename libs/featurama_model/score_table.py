@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +14,8 @@ import pyarrow.compute as pc
 
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import Int64Array
-from featurama_model.manifest import Manifest
-
-if TYPE_CHECKING:
-    from featurama_model.scoring import Scores
+from featurama_model.manifest import ModelManifest
+from featurama_model.prediction import Scores
 
 PREDICTION, CLASS, PROBABILITIES = "prediction", "predicted_class", "probabilities"
 VERSION, MISSING = "model_version", "missing_features"
@@ -31,7 +29,7 @@ def check_label_names(names: Sequence[str]) -> None:
             raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
 
 
-def score_table(labels: Any, manifest: Manifest, scores: Scores) -> Any:
+def score_table(labels: Any, manifest: ModelManifest, scores: Scores) -> Any:
     """The label rows (a record batch or a table of one chunk) with the columns of their scores."""
     rows, chances = len(scores.values), scores.probabilities
     failed = np.zeros(rows, dtype=np.bool_)

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from featurama_core.datasets.asking import ask
+from featurama_core.datasets.build import Part
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.labels import Keys, LabelColumns
-from featurama_core.datasets.training_set import TrainingSet
-from featurama_core.datasets.writing import Part
+from featurama_core.training_sets import ask
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.times import Time
 from featurama_core.types.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import LoadedModel
-from featurama_model.manifest import Manifest, unusable
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
-from featurama_model.predictor import RowError, with_refused
+from featurama_model.prediction import RowError, Scores, with_refused
 from featurama_model.score_table import check_label_names, facts_of, merged, score_table
 from featurama_model.unknown_entities import unknown_entities
 
@@ -37,18 +37,6 @@ if TYPE_CHECKING:
 
 _ROWS_A_PIECE = 50_000
 _IDS_A_READ = 5_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """n rows. values: float64[n], probabilities: float64[n, classes], None for a regression; both without meaning where
-    `errors` names the row. absent: bool[features, n], in the model's order: what was not PRESENT.
-    """
-
-    values: Float64Array
-    probabilities: Float64Array | None
-    absent: BoolArray
-    errors: Sequence[RowError]
 
 
 async def scored(
@@ -61,12 +49,7 @@ async def scored(
     """
     manifest = model.manifest
     for feature, column in zip(manifest.features, columns, strict=True):
-        if column.value_type is not feature.kind:
-            raise unusable(
-                f"its feature {feature.reference} is registered as {column.value_type.label}",
-                model=manifest.name,
-                version=manifest.version,
-            )
+        manifest.check_type(feature, column)
     absent = np.array([column.status != Status.PRESENT for column in columns])
     unreadable = np.any([column.status == Status.ERROR for column in columns], axis=0)
     errors = [
@@ -103,7 +86,7 @@ async def _unknown(store: FeatureStore, entity_type: str, entity_ids: Any, candi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreAnswer:
-    """Makes scores of the values that a training set found (`featurama_core.datasets.training_set.Answer`)."""
+    """Makes scores of the values that a training set found (`featurama_core.datasets.dataset.Answer`)."""
 
     model: LoadedModel
     store: FeatureStore
@@ -128,7 +111,7 @@ class ScoreAnswer:
         return {"scores": merged(parts)}
 
 
-def model_facts(manifest: Manifest) -> dict[str, Any]:
+def model_facts(manifest: ModelManifest) -> dict[str, Any]:
     """Which model, for a manifest of scores."""
     assert manifest.artefact is not None  # it was published
     return {
@@ -169,7 +152,6 @@ async def scores(
     if isinstance(model, str):
         model = await checked_model(store, ModelReference.parse(model), artefacts=artefacts, checker=checker)
     loaded = await asyncio.to_thread(model.load)
-    moment = None if timestamp is None else to_micros(timestamp, "timestamp")
     return await ask(
         store,
         store.opened,
@@ -177,7 +159,7 @@ async def scores(
         [feature.reference for feature in loaded.manifest.features],
         service=None,
         known_at=known_at,
-        columns=LabelColumns(entity_column, time_column, moment, timezone),
+        columns=LabelColumns.of(entity_column, time_column, timestamp, timezone),
         entity_type=entity_type,
         start=start,
         end=end,

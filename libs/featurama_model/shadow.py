@@ -19,15 +19,18 @@ from featurama_core.types.errors import FeaturamaError, Unknown
 from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import predicted
 from featurama_model.loading import LoadedModel
+from featurama_model.model_cache import ModelCache
+from featurama_model.prediction import Prediction, PredictionRequest
 
 if TYPE_CHECKING:
     from featurama_core.store import FeatureStore
-    from featurama_model.model_cache import ModelCache
-    from featurama_model.predictor import Prediction, PredictionRequest
 
     PredictBy = Callable[[LoadedModel, FeatureStore, PredictionRequest], Awaitable[Prediction]]
 
 _MAX_PAIRS = 256
+
+_Pair = tuple[str, str, int, int]
+"""Namespace, model, version, version of the shadow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +55,12 @@ class Comparison:
     model: str
     version: int
     shadow_version: int
-    requests: int
-    rows: int
-    failed: int
-    dropped: int
-    mean_absolute_difference: float
-    largest_difference: float
-
-
-class _Pair(NamedTuple):
-    namespace: str
-    model: str
-    version: int
-    shadow_version: int
-
-
-@dataclass(slots=True)
-class _Totals:
     requests: int = 0
     rows: int = 0
     failed: int = 0
-    absolute: float = 0.0
-    largest: float = 0.0
-    reported: bool = False
+    dropped: int = 0
+    mean_absolute_difference: float = 0.0
+    largest_difference: float = 0.0
 
 
 class _Waiting(NamedTuple):
@@ -92,7 +78,8 @@ class Shadow:
         self._on_compared = on_compared
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(settings.max_requests)
         self._rows = 0
-        self._totals: OrderedDict[_Pair, _Totals] = OrderedDict()
+        self._compared: OrderedDict[_Pair, Comparison] = OrderedDict()
+        self._unreported: set[_Pair] = set()
         self._dropped: dict[tuple[str, str], int] = {}
 
     def offer(self, store: FeatureStore, request: PredictionRequest, prediction: Prediction) -> None:
@@ -111,7 +98,7 @@ class Shadow:
 
     def comparisons(self) -> list[Comparison]:
         """Every pair that was compared."""
-        return [self._comparison(pair, totals) for pair, totals in self._totals.items()]
+        return [self._with_dropped(pair) for pair in self._compared]
 
     async def settled(self) -> None:
         """Return when nothing waits any more."""
@@ -152,25 +139,20 @@ class Shadow:
             self._dropped.pop(key, None)
             return
         self._dropped.setdefault(key, 0)
-        pair = _Pair(*key, champion.manifest.version, number)
+        pair = (*key, champion.manifest.version, number)
         try:
             model = await self._models.get(store, request.model, alias=self._settings.alias)
-            pair = pair._replace(shadow_version=model.manifest.version)
+            pair = (*key, champion.manifest.version, model.manifest.version)
             values, failed = await self._shadowed(model, waiting, predict_by)
         except Unknown:
             return  # the alias is gone again
         except FeaturamaError:
-            totals = self._of(pair)
-            totals.failed += 1
+            self._add(pair, None)
             return
         good = ~failed
         good[[error.row for error in champion.row_errors]] = False
         apart = np.abs(values[good] - champion.values[good])
-        totals = self._of(pair)
-        totals.requests += 1
-        totals.rows += len(apart)
-        totals.absolute += float(apart.sum())
-        totals.largest = max(totals.largest, float(apart.max(initial=0.0)))
+        self._add(pair, apart)
 
     async def _shadowed(
         self, model: LoadedModel, waiting: _Waiting, predict_by: PredictBy
@@ -188,13 +170,25 @@ class Shadow:
         failed[[error.row for error in prediction.row_errors]] = True
         return prediction.values, failed
 
-    def _of(self, pair: _Pair) -> _Totals:
-        totals = self._totals.setdefault(pair, _Totals())
-        totals.reported = False
-        self._totals.move_to_end(pair)
-        while len(self._totals) > _MAX_PAIRS:
-            self._totals.popitem(last=False)
-        return totals
+    def _add(self, pair: _Pair, apart: Float64Array | None) -> None:
+        """One more request. apart: absolute differences of the rows that both predicted; None if the shadow failed."""
+        before = self._compared.pop(pair, Comparison(*pair))
+        if apart is None:
+            after = replace(before, failed=before.failed + 1)
+        else:
+            rows = before.rows + len(apart)
+            total = before.mean_absolute_difference * before.rows + float(apart.sum())
+            after = replace(
+                before,
+                requests=before.requests + 1,
+                rows=rows,
+                mean_absolute_difference=total / max(rows, 1),
+                largest_difference=max(before.largest_difference, float(apart.max(initial=0.0))),
+            )
+        self._compared[pair] = after
+        self._unreported.add(pair)
+        while len(self._compared) > _MAX_PAIRS:
+            self._unreported.discard(self._compared.popitem(last=False)[0])
 
     async def _report_all(self) -> None:
         while True:
@@ -202,21 +196,9 @@ class Shadow:
             self._report()
 
     def _report(self) -> None:
-        for pair, totals in self._totals.items():
-            if not totals.reported:
-                totals.reported = True
-                self._on_compared(self._comparison(pair, totals))
+        for pair in [each for each in self._compared if each in self._unreported]:
+            self._unreported.remove(pair)
+            self._on_compared(self._with_dropped(pair))
 
-    def _comparison(self, pair: _Pair, totals: _Totals) -> Comparison:
-        return Comparison(
-            namespace=pair.namespace,
-            model=pair.model,
-            version=pair.version,
-            shadow_version=pair.shadow_version,
-            requests=totals.requests,
-            rows=totals.rows,
-            failed=totals.failed,
-            dropped=self._dropped.get((pair.namespace, pair.model), 0),
-            mean_absolute_difference=totals.absolute / max(totals.rows, 1),
-            largest_difference=totals.largest,
-        )
+    def _with_dropped(self, pair: _Pair) -> Comparison:
+        return replace(self._compared[pair], dropped=self._dropped.get(pair[:2], 0))

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.training_set import TrainingSet
 
 _MOST_ATTEMPTS = 400
 

@@ -12,7 +12,7 @@ from featurama_core.storage.port import NamespaceStorage
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_model.alias_history import AliasMove
 from featurama_model.artefacts import ArtefactDirectory
-from featurama_model.manifest import Manifest, unusable
+from featurama_model.manifest import ModelManifest, unusable
 from featurama_model.registry import ModelRegistry
 from tests.contract.conftest import Names
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
@@ -149,7 +149,7 @@ async def test_of_promotions_at_the_same_time_none_is_lost_unnoticed(registry: M
 async def test_a_rollback_goes_nowhere_if_the_version_before_cannot_be_used(
     registry: ModelRegistry, model: str
 ) -> None:
-    async def refuse(manifest: Manifest) -> None:
+    async def refuse(manifest: ModelManifest) -> None:
         raise unusable("it is haunted", model=manifest.name, version=manifest.version)
 
     await published(registry, model, 2)
@@ -167,7 +167,7 @@ async def test_a_version_that_an_alias_names_is_not_deleted(registry: ModelRegis
         await registry.delete(model, 2)
     with pytest.raises(Unknown):
         await registry.delete(model, 9)
-    assert [listed.version for listed in await registry.list(model)] == [1, 2]
+    assert [listed.stored.version for listed in await registry.list(model)] == [1, 2]
 
 
 async def test_the_number_of_a_deleted_version_is_never_given_again(registry: ModelRegistry, model: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from featurama_core.storage.latest import pack_mark
 from featurama_core.storage.layouts import mark_id
+from featurama_core.storage.marks import pack_mark
 from featurama_core.storage.packed_cell import without_fields
 from featurama_core.storage.port import Mark, NamespaceStorage
 from featurama_core.types.values import ValueType

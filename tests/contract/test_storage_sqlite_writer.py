@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.storage.port import AuditRecord, NamespaceOptions, WriteBatch
+from featurama_core.storage.layouts import Layout
+from featurama_core.storage.port import AuditRecord, Mark, NamespaceOptions, WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
@@ -30,6 +31,8 @@ class Faults:
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.fail_at: dict[int, Exception] = {}
+        self.fail_commit = 0
+        """Which COMMIT fails, counted from now; 0: none."""
         self.free = threading.Event()
         self.free.set()
         self.held = asyncio.Event()
@@ -42,6 +45,10 @@ class Faults:
             assert self.free.wait(30)
         if error := self.fail_at.pop(len(self.steps) - 1, None):
             raise error
+        if step == "COMMIT" and self.fail_commit:
+            self.fail_commit -= 1
+            if not self.fail_commit:
+                raise sqlite3.OperationalError("disk I/O error")
 
     def seen(self, start: str) -> int:
         return sum(step.startswith(start) for step in self.steps)
@@ -272,3 +279,30 @@ async def test_what_waits_is_committed_before_the_storage_closes(tmp_path: Path,
         await late.read_cells(["fry"])
     with pytest.raises(StoreUnavailable):
         await storage.namespace("late")
+
+
+async def test_a_layout_of_a_transaction_that_was_not_kept_is_forgotten(
+    namespace: SqliteNamespace, faults: Faults
+) -> None:
+    """A cleaning in the same transaction has read it; its number is given to the next layout, whose cells are read."""
+    assert await write(namespace, "fry") is Outcome.ACCEPTED
+    kept, lost = definition("kept", group="crew"), definition("lost", group="crew")
+    faults.free.clear()
+    faults.held.clear()
+    first = asyncio.ensure_future(write(namespace, "first"))
+    await faults.held.wait()
+    later = [
+        asyncio.ensure_future(namespace.put_layouts([Layout.of([lost])])),
+        asyncio.ensure_future(namespace.clean(Mark("fry", "speed", NOW), [(SPEED, GROUP)])),
+    ]
+    while namespace._writer._queue.qsize() < 2:  # noqa: ASYNC110 - the cleaning looks its periods up in a thread first
+        await asyncio.sleep(0)
+    faults.fail_commit = 2
+    faults.free.set()
+    assert await first is Outcome.ACCEPTED
+    assert [StoreUnavailable] * 2 == [type(each) for each in await asyncio.gather(*later, return_exceptions=True)]
+    await namespace.put_layouts([Layout.of([kept])])
+    made = batch([Row("fry", NOW + 1, {"kept": 5.0})], [[kept]], GROUP)
+    assert [Outcome.ACCEPTED] == (await namespace.write(made, WriteMode.ATOMIC)).tolist()
+    (history,) = await namespace.read_history(["fry"], [(kept, GROUP)], start=0, end=2**62)
+    assert [5.0] == history.column.to_list()

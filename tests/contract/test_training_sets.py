@@ -17,17 +17,20 @@ import pyarrow.parquet
 import pytest
 
 from featurama_core.blocking_store import BlockingFeatureStore
-from featurama_core.datasets import store_engine
+from featurama_core.datasets.dataset import Asked, TrainingSet
+from featurama_core.datasets.files import format_of, new_file, sha256_of
 from featurama_core.datasets.labels import LabelColumns, label_source
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.training_set import Asked, TrainingSet
-from featurama_core.datasets.verify import verify
-from featurama_core.retrieval.engine import Sizes, StoreEngine
+from featurama_core.retrieval import spilled
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
+from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import verify
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput
 
 from .interrupted import built_in_pieces
+from .opened_files import OpenedFiles
 
 HOUR = 3_600_000_000
 START = 1_780_000_000_000_000
@@ -83,16 +86,20 @@ def labels(rows: int = 500) -> Any:
     )
 
 
+def write_labels(file: Path) -> None:
+    table = labels()
+    with new_file(file, table.schema, format_of(file, None)) as out:
+        out.write(table)
+
+
 async def small_parts(store: FeatureStore, source: Any, features: list[str] | None = None) -> TrainingSet:
     """A set of parts of 60 rows, joined in four passes."""
     columns = LabelColumns()
     begin = partial(
-        StoreEngine,
+        SpilledRetrieval,
         store._namespace,
         await store.resolve(features or FEATURES),
-        None,
-        now=store.now(),
-        at_now=False,
+        ReadBounds(None, store.now()),
         values_only=True,
         memory=1,
         reading="auto",
@@ -125,6 +132,32 @@ async def test_every_kind_of_labels_gives_the_same_set(store: FeatureStore, tmp_
         built = await made.to_pandas()
         pd.testing.assert_frame_equal(expected[FEATURES], built[FEATURES], check_dtype=False)
         assert built["y"].tolist() == table.column("y").to_pylist()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".arrow"])
+@pytest.mark.parametrize("known_at", [None, "label"])
+async def test_a_label_file_is_read_once_a_build(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, known_at: Any
+) -> None:
+    """Opened once for its columns when the set is asked for, and once for all its rows, keys and its hash: by the
+    build, or before it where the newest row says which versions are meant. A path is followed without reading again.
+    """
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    file = tmp_path / f"l{suffix}"
+    await asyncio.to_thread(write_labels, file)
+    with OpenedFiles([file]) as opened:
+        made = await store.training_set(file, ["speed@1", "home@1.mood@1"], known_at=known_at)
+        asked = opened.count()
+        manifest = await made.write(tmp_path / "new" / "set")
+        built = opened.count()
+    expected = ({file.name: 1}, {file.name: 1}) if known_at is None else ({file.name: 2}, {})
+    assert expected == (asked, built)
+    sha256 = await asyncio.to_thread(sha256_of, file)
+    assert manifest.request["labels"] == {"kind": "files", "files": [{"name": file.name, "sha256": sha256}]}
+    assert (await made.to_arrow()).num_rows == manifest.rows == 500
+    left = await asyncio.to_thread(lambda: [*(tmp_path / "new").glob(".*"), *(tmp_path / "temporary").iterdir()])
+    assert [] == left
 
 
 async def test_a_text_of_a_label_file_may_hold_line_breaks(store: FeatureStore, tmp_path: Path) -> None:
@@ -168,7 +201,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     """Cancelled after each report in turn: nothing is at the target, and what was finished and noted (at once, or only
     with the parts) is not done again.
     """
-    monkeypatch.setattr(store_engine, "_NOTED_EVERY", noted_every)
+    monkeypatch.setattr(spilled, "_NOTED_EVERY", noted_every)
     whole = await (await small_parts(store, labels())).write(tmp_path / "whole")
     resumed, stages = await built_in_pieces(lambda: small_parts(store, labels()), tmp_path / "set")
     assert stages.count("labels") == 1

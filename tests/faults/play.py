@@ -16,7 +16,7 @@ from tests.laws.wire import Shown, read_online, reads_of, request_of, shown, sto
 
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
-from featurama_core.types.writes import WriteMode
+from featurama_core.types.writes import Outcome, WriteMode
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,12 @@ Step = Write | Delete
 
 @dataclass
 class Played:
-    """What the caller knows: acknowledged units (step, row, feature or None for the row), and deletions."""
+    """What the caller knows: the units (row, feature or None for the row) of each step that were acknowledged, those
+    that were rejected and so are surely not stored, and the deletions.
+    """
 
     acknowledged: dict[int, set[tuple[int, Key | None]]] = field(default_factory=dict)
+    rejected: dict[int, set[tuple[int, Key | None]]] = field(default_factory=dict)
     deleted: set[int] = field(default_factory=set)
 
 
@@ -120,11 +123,12 @@ async def play(
                 )
                 report = await interruptible(store.write(request))
                 assert request.sent() == report.sent  # type: ignore[attr-defined]
-                refused = {
-                    (verdict.row, None if verdict.column < 0 else (request.columns[verdict.column].name, 1))
-                    for verdict in report  # type: ignore[attr-defined]
-                }
-                played.acknowledged[number] = units(step) - refused
+                ended: dict[Outcome, set[tuple[int, Key | None]]] = {Outcome.REJECTED: set(), Outcome.UNKNOWN: set()}
+                for verdict in report:  # type: ignore[attr-defined]
+                    name = None if verdict.column < 0 else (request.columns[verdict.column].name, 1)
+                    ended[verdict.outcome].add((verdict.row, name))
+                played.rejected[number] = ended[Outcome.REJECTED]
+                played.acknowledged[number] = units(step) - ended[Outcome.REJECTED] - ended[Outcome.UNKNOWN]
             acknowledge(number)
         except (StoreUnavailable, OutcomeUnknown, TimeoutError, asyncio.CancelledError):
             continue
@@ -201,14 +205,16 @@ def units(step: Write) -> set[tuple[int, Key | None]]:
 
 
 def _oracle(scene: Scene, steps: Sequence[Step], played: Played, *, least: bool) -> Oracle:
-    """least: acknowledged rows under every mark that may be set; else every row under the acknowledged marks."""
+    """least: acknowledged rows under every mark that may be set; else every row but the rejected ones, under the
+    acknowledged marks.
+    """
     oracle = Oracle(definitions())
     for number, step in enumerate(steps):
         if isinstance(step, Delete):
             if least or number in played.deleted:
                 oracle.delete(step.entity, step.features, step.through, scene.clock.now)
             continue
-        kept = played.acknowledged.get(number, set()) if least else units(step)
+        kept = played.acknowledged.get(number, set()) if least else units(step) - played.rejected.get(number, set())
         rows = [
             Row(row.entity, row.time, {k: v for k, v in row.values.items() if {(at, None), (at, k)} & kept})
             for at, row in enumerate(step.rows)

@@ -6,7 +6,7 @@ Reads go through untouched; `reading` meddles with cells that were read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -19,6 +19,8 @@ from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 from featurama_core.types.values import UInt8Array
 from featurama_core.types.writes import Outcome, WriteMode, all_accepted
 
+Reading = Callable[[Sequence[str], Cells], Cells]
+"""The asked entities, and their cells as they were read -> the cells that are shown."""
 CHANGES = frozenset(
     {
         "write",
@@ -63,7 +65,7 @@ class FaultyStorage:
         inner: NamespaceStorage,
         meddling: Meddling | None = None,
         *,
-        reading: Callable[[Sequence[str], Cells], Cells] | None = None,
+        reading: Reading | None = None,
         forgets_layouts: bool = False,
     ) -> None:
         self._inner = inner
@@ -117,6 +119,17 @@ class FaultyStorage:
         outcomes[:] = Outcome.UNKNOWN
         outcomes[rows[:1]] = Outcome.ACCEPTED
         return outcomes
+
+
+def not_answering(lost: Collection[str]) -> Reading:
+    """The partitions of some entities do not answer."""
+
+    def read(entity_ids: Sequence[str], cells: Cells) -> Cells:
+        failed = np.array([each in lost for each in entity_ids])
+        kept = np.flatnonzero(~failed[cells.entity]) if len(cells.entity) else np.empty(0, dtype=np.int64)
+        return Cells(cells.entity[kept], cells.layout_id[kept], [cells.cells[at] for at in kept.tolist()], failed)
+
+    return read
 
 
 def part_of(batch: WriteBatch, rows: np.ndarray[Any, np.dtype[np.int64]]) -> WriteBatch:

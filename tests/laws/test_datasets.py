@@ -16,9 +16,10 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurama_core.datasets.dataset import Asked, TrainingSet
 from featurama_core.datasets.labels import LabelColumns, label_source
-from featurama_core.datasets.training_set import Asked, TrainingSet
-from featurama_core.retrieval.engine import Sizes, StoreEngine
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
+from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.store import FeatureStore
 
 from .oracle import SECOND, SETTLING
@@ -152,12 +153,10 @@ async def all_of(
     columns = LabelColumns()
     newest = known_at if known_at != "label" else max(labels.column("timestamp").cast(pa.int64()).to_pylist())
     begin = partial(
-        StoreEngine,
+        SpilledRetrieval,
         store._namespace,
         await store.resolve(features, known_at=newest),
-        known_at,
-        now=store.now(),
-        at_now=False,
+        ReadBounds(known_at, store.now()),
         values_only=not statuses,
         memory=100 if reading == "scan" else 1 << 30,
         reading=reading,

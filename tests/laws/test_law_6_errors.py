@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from tests.faults.storage import FaultyStorage
+from tests.faults.storage import FaultyStorage, Reading, not_answering
 
-from featurama_core.storage.latest import MARK_BYTES
+from featurama_core.storage.marks import MARK_BYTES
 from featurama_core.storage.port import Cells
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import StoreUnavailable
@@ -18,8 +17,6 @@ from featurama_core.types.values import Status
 from .oracle import Row, Value
 from .scene import Arena, Scene
 from .wire import request_of
-
-Reading = Callable[[Sequence[str], Cells], Cells]
 
 
 def write(scene: Scene, entity: int, values: dict[str, Value]) -> None:
@@ -39,14 +36,7 @@ def statuses(scene: Scene, store: FeatureStore, entities: Sequence[int], feature
 
 def failing(scene: Scene, *entities: int) -> Reading:
     """The partitions of some entities do not answer."""
-    lost = {scene.entities[each] for each in entities}
-
-    def read(entity_ids: Sequence[str], cells: Cells) -> Cells:
-        failed = np.array([each in lost for each in entity_ids])
-        kept = np.flatnonzero(~failed[cells.entity]) if len(cells.entity) else np.empty(0, dtype=np.int64)
-        return Cells(cells.entity[kept], cells.layout_id[kept], [cells.cells[at] for at in kept.tolist()], failed)
-
-    return read
+    return not_answering({scene.entities[each] for each in entities})
 
 
 def cutting(size: int) -> Reading:

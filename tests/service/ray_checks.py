@@ -24,10 +24,9 @@ import ray
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_cli.world_writing import write_world
-from featurama_core import Stores
-from featurama_core.datasets import asking
+from featurama_core import Stores, training_sets
 from featurama_core.datasets.progress import Progress
-from featurama_core.retrieval.engine import Sizes, StoreEngine
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.store import FeatureStore
 from featurama_core.types.writes import WriteMode
@@ -73,6 +72,16 @@ def labels(seed: int) -> pa.Table:
     ids = [f"stranger_{at}" if at % 50 == 0 else each for at, each in enumerate(rows.column("entity_id").to_pylist())]
     moments = pa.array(times).cast(pa.timestamp("us", "UTC"))
     return pa.table({"weight": draw.random(400), "timestamp": moments, "entity_id": ids})
+
+
+COLUMNS = {"delivery": "entity_id", "planet": "planet_id"}
+OF_COLUMNS = ["distance", "destination.traffic_level", "traffic_level", "mood"]
+
+
+def two_entities(seed: int) -> pa.Table:
+    """The same rows with a planet beside the delivery; some name none."""
+    planets = [None if at % 11 == 0 else PLANETS[at % len(PLANETS)] for at in range(400)]
+    return labels(seed).append_column("planet_id", pa.array(planets, pa.string()))
 
 
 async def fill(store: FeatureStore) -> None:
@@ -169,6 +178,7 @@ async def prepare(url: str, namespace: str) -> dict[str, Any]:
             "known_at": known_at,
             "near": await expected(store, rows, statuses=True, event_times=True),
             "far": await expected(store, rows),
+            "columns": await expected(store, two_entities(3), only=OF_COLUMNS, entity_columns=COLUMNS, statuses=True),
             "known": await expected(store, pl.from_arrow(rows), known_at=known_at),
             "grid": await expected(store, None, only=PLANET_FEATURES, statuses=True, **GRID),
             "newest": newest.drop_columns(["timestamp"]),
@@ -189,6 +199,9 @@ def answers(url: str, namespace: str, wanted: dict[str, Any]) -> dict[str, bool]
     near = make(rows, FEATURES, statuses=True, event_times=True, **cut)
     verdicts["near"] = table_of(near).equals(wanted["near"])
     verdicts["far"] = table_of(make(rows, FEATURES, broadcast=2, **cut)).equals(wanted["far"])
+    of_columns = partial(make, two_entities(3), OF_COLUMNS, entity_columns=COLUMNS, statuses=True, **cut)
+    verdicts["columns"] = table_of(of_columns()).equals(wanted["columns"])
+    verdicts["far columns"] = table_of(of_columns(broadcast=2)).equals(wanted["columns"])
     known = make(pl.from_arrow(rows), FEATURES, known_at=wanted["known_at"])
     verdicts["known"] = table_of(known).equals(wanted["known"])
     grid = make(None, PLANET_FEATURES, statuses=True, **GRID, **cut)
@@ -222,7 +235,7 @@ async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
             checked = await checked_model(store, ModelReference.parse(MODEL), checker=checker)
         known_at = time.time_ns() // 1_000 - HOUR // 2
         make = partial(scores, store, labels(2), checked, known_at=known_at)
-        asking.StoreEngine = partial(StoreEngine, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
+        training_sets.SpilledRetrieval = partial(SpilledRetrieval, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
         whole = await (await make()).write(folder / "whole")
         by_tasks = partial(on_ray.write_scores, store=store, place=on_ray.StorePlace.of(url, namespace), model=checked)
 

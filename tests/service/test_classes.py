@@ -20,8 +20,9 @@ from featurama.v1 import errors_pb2
 from featurama.v1 import prediction_service_pb2 as pb
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, InvalidInput
-from featurama_model.manifest import Manifest
-from featurama_model.predictor import Prediction, PredictionRequest, Predictor
+from featurama_model.manifest import ModelManifest
+from featurama_model.prediction import Prediction, PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.comparing import compare_on_holdout
 from featurama_trainer.config import TrainingConfig
@@ -78,7 +79,7 @@ async def trained(store: FeatureStore, alias: str = "", **changes: Any) -> Train
     return await train(store, config, alias=alias, checker=shared_checker(), **sets)
 
 
-async def predicted(store: FeatureStore, manifest: Manifest, *numbers: int) -> Prediction:
+async def predicted(store: FeatureStore, manifest: ModelManifest, *numbers: int) -> Prediction:
     request = PredictionRequest(manifest.name, manifest.version, entity_ids=[fish(number) for number in numbers])
     async with Predictor.open(checker=shared_checker()) as predictor:
         return await predictor.predict(store, request)

@@ -11,7 +11,7 @@ import pytest
 
 import featurama
 from featurama.client import training_sets
-from featurama_core.datasets.verify import verify
+from featurama_core.training_sets import verify
 from featurama_core.types.errors import InvalidInput
 
 SECOND = 1_000_000

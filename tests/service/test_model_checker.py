@@ -18,14 +18,14 @@ from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 from featurama_core.types.errors import FailedPrecondition, Reason, StoreUnavailable
 from featurama_model.checking import CheckLimits
 from featurama_model.loading import check_artefact, load_model
-from featurama_model.manifest import Artefact, Manifest
+from featurama_model.manifest import Artefact, ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.structure import Structure
 
 STRUCTURE = check_artefact(MANIFEST, ARTEFACT)
 
 
-def naming(artefact: bytes) -> Manifest:
+def naming(artefact: bytes) -> ModelManifest:
     """A manifest that names exactly these bytes: only their content is judged."""
     return replace(MANIFEST, artefact=Artefact.of(artefact))
 
@@ -50,7 +50,7 @@ def attempting(folder: Path, body: str, **limits: float) -> ModelChecker:
     return ModelChecker(CheckLimits(**limits), program=(sys.executable, "-P", str(program)))
 
 
-def refusal(checker: ModelChecker, manifest: Manifest = MANIFEST, artefact: bytes = ARTEFACT) -> str:
+def refusal(checker: ModelChecker, manifest: ModelManifest = MANIFEST, artefact: bytes = ARTEFACT) -> str:
     """Why a model is refused, which it must be."""
     with pytest.raises(FailedPrecondition) as refused:
         checker.check(manifest, artefact)
@@ -74,7 +74,7 @@ def test_a_good_model_is_described_as_it_is_and_the_child_is_used_again(checker:
     ],
 )
 def test_what_is_wrong_with_a_model_is_said(
-    checker: ModelChecker, manifest: Manifest, artefact: bytes, said: str
+    checker: ModelChecker, manifest: ModelManifest, artefact: bytes, said: str
 ) -> None:
     """The child answers what the check says, and lives on."""
     before = checker.check(MANIFEST, ARTEFACT), checker.pid

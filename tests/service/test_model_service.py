@@ -18,7 +18,7 @@ from featurama.v1 import model_service_pb2 as pb
 from featurama.v1 import prediction_service_pb2
 from featurama_core.storage.port import StoredModel
 from featurama_core.store import FeatureStore
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def test_a_version_is_shown_with_its_manifest(client: AsyncClient) -> None
     """By version, or by what an alias names."""
     champion = await client.get_model(NAME)
     assert champion.version == 1
-    manifest = Manifest.from_json(champion.manifest)
+    manifest = ModelManifest.from_json(champion.manifest)
     assert (manifest.version, manifest.features) == (1, MANIFEST.features)
     assert json.loads((await client.get_model(NAME, version=2)).manifest)["version"] == 2
     assert (await client.get_model(NAME, version=4)).manifest == ""

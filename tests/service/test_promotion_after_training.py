@@ -11,7 +11,7 @@ import pytest
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_model.checking import CheckLimits
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.promotion import trying
 from featurama_model.registry import ModelRegistry
@@ -51,7 +51,7 @@ async def test_a_version_that_fails_its_trial_is_published_but_not_promoted(stor
         await train(store, TrainingConfig.of({**SCORE, "rounds": 20}), checker=hasty)
     assert refused.value.reason is Reason.MODEL_UNUSABLE
     registry = ModelRegistry(store.storage)
-    assert [listed.version for listed in await registry.list("score")] == [1, 2]
+    assert [listed.stored.version for listed in await registry.list("score")] == [1, 2]
     assert await registry.aliases("score") == {"champion": 1}
 
 
@@ -64,7 +64,7 @@ class Meddled:
         self._versions = list(versions)
         self._tried = 0
 
-    async def __call__(self, manifest: Manifest) -> None:
+    async def __call__(self, manifest: ModelManifest) -> None:
         await self._trial(manifest)
         self._tried += 1
         # The first trial comes before the comparison, the others after one.
@@ -72,7 +72,7 @@ class Meddled:
             await self._registry.set_alias("score", "champion", self._versions.pop(0), by="amy")
 
 
-async def promoted(store: FeatureStore, candidate: Manifest, *meddling: int) -> Any:
+async def promoted(store: FeatureStore, candidate: ModelManifest, *meddling: int) -> Any:
     registry = ModelRegistry(store.storage)
     async with trying(registry, shared_checker()) as trial:
         meddled = Meddled(registry, trial, *meddling)

@@ -20,20 +20,21 @@ from tests.service.predicting_store import NAME, define, publish_mutated
 from tests.service.servers import shared_checker
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.training_set import TrainingSet
-from featurama_core.datasets.verify import verify
-from featurama_core.retrieval.engine import Sizes, StoreEngine
+from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import verify
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.values import Status
 from featurama_model.checked_model import ModelReference
 from featurama_model.engineered import Cycle, EngineeredSpec, Feature
 from featurama_model.loading import load_model
-from featurama_model.manifest import Manifest, ModelFeature
+from featurama_model.manifest import ModelFeature, ModelManifest
 from featurama_model.model_cache import ModelCache
-from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.prediction import PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_model.scoring import scores
 
@@ -108,7 +109,7 @@ def labels(rows: int = 300) -> Any:
     )
 
 
-async def publish(store: FeatureStore, engineered: EngineeredSpec = TIMED, *features: ModelFeature) -> Manifest:
+async def publish(store: FeatureStore, engineered: EngineeredSpec = TIMED, *features: ModelFeature) -> ModelManifest:
     draft = replace(MANIFEST, engineered=engineered, features=features or MANIFEST.features)
     models = ModelRegistry(store.storage)
     published = await models.publish(draft, ARTEFACT)
@@ -144,6 +145,17 @@ async def test_scores_are_those_of_the_matrix_that_training_saw(store: FeatureSt
     assert found.column("prediction").drop_null().to_numpy().tobytes() == expected[there].tobytes()
     assert found.select(rows.column_names).equals(rows)
     assert set(found.column("model_version").to_pylist()) == {1}
+
+
+async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: FeatureStore) -> None:
+    """Carried integers beside nulls keep every digit; a row without a prediction is NaN."""
+    await publish(store)
+    large = 2**60 + 1
+    rows = labels(300).append_column("large", pa.array([None] + [large] * 299))
+    frame = await (await scores(store, rows, NAME, checker=shared_checker())).to_pandas()
+    columns = ("prediction", "model_version", "error_reason", "large", "note")
+    assert ["float64", "int64", "str", "Int64", "str"] == [str(frame[name].dtype) for name in columns]
+    assert {large} == set(frame["large"].dropna())
 
 
 async def test_scores_are_what_predict_answers_for_the_same_values(store: FeatureStore) -> None:
@@ -261,7 +273,8 @@ async def test_an_interrupted_run_leaves_nothing_and_goes_on_where_it_stopped(
 ) -> None:
     await publish(store)
     monkeypatch.setattr(
-        "featurama_core.datasets.asking.StoreEngine", partial(StoreEngine, sizes=Sizes(part_rows=60, shards=2))
+        "featurama_core.training_sets.SpilledRetrieval",
+        partial(SpilledRetrieval, sizes=Sizes(part_rows=60, shards=2)),
     )
     make = partial(scores, store, labels(), NAME, checker=shared_checker(), known_at=NOW - HOUR)
     whole = await (await make()).write(tmp_path / "whole")
@@ -333,7 +346,8 @@ async def test_more_rows_than_a_part_are_streamed(store: FeatureStore, monkeypat
     rows = labels(1_000)
     whole = await scored(store, rows)
     monkeypatch.setattr(
-        "featurama_core.datasets.asking.StoreEngine", partial(StoreEngine, sizes=Sizes(part_rows=70, shards=4))
+        "featurama_core.training_sets.SpilledRetrieval",
+        partial(SpilledRetrieval, sizes=Sizes(part_rows=70, shards=4)),
     )
     made = await scores(store, rows, NAME, checker=shared_checker())
     batches = [batch async for batch in made.batches()]

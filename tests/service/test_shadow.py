@@ -18,7 +18,8 @@ from featurama_model.engineered import EngineeredSpec
 from featurama_model.loading import LoadedModel
 from featurama_model.manifest import ModelFeature
 from featurama_model.model_cache import ModelCache
-from featurama_model.predictor import Prediction, PredictionRequest, Predictor
+from featurama_model.prediction import Prediction, PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import CHAMPION, ModelRegistry
 from featurama_model.shadow import Comparison, Shadow, ShadowSettings
 

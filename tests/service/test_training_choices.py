@@ -21,13 +21,13 @@ from tests.service.training_world import WORLD, delivery, fill
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.times import to_rfc3339
-from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.prediction import PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.comparing import compare_on_holdout
 from featurama_trainer.config import LabelSource, TrainingConfig
 from featurama_trainer.labels import read_labels
 from featurama_trainer.page import html, write_report
-from featurama_trainer.progress import silent
 from featurama_trainer.training import train
 from featurama_world import generate
 
@@ -54,7 +54,7 @@ async def store(filled: Path, tmp_path: Path) -> AsyncIterator[FeatureStore]:
 
 
 async def label_table(store: FeatureStore) -> pa.Table:
-    labels = await read_labels(store, LabelSource(), silent)
+    labels = await read_labels(store, LabelSource())
     return pa.table(
         {
             "parcel": labels.entity_ids,

@@ -20,7 +20,6 @@ from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import LabelSource, TrainingConfig
 from featurama_trainer.labels import read_labels
 from featurama_trainer.page import html
-from featurama_trainer.progress import silent
 from featurama_trainer.training import train
 from featurama_world import generate
 
@@ -52,7 +51,7 @@ async def store(filled: Path, tmp_path: Path) -> AsyncIterator[FeatureStore]:
 
 async def label_table(store: FeatureStore) -> pa.Table:
     """The label rows that a run would take, in an order of their own, one without an outcome."""
-    labels = await read_labels(store, LabelSource(), silent)
+    labels = await read_labels(store, LabelSource())
     table = pa.table(
         {
             "parcel": [*labels.entity_ids, delivery(3)],

@@ -23,7 +23,8 @@ from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, StoreUnavailable, Unknown
 from featurama_core.types.values import Status, ValueType
 from featurama_model.model_cache import CacheSettings, ModelCache
-from featurama_model.predictor import Prediction, PredictionRequest, Predictor
+from featurama_model.prediction import Prediction, PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 
 MODEL = "delivery_time"
@@ -318,7 +319,7 @@ async def test_a_waiting_request_may_be_cancelled_without_failing_the_others(
 
 
 async def loads_have_ended(predictor: Predictor) -> None:
-    await asyncio.gather(*predictor.models._loading.values(), return_exceptions=True)
+    await predictor.models._loading.settled()
 
 
 async def test_when_the_alias_moves_the_old_version_serves_until_the_new_one_is_loaded(
@@ -349,7 +350,7 @@ async def test_a_champion_that_cannot_be_used_never_replaces_the_one_that_serves
     await loads_have_ended(predictor)
     assert (await by_ids(predictor, store, delivery(1))).manifest.version == 1
     ((key, problem),) = predictor.models.problems().items()
-    assert (key.name, key.version) == (MODEL, 2)
+    assert (key.slot.name, key.version) == (MODEL, 2)
     assert "cannot be used" in problem
     with pytest.raises(FailedPrecondition) as refused:
         await by_ids(predictor, store, delivery(1), version=2)

@@ -28,19 +28,20 @@ from tests.service.training_world import (
     write_rows,
 )
 
+from featurama_core.datasets.progress import Progress
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_model.engineered import EngineeredSpec, Power
 from featurama_model.loading import load_model
-from featurama_model.manifest import Artefact, Manifest
-from featurama_model.predictor import PredictionRequest, Predictor
+from featurama_model.manifest import Artefact, ModelManifest
+from featurama_model.prediction import PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import LabelSource, TrainingConfig
-from featurama_trainer.dataset import TrainingSet, model_inputs
+from featurama_trainer.dataset import TrainingMatrix, model_inputs
 from featurama_trainer.fitting import fit
 from featurama_trainer.labels import Labels, read_labels
-from featurama_trainer.point_in_time_set import build_set, read_set
-from featurama_trainer.progress import silent
+from featurama_trainer.point_in_time_set import built_set, read_set, target_name
 from featurama_trainer.training import train
 from featurama_world import (
     DELIVERY_METRICS,
@@ -59,8 +60,8 @@ async def store(tmp_path: Path) -> AsyncIterator[FeatureStore]:
 
 async def test_the_model_is_far_better_than_the_estimate_and_is_published_as_champion(store: FeatureStore) -> None:
     await fill(store, generate(WORLD))
-    seen: list[tuple[str, int, int]] = []
-    report = await train(store, created_by="Hermes", progress=lambda *told: seen.append(told))
+    seen: list[Progress] = []
+    report = await train(store, created_by="Hermes", progress=seen.append)
 
     assert report.test["r2"] > 0.9
     assert report.baseline["r2"] < 0.8
@@ -84,7 +85,7 @@ async def test_the_model_is_far_better_than_the_estimate_and_is_published_as_cha
     assert (training.label_rows, training.test_rows) == (400, 80)
     assert 290 < training.train_rows < 320  # less the gap
     assert training.first_label_time < training.split_time <= training.last_label_time
-    assert {stage for stage, _, _ in seen} == {"labels", "features", "validation", "training", "publishing"}
+    assert {each.stage for each in seen} == {"labels", "features", "validation", "training", "publishing"}
     assert json.loads(json.dumps(report.to_dict()))["version"] == 1
 
 
@@ -117,7 +118,7 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Fea
     await write_rows(
         store, {"entity_id": ["delivery_unsent"], "timestamp": [sent[delivery(1)]], "actual_duration": [1.0]}
     )
-    labels = await read_labels(store, LabelSource(), silent)
+    labels = await read_labels(store, LabelSource())
     assert labels.entity_ids == [delivery(1), delivery(2)]
     assert labels.event_time.tolist() == [micros(sent[delivery(1)]), micros(sent[delivery(2)])]
     assert labels.target.tolist() == [4.5, 2.25]
@@ -125,10 +126,10 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Fea
     assert (labels.without_target, labels.without_time) == (2, 1)
 
 
-async def set_of(store: FeatureStore, config: TrainingConfig, labels: Labels, out: Path) -> TrainingSet:
+async def matrix_of(store: FeatureStore, config: TrainingConfig, labels: Labels) -> TrainingMatrix:
     inputs = await model_inputs(store, config)
-    built = await build_set(store, config, inputs, labels, silent, out)
-    return await asyncio.to_thread(read_set, built, config, inputs, kept=False)
+    async with built_set(store, labels, list(inputs.names()), target=target_name(config, inputs)) as built:
+        return await asyncio.to_thread(read_set, built, config, inputs, kept=False)
 
 
 async def test_features_are_those_in_force_at_dispatch(store: FeatureStore, tmp_path: Path) -> None:
@@ -150,8 +151,8 @@ async def test_features_are_those_in_force_at_dispatch(store: FeatureStore, tmp_
         features=("distance", "hazard_level", "destination.traffic_level", "destination.weather_index"),
         engineered=(Power("far", "distance", 2),),
     )
-    labels = await read_labels(store, config.labels, silent)
-    data = await set_of(store, config, labels, tmp_path / "set")
+    labels = await read_labels(store, config.labels)
+    data = await matrix_of(store, config, labels)
     np.testing.assert_array_equal(data.matrix, np.array(expected, dtype=np.float32))
     assert data.missing() == {}
 
@@ -203,8 +204,8 @@ async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_mo
                 assert prediction.as_of_time == moment
                 served[row["entity_id"]] = prediction.manifest.matrix(prediction.columns, moment).tobytes()
         clock.micros += 365 * 86_400_000_000
-        labels = await read_labels(store, config.labels, silent)
-        data = await set_of(store, config, labels, tmp_path / "set")
+        labels = await read_labels(store, config.labels)
+        data = await matrix_of(store, config, labels)
     assert len(labels) == 25
     assert np.isnan(data.matrix).any()
     assert (data.matrix[:, config_column(data.inputs.engineered, "package_weight")] == np.float32(12.5)).any()
@@ -228,9 +229,8 @@ async def publish_untrained(store: FeatureStore, config: TrainingConfig) -> None
         inputs.engineered.names,
         TrainingConfig(rounds=2),
         threads=1,
-        told=lambda _done, _total: None,
     )
-    manifest = Manifest(
+    manifest = ModelManifest(
         name=config.model,
         target=config.labels.target,
         entity_type=config.labels.entity_type,

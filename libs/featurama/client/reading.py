@@ -16,7 +16,7 @@ from featurama.client.registry import RegistryMethods
 from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures, output_names
-from featurama_core.frames.writes import label_rows
+from featurama_core.frames.spine import LabelColumns, label_rows
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids
@@ -25,7 +25,7 @@ from featurama_core.types.times import Time, to_micros
 from featurama_core.types.values import Int64Array
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.training_set import TrainingSet
+    from featurama_core.datasets.dataset import TrainingSet
 
 MAX_ONLINE_ENTITIES = 10_000
 MAX_LABEL_ROWS = 100_000
@@ -237,17 +237,14 @@ class ReadingMethods(RegistryMethods):
         """
         del memory, reading
         from featurama.client.training_sets import ask
-        from featurama_core.datasets.entity_columns import columns_of_types
-        from featurama_core.datasets.labels import LabelColumns
 
-        moment = None if timestamp is None else to_micros(timestamp, "timestamp")
         return await ask(
             self,
             labels,
             features,
             service=service,
             known_at=known_at,
-            columns=LabelColumns(entity_column, time_column, moment, timezone, columns_of_types(entity_columns)),
+            columns=LabelColumns.of(entity_column, time_column, timestamp, timezone, entity_columns),
             entity_type=entity_type,
             start=start,
             end=end,

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
-from featurama_core.datasets.entity_columns import needed_columns
+from featurama_core.datasets.build import WorkFolder
+from featurama_core.datasets.dataset import Asked, Engine, TrainingSet
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.training_set import Asked, Engine, TrainingSet
-from featurama_core.datasets.work import WorkFolder
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef
 from featurama_core.types.times import Time, to_micros, to_rfc3339
-from featurama_core.types.values import Int64Array, Status, empty_values
 
 if TYPE_CHECKING:
     from featurama.client.reading import ReadingMethods
@@ -84,7 +80,7 @@ class ClientEngine:
         else:
             # Only what the columns are like is of use, which no call without an id tells.
             some = Keys(pa.array(["-"]), keys.event_time[:1])
-        return [_spread(each, named, len(keys)) for each in await self._read(some)]
+        return [each.spread(named, len(keys)) for each in await self._read(some)]
 
     async def _read(self, keys: Keys) -> list[Column]:
         ids = await asyncio.to_thread(keys.entity_ids.to_pylist)
@@ -111,16 +107,6 @@ class ClientEngine:
         """How many calls it takes; the servers read each by slices of its entities."""
         rows = await asyncio.to_thread(_count, source)
         return Plan(rows, 0, 1, -(-rows // MAX_PART_ROWS), (), ())
-
-
-def _spread(column: Column, rows: Int64Array, total: int) -> Column:
-    """The column for `total` rows, of which it holds `rows` in their order; nothing is found for the others."""
-    values = empty_values(column.value_type, total, column.vector_length)
-    status = np.full(total, Status.NOT_FOUND, dtype=np.uint8)
-    event_time = np.zeros(total, dtype=np.int64)
-    values[rows], status[rows] = column.values[: len(rows)], column.status[: len(rows)]
-    event_time[rows] = column.event_time[: len(rows)]
-    return replace(column, values=values, status=status, event_time=event_time)
 
 
 def _count(source: LabelSource) -> int:
@@ -159,7 +145,7 @@ async def ask(
     if columns.of_types:
         references = (await client.get_feature_service(service)).features if service is not None else features or ()
         types = await _entity_types(client, references)
-        columns = needed_columns(columns, types, source)
+        columns = columns.needed(types, source.schema.names)
 
         def one(positions: list[int]) -> Engine:
             return ClientEngine(client, [references[at] for at in positions], None, bound, at_now=at_now, now=now)

@@ -13,12 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_cli.archive import layout
+from featurama_core.retrieval.as_of import HistoryKeys
+from featurama_core.retrieval.tombstones import TombstoneList
+from featurama_core.retrieval.visibility import ReadBounds, admitted, horizon, per_entity
 from featurama_core.storage.port import History, Mark, ScanBlock
 from featurama_core.store import FeatureStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import CorruptData, InvalidInput
 from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
-from featurama_core.types.times import MIN_TIME, to_rfc3339
+from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array, Status, ValueType, empty_values
 
 _PAGE = 1_000
@@ -131,8 +134,8 @@ class _History:
         self._group = group
         self._features = features
         self._schema = layout.history_schema(features)
-        self._oldest = MIN_TIME if group.retention is None else now - group.retention
-        self._marks = {(mark.entity_id, mark.feature_name): mark.deleted_through for mark in marks}
+        self._as_of = ReadBounds(None, now, at_now=True).rows(None)
+        self._tombstones = TombstoneList(marks)
 
     async def write(self, path: Path, advance: Callable[[int], None]) -> tuple[int, int]:
         """-> (rows, values)."""
@@ -170,19 +173,10 @@ class _History:
         """Without what a mark covers or retention has ended."""
         if (history.column.status == Status.ERROR).any():
             raise CorruptData(f"stored values of {feature.name!r} cannot be read; the export was stopped")
-        deleted = np.fromiter(
-            (
-                max(
-                    self._oldest - 1,
-                    self._marks.get((entity_id, ""), MIN_TIME),
-                    self._marks.get((entity_id, feature.name), MIN_TIME),
-                )
-                for entity_id in block.entity_ids
-            ),
-            dtype=np.int64,
-            count=len(block.entity_ids),
-        )
-        shown = np.flatnonzero(history.event_time > deleted[history.entity])
+        deleted = self._tombstones.of(block.entity_ids).through(feature.name)
+        gone = horizon(self._group.retention, deleted, self._as_of.now)
+        keys = HistoryKeys.of(history.entity, history.event_time, history.ingested_at)
+        shown = np.flatnonzero(admitted(keys, self._as_of, per_entity(gone, history.entity)))
         return History(
             history.entity[shown], history.event_time[shown], history.ingested_at[shown], history.column.take(shown)
         )

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from featurama_cli.place import JsonOption
+from featurama_cli.service_settings import SERVICES, settings_kind
 
 app = typer.Typer(add_completion=False)
-
-SERVICES = ("online", "ingest", "gateway", "trainer")
 
 
 @app.command()
@@ -41,22 +40,3 @@ def config(
         return
     for name, rows in found.items():
         show(rows, as_json=False, title=name, empty=f"{name}: all as by default.")
-
-
-def settings_kind(service: str) -> Any:
-    """The settings class of a service."""
-    if service == "online":
-        from featurama_online.settings import OnlineSettings
-
-        return OnlineSettings
-    if service == "ingest":
-        from featurama_ingest.settings import IngestSettings
-
-        return IngestSettings
-    if service == "gateway":
-        from featurama_gateway.settings import GatewaySettings
-
-        return GatewaySettings
-    from featurama_trainer.settings import Settings
-
-    return Settings

@@ -128,7 +128,7 @@ async def verify(
     from featurama_cli.output import show, show_json, told
     from featurama_cli.session import open_store
     from featurama_core.datasets.verify import differences_shown
-    from featurama_core.datasets.verify import verify as verify_set
+    from featurama_core.training_sets import verify as verify_set
     from featurama_core.types.errors import InvalidInput
 
     if rebuild and place.target:

@@ -24,8 +24,8 @@ async def get(
 ) -> None:
     """Show the newest values of entities. Each with its status, event time and version."""
     from featurama_cli.output import show
-    from featurama_cli.reading import names_of, value_rows
     from featurama_cli.session import open_session
+    from featurama_cli.value_rows import names_of, value_rows
 
     asked = names_of(features, service)
     async with open_session(place) as session:

@@ -18,7 +18,7 @@ def serve(service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVED
 
     `featurama config` shows the settings. The same as `python -m featurama_online` and so on.
     """
-    from featurama_cli.commands.config import settings_kind
+    from featurama_cli.service_settings import settings_kind
     from featurama_core.types.errors import InvalidInput
     from featurama_service.process import main
 

@@ -10,15 +10,15 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from featurama_cli.commands.config import SERVICES, settings_kind
 from featurama_cli.doctor.finding import Finding
+from featurama_cli.service_settings import SERVICES, settings_kind
 from featurama_service.settings import SettingsError, load
 
 PACKAGES = {
     "client": ("grpcio", "protobuf", "googleapis-common-protos", "numpy"),
     "services": ("acsylla", "grpcio-health-checking", "grpcio-reflection", "pydantic-settings", "structlog", "uvloop"),
     "gateway": ("fastapi", "fastapi-offline", "uvicorn", "orjson"),
-    "trainer": ("pandas", "polars", "pyarrow", "pyyaml", "scikit-learn"),
+    "trainer": ("jinja2", "matplotlib", "pandas", "polars", "pyarrow", "pyyaml", "scikit-learn"),
     "command": ("typer", "rich"),
 }
 PORTS = {"online": 50_051, "ingest": 50_052, "gateway": 8_080}

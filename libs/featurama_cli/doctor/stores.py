@@ -68,8 +68,10 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
         yield Finding(check, "ok", f"schema as this code has it; {features} features, {len(models)} model versions")
         for model in models:
             if model.problem:
-                yield Finding(f"{check}, {model.name} {model.version}", "warn", model.problem, "train it again")
-        for model_name in sorted({model.name for model in models}):
+                yield Finding(
+                    f"{check}, {model.stored.name} {model.stored.version}", "warn", model.problem, "train it again"
+                )
+        for model_name in sorted({model.stored.name for model in models}):
             if CHAMPION not in await ModelRegistry(store.storage).aliases(model_name):
                 yield Finding(
                     f"{check}, {model_name}", "warn", "no champion", f"`featurama models promote {model_name} VERSION`"

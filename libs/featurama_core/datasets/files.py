@@ -1,12 +1,17 @@
-"""Label files: Parquet, CSV and Arrow (IPC), single ones or all of a directory, read in batches in a fixed order."""
+"""Tables in files: Parquet, CSV and Arrow (IPC).
+
+Label files are read in batches in a fixed order, single ones or all of a directory. The bytes of a written file depend
+on the rows and the format alone; it appears complete or not at all.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,9 +21,11 @@ import pyarrow.parquet
 
 from featurama_core.types.errors import InvalidInput
 
+Format = Literal["parquet", "csv", "arrow"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv", "arrow")
 READABLE = (".parquet", ".csv", ".arrow", ".feather", ".ipc")
 BATCH_ROWS = 65_536
-_CSV_BLOCK_BYTES = 4 * 1024 * 1024
+_BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def files_of(path: Path) -> list[Path]:
@@ -35,45 +42,38 @@ def files_of(path: Path) -> list[Path]:
     return [path]
 
 
-def count_rows(files: Sequence[Path]) -> int | None:
-    """Rows of all files together; None where telling takes reading them (CSV)."""
-    rows = 0
-    for path in files:
-        with reading(path):
-            if path.suffix == ".csv":
-                return None
-            if path.suffix == ".parquet":
-                rows += pyarrow.parquet.ParquetFile(path).metadata.num_rows
-            else:
-                with pa.memory_map(str(path)) as source:
-                    reader = pyarrow.ipc.open_file(source)
-                    rows += sum(reader.get_batch(at).num_rows for at in range(reader.num_record_batches))
-    return rows
-
-
-def read_batches(path: Path, texts: Sequence[str], columns: Sequence[str] | None = None) -> Iterator[Any]:
+def read_batches(
+    path: Path, texts: Sequence[str], columns: Sequence[str] | None = None, *, digest: Any = None
+) -> Iterator[Any]:
     """The rows of a file in order, at most BATCH_ROWS at a time. `texts`: CSV columns that are text, whatever they
     look like. `columns`: these alone. In a text column of a CSV only what is empty is null: NA is a country.
+
+    digest: a hash that takes the file's bytes; the file is opened once for both.
     """
-    with reading(path):
-        for batch in _batches(path, texts, columns):
+    with reading(path), pa.OSFile(str(path)) as file:
+        if digest is not None:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+            file.seek(0)
+        for batch in _batches(file, path.suffix, texts, columns):
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 yield batch.slice(start, BATCH_ROWS)
 
 
-def schema_of(path: Path, texts: Sequence[str], columns: Sequence[str] | None = None) -> Any:
-    """The Arrow schema of what `read_batches` gives."""
-    with reading(path):
+def described(path: Path, texts: Sequence[str], columns: Sequence[str] | None = None) -> tuple[Any, int | None]:
+    """The Arrow schema of what `read_batches` gives, and how many rows; None where telling takes reading them (CSV)."""
+    with reading(path), pa.OSFile(str(path)) as file:
         if path.suffix == ".parquet":
-            schema = pyarrow.parquet.read_schema(path)
+            with pyarrow.parquet.ParquetFile(file) as parquet:
+                schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
         elif path.suffix == ".csv":
-            with _open_csv(path, texts, columns) as reader:
-                return reader.schema.remove_metadata()
+            with _open_csv(file, texts, columns) as reader:
+                return reader.schema.remove_metadata(), None
         else:
-            with pa.memory_map(str(path)) as source:
-                schema = pyarrow.ipc.open_file(source).schema
-        fields = schema if columns is None else [schema.field(name) for name in columns]
-        return pa.schema(list(fields))
+            stream = pyarrow.ipc.open_file(file)
+            schema = stream.schema
+            rows = sum(stream.get_batch(at).num_rows for at in range(stream.num_record_batches))
+        return pa.schema(list(schema if columns is None else [schema.field(name) for name in columns])), rows
 
 
 def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
@@ -89,6 +89,50 @@ def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
     )
     with _csv_reader(source, options) as reader:
         yield from reader
+
+
+class TableFile(Protocol):
+    """A file that tables are appended to."""
+
+    def write(self, table: Any) -> None:
+        """Append rows."""
+
+
+def format_of(out: Path, given: str | None) -> Format:
+    """The format that is named, or that the ending of `out` says; Parquet for a directory."""
+    for each in FORMATS:
+        if given == each or (given is None and out.suffix == f".{each}"):
+            return each
+    if given is None and not out.suffix:
+        return "parquet"
+    raise InvalidInput(f"format must be one of {', '.join(FORMATS)}", field="format")
+
+
+@contextmanager
+def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[TableFile]:
+    """A file of tables with this schema. It takes its name when the context ends well, and is removed otherwise."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        if file_format == "parquet":
+            with pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as parquet:
+                yield _Parquet(parquet)
+        elif file_format == "arrow":
+            with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema) as stream:
+                yield _Arrow(stream)
+        else:
+            with pyarrow.csv.CSVWriter(part, _as_texts(schema.empty_table()).schema) as csv:
+                yield _Csv(csv)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def csv_of(table: Any) -> Any:
+    """What a CSV file of this table holds: an Arrow buffer."""
+    texts, sink = _as_texts(table), pa.BufferOutputStream()
+    with pyarrow.csv.CSVWriter(sink, texts.schema) as csv:
+        csv.write_table(texts)
+    return sink.getvalue()
 
 
 def sha256_of(path: Path) -> str:
@@ -107,27 +151,26 @@ def reading(path: Path) -> Iterator[None]:
         raise InvalidInput(f"{path.name} cannot be read as {path.suffix[1:]}: {first}", field="labels") from error
 
 
-def _batches(path: Path, texts: Sequence[str], columns: Sequence[str] | None) -> Iterator[Any]:
-    if path.suffix == ".parquet":
-        with pyarrow.parquet.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=None if columns is None else list(columns))
-    elif path.suffix == ".csv":
-        with _open_csv(path, texts, columns) as reader:
+def _batches(file: Any, suffix: str, texts: Sequence[str], columns: Sequence[str] | None) -> Iterator[Any]:
+    if suffix == ".parquet":
+        with pyarrow.parquet.ParquetFile(file) as parquet:
+            yield from parquet.iter_batches(batch_size=BATCH_ROWS, columns=None if columns is None else list(columns))
+    elif suffix == ".csv":
+        with _open_csv(file, texts, columns) as reader:
             yield from map(_empty_as_null, reader)
     else:
-        with pa.OSFile(str(path)) as source:
-            reader = pyarrow.ipc.open_file(source)
-            for at in range(reader.num_record_batches):
-                batch = reader.get_batch(at)
-                yield batch if columns is None else batch.select(list(columns))
+        stream = pyarrow.ipc.open_file(file)
+        for at in range(stream.num_record_batches):
+            batch = stream.get_batch(at)
+            yield batch if columns is None else batch.select(list(columns))
 
 
-def _open_csv(path: Path, texts: Sequence[str], columns: Sequence[str] | None) -> Any:
+def _open_csv(file: Any, texts: Sequence[str], columns: Sequence[str] | None) -> Any:
     options = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(texts, pa.string()),
         include_columns=None if columns is None else list(columns),
     )
-    return _csv_reader(path, options)
+    return _csv_reader(file, options)
 
 
 def _empty_as_null(batch: Any) -> Any:
@@ -144,7 +187,7 @@ def _empty_as_null(batch: Any) -> Any:
 def _csv_reader(source: Any, options: Any) -> Any:
     return pyarrow.csv.open_csv(
         source,
-        read_options=pyarrow.csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+        read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES),
         # A quoted text may hold line breaks, also where a block ends.
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=options,
@@ -153,3 +196,44 @@ def _csv_reader(source: Any, options: Any) -> Any:
 
 def _hidden(path: Path, below: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(below).parts)
+
+
+class _Parquet:
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, table: Any) -> None:
+        self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+
+
+class _Arrow:
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, table: Any) -> None:
+        self._writer.write_table(table.combine_chunks())
+
+
+class _Csv:
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, table: Any) -> None:
+        self._writer.write_table(_as_texts(table))
+
+
+def _as_texts(table: Any) -> Any:
+    """Times as ISO 8601 with their zone, which a CSV would lose; vectors and lists as JSON."""
+    for at, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            texts = pc.strftime(table.column(at).cast(pa.timestamp(kind.unit, "UTC")), format="%Y-%m-%dT%H:%M:%SZ")
+        elif pa.types.is_nested(kind):
+            lists = table.column(at).to_pylist()
+            texts = pa.array([None if each is None else json.dumps(each) for each in lists], pa.string())
+        elif pa.types.is_dictionary(kind):
+            texts = table.column(at).cast(kind.value_type)
+        else:
+            continue
+        table = table.set_column(at, field.name, texts)
+    return table

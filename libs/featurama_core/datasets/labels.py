@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,14 +15,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.datasets.files import BATCH_ROWS, count_rows, files_of, read_batches, schema_of, sha256_of
-from featurama_core.frames.cells import frame_kind, read_cells
-from featurama_core.frames.times import event_times
-from featurama_core.frames.values import Problem
-from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import entity_id_problem
+from featurama_core.datasets.files import BATCH_ROWS, described, files_of, read_batches, sha256_of
+from featurama_core.frames.cells import frame_kind
+from featurama_core.frames.keys import CodedTexts
+from featurama_core.frames.spine import LabelColumns, judged
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME
 from featurama_core.types.values import Int64Array
+
+__all__ = [
+    "FileSource",
+    "Keys",
+    "LabelColumns",
+    "LabelSource",
+    "TableSource",
+    "label_source",
+    "one_batch",
+    "read_keys",
+    "sliced",
+]
 
 
 class LabelSource(Protocol):
@@ -41,45 +52,6 @@ class LabelSource(Protocol):
 
     def fingerprint(self) -> dict[str, object]:
         """What they are, for a manifest: equal for equal rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelColumns:
-    """Which columns say entity and moment. `moment`: microseconds for all rows where there is no time column.
-
-    timezone: of times that name none. of_types: (entity type, column) where there are several columns; `entity` serves
-    the types that are not named, "" if there are none. optional: whether a row may name no entity in `entity`, as it
-    may in the columns of types.
-    """
-
-    entity: str = "entity_id"
-    time: str = "timestamp"
-    moment: int | None = None
-    timezone: str | None = None
-    of_types: tuple[tuple[str, str], ...] = ()
-    optional: bool = False
-
-    @property
-    def entities(self) -> list[str]:
-        """The entity columns, each once."""
-        return list(dict.fromkeys([*([self.entity] if self.entity else []), *(name for _, name in self.of_types)]))
-
-    @property
-    def keys(self) -> list[str]:
-        """All columns that say entity or moment."""
-        return self.entities if self.moment is not None else [*self.entities, self.time]
-
-    def may_lack(self, column: str) -> bool:
-        """Whether a row may name no entity in this column."""
-        return self.optional or column != self.entity
-
-    def of_type(self, entity_type: str) -> str:
-        """The column of a type's entities."""
-        return dict(self.of_types).get(entity_type, self.entity)
-
-    def alone(self, column: str) -> LabelColumns:
-        """This one of the entity columns, with the time."""
-        return replace(self, entity=column, of_types=(), optional=self.may_lack(column))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,36 +81,24 @@ def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None 
 
     `only`: these columns alone, of files.
     """
-    if columns.moment is None and columns.time in (name for _, name in columns.of_types):
-        raise InvalidInput(
-            f"the column {columns.time} says the time; name another for its entity type, or another time_column",
-            field="entity_columns",
-        )
     if isinstance(labels, (str, Path)):
         source: LabelSource = FileSource(Path(labels), columns, only)
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
-        source = TableSource(_table(labels))
-    # Which features need the default column beside those of types is known when features are.
-    check_columns(source, replace(columns, entity="") if columns.of_types else columns)
+        source = TableSource(_table(labels), _dtypes(labels))
+    columns.certain.check(source.schema.names)
     if len(set(source.schema.names)) != len(source.schema.names):
         raise InvalidInput("two label columns have one name; rename one", field="labels")
     return source
 
 
-def check_columns(source: LabelSource, columns: LabelColumns) -> None:
-    """InvalidInput where the label rows lack one of these columns."""
-    for name in columns.keys:
-        if name not in source.schema.names:
-            raise InvalidInput(f"the label rows lack the column {name}; they have {_shown(source)}", field=name)
-
-
 class TableSource:
-    """Rows of an Arrow table in memory."""
+    """Rows of an Arrow table in memory. dtypes: of the pandas columns that it was made of, where Arrow has no such."""
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None) -> None:
         self._table = table
+        self.dtypes = dict(dtypes or {})
 
     @property
     def schema(self) -> Any:
@@ -172,8 +132,12 @@ class FileSource:
         self._files = files_of(path)
         self._texts = [*columns.entities, columns.time]
         self._only = only
-        self._schema = schema_of(self._files[0], self._texts, only)
-        self._rows = count_rows(self._files)
+        self._schema, rows = described(self._files[0], self._texts, only)
+        # The first CSV ends the count: what it takes to tell is reading all of it.
+        for each in self._files[1:]:
+            more = described(each, self._texts, only)[1] if rows is not None else None
+            rows = rows + more if rows is not None and more is not None else None
+        self._rows = rows
 
     @property
     def schema(self) -> Any:
@@ -185,16 +149,22 @@ class FileSource:
         """None for CSV."""
         return self._rows
 
-    def batches(self) -> Iterator[Any]:
-        """The files one after another."""
+    def batches(self, files: list[dict[str, str]] | None = None) -> Iterator[Any]:
+        """The files one after another. files: takes the name and the SHA-256 of each."""
         for path in self._files:
-            for batch in read_batches(path, self._texts, self._only):
+            digest = None if files is None else hashlib.sha256()
+            for batch in read_batches(path, self._texts, self._only, digest=digest):
                 yield self._fitted(batch, path)
+            if files is not None and digest is not None:
+                files.append({"name": path.name, "sha256": digest.hexdigest()})
 
     def fingerprint(self) -> dict[str, object]:
         """Names and SHA-256 of the files, wherever they lie."""
-        files = [{"name": path.name, "sha256": sha256_of(path)} for path in self._files]
-        return {"kind": "files", "files": files}
+        return self.fingerprint_of([{"name": path.name, "sha256": sha256_of(path)} for path in self._files])
+
+    def fingerprint_of(self, files: Sequence[Mapping[str, str]]) -> dict[str, object]:
+        """The same, of what `batches` found."""
+        return {"kind": "files", "files": list(files)}
 
     def _fitted(self, batch: Any, path: Path) -> Any:
         if batch.schema.equals(self._schema):
@@ -212,33 +182,16 @@ class FileSource:
 
 
 def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
-    """Entity and moment of each row of a batch whose first row is row `first` of all.
-
-    InvalidInput names the first row whose id or time is no good: a label row is never dropped.
-    """
-    ids: dict[str, Any] = {}
-    problems: dict[int, Problem] = {}
-    for name in columns.entities:
-        may_lack = columns.may_lack(name)
-        ids[name] = _texts_or_none(batch.column(name), name) if may_lack else _texts(batch.column(name), name)
-        problems = problems | _id_problems(ids[name], name, may_lack=may_lack)
-    if columns.moment is not None:
-        event_time = np.full(batch.num_rows, columns.moment, dtype=np.int64)
-    else:
-        times = batch.column(columns.time)
-        if pa.types.is_string(times.type) and columns.timezone is None:
-            times = _parsed(times)
-        event_time, bad_times = event_times(read_cells(times), columns.time, columns.timezone)
-        problems = bad_times | problems
-    if problems:
-        row = min(problems)
-        reason, problem = problems[row]
-        raise InvalidInput(
-            f"label row {first + row}: {problem}",
-            reason=reason or Reason.INVALID_ARGUMENT,
-            field="labels",
-            row=first + row,
-        )
+    """Entity and moment of each row of a batch whose first row is row `first` of all. InvalidInput: see `judged`."""
+    ids = {
+        name: (_texts_or_none if columns.may_lack(name) else _texts)(batch.column(name), name)
+        for name in columns.entities
+    }
+    times = None if columns.moment is not None else batch.column(columns.time)
+    if times is not None and pa.types.is_string(times.type) and columns.timezone is None:
+        times = _parsed(times)
+    coded = {name: _coded(column) for name, column in ids.items()}
+    event_time = judged(coded, times, columns, batch.num_rows, first)
     return Keys(ids[columns.entities[0]], event_time, ids)
 
 
@@ -251,14 +204,15 @@ def sliced(source: LabelSource, rows: int) -> Iterator[Any]:
         have += batch.num_rows
         while have >= rows:
             table = pa.Table.from_batches(held, source.schema)
-            yield _one(table.slice(0, rows))
+            yield one_batch(table.slice(0, rows))
             rest = table.slice(rows)
             held, have = rest.to_batches(), rest.num_rows
     if have:
-        yield _one(pa.Table.from_batches(held, source.schema))
+        yield one_batch(pa.Table.from_batches(held, source.schema))
 
 
-def _one(table: Any) -> Any:
+def one_batch(table: Any) -> Any:
+    """A table as one record batch."""
     batches = table.combine_chunks().to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
@@ -291,21 +245,9 @@ def _texts_or_none(ids: Any, name: str) -> Any:
     return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if pc.any(empty).as_py() else texts
 
 
-def _id_problems(entity_ids: Any, name: str, *, may_lack: bool) -> dict[int, Problem]:
-    # Each id is judged once: label rows repeat their entities.
-    encoded = entity_ids.dictionary_encode()
-    texts = encoded.dictionary.to_pylist()
-    wrong = {code: text for code, text in enumerate(map(entity_id_problem, texts)) if text is not None}
-    if not wrong and (may_lack or not entity_ids.null_count):
-        return {}
-    column = "" if name == "entity_id" else f"column {name}: "
-    problems: dict[int, Problem] = {}
-    for row, code in enumerate(encoded.indices.to_pylist()):
-        if code is None and not may_lack:
-            problems[row] = Reason.INVALID_ENTITY_ID, f"{column}entity_id is missing"
-        elif code in wrong:
-            problems[row] = Reason.INVALID_ENTITY_ID, f"{column}{wrong[code]}"
-    return problems
+def _coded(ids: Any) -> CodedTexts:
+    encoded = ids.dictionary_encode()
+    return CodedTexts(encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy().astype(np.int64))
 
 
 def _table(labels: Any) -> Any:
@@ -337,8 +279,11 @@ def _table(labels: Any) -> Any:
     return table.replace_schema_metadata(None)
 
 
-def _shown(source: LabelSource) -> str:
-    return ", ".join(source.schema.names[:10])
+def _dtypes(labels: Any) -> dict[str, Any]:
+    """The extension dtypes of a pandas frame: numpy's come back by themselves, or as what holds the same values."""
+    if frame_kind(labels) != "pandas":
+        return {}
+    return {name: dtype for name, dtype in labels.dtypes.items() if not isinstance(dtype, np.dtype)}
 
 
 class _Hashed:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from featurama_core.datasets.build import WorkFolder
+from featurama_core.datasets.dataset import Engine
 from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
-from featurama_core.datasets.work import WorkFolder
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from featurama_core.datasets.training_set import Engine
 
 T = TypeVar("T")
 

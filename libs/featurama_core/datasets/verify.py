@@ -10,22 +10,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
-from featurama_core.datasets.asking import ask_newest_again
-from featurama_core.datasets.files import sha256_of
-from featurama_core.datasets.labels import LabelColumns
-from featurama_core.datasets.manifest import Manifest, manifest_path
-from featurama_core.datasets.training_set import TrainingSet
+from featurama_core.datasets.dataset import TrainingSet
+from featurama_core.datasets.labels import LabelColumns, LabelSource
+from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, ResolvedFeature
-from featurama_core.types.times import to_micros
-
-if TYPE_CHECKING:
-    from featurama_core.store import FeatureStore
 
 _SHOWN = 5
 _COMPARED_ROWS = 50_000
@@ -63,108 +57,67 @@ class Verified:
         return asdict(self) | {"good": self.is_good}
 
 
-async def verify(out: str | Path, store: FeatureStore | None = None) -> Verified:
-    """Check the set at `out`: its directory, or its file. With a store it is built again and compared.
+class Again(Protocol):
+    """Where a set can be built again."""
+
+    async def resolve(self, references: Sequence[str]) -> Sequence[ResolvedFeature]:
+        """The features of pinned references."""
+
+    async def deleted(self) -> set[tuple[str, str]]:
+        """(entity id, feature name) of what is deleted there; "" for all features."""
+
+    async def build(
+        self, source: LabelSource, columns: LabelColumns, references: Sequence[str], manifest: Manifest
+    ) -> TrainingSet:
+        """The set of the manifest's request for the rows of `source`."""
+
+
+async def verify(out: str | Path, again: Again | None = None) -> Verified:
+    """Check the set at `out`: its directory, or its file. With `again` it is built again and compared.
 
     InvalidInput where there is no manifest, or for scores, which cannot be built again.
     """
-    target = Path(out)
-    manifest = await asyncio.to_thread(Manifest.load, manifest_path(target))
-    problems = await asyncio.to_thread(file_problems, target, manifest)
+    written = await asyncio.to_thread(WrittenSet, Path(out))
+    problems = await asyncio.to_thread(written.file_problems)
+    manifest = written.manifest
     found = Verified(len(manifest.files), manifest.rows, tuple(problems))
-    if store is None or problems:
+    if again is None or problems:
         return found
     if "model" in manifest.request:
         raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
-    differences = await _Rebuilt(store, target, manifest).differences()
+    differences = await _Rebuilt(again, written).differences()
     return Verified(found.files, found.rows, found.problems, tuple(differences))
-
-
-def file_problems(target: Path, manifest: Manifest) -> list[str]:
-    """What is wrong with the files of the set at `target`, in words; blocks."""
-    folder = target if not target.suffix else target.parent
-    problems = []
-    for file in manifest.files:
-        path = folder / file["name"]
-        if not path.is_file():
-            problems.append(f"{file['name']} is missing")
-        elif path.stat().st_size != file["bytes"] or sha256_of(path) != file["sha256"]:
-            problems.append(f"{file['name']} is not the file that was written: its SHA-256 differs")
-    if target.is_dir():
-        named = {each["name"] for each in manifest.files}
-        problems += [
-            f"{path.name} is not part of the set"
-            for path in sorted(target.iterdir())
-            if path.name not in named and path != manifest_path(target)
-        ]
-    return problems
 
 
 class _Rebuilt:
     """A set beside the same one built anew, row by row."""
 
-    def __init__(self, store: FeatureStore, target: Path, manifest: Manifest) -> None:
-        self._store = store
-        self._target = target
-        self._manifest = manifest
-        self._asked = manifest.request
-        moment = self._asked["time"]
-        self._columns = LabelColumns(
-            self._asked["entity_column"] or "",
-            self._asked["time_column"],
-            None if moment is None else to_micros(moment),
-            self._asked["timezone"],
-            tuple(self._asked.get("entity_columns", {}).items()),
-        )
+    def __init__(self, again: Again, written: WrittenSet) -> None:
+        self._again = again
+        self._written = written
+        self._manifest = written.manifest
+        self._asked = written.manifest.request
+        self._columns = written.columns
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._counts: dict[tuple[str, str], int] = {}
 
     async def differences(self) -> list[Difference]:
         """One a (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
-        written = await asyncio.to_thread(WrittenSet, self._target, self._manifest, self._columns)
-        made = await self._again(written, references)
-        marked = await self._marked()
-        resolved = {each.reference: each for each in await self._store.resolve(references)}
+        made = await self._again.build(self._written, self._columns, references, self._manifest)
+        marked = await self._again.deleted()
+        resolved = {each.reference: each for each in await self._again.resolve(references)}
         first = 0
         built = _Cursor(made.batches())
-        tables = written.tables(_COMPARED_ROWS)
+        tables = self._written.tables(_COMPARED_ROWS)
         while (old := await asyncio.to_thread(next, tables, None)) is not None:
-            new = await asyncio.to_thread(written.in_its_words, await built.take(old.num_rows))
+            new = await asyncio.to_thread(self._written.in_its_words, await built.take(old.num_rows))
             await asyncio.to_thread(self._compare, old, new, first, marked, resolved)
             first += old.num_rows
         return [
             Difference(column, cause, self._counts[column, cause], tuple(rows))
             for (column, cause), rows in sorted(self._tally.items())
         ]
-
-    async def _again(self, source: WrittenSet, references: Sequence[str]) -> TrainingSet:
-        shown = {"statuses": self._asked["statuses"], "event_times": self._asked["event_times"]}
-        if self._asked["at_now"]:
-            return await ask_newest_again(
-                self._store,
-                self._store._namespace,  # noqa: SLF001 - a public method would be for this alone
-                source,
-                self._columns,
-                references,
-                as_of=to_micros(self._manifest.content["as_of_time"]),
-                known_at=self._asked["known_at"],
-                **shown,
-            )
-        return await self._store.training_set(
-            source,
-            references,
-            known_at=self._asked["known_at"],
-            entity_column=self._columns.entity,
-            entity_columns=dict(self._columns.of_types),
-            time_column=self._columns.time,
-            timestamp=self._columns.moment,
-            timezone=self._columns.timezone,
-            **shown,
-        )
-
-    async def _marked(self) -> set[tuple[str, str]]:
-        return {(each.entity_id, each.feature_name) for each in await self._store.storage.list_marks()}
 
     def _compare(
         self, old: Any, new: Any, first: int, marked: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]

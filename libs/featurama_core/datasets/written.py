@@ -1,48 +1,106 @@
-"""The rows of a set as its files hold them, and new rows in the same words, so that both can be compared.
+"""A set on disk as its manifest and its files hold it: label rows, columns of features, whole tables.
 
-Parquet and Arrow keep types. A CSV keeps texts: its rows are read as texts, and new rows are taken through the writer.
+Parquet and Arrow keep types. A CSV keeps texts: its rows are read as texts, and new rows are taken through the writer
+before both are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.datasets.files import read_batches, read_csv_as_written, reading
+from featurama_core.datasets.files import csv_of, read_batches, read_csv_as_written, reading, sha256_of
 from featurama_core.datasets.labels import LabelColumns
-from featurama_core.datasets.manifest import Manifest
-from featurama_core.datasets.output import csv_of
+from featurama_core.datasets.manifest import Manifest, manifest_path
+from featurama_core.types.column import Column, concatenate
+from featurama_core.types.times import to_micros
+from featurama_core.types.values import Status, ValueType, parse_value_type
 
 
 class WrittenSet:
-    """A `LabelSource` of the rows that a set was built for, and its rows. All methods block."""
+    """The set at a directory or file. A `LabelSource` of the rows that it was built for. All methods block."""
 
-    def __init__(self, target: Path, manifest: Manifest, columns: LabelColumns) -> None:
-        names = [target.name] if target.suffix else [each["name"] for each in manifest.files]
-        self._paths = [(target.parent if target.suffix else target) / name for name in names]
-        self._is_csv = manifest.request["format"] == "csv"
-        self._manifest = manifest
-        self._time = columns.time
-        self._keys = columns.keys
-        self.schema = next(self.batches()).schema
+    def __init__(self, target: Path) -> None:
+        """Read the manifest. Raises InvalidInput where there is none."""
+        self.manifest = Manifest.load(manifest_path(target))
+        request = self.manifest.request
+        self._target = target
+        self._folder = target.parent if target.suffix else target
+        self._is_csv = request["format"] == "csv"
+        self.label_columns: list[str] = list(request["label_columns"])
+        self.columns = LabelColumns(
+            request["entity_column"] or "",
+            request["time_column"],
+            None if request["time"] is None else to_micros(request["time"]),
+            request["timezone"],
+            tuple(request.get("entity_columns", {}).items()),
+        )
+
+    @cached_property
+    def schema(self) -> Any:
+        """The Arrow schema of `batches`."""
+        return next(self.batches()).schema
 
     @property
     def rows(self) -> int | None:
         """By the manifest."""
-        return self._manifest.rows
+        return self.manifest.rows
 
     def batches(self) -> Iterator[Any]:
         """Entity and moment of every row."""
-        for batch in self._read(self._keys):
+        for batch in self._read(self.columns.keys):
             yield self._with_numbers(batch) if self._is_csv else batch
 
     def fingerprint(self) -> dict[str, object]:
         """What the set was built for."""
-        return dict(self._manifest.request["labels"])
+        return dict(self.manifest.request["labels"])
+
+    def file_problems(self) -> list[str]:
+        """What is wrong with the files, in words."""
+        problems = []
+        for file in self.manifest.files:
+            path = self._folder / file["name"]
+            if not path.is_file():
+                problems.append(f"{file['name']} is missing")
+            elif path.stat().st_size != file["bytes"] or sha256_of(path) != file["sha256"]:
+                problems.append(f"{file['name']} is not the file that was written: its SHA-256 differs")
+        if self._target.is_dir():
+            named = {each["name"] for each in self.manifest.files}
+            problems += [
+                f"{path.name} is not part of the set"
+                for path in sorted(self._target.iterdir())
+                if path.name not in named and path != manifest_path(self._target)
+            ]
+        return problems
+
+    def holds(self, reference: str) -> bool:
+        """Whether a pinned reference is among the features."""
+        return reference in self._features
+
+    def feature_batches(
+        self, references: Mapping[str, str], labels: Sequence[str] = ()
+    ) -> Iterator[tuple[Any, list[Column]]]:
+        """Runs of rows in order: (an Arrow batch of the label columns, a column a reference). Not of a CSV.
+
+        references: to the name that the column takes. Columns tell PRESENT from NOT_FOUND, and no event times.
+        """
+        kept = [self._features[each] for each in references]
+        for batch in self._read([*labels, *dict.fromkeys(each["name"] for each in kept)]):
+            columns = [
+                _column(batch.column(feature["name"]), feature, name)
+                for feature, name in zip(kept, references.values(), strict=True)
+            ]
+            yield batch.select(list(labels)), columns
+
+    def feature(self, reference: str, name: str) -> Column:
+        """All values of one feature, see `feature_batches`."""
+        return concatenate([column for _, (column,) in self.feature_batches({reference: name})])
 
     def tables(self, rows: int) -> Iterator[Any]:
         """The set, at most so many rows at a time."""
@@ -58,7 +116,8 @@ class WrittenSet:
         return pa.Table.from_batches(batches)
 
     def _read(self, columns: list[str]) -> Iterator[Any]:
-        for path in self._paths:
+        names = [self._target.name] if self._target.suffix else [each["name"] for each in self.manifest.files]
+        for path in (self._folder / name for name in names):
             if self._is_csv:
                 with reading(path):
                     yield from read_csv_as_written(path, columns)
@@ -66,15 +125,35 @@ class WrittenSet:
                 # Parquet takes `home` for the beginning of `home.mood` too.
                 yield from (batch.select(columns) for batch in read_batches(path, [], columns))
 
+    @cached_property
+    def _features(self) -> dict[str, dict[str, Any]]:
+        return {each["reference"]: each for each in self.manifest.features}
+
     def _columns(self) -> list[str]:
-        request = self._manifest.request
+        request = self.manifest.request
         suffixes = ["", *["__status"] * request["statuses"], *["__event_time"] * request["event_times"]]
-        names = [f"{feature['name']}{suffix}" for feature in self._manifest.features for suffix in suffixes]
+        names = [f"{feature['name']}{suffix}" for feature in self.manifest.features for suffix in suffixes]
         return [*request["label_columns"], *names]
 
     def _with_numbers(self, batch: Any) -> Any:
         """Moments that were integers are integers again."""
-        if self._time not in batch.schema.names or not pc.all(pc.utf8_is_digit(batch.column(self._time))).as_py():
+        time = self.columns.time
+        if time not in batch.schema.names or not pc.all(pc.utf8_is_digit(batch.column(time))).as_py():
             return batch
-        at = batch.schema.get_field_index(self._time)
-        return batch.set_column(at, self._time, batch.column(at).cast(pa.int64()))
+        at = batch.schema.get_field_index(time)
+        return batch.set_column(at, time, batch.column(at).cast(pa.int64()))
+
+
+def _column(array: Any, feature: Mapping[str, Any], name: str) -> Column:
+    value_type, length = parse_value_type(feature["type"])
+    absent = array.is_null().to_numpy(zero_copy_only=False)
+    status = np.where(absent, Status.NOT_FOUND, Status.PRESENT).astype(np.uint8)
+    values: Any
+    if value_type is ValueType.VECTOR:
+        values = np.zeros((len(array), length), dtype=np.float32)
+        values[~absent] = array.drop_null().flatten().to_numpy().reshape(-1, length)
+    else:
+        zero = {ValueType.TEXT: "", ValueType.BOOL: False}.get(value_type, 0)
+        values = array.fill_null(zero).to_numpy(zero_copy_only=False)
+    times = np.zeros(len(array), dtype=np.int64)
+    return Column(name, value_type, values, status, times, reference=feature["reference"])

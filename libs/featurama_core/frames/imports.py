@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import open_frame, read_cells
-from featurama_core.frames.keys import named_rows, read_keys
+from featurama_core.frames.keys import coded_texts, read_keys
 from featurama_core.frames.writes import feature_columns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportScope
@@ -40,11 +40,12 @@ def import_part(frame: object, *, timezone: str | None = None, ingested_at_unit:
         raise InvalidInput("an import has a column ingested_at", field="ingested_at")
     codes: list[NDArray[np.uint64]] = []
     if features is None:
-        names, _, wrong = named_rows(read_cells(opened.columns["feature_name"]), "feature_name")
-        keys.reject(wrong, "feature_name", list(opened.columns).index("feature_name"))
+        coded = coded_texts(read_cells(opened.columns["feature_name"]), "feature_name")
+        keys.reject(coded.problems("feature_name"), "feature_name", list(opened.columns).index("feature_name"))
         rows = keys.sendable()
-        features = sorted(set(names[rows].tolist()))
-        codes.append(_hashes(names[rows].tolist()))
+        names = coded.rows()[rows].tolist()
+        features = sorted(set(names))
+        codes.append(_hashes(names))
     else:
         rows = keys.sendable()
     mixed = _hashes(keys.entity_ids[rows].tolist())

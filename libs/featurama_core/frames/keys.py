@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from featurama_core.frames.cells import Cells, Frame, objects, read_cells
 from featurama_core.frames.times import event_times, ingest_times
-from featurama_core.frames.values import Problem, TypedCells
+from featurama_core.frames.values import CellError, TypedCells
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_name, entity_id_problem
@@ -36,7 +36,7 @@ class FrameKeys:
     ingested_at: Int64Array | None
     local: dict[int, Verdict]
 
-    def reject(self, problems: dict[int, Problem], field: str, column: int) -> None:
+    def reject(self, problems: dict[int, CellError], field: str, column: int) -> None:
         """Add verdicts on rows that have none yet."""
         for row, (reason, problem) in problems.items():
             message = problem if problem.startswith(field) else f"{field} {problem}"
@@ -70,50 +70,56 @@ class FrameKeys:
 
 def read_keys(frame: Frame, timezone: str | None, ingested_at_unit: TimeUnit | None = None) -> FrameKeys:
     """Entity ids and times of a frame that has these columns."""
-    cells = read_cells(frame.columns["entity_id"])
-    entity_ids, entity, bad_ids = named_rows(cells, "entity_id")
+    ids = coded_texts(read_cells(frame.columns["entity_id"]), "entity_id")
     event_time, bad_times = event_times(read_cells(frame.columns["timestamp"]), "timestamp", timezone)
-    keys = FrameKeys(entity_ids, entity, event_time, None, {})
+    keys = FrameKeys(ids.rows(), ids.codes, event_time, None, {})
     names = list(frame.columns)
-    keys.reject(bad_ids, "entity_id", names.index("entity_id"))
+    keys.reject(ids.problems("entity_id"), "entity_id", names.index("entity_id"))
     keys.reject(bad_times, "timestamp", names.index("timestamp"))
     if "ingested_at" not in frame.columns:
         return keys
     cells = read_cells(frame.columns["ingested_at"])
     ingested_at, bad_times = ingest_times(cells, "ingested_at", timezone, ingested_at_unit)
     keys.reject(bad_times, "ingested_at", names.index("ingested_at"))
-    return FrameKeys(entity_ids, entity, event_time, ingested_at * 1_000, keys.local)
+    return FrameKeys(keys.entity_ids, keys.entity, event_time, ingested_at * 1_000, keys.local)
 
 
-def named_rows(cells: Cells, field: str) -> tuple[NDArray[np.object_], Int64Array, dict[int, Problem]]:
-    """A column of entity ids or feature names: object[n] of str, int64[n] that numbers equal ones alike in order of
-    appearance, and the problems by row ("" stands there).
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedTexts:
+    """A column of n entity ids or names. texts: the distinct ones; codes: int64[n], the position of each row's, -1
+    where it is missing or not text.
     """
+
+    texts: Sequence[str]
+    codes: Int64Array
+
+    def rows(self) -> NDArray[np.object_]:
+        """The text of each row, "" where there is none."""
+        rows: NDArray[np.object_] = objects([*self.texts, ""])[self.codes]
+        return rows
+
+    def problems(self, field: str, *, may_lack: bool = False) -> dict[int, CellError]:
+        """What is wrong with them, by row: each text is judged once. may_lack: whether a row may have none."""
+        reason = Reason.INVALID_ENTITY_ID if field == "entity_id" else Reason.INVALID_NAME
+        wrong = {code: problem for code, text in enumerate(self.texts) if (problem := _problem(text, field))}
+        if not may_lack:
+            wrong[-1] = f"{field} is missing or not text"
+        bad = np.flatnonzero(np.isin(self.codes, list(wrong)))
+        return {row: (reason, wrong[code]) for row, code in zip(bad.tolist(), self.codes[bad].tolist(), strict=True)}
+
+
+def coded_texts(cells: Cells, field: str) -> CodedTexts:
+    """A column of entity ids or feature names, numbered in order of appearance. InvalidInput if it is none of text."""
     if cells.unsupported or cells.values.dtype.kind != "O":
         shown = cells.unsupported or str(cells.values.dtype)
         raise InvalidInput(f"column {field} holds {shown}; it must hold text", field=field)
-    texts: list[Any] = cells.values.tolist()
-    problems: dict[int, Problem] = {}
-    reason = Reason.INVALID_ENTITY_ID if field == "entity_id" else Reason.INVALID_NAME
-    strange = np.fromiter((type(text) is not str for text in texts), dtype=np.bool_, count=len(texts))
+    texts: list[Any] = [str(text) if isinstance(text, str) else None for text in cells.values.tolist()]
     if cells.missing is not None:
-        strange |= cells.missing
-    for row in np.flatnonzero(strange).tolist():
-        if isinstance(texts[row], str) and (cells.missing is None or not cells.missing[row]):
-            texts[row] = str(texts[row])
-        else:
-            texts[row] = ""
-            problems[row] = (reason, f"{field} is missing or not text")
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-    codes = np.fromiter(map(numbers.__getitem__, texts), dtype=np.int64, count=len(texts))
-    wrong = {number: problem for text, number in numbers.items() if (problem := _problem(text, field))}
-    for number, problem in wrong.items():
-        for row in np.flatnonzero(codes == number).tolist() if len(wrong) < 8 else ():
-            problems.setdefault(row, (reason, problem))
-    if len(wrong) >= 8:
-        for row in np.flatnonzero(np.isin(codes, list(wrong))).tolist():
-            problems.setdefault(row, (reason, wrong[int(codes[row])]))
-    return objects(texts), codes, problems
+        for row in np.flatnonzero(cells.missing).tolist():
+            texts[row] = None
+    distinct = [text for text in dict.fromkeys(texts) if text is not None]
+    numbers = {None: -1} | {text: number for number, text in enumerate(distinct)}
+    return CodedTexts(distinct, np.fromiter(map(numbers.__getitem__, texts), dtype=np.int64, count=len(texts)))
 
 
 def _problem(text: str, field: str) -> str | None:

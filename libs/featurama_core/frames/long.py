@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from featurama_core.frames.cells import Frame, read_cells
-from featurama_core.frames.keys import FrameKeys, cut, fold_repeats, grouped, named_rows
+from featurama_core.frames.keys import FrameKeys, coded_texts, cut, fold_repeats, grouped
 from featurama_core.frames.report import FrameWrite, PreparedWrite
 from featurama_core.frames.values import Shared, TypedCells, typed
 from featurama_core.frames.wide import WriteOptions, reject_conflicts
@@ -34,8 +34,9 @@ class _Pivot:
 def long_write(frame: Frame, keys: FrameKeys, options: WriteOptions) -> FrameWrite:
     """Requests of a frame with a row a value."""
     positions = {name: position for position, name in enumerate(frame.columns)}
-    names, feature, bad_names = named_rows(read_cells(frame.columns["feature_name"]), "feature_name")
-    keys.reject(bad_names, "feature_name", positions["feature_name"])
+    coded = coded_texts(read_cells(frame.columns["feature_name"]), "feature_name")
+    names, feature = coded.rows(), coded.codes
+    keys.reject(coded.problems("feature_name"), "feature_name", positions["feature_name"])
     values = typed(read_cells(frame.columns["value"]))
     keys.reject(values.problems, "value", positions["value"])
     rows = keys.sendable()

@@ -1,7 +1,8 @@
 """Frames out: named fields become a pandas, polars or Arrow table, numpy arrays, lists, or a small HTML table.
 
-pandas, polars and pyarrow are imported here only, when they are asked for. Every table is a copy of the fields: who
-gets it may change it. A value that is not there is null.
+The only conversion of results: a value type has one dtype in each library, whichever call found the values. Integers
+keep every digit beside nulls. pandas, polars and pyarrow are imported here only, when they are asked for. Every table
+is a copy of the fields: its owner may change it. A value that is not there is null.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from featurama_core.frames.cells import read_cells
+from featurama_core.frames.values import typed
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, to_datetime
@@ -62,6 +65,11 @@ def time_field(name: str, column: Column) -> Field:
     return Field(name, "us", column.event_time, absent if absent.any() else None)
 
 
+def arrow_fields(table: Any) -> list[Field]:
+    """The columns of an Arrow table, to be shown as those of any other result."""
+    return [Field(name, "carried", column) for name, column in zip(table.column_names, table.columns, strict=True)]
+
+
 _KIND: dict[ValueType, FieldKind] = {
     ValueType.DOUBLE: "double",
     ValueType.INT: "int",
@@ -69,6 +77,16 @@ _KIND: dict[ValueType, FieldKind] = {
     ValueType.BOOL: "bool",
     ValueType.VECTOR: "vector",
 }
+_PANDAS_DTYPE: dict[FieldKind, tuple[str, str]] = {
+    "double": ("float64", "float64"),
+    "int": ("int64", "Int64"),
+    "bool": ("bool", "boolean"),
+    "text": ("str", "str"),
+    "vector": ("object", "object"),
+    "us": ("datetime64[us, UTC]", "datetime64[us, UTC]"),
+    "ns": ("datetime64[ns, UTC]", "datetime64[ns, UTC]"),
+}
+"""Without nulls, and beside nulls. `str` is pandas' own dtype of text since 3, and object before."""
 
 
 def library(name: str) -> Any:
@@ -141,37 +159,106 @@ def _ticks(field: Field) -> NDArray[Any]:
 
 
 def _pandas_series(pd: Any, field: Field) -> Any:
-    values, absent = field.values, field.absent
     if field.kind == "carried":
-        if hasattr(values, "reset_index"):
-            return values.reset_index(drop=True)
-        return pd.Series(values.to_pandas() if hasattr(values, "to_pandas") else _listed(values))
+        return _carried_in_pandas(pd, field)
+    values, absent = field.values, field.absent
+    dtype = _PANDAS_DTYPE[field.kind][absent is not None]
     if field.kind in ("us", "ns"):
-        return pd.Series(_ticks(field)).dt.tz_localize("UTC")
+        return pd.Series(_ticks(field)).dt.tz_localize("UTC").astype(dtype)
     if field.kind == "text":
         text = pd.Series(_with_none(values, absent), dtype=object)
-        return text.astype("str") if int(pd.__version__.partition(".")[0]) >= 3 else text
+        return text.astype(dtype) if int(pd.__version__.partition(".")[0]) >= 3 else text
     if field.kind == "vector":
         rows = np.fromiter(values.copy(), dtype=np.object_, count=len(values))
-        return pd.Series(_with_none(rows, absent), dtype=object)
+        return pd.Series(_with_none(rows, absent), dtype=dtype)
     if absent is None:
-        return pd.Series(values)
+        return pd.Series(values, dtype=dtype)
     if field.kind == "double":
-        return pd.Series(np.where(absent, np.nan, values))
+        return pd.Series(np.where(absent, np.nan, values), dtype=dtype)
     extension = pd.arrays.IntegerArray if field.kind == "int" else pd.arrays.BooleanArray
-    return pd.Series(extension(values.copy(), absent.copy()))
+    return pd.Series(extension(values.copy(), absent.copy()), dtype=dtype)
+
+
+def _carried_in_pandas(pd: Any, field: Field) -> Any:
+    values = field.values
+    if hasattr(values, "reset_index"):
+        return values.reset_index(drop=True)
+    if _is_of(values, "polars"):
+        values = values.to_arrow()
+    if _is_of(values, "pyarrow"):
+        known = _of_arrow(field.name, values)
+        if known is not None:
+            return _pandas_series(pd, known)
+        whole = {} if not values.null_count else {each: pd.array([], dtype=name).dtype for each, name in _integers()}
+        return values.to_pandas(types_mapper=whole.get)
+    if isinstance(values, np.ndarray) and values.ndim == 1 and not isinstance(values, np.ma.MaskedArray):
+        return pd.Series(values)
+    known = _of_values(field.name, values)
+    return pd.Series(_listed(values)) if known is None else _pandas_series(pd, known)
+
+
+def _of_arrow(name: str, column: Any) -> Field | None:
+    """An Arrow column of a type that a feature's values, statuses and times have, as these fields are; None for others.
+
+    column: a pyarrow Array or ChunkedArray of n rows.
+    """
+    pa = library("pyarrow")
+    dtype = column.type
+    of_vectors = pa.types.is_fixed_size_list(dtype) and pa.types.is_floating(dtype.value_type)
+    kind = "vector" if of_vectors else _KIND_OF_ARROW.get(str(dtype))
+    if kind is None:
+        return None
+    cells = read_cells(column)
+    if of_vectors and cells.values.ndim != 2:
+        return None
+    values = cells.values.view(np.int64) if kind in ("us", "ns") else cells.values
+    return Field(name, kind, values, cells.missing)
+
+
+_KIND_OF_ARROW: dict[str, FieldKind] = {
+    "double": "double",
+    "int64": "int",
+    "bool": "bool",
+    "string": "text",
+    "large_string": "text",
+    "string_view": "text",
+    "timestamp[us, tz=UTC]": "us",
+    "timestamp[ns, tz=UTC]": "ns",
+}
+
+
+def _integers() -> list[tuple[Any, str]]:
+    """Arrow's integer types and the dtypes of pandas that hold them beside nulls."""
+    pa = library("pyarrow")
+    return [
+        (getattr(pa, f"{sign.lower()}int{bits}")(), f"{sign}Int{bits}")
+        for sign in ("", "U")
+        for bits in (8, 16, 32, 64)
+    ]
+
+
+def _of_values(name: str, values: Any) -> Field | None:
+    """A list or masked array whose values are of one type, beside nulls or not; None for others, and for vectors."""
+    if getattr(values, "ndim", 1) != 1:
+        return None
+    column = typed(read_cells(values))
+    if column.problems or len(column.parts) != 1 or column.parts[0].value_type is ValueType.VECTOR:
+        return None
+    (part,) = column.parts
+    return Field(name, _KIND[part.value_type], part.values, column.null)
 
 
 def _polars_series(pl: Any, field: Field) -> Any:
     name, values, absent = field.name, field.values, field.absent
     if field.kind == "carried":
-        if type(values).__module__.startswith("polars"):
+        if _is_of(values, "polars"):
             return values.alias(name)
         if hasattr(values, "reset_index"):
             return pl.Series(name, pl.from_pandas(values.reset_index(drop=True)))
-        if type(values).__module__.startswith("pyarrow"):
+        if _is_of(values, "pyarrow"):
             return pl.Series(name, pl.from_arrow(values))
-        return pl.Series(name, _listed(values))
+        plain = isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray)
+        return pl.Series(name, values if plain else _listed(values))
     if field.kind in ("us", "ns"):
         series = pl.Series(name, field.values, dtype=pl.Int64).cast(pl.Datetime(field.kind, "UTC"))
     elif field.kind == "text":
@@ -190,7 +277,7 @@ def _arrow_array(pa: Any, field: Field) -> Any:
     if field.kind == "carried":
         if hasattr(values, "to_arrow"):
             return values.to_arrow()
-        if type(values).__module__.startswith("pyarrow"):
+        if _is_of(values, "pyarrow"):
             return values
         return pa.array(values if hasattr(values, "dtype") else _listed(values), from_pandas=True)
     if field.kind in ("us", "ns"):
@@ -206,6 +293,9 @@ def _arrow_array(pa: Any, field: Field) -> Any:
 def _numpy_array(field: Field) -> NDArray[Any]:
     values, absent = field.values, field.absent
     if field.kind == "carried":
+        cells = read_cells(values)
+        if cells.missing is not None and cells.values.dtype.kind in "biu" and not cells.unsupported:
+            return np.ma.MaskedArray(cells.values.copy(), mask=cells.missing.copy())
         plain: NDArray[Any] = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
         return plain
     if field.kind in ("us", "ns"):
@@ -234,6 +324,10 @@ def _list(field: Field) -> list[Any]:
     if field.absent is None:
         return moments
     return [None if absent else value for value, absent in zip(moments, field.absent.tolist(), strict=True)]
+
+
+def _is_of(values: object, library_name: str) -> bool:
+    return type(values).__module__.partition(".")[0] == library_name
 
 
 def _listed(values: Any) -> list[Any]:

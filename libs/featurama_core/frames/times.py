@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import Cells
-from featurama_core.frames.values import Problem, is_empty
+from featurama_core.frames.values import CellError, is_empty
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import MAX_EVENT_TIME, MAX_INGEST_TIME, MIN_EVENT_TIME, SECOND, TimeUnit, to_micros
 from featurama_core.types.values import BoolArray, Int64Array
@@ -28,9 +28,9 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time of a zone that t
 _SINCE_1973 = 3 * 365 * 86_400 * SECOND
 
 
-def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, Problem]]:
+def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
     """int64[n] microseconds (0 where there is a problem), and the problems by row. Integers are microseconds."""
-    problems: dict[int, Problem] = {}
+    problems: dict[int, CellError] = {}
     values, missing = cells.values, cells.missing
     kind = "" if cells.unsupported else values.dtype.kind
     if kind == "O":
@@ -64,7 +64,7 @@ def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
 
 def ingest_times(
     cells: Cells, field: str, timezone: str | None, unit: TimeUnit | None
-) -> tuple[Int64Array, dict[int, Problem]]:
+) -> tuple[Int64Array, dict[int, CellError]]:
     """int64[n] microseconds of an import's ingest times (0 where there is a problem), and the problems by row.
 
     Numbers are refused in every container unless their unit is declared; finer times are floored.
@@ -134,7 +134,11 @@ def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
     missing = np.isnat(values)
     if unit in _PER_MICROSECOND:
         ticks = values.view(np.int64)
-        whole = ticks // _PER_MICROSECOND[unit] if count == 1 else ticks * count // _PER_MICROSECOND[unit]
+        whole = ticks // _PER_MICROSECOND[unit]
+        if count != 1:
+            # In two parts, since ticks * count may not fit 64 bits; a time that is cut lies outside the calendar.
+            rest = ticks % _PER_MICROSECOND[unit] * count // _PER_MICROSECOND[unit]
+            whole = np.clip(whole, -(2**62 // count), 2**62 // count) * count + rest
         return np.where(missing, 0, whole), missing
     # Coarse units reach beyond int64 microseconds: such times are cut to one just outside the years 1 to 9999.
     low, high = (np.datetime64(year, "Y").astype(values.dtype) for year in ("-0010", "10010"))
@@ -142,9 +146,9 @@ def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
     return inside.astype("datetime64[us]").view(np.int64), missing
 
 
-def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, Problem]]:
+def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
     zone = None if timezone is None else _zone(timezone)
-    problems: dict[int, Problem] = {}
+    problems: dict[int, CellError] = {}
     micros = np.zeros(len(cells), dtype=np.int64)
     for row, value in enumerate(cells.values.tolist()):
         if is_empty(value) or (cells.missing is not None and cells.missing[row]):
@@ -178,7 +182,7 @@ def _declared(value: Any, zone: ZoneInfo | None) -> Any:
 
 
 def _to_utc(
-    local: Int64Array, chosen: BoolArray, timezone: str, field: str, problems: dict[int, Problem]
+    local: Int64Array, chosen: BoolArray, timezone: str, field: str, problems: dict[int, CellError]
 ) -> Int64Array:
     zone = _zone(timezone)
     if timezone in ("UTC", "Etc/UTC"):
@@ -225,5 +229,5 @@ def _naive(field: str) -> InvalidInput:
     )
 
 
-def _missing(field: str) -> Problem:
+def _missing(field: str) -> CellError:
     return Reason.INVALID_TIME, f"{field} is missing"

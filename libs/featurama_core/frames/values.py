@@ -31,14 +31,14 @@ from featurama_core.types.values import (
 MAX_VECTOR_LENGTHS = 8
 """Different lengths that one column of vectors may hold: each costs a column in every request."""
 
-Problem = tuple[Reason, str]
+CellError = tuple[Reason, str]
 
 _NULL, _BAD = 0, 255
 _INT64_MAX = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class TypedValues:
     """The values of one type (and vector length). slots: int64[n], the position of each row's value in `values`, -1
     where another part holds it; None when `values` are the rows themselves, nulls being zero values.
     """
@@ -57,9 +57,9 @@ class Part:
 class TypedCells:
     """One frame column of n rows, typed. null: bool[n], None when none is; problems by row."""
 
-    parts: list[Part]
+    parts: list[TypedValues]
     null: BoolArray | None = None
-    problems: dict[int, Problem] = field(default_factory=dict)
+    problems: dict[int, CellError] = field(default_factory=dict)
 
     def columns(
         self, name: str, rows: Int64Array | slice, count: int, *, version: int, null_status: Status, shared: Shared
@@ -143,7 +143,7 @@ def typed(cells: Cells) -> TypedCells:
         return _typed_objects(values, null)
     if values.ndim == 2:
         return _typed_matrix(values, null)
-    problems: dict[int, Problem] = {}
+    problems: dict[int, CellError] = {}
     if kind == "u":
         over = values > _INT64_MAX
         problems = dict.fromkeys(np.flatnonzero(over).tolist(), _TOO_LARGE)
@@ -151,7 +151,7 @@ def typed(cells: Cells) -> TypedCells:
     if null is not None:
         values = np.where(null, values.dtype.type(0), values)
     value_type = {"b": ValueType.BOOL, "f": ValueType.DOUBLE}.get(values.dtype.kind, ValueType.INT)
-    return TypedCells([Part(value_type, values)], null, problems)
+    return TypedCells([TypedValues(value_type, values)], null, problems)
 
 
 def is_empty(value: object) -> bool:
@@ -199,7 +199,7 @@ def _array(
     values: NDArray[np.object_],
     rows: Int64Array,
     kinds: UInt8Array,
-    problems: dict[int, Problem],
+    problems: dict[int, CellError],
 ) -> tuple[ValueArray, Int64Array]:
     chosen = values[rows]
     if value_type is ValueType.BOOL:
@@ -223,16 +223,16 @@ def _array(
     return (chosen if value_type is ValueType.TEXT else chosen.astype(np.int64)), rows
 
 
-def _part(count: int, value_type: ValueType, rows: Int64Array, values: ValueArray, *, alone: bool) -> Part:
+def _part(count: int, value_type: ValueType, rows: Int64Array, values: ValueArray, *, alone: bool) -> TypedValues:
     if len(rows) == count:
-        return Part(value_type, values)
+        return TypedValues(value_type, values)
     if alone and value_type is not ValueType.VECTOR:
         whole = empty_values(value_type, count)
         whole[rows] = values
-        return Part(value_type, whole)
+        return TypedValues(value_type, whole)
     slots = np.full(count, -1, dtype=np.int64)
     slots[rows] = np.arange(len(rows))
-    return Part(value_type, values, slots)
+    return TypedValues(value_type, values, slots)
 
 
 def _typed_matrix(values: NDArray[Any], null: BoolArray | None) -> TypedCells:
@@ -241,13 +241,13 @@ def _typed_matrix(values: NDArray[Any], null: BoolArray | None) -> TypedCells:
         return TypedCells([], null, dict.fromkeys(there.tolist(), _bad_length(values.shape[1])))
     floats, over = _float32(values if null is None else np.where(null[:, None], values.dtype.type(0), values))
     problems = dict.fromkeys(np.flatnonzero(over).tolist(), _OVERFLOW)
-    return TypedCells([Part(ValueType.VECTOR, floats)], null, problems)
+    return TypedCells([TypedValues(ValueType.VECTOR, floats)], null, problems)
 
 
 def _vectors(
     values: NDArray[np.object_], rows: Int64Array
-) -> tuple[list[tuple[Int64Array, ValueArray]], dict[int, Problem]]:
-    problems: dict[int, Problem] = {}
+) -> tuple[list[tuple[Int64Array, ValueArray]], dict[int, CellError]]:
+    problems: dict[int, CellError] = {}
     by_length: dict[int, tuple[list[int], list[NDArray[Any]]]] = {}
     for row in rows.tolist():
         vector = _vector(values[row])
@@ -329,13 +329,13 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _no_type(name: str) -> Problem:
+def _no_type(name: str) -> CellError:
     return Reason.TYPE_MISMATCH, f"holds {name}; give a number, text, bool or vector of numbers"
 
 
-def _bad_length(length: int) -> Problem:
+def _bad_length(length: int) -> CellError:
     return Reason.VECTOR_LENGTH_MISMATCH, f"is a vector of length {length}; 1 to {MAX_VECTOR_LENGTH} are allowed"
 
 
-_TOO_LARGE: Problem = (Reason.TYPE_MISMATCH, "holds an integer beyond 64 bits")
-_OVERFLOW: Problem = (Reason.INVALID_VALUE, "holds a number beyond the range of float32")
+_TOO_LARGE: CellError = (Reason.TYPE_MISMATCH, "holds an integer beyond 64 bits")
+_OVERFLOW: CellError = (Reason.INVALID_VALUE, "holds a number beyond the range of float32")

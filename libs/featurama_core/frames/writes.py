@@ -1,4 +1,4 @@
-"""Frames in: a caller's frame becomes write requests, or label rows.
+"""Frames in: a caller's frame becomes write requests.
 
 pandas, polars, Arrow and mappings of columns are read alike, and never changed. A frame is long (a row a value) or
 wide (a column a feature), told by its columns. No bad row costs the frame: it gets its verdict, the rest is sent.
@@ -12,7 +12,6 @@ from featurama_core.frames.cells import open_frame
 from featurama_core.frames.keys import read_keys
 from featurama_core.frames.long import long_write
 from featurama_core.frames.report import FrameReport, FrameWrite, PreparedWrite, merge_report
-from featurama_core.frames.spine import Labels, label_rows
 from featurama_core.frames.wide import WriteOptions, wide_write
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import RESERVED_NAMES, check_name
@@ -24,9 +23,7 @@ from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode
 __all__ = [
     "FrameReport",
     "FrameWrite",
-    "Labels",
     "PreparedWrite",
-    "label_rows",
     "merge_report",
     "write_requests",
 ]

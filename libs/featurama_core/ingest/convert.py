@@ -27,7 +27,7 @@ from featurama_core.types.values import (
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RowError:
     """Why a value or row is refused; `field` is what the caller named."""
 
     reason: Reason
@@ -35,15 +35,15 @@ class Problem:
     message: str
 
 
-Problems = dict[int, Problem]
+RowErrors = dict[int, RowError]
 """Row -> what is wrong with it."""
 
 
-def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, Problems]:
+def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, RowErrors]:
     """-> (the column in the definition's type, problems by row). Refused rows are NOT_FOUND in the result."""
     target = definition.value_type
     present = column.status == Status.PRESENT
-    problems: Problems = {}
+    problems: RowErrors = {}
     if column.value_type is target:
         values = column.values
         if target is ValueType.DOUBLE:
@@ -59,7 +59,7 @@ def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, Prob
         given = column.value_type.label
         problems = _refuse(
             present & wrong,
-            Problem(
+            RowError(
                 Reason.TYPE_MISMATCH,
                 definition.name,
                 f"{definition.name} is {target.label}: this {given} value cannot become one without loss",
@@ -70,7 +70,7 @@ def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, Prob
         given = type_text(column.value_type, column.vector_length)
         problems = _refuse(
             present,
-            Problem(
+            RowError(
                 Reason.TYPE_MISMATCH,
                 definition.name,
                 f"{definition.name} is {definition.type_text}, the value given is {given}",
@@ -98,36 +98,36 @@ def _one_nan(values: ValueArray) -> ValueArray:
     return np.where(nan, np.nan, values)
 
 
-def _text_problems(column: Column, definition: FeatureDefinition, present: BoolArray) -> Problems:
-    problems: Problems = {}
+def _text_problems(column: Column, definition: FeatureDefinition, present: BoolArray) -> RowErrors:
+    problems: RowErrors = {}
     for row in np.flatnonzero(present).tolist():
         text = column.values[row]
         if definition.references is not None:
             wrong = entity_id_problem(text)
             if wrong is not None:
                 message = f"{definition.name} refers to a {definition.references}: {wrong}"
-                problems[row] = Problem(Reason.INVALID_VALUE, definition.name, message)
+                problems[row] = RowError(Reason.INVALID_VALUE, definition.name, message)
                 continue
         try:
             size = len(text) if text.isascii() else len(text.encode())
         except UnicodeEncodeError:
-            problems[row] = Problem(
+            problems[row] = RowError(
                 Reason.INVALID_VALUE, definition.name, f"{definition.name} is not valid Unicode text"
             )
             continue
         if size > MAX_TEXT_BYTES:
             message = f"{definition.name} has {size} bytes; at most {MAX_TEXT_BYTES} are allowed"
-            problems[row] = Problem(Reason.TEXT_TOO_LONG, definition.name, message)
+            problems[row] = RowError(Reason.TEXT_TOO_LONG, definition.name, message)
     return problems
 
 
-def _vector_problems(column: Column, definition: FeatureDefinition, present: BoolArray) -> Problems:
+def _vector_problems(column: Column, definition: FeatureDefinition, present: BoolArray) -> RowErrors:
     if column.vector_length != definition.vector_length:
         message = f"{definition.name} has length {definition.vector_length}, not {column.vector_length}"
-        return _refuse(present, Problem(Reason.VECTOR_LENGTH_MISMATCH, definition.name, message))
+        return _refuse(present, RowError(Reason.VECTOR_LENGTH_MISMATCH, definition.name, message))
     finite = np.isfinite(column.values).all(axis=1)
     message = f"{definition.name} holds NaN or an infinity; vectors hold finite numbers only"
-    return _refuse(present & ~finite, Problem(Reason.INVALID_VALUE, definition.name, message))
+    return _refuse(present & ~finite, RowError(Reason.INVALID_VALUE, definition.name, message))
 
 
 def _int_to_double(values: ValueArray) -> tuple[ValueArray, BoolArray]:
@@ -145,5 +145,5 @@ _CASTS: dict[tuple[ValueType, ValueType], Callable[[ValueArray], tuple[ValueArra
 }
 
 
-def _refuse(rows: BoolArray, problem: Problem) -> Problems:
+def _refuse(rows: BoolArray, problem: RowError) -> RowErrors:
     return dict.fromkeys(np.flatnonzero(rows).tolist(), problem)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
+from featurama_core.retrieval.visibility import is_gone
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import unpack, without_fields
 from featurama_core.storage.port import AuditRecord, Cells, Mark
@@ -94,10 +95,10 @@ async def _clean(namespace: Namespace, mark: Mark, snapshot: Snapshot) -> None:
             continue
         deleted = [field.name == mark.feature_name for field in layout.fields]
         decoded = unpack(layout, [cell])
-        event_time = int(decoded.event_time[0])
-        if any(deleted) and decoded.readable[0] and event_time <= mark.deleted_through:
+        is_covered = bool(decoded.readable[0] and is_gone(decoded.event_time, mark.deleted_through)[0])
+        if any(deleted) and is_covered:
             rewritten = without_fields(layout, cell, deleted)
-            await namespace.storage.replace_cell(mark.entity_id, layout_id, cell, rewritten, event_time)
+            await namespace.storage.replace_cell(mark.entity_id, layout_id, cell, rewritten, int(decoded.event_time[0]))
 
 
 def _record(namespace: Namespace, entity_id: str, features: Sequence[str], through: int) -> AuditRecord:

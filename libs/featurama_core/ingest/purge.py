@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from featurama_core.namespace import Namespace
+from featurama_core.retrieval.visibility import first_kept, horizon, is_gone
 from featurama_core.storage.packed_cell import unpack
 from featurama_core.types.times import MIN_TIME
 
@@ -24,15 +25,13 @@ async def purge(namespace: Namespace) -> Purged:
     snapshot = await namespace.registry.snapshot(fresh=True)
     # A read that began before us may still show what expired since: leave that much room.
     now = namespace.now() - namespace.settings.settling_time
-    kept_since = {
-        group.name: MIN_TIME if group.retention is None else now - group.retention for group in snapshot.groups.values()
-    }
+    horizons = {group.name: horizon(group.retention, MIN_TIME, now) for group in snapshot.groups.values()}
+    if all(group.retention is None for group in snapshot.groups.values()):
+        return Purged(0, 0)
     rows = 0
     for group in snapshot.groups.values():
         if group.retention is not None:
-            rows += await namespace.storage.purge_history(group, kept_since[group.name])
-    if not rows and all(since == MIN_TIME for since in kept_since.values()):
-        return Purged(0, 0)
+            rows += await namespace.storage.purge_history(group, first_kept([horizons[group.name]]))
     group_of = {key.key: key.group for versions in snapshot.features.values() for key in versions}
     cells_dropped, after = 0, None
     while True:
@@ -43,11 +42,10 @@ async def purge(namespace: Namespace) -> Purged:
             layout = layouts.get(layout_id)
             if layout is None:
                 continue
-            since = min(kept_since.get(group_of.get(field.key, ""), MIN_TIME) for field in layout.fields)
+            gone = first_kept([horizons.get(group_of.get(each.key, ""), MIN_TIME) for each in layout.fields]) - 1
             decoded = unpack(layout, [cell])
-            event_time = int(decoded.event_time[0])
-            if decoded.readable[0] and event_time < since:
-                drops.append((entity_ids[entity], layout_id, event_time))
+            if decoded.readable[0] and is_gone(decoded.event_time, gone)[0]:
+                drops.append((entity_ids[entity], layout_id, int(decoded.event_time[0])))
         if drops:
             await namespace.storage.drop_cells(*([list(each) for each in zip(*drops, strict=True)]))
             cells_dropped += len(drops)

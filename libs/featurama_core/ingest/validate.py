@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featurama_core.ingest.convert import Problem, Problems, convert
+from featurama_core.ingest.convert import RowError, RowErrors, convert
+from featurama_core.retrieval.visibility import horizon, is_gone
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
-from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, to_rfc3339
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array, ValueType
 from featurama_core.types.writes import (
     MAX_ROWS_PER_WRITE,
@@ -29,7 +30,7 @@ from featurama_core.types.writes import (
 )
 
 Target = tuple[FeatureDefinition, FeatureGroup]
-Resolve = Callable[[str, int], Target | Problem]
+Resolve = Callable[[str, int], Target | RowError]
 """(feature name, version or 0) -> its definition and group, or why there is none."""
 
 
@@ -47,8 +48,8 @@ class Validated:
     source_row: Int64Array
     columns: list[StoredColumn]
     kept_row: Int64Array
-    whole_rows: Problems
-    refused: list[Problems]
+    whole_rows: RowErrors
+    refused: list[RowErrors]
 
     def report(self, outcome: UInt8Array, request_id: str) -> WriteReport:
         """The verdict on every unit, given what became of each kept row (uint8[k] of Outcome)."""
@@ -73,7 +74,7 @@ class Validated:
         return report
 
     @staticmethod
-    def _count(report: WriteReport, units: BoolArray, column: int, problems: Problems, ended: UInt8Array) -> None:
+    def _count(report: WriteReport, units: BoolArray, column: int, problems: RowErrors, ended: UInt8Array) -> None:
         judged = units.copy()
         judged[list(problems)] = False
         for row, problem in problems.items():
@@ -140,7 +141,7 @@ def validate(
     """Judge a request whose shape is good. now: microseconds; entity_types: id -> type of registered entities."""
     whole_rows = _row_problems(request, now + max_clock_skew)
     resolved = [resolve(column.name, column.version) for column in request.columns]
-    refused: list[Problems] = []
+    refused: list[RowErrors] = []
     converted: list[Column | None] = []
     for column, target in zip(request.columns, resolved, strict=True):
         usable, problems = _judge_column(request, column, target, entity_types, now)
@@ -155,30 +156,30 @@ def validate(
     return _keep(request, converted, resolved, valid, whole_rows, refused, group_of_row, groups)
 
 
-def _row_problems(request: WriteRequest, newest: int) -> Problems:
-    problems: Problems = {}
+def _row_problems(request: WriteRequest, newest: int) -> RowErrors:
+    problems: RowErrors = {}
     wrong_ids = {entity_id: entity_id_problem(entity_id) for entity_id in set(request.entity_ids)}
     if any(wrong_ids.values()):
         for row, entity_id in enumerate(request.entity_ids):
             wrong = wrong_ids[entity_id]
             if wrong is not None:
-                problems[row] = Problem(Reason.INVALID_ENTITY_ID, "entity_id", wrong)
+                problems[row] = RowError(Reason.INVALID_ENTITY_ID, "entity_id", wrong)
     times = request.event_time
     for row in np.flatnonzero((times < MIN_EVENT_TIME) | (times > MAX_EVENT_TIME)).tolist():
         message = "timestamp lies outside the years 1 to 9999; give microseconds since 1970 UTC"
-        problems.setdefault(row, Problem(Reason.INVALID_TIME, "timestamp", message))
+        problems.setdefault(row, RowError(Reason.INVALID_TIME, "timestamp", message))
     for row in np.flatnonzero(times > newest).tolist():
         if row not in problems:
             message = f"timestamp {to_rfc3339(int(times[row]))} is in the future; check the writer's clock"
-            problems[row] = Problem(Reason.EVENT_TIME_IN_FUTURE, "timestamp", message)
+            problems[row] = RowError(Reason.EVENT_TIME_IN_FUTURE, "timestamp", message)
     return problems
 
 
 def _judge_column(
-    request: WriteRequest, column: Column, target: Target | Problem, entity_types: Mapping[str, str], now: int
-) -> tuple[Column | None, Problems]:
+    request: WriteRequest, column: Column, target: Target | RowError, entity_types: Mapping[str, str], now: int
+) -> tuple[Column | None, RowErrors]:
     written = column.status != Status.NOT_FOUND
-    if isinstance(target, Problem):
+    if isinstance(target, RowError):
         return None, dict.fromkeys(np.flatnonzero(written).tolist(), target)
     definition, group = target
     usable, problems = convert(column, definition)
@@ -187,31 +188,32 @@ def _judge_column(
             actual = entity_types.get(request.entity_ids[row], definition.entity_type)
             if actual != definition.entity_type:
                 message = f"{definition.name} describes a {definition.entity_type}, this entity is a {actual}"
-                problems.setdefault(row, Problem(Reason.ENTITY_TYPE_MISMATCH, definition.name, message))
+                problems.setdefault(row, RowError(Reason.ENTITY_TYPE_MISMATCH, definition.name, message))
     if group.retention is not None:
-        expired = Problem(
+        expired = RowError(
             Reason.PAST_RETENTION,
             definition.name,
             f"timestamp lies further back than the retention of group {group.name}; it would be deleted at once",
         )
-        for row in np.flatnonzero(written & (request.event_time < now - group.retention)).tolist():
+        gone = horizon(group.retention, MIN_TIME, now)
+        for row in np.flatnonzero(written & is_gone(request.event_time, gone)).tolist():
             problems.setdefault(row, expired)
     return usable, problems
 
 
 def _refuse_second_values(
-    converted: list[Column | None], resolved: list[Target | Problem], refused: list[Problems]
+    converted: list[Column | None], resolved: list[Target | RowError], refused: list[RowErrors]
 ) -> None:
     first: dict[tuple[str, int], list[int]] = {}
     for position, target in enumerate(resolved):
-        if not isinstance(target, Problem):
+        if not isinstance(target, RowError):
             first.setdefault(target[0].key, []).append(position)
     for (name, _), positions in first.items():
         if len(positions) == 1:
             continue
         columns = [column for position in positions if (column := converted[position]) is not None]
         count = np.sum([column.status != Status.NOT_FOUND for column in columns], axis=0)
-        problem = Problem(Reason.CONFLICTING_DUPLICATE, name, f"{name} is given twice in this row; give it once")
+        problem = RowError(Reason.CONFLICTING_DUPLICATE, name, f"{name} is given twice in this row; give it once")
         for row in np.flatnonzero(count > 1).tolist():
             for position, column in zip(positions, columns, strict=True):
                 if column.status[row] != Status.NOT_FOUND:
@@ -219,7 +221,7 @@ def _refuse_second_values(
 
 
 def _valid_values(
-    request: WriteRequest, converted: list[Column | None], whole_rows: Problems, refused: list[Problems]
+    request: WriteRequest, converted: list[Column | None], whole_rows: RowErrors, refused: list[RowErrors]
 ) -> list[BoolArray]:
     """Per column: bool[n], rows whose value is written and not refused."""
     good = np.ones(len(request), dtype=np.bool_)
@@ -254,15 +256,15 @@ def _same_key(request: WriteRequest) -> tuple[Int64Array, int]:
 
 def _refuse_conflicts(
     converted: list[Column | None],
-    resolved: list[Target | Problem],
+    resolved: list[Target | RowError],
     valid: list[BoolArray],
-    refused: list[Problems],
+    refused: list[RowErrors],
     group_of_row: Int64Array,
     groups: int,
 ) -> None:
     by_feature: dict[tuple[str, int], list[int]] = {}
     for position, target in enumerate(resolved):
-        if not isinstance(target, Problem):
+        if not isinstance(target, RowError):
             by_feature.setdefault(target[0].key, []).append(position)
     for (name, _), positions in by_feature.items():
         # One feature's columns hold disjoint rows by now: lay them over each other.
@@ -275,7 +277,7 @@ def _refuse_conflicts(
         torn = np.zeros(groups, dtype=np.bool_)
         torn[group_of_row[rows[different]]] = True
         message = f"{name} has different values for one entity and timestamp in this request; keep one"
-        problem = Problem(Reason.CONFLICTING_DUPLICATE, name, message)
+        problem = RowError(Reason.CONFLICTING_DUPLICATE, name, message)
         for row in rows[torn[group_of_row[rows]]].tolist():
             for position in positions:
                 if valid[position][row]:
@@ -315,10 +317,10 @@ def _same_value(column: Column, left: Int64Array, right: Int64Array) -> BoolArra
 def _keep(
     request: WriteRequest,
     converted: list[Column | None],
-    resolved: list[Target | Problem],
+    resolved: list[Target | RowError],
     valid: list[BoolArray],
-    whole_rows: Problems,
-    refused: list[Problems],
+    whole_rows: RowErrors,
+    refused: list[RowErrors],
     group_of_row: Int64Array,
     groups: int,
 ) -> Validated:
@@ -333,13 +335,13 @@ def _keep(
     source[kept_row[rows]] = rows
     by_feature: dict[tuple[str, int], list[int]] = {}
     for position, target in enumerate(resolved):
-        if not isinstance(target, Problem) and valid[position].any():
+        if not isinstance(target, RowError) and valid[position].any():
             by_feature.setdefault(target[0].key, []).append(position)
     columns = []
     for key in sorted(by_feature):
         positions = by_feature[key]
         target = resolved[positions[0]]
-        assert not isinstance(target, Problem)
+        assert not isinstance(target, RowError)
         whole = _overlay(converted, valid, positions)
         held = np.any([valid[position] for position in positions], axis=0)
         columns.append(StoredColumn(*target, _gather(whole, held, kept_row, len(source))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from featurama_core.ingest.convert import Problem
+from featurama_core.ingest.convert import RowError
 from featurama_core.ingest.imports import check_settled_import, numbered
 from featurama_core.ingest.validate import Target, Validated, check_shape, validate
 from featurama_core.namespace import Namespace
@@ -41,11 +41,11 @@ async def _write(namespace: Namespace, request: WriteRequest) -> WriteReport:
     _check_age(namespace, ingest_time(request_id), now)
     snapshot = await namespace.registry.snapshot()
     targets = _resolve_columns(request, snapshot)
-    if any(isinstance(target, Problem) for target in targets.values()):
+    if any(isinstance(target, RowError) for target in targets.values()):
         snapshot = await namespace.registry.snapshot(fresh=True)
         targets = _resolve_columns(request, snapshot)
     typed = any(
-        not isinstance(target, Problem) and target[0].entity_type != DEFAULT_ENTITY_TYPE for target in targets.values()
+        not isinstance(target, RowError) and target[0].entity_type != DEFAULT_ENTITY_TYPE for target in targets.values()
     )
     validated = validate(
         request,
@@ -82,13 +82,13 @@ async def _store(namespace: Namespace, validated: Validated, ingested_at: Int64A
         return np.full(rows, Outcome.UNKNOWN, dtype=np.uint8)
 
 
-def _resolve_columns(request: WriteRequest, snapshot: Snapshot) -> dict[tuple[str, int], Target | Problem]:
-    targets: dict[tuple[str, int], Target | Problem] = {}
+def _resolve_columns(request: WriteRequest, snapshot: Snapshot) -> dict[tuple[str, int], Target | RowError]:
+    targets: dict[tuple[str, int], Target | RowError] = {}
     for column in request.columns:
         try:
             definition = snapshot.feature(column.name, column.version or None)
         except FeaturamaError as error:
-            targets[column.name, column.version] = Problem(error.reason, column.name, error.message)
+            targets[column.name, column.version] = RowError(error.reason, column.name, error.message)
         else:
             targets[column.name, column.version] = definition, snapshot.groups[definition.group]
     return targets

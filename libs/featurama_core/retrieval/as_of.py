@@ -85,7 +85,7 @@ def as_of_many(
     keys: HistoryKeys,
     present: Sequence[Mask | None],
     label_entity: Int64,
-    label_time: Int64,
+    label_time: Int64 | None,
     *,
     known_at: int | Int64 | None = None,
 ) -> list[Int64]:
@@ -93,10 +93,13 @@ def as_of_many(
 
     `present[i]` is bool[h]: a row where it is False does not hold feature i and is skipped; None = every row
     holds it. Label rows are searched once for all features, and features with equal masks share one result.
+    `label_time` None: no upper bound on event times.
     Raises TypeError or ValueError, naming the argument, for a wrong dtype or shape.
     """
     labels = len(label_entity)
-    _require_int64(labels, label_entity=label_entity, label_time=label_time)
+    _require_int64(labels, label_entity=label_entity)
+    if label_time is not None:
+        _require_int64(labels, label_time=label_time)
     bound: Int64 | None = None
     admitted: Mask | None = None
     if isinstance(known_at, np.ndarray):
@@ -119,23 +122,6 @@ def as_of_many(
             winners[signature] = winner
         results.append(winners[signature])
     return results
-
-
-def within_ttl(winner_time: Int64, label_time: Int64, ttl: int | None) -> Mask:
-    """Whether `label_time - ttl <= winner_time <= label_time`, right at every int64: bool[l].
-
-    Times and ttl in the same unit (microseconds); ttl None = valid for ever. Rows without a winner are the
-    caller's to exclude. Raises ValueError for a negative ttl, TypeError unless both are int64.
-    """
-    _require_int64(len(label_time), winner_time=winner_time, label_time=label_time)
-    if ttl is not None and ttl < 0:
-        raise ValueError(f"ttl: {ttl} is negative; give a length of time, or None for no limit")
-    not_after = winner_time <= label_time
-    if ttl is None:
-        return not_after
-    # The difference of two int64 can need 64 bits: as unsigned, modulo 2^64, it is exact where not_after.
-    age = label_time.view(np.uint64) - winner_time.view(np.uint64)
-    return not_after & (age <= ttl)
 
 
 def sort_history(entity: Int64, time: Int64, ingested: Int64) -> Int64:
@@ -161,8 +147,8 @@ def check_sorted(entity: Int64, time: Int64, ingested: Int64) -> None:
         raise ValueError(f"history: row {row} comes before row {row - 1} in (entity, time, ingested); use sort_history")
 
 
-def _candidates(keys: HistoryKeys, entity: Int64, time: Int64) -> tuple[Int64, Int64]:
-    """Half-open range of the history rows of each label's entity with event time <= the label's."""
+def _candidates(keys: HistoryKeys, entity: Int64, time: Int64 | None) -> tuple[Int64, Int64]:
+    """Half-open range of the history rows of each label's entity with event time <= the label's, if it has one."""
     begin = np.zeros(len(entity), dtype=np.int64)
     end = np.zeros(len(entity), dtype=np.int64)
     if not len(keys):
@@ -176,7 +162,8 @@ def _candidates(keys: HistoryKeys, entity: Int64, time: Int64) -> tuple[Int64, I
         known = codes[slot] == wanted
         first = np.where(known, bounds[slot], 0)
         begin[rows] = first
-        end[rows] = _upper_bound(keys.time, first, np.where(known, bounds[slot + 1], 0), time[rows])
+        last = np.where(known, bounds[slot + 1], 0)
+        end[rows] = last if time is None else _upper_bound(keys.time, first, last, time[rows])
     return begin, end
 
 

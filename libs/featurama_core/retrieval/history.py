@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.namespace import Namespace
-from featurama_core.storage.latest import deleted_through
-from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable
+from featurama_core.retrieval.as_of import HistoryKeys
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.visibility import (
+    ReadBounds,
+    admitted,
+    first_kept,
+    horizon,
+    newest_per_event_time,
+    per_entity,
+)
+from featurama_core.storage.port import History
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
@@ -44,28 +55,21 @@ async def read_page(
     if not 1 <= page_size <= MAX_PAGE:
         raise InvalidInput(f"page_size must be from 1 to {MAX_PAGE}", reason=Reason.LIMIT_EXCEEDED, field="page_size")
     end, left = _unpack_token(page_token) if page_token else (wanted.end, wanted.limit)
-    now = namespace.now()
-    cells, _ = await namespace.read_cells([entity_id])
-    if cells.failed.any():
-        raise StoreUnavailable("the store did not answer for this entity; try again")
-    start = max(wanted.start, int(deleted_through(cells, 1, feature.definition.name)[0]) + 1)
-    if feature.group.retention is not None:
-        start = max(start, now - feature.group.retention)
+    source = ValueSource(namespace)
+    as_of = ReadBounds(None, namespace.now(), at_now=True).rows(None)
+    tombstones = await source.tombstones([entity_id])
+    deleted = int(np.max(tombstones.through(feature.definition.name)))
+    gone = int(np.max(horizon(feature.group.retention, deleted, as_of.now)))
     size = page_size if left is None else min(page_size, left)
     # One more than a page: that there is a next one is seen without another read.
-    history = (
-        await namespace.storage.read_history(
-            [entity_id], [(feature.definition, feature.group)], start=start, end=end, newest=size + 1
-        )
-    )[0]
-    rows = np.arange(len(history.event_time))[::-1]
-    times = history.event_time[rows]
-    if wanted.corrections:
-        count = _whole_times(times, size) if left is None else min(_whole_times(times, size), left)
-    else:
-        # Newest first, so the winner of an event time stands before the values it corrects.
-        rows = rows[np.diff(times, prepend=MAX_TIME) != 0]
-        count = size
+    start = max(wanted.start, gone + 1)
+    (history,) = await source.lookup([entity_id], [feature], start, end, newest=size + 1)
+    keys = HistoryKeys.of(history.entity, history.event_time, history.ingested_at)
+    shown = admitted(keys, as_of, gone)
+    rows = (np.flatnonzero(shown) if wanted.corrections else newest_per_event_time(keys, shown))[::-1]
+    count = _whole_times(history.event_time[rows], size) if wanted.corrections else size
+    if left is not None:
+        count = min(count, left)
     page = rows[:count]
     more = len(page) < len(rows) or len(history.event_time) > size
     left = None if left is None else left - len(page)
@@ -74,9 +78,29 @@ async def read_page(
         entity_id=entity_id,
         column=history.column.take(page),
         ingested_at=history.ingested_at[page],
-        as_of_time=now,
+        as_of_time=as_of.now,
         next_page=_pack_token(int(history.event_time[page[-1]]) - 1, left) if goes_on else "",
     )
+
+
+async def visible_history(
+    namespace: Namespace, entity_ids: Sequence[str], features: Sequence[ResolvedFeature], now: int
+) -> list[History]:
+    """The visible value of every (entity, event time), corrections resolved: one History per feature, whose codes are
+    positions of the distinct ids.
+    """
+    source = ValueSource(namespace)
+    as_of = ReadBounds(None, now, at_now=True).rows(None)
+    tombstones = await source.tombstones(entity_ids)
+    start = first_kept([horizon(each.group.retention, MIN_TIME, now) for each in features])
+    winners = []
+    for feature, history in zip(features, await source.lookup(entity_ids, features, start, MAX_TIME), strict=True):
+        gone = horizon(feature.group.retention, tombstones.through(feature.definition.name), now)
+        keys = HistoryKeys.of(history.entity, history.event_time, history.ingested_at)
+        rows = newest_per_event_time(keys, admitted(keys, as_of, per_entity(gone, history.entity)))
+        column = history.column.take(rows)
+        winners.append(History(keys.entity[rows], keys.time[rows], keys.ingested[rows], column))
+    return winners
 
 
 def _whole_times(times: Int64Array, size: int) -> int:

@@ -1,46 +1,59 @@
-"""One pass over a group's history, newest period first: each label row takes, for each feature, the newest stored value
-that it may see, and asks older periods only for the features it has not found.
+"""Joining rows with stored history, block by block: each row takes, for each feature, the newest stored value that it
+may see, and looks in older blocks only for the features it has not found.
 
-Exact, because a period holds whole event times: what is newest in the newest period that holds anything admitted wins.
-Deletion marks and retention are applied afterwards (`hits.newer_than`).
+Exact as long as blocks of one entity come newest first: a block holds whole event times, so what is newest in the
+newest block that holds anything admitted wins. Tombstones, retention and ttl are applied afterwards, in `answer`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.retrieval.as_of import HistoryKeys, as_of_many
-from featurama_core.retrieval.entity_rows import SortedKeys
-from featurama_core.retrieval.past import KnownAt, ingest_bound
-from featurama_core.retrieval.spill import HitSpool
+from featurama_core.retrieval.answer import Stored, Winners
+from featurama_core.retrieval.as_of import HistoryKeys
+from featurama_core.retrieval.entity_rows import EntityRows
+from featurama_core.retrieval.visibility import AsOf, may_see, newest
 from featurama_core.storage.port import History
+from featurama_core.types.column import Column
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import BoolArray, Int64Array
 
 
-class GroupJoin:
-    """The label rows of one pass against features of one group. Blocks; belongs to one task."""
+class MatchSink(Protocol):
+    """Takes what joins find."""
+
+    def add(self, features: tuple[int, ...], rows: Int64Array, event_time: Int64Array, columns: list[Column]) -> None:
+        """Winners of features (positions) at the same rows (row numbers) and event times; a row has at most one of
+        each feature.
+        """
+
+
+class RowJoin:
+    """The rows of one pass against some features. Blocks; belongs to one task."""
 
     def __init__(
         self,
-        keys: SortedKeys,
+        rows: EntityRows,
         positions: Sequence[int],
-        known_at: KnownAt | str,
+        as_of: AsOf,
         max_ages: Sequence[int | None],
-        hits: HitSpool,
+        sink: MatchSink,
     ) -> None:
-        """`positions`: of the features in `hits`. `max_ages`: microseconds beyond which a feature's value is of no
-        use to anyone, None where it is.
+        """positions: of the features in the sink. as_of: of `rows`, in their order. max_ages: microseconds beyond which
+        a feature's value is of no use, None where there is no such bound.
         """
-        self.keys = keys
+        self.rows = rows
         self._positions = list(positions)
-        self._known_at = known_at
+        self._as_of = as_of
         self._max_ages = max_ages
-        self._hits = hits
-        self.open: NDArray[np.bool_] = np.ones((len(self._positions), len(keys)), dtype=np.bool_)
-        self._pending: NDArray[np.bool_] = np.ones(len(keys), dtype=np.bool_)
+        self._sink = sink
+        self.open: NDArray[np.bool_] = np.ones((len(self._positions), len(rows)), dtype=np.bool_)
+        self._pending: NDArray[np.bool_] = np.ones(len(rows), dtype=np.bool_)
 
     def resume(self, still_open: BoolArray) -> None:
         """Go on where an earlier build stopped."""
@@ -51,54 +64,49 @@ class GroupJoin:
         """Codes of the entities that need a period [start, end): they have a row at `start` or later that lacks a
         feature which the period could give it.
         """
+        moment = self.rows.event_time
         for feature, max_age in enumerate(self._max_ages):
             if max_age is not None:
-                self.open[feature] &= self.keys.event_time - max_age < end
+                self.open[feature] &= may_see(moment, start, end, max_age) | (moment < start)
         if any(each is not None for each in self._max_ages):
             self._refresh()
         # Sorted by entity: distinct codes are where the code changes.
-        codes = self.keys.entity[self._pending & (self.keys.event_time >= start)]
+        codes = self.rows.entity[self._pending & may_see(moment, start, end, None)]
         return codes[np.flatnonzero(np.diff(codes, prepend=-1))]
 
     def take(self, codes: Int64Array, histories: Sequence[History], start: int) -> None:
         """Join a block of whole entities of the period that begins at `start`.
 
-        codes: of the block's entities among ours, -1 for those that no label row has.
+        codes: of the block's entities among the rows', -1 for those that no row has.
         """
-        labels, entity = self._rows_of(codes)
-        needed = self._pending[labels] & (self.keys.event_time[labels] >= start)
-        labels, entity = labels[needed], entity[needed]
-        if not len(labels):
+        rows, entity = self.rows.positions(codes)
+        needed = self._pending[rows] & may_see(self.rows.event_time[rows], start, MAX_TIME, None)
+        if not needed.all():
+            rows, entity = rows[needed], entity[needed]
+        if not len(rows):
             return
-        time = self.keys.event_time[labels]
-        bound = ingest_bound(time if isinstance(self._known_at, str) else self._known_at)
-        # Features of one cell share their key arrays: they are searched together.
-        shared: dict[tuple[int, int, int], list[int]] = {}
-        for at, history in enumerate(histories):
-            shared.setdefault((id(history.entity), id(history.event_time), id(history.ingested_at)), []).append(at)
-        for members in shared.values():
-            first = histories[members[0]]
-            if len(first.entity):
-                keys = HistoryKeys.of(first.entity, first.event_time, first.ingested_at)
-                (winner,) = as_of_many(keys, [None], entity, time, known_at=bound)
-                self._found(members, histories, labels, winner)
-        self._pending[labels] = self.open[:, labels].any(axis=0)
+        as_of = self._as_of.take(rows)
+        for members, keys in shared_keys(histories):
+            if len(keys):
+                (winner,) = newest(keys, [None], entity, as_of)
+                self._found(members, histories, rows, winner)
+        self._pending[rows] = self.open[:, rows].any(axis=0)
 
     def _found(
-        self, members: Sequence[int], histories: Sequence[History], labels: Int64Array, winner: Int64Array
+        self, members: Sequence[int], histories: Sequence[History], rows: Int64Array, winner: Int64Array
     ) -> None:
         alike: dict[bytes, tuple[BoolArray, list[int]]] = {}
         for member in members:
-            hit = (winner >= 0) & self.open[member, labels]
+            hit = (winner >= 0) & self.open[member, rows]
             if hit.any():
                 alike.setdefault(np.packbits(hit).tobytes(), (hit, []))[1].append(member)
         for hit, some in alike.values():
-            rows, source = labels[hit], winner[hit]
+            found, source = rows[hit], winner[hit]
             for member in some:
-                self.open[member, rows] = False
-            self._hits.add(
+                self.open[member, found] = False
+            self._sink.add(
                 tuple(self._positions[member] for member in some),
-                self.keys.row[rows],
+                self.rows.row[found],
                 histories[some[0]].event_time[source],
                 [histories[member].column.take(source) for member in some],
             )
@@ -106,11 +114,27 @@ class GroupJoin:
     def _refresh(self) -> None:
         self._pending = np.asarray(self.open.any(axis=0), dtype=np.bool_)
 
-    def _rows_of(self, codes: Int64Array) -> tuple[Int64Array, Int64Array]:
-        """Positions of the label rows of these entities, and the position in `codes` of each."""
-        known = np.flatnonzero(codes >= 0)
-        first = self.keys.bounds[codes[known]]
-        count = self.keys.bounds[codes[known] + 1] - first
-        total = np.cumsum(count)
-        labels = np.repeat(first - (total - count), count) + np.arange(int(total[-1]) if len(total) else 0)
-        return labels, np.repeat(known, count)
+
+def found_in(
+    histories: Sequence[History], features: Sequence[ResolvedFeature], entity: Int64Array, as_of: AsOf
+) -> Winners:
+    """The winners of n rows in the whole history of their entities, at once. entity: int64[n], codes."""
+    winners: Winners = []
+    for members, keys in shared_keys(histories):
+        (winner,) = newest(keys, [None], entity, as_of)
+        columns = [histories[at].column for at in members]
+        values, status = [each.values for each in columns], np.stack([each.status for each in columns])
+        winners.append((members, Stored.of([features[at] for at in members], values, status, keys.time, winner)))
+    return winners
+
+
+def shared_keys(histories: Sequence[History]) -> Iterator[tuple[list[int], HistoryKeys]]:
+    """Positions of the histories that share their key arrays, and these keys: features of one cell are searched
+    together.
+    """
+    shared: dict[tuple[int, int, int], list[int]] = {}
+    for at, history in enumerate(histories):
+        shared.setdefault((id(history.entity), id(history.event_time), id(history.ingested_at)), []).append(at)
+    for members in shared.values():
+        first = histories[members[0]]
+        yield members, HistoryKeys.of(first.entity, first.event_time, first.ingested_at)

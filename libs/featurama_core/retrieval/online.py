@@ -1,119 +1,150 @@
-"""The online walk: the newest values of many entities, merged from one partition each, with truthful statuses."""
+"""The newest stored values of entities, from their latest cells. Pure: cells in, winners out.
+
+Cells are decoded by layout. Features that lie in the same layouts are searched together. An unknown layout makes the
+entity ERROR, an unreadable cell its layout's features; neither is ever answered with a guess.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.namespace import Namespace
-from featurama_core.retrieval.plan import PathPlan, follow
-from featurama_core.storage.latest import Latest, merge_latest
-from featurama_core.storage.port import Consistency
-from featurama_core.types.column import Column, masked
-from featurama_core.types.errors import StoreUnavailable
+from featurama_core.retrieval.answer import Stored, Winners
+from featurama_core.retrieval.as_of import HistoryKeys
+from featurama_core.retrieval.visibility import AsOf, newest
+from featurama_core.storage.layouts import Layout
+from featurama_core.storage.marks import marks_in
+from featurama_core.storage.packed_cell import Unpacked, unpack
+from featurama_core.storage.port import Cells
+from featurama_core.types.column import Column, byte_ranks
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.schema import FeatureDefinition, FeatureGroup
-from featurama_core.types.times import MIN_TIME
-from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, empty_values
+from featurama_core.types.times import MAX_TIME
+from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array, ValueArray
 
 
-async def read_online(
-    namespace: Namespace,
-    entity_ids: Sequence[str],
-    features: Sequence[ResolvedFeature],
-    consistency: Consistency | None = None,
-) -> tuple[list[Column], int]:
-    """-> (a column a feature, a row an id; the wall clock ages were reckoned from). Repeated ids are read once."""
-    now = namespace.now()
-    plan = PathPlan.of(features)
-    own = await _newest(namespace, entity_ids, plan.own, now, consistency)
-    through: list[Column] = []
-    for reference, targets in plan.followed:
-        hops = follow(own[reference])
-        read = await _targets(namespace, hops.targets, targets, now, consistency) if hops.targets else []
-        through.extend(hops.column(each, read[at] if read else None) for at, each in enumerate(targets))
-    return plan.in_order(own, through), now
+def newest_cells(
+    cells: Cells, layouts: Mapping[int, Layout], features: Sequence[ResolvedFeature], entities: int, as_of: AsOf
+) -> Winners:
+    """The winner of each feature for each of n entities. `layouts` holds the known layouts of the cells."""
+    is_value = ~marks_in(cells)
+    unknown = cells.failed
+    read: dict[int, _LayoutCells] = {}
+    for layout_id in set(cells.layout_id[is_value].tolist()):
+        at = np.flatnonzero(is_value & (cells.layout_id == layout_id))
+        layout = layouts.get(layout_id)
+        if layout is None:
+            unknown = unknown.copy()
+            unknown[cells.entity[at]] = True
+        elif any(each.definition.key in layout.positions for each in features):
+            read[layout_id] = _LayoutCells.of(layout, cells, at)
+    held: dict[tuple[int, ...], list[int]] = {}
+    for position, feature in enumerate(features):
+        key = feature.definition.key
+        held.setdefault(tuple(each for each in sorted(read) if key in read[each].layout.positions), []).append(position)
+    found: Winners = []
+    for layout_ids, positions in held.items():
+        wanted = [features[at] for at in positions]
+        pieces = [read[each] for each in layout_ids]
+        for members, stored in _winners(pieces, wanted, entities, as_of):
+            found.append(([positions[at] for at in members], _with_errors(stored, unknown, pieces)))
+    return found
 
 
-async def _targets(
-    namespace: Namespace,
-    entity_ids: Sequence[str],
-    features: Sequence[ResolvedFeature],
-    now: int,
-    consistency: Consistency | None,
-) -> list[Column]:
-    """`_newest` of the entities that references name: the asked entities stand, also where no target answers."""
-    try:
-        return await _newest(namespace, entity_ids, features, now, consistency)
-    except StoreUnavailable:
-        rows = len(entity_ids)
-        failed = np.full(rows, Status.ERROR, dtype=np.uint8), np.zeros(rows, dtype=np.int64)
+@dataclass(frozen=True, slots=True, eq=False)
+class _LayoutCells:
+    """The decoded cells of one layout; entity: int64[c]. An entity has one cell of a layout."""
+
+    layout: Layout
+    entity: Int64Array
+    cells: Unpacked
+
+    @classmethod
+    def of(cls, layout: Layout, cells: Cells, at: Int64Array) -> _LayoutCells:
+        return cls(layout, cells.entity[at], unpack(layout, [cells.cells[position] for position in at.tolist()]))
+
+    def field(self, feature: ResolvedFeature) -> int:
+        return self.layout.positions[feature.definition.key]
+
+
+def _winners(pieces: list[_LayoutCells], features: list[ResolvedFeature], entities: int, as_of: AsOf) -> Winners:
+    """Of features that lie in the same layouts."""
+    if not pieces:
+        return [(list(range(len(features))), Stored.nothing(features, entities))]
+    entity = _joined([each.entity for each in pieces])
+    time = _joined([each.cells.event_time for each in pieces])
+    ingested = _joined([each.cells.ingested_at for each in pieces])
+    readable = _joined([each.cells.readable for each in pieces])
+    values = [_joined([each.cells.values[each.field(feature)] for each in pieces]) for feature in features]
+    status = np.stack([_joined([each.cells.status[each.field(feature)] for each in pieces]) for feature in features])
+    usable = readable & (status != Status.NOT_FOUND)
+    order = np.lexsort((ingested, time, entity))
+    keys = HistoryKeys.of(entity[order], time[order], ingested[order])
+    if len(pieces) > 1 and _has_ties(keys):
         return [
-            aged(
-                each.definition,
-                empty_values(each.value_type, rows, each.definition.vector_length),
-                *failed,
-                None,
-                now,
-            )
-            for each in features
+            ([at], _tied(feature, entity, time, ingested, values[at], status[at], usable[at], entities, as_of))
+            for at, feature in enumerate(features)
         ]
+    rows = np.arange(entities, dtype=np.int64)
+    masks = [None if whole else mask for mask, whole in zip(usable[:, order], usable.all(axis=1).tolist(), strict=True)]
+    alike: dict[int, tuple[Int64Array, list[int]]] = {}
+    for at, winner in enumerate(newest(keys, masks, rows, as_of)):
+        alike.setdefault(id(winner), (winner, []))[1].append(at)
+    return [
+        (
+            members,
+            Stored.of(
+                [features[at] for at in members], [values[at] for at in members], status[members], time,
+                _unsorted(winner, order),
+            ),
+        )
+        for winner, members in alike.values()
+    ]  # fmt: skip
 
 
-async def _newest(
-    namespace: Namespace,
-    entity_ids: Sequence[str],
-    features: Sequence[ResolvedFeature],
-    now: int,
-    consistency: Consistency | None,
-) -> list[Column]:
-    distinct = list(dict.fromkeys(entity_ids))
-    cells, layouts = await namespace.read_cells(distinct, consistency)
-    if cells.failed.all():
-        raise StoreUnavailable("the store did not answer for any entity; try again")
-    latest = merge_latest(cells, len(distinct), [each.definition for each in features], layouts)
-    columns = [
-        column_at(each.definition, each.group, newest, now) for each, newest in zip(features, latest, strict=True)
-    ]
-    if len(distinct) == len(entity_ids):
-        return columns
-    position = {entity_id: at for at, entity_id in enumerate(distinct)}
-    rows = np.fromiter((position[each] for each in entity_ids), dtype=np.int64, count=len(entity_ids))
-    return [column.take(rows) for column in columns]
-
-
-def column_at(definition: FeatureDefinition, group: FeatureGroup, latest: Latest, now: int) -> Column:
-    """Reckon ttl and retention from `now`: the column that is answered."""
-    status, event_time = latest.status, latest.event_time
-    if group.retention is not None:
-        expired = (event_time < now - group.retention) & (status != Status.ERROR)
-        if expired.any():
-            status = np.where(expired, np.uint8(Status.NOT_FOUND), status)
-            event_time = np.where(expired, MIN_TIME, event_time)
-    return aged(definition, latest.values, status, event_time, group.ttl, now)
-
-
-def aged(
-    definition: FeatureDefinition,
+def _tied(
+    feature: ResolvedFeature,
+    entity: Int64Array,
+    time: Int64Array,
+    ingested: Int64Array,
     values: ValueArray,
     status: UInt8Array,
-    event_time: Int64Array,
-    ttl: int | None,
-    moment: int | Int64Array,
-) -> Column:
-    """A column as of `moment` (one, or one a row): values older than ttl are withheld, empty slots are zero."""
-    if ttl is not None:
-        found = (status == Status.PRESENT) | (status == Status.NULL_VALUE)
-        old = found & (event_time < np.subtract(moment, ttl))
-        status = np.where(old, np.uint8(Status.OUTSIDE_MAX_AGE), status)
-    no_time = (status == Status.NOT_FOUND) | (status == Status.ERROR)
-    return Column(
-        name=definition.name,
-        value_type=definition.value_type,
-        values=masked(values, definition.value_type, status, definition.vector_length),
-        status=status,
-        event_time=np.where(no_time, 0, event_time),
-        version=definition.version,
-        reference=definition.reference,
-    )
+    usable: BoolArray,
+    entities: int,
+    as_of: AsOf,
+) -> Stored:
+    """Two layouts hold different values of one (event time, ingest time): their bytes decide, feature by feature."""
+    definition = feature.definition
+    ranks = byte_ranks(Column(definition.name, definition.value_type, values, status, time))
+    order = np.lexsort((ranks, ingested, time, entity))
+    keys = HistoryKeys.of(entity[order], time[order], ingested[order])
+    (winner,) = newest(keys, [usable[order]], np.arange(entities, dtype=np.int64), as_of)
+    return Stored.of([feature], [values], status[None, :], time, _unsorted(winner, order))
+
+
+def _unsorted(winner: Int64Array, order: Int64Array) -> Int64Array:
+    """Positions among sorted cells -> positions among the cells as they came."""
+    return np.where(winner >= 0, order[winner], -1)
+
+
+def _with_errors(stored: Stored, unknown: BoolArray, pieces: list[_LayoutCells]) -> Stored:
+    """ERROR for entities that were not read, and for those one of whose cells is unreadable."""
+    broken = unknown
+    for each in pieces:
+        if not each.cells.readable.all():
+            broken = broken.copy()
+            broken[each.entity[~each.cells.readable]] = True
+    if not broken.any():
+        return stored
+    status = np.where(broken, np.uint8(Status.ERROR), stored.status)
+    return Stored(stored.values, status, np.where(broken, MAX_TIME, stored.event_time))
+
+
+def _has_ties(keys: HistoryKeys) -> bool:
+    same = (keys.entity[1:] == keys.entity[:-1]) & (keys.time[1:] == keys.time[:-1])
+    return bool((same & (keys.ingested[1:] == keys.ingested[:-1])).any())
+
+
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

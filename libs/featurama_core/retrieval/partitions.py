@@ -1,4 +1,4 @@
-"""Reading a group's history for the label rows of one pass, period by period, newest first."""
+"""Reading a group's history for the rows of one join, period by period, newest first."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 
 from featurama_core.datasets.plan import PlannedRead, Reading
 from featurama_core.datasets.progress import Stage
-from featurama_core.namespace import Namespace
-from featurama_core.retrieval.join import GroupJoin
+from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.planner import Planner
-from featurama_core.storage.port import NamespaceStorage, Partition, ScanBlock
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.visibility import horizon, is_gone, may_see
+from featurama_core.storage.port import Partition, ScanBlock
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
 VALUES_AT_ONCE = 1_000_000
@@ -27,37 +29,29 @@ Finished = Callable[[int], Awaitable[None]]
 
 
 class GroupReader:
-    """Features of one group, for the label rows of one pass (`number` of `passes`)."""
+    """Reads the history of features of one group for the rows of one join."""
 
     def __init__(
-        self,
-        namespace: Namespace,
-        features: Sequence[ResolvedFeature],
-        join: GroupJoin,
-        *,
-        reading: Reading,
-        shard: tuple[int, int],
-        now: int,
+        self, source: ValueSource, features: Sequence[ResolvedFeature], join: RowJoin, *, reading: Reading, now: int
     ) -> None:
-        self._storage: NamespaceStorage = namespace.storage
-        self._length = namespace.storage.options.history_period
+        self._source = source
+        self._length = source.history_period
         self._group = features[0].group
-        self._definitions = [each.definition for each in features]
+        self._features = features
         self.join = join
-        self._shard = shard
-        self._planner = Planner(self._storage, self._group, self._definitions, join.keys.entity_ids, reading)
-        self._oldest = None if self._group.retention is None else now - self._group.retention
-        self._codes = {entity_id: code for code, entity_id in enumerate(join.keys.entity_ids)}
+        self._planner = Planner(source, features, join.rows.entity_ids, reading)
+        self._gone = horizon(self._group.retention, MIN_TIME, now)
+        self._codes = {entity_id: code for code, entity_id in enumerate(join.rows.entity_ids)}
 
     async def periods(self) -> list[list[Partition]]:
         """The partitions that label rows may need, a list a period, newest first."""
-        if not len(self.join.keys):
+        if not len(self.join.rows):
             return []
-        newest = int(self.join.keys.event_time.max()) // self._length
-        found = sorted(await self._storage.partitions(self._group), key=lambda each: each.period, reverse=True)
-        wanted = [
-            each for each in found if each.period <= newest and not self._expired(each.period) and self._ours(each)
-        ]
+        newest = int(self.join.rows.event_time.max()) // self._length
+        found = sorted(await self._source.partitions(self._group), key=lambda each: each.period, reverse=True)
+        ends = np.array([(each.period + 1) * self._length - 1 for each in found], dtype=np.int64)
+        kept = (~is_gone(ends, self._gone)).tolist()
+        wanted = [each for each, is_kept in zip(found, kept, strict=True) if is_kept and each.period <= newest]
         return [list(each) for _, each in groupby(wanted, key=lambda each: each.period)]
 
     async def read(self, periods: Sequence[list[Partition]], stage: Stage, finished: Finished) -> None:
@@ -87,25 +81,17 @@ class GroupReader:
         return reads
 
     def _needed(self, start: int, newest: bool) -> Int64Array:
-        time = self.join.keys.event_time
-        inside = time >= start if newest else (time >= start) & (time < start + self._length)
-        codes: Int64Array = np.unique(self.join.keys.entity[inside])
+        time = self.join.rows.event_time
+        reached = may_see(time, start, MAX_TIME, None)
+        if not newest:
+            reached &= ~may_see(time, start + self._length, MAX_TIME, None)
+        codes: Int64Array = np.unique(self.join.rows.entity[reached])
         return codes
-
-    def _expired(self, period: int) -> bool:
-        return self._oldest is not None and (period + 1) * self._length <= self._oldest
-
-    def _ours(self, partition: Partition) -> bool:
-        # Buckets and shards are cut by the same hash, both into powers of two.
-        number, passes = self._shard
-        both = min(passes, partition.buckets)
-        return partition.bucket % both == number % both
 
     async def _scans(self, partitions: Sequence[Partition], start: int) -> int:
         values = 0
         for partition in partitions:
-            blocks = self._storage.scan_history(self._definitions, self._group, partition)
-            async for block in _ahead(blocks):
+            async for block in _ahead(self._planner.scan(partition)):
                 values += sum(len(each.entity) for each in block.histories)
                 await asyncio.to_thread(self._join_block, block, start)
         return values
@@ -117,14 +103,13 @@ class GroupReader:
 
     async def _slices(self, entities: Int64Array, start: int) -> int:
         values = 0
-        entity_ids = self.join.keys.entity_ids
-        wanted = [(each, self._group) for each in self._definitions]
+        entity_ids = self.join.rows.entity_ids
         sizes = _Sizes()
         for codes in sizes.cut(entities):
-            asked = [entity_ids[code] for code in codes.tolist()]
-            histories = await self._storage.read_history(asked, wanted, start=start, end=start + self._length - 1)
+            wanted = [entity_ids[code] for code in codes.tolist()]
+            histories = await self._source.lookup(wanted, self._features, start, start + self._length - 1)
             read = sum(len(each.entity) for each in histories)
-            sizes.learn(read, len(asked))
+            sizes.learn(read, len(wanted))
             values += read
             await asyncio.to_thread(self.join.take, codes, histories, start)
         return values

@@ -1,12 +1,12 @@
-"""Paths (`destination.traffic_level`) as two reads: the reference, then the feature of the entity it names.
+"""What a list of features reads: their own entities' values first, then those of the entities that references name.
 
-The same plan serves online and point-in-time reads. Where the reference is not PRESENT, its status and event time are
-the path's; else status and event time are the target's.
+A path (`destination.traffic_level`) is two reads: the reference, then the feature of the entity it names. Where the
+reference is not PRESENT, its status and event time are the path's; else status and event time are the target's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,21 +15,27 @@ from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.values import Int64Array, Status, empty_values
 
+Features = tuple[ResolvedFeature, ...]
+
+ReadStage = Callable[[int, Sequence[str], Int64Array | None], Awaitable[list[Column]]]
+"""(stage, entity ids, the rows they belong to or None for all) -> a column per feature of the stage."""
+
 
 @dataclass(frozen=True, slots=True)
-class PathPlan:
-    """own: what is read of the asked entities, references among it, each once.
+class ReadPlan:
+    """Compiled once per list of features.
 
-    followed: per reference (its position in `own`) the features to read of the entities it names.
-    sources: per asked feature its position among `own` columns followed by all followed ones.
+    own: what is read of the request's entities, references among it, each once. followed: per reference (its position
+    in `own`) the features of the entities it names. sources: per requested feature its position among the `own` columns
+    followed by all followed ones. Stage 0 of a read is `own`, stage n the n-th of `followed`.
     """
 
-    own: tuple[ResolvedFeature, ...]
-    followed: tuple[tuple[int, tuple[ResolvedFeature, ...]], ...]
+    own: Features
+    followed: tuple[tuple[int, Features], ...]
     sources: tuple[int, ...]
 
     @classmethod
-    def of(cls, features: Sequence[ResolvedFeature]) -> PathPlan:
+    def of(cls, features: Sequence[ResolvedFeature]) -> ReadPlan:
         """Plan a list of resolved features."""
         own: dict[str, ResolvedFeature] = {}
         followed: dict[str, list[ResolvedFeature]] = {}
@@ -47,29 +53,56 @@ class PathPlan:
             sources=tuple(position[feature.reference] for feature in features),
         )
 
-    def in_order(self, own: list[Column], through: list[Column]) -> list[Column]:
-        """The asked columns, in the asked order."""
+    @property
+    def stages(self) -> list[Features]:
+        """The features of each stage."""
+        return [self.own, *(targets for _, targets in self.followed)]
+
+    def without(self, references: frozenset[int]) -> ReadPlan:
+        """All own columns, then those behind the references (positions in `own`) that are not left out."""
+        followed = tuple(each for each in self.followed if each[0] not in references)
+        columns = len(self.own) + sum(len(targets) for _, targets in followed)
+        return ReadPlan(self.own, followed, tuple(range(columns)))
+
+    async def read(self, entity_ids: Sequence[str], stage: ReadStage) -> list[Column]:
+        """The requested columns, in order, for these entities."""
+        own = await stage(0, entity_ids, None)
+        return await self.follow(own, stage)
+
+    async def follow(self, own: list[Column], stage: ReadStage) -> list[Column]:
+        """The requested columns, in order, from the `own` ones: references are followed."""
+        through: list[Column] = []
+        for number, (reference, targets) in enumerate(self.followed, start=1):
+            hop = ReferenceHop.of(own[reference])
+            found = await stage(number, hop.targets, hop.rows) if hop.targets else None
+            through.extend(hop.column(each, None if found is None else found[at]) for at, each in enumerate(targets))
         columns = own + through
         return [columns[source] for source in self.sources]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hops:
+class ReferenceHop:
     """rows: int64[p], where the reference is PRESENT; targets: the p entity ids it names there."""
 
     link: Column
     rows: Int64Array
     targets: list[str]
 
-    def column(self, feature: ResolvedFeature, read: Column | None) -> Column:
-        """The path's column: `read` holds the target feature for the p rows (None when p is 0)."""
+    @classmethod
+    def of(cls, link: Column) -> ReferenceHop:
+        """Where a reference column leads."""
+        rows = np.flatnonzero(link.status == Status.PRESENT)
+        return cls(link, rows, link.values[rows].tolist())
+
+    def column(self, feature: ResolvedFeature, found: Column | None) -> Column:
+        """The path's column: `found` holds the target feature for the p rows (None when p is 0)."""
         definition, rows = feature.definition, len(self.link)
         values = empty_values(definition.value_type, rows, definition.vector_length)
         status, event_time = self.link.status.copy(), self.link.event_time.copy()
-        if read is not None:
-            values[self.rows] = read.values
-            status[self.rows] = read.status
-            event_time[self.rows] = read.event_time
+        if found is not None:
+            values[self.rows] = found.values
+            status[self.rows] = found.status
+            event_time[self.rows] = found.event_time
         return Column(
             name=feature.name,
             value_type=definition.value_type,
@@ -81,7 +114,9 @@ class Hops:
         )
 
 
-def follow(link: Column) -> Hops:
-    """Where a reference column leads."""
-    rows = np.flatnonzero(link.status == Status.PRESENT)
-    return Hops(link, rows, link.values[rows].tolist())
+def by_group(features: Sequence[ResolvedFeature]) -> list[list[int]]:
+    """Positions of the features of each group."""
+    groups: dict[str, list[int]] = {}
+    for at, feature in enumerate(features):
+        groups.setdefault(feature.group.name, []).append(at)
+    return list(groups.values())

@@ -7,14 +7,15 @@ entity by itself. Slices are chosen for few entities; else both are tried on a s
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from featurama_core.datasets.plan import PlannedRead, Reading, Way
-from featurama_core.storage.port import NamespaceStorage, Partition
-from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.storage.port import Partition, ScanBlock
+from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array
 
@@ -32,23 +33,41 @@ class _Sample:
     scanned: float
 
 
+@dataclass(slots=True)
+class _Begun:
+    """A scan of a partition, and the blocks that were read of it."""
+
+    partition: Partition
+    read: list[ScanBlock]
+    blocks: AsyncIterator[ScanBlock]
+
+    async def advance(self) -> ScanBlock | None:
+        block = await anext(self.blocks, None)
+        if block is not None:
+            self.read.append(block)
+        return block
+
+    async def close(self) -> None:
+        await self.blocks.aclose()  # type: ignore[attr-defined]
+
+
 class Planner:
     """Decides for one pass over one group; samples at most once."""
 
     def __init__(
         self,
-        storage: NamespaceStorage,
-        group: FeatureGroup,
-        features: Sequence[FeatureDefinition],
+        source: ValueSource,
+        features: Sequence[ResolvedFeature],
         entity_ids: Sequence[str],
         reading: Reading,
     ) -> None:
-        self._storage = storage
-        self._group = group
-        self._features = list(features)
+        self._source = source
+        self._group = features[0].group
+        self._features = features
         self._entity_ids = entity_ids
         self._reading = reading
         self._sample: _Sample | None = None
+        self._begun: _Begun | None = None
 
     async def choose(
         self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0
@@ -63,6 +82,7 @@ class Planner:
         slices, scan = needed * sample.per_slice, sample.scanned * sample.per_scanned
         which = f"{needed} of about {max(sample.scanned, needed):.0f} entities are needed"
         if slices <= scan:
+            await self._end_begun()
             return "slices", f"{which}: {_told(slices)} by slices, {_told(scan)} by a scan"
         return "scan", f"{which}: {_told(scan)} by a scan, {_told(slices)} by slices"
 
@@ -70,12 +90,13 @@ class Planner:
         """The same with figures."""
         way, why = await self.choose(partitions, entities, scale)
         sample = await self._sampled(partitions, entities)
+        await self._end_begun()
         needed = round(len(entities) * scale)
         if way == "slices":
             rows, seconds = needed * sample.values, needed * sample.per_slice
         else:
             rows, seconds = sample.scanned * sample.values, sample.scanned * sample.per_scanned
-        period = partitions[0].period * self._storage.options.history_period
+        period = partitions[0].period * self._source.history_period
         return PlannedRead(
             self._group.name,
             len(self._features),
@@ -88,31 +109,45 @@ class Planner:
             round(seconds, 4),
         )
 
+    async def scan(self, partition: Partition) -> AsyncGenerator[ScanBlock, None]:
+        """The blocks of a partition; what the sample has read of it is not read again."""
+        begun = self._begun
+        if begun is None or begun.partition != partition:
+            await self._end_begun()
+            begun = _Begun(partition, [], self._source.scan(self._features, self._group, partition))
+        self._begun = None
+        try:
+            for block in begun.read:
+                yield block
+            async for block in begun.blocks:
+                yield block
+        finally:
+            await begun.close()
+
+    async def _end_begun(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            await begun.close()
+
     async def _sampled(self, partitions: Sequence[Partition], entities: Int64Array) -> _Sample:
         if self._sample is None:
             self._sample = await self._take(partitions, entities)
         return self._sample
 
     async def _take(self, partitions: Sequence[Partition], entities: Int64Array) -> _Sample:
-        length = self._storage.options.history_period
+        length = self._source.history_period
         start = partitions[0].period * length
         picked = entities[np.unique(np.linspace(0, len(entities) - 1, _SAMPLE).astype(np.int64))]
         began = time.perf_counter()
-        sliced = await self._storage.read_history(
-            [self._entity_ids[code] for code in picked.tolist()],
-            [(each, self._group) for each in self._features],
-            start=start,
-            end=start + length - 1,
-        )
+        sampled = [self._entity_ids[code] for code in picked.tolist()]
+        sliced = await self._source.lookup(sampled, self._features, start, start + length - 1)
         sliced_at = time.perf_counter()
         values = sum(len(each.entity) for each in sliced) / len(picked)
-        blocks = self._storage.scan_history(self._features, self._group, partitions[0])
-        first = await anext(blocks, None)
+        blocks = self._source.scan(self._features, self._group, partitions[0])
+        self._begun = _Begun(partitions[0], [], blocks)
+        first = await self._begun.advance()
         scanned_at = time.perf_counter()
-        more = False
-        if first is not None and len(partitions) == 1:
-            more = await anext(blocks, None) is not None
-        await blocks.aclose()  # type: ignore[attr-defined]
+        more = first is not None and len(partitions) == 1 and await self._begun.advance() is not None
         per_slice = (sliced_at - began) / len(picked)
         if first is None:
             return _Sample(per_slice, values, 0.0, 0.0)

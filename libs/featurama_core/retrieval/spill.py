@@ -1,11 +1,14 @@
-"""What label rows were found to see, on its way from the joins (in the order of entities) to the files (in the order
-of rows): cut by output part, spilled to disk where it grows.
+"""Joins of any size on disk: the rows that wait to be joined, and the matches that wait to be written.
 
-A hit is a row number, a status, an event time and a value of a feature; a row has at most one of each feature.
+Rows are cut into shards by a stable hash of the entity id. All rows of an entity are in one shard, so shards are joined
+one after another and only one is in memory; where a partition has several buckets, a shard needs only some of them,
+since the hash is the one that cuts a CQL server's buckets. Matches come in the order of entities and leave in the order
+of rows: they are cut by output part and written to files where they exceed the memory.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,45 +16,151 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc
 from numpy.typing import NDArray
 
-from featurama_core.types.column import Column, masked
+from featurama_core.retrieval.answer import Stored
+from featurama_core.retrieval.entity_rows import EntityRows
+from featurama_core.retrieval.matches import Matches
+from featurama_core.types.column import Column
+from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureDefinition
-from featurama_core.types.times import MIN_TIME
-from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, ValueType, empty_values
+from featurama_core.types.values import Int64Array, ValueArray, ValueType
 
+SHARDS = 64
+"""On disk; as many of them as fit the memory are joined together."""
+FEW_ROWS = 250_000
+"""Up to here one shard holds them all."""
+_BUFFER_ROWS = 1_000_000
+_SCHEMA = pa.schema([("entity_id", pa.string()), ("event_time", pa.int64()), ("row", pa.int64())])
+_ROW_BYTES, _ENTITY_BYTES = 72, 256
+"""Of memory that a label row, and a distinct entity, take while their shard is joined."""
 _OVERHEAD = 64
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Winners:
-    """The newest admitted stored value of one feature for n rows, whatever its age: status NOT_FOUND, time MIN_TIME
-    where there is none.
-    """
+class EntityRowShards:
+    """The rows of one join, below a folder. All methods block."""
 
-    values: ValueArray
-    status: UInt8Array
-    event_time: Int64Array
+    def __init__(self, folder: Path, shards: int) -> None:
+        self._folder = folder
+        self._shards = shards
+        self._buffer: list[Any] = []
+        self._buffered = 0
+        self._written = 0
+        self.rows_of = np.zeros(shards, dtype=np.int64)
+        # At most: an entity counts once in each file.
+        self._entities_of = np.zeros(shards, dtype=np.int64)
+        folder.mkdir(parents=True, exist_ok=True)
 
-    def take(self, rows: Int64Array) -> Winners:
-        """The given rows, in the given order."""
-        return Winners(self.values[rows], self.status[rows], self.event_time[rows])
+    @classmethod
+    def reopened(cls, folder: Path, state: dict[str, Any]) -> EntityRowShards:
+        """What `state` was taken of."""
+        keys = cls(folder, len(state["rows"]))
+        keys.rows_of = np.array(state["rows"], dtype=np.int64)
+        keys._entities_of = np.array(state["entities"], dtype=np.int64)
+        keys._written = state["files"]
+        return keys
+
+    def state(self) -> dict[str, Any]:
+        """For `reopened`."""
+        return {
+            "rows": self.rows_of.tolist(),
+            "entities": self._entities_of.tolist(),
+            "files": self._written,
+        }
+
+    def add(self, entity_ids: Any, event_time: Int64Array, row: Int64Array) -> None:
+        """Append rows; `flush` after the last."""
+        columns = [entity_ids, pa.array(event_time), pa.array(row)]
+        self._buffer.append(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA))
+        self._buffered += len(row)
+        if self._buffered >= _BUFFER_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered: a file with a batch a shard."""
+        if not self._buffered:
+            return
+        table = pa.Table.from_batches(self._buffer, _SCHEMA).combine_chunks()
+        encoded = table.column("entity_id").combine_chunks().dictionary_encode()
+        of_entity = self._shards_of(encoded.dictionary.to_pylist())
+        shard = of_entity[encoded.indices.to_numpy()]
+        order = np.argsort(shard, kind="stable")
+        cuts = np.searchsorted(shard[order], np.arange(self._shards + 1))
+        with (
+            pa.OSFile(str(self._folder / f"{self._written:06}.arrow"), "wb") as sink,
+            pa.ipc.new_file(sink, _SCHEMA) as writer,
+        ):
+            for start, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+                part = table.take(pa.array(order[start:end])).combine_chunks().to_batches()
+                writer.write_batch(part[0] if part else pa.RecordBatch.from_pylist([], schema=_SCHEMA))
+        self.rows_of += np.diff(cuts)
+        self._entities_of += np.bincount(of_entity, minlength=self._shards)
+        self._written += 1
+        self._buffer, self._buffered = [], 0
+
+    def passes(self, memory: int) -> int:
+        """How many joins the shards need so that each fits `memory` bytes: a power of two."""
+        size = self.rows_of * _ROW_BYTES + self._entities_of * _ENTITY_BYTES
+        passes = 1
+        while passes < self._shards and size.reshape(-1, passes).sum(axis=0).max() > memory:
+            passes *= 2
+        return passes
+
+    def load(self, number: int, passes: int) -> EntityRows:
+        """The rows of the shards of one pass."""
+        wanted = range(number, self._shards, passes)
+        size = int(self.rows_of[list(wanted)].sum())
+        time, row = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        coded, first = [], 0
+        for at in range(self._written):
+            with pa.OSFile(str(self._folder / f"{at:06}.arrow")) as source:
+                reader = pa.ipc.open_file(source)
+                for shard in wanted:
+                    # Copied out: a column that is kept would keep the batch, and so all its ids.
+                    batch = reader.get_batch(shard)
+                    here = slice(first, first + batch.num_rows)
+                    time[here], row[here] = batch.column(1), batch.column(2)
+                    coded.append(batch.column(0).dictionary_encode())
+                    first += batch.num_rows
+        entity_ids, entity = _ranked(coded)
+        return EntityRows.sorted(entity_ids, entity, time, row)
+
+    def _shards_of(self, entity_ids: list[str]) -> Int64Array:
+        hashes = (zlib.crc32(each.encode()) % self._shards for each in entity_ids)
+        return np.fromiter(hashes, np.int64, len(entity_ids))
+
+
+def _ranked(coded: list[Any]) -> tuple[list[str], Int64Array]:
+    """Dictionary-encoded ids -> the distinct ones, ascending by their bytes, and the position of each row's there."""
+    column = pa.chunked_array(coded, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
+    if not len(column):
+        return [], np.zeros(0, dtype=np.int64)
+    ids = column.chunk(0).dictionary
+    ascending = pc.array_sort_indices(ids)
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[ascending.to_numpy()] = np.arange(len(ids))
+    entity = np.concatenate([rank[each.indices.to_numpy()] for each in column.chunks])
+    return ids.take(ascending).to_pylist(), entity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Chunk:
-    """Hits of some features at the same rows and times."""
+    """Matches of some features at the same rows and times."""
 
     rows: Int64Array
     event_time: Int64Array
     columns: Sequence[Column]
 
 
-class HitSpool:
-    """Hits of some features, in memory up to `memory` bytes, else in files below `folder`. All methods block."""
+class MatchSpool:
+    """A `MatchSink`: matches of some features, in memory up to `memory` bytes, else in files below `folder`.
 
-    def __init__(self, folder: Path, features: Sequence[FeatureDefinition], part_rows: int, memory: int) -> None:
+    All methods block.
+    """
+
+    def __init__(self, folder: Path, features: Sequence[ResolvedFeature], part_rows: int, memory: int) -> None:
         self._folder = folder
         self._features = features
         self._part_rows = part_rows
@@ -64,14 +173,14 @@ class HitSpool:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, features: tuple[int, ...], rows: Int64Array, event_time: Int64Array, columns: list[Column]) -> None:
-        """Keep hits of features (positions) that share rows and times."""
+        """See `MatchSink.add`."""
         self._held.setdefault(features, []).append(_Chunk(rows, event_time, columns))
         self._bytes += len(rows) * (16 + sum(_bytes_of(column) for column in columns))
         if self._bytes > self._memory:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is in memory: a file a set of features, a batch an output part."""
+        """Write what is in memory: one file per set of features, one batch per output part."""
         for features, chunks in self._held.items():
             name = f"{len(self.files):06}.arrow"
             self._write(name, features, chunks)
@@ -88,41 +197,30 @@ class HitSpool:
             self._index[name] = features, {part: at for at, part in enumerate(parts)}
         self.files = list(files)
 
-    def winners(self, part: int, rows: int, wanted: Sequence[int] | None = None) -> list[Winners]:
-        """A `Winners` a feature (only those `wanted`) for the `rows` rows of an output part."""
+    def stored(self, part: int, rows: int, wanted: Sequence[int] | None = None) -> list[Stored]:
+        """The winners of each feature (only of those `wanted`) for the `rows` rows of an output part."""
         positions = list(range(len(self._features))) if wanted is None else list(wanted)
+        matches = Matches([self._features[at] for at in positions], rows)
         slots = {feature: at for at, feature in enumerate(positions)}
         first = part * self._part_rows
-        found = [
-            Winners(
-                empty_values(each.value_type, rows, each.vector_length),
-                np.full(rows, Status.NOT_FOUND, dtype=np.uint8),
-                np.full(rows, MIN_TIME, dtype=np.int64),
-            )
-            for each in (self._features[at] for at in positions)
-        ]
         for features, at_rows, times, columns in self._chunks(part, set(positions)):
-            local = at_rows - first
-            for feature, (values, status) in zip(features, columns, strict=True):
-                if feature in slots:
-                    target = found[slots[feature]]
-                    target.values[local] = values
-                    target.status[local] = status
-                    target.event_time[local] = times
-        return found
+            held = {slots[each]: column for each, column in zip(features, columns, strict=True) if each in slots}
+            matches.add(tuple(held), at_rows - first, times, list(held.values()))
+        return [stored for _, stored in matches.winners()]
 
     def _chunks(
         self, part: int, wanted: set[int]
-    ) -> Iterator[tuple[tuple[int, ...], Int64Array, Int64Array, list[tuple[ValueArray, UInt8Array]]]]:
+    ) -> Iterator[tuple[tuple[int, ...], Int64Array, Int64Array, list[Column]]]:
         for name, (features, parts) in self._index.items():
             if part in parts and wanted.intersection(features):
                 with pa.OSFile(str(self._folder / name)) as source:
                     batch = pa.ipc.open_file(source).get_batch(parts[part])
+                times = batch.column(1).to_numpy()
                 columns = [
-                    (_from_arrow(batch.column(2 * at + 3), self._features[each]), batch.column(2 * at + 2).to_numpy())
+                    _column(self._features[each].definition, batch.column(2 * at + 2), batch.column(2 * at + 3), times)
                     for at, each in enumerate(features)
                 ]
-                yield features, batch.column(0).to_numpy(), batch.column(1).to_numpy(), columns
+                yield features, batch.column(0).to_numpy(), times, columns
         low, high = part * self._part_rows, (part + 1) * self._part_rows
         for features, chunks in self._held.items():
             if not wanted.intersection(features):
@@ -130,8 +228,9 @@ class HitSpool:
             for chunk in chunks:
                 there = (chunk.rows >= low) & (chunk.rows < high)
                 if there.any():
-                    picked = [(column.values[there], column.status[there]) for column in chunk.columns]
-                    yield features, chunk.rows[there], chunk.event_time[there], picked
+                    picked = np.flatnonzero(there)
+                    columns = [column.take(picked) for column in chunk.columns]
+                    yield features, chunk.rows[picked], chunk.event_time[picked], columns
 
     def _write(self, name: str, features: tuple[int, ...], chunks: list[_Chunk]) -> None:
         rows = np.concatenate([chunk.rows for chunk in chunks])
@@ -144,7 +243,7 @@ class HitSpool:
         for at in range(len(features)):
             status = np.concatenate([chunk.columns[at].status for chunk in chunks])
             values = np.concatenate([chunk.columns[at].values for chunk in chunks])
-            arrays += [pa.array(status[order]), _to_arrow(values[order], self._features[features[at]])]
+            arrays += [pa.array(status[order]), _to_arrow(values[order], self._features[features[at]].definition)]
         names = ["row", "event_time"]
         for each in features:
             names += [f"status_{each}", f"value_{each}"]
@@ -154,19 +253,6 @@ class HitSpool:
             for start, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
                 writer.write_batch(batch.slice(start, end - start))
         self._index[name] = features, {each: at for at, each in enumerate(parts)}
-
-
-def newer_than(winners: Winners, definition: FeatureDefinition, bound: Int64Array | int) -> Winners:
-    """What is left of winners when everything with event time <= bound is gone.
-
-    Right after the join too: if a winner is gone, so is everything older that it stood before.
-    """
-    gone = (winners.event_time <= bound) & (winners.status != Status.NOT_FOUND)
-    if not gone.any():
-        return winners
-    status = np.where(gone, np.uint8(Status.NOT_FOUND), winners.status)
-    values = masked(winners.values, definition.value_type, status, definition.vector_length)
-    return Winners(values, status, np.where(gone, MIN_TIME, winners.event_time))
 
 
 def _bytes_of(column: Column) -> int:
@@ -181,6 +267,12 @@ def _to_arrow(values: ValueArray, definition: FeatureDefinition) -> Any:
     if definition.value_type is ValueType.VECTOR:
         return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), definition.vector_length)
     return pa.array(values)
+
+
+def _column(definition: FeatureDefinition, status: Any, values: Any, event_time: Int64Array) -> Column:
+    return Column(
+        definition.name, definition.value_type, _from_arrow(values, definition), status.to_numpy(), event_time
+    )
 
 
 def _from_arrow(array: Any, definition: FeatureDefinition) -> ValueArray:

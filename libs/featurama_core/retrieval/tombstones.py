@@ -1,65 +1,80 @@
-"""Deletion marks and retention, applied to what joins found: nothing that is gone is shown."""
+"""Deletion bounds of the entities of a read: from their latest cells, or from the namespace's list of marks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from featurama_core.retrieval.online import aged
-from featurama_core.retrieval.spill import Winners, newer_than
-from featurama_core.storage.port import Mark
-from featurama_core.types.column import Column
-from featurama_core.types.references import ResolvedFeature
+from featurama_core.retrieval.visibility import Bound
+from featurama_core.storage.layouts import mark_id
+from featurama_core.storage.marks import marks_in, unpack_marks
+from featurama_core.storage.port import Cells, Mark
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array
 
 
-class Marks:
-    """The marks of a namespace, by entity."""
+class Tombstones:
+    """The deletion bounds of n entities, or of n rows of entities."""
+
+    def __init__(
+        self,
+        rows: int,
+        bounds: Mapping[int, Mapping[str | int, int]] | None = None,
+        key: Callable[[str], str | int] = str,
+    ) -> None:
+        """bounds: row -> {key of a feature, or of the whole entity: deleted through}; `key` makes it from a name."""
+        self._rows = rows
+        self._bounds = bounds or {}
+        self._key = key
+
+    @classmethod
+    def of_cells(cls, cells: Cells, entities: int) -> Tombstones:
+        """Of the entities whose latest partitions these cells are."""
+        bounds: dict[int, dict[str | int, int]] = {}
+        for entity, key, through in unpack_marks(cells, marks_in(cells)):
+            bounds.setdefault(entity, {})[key] = through
+        return cls(entities, bounds, mark_id)
+
+    def __bool__(self) -> bool:
+        """Whether anything is deleted."""
+        return bool(self._bounds)
+
+    def through(self, feature: str) -> Bound:
+        """Up to which event time this feature is deleted: int64[n], or MIN_TIME for all rows."""
+        if not self._bounds:
+            return MIN_TIME
+        whole, own = self._key(""), self._key(feature)
+        bound: Int64Array = np.full(self._rows, MIN_TIME, dtype=np.int64)
+        for row, marks in self._bounds.items():
+            bound[row] = max(marks.get(whole, MIN_TIME), marks.get(own, MIN_TIME))
+        return bound
+
+    def take(self, rows: Int64Array) -> Tombstones:
+        """The given rows, in the given order."""
+        if not self._bounds:
+            return Tombstones(len(rows))
+        bounds = {at: self._bounds[row] for at, row in enumerate(rows.tolist()) if row in self._bounds}
+        return Tombstones(len(rows), bounds, self._key)
+
+
+class TombstoneList:
+    """All marks of a namespace, by entity."""
 
     def __init__(self, marks: Iterable[Mark]) -> None:
-        self._by_entity: dict[str, dict[str, int]] = {}
+        self._by_entity: dict[str, dict[str | int, int]] = {}
         for mark in marks:
             through = self._by_entity.setdefault(mark.entity_id, {})
             through[mark.feature_name] = max(mark.deleted_through, through.get(mark.feature_name, MIN_TIME))
 
-    def bounds(self, entity_ids: Any) -> MarkedRows:
-        """Which of these entities (Arrow string array) have marks."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was deleted."""
+        return not self._by_entity
+
+    def of(self, entity_ids: Sequence[str]) -> Tombstones:
+        """Of the entity of each row."""
         if not self._by_entity:
-            return MarkedRows(len(entity_ids), [])
-        marked = pa.array(list(self._by_entity), pa.string())
-        rows = np.flatnonzero(pc.is_in(entity_ids, value_set=marked).to_numpy(zero_copy_only=False))
-        names = entity_ids.take(pa.array(rows)).to_pylist()
-        return MarkedRows(
-            len(entity_ids), [(row, self._by_entity[name]) for row, name in zip(rows.tolist(), names, strict=True)]
-        )
-
-
-class MarkedRows:
-    """The rows of one part that have marks."""
-
-    def __init__(self, rows: int, marked: list[tuple[int, dict[str, int]]]) -> None:
-        self._rows = rows
-        self._marked = marked
-
-    def through(self, feature_name: str) -> Int64Array | int:
-        """int64[n], or one bound: up to which event time this feature is deleted in each row."""
-        if not self._marked:
-            return MIN_TIME
-        bound = np.full(self._rows, MIN_TIME, dtype=np.int64)
-        for row, marks in self._marked:
-            bound[row] = max(marks.get("", MIN_TIME), marks.get(feature_name, MIN_TIME))
-        return bound
-
-
-def shown(feature: ResolvedFeature, winners: Winners, marked: MarkedRows, moment: Int64Array | int, now: int) -> Column:
-    """The column that is answered: marks, retention (reckoned from `now`) and ttl (from `moment`) applied."""
-    retention = feature.group.retention
-    kept = MIN_TIME if retention is None else now - retention
-    bound = np.maximum(marked.through(feature.definition.name), kept - 1)
-    left = newer_than(winners, feature.definition, bound)
-    return aged(feature.definition, left.values, left.status, left.event_time, feature.group.ttl, moment)
+            return Tombstones(len(entity_ids))
+        found = {row: marks for row, each in enumerate(entity_ids) if (marks := self._by_entity.get(each)) is not None}
+        return Tombstones(len(entity_ids), found)

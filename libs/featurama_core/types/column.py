@@ -47,6 +47,14 @@ class Column:
         """The given rows, in the given order."""
         return replace(self, values=self.values[rows], status=self.status[rows], event_time=self.event_time[rows])
 
+    def spread(self, rows: Int64Array, total: int) -> Column:
+        """The column for `total` rows, of which it holds `rows` in their order; nothing is found for the others."""
+        values = empty_values(self.value_type, total, self.vector_length)
+        status = np.full(total, Status.NOT_FOUND, dtype=np.uint8)
+        event_time = np.zeros(total, dtype=np.int64)
+        values[rows], status[rows], event_time[rows] = self.values, self.status, self.event_time
+        return replace(self, values=values, status=status, event_time=event_time)
+
     def to_list(self) -> list[object]:
         """Python values, None where there is no value."""
         values: list[object] = self.values.tolist()
@@ -77,6 +85,25 @@ def masked(values: ValueArray, value_type: ValueType, status: UInt8Array, vector
     out = values.copy()
     out[hidden] = empty_values(value_type, 1, vector_length)[0]
     return out
+
+
+def byte_ranks(column: Column) -> Int64Array:
+    """int64[n], ascending by the bytes of the values: the last key of the order of stored values (semantics, "Ties").
+
+    Numbers count as big-endian bytes and text as UTF-8, compared unsigned, as a CQL server compares them. A null has no
+    bytes; a value that cannot be read comes before everything that can.
+    """
+    readable = np.where(column.status == Status.PRESENT, 2, np.where(column.status == Status.ERROR, 0, 1))
+    values: np.ndarray[tuple[int, ...], np.dtype[np.generic]] = column.values
+    if column.value_type in (ValueType.DOUBLE, ValueType.INT):
+        values = np.ascontiguousarray(values).view(np.uint64)
+    elif column.value_type is ValueType.VECTOR:
+        values = np.array([vector.astype(">f4").tobytes().hex() for vector in column.values], dtype=np.str_)
+    elif column.value_type is ValueType.TEXT:
+        values = np.array([text.encode("utf-8", "surrogatepass").hex() for text in column.values], dtype=np.str_)
+    _, ranks = np.unique(values, return_inverse=True)
+    ranked: Int64Array = readable * np.int64(len(ranks) + 1) + np.where(readable == 2, ranks.reshape(-1), 0)
+    return ranked
 
 
 def concatenate(columns: list[Column]) -> Column:

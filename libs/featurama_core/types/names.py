@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from featurama_core.types.errors import InvalidInput, Reason
 
@@ -75,9 +75,15 @@ def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> 
             reason=Reason.LIMIT_EXCEEDED,
             field="entity_ids",
         )
-    for position, entity_id in enumerate(entity_ids):
+    # Each id is judged once: rows repeat their entities.
+    try:
+        distinct: Iterable[str] = dict.fromkeys(entity_ids)
+    except TypeError:
+        distinct = entity_ids
+    for entity_id in distinct:
         problem = entity_id_problem(entity_id)
         if problem is not None:
+            position = list(entity_ids).index(entity_id)
             raise InvalidInput(
                 f"entity_ids[{position}]: {problem}",
                 reason=Reason.INVALID_ENTITY_ID,

@@ -32,7 +32,7 @@ async def open_predictor(
     """
 
     def on_event(event: ModelEvent) -> None:
-        facts = {"namespace": event.key.namespace, "model": event.key.name, "version": event.key.version}
+        facts = {"namespace": event.key.slot.namespace, "model": event.key.slot.name, "version": event.key.version}
         if event.kind == "unusable":
             log.warning("model unusable", **facts, problem=event.detail)
         elif event.kind == "degraded":

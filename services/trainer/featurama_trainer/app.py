@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from featurama_core.datasets.progress import Watcher
 from featurama_core.store import Stores
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.page import write_report
-from featurama_trainer.progress import Progress, silent
 from featurama_trainer.report import TrainingReport
 from featurama_trainer.settings import Settings
 from featurama_trainer.training import train
 
 
-async def run(settings: Settings, *, progress: Progress = silent) -> TrainingReport:
+async def run(settings: Settings, *, progress: Watcher | None = None) -> TrainingReport:
     """Train once, on a store of its own, closed before it returns."""
     config = TrainingConfig.from_file(settings.config) if settings.config else TrainingConfig()
     async with Stores.open(settings.storage_settings()) as stores:

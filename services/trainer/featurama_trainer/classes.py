@@ -13,7 +13,7 @@ import numpy as np
 
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_model.engineered import Float64Array
-from featurama_model.manifest import MAX_CLASSES, Manifest, Objective
+from featurama_model.manifest import MAX_CLASSES, ModelManifest, Objective
 from featurama_trainer.config import TrainingConfig
 
 TRUTH: Final = ("false", "true")
@@ -36,7 +36,7 @@ class Classes:
         return cls(config.objective, config.class_labels or tuple(map(str, range(config.classes))))
 
     @classmethod
-    def of_manifest(cls, manifest: Manifest) -> Classes | None:
+    def of_manifest(cls, manifest: ModelManifest) -> Classes | None:
         """Those that a model tells apart; None for a regression."""
         return cls(manifest.objective, manifest.class_names) if manifest.class_names else None
 

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from featurama_core.datasets.progress import Watcher
+from featurama_core.datasets.written import WrittenSet
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.types.values import BoolArray
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import load_model
-from featurama_model.manifest import Manifest, TrainingFacts
+from featurama_model.manifest import ModelManifest, TrainingFacts
 from featurama_model.promotion import promote
 from featurama_model.registry import ModelRegistry, Trial
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import LabelSource
-from featurama_trainer.dataset import read_columns
 from featurama_trainer.labels import Labels, read_labels
-from featurama_trainer.progress import Progress, silent
+from featurama_trainer.point_in_time_set import built_set
 from featurama_trainer.scores import primary, scores_of
 
 MIN_HOLDOUT_ROWS = 20
@@ -51,28 +52,20 @@ class HoldoutComparison:
 
     def to_dict(self) -> dict[str, object]:
         """A JSON object."""
-        return {
-            "candidate_version": self.candidate_version,
-            "incumbent_version": self.incumbent_version,
-            "measure": self.measure,
-            "rows": self.rows,
-            "since_us": self.since,
-            "candidate": dict(self.candidate),
-            "incumbent": dict(self.incumbent),
-            "tolerance": self.tolerance,
-            "not_worse": self.not_worse,
-        }
+        facts: dict[str, object] = asdict(self)
+        facts["since_us"] = facts.pop("since")
+        return facts | {"not_worse": self.not_worse}
 
 
 async def compare_on_holdout(
     store: FeatureStore,
     registry: ModelRegistry,
-    candidate: Manifest,
-    incumbent: Manifest,
+    candidate: ModelManifest,
+    incumbent: ModelManifest,
     *,
     labels: Labels | None = None,
     tolerance: float = 0.0,
-    progress: Progress = silent,
+    progress: Watcher | None = None,
 ) -> HoldoutComparison:
     """Score both on the label rows from the later of their split times on; labels None: read as the candidate's were.
 
@@ -89,7 +82,10 @@ async def compare_on_holdout(
     held = labels.take(np.flatnonzero(labels.event_time >= since))
     if len(held) < MIN_HOLDOUT_ROWS:
         raise _refused(f"{len(held)} label rows are later than what both trained on, {MIN_HOLDOUT_ROWS} are needed")
-    answers = [await _answers(store, registry, each, held, progress) for each in (candidate, incumbent)]
+    versions = [(each, await registry.artefact(each)) for each in (candidate, incumbent)]
+    references = list(dict.fromkeys(feature.reference for each, _ in versions for feature in each.features))
+    async with built_set(store, held, references, progress=progress) as built:
+        answers = [await asyncio.to_thread(_answers, *each, built, held) for each in versions]
     both = answers[0][1] & answers[1][1]
     scores = [scores_of(candidate.objective, held.target[both], predicted[both]) for predicted, _ in answers]
     if not all(scores):
@@ -110,7 +106,7 @@ async def promote_unless_worse(
     store: FeatureStore,
     registry: ModelRegistry,
     trial: Trial,
-    candidate: Manifest,
+    candidate: ModelManifest,
     *,
     alias: str,
     by: str,
@@ -127,7 +123,7 @@ async def promote_unless_worse(
     await trial(candidate)
     for left in reversed(range(_COMPARISONS)):
         named = (await registry.aliases(candidate.name)).get(alias, 0)
-        there = {listed.version for listed in await registry.list(candidate.name)}
+        there = {listed.stored.version for listed in await registry.list(candidate.name)}
         verdict = None
         if named in there:
             incumbent = await registry.get(candidate.name, version=named)
@@ -148,31 +144,34 @@ async def promote_unless_worse(
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _answers(
-    store: FeatureStore, registry: ModelRegistry, manifest: Manifest, held: Labels, progress: Progress
+def _answers(
+    manifest: ModelManifest, artefact: bytes, built: WrittenSet, held: Labels
 ) -> tuple[Float64Array, BoolArray]:
-    """-> (outputs, bool[n]: which rows it would answer)."""
-    artefact = await registry.artefact(manifest)
-    columns = await read_columns(store, held, [feature.reference for feature in manifest.features], progress)
-    model = await asyncio.to_thread(load_model, manifest, artefact)
-    matrix = manifest.matrix(columns, held.event_time)
-    return await asyncio.to_thread(model.outputs, matrix), ~manifest.refused(columns, len(held))
+    """-> (outputs, bool[n]: which rows it would answer). Blocks."""
+    model = load_model(manifest, artefact)
+    outputs, answered, first = [], [], 0
+    for _, columns in built.feature_batches({feature.reference: feature.name for feature in manifest.features}):
+        times = held.event_time[first : first + len(columns[0])]
+        outputs.append(model.outputs(manifest.matrix(columns, times)))
+        answered.append(~manifest.refused(columns, len(times)))
+        first += len(times)
+    return np.concatenate(outputs), np.concatenate(answered)
 
 
-def _learned(manifest: Manifest) -> str:
+def _learned(manifest: ModelManifest) -> str:
     told = f" ({', '.join(manifest.class_names)})" if manifest.class_names else ""
     return f"{manifest.target} by {manifest.objective}{told}"
 
 
-async def _labels_again(store: FeatureStore, candidate: Manifest, progress: Progress) -> Labels:
+async def _labels_again(store: FeatureStore, candidate: ModelManifest, progress: Watcher | None) -> Labels:
     facts = _facts(candidate)
     if not facts.labels or "file" in facts.labels:
         raise _refused("its label rows are not in the store; give the label file")
     source = LabelSource.model_validate(dict(facts.labels))
-    return await read_labels(store, source, progress, classes=Classes.of_manifest(candidate))
+    return await read_labels(store, source, progress=progress, classes=Classes.of_manifest(candidate))
 
 
-def _facts(manifest: Manifest) -> TrainingFacts:
+def _facts(manifest: ModelManifest) -> TrainingFacts:
     if manifest.training is None:
         raise _refused(f"version {manifest.version} does not say what it was trained on")
     return manifest.training

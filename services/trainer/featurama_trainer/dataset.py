@@ -1,4 +1,4 @@
-"""What a run reads: the features of its model, pinned, and what is read beside them; and the training set of them."""
+"""What a run reads: the features of its model, pinned, and what is read beside them; and the matrix of them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from featurama_core.datasets.written import WrittenSet
 from featurama_core.store import FeatureStore
-from featurama_core.types.column import Column, concatenate
-from featurama_core.types.errors import CorruptData, InvalidInput, Reason
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.times import to_micros
-from featurama_core.types.values import Int64Array, Status, type_text
+from featurama_core.types.values import Int64Array, type_text
 from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array
-from featurama_model.manifest import Manifest, ModelFeature, column_name
-from featurama_trainer.built_set import BuiltSet
+from featurama_model.manifest import ModelFeature, ModelManifest, column_name
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.labels import Labels
-from featurama_trainer.progress import Progress
-
-ROWS_PER_READ = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,9 @@ class ModelInputs:
         own = {feature.reference: feature.name for feature in self.features}
         return own | {each: column_name(FeatureRef.parse(each)) for each in self.beside}
 
-    def draft(self, config: TrainingConfig) -> Manifest:
+    def draft(self, config: TrainingConfig) -> ModelManifest:
         """The manifest as far as it is known before training."""
-        return Manifest(
+        return ModelManifest(
             name=config.model,
             target=config.labels.target,
             entity_type=config.labels.entity_type,
@@ -58,7 +55,7 @@ class ModelInputs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrainingSet:
+class TrainingMatrix:
     """n label rows with their features. matrix: float32[n, k], as serving builds it. rows: int64[n], where each stands
     in the set on disk. absent: feature -> rows in which it is not PRESENT.
 
@@ -68,7 +65,7 @@ class TrainingSet:
 
     labels: Labels
     inputs: ModelInputs
-    built: BuiltSet
+    built: WrittenSet
     rows: Int64Array
     matrix: Float32Array
     absent: Mapping[str, int]
@@ -78,7 +75,7 @@ class TrainingSet:
     def column(self, name: str) -> Column:
         """The column of a feature that was read; blocks."""
         reference = next(each for each, shown in self.inputs.names().items() if shown == name)
-        return self.built.column(reference, name).take(self.rows)
+        return self.built.feature(reference, name).take(self.rows)
 
     @property
     def known_at(self) -> str:
@@ -128,34 +125,6 @@ async def model_inputs(store: FeatureStore, config: TrainingConfig) -> ModelInpu
     unnamed = config.objective == "multi:softprob" and not config.classes
     inputs.draft(config.with_classes(config.class_labels or ("0", "1")) if unnamed else config).check()
     return inputs
-
-
-async def read_columns(
-    store: FeatureStore,
-    labels: Labels,
-    references: Sequence[str],
-    progress: Progress,
-    *,
-    known_at: int | Literal["label"] | None = None,
-) -> list[Column]:
-    """The features of every label row at its moment, a column a reference. Raises CorruptData for unreadable values."""
-    parts: list[Sequence[Column]] = []
-    for first in range(0, len(labels), ROWS_PER_READ):
-        rows = slice(first, first + ROWS_PER_READ)
-        read = await store.point_in_time(
-            labels.entity_ids[rows], labels.event_time[rows], features=references, known_at=known_at
-        )
-        parts.append(read.columns)
-        progress("features", min(first + ROWS_PER_READ, len(labels)), len(labels))
-    columns = [concatenate(list(pieces)) for pieces in zip(*parts, strict=True)]
-    for column in columns:
-        if (column.status == Status.ERROR).any():
-            raise CorruptData(
-                f"stored values of {column.name!r} cannot be read; run `featurama doctor`",
-                reason=Reason.CORRUPT_DATA,
-                field=column.name,
-            )
-    return columns
 
 
 def known_at_of(config: TrainingConfig) -> int | Literal["label"] | None:

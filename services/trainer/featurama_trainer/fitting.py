@@ -6,12 +6,13 @@ Synchronous: callers on an event loop use a thread. Only xgboost is imported, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from featurama_core.datasets.progress import Stage, Watcher
 from featurama_model.engineered import Float32Array, Float64Array
 from featurama_model.xgboost_alone import import_xgboost
 from featurama_trainer.config import TrainingConfig
@@ -52,10 +53,10 @@ def fit(
     config: TrainingConfig,
     *,
     threads: int,
-    told: Callable[[int, int], None],
     rounds: int = 0,
+    progress: Watcher | None = None,
 ) -> Fitted:
-    """Train `rounds` trees (0: `config.rounds`) on float32[n, k]; `told(done, total)` is called after each."""
+    """Train `rounds` trees (0: `config.rounds`) on float32[n, k]; each is a unit of the stage `training`."""
     xgboost = import_xgboost()
     rounds = rounds or config.rounds
     # Quantised at once: a byte or two a number, and no other copy of the matrix.
@@ -64,7 +65,7 @@ def fit(
         {**_parameters(config), "nthread": threads, "verbosity": 0},
         data,
         rounds,
-        callbacks=[_rounds_told(told, rounds)],
+        callbacks=[_advancing(Stage("training", rounds, progress))],
     )
     scores: dict[str, Any] = booster.get_score(importance_type="total_gain")
     gains = {int(key.removeprefix("f")): float(gain) for key, gain in scores.items()}
@@ -80,7 +81,7 @@ def fit(
 
 
 def find_rounds(
-    fitting: Rows, validation: Rows, config: TrainingConfig, *, threads: int, told: Callable[[int, int], None]
+    fitting: Rows, validation: Rows, config: TrainingConfig, *, threads: int, progress: Watcher | None = None
 ) -> Curve:
     """Train on `fitting` until `validation` is predicted no better for `early_stopping` rounds. -> the curve of it."""
     xgboost = import_xgboost()
@@ -97,7 +98,7 @@ def find_rounds(
         evals_result=seen,
         early_stopping_rounds=config.early_stopping or None,
         verbose_eval=False,
-        callbacks=[_rounds_told(told, config.rounds)],
+        callbacks=[_advancing(Stage("validation", config.rounds, progress))],
     )
     scores = seen["validation"][measure]
     best = int(np.argmin(scores)) + 1 if config.early_stopping else config.rounds
@@ -127,13 +128,13 @@ def _parameters(config: TrainingConfig) -> dict[str, int | float | str]:
     }
 
 
-def _rounds_told(told: Callable[[int, int], None], total: int) -> Any:
+def _advancing(stage: Stage) -> Any:
     import_xgboost()
     from xgboost.callback import TrainingCallback
 
     class Rounds(TrainingCallback):
-        def after_iteration(self, _model: Any, epoch: int, _log: Any) -> bool:
-            told(epoch + 1, total)
+        def after_iteration(self, _model: Any, _epoch: int, _log: Any) -> bool:
+            stage.advance(1)
             return False
 
     return Rounds()

@@ -5,19 +5,20 @@ Synchronous and pure: arrays in, figures out (cross-validation trains, so caller
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_model.engineered import Float32Array, Float64Array, numbers
 from featurama_model.loading import load_model
-from featurama_model.manifest import Artefact, Manifest, Objective
+from featurama_model.manifest import Artefact, ModelManifest, Objective
 from featurama_trainer.config import TrainingConfig
-from featurama_trainer.dataset import TrainingSet
+from featurama_trainer.dataset import TrainingMatrix
 from featurama_trainer.fitting import Fitted, fit
 from featurama_trainer.scores import constant_guess, scores_of
 from featurama_trainer.splitting import Fold, Split, gap_of, grouped_folds, rolling_folds
@@ -30,7 +31,7 @@ MAX_CATEGORIES = 12
 
 @dataclass(frozen=True, slots=True)
 class FoldScores:
-    """One fold: how many rows trained, how many were judged, and how well; times: gap_ofeconds UTC."""
+    """One fold: how many rows trained, how many were judged, and how well; times: microseconds since 1970 UTC."""
 
     train_rows: int
     judged_rows: int
@@ -50,13 +51,13 @@ class Segment:
     bias: float
 
 
-def outputs(manifest: Manifest, fitted: Fitted, rows: Float32Array) -> Float64Array:
+def outputs(manifest: ModelManifest, fitted: Fitted, rows: Float32Array) -> Float64Array:
     """What the artefact answers, loaded as serving loads it: float64[n], or float64[n, classes]."""
     return load_model(replace(manifest, artefact=Artefact.of(fitted.artefact)), fitted.artefact).outputs(rows)
 
 
 def scores_with_baselines(
-    config: TrainingConfig, data: TrainingSet, predicted: Float64Array, split: Split
+    config: TrainingConfig, data: TrainingMatrix, predicted: Float64Array, split: Split
 ) -> dict[str, dict[str, float]]:
     """`test`, `train`, and on the test rows `baseline_constant` and, if the config names a feature, `baseline`."""
     target = data.labels.target
@@ -75,12 +76,12 @@ def scores_with_baselines(
 
 def cross_validated(
     config: TrainingConfig,
-    data: TrainingSet,
+    data: TrainingMatrix,
     until: int,
     rounds: int,
     *,
     threads: int,
-    told: Callable[[int, int], None],
+    progress: Watcher | None = None,
 ) -> list[FoldScores]:
     """Scores a fold, over the rows [0, until), with as many rounds as the model has; [] if the config asks for none."""
     if config.cross_validation is None:
@@ -89,20 +90,20 @@ def cross_validated(
     folds = _folds(config, data, until)
     times, target = data.labels.event_time, data.labels.target
     draft = data.inputs.draft(config)
-    for number, (train, judge) in enumerate(folds):
+    stage = Stage("cross-validation", len(folds), progress)
+    for train, judge in folds:
         fitted = fit(
             data.matrix[train],
             target[train],
             data.inputs.engineered.names,
             config,
             threads=threads,
-            told=lambda _done, _total: None,
             rounds=rounds,
         )
         scores = scores_of(config.objective, target[judge], outputs(draft, fitted, data.matrix[judge]))
         judged = times[judge]
         found.append(FoldScores(len(train), len(judge), int(judged.min()), int(judged.max()), scores))
-        told(number + 1, len(folds))
+        stage.advance(1)
     return found
 
 
@@ -163,7 +164,7 @@ def _ranges(values: Float64Array, there: Int64Array) -> list[tuple[str, Int64Arr
     ]
 
 
-def _folds(config: TrainingConfig, data: TrainingSet, until: int) -> list[Fold]:
+def _folds(config: TrainingConfig, data: TrainingMatrix, until: int) -> list[Fold]:
     wanted = config.cross_validation
     assert wanted is not None  # asked before
     times = data.labels.event_time[:until]

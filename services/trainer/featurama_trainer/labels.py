@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.storage.port import History
 from featurama_core.store import FeatureStore
 from featurama_core.types.column import Column
@@ -18,7 +19,6 @@ from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_model.engineered import NUMERIC, Float64Array, numbers
 from featurama_trainer.classes import TRUTH, Classes
 from featurama_trainer.config import LabelSource
-from featurama_trainer.progress import Progress
 
 ENTITIES_PER_PAGE = 5_000
 
@@ -87,10 +87,10 @@ class Targets:
 async def read_labels(
     store: FeatureStore,
     source: LabelSource,
-    progress: Progress,
     *,
     known_at: int | None = None,
     classes: Classes | None = None,
+    progress: Watcher | None = None,
 ) -> Labels:
     """One row for each entity of the type that has a present target, as it was known at `known_at` (microseconds;
     None: now). classes: None for a regression. Raises InvalidInput for a target that cannot be learned.
@@ -101,7 +101,8 @@ async def read_labels(
     ids: list[str] = []
     times: list[Int64Array] = []
     targets: list[Float64Array] = []
-    without_target = without_time = seen = 0
+    without_target = without_time = 0
+    stage = Stage("labels", None, progress)
     after: str | None = None
     while True:
         entities, after = await store.page_entities(source.entity_type, after, ENTITIES_PER_PAGE)
@@ -119,8 +120,7 @@ async def read_labels(
             targets.append(value[rows])
             without_target += int((~has_value).sum())
             without_time += int((has_value & ~has_time).sum())
-            seen += len(asked)
-            progress("labels", seen, 0)
+            stage.advance(len(asked))
         if after is None:
             break
     labels = sorted_labels(

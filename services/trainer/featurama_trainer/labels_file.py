@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.frames.spine import label_rows
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Status, ValueType
@@ -25,48 +25,27 @@ def read_label_file(source: LabelSource, classes: Classes | None = None) -> Labe
 
     Raises InvalidInput that names the file, column or row.
     """
-    table = _table(Path(source.file), source)
-    for field in ("entity_column", "time_column", "target"):
-        if getattr(source, field) not in table.column_names:
-            raise InvalidInput(
-                f"the label file has no column {getattr(source, field)!r}, it has "
-                f"{', '.join(table.column_names)[:500]}; name one of them",
-                field=f"labels.{field}",
-            )
-    keys = table.select([source.entity_column, source.time_column]).rename_columns(["entity_id", "timestamp"])
-    rows = label_rows(keys)
-    column = target_column(table.column(source.target), source.target)
+    import pyarrow as pa
+
+    from featurama_core.datasets.labels import label_source, one_batch, read_keys
+
+    columns = LabelColumns(source.entity_column, source.time_column)
+    rows = label_source(Path(source.file), columns)
+    if source.target not in rows.schema.names:
+        raise InvalidInput(
+            f"the label file has no column {source.target!r}, it has {', '.join(rows.schema.names)[:500]}; name one of "
+            "them",
+            field="labels.target",
+        )
+    batch = one_batch(pa.Table.from_batches(rows.batches(), rows.schema))
+    keys = read_keys(batch, columns, 0)
+    column = target_column(batch.column(source.target), source.target)
     read = Targets(source.target, column.value_type, classes)
     target = read.numbers(column)
     there = np.flatnonzero(np.isfinite(target))
-    ids = [rows.entity_ids[row] for row in there.tolist()]
-    labels = sorted_labels(ids, rows.event_time[there], target[there], without_target=len(target) - len(there))
+    ids = keys.entity_ids.take(there).to_pylist()
+    labels = sorted_labels(ids, keys.event_time[there], target[there], without_target=len(target) - len(there))
     return read.encoded(labels)
-
-
-def _table(path: Path, source: LabelSource) -> Any:
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.ipc
-    import pyarrow.parquet
-
-    texts = {source.entity_column: pa.string(), source.time_column: pa.string()}
-    try:
-        if path.suffix == ".csv":
-            return pyarrow.csv.read_csv(
-                path,
-                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(column_types=texts),
-            )
-        if path.suffix == ".parquet":
-            return pyarrow.parquet.read_table(path)
-        if path.suffix in (".arrow", ".feather", ".ipc"):
-            return pyarrow.ipc.open_file(path).read_all()
-    except OSError as error:
-        raise InvalidInput(f"label file {path.name!r} cannot be read: {error.strerror}", field="labels.file") from error
-    except pa.ArrowInvalid as error:
-        raise InvalidInput(f"label file {path.name!r} is not {path.suffix[1:]}", field="labels.file") from error
-    raise InvalidInput(f"label file {path.name!r} is none of .csv, .parquet, .arrow; convert it", field="labels.file")
 
 
 def target_column(column: Any, name: str) -> Column:

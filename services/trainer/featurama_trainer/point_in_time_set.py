@@ -1,8 +1,7 @@
-"""The training matrix: features as they were at each label's moment, through the model's engineered columns; rows that
-serving would refuse are left out.
+"""The point-in-time set that a run reads: built from label rows of its own, or before it; and the matrix made of it.
 
-The point-in-time set lies on disk, built for the run or before it, and goes batch by batch into one float32 matrix;
-other columns are read from it when they are asked for.
+Every feature that training or a comparison of versions sees comes out of such a set on disk, batch by batch. Of the
+matrix, rows that serving would refuse are left out; other columns are read from the set when they are needed.
 """
 
 from __future__ import annotations
@@ -11,27 +10,29 @@ import asyncio
 import hashlib
 import json
 import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
+from featurama_core.datasets.labels import read_keys
+from featurama_core.datasets.progress import Progress, Watcher
+from featurama_core.datasets.written import WrittenSet
 from featurama_core.store import FeatureStore
-from featurama_core.types.errors import InvalidInput
-from featurama_core.types.times import to_micros, to_rfc3339
+from featurama_core.types.errors import CorruptData, InvalidInput, Reason
+from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Status
-from featurama_trainer.built_set import BuiltSet
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import TrainingConfig
-from featurama_trainer.dataset import ModelInputs, TrainingSet, known_at_of
+from featurama_trainer.dataset import ModelInputs, TrainingMatrix, known_at_of
 from featurama_trainer.labels import Labels, Targets, label_order
 from featurama_trainer.labels_file import target_column
-from featurama_trainer.progress import Progress
-
-if TYPE_CHECKING:
-    from featurama_core.datasets.progress import Progress as Built
-
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
@@ -45,17 +46,20 @@ def target_name(config: TrainingConfig, inputs: ModelInputs) -> str:
     return f"{target}__label" if target in {*inputs.names().values(), "entity_id", "timestamp"} else target
 
 
-def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> TrainingSet:
+def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> TrainingMatrix:
     """A set that was built before: `config.labels.target` is one of its label columns. Blocks.
 
     Raises InvalidInput for one that lacks what the run reads, was changed, or is known at another time than asked.
     """
     if config.labels.file:
         raise InvalidInput("a dataset and labels.file exclude each other; a dataset has labels", field="labels.file")
-    built = BuiltSet(path)
+    built = trainable(path)
     if config.segments is None:
         inputs = _with_segments_of(built, config, inputs)
-    built.check_holds(list(inputs.names()))
+    references = list(inputs.names())
+    lacking = [each for each in references if not built.holds(each)]
+    if lacking:
+        raise _refused(f"lacks {', '.join(lacking)}; build it with --features {','.join(references)}")
     target = target_name(config, inputs)
     if target not in built.label_columns:
         raise InvalidInput(
@@ -69,51 +73,84 @@ def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> Traini
             f"the set was built with known_at {built.manifest.request['known_at']}, not {asked}; leave it out",
             field="known_at",
         )
-    built.check_files()
+    problems = built.file_problems()
+    if problems:
+        raise _refused(f"is not as it was built: {problems[0]}")
     return read_set(built, config, inputs, kept=True)
 
 
-async def build_set(
+@asynccontextmanager
+async def built_set(
     store: FeatureStore,
-    config: TrainingConfig,
-    inputs: ModelInputs,
     labels: Labels,
-    progress: Progress,
-    out: Path,
-) -> BuiltSet:
-    """The features of every label row at its moment, never later: a set at `out`, with its manifest."""
-    import pyarrow as pa
+    references: Sequence[str],
+    *,
+    target: str = "",
+    known_at: int | Literal["label"] | None = None,
+    out: Path | None = None,
+    progress: Watcher | None = None,
+) -> AsyncIterator[WrittenSet]:
+    """The features of every label row at its moment, never later: a set at `out`; None: one that the context removes.
 
+    target: the label column that holds the targets; "" for none. Raises CorruptData for unreadable values.
+    """
     rows = {
         "entity_id": pa.array(labels.entity_ids, pa.string()),
         "timestamp": pa.array(labels.event_time).cast(pa.timestamp("us", "UTC")),
-        target_name(config, inputs): pa.array(_target_values(labels)),
     }
-    table = await asyncio.to_thread(pa.table, rows)
-    made = await store.training_set(table, list(inputs.names()), known_at=known_at_of(config), memory=MEMORY)
+    if target:
+        rows[target] = pa.array(_target_values(labels))
+    made = await store.training_set(pa.table(rows), references, known_at=known_at, memory=MEMORY)
 
-    def told(at: Built) -> None:
-        if at.stage == "writing":
-            progress("features", at.done, len(labels))
+    def watch(at: Progress) -> None:
+        if progress is not None and at.stage == "writing":
+            progress(replace(at, stage="features"))
 
-    await made.write(out, progress=told)
-    return await asyncio.to_thread(BuiltSet, out)
+    scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-train-")
+    try:
+        path = out or Path(scratch) / "set"
+        await made.write(path, progress=watch)
+        yield await asyncio.to_thread(trainable, path)
+    finally:
+        await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
 
-def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, *, kept: bool) -> TrainingSet:
+def trainable(path: Path) -> WrittenSet:
+    """A set on disk that can be trained on. Raises InvalidInput, CorruptData for unreadable values. Blocks."""
+    built = WrittenSet(path)
+    request = built.manifest.request
+    if request["format"] == "csv":
+        raise _refused("is of CSV files, which have lost their types; build it as Parquet")
+    if request["at_now"]:
+        raise _refused("holds newest values, not those of each label's time; build it with --labels")
+    for feature in built.manifest.features:
+        if feature["statuses"].get(Status.ERROR.name):
+            raise CorruptData(
+                f"stored values of {feature['name']!r} cannot be read; run `featurama doctor`",
+                reason=Reason.CORRUPT_DATA,
+                field=feature["name"],
+            )
+    return built
+
+
+def entity_column(built: WrittenSet, entity_type: str) -> str:
+    """The label column that names the entities of a type. Raises InvalidInput where there is none."""
+    column = built.columns.of_type(entity_type)
+    if not column:
+        types = ", ".join(name for name, _ in built.columns.of_types)
+        raise InvalidInput(
+            f"the set names entities of the types {types}, none of {entity_type}; name one of them",
+            field="labels.entity_type",
+        )
+    return column
+
+
+def read_set(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs, *, kept: bool) -> TrainingMatrix:
     """A set on disk -> the matrix of the rows that have a target and what is required, in order of time, then id.
 
     kept: whether the set is there to be found again. Blocks.
     """
-    from featurama_core.datasets.labels import LabelColumns, read_keys
-
-    request = built.manifest.request
-    keys = LabelColumns(
-        built.entity_column(config.labels.entity_type),
-        request["time_column"],
-        None if request["time"] is None else to_micros(request["time"]),
-        request["timezone"],
-    )
+    keys = replace(built.columns, entity=entity_column(built, config.labels.entity_type), of_types=())
     names, target = inputs.names(), target_name(config, inputs)
     draft = inputs.draft(config)
     total = built.manifest.rows
@@ -123,8 +160,7 @@ def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, *, ke
     absent = dict.fromkeys(names.values(), 0)
     targets: Targets | None = None
     first = at = refused = without_target = 0
-    wanted = [keys.entity, target] if keys.moment is not None else [keys.entity, keys.time, target]
-    for batch, columns in built.batches(list(dict.fromkeys(wanted)), names):
+    for batch, columns in built.feature_batches(names, list(dict.fromkeys([*keys.keys, target]))):
         read = read_keys(batch, keys, first)
         column = target_column(batch.column(target), target)
         targets = targets or Targets(target, column.value_type, Classes.of_config(config))
@@ -150,7 +186,7 @@ def read_set(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs, *, ke
     if targets is not None:
         labels = targets.encoded(labels)
     sha256 = built.manifest.sha256 if kept else _content_sha256(built)
-    return TrainingSet(labels, inputs, built, rows, matrix, absent, refused, sha256)
+    return TrainingMatrix(labels, inputs, built, rows, matrix, absent, refused, sha256)
 
 
 def _target_values(labels: Labels) -> Any:
@@ -162,7 +198,7 @@ def _target_values(labels: Labels) -> Any:
     return named.astype(np.int64) if all(map(_WHOLE.fullmatch, labels.classes)) else named
 
 
-def _with_segments_of(built: BuiltSet, config: TrainingConfig, inputs: ModelInputs) -> ModelInputs:
+def _with_segments_of(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs) -> ModelInputs:
     """Segments that nobody asked for are no reason to refuse a set without them."""
     needed = {config.baseline, config.cross_validation.group if config.cross_validation else ""}
     names = inputs.names()
@@ -171,7 +207,11 @@ def _with_segments_of(built: BuiltSet, config: TrainingConfig, inputs: ModelInpu
     return replace(inputs, beside=tuple(left), segments=tuple(each for each in inputs.segments if each in kept))
 
 
-def _content_sha256(built: BuiltSet) -> str:
+def _refused(problem: str) -> InvalidInput:
+    return InvalidInput(f"the set {problem}", field="dataset")
+
+
+def _content_sha256(built: WrittenSet) -> str:
     """What does not depend on when the set was built."""
     content = [built.manifest.request, [file["sha256"] for file in built.manifest.files]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,7 @@ import numpy as np
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array
 from featurama_model.engineered import Float64Array
-from featurama_model.manifest import Manifest
+from featurama_model.manifest import ModelManifest
 from featurama_trainer.comparing import HoldoutComparison
 from featurama_trainer.fitting import Curve
 from featurama_trainer.judging import FoldScores, Segment
@@ -50,7 +50,7 @@ class TrainingReport:
     promoted only if it is not worse. seconds: stage -> how long it took.
     """
 
-    manifest: Manifest
+    manifest: ModelManifest
     promoted_to: str
     entities_without_target: int
     entities_without_time: int

@@ -10,29 +10,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import platform
-import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.store import FeatureStore
 from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import Float64Array, numbers
-from featurama_model.manifest import Manifest, TrainingFacts
+from featurama_model.manifest import ModelManifest, TrainingFacts
 from featurama_model.model_checker import ModelChecker
 from featurama_model.promotion import promote, trying
 from featurama_model.registry import CHAMPION, ModelRegistry
 from featurama_trainer.classes import Classes
 from featurama_trainer.comparing import HoldoutComparison, promote_unless_worse
 from featurama_trainer.config import TrainingConfig
-from featurama_trainer.dataset import ModelInputs, TrainingSet, known_at_of, model_inputs
+from featurama_trainer.dataset import ModelInputs, TrainingMatrix, known_at_of, model_inputs
 from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
 from featurama_trainer.judging import (
     FoldScores,
@@ -45,14 +44,13 @@ from featurama_trainer.judging import (
 )
 from featurama_trainer.labels import Labels, read_labels
 from featurama_trainer.labels_file import read_label_file
-from featurama_trainer.point_in_time_set import build_set, given_set, read_set
-from featurama_trainer.progress import Progress, silent
+from featurama_trainer.point_in_time_set import built_set, entity_column, given_set, read_set, target_name
 from featurama_trainer.report import Evidence, TrainingReport
 from featurama_trainer.splitting import Split, gap_of, time_split
 
 
 @dataclass(frozen=True, slots=True)
-class Promotion:
+class PromotionRule:
     """What happens to a new version. alias: what then names it, "" for nothing. if_better: only unless it is worse
     than what the alias names now, on the same rows, by more than `tolerance` (a share of the error).
     """
@@ -84,9 +82,9 @@ async def train(
     dataset: Path | None = None,
     dataset_out: Path | None = None,
     checker: ModelChecker | None = None,
-    progress: Progress = silent,
+    progress: Watcher | None = None,
 ) -> TrainingReport:
-    """Train and publish a model; `alias` (none if empty) then names it, see `Promotion`.
+    """Train and publish a model; `alias` (none if empty) then names it, see `PromotionRule`.
 
     dataset: a set built before (Parquet or Arrow), whose label column `labels.target` is learnt, instead of labels.
     dataset_out: where the set of the run's own labels is kept; None: it is removed at the end.
@@ -109,9 +107,9 @@ async def train(
     with watch.stage("publishing"):
         manifest = _manifest(asked, config, data, trained, split, created_by, dataset)
         published = await registry.publish(manifest, trained.fitted.artefact)
-        promotion = Promotion(alias, if_better, tolerance)
+        promotion = PromotionRule(alias, if_better, tolerance)
         verdict = await _promoted(store, registry, published, data.labels, promotion, created_by, checker)
-        progress("publishing", 1, 1)
+        Stage("publishing", 1, progress).advance(1)
     scores = trained.scores
     return TrainingReport(
         manifest=published,
@@ -143,40 +141,49 @@ async def _data(
     given: Path | None,
     out: Path | None,
     watch: _Watch,
-    progress: Progress,
-) -> AsyncIterator[TrainingSet]:
+    progress: Watcher | None,
+) -> AsyncIterator[TrainingMatrix]:
     """The training set, whose columns can be read inside the context."""
     if given is not None:
         with watch.stage("features"):
             data = await asyncio.to_thread(given_set, given, config, inputs)
-        progress("features", len(data.labels), len(data.labels))
+        Stage("features", len(data.labels), progress).advance(len(data.labels))
         yield data
         return
     with watch.stage("labels"):
         labels = await _labels(store, config, progress)
         time_split(labels, config.split)
         config = config.with_classes(labels.classes)
-    scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-train-")
-    try:
+    async with AsyncExitStack() as resources:
         with watch.stage("features"):
-            built = await build_set(store, config, inputs, labels, progress, out or Path(scratch) / "set")
+            target = target_name(config, inputs)
+            building = built_set(
+                store,
+                labels,
+                list(inputs.names()),
+                target=target,
+                known_at=known_at_of(config),
+                out=out,
+                progress=progress,
+            )
+            built = await resources.enter_async_context(building)
             data = await asyncio.to_thread(read_set, built, config, inputs, kept=out is not None)
         kept = replace(data.labels, without_target=labels.without_target, without_time=labels.without_time)
         yield replace(data, labels=kept)
-    finally:
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
 
-async def _labels(store: FeatureStore, config: TrainingConfig, progress: Progress) -> Labels:
+async def _labels(store: FeatureStore, config: TrainingConfig, progress: Watcher | None) -> Labels:
     classes = Classes.of_config(config)
     if config.labels.file:
         return await asyncio.to_thread(read_label_file, config.labels, classes)
     known_at = known_at_of(config)
     bound = known_at if isinstance(known_at, int) else None
-    return await read_labels(store, config.labels, progress, known_at=bound, classes=classes)
+    return await read_labels(store, config.labels, known_at=bound, classes=classes, progress=progress)
 
 
-def _trained(config: TrainingConfig, data: TrainingSet, split: Split, threads: int, progress: Progress) -> _Trained:
+def _trained(
+    config: TrainingConfig, data: TrainingMatrix, split: Split, threads: int, progress: Watcher | None
+) -> _Trained:
     """Everything that computes: in a thread."""
     target, names = data.labels.target, data.inputs.engineered.names
     curve = find_rounds(
@@ -184,7 +191,7 @@ def _trained(config: TrainingConfig, data: TrainingSet, split: Split, threads: i
         (data.matrix[split.validate_from : split.train_until], target[split.validate_from : split.train_until]),
         config,
         threads=threads,
-        told=_told(progress, "validation"),
+        progress=progress,
     )
     fitted = fit(
         data.matrix[: split.train_until],
@@ -192,14 +199,12 @@ def _trained(config: TrainingConfig, data: TrainingSet, split: Split, threads: i
         names,
         config,
         threads=threads,
-        told=_told(progress, "training"),
         rounds=curve.best,
+        progress=progress,
     )
     fitted = replace(fitted, curve=curve)
     predicted = outputs(data.inputs.draft(config), fitted, data.matrix)
-    folds = cross_validated(
-        config, data, split.train_until, curve.best, threads=threads, told=_told(progress, "cross-validation")
-    )
+    folds = cross_validated(config, data, split.train_until, curve.best, threads=threads, progress=progress)
     test = slice(split.test_from, None)
     shares = dict(contributions(fitted.artefact, data.matrix[test], names))
     chosen = _segment_names(config, data, shares)
@@ -212,7 +217,7 @@ def _trained(config: TrainingConfig, data: TrainingSet, split: Split, threads: i
     return _Trained(fitted, scores, shares, segments, folds, _evidence(config, data, predicted, split))
 
 
-def _segment_names(config: TrainingConfig, data: TrainingSet, shares: dict[str, float]) -> list[str]:
+def _segment_names(config: TrainingConfig, data: TrainingMatrix, shares: dict[str, float]) -> list[str]:
     """The declared segments; else what paths lead through and the two features that count most."""
     if config.segments is not None:
         return list(data.inputs.segments)
@@ -220,16 +225,12 @@ def _segment_names(config: TrainingConfig, data: TrainingSet, shares: dict[str, 
     return [*data.inputs.segments, *[name for name in shares if name in features][:2]]
 
 
-def _told(progress: Progress, stage: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(stage, done, total)
-
-
 async def _promoted(
     store: FeatureStore,
     registry: ModelRegistry,
-    published: Manifest,
+    published: ModelManifest,
     labels: Labels,
-    promotion: Promotion,
+    promotion: PromotionRule,
     by: str,
     checker: ModelChecker | None,
 ) -> HoldoutComparison | None:
@@ -257,18 +258,18 @@ async def _promoted(
 def _manifest(
     asked: TrainingConfig,
     config: TrainingConfig,
-    data: TrainingSet,
+    data: TrainingMatrix,
     trained: _Trained,
     split: Split,
     by: str,
     dataset: Path | None,
-) -> Manifest:
+) -> ModelManifest:
     times = data.labels.event_time
     source = config.labels.model_dump() | {"file": Path(config.labels.file).name}
     if dataset is not None:
         request = data.built.manifest.request
         source |= {"file": dataset.resolve().name}
-        column = data.built.entity_column(config.labels.entity_type)
+        column = entity_column(data.built, config.labels.entity_type)
         source |= {"entity_column": column, "time_column": request["time_column"]}
     return replace(
         data.inputs.draft(config),
@@ -298,7 +299,7 @@ def _manifest(
     )
 
 
-def _evidence(config: TrainingConfig, data: TrainingSet, predicted: Float64Array, split: Split) -> Evidence:
+def _evidence(config: TrainingConfig, data: TrainingMatrix, predicted: Float64Array, split: Split) -> Evidence:
     test = slice(split.test_from, None)
     stated = numbers(data.column(config.baseline))[test] if config.baseline else None
     return Evidence(

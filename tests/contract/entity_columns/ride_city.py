@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurama_core.datasets import asking, store_engine
+from featurama_core import training_sets
+from featurama_core.retrieval import spilled
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
@@ -161,7 +162,8 @@ def told(table: Any, names: list[str]) -> dict[str, list[object]]:
 
 def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of about 60 rows (more, were they of the features of one column), 64 shards, memory for hardly any."""
-    monkeypatch.setattr(store_engine, "_FEWEST_PART_ROWS", 1)
-    monkeypatch.setattr(store_engine, "_PART_BYTES", 60 * 232)
-    monkeypatch.setattr(store_engine, "FEW_ROWS", 0)
-    monkeypatch.setattr(asking, "LEAST_MEMORY", 1)
+    monkeypatch.setattr(spilled, "_FEWEST_PART_ROWS", 1)
+    monkeypatch.setattr(spilled, "_PART_BYTES", 60 * 232)
+    monkeypatch.setattr(spilled, "FEW_ROWS", 0)
+    monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
+    monkeypatch.setattr(training_sets, "LEAST_MEMORY", 1)

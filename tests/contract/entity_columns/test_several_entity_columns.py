@@ -15,8 +15,8 @@ import pyarrow.parquet
 import pytest
 
 from featurama_core.blocking_store import BlockingFeatureStore
-from featurama_core.datasets.verify import verify
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import verify
 from featurama_core.types.errors import InvalidInput
 
 from .ride_city import (

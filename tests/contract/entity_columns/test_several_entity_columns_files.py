@@ -13,11 +13,11 @@ import pyarrow.parquet
 import pytest
 from tests.contract.interrupted import built_in_pieces
 
-from featurama_core.datasets import store_engine
+from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.progress import Progress
-from featurama_core.datasets.training_set import TrainingSet
-from featurama_core.datasets.verify import verify
+from featurama_core.retrieval import spilled
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import verify
 
 from .ride_city import (
     COLUMNS,
@@ -42,7 +42,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     that was not interrupted, reckoned from the moment at which the first attempt began.
     """
     in_small_parts(monkeypatch)
-    monkeypatch.setattr(store_engine, "_NOTED_EVERY", noted_every)
+    monkeypatch.setattr(spilled, "_NOTED_EVERY", noted_every)
 
     async def small() -> TrainingSet:
         return await store.training_set(rides(200), MIXED, entity_columns=COLUMNS, memory="60KB", statuses=True)
@@ -58,8 +58,10 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     assert await asyncio.to_thread(lambda: [path.name for path in tmp_path.glob(".*")]) == []
 
 
-async def test_a_resumed_build_has_one_moment_for_all_columns(tmp_path: Path) -> None:
+async def test_a_resumed_build_has_one_moment_for_all_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Retention of a column that the interrupted build had not come to is reckoned from when that build began."""
+    # So few rows are answered at once, unless they are said to be many.
+    monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
     clock = Clock((START + 9 * HOUR) * 1_000)
     async with FeatureStore.open(f"sqlite:///{tmp_path / 'store'}", clock=clock) as store:
         for kind, feature in (("driver", "rating"), ("customer", "trips")):

@@ -12,7 +12,7 @@ import pytest
 
 from featurama_core.frames import tables
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
-from featurama_core.frames.writes import label_rows
+from featurama_core.frames.spine import label_rows
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput
 from featurama_core.types.values import Status, ValueType

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from featurama_model.engineered import EngineeredSpec, Product
-from featurama_model.manifest import Artefact, Manifest, ModelFeature
+from featurama_model.manifest import Artefact, ModelFeature, ModelManifest
 
 ARTEFACT = Path(__file__).with_name("small_model.json").read_bytes()
 
-MANIFEST = Manifest(
+MANIFEST = ModelManifest(
     name="delivery_time",
     target="actual_duration",
     entity_type="delivery",

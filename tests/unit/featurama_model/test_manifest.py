@@ -12,7 +12,7 @@ from tests.unit.featurama_model.models import MANIFEST
 
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_model.engineered import EngineeredSpec, Feature, Power, Product, Ratio
-from featurama_model.manifest import Manifest, ModelFeature, TrainingFacts
+from featurama_model.manifest import ModelFeature, ModelManifest, TrainingFacts
 
 TRAINING = TrainingFacts(
     100, 80, 20, -5, 1_000, 2_000, seed=7, rounds=30, parameters={"max_depth": 3, "eta": 0.1, "method": "hist"}
@@ -29,7 +29,7 @@ EVERY_EXPRESSION = EngineeredSpec(
 
 def test_a_manifest_reads_back_equal_from_its_own_text() -> None:
     full = replace(MANIFEST, training=TRAINING, engineered=EVERY_EXPRESSION, created_by="Hermes", description="ü")
-    assert Manifest.from_json(full.to_json()) == full
+    assert ModelManifest.from_json(full.to_json()) == full
 
 
 def test_the_text_is_plain_json_that_tells_expressions_by_op() -> None:
@@ -41,7 +41,7 @@ def test_the_text_is_plain_json_that_tells_expressions_by_op() -> None:
 def test_fields_that_a_later_version_adds_are_ignored() -> None:
     written = json.loads(MANIFEST.to_json())
     written["new_field"] = {"anything": 1}
-    assert Manifest.from_json(json.dumps(written)) == MANIFEST
+    assert ModelManifest.from_json(json.dumps(written)) == MANIFEST
 
 
 def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
@@ -86,14 +86,14 @@ def test_a_manifest_that_is_not_consistent_is_unusable(change: Callable[[dict[st
     document = json.loads(MANIFEST.to_json())
     change(document)
     with pytest.raises(FailedPrecondition) as refused:
-        Manifest.from_json(json.dumps(document))
+        ModelManifest.from_json(json.dumps(document))
     assert refused.value.reason is Reason.MODEL_UNUSABLE
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{", "{}", "\x00", " " * (1024 * 1024 + 1)])
 def test_a_text_that_is_no_manifest_is_unusable(text: str) -> None:
     with pytest.raises(FailedPrecondition) as refused:
-        Manifest.from_json(text)
+        ModelManifest.from_json(text)
     assert refused.value.reason is Reason.MODEL_UNUSABLE
 
 

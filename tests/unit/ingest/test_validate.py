@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from featurama_core.ingest.convert import Problem, convert
+from featurama_core.ingest.convert import RowError, convert
 from featurama_core.ingest.validate import Target, Validated, check_shape, validate
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
@@ -67,9 +67,9 @@ def request(
     )
 
 
-def resolve(name: str, _: int) -> Target | Problem:
+def resolve(name: str, _: int) -> Target | RowError:
     if name not in FEATURES:
-        return Problem(Reason.UNKNOWN_FEATURE, name, "not registered")
+        return RowError(Reason.UNKNOWN_FEATURE, name, "not registered")
     definition = FEATURES[name]
     return definition, KEPT if definition.group == "kept" else GROUP
 

@@ -15,7 +15,6 @@ from featurama_core.retrieval.as_of import (
     as_of_many,
     check_sorted,
     sort_history,
-    within_ttl,
 )
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -129,15 +128,6 @@ def test_long_histories_that_mostly_came_late_agree_with_the_oracle(seed: int) -
     assert [winner_of(history, label, label.known_at) for label in labels] == whole.tolist()
     held = mask.tolist()
     assert [winner_of(history, label, label.known_at, held) for label in labels] == part.tolist()
-
-
-@given(st.lists(st.tuples(moments, moments), max_size=20), st.none() | st.integers(0, 2**65))
-def test_ttl_includes_both_ends_at_every_int64(pairs: list[tuple[int, int]], ttl: int | None) -> None:
-    """`t - ttl <= event time <= t`, reckoned without a limit on the size of numbers."""
-    winner_time = np.array([pair[0] for pair in pairs], dtype=np.int64)
-    label_time = np.array([pair[1] for pair in pairs], dtype=np.int64)
-    expected = [(ttl is None or t - ttl <= event) and event <= t for event, t in pairs]
-    assert expected == within_ttl(winner_time, label_time, ttl).tolist()
 
 
 @given(st.lists(st.builds(Row, codes, moments, moments), max_size=40), st.booleans())

@@ -13,7 +13,6 @@ from featurama_core.retrieval.as_of import (
     as_of_many,
     check_sorted,
     sort_history,
-    within_ttl,
 )
 
 FRY, LEELA, STRANGER = 0, 1, -1
@@ -101,6 +100,20 @@ def test_a_feature_sees_the_newest_row_that_holds_it() -> None:
     assert [winner.tolist() for winner in found] == [[1], [0], [1], [-1]]
 
 
+def test_a_feature_sees_the_newest_row_that_holds_it_and_was_known() -> None:
+    """known_at hides rows beside any mask, one bound for all label rows as one a row: none of the two overrules the
+    other."""
+    keys = HistoryKeys.of(ints(FRY, FRY, FRY, FRY), ints(1, 2, 3, 4), ints(10, 40, 20, 30))
+    masks = [None, np.array([True, True, False, True]), np.array([False, True, False, True])]
+    wanted = {9: [-1, -1, -1], 10: [0, 0, -1], 20: [2, 0, -1], 30: [3, 3, 3], 40: [3, 3, 3]}
+    for known_at, expected in wanted.items():
+        for bound in (known_at, ints(known_at)):
+            found = as_of_many(keys, masks, ints(FRY), ints(5), known_at=bound)
+            assert expected == [winner.tolist()[0] for winner in found]
+    found = as_of_many(keys, masks, ints(FRY, FRY), ints(3, 3), known_at=ints(39, 40))
+    assert [[2, 2], [0, 1], [-1, 1]] == [winner.tolist() for winner in found]
+
+
 def test_features_with_equal_masks_share_one_result() -> None:
     """Sharing is by content; a mask that is all true equals no mask; what is shared cannot be changed."""
     keys = HistoryKeys.of(ints(FRY, FRY), ints(1, 2), ints(1, 2))
@@ -128,24 +141,6 @@ def test_a_backfill_is_not_stepped_through_row_by_row() -> None:
     assert np.array_equal(np.zeros(labels, np.int64), winner)
 
 
-@pytest.mark.parametrize(
-    ("age", "ttl", "valid"),
-    [(0, 0, True), (1, 0, False), (60, 60, True), (61, 60, False), (-1, 60, False), (10**18, None, True)],
-)
-def test_a_value_is_valid_from_its_event_until_exactly_its_ttl(age: int, ttl: int | None, valid: bool) -> None:
-    """Both ends included; never before the event."""
-    assert [valid] == within_ttl(ints(1000), ints(1000 + age), ttl).tolist()
-
-
-def test_ttl_does_not_wrap_around_between_the_ends_of_time() -> None:
-    """An age that needs 64 bits unsigned is older than any ttl below it."""
-    first, last = ints(-(2**63)), ints(2**63 - 1)
-    assert within_ttl(first, last, 2**63).tolist() == [False]
-    assert within_ttl(first, last, 2**64 - 2).tolist() == [False]
-    assert within_ttl(first, last, 2**64 - 1).tolist() == [True]
-    assert within_ttl(last, first, 2**64 - 1).tolist() == [False]
-
-
 ONE = ints(1)
 BAD_CALLS: list[tuple[str, type[Exception], Callable[[], object]]] = [
     ("history_time: dtype", TypeError, lambda: as_of(ONE, ONE.astype(float), ONE, ONE, ONE)),
@@ -166,8 +161,6 @@ BAD_CALLS: list[tuple[str, type[Exception], Callable[[], object]]] = [
         ValueError,
         lambda: as_of_many(HistoryKeys.of(ONE, ONE, ONE), [np.array([True, True])], ONE, ONE),
     ),
-    ("ttl: -1 is negative", ValueError, lambda: within_ttl(ONE, ONE, -1)),
-    ("winner_time: dtype", TypeError, lambda: within_ttl(ONE.astype(np.int32), ONE, 1)),
     ("time: shape", ValueError, lambda: check_sorted(ONE, ints(1, 2), ONE)),
     ("ingested: dtype", TypeError, lambda: sort_history(ONE, ONE, ONE.astype(float))),
 ]

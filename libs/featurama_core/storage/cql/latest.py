@@ -10,8 +10,8 @@ import numpy as np
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.latest import pack_mark
 from featurama_core.storage.layouts import mark_id
+from featurama_core.storage.marks import pack_mark
 from featurama_core.storage.port import Cells, Consistency, Mark
 from featurama_core.types.errors import StoreUnavailable
 

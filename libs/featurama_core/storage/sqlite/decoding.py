@@ -15,9 +15,9 @@ from featurama_core.storage.layouts import Layout, LayoutField
 from featurama_core.storage.packed_cell import unpack
 from featurama_core.storage.port import History
 from featurama_core.storage.sqlite.layouts import KnownLayouts
-from featurama_core.types.column import Column, concatenate, masked
+from featurama_core.types.column import Column, byte_ranks, concatenate, masked
 from featurama_core.types.schema import FeatureDefinition
-from featurama_core.types.values import Int64Array, Status, empty_values
+from featurama_core.types.values import BoolArray, Int64Array, Status, empty_values
 
 Row: TypeAlias = tuple[int, int, int, int, bytes]
 
@@ -97,19 +97,21 @@ def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
     event_time = np.concatenate([piece.event_time for piece in pieces])
     ingested_at = np.concatenate([piece.ingested_at for piece in pieces])
     column = concatenate([piece.column for piece in pieces])
-    # By status last: of one write that reached two layouts, a readable copy stands before an unreadable one.
-    order = np.lexsort((column.status, ingested_at, event_time, entity))
-    entity, event_time, ingested_at = entity[order], event_time[order], ingested_at[order]
-    same = (entity[1:] == entity[:-1]) & (event_time[1:] == event_time[:-1]) & (ingested_at[1:] == ingested_at[:-1])
+    order = np.lexsort((ingested_at, event_time, entity))
+    same = _repeats(entity[order], event_time[order], ingested_at[order])
     if same.any():
-        first = np.append(True, ~same)
-        order, entity, event_time, ingested_at = (
-            order[first],
-            entity[first],
-            event_time[first],
-            ingested_at[first],
-        )
+        # Two layouts hold one key. The bytes of the value decide: a readable copy stands before an unreadable one.
+        order = np.lexsort((byte_ranks(column), ingested_at, event_time, entity))
+        order = order[np.append(~same, True)]
+    entity, event_time, ingested_at = entity[order], event_time[order], ingested_at[order]
     return _history((entity, event_time, ingested_at), column.take(order))
+
+
+def _repeats(entity: Int64Array, event_time: Int64Array, ingested_at: Int64Array) -> BoolArray:
+    """bool[h - 1]: which sorted keys are those of the next row."""
+    same: BoolArray = (entity[1:] == entity[:-1]) & (event_time[1:] == event_time[:-1])
+    same &= ingested_at[1:] == ingested_at[:-1]
+    return same
 
 
 def _history(keys: tuple[Int64Array, Int64Array, Int64Array], column: Column) -> History:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from featurama_core.storage.latest import pack_mark
 from featurama_core.storage.layouts import mark_id
+from featurama_core.storage.marks import pack_mark
 from featurama_core.storage.port import Cells, Mark
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.failures import translated

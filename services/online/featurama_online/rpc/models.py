@@ -45,7 +45,7 @@ class ModelServicer:
         page, next_token = page_of(
             await ModelRegistry(store.storage).list(request.name or None),
             # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
-            lambda each: f"{each.name} {each.version:010}",
+            lambda each: f"{each.stored.name} {each.stored.version:010}",
             scope=f"models {request.name}",
             page_size=request.page_size,
             page_token=request.page_token,
@@ -85,7 +85,7 @@ class ModelServicer:
     async def _find(self, store: FeatureStore, name: str, version: int, alias: str) -> ListedModel:
         registry = ModelRegistry(store.storage)
         aliases = {} if version else await registry.aliases(name)
-        listed = {each.version: each for each in await registry.list(name)}
+        listed = {each.stored.version: each for each in await registry.list(name)}
         number = version or aliases.get(alias)
         if number is None:
             raise unknown_alias(name, alias, aliases, trained=bool(listed))
@@ -95,11 +95,14 @@ class ModelServicer:
 
     async def _seen(self, store: FeatureStore, name: str | None) -> _Seen:
         here = (store.namespace, await store.incarnation())
+        problems = self._models.problems().items()
         return _Seen(
             await store.storage.list_aliases(name),
-            {(key.name, key.version): text for key, text in self._models.problems().items() if key[:2] == here},
-            frozenset((key.name, key.version) for key, _ in self._models.loaded() if key[:2] == here),
-            frozenset((key.name, alias, key.version) for alias, key in self._models.serving() if key[:2] == here),
+            {(key.slot.name, key.version): text for key, text in problems if key.slot[:2] == here},
+            frozenset((key.slot.name, key.version) for key, _ in self._models.loaded() if key.slot[:2] == here),
+            frozenset(
+                (key.slot.name, alias, key.version) for alias, key in self._models.serving() if key.slot[:2] == here
+            ),
         )
 
 
@@ -114,18 +117,18 @@ class _Seen:
 
     def model(self, listed: ListedModel) -> pb.Model:
         """The message of one version."""
-        key = (listed.name, listed.version)
+        key = (listed.stored.name, listed.stored.version)
         problem = listed.problem or self.problems.get(key, "")
         state = pb.MODEL_STATE_LOADED if key in self.loaded else pb.MODEL_STATE_NOT_LOADED
         message = pb.Model(
-            name=listed.name,
-            version=listed.version,
+            name=listed.stored.name,
+            version=listed.stored.version,
             aliases=sorted(alias for (name, alias), version in self.aliases.items() if (name, version) == key),
             serves=sorted(alias for name, alias, version in self.serving if (name, version) == key),
             state=pb.MODEL_STATE_UNUSABLE if problem else state,
             problem=problem,
-            created_time=wire.to_timestamp(listed.created_at),
-            artefact_bytes=listed.artefact_bytes,
+            created_time=wire.to_timestamp(listed.stored.created_at),
+            artefact_bytes=listed.stored.artefact_bytes,
         )
         manifest = listed.manifest
         if manifest is not None:

@@ -7,8 +7,9 @@ from featurama.v1 import errors_pb2, prediction_service_pb2
 from featurama_core.store import Stores
 from featurama_core.types.errors import InvalidInput
 from featurama_model.evaluation import Contributions
-from featurama_model.manifest import Manifest
-from featurama_model.predictor import Prediction, PredictionRequest, Predictor
+from featurama_model.manifest import ModelManifest
+from featurama_model.prediction import Prediction, PredictionRequest
+from featurama_model.predictor import Predictor
 from featurama_model.registry import CHAMPION
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, unary
@@ -86,7 +87,7 @@ def _probabilities(predicted: Prediction) -> list[prediction_service_pb2.ClassPr
     ]
 
 
-def _contributions(manifest: Manifest, explained: Contributions) -> list[prediction_service_pb2.Contribution]:
+def _contributions(manifest: ModelManifest, explained: Contributions) -> list[prediction_service_pb2.Contribution]:
     return [
         prediction_service_pb2.Contribution(column=column.name, features=column.inputs, values=values)
         for column, values in zip(manifest.engineered.columns, explained.values.T.tolist(), strict=True)

@@ -123,7 +123,9 @@ def buckets_for(rows: int | None, tasks: int | None) -> int:
 
 
 def bucket_of(entity_ids: Any, buckets: int) -> Int64Array:
-    """The bucket of each id (Arrow string array, no nulls): int64[n]."""
+    """The bucket of each id (Arrow string array; a null goes with the empty text): int64[n]."""
+    if entity_ids.null_count:
+        entity_ids = entity_ids.fill_null("")
     encoded = entity_ids.dictionary_encode()
     texts = encoded.dictionary.to_pylist()
     of_code = np.fromiter((zlib.crc32(each.encode()) % buckets for each in texts), np.int64, len(texts))

@@ -21,8 +21,19 @@ from featurama_core.blocking import LoopThread
 from featurama_core.frames.results import output_names
 from featurama_core.frames.tables import Field, arrow_table, value_field
 from featurama_core.namespace import Namespace
-from featurama_core.retrieval.past import check_settled
-from featurama_core.retrieval.tombstones import Marks
+from featurama_core.retrieval.as_of import HistoryKeys
+from featurama_core.retrieval.tombstones import TombstoneList
+from featurama_core.retrieval.visibility import (
+    AsOf,
+    Bound,
+    admitted,
+    check_settled,
+    first_kept,
+    horizon,
+    ingest_bound,
+    newest_per_event_time,
+    per_entity,
+)
 from featurama_core.storage.port import History, Partition, ScanBlock
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
@@ -31,8 +42,8 @@ from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureGroup
-from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, known_at_bound, to_micros
-from featurama_core.types.values import BoolArray, Int64Array, Status, empty_values
+from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_micros
+from featurama_core.types.values import Int64Array, Status, empty_values
 from featurama_trainer.ray.place import StorePlace, in_own_loop
 
 TASKS_AT_ONCE = 4
@@ -41,7 +52,7 @@ _VALUE_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """What every task must know. start, end, now: microseconds, both ends included; known_at: an ingest time, None for
+    """What every task must know. start, end, now: microseconds, both ends included; known_at: microseconds, None for
     everything; corrections: every stored value, with its `ingested_at`.
     """
 
@@ -58,10 +69,14 @@ class HistoryRequest:
         return self.features[0].group
 
     @property
-    def oldest(self) -> int:
-        """The first event time that is shown."""
-        retention = self.group.retention
-        return self.start if retention is None else max(self.start, self.now - retention)
+    def as_of(self) -> AsOf:
+        """What is shown, up to `end`."""
+        known = None if self.known_at is None else ingest_bound(self.known_at)
+        return AsOf(self.end, known, self.now, self.now)
+
+    def gone(self, deleted_through: Bound) -> Bound:
+        """The horizon of the features."""
+        return horizon(self.group.retention, deleted_through, self.now)
 
 
 class HistoryDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
@@ -130,7 +145,7 @@ async def _plan(
 ) -> tuple[HistoryRequest, list[Partition]]:
     store = FeatureStore(namespace)
     now = store.now()
-    check_settled(namespace, known_at, now)
+    check_settled(known_at, now, namespace.settings.settling_time)
     resolved = await store.resolve(list(features), known_at=known_at)
     if any(each.via is not None for each in resolved):
         raise InvalidInput(
@@ -140,13 +155,13 @@ async def _plan(
         raise InvalidInput("features are of several groups; ask for one group at a time", field="features")
     # `distance` and `distance@1` may be one feature: it is one column.
     distinct = tuple({each.reference: each for each in resolved}.values())
-    bound = None if known_at is None else known_at_bound(known_at)
-    request = HistoryRequest(distinct, bounds[0], bounds[1], bound, corrections, now)
+    request = HistoryRequest(distinct, bounds[0], bounds[1], known_at, corrections, now)
     length = namespace.storage.options.history_period
+    oldest = max(request.start, first_kept([request.gone(MIN_TIME)]))
     found = [
         each
         for each in await namespace.storage.partitions(request.group)
-        if each.period * length <= request.end and (each.period + 1) * length > request.oldest
+        if each.period * length <= request.end and (each.period + 1) * length > oldest
     ]
     # By bucket, then period: a task that has several reads the periods of its buckets in their order.
     return request, sorted(found, key=lambda each: (each.bucket / each.buckets, each.period))
@@ -159,7 +174,7 @@ def _read(place: StorePlace, request: HistoryRequest, partitions: Sequence[Parti
 async def _tables(
     namespace: Namespace, *, request: HistoryRequest, partitions: Sequence[Partition]
 ) -> AsyncIterator[pa.Table]:
-    marks = Marks(await namespace.storage.list_marks())
+    marks = TombstoneList(await namespace.storage.list_marks())
     definitions = [each.definition for each in request.features]
     for partition in partitions:
         async for block in namespace.storage.scan_history(definitions, request.group, partition):
@@ -168,17 +183,17 @@ async def _tables(
                 yield table
 
 
-def _wide(request: HistoryRequest, block: ScanBlock, marks: Marks) -> pa.Table:
+def _wide(request: HistoryRequest, block: ScanBlock, marks: TombstoneList) -> pa.Table:
     """The block as rows: sorted by entity (by the bytes of its id), event time and, with corrections, ingest time."""
-    marked = marks.bounds(pa.array(block.entity_ids, pa.string()))
+    tombstones = marks.of(block.entity_ids)
     # Features of one cell share their key arrays: they are picked and placed together.
     sets: dict[tuple[int, int, int, bytes], tuple[History, Int64Array]] = {}
     of_feature = []
     for feature, found in zip(request.features, block.histories, strict=True):
-        through = np.asarray(marked.through(feature.definition.name))
-        key = id(found.entity), id(found.event_time), id(found.ingested_at), through.tobytes()
+        gone = request.gone(tombstones.through(feature.definition.name))
+        key = id(found.entity), id(found.event_time), id(found.ingested_at), np.asarray(gone).tobytes()
         if key not in sets:
-            sets[key] = found, _picked(request, found, through)
+            sets[key] = found, _picked(request, found, gone)
         of_feature.append(key)
     keys, places = _rows_of([_keys(request, found, rows) for found, rows in sets.values()])
     place_of = dict(zip(sets, places, strict=True))
@@ -189,13 +204,11 @@ def _wide(request: HistoryRequest, block: ScanBlock, marks: Marks) -> pa.Table:
     return _table(request, block.entity_ids, keys, columns)
 
 
-def _picked(request: HistoryRequest, found: History, through: Int64Array) -> Int64Array:
+def _picked(request: HistoryRequest, found: History, gone: Bound) -> Int64Array:
     """Which stored values are shown, by position."""
-    bound = through[found.entity] if through.ndim else through
-    shown = (found.event_time >= request.oldest) & (found.event_time <= request.end) & (found.event_time > bound)
-    if request.known_at is not None:
-        shown &= found.ingested_at <= request.known_at
-    return _winners(found, shown, every=request.corrections)
+    keys = HistoryKeys.of(found.entity, found.event_time, found.ingested_at)
+    shown = admitted(keys, request.as_of, per_entity(gone, found.entity), start=request.start)
+    return np.flatnonzero(shown) if request.corrections else newest_per_event_time(keys, shown)
 
 
 def _keys(request: HistoryRequest, found: History, rows: Int64Array) -> Int64Array:
@@ -212,17 +225,6 @@ def _rows_of(keys: list[Int64Array]) -> tuple[Int64Array, list[Int64Array]]:
     row = np.empty(len(order), dtype=np.int64)
     row[order] = np.cumsum(new) - 1
     return ordered[:, new], np.split(row, np.cumsum([each.shape[1] for each in keys])[:-1])
-
-
-def _winners(found: History, shown: BoolArray, *, every: bool) -> Int64Array:
-    rows = np.flatnonzero(shown)
-    if every or not len(rows):
-        return rows
-    # Sorted by ingest time within an event time: the last of a run wins.
-    last = np.ones(len(rows), dtype=np.bool_)
-    entity, time = found.entity[rows], found.event_time[rows]
-    last[:-1] = (entity[1:] != entity[:-1]) | (time[1:] != time[:-1])
-    return rows[last]
 
 
 def _spread(feature: ResolvedFeature, found: History, rows: Int64Array, place: Int64Array, count: int) -> Column:

@@ -14,12 +14,14 @@ import pyarrow as pa
 
 from featurama_core.frames.tables import arrow_table, value_field
 from featurama_core.namespace import Namespace
-from featurama_core.retrieval.plan import follow
+from featurama_core.retrieval.engine import Retrieval
+from featurama_core.retrieval.plan import ReadPlan
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_trainer.ray.buckets import bucket_of
-from featurama_trainer.ray.joining import BucketJoin, Moments
 from featurama_trainer.ray.output import Output
 from featurama_trainer.ray.place import StorePlace, in_own_loop
 
@@ -44,7 +46,7 @@ class Follow:
     """A stage of a dataset: adds the columns of link `number`, drops what was carried for it."""
 
     place: StorePlace
-    moments: Moments
+    bounds: ReadBounds
     number: int
     reference: ResolvedFeature
     targets: Sequence[ResolvedFeature]
@@ -62,12 +64,8 @@ class Follow:
 
     async def _joined(self, namespace: Namespace, *, table: pa.Table) -> AsyncIterator[pa.Table]:
         link, moment = self._carried(table)
-        hops = follow(link)
-        read = None
-        if hops.targets:
-            ids = pa.array(hops.targets, pa.string())
-            read = await BucketJoin(namespace, self.moments).columns(self.targets, ids, moment[hops.rows])
-        shown = [(each, hops.column(each, read[at] if read else None)) for at, each in enumerate(self.targets)]
+        retrieval = Retrieval(ValueSource(namespace), ReadPlan.of(self.targets), self.bounds)
+        shown = list(zip(self.targets, await retrieval.follow([link], moment), strict=True))
         yield self.output.add(table.drop_columns([_name(self.number, each) for each in _CARRIED]), shown)
 
     def _carried(self, table: pa.Table) -> tuple[Column, Int64Array]:

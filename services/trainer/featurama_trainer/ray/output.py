@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.frames.tables import arrow_table, status_field, time_field, value_field
-from featurama_core.retrieval.plan import PathPlan
+from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import ResolvedFeature
@@ -31,10 +32,12 @@ class Output:
     event_times: bool
     prefix: str = ""
 
-    @property
-    def plan(self) -> PathPlan:
-        """What is read of whom."""
-        return PathPlan.of(self.features)
+    def plans(self, columns: LabelColumns) -> list[tuple[str, ReadPlan]]:
+        """(entity column, what is read of the entities in it) of every column that features need."""
+        of_column: dict[str, list[ResolvedFeature]] = {}
+        for each in self.features:
+            of_column.setdefault(columns.of_type(each.entity_type), []).append(each)
+        return [(name, ReadPlan.of(features)) for name, features in of_column.items()]
 
     def check_names(self) -> None:
         """InvalidInput if two columns would have one name."""

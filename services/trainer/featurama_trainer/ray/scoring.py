@@ -18,17 +18,16 @@ import pyarrow as pa
 import ray.data
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.asking import known_at_asked
+from featurama_core.datasets.build import Part, WorkFolder, write_files
+from featurama_core.datasets.dataset import SetReading, TrainingSet
+from featurama_core.datasets.files import Format
 from featurama_core.datasets.labels import LabelSource, read_keys
 from featurama_core.datasets.manifest import Manifest
-from featurama_core.datasets.output import Format
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.datasets.training_set import SetReading, TrainingSet
-from featurama_core.datasets.work import WorkFolder
-from featurama_core.datasets.writing import Part, write_files
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import known_at_asked
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.times import Time, to_rfc3339
 from featurama_model.artefacts import ArtefactDirectory
@@ -112,7 +111,7 @@ async def write_scores(
     The files are written here, as rows arrive in order. `resume`: finished files are kept, and their rows not read
     again. `cutting.work` None: the label rows lie beside `out` meanwhile.
     """
-    source = _ByTasks(scores.reading(), store, place, model, cutting or Cutting())
+    source = _ByTasks(scores.reading(Path(out).parent), store, place, model, cutting or Cutting())
     return await write_files(source, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
 
 

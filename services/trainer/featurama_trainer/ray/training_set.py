@@ -7,34 +7,35 @@ label rows are partitioned a second time, by the entity that the reference named
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.asking import entities_of, known_at_asked
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.namespace import Namespace
-from featurama_core.retrieval.past import check_settled
-from featurama_core.retrieval.plan import follow
+from featurama_core.retrieval.engine import Retrieval
+from featurama_core.retrieval.plan import ReadPlan
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.visibility import KnownAt, ReadBounds
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import FeatureStore
+from featurama_core.training_sets import NewestMoment, entities_of, known_at_asked
+from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import Time, to_micros
+from featurama_core.types.times import Time
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
-from featurama_trainer.ray.joining import BucketJoin, Moments
 from featurama_trainer.ray.links import Follow, add_link
 from featurama_trainer.ray.output import Output
 from featurama_trainer.ray.place import StorePlace, in_own_loop
@@ -46,13 +47,32 @@ BROADCAST_ENTITIES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SetRequest:
-    """What every task must know. far: references (positions in `output.plan.own`) that a later stage follows."""
+    """What every task must know.
+
+    plans: (entity column, what is read of the entities in it). bucketed: the column by whose entities the rows are cut.
+    far: references of that column's plan (positions in `own`) that a later stage follows.
+    """
 
     place: StorePlace
     output: Output
-    moments: Moments
+    bounds: ReadBounds
+    values_only: bool
     columns: LabelColumns
+    plans: tuple[tuple[str, ReadPlan], ...]
+    bucketed: str
     far: frozenset[int]
+
+    @property
+    def followed_later(self) -> list[tuple[int, ResolvedFeature, tuple[ResolvedFeature, ...]]]:
+        """(number, reference, targets) of each far reference."""
+        plan = dict(self.plans).get(self.bucketed)
+        if plan is None:
+            return []
+        return [
+            (number, plan.own[reference], targets)
+            for number, (reference, targets) in enumerate(plan.followed)
+            if reference in self.far
+        ]
 
 
 class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
@@ -100,12 +120,12 @@ class LabelOptions:
     start: Time | None = None
     end: Time | None = None
     every: str | timedelta | int | None = None
+    entity_columns: Mapping[str, str] | None = None
 
     @property
     def columns(self) -> LabelColumns:
         """Which columns say entity and moment."""
-        moment = None if self.timestamp is None else to_micros(self.timestamp, "timestamp")
-        return LabelColumns(self.entity_column, self.time_column, moment, self.timezone)
+        return LabelColumns.of(self.entity_column, self.time_column, self.timestamp, self.timezone, self.entity_columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +148,7 @@ def training_set(
     namespace: str = DEFAULT_NAMESPACE,
     known_at: Time | Literal["label"] | None = None,
     entity_column: str = "entity_id",
+    entity_columns: Mapping[str, str] | None = None,
     time_column: str = "timestamp",
     timestamp: Time | None = None,
     timezone: str | None = None,
@@ -152,7 +173,9 @@ def training_set(
     entities that a reference can name, every task reads their history itself.
     """
     place = StorePlace.of(storage, namespace)
-    options = LabelOptions(known_at, entity_column, time_column, timestamp, timezone, entity_type, start, end, every)
+    options = LabelOptions(
+        known_at, entity_column, time_column, timestamp, timezone, entity_type, start, end, every, entity_columns
+    )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     loop = LoopThread("featurama-ray")
     try:
@@ -173,7 +196,7 @@ class AskedRows:
     source: LabelSource
     columns: LabelColumns
     at_now: bool
-    known_at: int | str | None
+    known_at: KnownAt
     now: int
 
 
@@ -206,15 +229,20 @@ async def partitioned(
     """
     source = asked.source
     buckets = LabelBuckets(cutting.work, buckets_for(source.rows, cutting.tasks))
-    newest = _Newest(opened, asked.known_at, asked.now)
-    await asyncio.to_thread(buckets.fill, source, asked.columns, newest.see)
-    resolved = await resolve(known_at=newest.time if asked.known_at == "label" else newest.bound)
+    newest = NewestMoment(opened, asked.known_at, asked.now)
+    cut_by = asked.columns.certain
+    await asyncio.to_thread(buckets.fill, source, cut_by, newest.see)
+    resolved = await resolve(known_at=newest.time)
+    columns = asked.columns
+    if columns.of_types:
+        columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
     output = shown(tuple(source.schema.names), tuple(resolved))
     output.check_names()
-    far = await _far(FeatureStore(opened), output, cutting.broadcast)
-    values_only = not (output.statuses or output.event_times or asked.at_now or output.plan.followed)
-    moments = Moments(asked.known_at, asked.now, values_only, asked.at_now)
-    return SetRequest(place, output, moments, asked.columns, far), buckets
+    plans, bucketed = output.plans(columns), cut_by.entities[0]
+    far = await _far(FeatureStore(opened), dict(plans).get(bucketed), cutting.broadcast)
+    bounds = ReadBounds(asked.known_at, asked.now, asked.at_now)
+    values_only = not (output.statuses or output.event_times)
+    return SetRequest(place, output, bounds, values_only, columns, tuple(plans), bucketed, far), buckets
 
 
 def dataset(
@@ -226,12 +254,11 @@ def dataset(
     at_once = min(cutting.concurrency, count)
     pool = ray.data.TaskPoolStrategy(at_once)
     rows = ray.data.read_datasource(BucketDatasource(request, buckets), override_num_blocks=count, concurrency=at_once)
-    for number, (reference, targets) in enumerate(output.plan.followed):
-        if reference in request.far:
-            step = Follow(request.place, request.moments, number, output.plan.own[reference], targets, output)
-            rows = rows.repartition(count, keys=[step.shard_column]).map_batches(
-                step, batch_size=None, batch_format="pyarrow", compute=pool
-            )
+    for number, reference, targets in request.followed_later:
+        step = Follow(request.place, request.bounds, number, reference, targets, output)
+        rows = rows.repartition(count, keys=[step.shard_column]).map_batches(
+            step, batch_size=None, batch_format="pyarrow", compute=pool
+        )
     rows = rows.map_batches(shape, batch_size=None, batch_format="pyarrow", compute=pool)
     order = cutting.ordered and count > 1
     if order and buckets.rows > ROWS_SORTED_AT_ONCE:
@@ -250,31 +277,13 @@ def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
     return (table.sort_by(ROW) if sort else table).drop_columns([ROW])
 
 
-class _Newest:
-    """Looks at every label row: is its moment settled, which is the newest."""
-
-    def __init__(self, namespace: Namespace, known_at: int | str | None, now: int) -> None:
-        self._namespace = namespace
-        self._known_at = known_at
-        self._now = now
-        self.bound = known_at if isinstance(known_at, int) else None
-        self.time = -(2**63)
-        check_settled(namespace, self.bound, now)
-
-    def see(self, keys: Keys, first: int) -> None:
-        """Raise FailedPrecondition for a row that cannot be its own known_at."""
-        if not len(keys):
-            return
-        self.time = max(self.time, int(keys.event_time.max()))
-        if self._known_at == "label":
-            check_settled(self._namespace, keys.event_time, self._now, first_row=first)
-
-
-async def _far(store: FeatureStore, output: Output, broadcast: int) -> frozenset[int]:
+async def _far(store: FeatureStore, plan: ReadPlan | None, broadcast: int) -> frozenset[int]:
     """The references that can name more entities than are read by every task."""
-    far = set()
-    for reference, _ in output.plan.followed:
-        named = output.plan.own[reference].definition.references
+    far: set[int] = set()
+    if plan is None:
+        return frozenset()
+    for reference, _ in plan.followed:
+        named = plan.own[reference].definition.references
         if named is None:
             raise InvalidInput("a path must follow a reference", field="features")
         found, after = 0, None
@@ -293,28 +302,24 @@ def _read(request: SetRequest, bucket: Bucket) -> Iterator[pa.Table]:
 
 
 async def _joined(namespace: Namespace, *, request: SetRequest, bucket: Bucket) -> AsyncIterator[pa.Table]:
-    join = BucketJoin(namespace, request.moments)
     for table in bucket.tables(2 * ROWS_A_BUCKET):
-        yield await _with_features(join, request, bucket, table)
+        yield await _with_features(namespace, request, bucket, table)
 
 
-async def _with_features(join: BucketJoin, request: SetRequest, bucket: Bucket, table: pa.Table) -> pa.Table:
-    output, plan = request.output, request.output.plan
-    batch = table.to_batches()[0]
-    keys = read_keys(batch, request.columns, 0)
-    own = await join.columns(plan.own, keys.entity_ids, keys.event_time, (bucket.number, bucket.buckets))
-    shown: list[tuple[ResolvedFeature, Any]] = [
-        (feature, column) for feature, column in zip(plan.own, own, strict=True) if output.shows(feature)
-    ]
-    for number, (reference, targets) in enumerate(plan.followed):
-        link = own[reference]
-        if reference in request.far:
-            table = add_link(table, number, link, keys.event_time, bucket.buckets)
-            continue
-        hops = follow(link)
-        read = None
-        if hops.targets:
-            ids = pa.array(hops.targets, pa.string())
-            read = await join.columns(targets, ids, np.ascontiguousarray(keys.event_time[hops.rows]))
-        shown += [(each, hops.column(each, read[at] if read else None)) for at, each in enumerate(targets)]
+async def _with_features(namespace: Namespace, request: SetRequest, bucket: Bucket, table: pa.Table) -> pa.Table:
+    output = request.output
+    keys = read_keys(table.to_batches()[0], request.columns, 0)
+    shown: list[tuple[ResolvedFeature, Column]] = []
+    for name, whole in request.plans:
+        source, is_cut = ValueSource(namespace), name == request.bucketed
+        plan = whole.without(request.far if is_cut else frozenset())
+        if is_cut:
+            source = source.of_shard(bucket.number, bucket.buckets)
+        retrieval = Retrieval(source, plan, request.bounds, values_only=request.values_only)
+        found = await retrieval.columns(keys.alone(name).entity_ids.to_pylist(), keys.event_time)
+        features = [each for stage in plan.stages for each in stage]
+        shown += [(each, column) for each, column in zip(features, found, strict=True) if output.shows(each)]
+        for number, (reference, _) in enumerate(whole.followed):
+            if is_cut and reference in request.far:
+                table = add_link(table, number, found[reference], keys.event_time, bucket.buckets)
     return output.add(table, shown)

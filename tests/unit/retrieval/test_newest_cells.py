@@ -8,12 +8,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pytest
 
-from featurama_core.storage.latest import MARK_BYTES, deleted_through, layouts_in, merge_latest, pack_mark
+from featurama_core.retrieval.answer import answered
+from featurama_core.retrieval.online import newest_cells
+from featurama_core.retrieval.tombstones import Tombstones
+from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.layouts import Layout, mark_id
+from featurama_core.storage.marks import MARK_BYTES, layouts_in, pack_mark
 from featurama_core.storage.packed_cell import pack, without_fields
 from featurama_core.storage.port import Cells
 from featurama_core.types.column import Column
-from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Status, ValueType, empty_values
 
 SPEED = FeatureDefinition("speed", ValueType.DOUBLE)
@@ -68,8 +73,15 @@ LAYOUTS = {
 
 def shown(stored: Cells, feature: FeatureDefinition, entities: int = 1) -> list[Shown]:
     """(status, value, event time) an entity."""
-    (latest,) = merge_latest(stored, entities, [feature], LAYOUTS)
-    rows = zip(latest.status.tolist(), latest.values.tolist(), latest.event_time.tolist(), strict=True)
+    as_of = ReadBounds(None, 1_000, at_now=True).rows(None)
+    features = [ResolvedFeature(each, FeatureGroup("default")) for each in ALL]
+    columns = {}
+    for positions, winners in newest_cells(stored, LAYOUTS, features, entities, as_of):
+        wanted = [features[at] for at in positions]
+        found = answered(wanted, winners, Tombstones.of_cells(stored, entities), as_of)
+        columns |= dict(zip(positions, found, strict=True))
+    column = columns[ALL.index(feature)]
+    rows = zip(column.status.tolist(), column.values.tolist(), column.event_time.tolist(), strict=True)
     return [
         (
             Status(status).name,
@@ -114,7 +126,7 @@ def test_marks_of_other_features_and_entities_are_ignored() -> None:
     """And they never make an entity ERROR, though no layout has their id."""
     stored = cells([cell({SPEED: 1.0}, 10), mark(99, "note"), mark(99, "other"), mark(99, entity=1)], 2)
     assert [("PRESENT", 1.0, 10), ("NOT_FOUND", None, None)] == shown(stored, SPEED, 2)
-    assert [99, 99] == deleted_through(stored, 2, "note").tolist()
+    assert [99, 99] == np.asarray(Tombstones.of_cells(stored, 2).through("note")).tolist()
     assert {Layout.of([SPEED]).layout_id} == layouts_in(stored)
 
 

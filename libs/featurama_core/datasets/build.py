@@ -1,6 +1,8 @@
 """Parts of rows to files with their manifest: a directory of parts, or one file; complete or not at all.
 
-Who makes the rows does not matter: a store, servers, a model, or the tasks of a cluster.
+Any source of parts will do: a store, servers, a model, or the tasks of a cluster. A build works in a folder whose notes
+say what is finished: an interrupted build goes on there. The notes name what they vouch for; whatever else lies in the
+folder is half-done and ignored.
 """
 
 from __future__ import annotations
@@ -15,12 +17,71 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from featurama_core.datasets.files import sha256_of
+import numpy as np
+
+from featurama_core.datasets.files import Format, TableFile, format_of, new_file, sha256_of
 from featurama_core.datasets.manifest import FORMAT_VERSION, Manifest, code_versions, manifest_path
-from featurama_core.datasets.output import Format, TableFile, format_of, new_file
 from featurama_core.datasets.progress import Watcher
-from featurama_core.datasets.work import WorkFolder
 from featurama_core.types.errors import Conflict, InvalidInput
+from featurama_core.types.values import BoolArray
+
+_NOTES = "state.json"
+
+
+class WorkFolder:
+    """A build's folder, made empty unless `resume` and it holds notes of the same `identity`. All methods block."""
+
+    def __init__(self, path: Path, identity: str, *, resume: bool) -> None:
+        self.path = path
+        self.notes: dict[str, Any] = {}
+        if resume and (path / _NOTES).is_file():
+            found = json.loads((path / _NOTES).read_text("utf-8"))
+            if found.get("identity") == identity:
+                self.notes = found
+        if not self.notes:
+            shutil.rmtree(path, ignore_errors=True)
+            self.notes = {"identity": identity}
+        path.mkdir(parents=True, exist_ok=True)
+        self._masks = int(self.notes.get("mask", 0))
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether an earlier build left something to go on with."""
+        return len(self.notes) > 1
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Durably remember facts, all or none of them."""
+        self.notes |= facts
+        part = self.path / f"{_NOTES}.part"
+        part.write_text(json.dumps(self.notes), "utf-8")
+        part.replace(self.path / _NOTES)
+
+    def save_mask(self, mask: BoolArray) -> int:
+        """Keep a bit mask; `note` the number under "mask" to make it the one that counts."""
+        self._masks += 1
+        with (self.path / f"mask-{self._masks}.npy").open("wb") as file:
+            np.save(file, np.packbits(mask, axis=1))
+        return self._masks
+
+    def load_mask(self, columns: int) -> BoolArray:
+        """The mask that counts, of so many columns."""
+        with (self.path / f"mask-{self.notes['mask']}.npy").open("rb") as file:
+            packed = np.load(file, allow_pickle=False)
+        return np.unpackbits(packed, axis=1, count=columns).astype(np.bool_)
+
+    def drop_masks(self, keep: int) -> None:
+        """Remove the masks that no longer count."""
+        for path in self.path.glob("mask-*.npy"):
+            if path.name != f"mask-{keep}.npy":
+                path.unlink()
+
+    def below(self, name: str) -> WorkFolder:
+        """A folder in this one with notes of its own, to go on with where this one is (which needs a note to be)."""
+        return WorkFolder(self.path / name, self.notes["identity"], resume=True)
+
+    def remove(self) -> None:
+        """Remove the folder with all it holds."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
+from featurama_core.datasets.build import Part, WorkFolder, write_files
+from featurama_core.datasets.files import Format
+from featurama_core.datasets.kept_rows import kept
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, TableSource, read_keys, sliced
 from featurama_core.datasets.manifest import Facts, Manifest, facts_of
-from featurama_core.datasets.output import Format
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.datasets.work import WorkFolder
-from featurama_core.datasets.writing import Part, write_files
 from featurama_core.frames.results import HistoricalFeatures
+from featurama_core.frames.tables import arrow_fields, pandas_frame, polars_frame
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import to_rfc3339
@@ -162,18 +163,15 @@ class TrainingSet:
         return pa.Table.from_batches([batch async for batch in self.batches(progress=progress)])
 
     async def to_pandas(self, *, progress: Watcher | None = None) -> pd.DataFrame:
-        """All of it as a pandas frame, in memory."""
+        """All of it as a pandas frame, in memory: the dtypes of `Result.to_pandas`."""
         table = await self.to_arrow(progress=progress)
-        frame: pd.DataFrame = await asyncio.to_thread(table.to_pandas)
-        return frame
+        frame: pd.DataFrame = await asyncio.to_thread(pandas_frame, arrow_fields(table))
+        return frame.astype(self._source.dtypes) if isinstance(self._source, TableSource) else frame
 
     async def to_polars(self, *, progress: Watcher | None = None) -> pl.DataFrame:
-        """All of it as a polars frame, in memory."""
-        import polars as pl
-
+        """All of it as a polars frame, in memory: the types of `Result.to_polars`."""
         table = await self.to_arrow(progress=progress)
-        frame = await asyncio.to_thread(pl.from_arrow, table)
-        assert isinstance(frame, pl.DataFrame)
+        frame: pl.DataFrame = await asyncio.to_thread(polars_frame, arrow_fields(table))
         return frame
 
     async def explain(self) -> Plan:
@@ -200,13 +198,15 @@ class TrainingSet:
         it: `resume` goes on there if the request is the same, anything else begins anew. Conflict if `out` is there,
         unless `overwrite`.
         """
-        return await write_files(
-            self.reading(), out, file_format=format, overwrite=overwrite, resume=resume, progress=progress
-        )
+        made = self.reading(Path(out).parent)
+        return await write_files(made, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
 
-    def reading(self) -> SetReading:
-        """One reading of it, for whoever makes its parts in another way (`datasets.writing`)."""
-        return SetReading(self._begin(), self._source, self._columns, self._asked, self._answer)
+    def reading(self, folder: Path | None = None) -> SetReading:
+        """One reading of it, for other ways of making its parts (`datasets.build`), which reads label files once.
+
+        folder: whose disk may keep their rows meanwhile, None for that of temporary files.
+        """
+        return SetReading(self._begin(), kept(self._source, folder), self._columns, self._asked, self._answer)
 
 
 def request_of(

@@ -1,0 +1,81 @@
+"""The rows of label files, read once: the first pass takes the fingerprint of the files and keeps the rows on disk; the
+passes after it read what is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc
+
+from featurama_core.datasets.labels import FileSource, LabelSource
+
+_IPC = pa.ipc.IpcWriteOptions(compression="lz4" if pa.Codec.is_available("lz4") else None)
+
+
+class KeptRows:
+    """A `LabelSource` over a `FileSource`; one pass at a time.
+
+    folder: whose disk keeps the rows, None for that of temporary files. They lie in a file without a name, which is
+    gone with this object, also when the process ends in any way. All methods block.
+    """
+
+    def __init__(self, source: FileSource, folder: Path | None = None) -> None:
+        self._source = source
+        self._folder = folder
+        self._kept: Any = None
+        self._fingerprint: dict[str, object] = {}
+        self._rows = source.rows
+
+    @property
+    def schema(self) -> Any:
+        """Of the files."""
+        return self._source.schema
+
+    @property
+    def rows(self) -> int | None:
+        """Of a CSV after the first pass."""
+        return self._rows
+
+    def batches(self) -> Iterator[Any]:
+        """The rows from the first on: kept while they are read from the files, or as they were kept."""
+        if self._kept is None:
+            yield from self._first_pass()
+            return
+        self._kept.seek(0)
+        with pa.ipc.open_stream(self._kept) as stream:
+            yield from stream
+
+    def fingerprint(self) -> dict[str, object]:
+        """Of the files, as they were when they were read."""
+        if self._kept is None:
+            deque(self.batches(), maxlen=0)
+        return self._fingerprint
+
+    def _first_pass(self) -> Iterator[Any]:
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor, path = tempfile.mkstemp(prefix=".featurama-labels-", dir=self._folder)
+        os.close(descriptor)
+        sink, kept = pa.OSFile(path, "wb"), pa.OSFile(path)
+        # Before the first row: a pass may be left at any of them.
+        Path(path).unlink()
+        files: list[dict[str, str]] = []
+        rows = 0
+        with sink, pa.ipc.new_stream(sink, self.schema, options=_IPC) as stream:
+            for batch in self._source.batches(files):
+                stream.write_batch(batch)
+                rows += batch.num_rows
+                yield batch
+        self._kept, self._rows, self._fingerprint = kept, rows, self._source.fingerprint_of(files)
+
+
+def kept(source: LabelSource, folder: Path | None = None) -> LabelSource:
+    """The source, or what reads its files once."""
+    return KeptRows(source, folder) if isinstance(source, FileSource) else source

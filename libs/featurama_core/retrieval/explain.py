@@ -1,0 +1,106 @@
+"""What a build would read, before it reads: each group's periods, and those of the entities that references name.
+
+Whom a reference names is estimated from a sample of the label rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from featurama_core.datasets.plan import PlannedRead, Reading
+from featurama_core.retrieval.engine import Retrieval
+from featurama_core.retrieval.entity_rows import EntityRows
+from featurama_core.retrieval.join import RowJoin
+from featurama_core.retrieval.matches import Matches
+from featurama_core.retrieval.partitions import GroupReader
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.spill import EntityRowShards
+from featurama_core.retrieval.visibility import ReadBounds
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.values import Int64Array
+
+SAMPLE_ROWS = 500
+
+
+async def explain_stages(
+    source: ValueSource,
+    plan: ReadPlan,
+    bounds: ReadBounds,
+    shards: EntityRowShards,
+    passes: int,
+    rows: int,
+    reading: Reading,
+) -> tuple[list[PlannedRead], int]:
+    """-> (the reads of all stages, distinct entities of the label rows). rows: label rows in all."""
+    reads: list[PlannedRead] = []
+    entities, largest = 0, None
+    for number in range(passes):
+        loaded = await asyncio.to_thread(shards.load, number, passes)
+        entities += len(loaded.entity_ids)
+        if largest is None or len(loaded) > len(largest):
+            largest = loaded
+        reads += await _explained(source.of_shard(number, passes), plan.own, loaded, bounds, reading, 1.0)
+    if largest is None or not len(largest):
+        return reads, entities
+    for reference, targets in plan.followed:
+        link = plan.own[reference]
+        sample = await _sample_targets(source, link, largest, rows, bounds)
+        scale = sample.entities / max(len(sample.rows.entity_ids), 1) / passes
+        for number in range(passes):
+            found = await _explained(source.of_shard(number, passes), targets, sample.rows, bounds, reading, scale)
+            reads += [replace(each, via=link.reference, sampled=sample.seen) for each in found]
+    return reads, entities
+
+
+async def _explained(
+    source: ValueSource,
+    features: Features,
+    rows: EntityRows,
+    bounds: ReadBounds,
+    reading: Reading,
+    scale: float,
+) -> list[PlannedRead]:
+    """scale: how many entities there are for each one that the rows have."""
+    reads = []
+    for positions in by_group(features):
+        wanted = [features[at] for at in positions]
+        nowhere = Matches((), 0)
+        join = RowJoin(rows, positions, bounds.rows(rows.event_time), [None] * len(wanted), nowhere)
+        reader = GroupReader(source, wanted, join, reading=reading, now=bounds.now)
+        reads += await reader.explain(await reader.periods(), scale)
+    return reads
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _TargetSample:
+    """seen: label rows that were looked at. rows: those whose reference names an entity, by that entity. entities: how
+    many entities all label rows name, about.
+    """
+
+    seen: int
+    rows: EntityRows
+    entities: int
+
+
+async def _sample_targets(
+    source: ValueSource, link: ResolvedFeature, rows: EntityRows, total: int, bounds: ReadBounds
+) -> _TargetSample:
+    """Look at what `link` names in some of the rows, which are some of `total`."""
+    looked: Int64Array = np.unique(np.linspace(0, len(rows) - 1, SAMPLE_ROWS).astype(np.int64))
+    moments = rows.event_time[looked]
+    ids: Sequence[str] = [rows.entity_ids[code] for code in rows.entity[looked].tolist()]
+    retrieval = Retrieval(source, ReadPlan.of([link]), bounds)
+    (column,) = await retrieval.columns(ids, None if bounds.at_now else moments)
+    hop = ReferenceHop.of(column)
+    names, codes, seen = np.unique(np.array(hop.targets, dtype=np.str_), return_inverse=True, return_counts=True)
+    # Good and Turing: the share of rows whose entity was met once is the chance that the next row names a new one.
+    newly = (seen == 1).sum() / len(looked)
+    entities = min(len(names) + round(newly * (total - len(looked))), total)
+    sampled = np.arange(len(codes), dtype=np.int64)
+    by_target = EntityRows.sorted(names.tolist(), codes.reshape(-1), moments[hop.rows], sampled)
+    return _TargetSample(len(looked), by_target, entities)

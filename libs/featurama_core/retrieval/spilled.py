@@ -1,0 +1,361 @@
+"""The engine for a stream of label rows of any size: what waits is on disk, finished work survives an interruption.
+
+Rows are cut into shards by entity, each stage is joined a (shard, group) at a time, and the matches come back in the
+order of rows, part by part. The stages are those of the plan: what a reference named becomes the entity of the next.
+Rows that fit one call are answered by `Retrieval.columns` instead, without a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from featurama_core.datasets.build import WorkFolder
+from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
+from featurama_core.datasets.plan import Plan, Reading
+from featurama_core.datasets.progress import Stage, Watcher
+from featurama_core.namespace import Namespace
+from featurama_core.retrieval.answer import Stored, answered
+from featurama_core.retrieval.engine import Retrieval
+from featurama_core.retrieval.entity_rows import EntityRows
+from featurama_core.retrieval.explain import explain_stages
+from featurama_core.retrieval.join import RowJoin
+from featurama_core.retrieval.matches import taken
+from featurama_core.retrieval.partitions import GroupReader
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.spill import FEW_ROWS, SHARDS, EntityRowShards, MatchSpool
+from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
+from featurama_core.retrieval.visibility import ReadBounds, check_settled
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.times import MAX_TIME
+from featurama_core.types.values import Int64Array, ValueType
+
+ROWS_AT_ONCE = 10_000
+"""Up to so many label rows are answered in memory."""
+_PART_BYTES = 96 * 1024 * 1024
+_MOST_PART_ROWS, _FEWEST_PART_ROWS = 500_000, 5_000
+_NOTED_EVERY = 15.0
+"""Seconds of work that an interruption may cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Into how much a build cuts its rows, where it is not left to the engine."""
+
+    part_rows: int | None = None
+    shards: int | None = None
+
+    def shards_of(self, rows: int | None) -> int:
+        """Shards for about so many label rows."""
+        if self.shards is not None:
+            return self.shards
+        return 1 if rows is not None and rows <= FEW_ROWS else SHARDS
+
+
+class SpilledRetrieval:
+    """Answers the label rows of one request from a namespace, once: `prepare` first, then `columns` part by part.
+
+    values_only: neither statuses nor event times are of interest, so nothing older than a ttl need be read. memory:
+    bytes, about, that a build may use.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        features: Sequence[ResolvedFeature],
+        bounds: ReadBounds,
+        *,
+        values_only: bool,
+        memory: int,
+        reading: Reading,
+        sizes: Sizes | None = None,
+    ) -> None:
+        self._settling_time = namespace.settings.settling_time
+        self._source = ValueSource(namespace)
+        self._plan = ReadPlan.of(features)
+        self._features = features
+        self._bounds = bounds
+        self._values_only = values_only
+        self._memory = memory
+        self._reading: Reading = reading
+        self._rounds: list[_Round] = []
+        self._tombstones = TombstoneList(())
+        self._sizes = sizes or Sizes()
+        self._in_memory = False
+        self._noted = 0.0
+        # Not in the notes before the matches that they vouch for are on disk.
+        self._done: list[str] = []
+
+    @property
+    def as_of_time(self) -> int:
+        """Microseconds: the moment from which retention, and the age of newest values, is reckoned."""
+        return self._bounds.now
+
+    @property
+    def part_rows(self) -> int:
+        """Rows of an output part: of the features alone, so that files do not depend on the machine."""
+        return part_rows_of(self._features) if self._sizes.part_rows is None else self._sizes.part_rows
+
+    @property
+    def references(self) -> list[str]:
+        """The pinned references, in the order of the request."""
+        return [each.reference for each in self._features]
+
+    async def prepare(
+        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
+    ) -> int:
+        """Read what the label rows need. -> how many rows there are."""
+        self._noted = time.monotonic()
+        if isinstance(self._bounds.known_at, int):
+            check_settled(self._bounds.known_at, self._bounds.now, self._settling_time)
+        self._take_up(work)
+        if source.rows is not None and source.rows <= ROWS_AT_ONCE and self._sizes.shards is None:
+            if not source.rows:
+                raise _no_rows()
+            self._in_memory = True
+            await asyncio.to_thread(work.note, {"as_of": self._bounds.now})
+            return source.rows
+        shards = await self._label_shards(source, columns, work, watcher)
+        self._done = list(work.notes["done"])
+        rows = int(work.notes["rows"])
+        if not rows:
+            raise _no_rows()
+        await self._round("own", self._plan.own, shards, work, watcher)
+        if self._plan.followed:
+            await self._follow(source, columns, work, rows, watcher)
+        self._tombstones = await self._source.all_tombstones()
+        await self._note_when_due(work, {})
+        return rows
+
+    async def columns(self, part: int, keys: Keys) -> list[Column]:
+        """A column per feature for the rows of an output part."""
+        if self._in_memory:
+            retrieval = Retrieval(
+                self._source, self._plan, self._bounds, strategy=self._reading, values_only=self._values_only
+            )
+            return await retrieval.columns(keys.entity_ids.to_pylist(), keys.event_time)
+        own = await self._stored_stage(part, keys, 0, range(len(self._plan.own)), None)
+
+        async def stage(number: int, targets: Sequence[str], rows: Int64Array | None) -> list[Column]:
+            wanted = range(len(self._plan.stages[number]))
+            return await self._stored_stage(part, keys, number, wanted, rows, targets)
+
+        return await self._plan.follow(own, stage)
+
+    async def explain(self, source: LabelSource, columns: LabelColumns, work: WorkFolder) -> Plan:
+        """What `prepare` would read, without reading it."""
+        shards = await self._label_shards(source, columns, work, None)
+        passes, rows = shards.passes(self._memory // 2), int(work.notes["rows"])
+        if not rows:
+            raise _no_rows()
+        reads, entities = await explain_stages(
+            self._source, self._plan, self._bounds, shards, passes, rows, self._reading
+        )
+        paths = tuple(each.reference for each in self._features if each.via is not None)
+        return Plan(rows, entities, passes, -(-rows // self.part_rows), tuple(reads), paths)
+
+    def _take_up(self, work: WorkFolder) -> None:
+        """A resumed build reckons from the moment of the first one."""
+        bounds = self._bounds
+        now = int(work.notes.get("as_of", bounds.now))
+        self._bounds = ReadBounds(bounds.known_at, now, bounds.at_now, bounds.aged_at)
+
+    async def _label_shards(
+        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
+    ) -> EntityRowShards:
+        folder = work.path / "keys"
+        if "keys" in work.notes:
+            return await asyncio.to_thread(EntityRowShards.reopened, folder, work.notes["keys"])
+        stage = Stage("labels", source.rows, watcher)
+
+        def read() -> tuple[EntityRowShards, int]:
+            shards, first = EntityRowShards(folder, self._sizes.shards_of(source.rows)), 0
+            for batch in source.batches():
+                of_batch = read_keys(batch, columns, first)
+                if self._bounds.known_at == "label":
+                    check_settled(of_batch.event_time, self._bounds.now, self._settling_time, first_row=first)
+                times = np.full(len(of_batch), MAX_TIME) if self._bounds.at_now else of_batch.event_time
+                ids, rows = of_batch.entity_ids, np.arange(first, first + len(of_batch))
+                if ids.null_count:
+                    named = of_batch.naming()
+                    ids, times, rows = ids.take(pa.array(named)), times[named], rows[named]
+                shards.add(ids, times, rows)
+                first += len(of_batch)
+                stage.advance(len(of_batch))
+            shards.flush()
+            return shards, first
+
+        shards, rows = await asyncio.to_thread(read)
+        noted = {"keys": shards.state(), "rows": rows, "as_of": self._bounds.now, "done": [], "hits": {}}
+        await asyncio.to_thread(work.note, noted)
+        return shards
+
+    async def _round(
+        self,
+        name: str,
+        features: Features,
+        shards: EntityRowShards,
+        work: WorkFolder,
+        watcher: Watcher | None,
+    ) -> None:
+        """Join all rows with these features. What the notes say is done is not done again."""
+        make = partial(MatchSpool, work.path / f"hits-{name}", features, self.part_rows, self._memory // 8)
+        this = _Round(name, features, await asyncio.to_thread(make))
+        await asyncio.to_thread(this.matches.reopen, work.notes["hits"].get(name, []))
+        self._rounds.append(this)
+        passes = shards.passes(self._memory // 2)
+        for number in range(passes):
+            items = [(f"{name}/{number}/{passes}/{at}", each) for at, each in enumerate(by_group(features))]
+            left = [(item, positions) for item, positions in items if item not in self._done]
+            if not left:
+                continue
+            loaded = await asyncio.to_thread(shards.load, number, passes)
+            source = self._source.of_shard(number, passes)
+            for item, positions in left:
+                await self._item(item, this, positions, loaded, source, work, watcher)
+
+    async def _item(
+        self,
+        item: str,
+        this: _Round,
+        positions: Sequence[int],
+        rows: EntityRows,
+        source: ValueSource,
+        work: WorkFolder,
+        watcher: Watcher | None,
+    ) -> None:
+        wanted = [this.features[at] for at in positions]
+        # A reference that a path follows is judged by its status, as a value that is read by itself.
+        bounded = self._values_only and not self._bounds.at_now and not self._plan.followed
+        ages = [each.group.ttl if bounded else None for each in wanted]
+        as_of = self._bounds.rows(rows.event_time)
+        join = RowJoin(rows, positions, as_of, ages, this.matches)
+        reader = GroupReader(source, wanted, join, reading=self._reading, now=self._bounds.now)
+        finished: list[int] = []
+        if work.notes.get("item") == item:
+            finished = list(work.notes["periods"])
+            join.resume(await asyncio.to_thread(work.load_mask, len(rows)))
+        periods = [each for each in await reader.periods() if each[0].period not in finished]
+
+        async def done(period: int) -> None:
+            finished.append(period)
+            await self._note_when_due(work, {"item": item, "periods": finished}, join)
+
+        await reader.read(periods, Stage("history", len(periods), watcher), done)
+        self._done.append(item)
+        await self._note_when_due(work, {"item": "", "periods": []})
+
+    async def _note_when_due(self, work: WorkFolder, facts: dict[str, Any], join: RowJoin | None = None) -> None:
+        if time.monotonic() - self._noted > _NOTED_EVERY:
+            await asyncio.to_thread(self._note, work, facts, join)
+            self._noted = time.monotonic()
+
+    def _note(self, work: WorkFolder, facts: dict[str, Any], join: RowJoin | None) -> None:
+        # What the notes call done rests on the matches of every round.
+        for each in self._rounds:
+            each.matches.flush()
+        mask = work.save_mask(join.open) if join is not None else 0
+        matches = {each.name: list(each.matches.files) for each in self._rounds}
+        work.note(facts | {"done": list(self._done), "hits": matches, "mask": mask})
+        work.drop_masks(mask)
+
+    async def _follow(
+        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, rows: int, watcher: Watcher | None
+    ) -> None:
+        """The stages after the first: the entities that each reference names become its rows."""
+        self._tombstones = await self._source.all_tombstones()
+        for number, (reference, targets) in enumerate(self._plan.followed):
+            name = f"path{number}"
+            if name in work.notes:
+                shards = await asyncio.to_thread(EntityRowShards.reopened, work.path / name, work.notes[name])
+            else:
+                shards = await asyncio.to_thread(EntityRowShards, work.path / name, self._sizes.shards_of(rows))
+                async for part, keys in self._parts(source, columns):
+                    (link,) = await self._stored_stage(part, keys, 0, [reference], None)
+                    await asyncio.to_thread(self._add_targets, shards, part, keys, link)
+                await asyncio.to_thread(shards.flush)
+                await self._note_when_due(work, {name: shards.state()})
+            await self._round(name, targets, shards, work, watcher)
+
+    def _add_targets(self, shards: EntityRowShards, part: int, keys: Keys, link: Column) -> None:
+        hop = ReferenceHop.of(link)
+        if len(hop.rows):
+            times = np.full(len(hop.rows), MAX_TIME) if self._bounds.at_now else keys.event_time[hop.rows]
+            shards.add(pa.array(hop.targets, pa.string()), times, hop.rows + part * self.part_rows)
+
+    async def _parts(self, source: LabelSource, columns: LabelColumns) -> AsyncIterator[tuple[int, Keys]]:
+        batches = sliced(source, self.part_rows)
+        part = 0
+        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            yield part, await asyncio.to_thread(read_keys, batch, columns, part * self.part_rows)
+            part += 1
+
+    async def _stored_stage(
+        self,
+        part: int,
+        keys: Keys,
+        number: int,
+        wanted: Sequence[int],
+        rows: Int64Array | None,
+        targets: Sequence[str] | None = None,
+    ) -> list[Column]:
+        """What the joins of a stage found for rows of a part. targets: the entities of `rows`, else of all its rows."""
+        return await asyncio.to_thread(self._stored, part, keys, number, wanted, rows, targets)
+
+    def _stored(
+        self,
+        part: int,
+        keys: Keys,
+        number: int,
+        wanted: Sequence[int],
+        rows: Int64Array | None,
+        targets: Sequence[str] | None,
+    ) -> list[Column]:
+        this = self._rounds[number]
+        tombstones = Tombstones(len(keys) if rows is None else len(rows))
+        if not self._tombstones.is_empty:
+            tombstones = self._tombstones.of(keys.entity_ids.to_pylist() if targets is None else targets)
+        as_of = self._bounds.rows(keys.event_time if rows is None else keys.event_time[rows])
+        found: list[Stored] = this.matches.stored(part, len(keys), wanted)
+        return [
+            column
+            for at, stored in zip(wanted, found, strict=True)
+            for column in answered(
+                [this.features[at]], stored if rows is None else taken(stored, rows), tombstones, as_of
+            )
+        ]
+
+
+def part_rows_of(features: Sequence[ResolvedFeature]) -> int:
+    """Rows of an output part that holds these features."""
+    widths = [
+        4 * each.definition.vector_length if each.value_type is ValueType.VECTOR else _WIDTHS[each.value_type]
+        for each in features
+    ]
+    return int(np.clip(_PART_BYTES // sum(16 + width for width in widths), _FEWEST_PART_ROWS, _MOST_PART_ROWS))
+
+
+def _no_rows() -> InvalidInput:
+    return InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
+
+
+_WIDTHS = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1, ValueType.TEXT: 64}
+
+
+class _Round:
+    """One stage of the plan, joined with all rows."""
+
+    def __init__(self, name: str, features: Features, matches: MatchSpool) -> None:
+        self.name = name
+        self.features = features
+        self.matches = matches

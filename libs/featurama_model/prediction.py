@@ -1,0 +1,132 @@
+"""What is asked of a model and what it answers: the rows of one request, or of a batch of label rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featurama_core.storage.port import Consistency
+from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import check_entity_ids
+from featurama_core.types.values import BoolArray, Status
+from featurama_model.engineered import Float64Array
+from featurama_model.evaluation import Contributions
+from featurama_model.manifest import ModelManifest
+from featurama_model.registry import CHAMPION
+
+MAX_ROWS = 10_000
+MAX_EXPLAINED_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionRequest:
+    """Rows by entity, by given features, or both: a given value overrides the stored one in its row.
+
+    `version` 0: the one that `alias` names. `given`: columns named like the model's features, as many rows as
+    `entity_ids`, or the rows themselves if there are no ids; status NOT_FOUND: not given in this row.
+    `contributions`: whether to explain each row, at most 1,000 of them.
+    """
+
+    model: str
+    version: int = 0
+    alias: str = CHAMPION
+    entity_ids: Sequence[str] = ()
+    given: Sequence[Column] = ()
+    consistency: Consistency | None = None
+    contributions: bool = False
+
+    def rows(self) -> int:
+        """How many rows it has. Raises InvalidInput for none, too many, or an id that is not one."""
+        rows = self._rows()
+        if self.contributions and rows > MAX_EXPLAINED_ROWS:
+            raise InvalidInput(
+                f"contributions of {rows} rows are asked for; at most {MAX_EXPLAINED_ROWS} fit one call, split them",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="include_contributions",
+            )
+        return rows
+
+    def _rows(self) -> int:
+        if self.entity_ids or not self.given:
+            check_entity_ids(self.entity_ids, limit=MAX_ROWS)
+            return len(self.entity_ids)
+        rows = len(self.given[0])
+        if rows == 0:
+            raise InvalidInput("given features have no rows; give one", reason=Reason.EMPTY_REQUEST, field="given")
+        if rows > MAX_ROWS:
+            raise InvalidInput(
+                f"given features have {rows} rows; at most {MAX_ROWS} fit one call, split them",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="given",
+            )
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """Why a row has no prediction: UNKNOWN_ENTITY, STORE_UNAVAILABLE, or MISSING_FEATURE for what the model cannot do
+    without. field: the first such feature, "" for the other reasons.
+    """
+
+    row: int
+    reason: Reason
+    message: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """values: float64[n], 0 where `row_errors` names the row. columns: the features used, in the model's
+    order; the event time of a given value is 0. missing: row -> its features that were not PRESENT.
+    contributions: only when asked for; 0 where `row_errors` names the row. probabilities: float64[n, classes] in the
+    manifest's order of classes, 0 likewise; None for a regression.
+    """
+
+    values: Float64Array
+    manifest: ModelManifest
+    columns: list[Column]
+    row_errors: list[RowError]
+    missing: Mapping[int, tuple[str, ...]]
+    as_of_time: int
+    contributions: Contributions | None = None
+    probabilities: Float64Array | None = None
+
+    def classes(self) -> list[str]:
+        """Label of each row's likeliest class, "" where `row_errors` names the row; [] for a regression."""
+        if self.probabilities is None:
+            return []
+        labels = [self.manifest.class_names[at] for at in self.probabilities.argmax(axis=1).tolist()]
+        for error in self.row_errors:
+            labels[error.row] = ""
+        return labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """n rows. values: float64[n], probabilities: float64[n, classes], None for a regression; both without meaning where
+    `errors` names the row. absent: bool[features, n], in the model's order: what was not PRESENT.
+    """
+
+    values: Float64Array
+    probabilities: Float64Array | None
+    absent: BoolArray
+    errors: Sequence[RowError]
+
+
+def with_refused(
+    errors: list[RowError], manifest: ModelManifest, columns: Sequence[Column], rows: int
+) -> list[RowError]:
+    """The errors and, apart from their rows, one for each row that lacks a feature whose policy is `fail`."""
+    if not manifest.required:
+        return errors
+    known = {error.row for error in errors}
+    required = [column for column in columns if column.name in manifest.required]
+    for row in np.flatnonzero(manifest.refused(columns, rows)).tolist():
+        if row not in known:
+            absent = [column.name for column in required if column.status[row] != Status.PRESENT]
+            message = f"the model needs a value of {', '.join(absent)[:500]}; write or give it"
+            errors.append(RowError(row, Reason.MISSING_FEATURE, message, absent[0]))
+    return sorted(errors, key=lambda error: error.row)

@@ -1,0 +1,72 @@
+"""Label rows are judged alike in memory and in Arrow batches: the same error of the same row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from featurama_core.datasets.labels import label_source, read_keys
+from featurama_core.frames.spine import LabelColumns, label_rows
+from featurama_core.types.errors import InvalidInput
+
+pytestmark = pytest.mark.unit
+
+T0 = 1_767_225_600_000_000
+
+
+def in_memory(labels: dict[str, Any], timestamp: int | None) -> Any:
+    return label_rows(labels, timestamp).event_time
+
+
+def in_batches(labels: dict[str, Any], timestamp: int | None) -> Any:
+    columns = LabelColumns.of(timestamp=timestamp)
+    source = label_source(labels, columns)
+    return [read_keys(batch, columns, 0).event_time for batch in source.batches()]
+
+
+def refused(read: Any, labels: dict[str, Any], timestamp: int | None) -> tuple[Any, ...]:
+    with pytest.raises(InvalidInput) as error:
+        read(labels, timestamp)
+    return str(error.value), error.value.reason, error.value.metadata
+
+
+@pytest.mark.parametrize(
+    ("labels", "timestamp", "named"),
+    [
+        ({"entity_id": ["a", None, ""], "timestamp": [T0] * 3}, None, "label row 1: entity_id is missing"),
+        ({"entity_id": ["a", "b\n", ""], "timestamp": [T0] * 3}, None, "label row 1: entity_id holds a control"),
+        ({"entity_id": ["a", "a", ""], "timestamp": [T0] * 3}, None, "label row 2: entity_id is empty"),
+        ({"entity_id": ["a", "x" * 257], "timestamp": [T0, None]}, None, "label row 1: entity_id has 257 bytes"),
+        ({"entity_id": ["a", "b", ""], "timestamp": [T0, None, T0]}, None, "label row 1: timestamp is missing"),
+        ({"entity_id": ["a"], "timestamp": [2**62]}, None, "label row 0: timestamp lies outside"),
+        ({"entity_id": ["a", "b"], "timestamp": ["2026-01-01T00:00:00Z", "soon"]}, None, "label row 1: timestamp"),
+        ({"entity_id": ["a"], "timestamp": ["2026-01-01T00:00:00"]}, None, "has no time zone"),
+        ({"entity_id": [1], "timestamp": [T0]}, None, "entity_id holds int64"),
+        ({"entity_id": ["a"], "when": [T0]}, None, "lack the column timestamp, they have entity_id, when; add it"),
+        ({"who": ["a"], "timestamp": [T0]}, None, "lack the column entity_id"),
+        ({"entity_id": ["a"], "timestamp": [T0]}, T0, "leave timestamp= out"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_bad_row_is_named_alike_in_memory_and_in_batches(
+    labels: dict[str, Any], timestamp: int | None, named: str
+) -> None:
+    arrow = {name: pa.array(values) for name, values in labels.items()}
+    found = refused(in_memory, arrow, timestamp)
+    assert found == refused(in_batches, arrow, timestamp)
+    assert named in found[0]
+
+
+def test_a_row_may_name_no_entity_in_a_column_of_a_type() -> None:
+    """It may hold null or nothing there, and must name one in the default column."""
+    columns = LabelColumns.of(entity_columns={"driver": "driver_id"})
+    rows = {"entity_id": ["a", "b"], "timestamp": [T0] * 2, "driver_id": pa.array(["", None])}
+    (batch,) = label_source(rows, columns).batches()
+    keys = read_keys(batch, columns, 0)
+    assert [None, None] == keys.of_column["driver_id"].to_pylist()
+    assert [] == keys.alone("driver_id").naming().tolist()
+    lacking = pa.record_batch(rows | {"entity_id": pa.array(["a", None])})
+    with pytest.raises(InvalidInput, match="label row 8: entity_id is missing"):
+        read_keys(lacking, columns, 7)

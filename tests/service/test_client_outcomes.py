@@ -1,0 +1,125 @@
+"""What the client makes of a server's last word: unknown where something may be stored, and no waiting in vain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from featurama.errors import InvalidInput, Overloaded, Reason, StoreUnavailable
+from featurama_core.types.errors import FeaturamaError
+from featurama_core.types.writes import Outcome
+
+from .test_client_retries import FRAME, Ingest, Peer, Step, client_of, no_values
+
+
+def too_old() -> InvalidInput:
+    return InvalidInput("request_id is older than the retry window", reason=Reason.REQUEST_TOO_OLD)
+
+
+async def test_a_chunk_that_was_sent_unheard_and_is_too_old_now_is_unknown() -> None:
+    """It was stored, its acknowledgement was lost, and the server takes its id no more: not a rejection."""
+
+    def broken(stream: int, count: int) -> FeaturamaError | str | None:
+        if stream == 0:
+            return "stored, then lost" if count == 20 else None
+        return too_old() if count == 0 else None
+
+    ingest = Ingest(broken)
+    async with client_of(ingest) as client:
+        report = await client.write_features(FRAME, batch_size=1)
+    assert (39, 0, 1) == (report.accepted, report.rejected, report.unknown)
+    (verdict,) = report.verdicts
+    assert (Outcome.UNKNOWN, Reason.REQUEST_TOO_OLD) == (verdict.outcome, verdict.reason)
+    assert 2 == ingest.streams
+
+
+async def test_a_chunk_whose_outcome_the_server_does_not_know_is_unknown() -> None:
+    """Sent again as often as is allowed; then its rows are not counted as rejected."""
+    ingest = Ingest(
+        lambda stream, count: FeaturamaError("late", reason=Reason.DEADLINE_EXCEEDED) if count == 20 else None
+    )
+    async with client_of(ingest) as client:
+        report = await client.write_features(FRAME, batch_size=1)
+    assert (39, 0, 1) == (report.accepted, report.rejected, report.unknown)
+    assert [(20, Outcome.UNKNOWN)] == [(verdict.row, verdict.outcome) for verdict in report.verdicts]
+
+
+async def test_a_chunk_that_is_refused_every_time_is_rejected_after_its_last_attempt() -> None:
+    """Four attempts are allowed: the rows were surely not stored, and the stream goes on."""
+    refused: set[str] = set()
+
+    def broken(stream: int, count: int) -> FeaturamaError | None:
+        victim = ingest.received[20] if len(ingest.received) > 20 else None
+        if ingest.received[-1] == victim:
+            refused.add(ingest.received[-1])
+            return StoreUnavailable("away")
+        return None
+
+    ingest = Ingest(broken)
+    async with client_of(ingest) as client:
+        report = await client.write_features(FRAME, batch_size=1)
+    assert (39, 1, 0) == (report.accepted, report.rejected, report.unknown)
+    assert [(20, Outcome.REJECTED, Reason.STORE_UNAVAILABLE)] == [
+        (verdict.row, verdict.outcome, verdict.reason) for verdict in report.verdicts
+    ]
+    assert 4 == ingest.received.count(*refused)
+    assert 1 == ingest.streams
+
+
+def asking_to_wait(seconds: int) -> Step:
+    """Refuses as overloaded, and asks to be left alone for so long."""
+
+    async def step(request: Any, context: Any) -> Any:
+        details = [
+            error_details_pb2.ErrorInfo(reason="OVERLOADED", domain="featurama"),
+            error_details_pb2.RetryInfo(retry_delay={"seconds": seconds}),
+        ]
+        packed = [AnyMessage() for _ in details]
+        for each, detail in zip(packed, details, strict=True):
+            each.Pack(detail)
+        status = rpc_status.to_status(
+            status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message="busy", details=packed)
+        )
+        await context.abort(status.code, status.details, tuple(status.trailing_metadata))
+
+    return step
+
+
+async def test_a_call_is_not_sent_again_when_the_pause_would_outlast_its_deadline() -> None:
+    """The error is raised at once, and is the server's own: waiting for the end of the deadline helps nobody."""
+    peer = Peer("GetOnlineFeatures", asking_to_wait(30), no_values)
+    async with client_of(peer, timeout=20.0) as client, asyncio.timeout(10):
+        with pytest.raises(Overloaded, match="busy"):
+            await client.get_online_features(["a"], ["speed"])
+    assert 1 == peer.calls
+
+
+async def test_a_pause_that_the_server_asks_for_is_kept() -> None:
+    """However short the client's own would be: here it is not over when the caller gives up."""
+    peer = Peer("GetOnlineFeatures", asking_to_wait(30), no_values)
+    async with client_of(peer, timeout=600.0) as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await client.get_online_features(["a"], ["speed"])
+    assert 1 == peer.calls
+
+
+async def test_a_server_that_ends_a_write_of_its_own_accord_leaves_its_outcome_unknown() -> None:
+    """CANCELLED, as from one that goes down: of a read it is only away."""
+
+    async def cancelling(request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.CANCELLED, "going down")
+
+    async with client_of(Peer("DeleteEntity", cancelling)) as client:
+        with pytest.raises(FeaturamaError) as written:
+            await client.delete_entity("fry")
+    async with client_of(Peer("GetOnlineFeatures", cancelling)) as client:
+        with pytest.raises(FeaturamaError) as read:
+            await client.get_online_features(["a"], ["speed"])
+    assert [Reason.UNKNOWN_OUTCOME, Reason.STORE_UNAVAILABLE] == [written.value.reason, read.value.reason]
