@@ -1,5 +1,7 @@
 """Where a command works: the options --target, --storage and --namespace, added to a command by a decorator.
 
+A parameter whose type is a dataclass of options stands for its fields, so that commands can share them.
+
 A flag wins over the environment; both kinds of place at once are refused, wherever they come from.
 """
 
@@ -9,8 +11,8 @@ import asyncio
 import inspect
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import typer
 
@@ -128,17 +130,33 @@ def place(
 
 def _command(command: Callable[..., Coroutine[Any, Any, R]], options: dict[str, Any]) -> Callable[..., R]:
     servers = "target" in options
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    groups: dict[str, Any] = {each.name: each.annotation for each in own if is_dataclass(each.annotation)}
 
     def call(**given: Any) -> R:
         where = {name: given.pop(name) for name in options}
+        for name, kind in groups.items():
+            given[name] = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
         return run(command(place(**where, servers=servers), **given))
 
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    parameters = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in own
+        for each in (_options_of(groups[parameter.name]) if parameter.name in groups else [parameter])
+    ]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
         for name, annotation in options.items()
     ]
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
     call.__signature__ = inspect.Signature(parameters + added)  # type: ignore[attr-defined]
     call.__doc__, call.__name__ = command.__doc__, command.__name__
     return call
+
+
+def _options_of(group: Any) -> list[inspect.Parameter]:
+    """A parameter per field of a dataclass of options."""
+    types = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=types[each.name])
+        for each in fields(group)
+    ]

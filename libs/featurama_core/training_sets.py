@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -22,6 +21,7 @@ from featurama_core.datasets.rows_asked import rows_asked
 from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.verify import Verified
 from featurama_core.datasets.verify import verify as verify_set
+from featurama_core.frames.results import distinct, feature_columns, output_names, refuse_repeats
 from featurama_core.namespace import Namespace
 from featurama_core.reading_methods import ReadingMethods
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
@@ -70,7 +70,8 @@ async def ask(
     await asyncio.to_thread(newest.see_all, source, columns.certain)
     resolved = await store.resolve(features, service=service, known_at=newest.time)
     if answer is None:
-        _check_names(source.schema.names, resolved, statuses=statuses, event_times=event_times)
+        made = feature_columns(output_names(distinct(resolved)), statuses=statuses, event_times=event_times)
+        refuse_repeats([*source.schema.names, *made])
     else:
         answer.check_names(source.schema.names)
     one = partial(
@@ -236,16 +237,3 @@ class NewestMoment:
             keys = read_keys(batch, columns, first)
             self.see(keys, first)
             first += len(keys)
-
-
-def _check_names(
-    labels: Sequence[str], features: Sequence[ResolvedFeature], *, statuses: bool, event_times: bool
-) -> None:
-    distinct = {(each.name, each.reference) for each in features}
-    names = Counter(name for name, _ in distinct)
-    for name, reference in sorted(distinct):
-        shown = reference if names[name] > 1 else name
-        made = [shown] + [f"{shown}__status"] * statuses + [f"{shown}__event_time"] * event_times
-        for each in made:
-            if each in labels:
-                raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)

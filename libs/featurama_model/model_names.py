@@ -44,8 +44,8 @@ class ModelView:
     generation: int
 
 
-class Watcher(Protocol):
-    """Who is told what a watch sees. Called on the loop; must not raise."""
+class ViewListener(Protocol):
+    """Gets what a watch sees. Called on the loop; must not raise."""
 
     def seen(self, slot: ModelSlot, view: ModelView, storage: NamespaceStorage) -> None:
         """A watch read this."""
@@ -60,10 +60,12 @@ class ModelNames:
     staleness, watch: seconds; a model is watched until it was not used for `watch`, 0 watches none.
     """
 
-    def __init__(self, staleness: float, watch: float, watcher: Watcher, *, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, staleness: float, watch: float, listener: ViewListener, *, monotonic: Callable[[], float]
+    ) -> None:
         self._staleness = staleness
         self._watch = watch
-        self._watcher = watcher
+        self._listener = listener
         self._monotonic = monotonic
         self._views: OrderedDict[ModelSlot, ModelView] = OrderedDict()
         self._reading: SharedTasks[tuple[ModelSlot, int], ModelView] = SharedTasks()
@@ -120,12 +122,12 @@ class ModelNames:
                 continue  # what was last known holds until the store answers
             # One that was read before a change made here would undo it.
             if view.generation == self._generation:
-                self._watcher.seen(slot, view, storage)
+                self._listener.seen(slot, view, storage)
 
     def _watched_no_more(self, slot: ModelSlot) -> None:
         del self._watching[slot]
         del self._used[slot]
-        self._watcher.forgotten(slot)
+        self._listener.forgotten(slot)
 
     def _read(self, slot: ModelSlot, storage: NamespaceStorage) -> asyncio.Task[ModelView]:
         generation = self._generation

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.types.errors import InvalidInput
+from featurama_core.frames.results import refuse_repeats
 from featurama_core.types.values import Int64Array
 from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Scores
@@ -24,9 +24,7 @@ REASON, MESSAGE = "error_reason", "error_message"
 
 def check_label_names(names: Sequence[str]) -> None:
     """InvalidInput if a label column has a name that is needed for the scores."""
-    for each in (PREDICTION, CLASS, PROBABILITIES, VERSION, MISSING, REASON, MESSAGE):
-        if each in names:
-            raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
+    refuse_repeats([*names, PREDICTION, CLASS, PROBABILITIES, VERSION, MISSING, REASON, MESSAGE])
 
 
 def score_table(labels: Any, manifest: ModelManifest, scores: Scores) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from featurama_core.storage.layouts import mark_id
+from featurama_core.storage.packed_cell import without_fields
 from featurama_core.storage.port import Mark, NamespaceOptions, NamespaceStorage
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.types.schema import FeatureDefinition
@@ -75,6 +76,22 @@ async def test_cleaning_an_entity_spares_its_marks(namespace: NamespaceStorage, 
     assert set(marks) == {mark for mark in await namespace.list_marks() if mark.entity_id == fry}
 
 
+@pytest.mark.parametrize(("later", "ingested_later"), [(0, 1), (1, -1)], ids=["correction", "newer event"])
+async def test_rewriting_a_cell_spares_what_came_meanwhile(
+    namespace: NamespaceStorage, names: Names, later: int, ingested_later: int
+) -> None:
+    """A correction of the same event time, and a newer event though its ingest time, and so its bytes, are smaller."""
+    speed, mood, fry = names.feature("speed"), names.feature("mood", ValueType.TEXT), names.entity("fry")
+    older = Row(fry, NOW, {speed.name: 1.0, mood.name: "a"})
+    winner = Row(fry, NOW + later, {speed.name: 2.0, mood.name: "b"}, ingested_at=NOW * 1_000 + ingested_later)
+    (old,) = (await store(namespace, [older], [[speed, mood]], names.group)).runs
+    (new,) = (await store(namespace, [winner], [[speed, mood]], names.group)).runs
+    deleted = [field.name == mood.name for field in old.layout.fields]
+    rewritten = without_fields(old.layout, old.cells[0], deleted)
+    await namespace.replace_cell(fry, old.layout.layout_id, old.cells[0], rewritten, NOW)
+    assert [new.cells[0]] == list(map(bytes, (await namespace.read_cells([fry])).cells))
+
+
 @pytest.fixture
 async def embedded(tmp_path: Path) -> AsyncIterator[NamespaceStorage]:
     async with SqliteStorage.open(str(tmp_path)) as storage:
@@ -103,3 +120,23 @@ async def test_no_cell_of_the_file_holds_what_was_deleted(
     assert 3 == len(cells)
     assert all(b"kept" in cell for cell in cells)
     assert not any(b"secret" in cell or secret.to_bytes(8, "little") in cell for cell in cells)
+
+
+async def test_a_cell_that_cannot_be_read_is_left_to_the_mark(
+    embedded: NamespaceStorage, names: Names, tmp_path: Path
+) -> None:
+    """A newer release wrote it: what it holds beside the deleted feature is not known, so that it stays as it is."""
+    speed, mood, fry = names.feature("speed"), names.feature("mood", ValueType.TEXT), names.entity("fry")
+    rows = [Row(fry, NOW - number, {speed.name: 1.0, mood.name: "a"}) for number in range(2)]
+    await store(embedded, rows, [[speed, mood]], names.group)
+    other = sqlite3.connect(tmp_path / "crew.db")
+    try:
+        with other:
+            other.execute("UPDATE feature_history SET cell = x'00112233' WHERE timestamp = ?", (NOW,))
+        await embedded.clean(Mark(fry, mood.name, NOW), [(mood, names.group)])
+        cells = dict(other.execute("SELECT timestamp, cell FROM feature_history").fetchall())
+    finally:
+        other.close()
+    assert {NOW, NOW - 1} == set(cells)
+    assert bytes.fromhex("00112233") == cells[NOW]
+    assert [(NOW - 1, 1.0)] == [each for each in (await history_of(embedded, names, fry, speed))[0] if each[0] != NOW]

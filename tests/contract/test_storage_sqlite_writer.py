@@ -14,6 +14,7 @@ from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import AuditRecord, Mark, NamespaceOptions, WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
+from featurama_core.storage.sqlite.writer import GROUP_WEIGHT
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.writes import Outcome, WriteMode
@@ -306,3 +307,20 @@ async def test_a_layout_of_a_transaction_that_was_not_kept_is_forgotten(
     assert [Outcome.ACCEPTED] == (await namespace.write(made, WriteMode.ATOMIC)).tolist()
     (history,) = await namespace.read_history(["fry"], [(kept, GROUP)], start=0, end=2**62)
     assert [5.0] == history.column.to_list()
+
+
+async def test_a_transaction_takes_no_further_request_when_it_is_heavy(
+    namespace: SqliteNamespace, faults: Faults
+) -> None:
+    """What a caller may have to wait for is bounded: heavy requests are committed one by one, light ones together."""
+    faults.free.clear()
+    tasks = [asyncio.ensure_future(write(namespace, "first"))]
+    await faults.held.wait()
+    heavy = ["nobody"] * GROUP_WEIGHT, [1] * GROUP_WEIGHT, [0] * GROUP_WEIGHT
+    changes = [asyncio.ensure_future(namespace.drop_cells(*heavy)) for _ in range(2)]
+    tasks += [asyncio.ensure_future(write(namespace, f"e{n}")) for n in range(3)]
+    await asyncio.sleep(0)
+    faults.free.set()
+    assert {Outcome.ACCEPTED} == set(await asyncio.gather(*tasks))
+    await asyncio.gather(*changes)
+    assert 4 == faults.seen("COMMITTED")

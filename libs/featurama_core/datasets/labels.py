@@ -6,6 +6,7 @@ A source gives Arrow record batches with the caller's columns; `read_keys` finds
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -286,14 +287,15 @@ def _dtypes(labels: Any) -> dict[str, Any]:
     return {name: dtype for name, dtype in labels.dtypes.items() if not isinstance(dtype, np.dtype)}
 
 
-class _Hashed:
+class _Hashed(io.RawIOBase):
     """A file that only adds up its hash."""
-
-    closed = False
 
     def __init__(self, digest: Any) -> None:
         self._digest = digest
         self._at = 0
+
+    def writable(self) -> bool:
+        return True
 
     def write(self, data: Any) -> int:
         self._digest.update(data)
@@ -302,12 +304,3 @@ class _Hashed:
 
     def tell(self) -> int:
         return self._at
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def writable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        """Nothing is open."""

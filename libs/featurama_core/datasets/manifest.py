@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.frames.results import output_names
+from featurama_core.frames.results import distinct, output_names
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import to_rfc3339
@@ -140,12 +140,12 @@ class Facts:
 
 def facts_of(columns: Sequence[Column], event_time: Int64Array) -> dict[str, Any]:
     """Facts of one part."""
-    distinct = list({(column.name, column.reference): column for column in columns}.values())
+    shown = distinct(columns)
     return {
         "rows": len(event_time),
         "first": int(event_time.min()),
         "last": int(event_time.max()),
-        "features": [_of_column(name, each) for name, each in zip(output_names(distinct), distinct, strict=True)],
+        "features": [_of_column(name, each) for name, each in zip(output_names(shown), shown, strict=True)],
     }
 
 

@@ -40,12 +40,12 @@ def import_part(frame: object, *, timezone: str | None = None, ingested_at_unit:
         raise InvalidInput("an import has a column ingested_at", field="ingested_at")
     codes: list[NDArray[np.uint64]] = []
     if features is None:
-        coded = coded_texts(read_cells(opened.columns["feature_name"]), "feature_name")
-        keys.reject(coded.problems("feature_name"), "feature_name", list(opened.columns).index("feature_name"))
+        texts = coded_texts(read_cells(opened.columns["feature_name"]), "feature_name")
+        names = texts.rows()
+        keys.reject(texts.problems("feature_name"), "feature_name", list(opened.columns).index("feature_name"))
         rows = keys.sendable()
-        names = coded.rows()[rows].tolist()
-        features = sorted(set(names))
-        codes.append(_hashes(names))
+        features = sorted(set(names[rows].tolist()))
+        codes.append(_hashes(names[rows].tolist()))
     else:
         rows = keys.sendable()
     mixed = _hashes(keys.entity_ids[rows].tolist())

@@ -61,6 +61,10 @@ class FrameKeys:
             int(ingested_at.max()),
         )
 
+    def verdicts(self) -> list[Verdict]:
+        """Those on rows that cannot be sent, by row."""
+        return [self.local[row] for row in sorted(self.local)]
+
     def sendable(self) -> Int64Array:
         """Rows without a verdict, ascending."""
         there = np.ones(len(self.entity_ids), dtype=np.bool_)

@@ -16,7 +16,7 @@ from featurama_core.frames.values import Shared, TypedCells, typed
 from featurama_core.frames.wide import WriteOptions, reject_conflicts
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array, Status, empty_values
-from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteRequest, WriteUnit
+from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteUnit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,19 +57,10 @@ def long_write(frame: Frame, keys: FrameKeys, options: WriteOptions) -> FrameWri
             columns, origins = _columns(
                 pivot.rows[low:high], pivot.at[low:high] - start, len(heads), names, feature, values, shared, options
             )
-            request = WriteRequest(
-                entity_ids=keys.entity_ids[heads].tolist(),
-                event_time=keys.event_time[heads],
-                columns=columns,
-                request_id=str(options.request_ids.next()),
-                mode=options.mode,
-                unit=WriteUnit.VALUE,
-                ingested_at=None if keys.ingested_at is None else keys.ingested_at[heads],
-            )
+            request = options.request(keys, heads, columns, WriteUnit.VALUE)
             yield PreparedWrite(request, origins, np.full(len(columns), positions["value"], dtype=np.int64))
 
-    local = [keys.local[row] for row in sorted(keys.local)]
-    return FrameWrite(frame.rows, local, idle, twins, requests, keys.scope(rows, set(names[rows].tolist())))
+    return FrameWrite(frame.rows, keys.verdicts(), idle, twins, requests, keys.scope(rows, set(names[rows].tolist())))
 
 
 def _pivot(by: list[Int64Array], feature: Int64Array, rows: Int64Array) -> _Pivot:

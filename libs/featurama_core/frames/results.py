@@ -7,13 +7,14 @@ null; its status tells why. Columns that share a name (two versions of one featu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featurama_core.frames.cells import objects
 from featurama_core.frames.tables import (
     Field,
     arrow_table,
@@ -91,8 +92,8 @@ class OnlineFeatures(Result):
         return _told("OnlineFeatures", len(self), self.columns, self.as_of_time)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        labels = [Field("entity_id", "text", _texts(self.entity_ids))]
-        return _checked(labels + _feature_fields(self.columns, statuses=statuses, event_times=event_times))
+        labels = [Field("entity_id", "text", objects(self.entity_ids))]
+        return _beside(labels, self.columns, statuses=statuses, event_times=event_times)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -115,7 +116,7 @@ class HistoricalFeatures(Result):
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         labels = [_label_field(name, values) for name, values in self.labels.items()]
-        return _checked(labels + _feature_fields(self.columns, statuses=statuses, event_times=event_times))
+        return _beside(labels, self.columns, statuses=statuses, event_times=event_times)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -141,8 +142,8 @@ class FeatureHistory(Result):
         """`event_times` adds nothing: the timestamp is one."""
         del event_times
         fields = [
-            Field("entity_id", "text", _texts([self.entity_id] * len(self))),
-            Field("feature_name", "text", _texts([self.column.name] * len(self))),
+            Field("entity_id", "text", objects([self.entity_id] * len(self))),
+            Field("feature_name", "text", objects([self.column.name] * len(self))),
             Field("timestamp", "us", self.column.event_time),
             value_field("value", self.column),
             Field("ingested_at", "ns", self.ingested_at),
@@ -150,22 +151,56 @@ class FeatureHistory(Result):
         return [*fields, status_field("value__status", self.column)] if statuses else fields
 
 
-def output_names(columns: Sequence[Column]) -> list[str]:
+class Named(Protocol):
+    """What has a column in a table: a name, and a pinned reference or ""."""
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+
+    @property
+    def reference(self) -> str:
+        """Pinned."""
+
+
+NamedT = TypeVar("NamedT", bound=Named)
+
+
+def distinct(columns: Iterable[NamedT]) -> list[NamedT]:
+    """Each once: `distance` and `distance@1` may be one column that is asked for twice."""
+    return list({(column.name, column.reference): column for column in columns}.values())
+
+
+def output_names(columns: Sequence[Named]) -> list[str]:
     """The name of each column in a table: its own, or its pinned reference if another column has that name too."""
     names = Counter(column.name for column in columns)
     return [column.reference or column.name if names[column.name] > 1 else column.name for column in columns]
 
 
-def _feature_fields(columns: Sequence[Column], *, statuses: bool, event_times: bool) -> list[Field]:
-    fields: list[Field] = []
-    # `distance` and `distance@1` may be one column asked for twice: it is shown once.
-    distinct = list({(column.name, column.reference): column for column in columns}.values())
-    for name, column in zip(output_names(distinct), distinct, strict=True):
+def feature_columns(names: Iterable[str], *, statuses: bool, event_times: bool) -> list[str]:
+    """The columns of features that have these names in a table."""
+    suffixes = ["", *["__status"] * statuses, *["__event_time"] * event_times]
+    return [f"{name}{suffix}" for name in names for suffix in suffixes]
+
+
+def refuse_repeats(names: Iterable[str]) -> None:
+    """Raise InvalidInput if two columns of a table would have one name."""
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise InvalidInput(f"two columns would be named {name!r}; rename the label column", field=name)
+
+
+def _beside(labels: list[Field], columns: Sequence[Column], *, statuses: bool, event_times: bool) -> list[Field]:
+    """Label columns, and those of features."""
+    fields = list(labels)
+    shown = distinct(columns)
+    for name, column in zip(output_names(shown), shown, strict=True):
         fields.append(value_field(name, column))
         if statuses:
             fields.append(status_field(f"{name}__status", column))
         if event_times:
             fields.append(time_field(f"{name}__event_time", column))
+    refuse_repeats(field.name for field in fields)
     return fields
 
 
@@ -173,19 +208,8 @@ def _label_field(name: str, values: Any) -> Field:
     if name == "timestamp" and isinstance(values, np.ndarray) and values.dtype == np.int64:
         return Field(name, "us", values)
     if isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values):
-        return Field(name, "text", _texts(values))
+        return Field(name, "text", objects(values))
     return Field(name, "carried", values)
-
-
-def _checked(fields: list[Field]) -> list[Field]:
-    for name, times in Counter(field.name for field in fields).items():
-        if times > 1:
-            raise InvalidInput(f"two columns would be named {name!r}; rename the label column", field=name)
-    return fields
-
-
-def _texts(values: Sequence[str]) -> NDArray[np.object_]:
-    return np.fromiter(values, dtype=np.object_, count=len(values))
 
 
 def _told(name: str, rows: int, columns: Sequence[Column], as_of_time: int) -> str:

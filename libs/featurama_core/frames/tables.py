@@ -10,13 +10,14 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.frames.cells import read_cells
+from featurama_core.frames.cells import objects, read_cells
 from featurama_core.frames.values import typed
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition
@@ -169,8 +170,7 @@ def _pandas_series(pd: Any, field: Field) -> Any:
         text = pd.Series(_with_none(values, absent), dtype=object)
         return text.astype(dtype) if int(pd.__version__.partition(".")[0]) >= 3 else text
     if field.kind == "vector":
-        rows = np.fromiter(values.copy(), dtype=np.object_, count=len(values))
-        return pd.Series(_with_none(rows, absent), dtype=dtype)
+        return pd.Series(_with_none(objects(values.copy()), absent), dtype=dtype)
     if absent is None:
         return pd.Series(values, dtype=dtype)
     if field.kind == "double":
@@ -189,8 +189,7 @@ def _carried_in_pandas(pd: Any, field: Field) -> Any:
         known = _of_arrow(field.name, values)
         if known is not None:
             return _pandas_series(pd, known)
-        whole = {} if not values.null_count else {each: pd.array([], dtype=name).dtype for each, name in _integers()}
-        return values.to_pandas(types_mapper=whole.get)
+        return values.to_pandas(types_mapper=partial(_beside_nulls, pd) if values.null_count else None)
     if isinstance(values, np.ndarray) and values.ndim == 1 and not isinstance(values, np.ma.MaskedArray):
         return pd.Series(values)
     known = _of_values(field.name, values)
@@ -227,14 +226,11 @@ _KIND_OF_ARROW: dict[str, FieldKind] = {
 }
 
 
-def _integers() -> list[tuple[Any, str]]:
-    """Arrow's integer types and the dtypes of pandas that hold them beside nulls."""
-    pa = library("pyarrow")
-    return [
-        (getattr(pa, f"{sign.lower()}int{bits}")(), f"{sign}Int{bits}")
-        for sign in ("", "U")
-        for bits in (8, 16, 32, 64)
-    ]
+def _beside_nulls(pd: Any, dtype: Any) -> Any:
+    """Pandas' dtype of an Arrow integer type that holds nulls; None for other types."""
+    # Arrow's `uint8` is `UInt8` there.
+    whole = library("pyarrow").types.is_integer(dtype)
+    return pd.api.types.pandas_dtype(str(dtype).replace("int", "Int").replace("u", "U")) if whole else None
 
 
 def _of_values(name: str, values: Any) -> Field | None:

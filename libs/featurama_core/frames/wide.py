@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,20 @@ class WriteOptions:
     mode: WriteMode
     null_status: Status
     request_ids: RequestIds
+
+    def request(
+        self, keys: FrameKeys, rows: Int64Array | slice, columns: Sequence[Column], unit: WriteUnit
+    ) -> WriteRequest:
+        """The next request, of these frame rows; columns: of as many values."""
+        return WriteRequest(
+            entity_ids=keys.entity_ids[rows].tolist(),
+            event_time=keys.event_time[rows],
+            columns=columns,
+            request_id=str(self.request_ids.next()),
+            mode=self.mode,
+            unit=unit,
+            ingested_at=None if keys.ingested_at is None else keys.ingested_at[rows],
+        )
 
 
 def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: WriteOptions) -> FrameWrite:
@@ -64,19 +78,10 @@ def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: Writ
                 )
                 sent.extend(parts)
                 origins.extend([positions[name]] * len(parts))
-            request = WriteRequest(
-                entity_ids=keys.entity_ids[picked].tolist(),
-                event_time=keys.event_time[picked],
-                columns=sent,
-                request_id=str(options.request_ids.next()),
-                mode=options.mode,
-                unit=WriteUnit.ROW,
-                ingested_at=None if keys.ingested_at is None else keys.ingested_at[picked],
-            )
+            request = options.request(keys, picked, sent, WriteUnit.ROW)
             yield PreparedWrite(request, taken, np.array(origins, dtype=np.int64))
 
-    local = [keys.local[row] for row in sorted(keys.local)]
-    return FrameWrite(frame.rows, local, idle, twins, requests, keys.scope(rows, columns))
+    return FrameWrite(frame.rows, keys.verdicts(), idle, twins, requests, keys.scope(rows, columns))
 
 
 def reject_conflicts(keys: FrameKeys, rows: Int64Array, twins: Int64Array, idle: Int64Array) -> None:

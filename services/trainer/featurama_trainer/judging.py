@@ -23,7 +23,7 @@ from featurama_trainer.fitting import Fitted, fit
 from featurama_trainer.scores import constant_guess, scores_of
 from featurama_trainer.splitting import Fold, Split, gap_of, grouped_folds, rolling_folds
 
-Scores = Mapping[str, float]
+Measures = Mapping[str, float]
 
 MAX_CATEGORIES = 12
 """More different values of a number are cut into four parts of equal size, of a text into the most frequent."""
@@ -37,7 +37,7 @@ class FoldScores:
     judged_rows: int
     first_time: int
     last_time: int
-    scores: Scores
+    scores: Measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Segment:
     feature: str
     value: str
     rows: int
-    scores: Scores
+    scores: Measures
     bias: float
 
 

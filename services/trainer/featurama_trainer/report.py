@@ -43,8 +43,6 @@ def _no_evidence() -> Evidence:
 class TrainingReport:
     """One training run.
 
-    Scores are those of the objective (`mae`, `rmse`, `r2` for regression): `test`, `baseline` (of a feature) and
-    `baseline_constant` (of the training targets alone) on the same rows, those from `manifest.training.split_time` on.
     missing: feature -> label rows in which it was not PRESENT. importance: column -> share of the gain.
     contributions: column -> mean absolute SHAP contribution on the test rows. verdict: set when the version was to be
     promoted only if it is not worse. seconds: stage -> how long it took.
@@ -54,20 +52,36 @@ class TrainingReport:
     promoted_to: str
     entities_without_target: int
     entities_without_time: int
-    test: Mapping[str, float]
-    train: Mapping[str, float]
-    baseline: Mapping[str, float]
     missing: Mapping[str, int]
     importance: Mapping[str, float]
     seconds: Mapping[str, float]
     rows_without_required: int = 0
-    baseline_constant: Mapping[str, float] = field(default_factory=dict)
     contributions: Mapping[str, float] = field(default_factory=dict)
     segments: Sequence[Segment] = ()
     folds: Sequence[FoldScores] = ()
     curve: Curve = field(default_factory=lambda: Curve("", (), (), 0))
     verdict: HoldoutComparison | None = None
     evidence: Evidence = field(default_factory=_no_evidence)
+
+    @property
+    def test(self) -> Mapping[str, float]:
+        """Scores (`mae`, `rmse`, `r2` for regression) on the rows from `manifest.training.split_time` on."""
+        return self.manifest.metrics["test"]
+
+    @property
+    def train(self) -> Mapping[str, float]:
+        """Scores on the rows that trained."""
+        return self.manifest.metrics["train"]
+
+    @property
+    def baseline(self) -> Mapping[str, float]:
+        """Scores of the baseline feature on the test rows; {} without one."""
+        return self.manifest.metrics.get("baseline", {})
+
+    @property
+    def baseline_constant(self) -> Mapping[str, float]:
+        """Scores of what the training targets alone would say, on the test rows."""
+        return self.manifest.metrics.get("baseline_constant", {})
 
     def to_dict(self) -> dict[str, object]:
         """A JSON object: facts of the manifest, times as RFC 3339, then the figures."""

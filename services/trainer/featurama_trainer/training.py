@@ -110,17 +110,12 @@ async def train(
         promotion = PromotionRule(alias, if_better, tolerance)
         verdict = await _promoted(store, registry, published, data.labels, promotion, created_by, checker)
         Stage("publishing", 1, progress).advance(1)
-    scores = trained.scores
     return TrainingReport(
         manifest=published,
         promoted_to=alias if verdict is None or verdict.not_worse else "",
         entities_without_target=data.labels.without_target,
         entities_without_time=data.labels.without_time,
         rows_without_required=data.refused,
-        test=scores["test"],
-        train=scores["train"],
-        baseline=scores.get("baseline", {}),
-        baseline_constant=scores["baseline_constant"],
         missing=data.missing(),
         importance=trained.fitted.importance,
         contributions=trained.contributions,

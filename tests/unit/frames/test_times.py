@@ -92,8 +92,8 @@ def test_the_callers_array_is_not_changed_by_what_is_refused() -> None:
     assert [2**62, 7] == given.tolist()
 
 
-def test_ingest_times_are_floored_to_the_microsecond() -> None:
-    """Also before 1970; the digits below are the import's number."""
+def test_ingest_times_are_floored_to_microseconds() -> None:
+    """In any unit, also before 1970: the digits below belong to the number of the import."""
     fine, problems = ingest_times(zoned([1_234_567_891, -1], "ns"), "ingested_at", None, None)
     assert ([1_234_567, -1], {}) == (fine.tolist(), problems)
     coarse, problems = ingest_times(zoned([3, -3], "25us"), "ingested_at", None, None)

@@ -148,17 +148,18 @@ async def test_a_timeout_of_the_application_itself_is_not_its_deadline() -> None
 
 
 async def test_what_comes_after_the_body_is_handed_on() -> None:
-    """The application sees its client leave."""
-    seen: list[str] = []
+    """The application sees the connection's own messages, such as its client leaving."""
+    seen: list[Message] = []
 
     async def reading(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.extend([(await receive())["type"], (await receive())["type"]])
+        seen.extend([await receive(), await receive()])
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    messages: list[Message] = [{"type": "http.request", "body": b"x"}, {"type": "http.disconnect"}]
+    messages: list[Message] = [{"type": "http.request", "body": b"x"}, {"type": "http.disconnect", "code": 7}]
+    coming = iter(messages)
 
     async def receive() -> Message:
-        return messages.pop(0)
+        return next(coming)
 
     await ask(limited(reading), receive=receive)
-    assert ["http.request", "http.disconnect"] == seen
+    assert [{"type": "http.request", "body": b"x", "more_body": False}, messages[1]] == seen

@@ -21,10 +21,8 @@ class Scripted:
         self.serving: Any = True
         self.prediction: Any = None
         self.state: Any = "loaded"
-        self.asked: list[str] = []
 
-    def in_namespace(self, name: str) -> Scripted:
-        self.asked.append(name)
+    def in_namespace(self, _: str) -> Scripted:
         return self
 
     async def is_serving(self, _: str) -> bool:
@@ -50,7 +48,7 @@ def online() -> Scripted:
 
 @pytest.fixture
 def readiness(online: Scripted) -> Readiness:
-    """Asks anew each time."""
+    """Its answers are never young enough to be used again."""
     ticks = iter(range(1_000_000))
     return Readiness(online, "m", max_age=0.5, monotonic=lambda: float(next(ticks)))  # type: ignore[arg-type]
 
@@ -82,7 +80,7 @@ async def test_any_other_failure_of_a_prediction_is_not_ready(
 async def test_a_service_that_does_not_serve_is_not_connected(
     online: Scripted, readiness: Readiness, serving: object
 ) -> None:
-    """Nothing else is asked of it then: what it knew before does not count."""
+    """What was known before does not count then."""
     assert WELL == await readiness.of("default")
     online.serving = serving
     assert Ready() == await readiness.of("default")
@@ -91,7 +89,7 @@ async def test_a_service_that_does_not_serve_is_not_connected(
 async def test_a_model_that_fell_back_to_an_earlier_version_is_degraded_until_its_alias_can_be_used(
     online: Scripted, readiness: Readiness
 ) -> None:
-    """While that cannot be asked it stays what it was."""
+    """While the state of the model is not known, the last known one counts."""
     online.state = "unusable"
     assert FALLEN_BACK == await readiness.of("default")
     online.state = StoreUnavailable("away")
@@ -102,7 +100,7 @@ async def test_a_model_that_fell_back_to_an_earlier_version_is_degraded_until_it
     assert WELL == await readiness.of("default")
 
 
-async def test_of_many_namespaces_the_least_recently_asked_is_forgotten(online: Scripted, readiness: Readiness) -> None:
+async def test_of_many_namespaces_the_least_recently_used_is_forgotten(online: Scripted, readiness: Readiness) -> None:
     """Names come from callers: what is remembered of them is bounded, and those in use stay."""
     assert WELL == await readiness.of("kept")
     assert WELL == await readiness.of("forgotten")

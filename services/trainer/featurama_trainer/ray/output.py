@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurama_core.frames.results import distinct, feature_columns, output_names, refuse_repeats
 from featurama_core.frames.spine import LabelColumns
 from featurama_core.frames.tables import arrow_table, status_field, time_field, value_field
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.values import Status, ValueType, empty_values
 from featurama_trainer.ray.buckets import ROW
@@ -41,9 +40,7 @@ class Output:
 
     def check_names(self) -> None:
         """InvalidInput if two columns would have one name."""
-        for name, times in Counter([*self.labels, *self._feature_columns()]).items():
-            if times > 1:
-                raise InvalidInput(f"two columns would be named {name!r}; rename the label column", field=name)
+        refuse_repeats([*self.labels, *self._feature_columns()])
 
     def shows(self, feature: ResolvedFeature) -> bool:
         """Whether it was asked for, not only needed on the way."""
@@ -77,18 +74,12 @@ class Output:
         return [_column(each, table, names[each.reference]) for each in self.features]
 
     def _feature_columns(self) -> list[str]:
-        columns = []
-        for name in self._names().values():
-            columns += [name] + [f"{name}__status"] * self.statuses + [f"{name}__event_time"] * self.event_times
-        return columns
+        return feature_columns(self._names().values(), statuses=self.statuses, event_times=self.event_times)
 
     def _names(self) -> dict[str, str]:
-        """Pinned reference -> name: the feature's own, or the reference if another has that name too."""
-        distinct = {each.reference: each.name for each in self.features}
-        names = Counter(distinct.values())
-        return {
-            reference: self.prefix + (reference if names[name] > 1 else name) for reference, name in distinct.items()
-        }
+        """Pinned reference -> the name of its column."""
+        shown = distinct(self.features)
+        return {each.reference: f"{self.prefix}{name}" for each, name in zip(shown, output_names(shown), strict=True)}
 
 
 _STATUSES = pa.array([status.name for status in Status])
