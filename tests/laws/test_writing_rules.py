@@ -70,9 +70,9 @@ def test_the_limits_of_event_times_are_within_them(arena: Arena) -> None:
             assert ([] if refused is None else [refused]) == [verdict.reason for verdict in report]
 
 
-@pytest.mark.parametrize(("younger", "refused"), [(0, False), (1, True)])
+@pytest.mark.parametrize(("younger", "refused"), [(0, False), (999, False), (1_000, True)])
 def test_an_import_may_be_as_young_as_what_is_settled(arena: Arena, younger: int, refused: bool) -> None:
-    """The newest of its ingest times decides, wherever it stands."""
+    """The newest of its ingest times decides, wherever it stands; they count to the microsecond."""
     with arena.scene(grows=False) as scene:
         now = scene.clock.now
         rows = [Row(scene.entities[entity], now - 9_000 * SECOND, {("tally", 1): 1}) for entity in range(3)]
@@ -84,6 +84,7 @@ def test_an_import_may_be_as_young_as_what_is_settled(arena: Arena, younger: int
             whole_rows=True,
             mode=WriteMode.BULK,
             ingested_at=[newest - 10**12, newest, newest - 10**12],
+            import_number=0,
         )
         if not refused:
             assert 3 == scene.run(scene.servers[0].write(request)).accepted
