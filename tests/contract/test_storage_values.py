@@ -112,6 +112,19 @@ async def test_a_correction_wins_in_latest_and_stands_beside_what_it_corrects_in
     assert history.ingested_at.tolist() == [NOW * 1_000, NOW * 1_000 + 1]
 
 
+async def test_of_corrections_in_one_batch_the_last_to_be_known_is_the_latest(
+    namespace: NamespaceStorage, names: Names
+) -> None:
+    """An import brings several of one event time, in any order."""
+    speed, fry = names.feature("speed"), names.entity("fry")
+    known = [NOW * 1_000 + late for late in (5, 9, 7)]
+    rows = [Row(fry, NOW, {speed.name: float(number)}, at) for number, at in enumerate(known)]
+    rows.append(Row(fry, NOW - 1, {speed.name: 9.0}, NOW * 1_000 + 20))
+    made = await store(namespace, rows, [[speed]], names.group)
+    (cell,) = (await namespace.read_cells([fry])).cells
+    assert {speed.name: 1.0} == decoded(made.runs[0].layout, bytes(cell))
+
+
 async def test_a_resent_batch_changes_nothing(namespace: NamespaceStorage, names: Names) -> None:
     """The same rows again, in either mode, leave one copy."""
     speed, fry, leela = names.feature("speed"), names.entity("fry"), names.entity("leela")

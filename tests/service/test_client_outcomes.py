@@ -11,7 +11,9 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from featurama import wire
 from featurama.errors import InvalidInput, Overloaded, Reason, StoreUnavailable
+from featurama.v1 import ingest_service_pb2 as pb
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.writes import Outcome
 
@@ -39,11 +41,15 @@ async def test_a_chunk_that_was_sent_unheard_and_is_too_old_now_is_unknown() -> 
     assert 2 == ingest.streams
 
 
-async def test_a_chunk_whose_outcome_the_server_does_not_know_is_unknown() -> None:
-    """Sent again as often as is allowed; then its rows are not counted as rejected."""
-    ingest = Ingest(
-        lambda stream, count: FeaturamaError("late", reason=Reason.DEADLINE_EXCEEDED) if count == 20 else None
-    )
+@pytest.mark.parametrize("reason", [Reason.DEADLINE_EXCEEDED, Reason.UNKNOWN_OUTCOME])
+async def test_a_chunk_whose_outcome_the_server_does_not_know_is_unknown(reason: Reason) -> None:
+    """However often it was sent: its rows are not counted as rejected."""
+
+    def broken(stream: int, count: int) -> FeaturamaError | None:
+        lost = len(ingest.received) > 20 and ingest.received[-1] == ingest.received[20]
+        return FeaturamaError("late", reason=reason) if lost else None
+
+    ingest = Ingest(broken)
     async with client_of(ingest) as client:
         report = await client.write_features(FRAME, batch_size=1)
     assert (39, 0, 1) == (report.accepted, report.rejected, report.unknown)
@@ -126,3 +132,24 @@ async def test_a_server_that_ends_a_write_of_its_own_accord_leaves_its_outcome_u
         with pytest.raises(FeaturamaError) as read:
             await client.get_online_features(["a"], ["speed"])
     assert [Reason.UNKNOWN_OUTCOME, Reason.STORE_UNAVAILABLE] == [written.value.reason, read.value.reason]
+
+
+async def test_a_frame_of_which_something_may_be_stored_is_reported_and_not_raised() -> None:
+    """The first chunk is unknown, the second refused as a whole: the caller learns both, row by row."""
+
+    async def unknown_then_refused(requests: Any, context: Any) -> None:
+        async for data in requests:
+            sequence = wire.parse_stream_features_request(data).sequence
+            answer = pb.StreamFeaturesResponse(sequence=sequence)
+            if sequence == 0:
+                answer.result.unknown = 1
+                answer.result.verdicts.add(row=0, column=-1, outcome=int(Outcome.UNKNOWN))
+            else:
+                answer.error.reason = int(Reason.INVALID_ARGUMENT)
+            await context.write(answer.SerializeToString())
+
+    frame = {"entity_id": ["a", "b"], "timestamp": [1, 1], "speed": [1.0, 2.0]}
+    async with client_of(Peer("StreamFeatures", unknown_then_refused, stream=True)) as client:
+        report = await client.write_features(frame, batch_size=1)
+    assert (0, 1, 1) == (report.accepted, report.rejected, report.unknown)
+    assert [Outcome.UNKNOWN, Outcome.REJECTED] == [verdict.outcome for verdict in report.verdicts]
