@@ -220,7 +220,7 @@ async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
         with ModelChecker() as checker:
             checked = await checked_model(store.space, ModelReference.parse(MODEL), checker=checker)
         known_at = time.time_ns() // 1_000 - HOUR // 2
-        make = partial(scores, store, labels(2), checked, known_at=known_at)
+        make = partial(scores, store.space, labels(2), checked, known_at=known_at)
         store_datasets.StoreEngine = partial(StoreEngine, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
         whole = await (await make()).write(folder / "whole")
         by_tasks = partial(on_ray.write_scores, store=store, place=on_ray.StorePlace.of(url, namespace), model=checked)
