@@ -153,7 +153,7 @@ async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: OpenedSt
     await publish(store)
     large = 2**60 + 1
     rows = labels(300).append_column("large", pa.array([None] + [large] * 299))
-    frame = await (await scores(store, rows, NAME, checker=shared_checker())).to_pandas()
+    frame = await (await scores(store.space, rows, NAME, checker=shared_checker())).to_pandas()
     columns = ("prediction", "model_version", "error_reason", "large", "note")
     assert ["float64", "int64", "str", "Int64", "str"] == [str(frame[name].dtype) for name in columns]
     assert {large} == set(frame["large"].dropna())
