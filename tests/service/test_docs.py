@@ -23,7 +23,7 @@ from featurama_core.settings import SETTLING_TIME, StoreSettings
 from featurama_core.types.times import SECOND
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 PORTS = {"online": "50051", "ingest": "50052", "gateway": "8080"}
 RUN = ("bash", "python")
@@ -35,6 +35,10 @@ class Block:
     language: str
     text: str
     norun: str | None
+
+
+def shown(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix().removeprefix("docs/")
 
 
 def blocks(page: Path) -> list[Block]:
@@ -88,7 +92,7 @@ def test_every_page_says_the_one_settling_time() -> None:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_every_block_runs(page: Path, tmp_path: Path) -> None:
     """The page's commands and programs, as written, one after another."""
     text = script(page)
@@ -111,7 +115,7 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
         assert ran.returncode == 0, output.read()[-6_000:]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_a_block_is_run_shown_or_says_why_not(page: Path) -> None:
     """No block escapes by a language nobody runs, or by a fence that Markdown does not take; `norun` has a reason."""
     fences = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("```")]
@@ -121,7 +125,7 @@ def test_a_block_is_run_shown_or_says_why_not(page: Path) -> None:
         assert block.norun is None or block.norun, block.text
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
