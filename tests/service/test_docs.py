@@ -1,7 +1,7 @@
 """Every block of README and docs is run, in the order of its file, in an empty directory.
 
-A block whose fence says `norun: <reason>` is left out. Ports are replaced by free ones, so that files can run side by
-side; nothing else is changed.
+A block whose fence says `norun: <reason>` is left out. A `text` block after a block that is run is its output. Ports
+are replaced by free ones, so that files can run side by side; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -54,14 +54,15 @@ def blocks(page: Path) -> list[Block]:
 def script(page: Path) -> str:
     """The page as one bash script. What it started in the background ends with it."""
     parts = ["set -euo pipefail", "trap 'for job in $(jobs -p); do kill $job; wait $job; done' EXIT"]
-    for number, block in enumerate(blocks(page)):
+    found = blocks(page)
+    for number, block in enumerate(found):
         if block.language not in RUN or block.norun is not None:
             continue
         parts.append(f"echo '--- {page.name}, block {number + 1}' >&2")
-        if block.language == "bash":
-            parts.append(block.text)
-        else:
-            parts.append(f"python <<'END_OF_BLOCK'\n{block.text}END_OF_BLOCK")
+        code = block.text if block.language == "bash" else f"python <<'END_OF_BLOCK'\n{block.text}END_OF_BLOCK\n"
+        for output in [each for each in found[number + 1 : number + 2] if each.language == "text"]:
+            code = f"{{\n{code}}} > printed\ndiff printed - <<'END_OF_TEXT'\n{output.text}END_OF_TEXT\n"
+        parts.append(code)
     return "\n".join(parts)
 
 
@@ -129,6 +130,22 @@ def test_a_block_is_run_shown_or_says_why_not(page: Path) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_lists_and_tables_stand_apart(page: Path) -> None:
+    """Between text or code and a list or table is an empty line, or the site shows both as one paragraph."""
+    text = FENCE.sub("code", page.read_text(encoding="utf-8"))
+    assert [] == re.findall(r"^(?!- |\d+\. |[|# \n]).*\n(?:- |\d+\. |\|).*$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_the_prose_names_things(page: Path) -> None:
+    """The subject of a sentence is the thing itself: words for people and talk are for neither."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    assert [] == re.findall(
+        r"\b(?:told|tells?|asked|asks|whoever|nobody|somebody|reckoned|mended)\b", text, re.IGNORECASE
+    )
 
 
 def test_the_readme_is_short() -> None:
