@@ -34,7 +34,7 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test unit bench check proto types lock venv clean replace
+.PHONY: help demo test unit bench check docs proto types lock venv clean replace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ check: $(DEV) ## lint, format, types, import rules, contract, generated code
 	@$(call types) | diff - libs/featurama/sync.pyi \
 	  || { echo "libs/featurama/sync.pyi is not what the asynchronous classes say: run \`make types\`" >&2; exit 1; }
 	@echo 'Generated code is up to date.'
+
+docs: $(DEV) ## build the site of the documentation into build/site; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 
 proto: $(DEV) ## generate libs/featurama/v1 and libs/featurama/wire/v1 from proto/
 	@$(call generate,$(VENV)/generated)

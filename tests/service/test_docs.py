@@ -1,7 +1,7 @@
 """Every block of README and docs is run, in the order of its file, in an empty directory.
 
-A block whose fence says `norun: <reason>` is left out. Ports are replaced by free ones, so that files can run side by
-side; nothing else is changed.
+A block whose fence says `norun: <reason>` is left out. A `text` block after a block that is run is its output. Ports
+are replaced by free ones, so that files can run side by side; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from featurama_core.settings import SETTLING_TIME, StoreSettings
 from featurama_core.types.times import SECOND
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 PORTS = {"online": "50051", "ingest": "50052", "gateway": "8080"}
 RUN = ("bash", "python")
@@ -35,6 +35,10 @@ class Block:
     language: str
     text: str
     norun: str | None
+
+
+def shown(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix().removeprefix("docs/")
 
 
 def blocks(page: Path) -> list[Block]:
@@ -50,14 +54,15 @@ def blocks(page: Path) -> list[Block]:
 def script(page: Path) -> str:
     """The page as one bash script. What it started in the background ends with it."""
     parts = ["set -euo pipefail", "trap 'for job in $(jobs -p); do kill $job; wait $job; done' EXIT"]
-    for number, block in enumerate(blocks(page)):
+    found = blocks(page)
+    for number, block in enumerate(found):
         if block.language not in RUN or block.norun is not None:
             continue
         parts.append(f"echo '--- {page.name}, block {number + 1}' >&2")
-        if block.language == "bash":
-            parts.append(block.text)
-        else:
-            parts.append(f"python <<'END_OF_BLOCK'\n{block.text}END_OF_BLOCK")
+        code = block.text if block.language == "bash" else f"python <<'END_OF_BLOCK'\n{block.text}END_OF_BLOCK\n"
+        for output in [each for each in found[number + 1 : number + 2] if each.language == "text"]:
+            code = f"{{\n{code}}} > printed\ndiff printed - <<'END_OF_TEXT'\n{output.text}END_OF_TEXT\n"
+        parts.append(code)
     return "\n".join(parts)
 
 
@@ -88,7 +93,7 @@ def test_every_page_says_the_one_settling_time() -> None:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_every_block_runs(page: Path, tmp_path: Path) -> None:
     """The page's commands and programs, as written, one after another."""
     text = script(page)
@@ -111,7 +116,7 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
         assert ran.returncode == 0, output.read()[-6_000:]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_a_block_is_run_shown_or_says_why_not(page: Path) -> None:
     """No block escapes by a language nobody runs, or by a fence that Markdown does not take; `norun` has a reason."""
     fences = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("```")]
@@ -121,10 +126,26 @@ def test_a_block_is_run_shown_or_says_why_not(page: Path) -> None:
         assert block.norun is None or block.norun, block.text
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_lists_and_tables_stand_apart(page: Path) -> None:
+    """Between text or code and a list or table is an empty line, or the site shows both as one paragraph."""
+    text = FENCE.sub("code", page.read_text(encoding="utf-8"))
+    assert [] == re.findall(r"^(?!- |\d+\. |[|# \n]).*\n(?:- |\d+\. |\|).*$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_the_prose_names_things(page: Path) -> None:
+    """The subject of a sentence is the thing itself: words for people and talk are for neither."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    assert [] == re.findall(
+        r"\b(?:told|tells?|asked|asks|whoever|nobody|somebody|reckoned|mended)\b", text, re.IGNORECASE
+    )
 
 
 def test_the_readme_is_short() -> None:
