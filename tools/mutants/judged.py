@@ -61,14 +61,16 @@ class Judged:
 
     @classmethod
     def read(cls, path: Path) -> Judged:
-        """An entry holds function, before, after, verdict and reason."""
+        """An entry holds function, before, after (one or several), verdict and reason."""
         verdicts: dict[str, dict[Change, str]] = {}
         for name, entries in tomllib.loads(path.read_text()).items():
             for entry in entries:
                 if entry["verdict"] not in VERDICTS or not entry["reason"].strip():
                     raise SystemExit(f"{path}: {name}: {entry['before']!r} lacks a verdict ({VERDICTS}) or a reason")
-                change = entry["function"], entry["before"].strip("\n"), entry["after"].strip("\n")
-                verdicts.setdefault(name, {})[change] = entry["verdict"]
+                after = entry["after"]
+                for each in [after] if isinstance(after, str) else after:
+                    change = entry["function"], entry["before"].strip("\n"), each.strip("\n")
+                    verdicts.setdefault(name, {})[change] = entry["verdict"]
         return cls(verdicts)
 
     def tally(self, name: str, outcomes: dict[Mutant, str]) -> Tally:

@@ -1,7 +1,7 @@
 """The mutants of one module: mutmut's operators on every expression that can carry a rule.
 
-Not mutated, because no test should hold it: annotations and aliases of types, decorators, imports, asserts (they speak
-to the type checker), and the words of texts.
+Not mutated, because no test should hold it: annotations and aliases of types, decorators, imports, the words of texts,
+and what only states an invariant: asserts, and the `strict` of a zip.
 """
 
 from __future__ import annotations
@@ -145,7 +145,13 @@ class _Finder(cst.CSTVisitor):
 
 
 def _is_left_alone(node: cst.CSTNode) -> bool:
+    if isinstance(node, cst.Arg):
+        return _is_strict(node)
     return isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and node.func.value in _NEVER_CALLS
+
+
+def _is_strict(argument: cst.Arg) -> bool:
+    return argument.keyword is not None and argument.keyword.value == "strict"
 
 
 def _changes(place: _Place) -> Iterator[cst.CSTNode]:
@@ -153,10 +159,11 @@ def _changes(place: _Place) -> Iterator[cst.CSTNode]:
         if not isinstance(place.node, kind):
             continue
         for changed in operator(place.node):
-            if isinstance(place.node, cst.Call) and isinstance(changed, cst.Call) and place.in_raise:
+            if isinstance(place.node, cst.Call) and isinstance(changed, cst.Call):
                 kept = {id(arg) for arg in changed.args}
-                if any(id(arg) not in kept and isinstance(arg.value, _TEXTS) for arg in place.node.args):
-                    continue  # the words of an error
+                lost = [arg for arg in place.node.args if id(arg) not in kept]
+                if any(_is_strict(arg) or (place.in_raise and isinstance(arg.value, _TEXTS)) for arg in lost):
+                    continue
             yield changed
 
 
