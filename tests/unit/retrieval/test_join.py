@@ -129,11 +129,11 @@ def test_features_of_one_cell_that_are_open_at_different_rows_are_handed_over_ap
     """A row gets no feature twice, though it is searched for another."""
     sink = Sink()
     joined = join(sink, positions=[0, 1])
-    joined.take(ints(0), [history((0, 45, 1)), history((0, 5, 2))], 0)
+    joined.take(ints(0), [history((0, 45, 1)), history()], 0)
     older = history((0, 1, 3))
     joined.take(ints(0), [older, beside(older, 4)], 0)
-    assert {0: {0: (45, 1, P), 2: (1, 3, P)}, 1: {0: (5, 2, P), 2: (5, 2, P)}} == sink.found
-    assert [(0,), (1,), (0,)] == sink.calls
+    assert {0: {0: (45, 1, P), 2: (1, 3, P)}, 1: {0: (1, 4, P), 2: (1, 4, P)}} == sink.found
+    assert [(0,), (0,), (1,)] == sink.calls
 
 
 def test_a_block_that_nothing_can_be_taken_from_changes_nothing() -> None:
@@ -181,6 +181,14 @@ def test_a_feature_without_ttl_stays_open_beside_one_with() -> None:
     joined = join(Sink(), positions=[0, 1], ages=[None, 20])
     assert [0, 1, 2] == joined.entities(0, 5).tolist()
     assert [[True] * 5, [True, False, False, False, False]] == joined.open.tolist()
+
+
+def test_a_feature_that_is_found_stays_closed_whatever_its_age() -> None:
+    """The next period could give it again."""
+    joined = join(Sink(), ages=[1_000])
+    joined.take(ints(2), [history((0, 30, 1))], 20)
+    assert [0, 1] == joined.entities(0, 20).tolist()
+    assert [[True, True, True, True, False]] == joined.open.tolist()
 
 
 def test_nothing_is_joined_without_rows() -> None:
