@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -71,10 +72,7 @@ def one(function: str, after: str) -> Mutant:
 
 def test_rules_are_changed_and_what_states_invariants_or_words_is_not() -> None:
     """In decorated and nested functions too; a nested one belongs to the outermost."""
-    assert {
-        ("return self.size - 1", "return self.size + 1"),
-        ("return self.size - 1", "return self.size - 2"),
-    } == changes("Box.half")
+    assert {"return self.size + 1", "return self.size - 2"} == {after for _, after in changes("Box.half")}
     assert {"if size <= 0:", "if size < 1:"} <= {after for _, after in changes("Box.of")}
     befores = {before for each in ("", "Box.of", "least") for before, _ in changes(each)}
     assert not [each for each in befores if "assert" in each or "lru_cache" in each or "Alias" in each or '"""' in each]
@@ -89,11 +87,11 @@ def test_rules_are_changed_and_what_states_invariants_or_words_is_not() -> None:
 def test_a_mutant_says_where_it_lies_and_keeps_its_name_when_lines_move() -> None:
     """Only what lies in a function's body can be exchanged in loaded code."""
     mutant = one("least", "return left <= right")
-    assert (26, True) == (mutant.line, mutant.in_body)
+    assert (28, True) == (mutant.line, mutant.in_body)
     assert not one("", "LIMIT = 9").in_body
-    assert not one("", "size: int = 4").in_body if changes("") >= {("size: int = 3", "size: int = 4")} else True
+    assert not one("", "size: int = 4").in_body
     moved = next(each for each in mutants_of(f"\n\n{SOURCE}") if each.after == mutant.after)
-    assert (mutant.key, 28) == (moved.key, moved.line)
+    assert (mutant.key, 30) == (moved.key, moved.line)
     keys = [each.key for each in mutants_of(SOURCE)]
     assert len(keys) == len(set(keys))
 
@@ -115,17 +113,18 @@ def test_a_loaded_functions_code_is_exchanged_for_everything_that_refers_to_it(m
         swap(module, "def (", "least")
 
 
-def test_a_module_that_is_not_loaded_yet_takes_the_place_of_its_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_that_is_not_loaded_yet_takes_the_place_of_its_file(tmp_path: Path) -> None:
     """For what is run at import; other modules are found as ever."""
-    (tmp_path / "mutated_box.py").write_text(SOURCE)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    Replacing("mutated_box", str(tmp_path / "mutated_box.py"), one("", "LIMIT = 9").source).install()
+    path = tmp_path / "mutated_box.py"
+    path.write_text(SOURCE)
+    replacing = Replacing("mutated_box", str(path), one("", "LIMIT = 9").source)
+    replacing.install()
     try:
-        assert 9 == importlib.import_module("mutated_box").LIMIT
+        loaded = importlib.import_module("mutated_box")
+        assert (9, str(path)) == (loaded.LIMIT, loaded.__file__)
+        assert replacing.find_spec("other", None) is None
     finally:
+        sys.meta_path.remove(replacing)
         sys.modules.pop("mutated_box", None)
 
 
