@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from tests.opened import open_store
 
+import featurama
 from featurama_core.retrieval.as_of import as_of
 from featurama_core.types.writes import WriteMode
 
@@ -86,7 +86,7 @@ def cases(store: Any) -> dict[str, Callable[[], Awaitable[object]]]:
 
 async def measure(rounds: int) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
-        async with open_store(f"sqlite:///{folder}/store") as store:
+        async with featurama.connect(f"sqlite:///{folder}/store") as store:
             await fill(store)
             reads = cases(store)
             cpu: dict[str, list[float]] = {name: [] for name in ["yardstick", *reads]}

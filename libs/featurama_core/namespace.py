@@ -5,7 +5,8 @@ The caches belong to one incarnation of the namespace; when it was dropped and m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from featurama_core.registry import Registry, Snapshot
 from featurama_core.settings import StoreSettings
@@ -19,6 +20,8 @@ from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.times import SECOND, Clock
 
 _REMEMBERED_ENTITIES = 200_000
+
+T = TypeVar("T")
 _PAGE = 10_000
 
 
@@ -57,12 +60,19 @@ class Namespace:
         known_at: microseconds; only definitions that were registered then.
         """
         wanted = features if isinstance(features, FeatureSelection) else FeatureSelection.of(features, None)
+        return await self.registry.resolving(lambda found: found.resolve_all(_references(wanted, found), known_at))
 
-        def look_up(snapshot: Snapshot) -> tuple[ResolvedFeature, ...]:
-            named = wanted.references if wanted.service is None else snapshot.service(wanted.service).features
-            return snapshot.resolve_all(named, known_at)
-
-        return await self.registry.resolving(look_up)
+    async def compiled(
+        self,
+        features: FeatureSelection,
+        compile_features: Callable[[tuple[ResolvedFeature, ...]], T],
+        *,
+        known_at: int | None = None,
+    ) -> T:
+        """What `compile_features` makes of the definitions, remembered as long as they are."""
+        return await self.registry.resolving(
+            lambda found: found.compiled(_references(features, found), known_at, compile_features)
+        )
 
     async def read_cells(
         self, entity_ids: Sequence[str], consistency: Consistency | None = None
@@ -128,3 +138,7 @@ class Namespace:
         self.layout_book = LayoutBook()
         self._layouts.clear()
         self._types.clear()
+
+
+def _references(features: FeatureSelection, snapshot: Snapshot) -> tuple[str, ...]:
+    return tuple(features.references if features.service is None else snapshot.service(features.service).features)

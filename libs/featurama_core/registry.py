@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from featurama_core.storage.port import Catalogue, NamespaceStorage
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
@@ -43,6 +43,7 @@ class Snapshot:
     _lists: dict[tuple[tuple[str, ...], int | None], tuple[ResolvedFeature, ...]] = field(
         init=False, default_factory=dict
     )
+    _compiled: dict[tuple[Any, ...], Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         catalogue = self.catalogue
@@ -130,6 +131,21 @@ class Snapshot:
             self._lists.clear()
         self._lists[key] = resolved
         return resolved
+
+    def compiled(
+        self,
+        references: tuple[str, ...],
+        known_at: int | None,
+        compile_features: Callable[[tuple[ResolvedFeature, ...]], T],
+    ) -> T:
+        """What a function makes of a resolved list; remembered with the snapshot."""
+        key = compile_features, references, known_at
+        if key not in self._compiled:
+            if len(self._compiled) >= _REMEMBERED_LISTS:
+                self._compiled.clear()
+            self._compiled[key] = compile_features(self.resolve_all(references, known_at))
+        made: T = self._compiled[key]
+        return made
 
     def service(self, name: str) -> FeatureService:
         """A feature service by name."""

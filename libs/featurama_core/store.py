@@ -180,13 +180,13 @@ class EmbeddedStore(FeatureStore):
         self, entity_ids: Sequence[str], features: FeatureSelection, *, consistency: str | None, event_times: bool
     ) -> tuple[list[Column], int]:
         del event_times  # they are there anyway
-        resolved = await self._namespace.resolve(features)
+        plan = await self._namespace.compiled(features, ReadPlan.of)
         level = None if consistency is None else Consistency(consistency)
         most = self._namespace.settings.max_online_entities
         if len(entity_ids) <= most:
-            return await self._newest(entity_ids, resolved, level)
+            return await self._newest(entity_ids, plan, level)
         runs = [entity_ids[at : at + most] for at in range(0, len(entity_ids), most)]
-        parts = [await self._newest(run, resolved, level) for run in runs]
+        parts = [await self._newest(run, plan, level) for run in runs]
         columns = zip(*(part for part, _ in parts), strict=True)
         return [concatenate(list(each)) for each in columns], parts[0][1]
 
@@ -202,7 +202,7 @@ class EmbeddedStore(FeatureStore):
         columns: list[Column] = []
         as_of = self.now()
         if features:
-            columns, as_of = await self._newest([entity_id], features)
+            columns, as_of = await self._newest([entity_id], ReadPlan.of(features))
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:
@@ -224,17 +224,17 @@ class EmbeddedStore(FeatureStore):
             newest = known_at
         settling_time = self._namespace.settings.settling_time
         check_settled(event_time if known_at == "label" else newest, bounds.now, settling_time)
-        resolved = await self._namespace.resolve(features, known_at=newest)
-        retrieval = Retrieval(ValueSource(self._namespace), ReadPlan.of(resolved), bounds)
+        plan = await self._namespace.compiled(features, ReadPlan.of, known_at=newest)
+        retrieval = Retrieval(ValueSource(self._namespace), plan, bounds)
         return await retrieval.columns(entity_ids, event_time), bounds.now
 
     async def _newest(
-        self, entity_ids: Sequence[str], features: Sequence[ResolvedFeature], consistency: Consistency | None = None
+        self, entity_ids: Sequence[str], plan: ReadPlan, consistency: Consistency | None = None
     ) -> tuple[list[Column], int]:
         """-> (a column per feature, the wall clock from which ages are measured)."""
         bounds = ReadBounds(None, self.now(), at_now=True)
         source = ValueSource(self._namespace, consistency=consistency)
-        retrieval = Retrieval(source, ReadPlan.of(features), bounds, errors_as_status=True)
+        retrieval = Retrieval(source, plan, bounds, errors_as_status=True)
         return await retrieval.columns(entity_ids, None), bounds.now
 
     async def _page_history(

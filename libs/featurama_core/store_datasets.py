@@ -43,7 +43,8 @@ async def dataset_source(
         reading=build.reading,
     )
     if columns.of_types:
-        columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
+        names = (await asyncio.to_thread(getattr, source, "schema")).names
+        columns = columns.needed([each.entity_type for each in resolved], names)
         return DatasetSource(_several(one, resolved, columns, build.memory_bytes), columns)
     return DatasetSource(partial(one, features=resolved, memory=build.memory_bytes), columns)
 

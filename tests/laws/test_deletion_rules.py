@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from featurama_core.ingest.purge import purge
 from featurama_core.storage.layouts import mark_id
 from featurama_core.types.errors import Reason, Unknown
 from featurama_core.types.writes import WriteReport
@@ -207,7 +208,7 @@ def test_a_purge_removes_cells_once_no_read_that_began_before_may_show_them(aren
         write(scene, 2, t + 1, heat=1.5)
         scene.clock.nanos = (t + RETENTION + SETTLING) * 1_000
         for purged, left in ((0, [1, 1, 1]), (1, [0, 1, 1]), (1, [0, 1, 0]), (0, [0, 1, 0])):
-            found = scene.run(scene.servers[0].purge())
+            found = scene.run(purge(scene.servers[0].space))
             # On a cluster scenes share a namespace, and the server expires history by its own clock.
             assert arena.adapter == "cql" or (purged, purged) == (found.latest_cells, found.history_rows)
             assert left == [len(cells(scene, entity)) for entity in range(3)]

@@ -331,7 +331,7 @@ REFUSED: dict[str, list[Bad]] = {
     "RegistryService/GetFeature": [
         *[missing("UNKNOWN_FEATURE", name=each) for each in NOBODY],
         missing("UNKNOWN_FEATURE_VERSION", "bad_speed", version=9),
-        missing("UNKNOWN_FEATURE_VERSION", "bad_speed", version=-1),
+        bad("INVALID_ARGUMENT", "version", version=-1),
     ],
     "RegistryService/GetFeatureService": [missing("UNKNOWN_FEATURE_SERVICE", name=each) for each in NOBODY],
     "RegistryService/GetEntity": [*BAD_ID, missing("UNKNOWN_ENTITY", "entity", entity_id="bad_nobody")],

@@ -25,10 +25,11 @@ from tests.opened import OpenedStore
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_cli.world_writing import write_world
-from featurama_core import Stores, store_datasets
+from featurama_core import store_datasets
 from featurama_core.datasets.progress import Progress
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.storage.port import NamespaceOptions
+from featurama_core.store import Stores
 from featurama_core.types.writes import WriteMode
 from featurama_model.checked_model import ModelReference, checked_model
 from featurama_model.engineered import Cycle, EngineeredSpec, Feature, Product
@@ -234,10 +235,12 @@ async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
         with ModelChecker() as checker:
             checked = await checked_model(store.space, ModelReference.parse(MODEL), checker=checker)
         known_at = time.time_ns() // 1_000 - HOUR // 2
-        make = partial(scores, store, labels(2), checked, known_at=known_at)
+        make = partial(scores, store.space, labels(2), checked, known_at=known_at)
         store_datasets.SpilledRetrieval = partial(SpilledRetrieval, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
         whole = await (await make()).write(folder / "whole")
-        by_tasks = partial(on_ray.write_scores, store=store, place=on_ray.StorePlace.of(url, namespace), model=checked)
+        by_tasks = partial(
+            on_ray.write_scores, namespace=store.space, place=on_ray.StorePlace.of(url, namespace), model=checked
+        )
 
         def interrupt(progress: Progress) -> None:
             if progress.done >= 300:

@@ -13,7 +13,6 @@ from typing import Any
 
 import grpc
 import pytest
-from featurama_core.retrieval.past import read_winners
 from tests.opened import OpenedStore
 
 from featurama.v1 import (
@@ -24,6 +23,7 @@ from featurama.v1 import (
     prediction_service_pb2,
     registry_service_pb2,
 )
+from featurama_core.retrieval.history import visible_history
 from featurama_core.store import Stores
 
 from .bad_inputs import INJECTION, REFUSED, Bad, request_id_at
@@ -110,7 +110,7 @@ async def readable(store: OpenedStore) -> Any:
         )
     ]
     entities = await store.space.storage.get_entities(IDS)
-    histories = await read_winners(store.space, IDS, await store.space.resolve(FEATURES), store.now())
+    histories = await visible_history(store.space, IDS, await store.space.resolve(FEATURES), store.now())
     newest = await store.get_online_features(IDS, FEATURES)
     return (
         definitions,

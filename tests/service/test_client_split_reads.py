@@ -15,7 +15,7 @@ import pytest
 from featurama import wire
 from featurama.client.reading import MAX_LABEL_ROWS, MAX_ONLINE_ENTITIES
 from featurama.client.training_sets import MAX_PART_ROWS
-from featurama.v1 import online_service_pb2
+from featurama.v1 import definitions_pb2, online_service_pb2, registry_service_pb2
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FeaturamaError, Reason
 from featurama_core.types.values import Status, ValueType
@@ -43,7 +43,13 @@ class Upgraded(grpc.GenericRpcHandler):
             return grpc.unary_unary_rpc_method_handler(self._online)
         if details.method.endswith("/GetHistoricalFeatures"):
             return grpc.unary_stream_rpc_method_handler(self._historical)
+        if details.method.endswith("/GetFeatureService"):
+            return grpc.unary_unary_rpc_method_handler(self._pilots)
         return None
+
+    async def _pilots(self, data: bytes, context: Any) -> bytes:
+        service = definitions_pb2.FeatureService(name="pilots", features=["speed"])
+        return registry_service_pb2.GetFeatureServiceResponse(feature_service=service).SerializeToString()
 
     async def _online(self, data: bytes, context: Any) -> bytes:
         request = online_service_pb2.GetOnlineFeaturesRequest.FromString(data)
@@ -97,13 +103,13 @@ async def test_a_past_read_in_several_calls_is_of_the_versions_that_the_first_on
     server = Upgraded()
     ids, expected = numbered(MAX_LABEL_ROWS + 1)
     async with client_of(server) as client:
-        columns, _ = await client.point_in_time(
+        read = await client.point_in_time(
             ids,
             np.ones(len(ids), dtype=np.int64),
             features=features.get("feature_names"),
             service=features.get("service"),
         )
-    assert ("speed@1", expected) == (columns[0].reference, columns[0].values.tolist())
+    assert ("speed@1", expected) == (read.columns[0].reference, read.columns[0].values.tolist())
     assert [first_call(features), pinned()] == server.named
     assert [MAX_LABEL_ROWS, 1] == server.rows
 
@@ -150,7 +156,7 @@ class InRuns(grpc.GenericRpcHandler):
 async def test_an_answer_in_runs_is_joined_in_order() -> None:
     """However many rows a run has."""
     async with client_of(InRuns([(0, ["e0", "e1"]), (2, ["e2"])])) as client:
-        read = await client.get_historical_features(["e0", "e1", "e2"], ["speed"])
+        read = await client.get_historical_features(["e0", "e1", "e2"], ["speed"], timestamp=1)
     assert [1, 11, 21] == read.columns[0].values.tolist()
 
 
@@ -171,7 +177,7 @@ async def test_an_answer_that_is_not_of_exactly_the_rows_is_refused(runs: Any) -
     """Rows would take each other's values; it is the server's fault, so the call may be made again."""
     async with client_of(InRuns(runs)) as client:
         with pytest.raises(FeaturamaError, match="is not complete; ask again") as failed:
-            await client.get_historical_features(["e0", "e1", "e2"], ["speed"])
+            await client.get_historical_features(["e0", "e1", "e2"], ["speed"], timestamp=1)
     assert Reason.INTERNAL == failed.value.reason
 
 

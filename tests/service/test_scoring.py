@@ -153,7 +153,7 @@ async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: OpenedSt
     await publish(store)
     large = 2**60 + 1
     rows = labels(300).append_column("large", pa.array([None] + [large] * 299))
-    frame = await (await scores(store, rows, NAME, checker=shared_checker())).to_pandas()
+    frame = await (await scores(store.space, rows, NAME, checker=shared_checker())).to_pandas()
     columns = ("prediction", "model_version", "error_reason", "large", "note")
     assert ["float64", "int64", "str", "Int64", "str"] == [str(frame[name].dtype) for name in columns]
     assert {large} == set(frame["large"].dropna())
@@ -170,7 +170,7 @@ async def test_scores_are_what_predict_answers_for_the_same_values(store: Opened
     ]
     given = [replace(column, name=each.name) for column, each in zip(given, MANIFEST.features, strict=True)]
     async with ModelCache(checker=shared_checker()) as models:
-        predicted = await Predictor(models).predict(store, PredictionRequest(NAME, given=given))
+        predicted = await Predictor(models).predict(store.space, PredictionRequest(NAME, given=given))
     assert found.column("prediction").to_numpy().tobytes() == predicted.values.tobytes()
     missing = [tuple(each) for each in found.column("missing_features").to_pylist()]
     assert missing == [tuple(predicted.missing.get(row, ())) for row in range(found.num_rows)]
@@ -186,7 +186,7 @@ async def test_scores_of_newest_values_are_what_predict_answers_now(store: Opene
     found = await scored(store, ["parcel_3", "delivery_empty", "nobody", "planet_mars"], timestamp=NOW)
     async with ModelCache(checker=shared_checker()) as models:
         asked = PredictionRequest(NAME, entity_ids=found.column("entity_id").to_pylist())
-        predicted = await Predictor(models).predict(store, asked)
+        predicted = await Predictor(models).predict(store.space, asked)
     values = found.column("prediction").to_pylist()
     assert values[:2] == predicted.values[:2].tolist()
     assert values[2:] == [None, None]
@@ -277,7 +277,7 @@ async def test_an_interrupted_run_leaves_nothing_and_goes_on_where_it_stopped(
         "featurama_core.store_datasets.SpilledRetrieval",
         partial(SpilledRetrieval, sizes=Sizes(part_rows=60, shards=2)),
     )
-    make = partial(scores, store, labels(), NAME, checker=shared_checker(), known_at=NOW - HOUR)
+    make = partial(scores, store.space, labels(), NAME, checker=shared_checker(), known_at=NOW - HOUR)
     whole = await (await make()).write(tmp_path / "whole")
 
     def interrupt(progress: Progress) -> None:

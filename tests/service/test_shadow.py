@@ -14,6 +14,7 @@ from tests.service.predicting_store import NAME, define, publish, publish_mutate
 from tests.service.servers import shared_checker
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
+from featurama_core.namespace import Namespace
 from featurama_model.engineered import EngineeredSpec
 from featurama_model.loading import LoadedModel
 from featurama_model.manifest import ModelFeature
@@ -133,11 +134,11 @@ class GatedModels(ModelCache):
         super().__init__(**options)
         self.gate, self.stuck = asyncio.Event(), asyncio.Event()
 
-    async def get(self, store: OpenedStore, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
+    async def get(self, namespace: Namespace, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
         if alias == "challenger":
             self.stuck.set()
             await self.gate.wait()
-        return await super().get(store, name, version=version, alias=alias)
+        return await super().get(namespace, name, version=version, alias=alias)
 
 
 async def test_a_reply_does_not_wait_for_the_shadow_and_what_is_too_much_is_dropped_and_counted(

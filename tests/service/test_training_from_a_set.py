@@ -16,6 +16,7 @@ from tests.service.training_world import WORLD, delivery, fill
 
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.references import FeatureSelection
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import LabelSource, TrainingConfig
 from featurama_trainer.labels import read_labels
@@ -109,7 +110,7 @@ async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_t
 ) -> None:
     """Whatever else is in it, also where the other column names nobody."""
     expected = await train(store.space, CONFIG, alias="")
-    resolved = await store.space.resolve(service=SERVICE)
+    resolved = await store.space.resolve(FeatureSelection.of(None, SERVICE))
     table = await label_table(store)
     table = table.append_column("where", pa.nulls(len(table), pa.string()))
     made = await store.training_set(

@@ -56,7 +56,10 @@ class ReadCalls(Calling):
         first = await self._online(request, entity_ids[:MAX_ONLINE_ENTITIES])
         if len(entity_ids) <= MAX_ONLINE_ENTITIES:
             return first
-        _pin(request, first[0])
+        # The same versions in every part, whatever is registered meanwhile.
+        references = [column.reference for column in first[0]]
+        if all(references):
+            request.feature_service, request.features[:] = "", references
         starts = range(MAX_ONLINE_ENTITIES, len(entity_ids), MAX_ONLINE_ENTITIES)
         parts = [partial(self._online, request, entity_ids[at : at + MAX_ONLINE_ENTITIES]) for at in starts]
         answers = [first, *await concurrently(parts)]
@@ -154,11 +157,3 @@ class ReadCalls(Calling):
                 f"the answer of {stubs.online.target} is not complete; ask again", reason=Reason.INTERNAL
             )
         return chunks
-
-
-def _pin(request: pb.GetOnlineFeaturesRequest, columns: Sequence[Column]) -> None:
-    """The same versions in every part, whatever is registered meanwhile."""
-    references = [column.reference for column in columns]
-    if all(references):
-        request.feature_service = ""
-        request.features[:] = references

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from featurama_core.api.primitives import D, Primitives
-from featurama_core.types.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import parse_duration
@@ -30,7 +30,7 @@ class DefinitionMethods(Primitives):
             InvalidInput: a field is out of its bounds.
         """
         if isinstance(definition, FeatureDefinition):
-            _checked(definition.version)
+            _checked(definition.version, Reason.INVALID_DEFINITION)
         return await self._define(definition)
 
     async def get_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
@@ -220,8 +220,8 @@ class DefinitionMethods(Primitives):
         return await self.deprecate(FeatureService, name)
 
 
-def _checked(version: int | None) -> int | None:
+def _checked(version: int | None, reason: Reason = Reason.INVALID_ARGUMENT) -> int | None:
     # On the wire 0 stands for "not given": a caller's own 0 must not become that.
     if version is not None and (isinstance(version, bool) or not 1 <= version < 2**31):
-        raise InvalidInput("version must be a whole number from 1", field="version")
+        raise InvalidInput("version must be a whole number from 1", reason=reason, field="version")
     return version

@@ -52,7 +52,9 @@ class ModelServer(Protocol):
 
 
 class ModelMethods(Primitives):
-    """Predictions by a model, models listed and shown, and promoted by moving an alias."""
+    """Predictions by a model, models listed and shown, and promoted by moving an alias. A store that is opened without
+    servers raises FailedPrecondition.
+    """
 
     async def predict(
         self,
@@ -104,11 +106,7 @@ class ModelMethods(Primitives):
         )
 
     async def list_models(self, name: str | None = None) -> list[Model]:
-        """All versions of one model, or of all, by name and version; one that cannot be used says why.
-
-        Raises:
-            FailedPrecondition: this store has no servers.
-        """
+        """All versions of one model, or of all, by name and version; one that cannot be used says why."""
         return await self._model_server("list_models").list_models(name or "")
 
     async def get_model(self, name: str, *, version: int | None = None, alias: str | None = None) -> Model:
@@ -120,7 +118,6 @@ class ModelMethods(Primitives):
             alias: None: "champion".
 
         Raises:
-            FailedPrecondition: this store has no servers.
             Unknown: there is no such model (UNKNOWN_MODEL).
         """
         return await self._model_server("get_model").get_model(name, _number(version), alias or "")

@@ -20,7 +20,6 @@ from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
-    from featurama_core.api.store import FeatureStore
     from featurama_core.datasets.dataset import Engine
     from featurama_core.datasets.labels import LabelColumns, LabelSource
     from featurama_core.datasets.request import DatasetRequest
@@ -160,14 +159,6 @@ class Primitives(ABC):
         """Resolve the features as far as this store can, refuse what cannot work, and read no value yet."""
 
     # The store itself
-
-    @abstractmethod
-    async def in_namespace(self, namespace: str) -> FeatureStore:
-        """This open store on another namespace. It lives as long as this one, and needs no closing.
-
-        Raises:
-            Unknown: there is no such namespace (UNKNOWN_NAMESPACE); servers say so with the first call.
-        """
 
     @abstractmethod
     async def is_serving(self, service: str = "") -> bool:

@@ -7,10 +7,10 @@ or servers (`featurama.client`).
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,6 +30,9 @@ from featurama_core.types.times import to_rfc3339
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+
+
+_ROWS_ON_THE_LOOP = 1_000
 
 
 class Engine(Protocol):
@@ -103,7 +106,8 @@ class Values:
 
     async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
         """The table that `HistoricalFeatures.to_arrow` makes."""
-        table = await asyncio.to_thread(self._table, batch, columns, as_of)
+        make = partial(self._table, batch, columns, as_of)
+        table = make() if len(keys) <= _ROWS_ON_THE_LOOP else await asyncio.to_thread(make)
         return Part(number, table, facts_of(columns, keys.event_time))
 
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -143,9 +147,8 @@ class TrainingSet:
 
     async def batches(self, *, progress: Watcher | None = None) -> AsyncGenerator[Any, None]:
         """Arrow record batches in the order of the label rows. Leaving the iteration early removes what it kept."""
-        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-set-")
+        work = await asyncio.to_thread(_temporary)
         try:
-            work = await asyncio.to_thread(WorkFolder, Path(folder), "", resume=False)
             parts = self.reading().parts(work, progress, set())
             try:
                 async for part in parts:
@@ -154,7 +157,7 @@ class TrainingSet:
             finally:
                 await parts.aclose()
         finally:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+            await asyncio.shield(asyncio.to_thread(work.remove))
 
     async def to_arrow(self, *, progress: Watcher | None = None) -> Any:
         """All of it as a pyarrow.Table, in memory."""
@@ -176,12 +179,11 @@ class TrainingSet:
 
     async def explain(self) -> Plan:
         """How it would be read: what, in which way, why, and about how long that takes."""
-        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="featurama-set-")
+        work = await asyncio.to_thread(_temporary)
         try:
-            work = await asyncio.to_thread(WorkFolder, Path(folder), "", resume=False)
             return await self._begin().explain(self._source, self._columns, work)
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(work.remove)
 
     async def write(
         self,
@@ -207,6 +209,10 @@ class TrainingSet:
         folder: whose disk may keep their rows meanwhile, None for that of temporary files.
         """
         return SetReading(self._begin(), kept(self._source, folder), self._columns, self._asked, self._answer)
+
+
+def _temporary() -> WorkFolder:
+    return WorkFolder(Path(tempfile.mkdtemp(prefix="featurama-set-")), "", resume=False)
 
 
 def request_of(
@@ -260,9 +266,12 @@ class SetReading:
         stage = Stage("writing", rows, watcher)
         slices = sliced(self.source, self.engine.part_rows)
         number = first = 0
-        while (batch := await asyncio.to_thread(next, slices, None)) is not None:
+        # A few rows of a table are cut and judged sooner than a thread is woken.
+        is_small = isinstance(self.source, TableSource) and (self.source.rows or 0) <= _ROWS_ON_THE_LOOP
+        while (batch := next(slices, None) if is_small else await asyncio.to_thread(next, slices, None)) is not None:
             if number not in skip:
-                keys = await asyncio.to_thread(read_keys, batch, self.columns, first)
+                judge = partial(read_keys, batch, self.columns, first)
+                keys = judge() if is_small else await asyncio.to_thread(judge)
                 columns = await self.engine.columns(number, keys)
                 yield await self.answer.part(number, batch, keys, columns, self.engine.as_of_time)
             number, first = number + 1, first + batch.num_rows

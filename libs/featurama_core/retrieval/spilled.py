@@ -119,7 +119,7 @@ class SpilledRetrieval:
         if isinstance(self._bounds.known_at, int):
             check_settled(self._bounds.known_at, self._bounds.now, self._settling_time)
         self._take_up(work)
-        if source.rows is not None and source.rows <= ROWS_AT_ONCE and self._sizes.shards is None:
+        if self._fits(source.rows):
             if not source.rows:
                 raise _no_rows()
             self._in_memory = True
@@ -136,6 +136,12 @@ class SpilledRetrieval:
         self._tombstones = await self._source.all_tombstones()
         await self._note_when_due(work, {})
         return rows
+
+    def _fits(self, rows: int | None) -> bool:
+        """Whether so many rows are answered in memory."""
+        if rows is None or self._sizes.shards is not None:
+            return False
+        return rows <= ROWS_AT_ONCE and rows * _row_bytes(self._features) <= self._memory // 8
 
     async def columns(self, part: int, keys: Keys) -> list[Column]:
         """A column per feature for the rows of an output part."""
@@ -338,11 +344,15 @@ class SpilledRetrieval:
 
 def part_rows_of(features: Sequence[ResolvedFeature]) -> int:
     """Rows of an output part that holds these features."""
+    return int(np.clip(_PART_BYTES // _row_bytes(features), _FEWEST_PART_ROWS, _MOST_PART_ROWS))
+
+
+def _row_bytes(features: Sequence[ResolvedFeature]) -> int:
     widths = [
         4 * each.definition.vector_length if each.value_type is ValueType.VECTOR else _WIDTHS[each.value_type]
         for each in features
     ]
-    return int(np.clip(_PART_BYTES // sum(16 + width for width in widths), _FEWEST_PART_ROWS, _MOST_PART_ROWS))
+    return sum(16 + width for width in widths)
 
 
 def _no_rows() -> InvalidInput:

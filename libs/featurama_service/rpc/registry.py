@@ -1,41 +1,81 @@
-"""The writing calls of RegistryService, and the service made of both halves.
+"""RegistryService: one pair of handlers per verb, for every kind of definition, and those of entities.
 
 A service that only reads answers the writing calls with SERVED_BY_INGEST.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from featurama import wire
 from featurama.v1 import registry_service_pb2 as pb
+from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL
 from featurama_core.types.errors import FailedPrecondition, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.types.schema import FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
-from featurama_service.rpc.registry_reads import OpensStores, RegistryReads
+from featurama_service.rpc.pages import key_before, page_length, page_of, token_after
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
+Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Awaitable[Reply]]
 
 
-class RegistryWrites:
-    """Register and deprecate. What the server sets (deprecated, times) is not taken from a client."""
+class OpensStores(Protocol):
+    """Opens the store of a namespace; `featurama_core.store.Stores` is one."""
+
+    async def get(self, namespace: str) -> FeatureStore:
+        """UNKNOWN_NAMESPACE without it; "" means the default one."""
+
+
+class RegistryServicer:
+    """Definitions and entities. What the server sets (deprecated, times) is not taken from a client."""
 
     def __init__(self, stores: OpensStores) -> None:
         self._stores = stores
 
-    def methods(self) -> Mapping[str, Method]:
-        """By the name of the rpc."""
-        methods = {"RegisterEntities": unary(pb.RegisterEntitiesRequest.FromString, self.register_entities)}
-        for kind in wire.DEFINITION_KINDS:
-            for verb, behaviour in (("Register", self.register), ("Deprecate", self.deprecate)):
-                methods[kind.call(verb)] = unary(kind.request(verb).FromString, partial(behaviour, kind))
-        return methods
+    def reads(self) -> Mapping[str, Method]:
+        """The reading methods by the name of the rpc; online and ingest both serve them."""
+        return {
+            **_of_every_kind({"Get": self.get_definition, "List": self.list_definitions}),
+            "GetEntity": unary(pb.GetEntityRequest.FromString, self.get_entity),
+            "ListEntities": unary(pb.ListEntitiesRequest.FromString, self.list_entities),
+        }
+
+    def writes(self) -> Mapping[str, Method]:
+        """The writing methods by the name of the rpc."""
+        return {
+            **_of_every_kind({"Register": self.register, "Deprecate": self.deprecate}),
+            "RegisterEntities": unary(pb.RegisterEntitiesRequest.FromString, self.register_entities),
+        }
+
+    async def get_definition(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
+        """One definition; of a feature one version, or the newest."""
+        store = await self._stores.get(request.namespace)
+        return kind.response("Get", await store.get_definition(kind.type, request.name, _version(kind, request)))
+
+    async def list_definitions(self, kind: wire.DefinitionKind[Any], request: Any, call: Call) -> Reply:
+        """A page of the definitions of a kind, by name (and version)."""
+        store = await self._stores.get(request.namespace)
+        scope = f"{kind.field}s"
+        if kind.type is FeatureDefinition:
+            scope = f"{scope} {request.entity_type} {request.group} {request.all_versions}"
+            listed = await store.list_features(
+                entity_type=request.entity_type or None,
+                group=request.group or None,
+                all_versions=request.all_versions,
+            )
+        else:
+            listed = await store.list_definitions(kind.type)
+        page, next_token = page_of(
+            listed, _key, scope=scope, page_size=request.page_size, page_token=request.page_token
+        )
+        call.rows = len(page)
+        return kind.page(page, next_token)
 
     async def register(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
         """The same definition again changes nothing; what may change is the store's rule."""
@@ -46,8 +86,26 @@ class RegistryWrites:
     async def deprecate(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
         """Not to be used for anything new."""
         store = await self._stores.get(request.namespace)
-        version = request.version or None if kind.type is FeatureDefinition else None
-        return kind.response("Deprecate", await store.deprecate(kind.type, request.name, version))
+        return kind.response("Deprecate", await store.deprecate(kind.type, request.name, _version(kind, request)))
+
+    async def get_entity(self, request: pb.GetEntityRequest, _: Call) -> Reply:
+        """A registered entity."""
+        store = await self._stores.get(request.namespace)
+        return pb.GetEntityResponse(entity=wire.entity_to_proto(await store.get_entity(request.entity_id)))
+
+    async def list_entities(self, request: pb.ListEntitiesRequest, call: Call) -> Reply:
+        """A page of the entities of a type, in the store's order."""
+        store = await self._stores.get(request.namespace)
+        entity_type = request.entity_type or DEFAULT_ENTITY_TYPE
+        scope = f"entities {entity_type}"
+        page, after = await store.page_entities(
+            entity_type, key_before(scope, request.page_token), page_length(request.page_size)
+        )
+        call.rows = len(page)
+        return pb.ListEntitiesResponse(
+            entities=[wire.entity_to_proto(each) for each in page],
+            next_page_token="" if after is None else token_after(scope, after),
+        )
 
     async def register_entities(self, request: pb.RegisterEntitiesRequest, call: Call) -> Reply:
         """Up to 1,000 entities, or their new names and metadata."""
@@ -63,13 +121,34 @@ class RegistryWrites:
 
 def registry_service(stores: OpensStores) -> Service:
     """RegistryService whole, for ingest."""
-    return Service(_DESCRIPTOR, {**RegistryReads(stores).methods(), **RegistryWrites(stores).methods()})
+    servicer = RegistryServicer(stores)
+    return Service(_DESCRIPTOR, {**servicer.reads(), **servicer.writes()})
 
 
 def reading_registry_service(stores: OpensStores) -> Service:
     """RegistryService whose writing calls are refused with SERVED_BY_INGEST, for online."""
-    refused = {name: unary(bytes, _served_by_ingest) for name in RegistryWrites(stores).methods()}
-    return Service(_DESCRIPTOR, {**RegistryReads(stores).methods(), **refused})
+    servicer = RegistryServicer(stores)
+    return Service(
+        _DESCRIPTOR, {**servicer.reads(), **dict.fromkeys(servicer.writes(), unary(bytes, _served_by_ingest))}
+    )
+
+
+def _of_every_kind(handlers: Mapping[str, Handler]) -> dict[str, Method]:
+    return {
+        kind.call(verb): unary(kind.request(verb).FromString, partial(handler, kind))
+        for kind in wire.DEFINITION_KINDS
+        for verb, handler in handlers.items()
+    }
+
+
+def _version(kind: wire.DefinitionKind[Any], request: Any) -> int | None:
+    return request.version or None if kind.type is FeatureDefinition else None
+
+
+def _key(definition: Any) -> str:
+    """What a page token remembers of the last definition of its page."""
+    # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
+    return f"{definition.name} {getattr(definition, 'version', 0):010}"
 
 
 async def _served_by_ingest(_: bytes, __: Call) -> NoReturn:

@@ -60,7 +60,7 @@ async def test_a_remembered_list_is_that_of_its_known_at(
     first, second = await two_versions(store, clock, speed)
     wanted = {None: 2, first: 1, second: 2, second - 1: 1, second + 1: 2}
     for known_at in [*wanted, *reversed(wanted)]:
-        (resolved,) = await lagging.resolve([speed], known_at=known_at)
+        (resolved,) = await lagging.space.resolve([speed], known_at=known_at)
         assert (known_at, wanted[known_at]) == (known_at, resolved.definition.version)
     assert 1 == watched.reads
 
@@ -119,7 +119,7 @@ async def test_a_server_sees_at_once_what_it_registered_or_deprecated_itself(
     speed = unique("speed")
     await lagging.register_feature(speed, "int")
     await lagging.register_feature(speed, "double", version=2)
-    (resolved,) = await lagging.resolve([speed])
+    (resolved,) = await lagging.space.resolve([speed])
     assert f"{speed}@2" == resolved.reference
     await lagging.deprecate_feature(speed, 2)
     assert (await lagging.get_feature(speed)).deprecated
@@ -141,13 +141,13 @@ async def test_a_call_that_is_given_up_does_not_end_the_read_that_others_wait_fo
 ) -> None:
     """One call's deadline is its own."""
     watched.holds = True
-    first = asyncio.create_task(lagging.incarnation())
+    first = asyncio.create_task(lagging.space.incarnation())
     await watched.read.wait()
-    second = asyncio.create_task(lagging.incarnation())
+    second = asyncio.create_task(lagging.space.incarnation())
     await asyncio.sleep(0)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     watched.released.set()
-    assert await second == await lagging.incarnation()
+    assert await second == await lagging.space.incarnation()
     assert 1 == watched.reads

@@ -12,6 +12,7 @@ import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
+from featurama_core.retrieval import spilled
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 
 from .standing_clock import SECOND, SETTLING, Unique, write
@@ -122,9 +123,15 @@ async def test_a_file_of_other_rows_has_another_fingerprint(
 
 
 async def test_a_set_that_was_asked_with_other_rows_begins_anew(
-    store: OpenedStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
+    store: OpenedStore,
+    clock: FakeClock,
+    unique: Unique,
+    speed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An interrupted build is gone on with only if its label rows are the same to the last one."""
+    monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
     fry = unique("fry")
     await write(store, speed, [(fry, clock.now, 1)])
     table = labels([(fry, clock.now)] * 2, [(fry, clock.now)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
+from featurama_core.retrieval.history import visible_history
+
 from .standing_clock import SECOND, Unique, answers, as_of, write
 
 ROUND = 1_000
@@ -56,7 +58,7 @@ async def test_a_history_of_many_entities_keeps_the_last_value_of_each(
     fry, leela = unique("fry"), unique("leela")
     await write(store, speed, [(fry, now - 2, 1), (fry, now - 1, 2), (leela, now - 1, 3), (leela, now, 4)], clock)
     await write(store, speed, [(fry, now - 1, 20)], clock)
-    (history,) = await store.read_history([fry, leela], [speed])
+    (history,) = await visible_history(store.space, [fry, leela], await store.space.resolve([speed]), store.now())
     assert [
         (0, now - 2, 1), (0, now - 1, 20), (1, now - 1, 3), (1, now, 4)
     ] == list(

@@ -11,6 +11,7 @@ from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
 from featurama_core.datasets.progress import Progress
+from featurama_core.retrieval import spilled as spilling
 
 from .standing_clock import Unique, write
 
@@ -19,9 +20,10 @@ LENGTH, ROWS = 2_048, 1_650
 
 
 async def test_what_a_build_finds_goes_to_disk_above_its_memory_and_comes_back_the_same(
-    store: OpenedStore, clock: FakeClock, unique: Unique, tmp_path: Path
+    store: OpenedStore, clock: FakeClock, unique: Unique, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same rows with little memory and with much, where nothing is spilled."""
+    monkeypatch.setattr(spilling, "ROWS_AT_ONCE", 0)
     shape, fry = unique("shape"), unique("fry")
     await store.register_feature(shape, f"vector[{LENGTH}]")
     value = [float(number) for number in range(LENGTH)]

@@ -27,7 +27,7 @@ async def test_a_list_names_from_one_to_a_thousand_features_each_once(store: Ope
         with pytest.raises(InvalidInput) as refused:
             await store.get_online_features([unique("fry")], references)
         assert (reason, "features") == (refused.value.reason, refused.value.metadata["field"])
-    assert [1, 2] == [found.definition.version for found in await store.resolve([f"{speed}@1", speed])]
+    assert [1, 2] == [found.definition.version for found in await store.space.resolve([f"{speed}@1", speed])]
 
 
 async def test_a_reference_that_names_the_group_names_the_right_one(store: OpenedStore, unique: Unique) -> None:
@@ -35,10 +35,10 @@ async def test_a_reference_that_names_the_group_names_the_right_one(store: Opene
     speed, group = unique("speed"), unique("group")
     await store.register_feature_group(group)
     await store.register_feature(speed, "int", group=group)
-    (resolved,) = await store.resolve([f"{group}:{speed}"])
+    (resolved,) = await store.space.resolve([f"{group}:{speed}"])
     assert f"{speed}@1" == resolved.reference
     with pytest.raises(Unknown, match=f"belongs to group '{group}', not 'default'"):
-        await store.resolve([f"default:{speed}"])
+        await store.space.resolve([f"default:{speed}"])
 
 
 async def test_a_feature_is_of_its_groups_entity_type(store: OpenedStore, unique: Unique) -> None:

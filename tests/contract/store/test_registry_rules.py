@@ -22,7 +22,7 @@ async def test_a_version_is_known_from_the_moment_of_its_registration(
     first, second = await two_versions(store, clock, speed)
 
     async def version(known_at: int | None, reference: str = speed) -> str:
-        (resolved,) = await store.resolve([reference], known_at=known_at)
+        (resolved,) = await store.space.resolve([reference], known_at=known_at)
         return resolved.reference
 
     assert f"{speed}@1" == await version(first)
@@ -52,7 +52,7 @@ async def test_a_path_to_a_feature_of_another_entity_type_is_refused(store: Open
     await store.register_feature(unique("speed"), "int", entity_type=ship)
     await store.register_feature(unique("mood"), "int")
     for allowed in (size, unique("mood")):
-        (resolved,) = await store.resolve([f"{home}.{allowed}"])
+        (resolved,) = await store.space.resolve([f"{home}.{allowed}"])
         assert (f"{home}@1.{allowed}@1", ship) == (resolved.reference, resolved.entity_type)
     with pytest.raises(InvalidInput, match=f"refers to a {planet}, but .* describes a {ship}") as refused:
         await store.get_online_features([unique("fry")], [f"{home}.{unique('speed')}"])
@@ -90,7 +90,7 @@ async def test_a_service_registered_again_without_versions_keeps_those_that_it_p
             await store.register_feature_service(service, other)
     assert pinned == (await store.get_feature_service(service)).features
     assert [f"{size}@2", f"{home}@2.{size}@2", f"{home}@2"] == [
-        resolved.reference for resolved in await store.resolve(unpinned)
+        resolved.reference for resolved in await store.space.resolve(unpinned)
     ]  # fmt: skip
     newer = await store.register_feature_service(unique("newer"), unpinned)
     assert (f"{size}@2", f"{home}@2.{size}@2", f"{home}@2") == newer.features

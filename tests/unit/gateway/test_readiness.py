@@ -22,7 +22,7 @@ class Scripted:
         self.prediction: Any = None
         self.state: Any = "loaded"
 
-    def in_namespace(self, _: str) -> Scripted:
+    async def in_namespace(self, _: str) -> Scripted:
         return self
 
     async def is_serving(self, _: str) -> bool:
