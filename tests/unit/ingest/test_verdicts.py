@@ -64,17 +64,18 @@ def test_each_value_has_its_own_verdict_where_values_are_judged_alone() -> None:
     """In the order of rows, then columns; a row's problem is one of each value that it has and that has none of
     its own.
     """
-    columns = [doubles("speed", 1.0, 2.0, ...), doubles("tally", 0.5, ..., 0.5), doubles("absent", 1.0, 2.0, ...)]
+    columns = [doubles("absent", 1.0, 2.0, ...), doubles("tally", 0.5, ..., 0.5), doubles("speed", 1.0, 2.0, ...)]
     sent = request(columns, entities=["fry", "", "leela"], unit=WriteUnit.VALUE)
     validated, report = judge(sent)
     assert [
+        (0, 0, Reason.UNKNOWN_FEATURE),
         (0, 1, Reason.TYPE_MISMATCH),
-        (0, 2, Reason.UNKNOWN_FEATURE),
-        (1, 0, Reason.INVALID_ENTITY_ID),
-        (1, 2, Reason.UNKNOWN_FEATURE),
+        (1, 0, Reason.UNKNOWN_FEATURE),
+        (1, 2, Reason.INVALID_ENTITY_ID),
         (2, 1, Reason.TYPE_MISMATCH),
     ] == [(each.row, each.column, each.reason) for each in report.verdicts]
     assert {"speed": [("fry", NOW, 1.0)]} == kept(validated)
+    assert [0, -1, -1] == validated.kept_row.tolist()
     assert (1, 5) == (report.accepted, report.rejected)
 
 
@@ -100,11 +101,11 @@ def test_what_retention_would_delete_at_once_is_refused() -> None:
 
 def test_a_feature_twice_in_one_row_refuses_both_values() -> None:
     """Also where one is a null; where the row has one of them it is taken, from whichever column."""
-    columns = [doubles("speed", 1.0, ..., 3.0, None), doubles("speed", 1.0, 2.0, ..., 4.0), doubles("heat", *[0.5] * 4)]
+    columns = [doubles("heat", *[0.5] * 4), doubles("speed", 1.0, ..., 3.0, None), doubles("speed", 1.0, 2.0, ..., 4.0)]
     validated, report = judge(request(columns, unit=WriteUnit.VALUE))
     words = "speed is given twice in this row; give it once"
     assert [
-        verdict(row, Reason.CONFLICTING_DUPLICATE, "speed", words, at=at) for row in (0, 3) for at in (0, 1)
+        verdict(row, Reason.CONFLICTING_DUPLICATE, "speed", words, at=at) for row in (0, 3) for at in (1, 2)
     ] == report.verdicts
     assert [("e1", NOW, 2.0), ("e2", NOW, 3.0)] == kept(validated)["speed"]
     assert 4 == len(kept(validated)["heat"])
@@ -134,6 +135,22 @@ def test_a_null_and_a_zero_of_one_key_disagree() -> None:
     assert [0, 1] == [each.row for each in report.verdicts]
     validated, report = judge(request([doubles("speed", None, None)], entities=["fry", "fry"]))
     assert ([], {"speed": [("fry", NOW, None)]}) == (report.verdicts, kept(validated))
+
+
+def test_vectors_agree_bit_for_bit() -> None:
+    """As numbers do: 0.0 is not -0.0."""
+    values = [(0.0, -0.0), (0.0, 0.0), (1.0, 2.0), (1.0, 2.0)]
+    sent = request([column("shape", ValueType.VECTOR, values)], entities=["fry", "fry", "leela", "leela"])
+    assert [0, 1] == [each.row for each in refused(sent)]
+
+
+def test_an_imports_rows_of_one_ingest_time_are_told_apart_by_their_event_times() -> None:
+    """And those of one event time by their ingest times."""
+    sent = request(
+        [doubles("speed", 1.0, 2.0, 3.0)], entities=["fry"] * 3, times=[NOW - 1, NOW, NOW], ingested_at=[9, 9, 10]
+    )
+    validated, _ = judge(sent)
+    assert [("fry", NOW - 1, 1.0), ("fry", NOW, 2.0), ("fry", NOW, 3.0)] == kept(validated)["speed"]
 
 
 def test_what_is_kept_is_whole_and_in_the_order_of_the_request() -> None:
