@@ -34,7 +34,7 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test unit bench check docs proto types lock venv clean replace
+.PHONY: help demo test unit bench mutants check docs proto types lock venv clean replace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,11 @@ unit: $(DEV) ## run the pure tests, in seconds
 
 bench: $(DEV) ## run the benchmarks among the tests
 	$(PY) -m pytest -m bench -s $(ARGS) $(TESTS)
+
+# It takes an hour or so and is no part of `test`; what was found is kept, so it may be stopped and gone on with.
+mutants: export PYTHONDONTWRITEBYTECODE :=
+mutants: $(DEV) ## count the changes of the rules that no test notices (MODULES="visibility plan" for some, ARGS=--fresh)
+	$(PY) -m tools.mutants --jobs $(or $(JOBS),2) $(ARGS) $(MODULES)
 
 # Without its cache: a package that is added later leaves wrong edges in it.
 check: $(DEV) ## lint, format, types, import rules, contract, generated code

@@ -23,7 +23,7 @@ from featurama_core.retrieval.visibility import (
     per_entity,
     statuses,
 )
-from featurama_core.types.errors import FailedPrecondition
+from featurama_core.types.errors import FailedPrecondition, Reason
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Status
 
@@ -169,6 +169,17 @@ def test_history_admits_both_its_ends_and_what_was_known() -> None:
     assert [True, True, False, True] == admitted(HISTORY, AsOf(None, 9_000, 0, NOW), MIN_TIME).tolist()
     gone = per_entity(ints(10, 4), HISTORY.entity)
     assert [False, True, True, True] == admitted(HISTORY, at_now(), gone).tolist()
+    assert 10 == per_entity(10, HISTORY.entity)
+
+
+def test_every_bound_of_history_counts_beside_the_others() -> None:
+    """Each of the four takes what the others leave; the moment itself is included."""
+    rows = keys((0, 1, 1), (0, 2, 1), (0, 3, 1), (0, 4, 1), (0, 4, 9), (0, 5, 1))
+    shown = admitted(rows, AsOf(4, 5, 0, NOW), 1, start=3)
+    assert [False, False, True, True, False, False] == shown.tolist()
+    assert [False, False, True, True, True, True] == admitted(rows, at_now(), 2, start=2).tolist()
+    assert [False, False, True, True, True, False] == admitted(rows, AsOf(4, None, 0, NOW), 2).tolist()
+    assert [False, False, True, True, False, True] == admitted(rows, AsOf(None, 5, 0, NOW), 2).tolist()
 
 
 def test_one_winner_per_entity_and_event_time() -> None:
@@ -176,8 +187,8 @@ def test_one_winner_per_entity_and_event_time() -> None:
     everything = np.ones(4, dtype=np.bool_)
     assert [0, 2, 3] == newest_per_event_time(HISTORY, everything).tolist()
     assert [0, 1, 3] == newest_per_event_time(HISTORY, np.array([True, True, False, True])).tolist()
-    neighbours = keys((0, 5, 1), (1, 5, 1))
-    assert [0, 1] == newest_per_event_time(neighbours, np.ones(2, dtype=np.bool_)).tolist()
+    neighbours = keys((0, 5, 1), (1, 5, 1), (1, 5, 2))
+    assert [0, 2] == newest_per_event_time(neighbours, np.ones(3, dtype=np.bool_)).tolist()
     assert [] == newest_per_event_time(HISTORY, ~everything).tolist()
 
 
@@ -193,7 +204,8 @@ def test_known_at_admits_the_whole_microsecond() -> None:
     """Ingest times have three digits more; the ends of int64 do not wrap."""
     assert 5_999 == ingest_bound(5)
     assert [5_999, -1] == np.asarray(ingest_bound(ints(5, -1))).tolist()
-    assert np.asarray(ingest_bound(ints(-(2**62))))[0] < 0
+    lowest = -(2**63) // 1_000 + 1
+    assert [lowest * 1_000 + 999] * 2 == np.asarray(ingest_bound(ints(lowest, -(2**62)))).tolist()
 
 
 def test_an_unsettled_known_at_is_refused_at_its_exact_microsecond() -> None:
@@ -205,6 +217,9 @@ def test_an_unsettled_known_at_is_refused_at_its_exact_microsecond() -> None:
         check_settled(NOW - 99, NOW, 100)
     with pytest.raises(FailedPrecondition, match="label row 12, used as known_at"):
         check_settled(ints(0, 5, NOW), NOW, 100, first_row=10)
+    with pytest.raises(FailedPrecondition, match="label row 1, used as known_at") as refused:
+        check_settled(ints(5, NOW), NOW, 100)
+    assert (Reason.KNOWN_AT_NOT_SETTLED, "known_at") == (refused.value.reason, refused.value.metadata["field"])
 
 
 def test_taking_rows_takes_their_own_bounds() -> None:
@@ -215,6 +230,22 @@ def test_taking_rows_takes_their_own_bounds() -> None:
     assert [3, 1] == np.asarray(taken.age_from).tolist()
     single = at_now().take(ints(0, 0))
     assert (None, None, NOW, NOW) == (single.event_time, single.ingested_at, single.age_from, single.now)
+
+
+def test_only_a_read_at_now_that_knows_everything_is_unbounded() -> None:
+    """A `known_at` bounds a read at now, and moments bound any other."""
+    assert ReadBounds(None, NOW, at_now=True).is_unbounded
+    assert not ReadBounds(5, NOW, at_now=True).is_unbounded
+    assert not ReadBounds(None, NOW).is_unbounded
+    assert not ReadBounds(5, NOW).is_unbounded
+
+
+def test_moments_are_not_looked_at_in_a_read_at_now() -> None:
+    """Retention counts from the request's begin in every read."""
+    rows = ReadBounds(7, NOW, at_now=True).rows(ints(1, 2))
+    assert (None, 7_999, NOW, NOW) == (rows.event_time, rows.ingested_at, rows.age_from, rows.now)
+    rows = ReadBounds(7, NOW).rows(ints(1, 2))
+    assert (7_999, NOW) == (rows.ingested_at, rows.now)
 
 
 def test_ages_of_newest_values_may_count_from_another_moment() -> None:

@@ -142,3 +142,11 @@ def test_one_wrong_tail_puts_the_fields_before_and_after_it_in_error() -> None:
     good = cell(of, *((values, P) for values in fields))
     broken = good[:SLOT] + (99).to_bytes(4, "little") + good[SLOT + 4 :]
     assert [[Status.ERROR] * 4, [P] * 4] == statuses(of, [broken, good])
+
+
+def test_text_whose_bytes_were_damaged_is_shown_with_replacements() -> None:
+    """Its length is right, so nothing says that it is wrong; it fails no read."""
+    of = layout(("a", ValueType.TEXT))
+    good = cell(of, (np.array(["abc"], dtype=object), P))
+    found = unpack(of, [good[:-2] + b"\xff" + good[-1:], good])
+    assert [["a\ufffdc", "abc"]] == [values.tolist() for values in found.values]

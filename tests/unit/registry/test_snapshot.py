@@ -1,0 +1,170 @@
+"""All definitions at one moment: what a name, a version and a path mean, and how each that means nothing is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from featurama_core.registry import MAX_FEATURES_PER_READ, Snapshot
+from featurama_core.storage.port import Catalogue
+from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason, Unknown
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.values import ValueType
+
+
+def feature(
+    name: str, version: int = 1, *, kind: str = "entity", group: str = "default", at: int = 0, to: str | None = None
+) -> FeatureDefinition:
+    value_type = ValueType.INT if to is None else ValueType.TEXT
+    return FeatureDefinition(name, value_type, version, kind, group, references=to, created_at=at)
+
+
+SPEED = {version: feature("speed", version, at=version * 100) for version in (1, 2, 10)}
+HOME = feature("home", kind="ship", group="ship", to="planet")
+SIZE = feature("size", kind="planet", group="planet")
+CREW = feature("crew", kind="ship", group="ship")
+SNAPSHOT = Snapshot(
+    Catalogue(
+        "one",
+        [EntityType("ship"), EntityType("planet")],
+        [FeatureGroup("default"), FeatureGroup("ship", "ship"), FeatureGroup("planet", "planet")],
+        [SPEED[10], HOME, SPEED[2], SIZE, SPEED[1], CREW],
+        [FeatureService("pilot", ("speed@1",))],
+    ),
+    7.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "known_at", "expected"),
+    [
+        (None, None, 10),
+        (None, 1_000, 10),
+        (None, 999, 2),
+        (None, 200, 2),
+        (None, 199, 1),
+        (None, 100, 1),
+        (1, None, 1),
+        (2, 0, 2),
+        (10, 0, 10),
+    ],
+)
+def test_the_newest_version_that_was_known_is_meant_unless_one_is_named(
+    version: int | None, known_at: int | None, expected: int
+) -> None:
+    """By their numbers, whatever the order of the catalogue; the moment of the registration is included."""
+    assert SPEED[expected] is SNAPSHOT.feature("speed", version, known_at)
+
+
+def refusal(kind: type[FeaturamaError], *call: object) -> tuple[Reason, str, str]:
+    """(reason, field, message) of a look-up that fails."""
+    look_up, *arguments = call
+    with pytest.raises(kind) as error:
+        look_up(*arguments)  # type: ignore[operator]
+    return error.value.reason, error.value.metadata["field"], error.value.message
+
+
+def test_what_is_not_registered_is_named() -> None:
+    """With the versions that there are."""
+    unknown = Reason.UNKNOWN_FEATURE
+    assert (unknown, "mass", "feature 'mass' is not registered; see `featurama features`") == refusal(
+        Unknown, SNAPSHOT.feature, "mass"
+    )
+    other = Reason.UNKNOWN_FEATURE_VERSION
+    assert (other, "speed", "feature 'speed' has no version 3; it has 1, 2, 10") == refusal(
+        Unknown, SNAPSHOT.feature, "speed", 3
+    )
+    early = "feature 'speed' has no version registered by known_at; it has 1, 2, 10"
+    assert (other, "speed", early) == refusal(Unknown, SNAPSHOT.feature, "speed", None, 99)
+    assert (Reason.UNKNOWN_FEATURE_SERVICE, "feature_service") == refusal(Unknown, SNAPSHOT.service, "x")[:2]
+    assert (Reason.UNKNOWN_ENTITY_TYPE, "entity_type") == refusal(Unknown, SNAPSHOT.entity_type, "x")[:2]
+    assert (Reason.UNKNOWN_FEATURE_GROUP, "feature_group") == refusal(Unknown, SNAPSHOT.group, "x")[:2]
+
+
+def test_what_is_registered_is_found_by_its_name() -> None:
+    """One of each kind."""
+    assert "pilot" == SNAPSHOT.service("pilot").name
+    assert "ship" == SNAPSHOT.entity_type("ship").name
+    assert "planet" == SNAPSHOT.group("planet").name
+
+
+def test_the_features_of_a_group_are_its_newest_versions() -> None:
+    """Each name once, in the order of names."""
+    assert {"default": [SPEED[10]], "ship": [CREW, HOME], "planet": [SIZE]} == SNAPSHOT.newest_of_group
+    assert {"speed": list(SPEED.values()), "home": [HOME], "crew": [CREW], "size": [SIZE]} == SNAPSHOT.features
+
+
+def resolve(text: str, known_at: int | None = None) -> str:
+    return SNAPSHOT.resolve(FeatureRef.parse(text), known_at).reference
+
+
+def test_a_path_binds_both_its_steps() -> None:
+    """Each to the version that was known; the last to a feature of the named type, or to one of any entity."""
+    assert "home@1.size@1" == resolve("home.size")
+    assert "home@1.speed@2" == resolve("home.speed", 200)
+    assert "home@1.speed@10" == resolve("ship:home@1.default:speed")
+    resolved = SNAPSHOT.resolve(FeatureRef.parse("home.size"))
+    assert (SNAPSHOT.groups["planet"], SNAPSHOT.groups["ship"]) == (resolved.group, resolved.via and resolved.via.group)
+    assert Reason.UNKNOWN_FEATURE_VERSION == refusal(Unknown, resolve, "home.speed", 99)[0]
+    late = Snapshot(
+        Catalogue("one", [], [FeatureGroup("ship", "ship")], [feature("home", group="ship", at=50, to="planet")], []), 0
+    )
+    assert "home" == refusal(Unknown, late.resolve, FeatureRef.parse("home.size"), 49)[1]
+
+
+def test_a_path_that_leads_nowhere_is_refused() -> None:
+    """Through no reference, or to a feature of another type; a group that is named must be the feature's."""
+    assert (
+        Reason.INVALID_REFERENCE,
+        "crew",
+        "'crew' refers to no entity type, so the path cannot follow it; register it with references=<entity type>",
+    ) == refusal(InvalidInput, resolve, "crew.size")
+    assert (
+        Reason.INVALID_REFERENCE,
+        "crew",
+        "'home' refers to a planet, but 'crew' describes a ship",
+    ) == refusal(InvalidInput, resolve, "home.crew")
+    assert (Unknown.reason, "speed", "feature 'speed' belongs to group 'default', not 'ship'") == refusal(
+        Unknown, resolve, "ship:speed"
+    )
+
+
+def test_a_list_is_bound_once_and_remembered() -> None:
+    """In its order, for each `known_at` of its own."""
+    first = SNAPSHOT.resolve_all(["size", "speed"])
+    assert ["size@1", "speed@10"] == [each.reference for each in first]
+    assert first is SNAPSHOT.resolve_all(("size", "speed"))
+    assert ["size@1", "speed@2"] == [each.reference for each in SNAPSHOT.resolve_all(["size", "speed"], 200)]
+    assert first is SNAPSHOT.resolve_all(["size", "speed"])
+
+
+def test_only_so_many_lists_are_remembered() -> None:
+    """Or a caller could fill the memory: one list too many forgets them all."""
+    fresh = Snapshot(SNAPSHOT.catalogue, 0)
+    first = fresh.resolve_all(["speed"], 100)
+    for known_at in range(101, 100 + 1_024):
+        fresh.resolve_all(["speed"], known_at)
+    assert first is fresh.resolve_all(["speed"], 100)
+    fresh.resolve_all(["speed"], 100 + 1_024)
+    again = fresh.resolve_all(["speed"], 100)
+    assert again is not first
+    assert again == first
+
+
+def test_a_list_that_is_empty_too_long_or_names_a_feature_twice_is_refused() -> None:
+    """Twice also in two ways of writing; a list of the largest size is taken."""
+    assert (Reason.EMPTY_REQUEST, "features") == refusal(InvalidInput, SNAPSHOT.resolve_all, [])[:2]
+    twice = "features names a feature twice; name it once"
+    assert (InvalidInput.reason, "features", twice) == refusal(
+        InvalidInput, SNAPSHOT.resolve_all, ["speed", "speed@10"]
+    )
+    assert 2 == len(SNAPSHOT.resolve_all(["speed@1", "speed@2"]))
+    many = [feature(f"f{at}") for at in range(MAX_FEATURES_PER_READ + 1)]
+    wide = Snapshot(Catalogue("one", [], [FeatureGroup("default")], many, []), 0)
+    names = [each.name for each in many]
+    assert MAX_FEATURES_PER_READ == len(wide.resolve_all(names[1:]))
+    assert (
+        Reason.LIMIT_EXCEEDED,
+        "features",
+        "features names 1001 features; at most 1000 fit one call",
+    ) == refusal(InvalidInput, wide.resolve_all, names)

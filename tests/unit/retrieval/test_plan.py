@@ -1,0 +1,164 @@
+"""What a list of features reads, and in which stages: own values first, then those of the entities that references
+name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.types.column import Column
+from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import Int64Array, Status, ValueType
+
+P, N, A, O, E = Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND, Status.OUTSIDE_MAX_AGE, Status.ERROR  # noqa: E741
+
+
+def feature(
+    name: str, value_type: ValueType = ValueType.INT, *, via: ResolvedFeature | None = None, group: str = "ride"
+) -> ResolvedFeature:
+    definition = FeatureDefinition(
+        name, value_type, version=3, group=group, vector_length=2 if value_type is ValueType.VECTOR else 0
+    )
+    return ResolvedFeature(definition, FeatureGroup(group), via)
+
+
+SPEED = feature("speed")
+PLACE = feature("place", ValueType.TEXT)
+DRIVER = feature("driver", ValueType.TEXT)
+TRAFFIC = feature("traffic", via=PLACE, group="city")
+SHAPE = feature("shape", ValueType.VECTOR, via=PLACE, group="city")
+RATING = feature("rating", via=DRIVER, group="person")
+
+
+def names(features: Features) -> list[str]:
+    return [each.reference for each in features]
+
+
+def test_own_features_are_one_stage() -> None:
+    """In the order in which they first come; one that is named twice is read once and answered twice."""
+    plan = ReadPlan.of([SPEED, PLACE, SPEED])
+    assert ["speed@3", "place@3"] == names(plan.own)
+    assert () == plan.followed
+    assert (0, 1, 0) == plan.sources
+    assert [plan.own] == plan.stages
+
+
+def test_each_reference_that_is_followed_is_a_stage_of_its_own() -> None:
+    """It is read among the own features, once, whether or not it is asked for itself."""
+    plan = ReadPlan.of([TRAFFIC, SPEED, RATING, SHAPE, PLACE])
+    assert ["place@3", "speed@3", "driver@3"] == names(plan.own)
+    assert [0, 2] == [reference for reference, _ in plan.followed]
+    assert [[TRAFFIC.reference, SHAPE.reference], [RATING.reference]] == [names(each) for _, each in plan.followed]
+    assert (3, 1, 5, 4, 0) == plan.sources
+    assert [names(plan.own), *(names(each) for _, each in plan.followed)] == [names(each) for each in plan.stages]
+
+
+def test_a_plan_without_a_reference_keeps_its_own_columns() -> None:
+    """Then the columns behind the references that are left, in the order of the plan."""
+    plan = ReadPlan.of([TRAFFIC, SPEED, RATING, SHAPE])
+    left = plan.without(frozenset({0}))
+    assert plan.own == left.own
+    assert plan.followed[1:] == left.followed
+    assert (0, 1, 2, 3) == left.sources
+    assert (0, 1, 2, 3, 4) == plan.without(frozenset({2})).sources
+    assert (plan.followed, (0, 1, 2, 3, 4, 5)) == (
+        plan.without(frozenset()).followed,
+        plan.without(frozenset()).sources,
+    )
+
+
+def column(of: ResolvedFeature, values: Sequence[object], status: Sequence[Status], times: Sequence[int]) -> Column:
+    dtype = {ValueType.INT: np.int64, ValueType.TEXT: np.object_, ValueType.VECTOR: np.float32}[of.value_type]
+    return Column(
+        of.name,
+        of.value_type,
+        np.array(values, dtype=dtype),
+        np.array(status, dtype=np.uint8),
+        np.array(times, dtype=np.int64),
+        of.definition.version,
+        of.definition.reference,
+    )
+
+
+class Stages:
+    """Answers stages from tables: of the rows' own entities, and of what entities are named."""
+
+    def __init__(self, own: list[Column], named: dict[str, tuple[int, Status, int]]) -> None:
+        self._own = own
+        self._named = named
+        self.calls: list[tuple[int, list[str], list[int] | None]] = []
+
+    async def read(self, stage: int, ids: Sequence[str], rows: Int64Array | None) -> list[Column]:
+        self.calls.append((stage, list(ids), None if rows is None else rows.tolist()))
+        if stage == 0:
+            return self._own
+        found = [self._named[each] for each in ids]
+        values, status, times = zip(*found, strict=True)
+        return [column(each, values, status, times) for each in (TRAFFIC, RATING)[stage - 1 : stage]]
+
+
+async def test_a_path_takes_the_named_entitys_value_and_what_became_of_the_reference() -> None:
+    """Status and event time are the reference's where it is not PRESENT, else the target's."""
+    plan = ReadPlan.of([TRAFFIC, SPEED])
+    place = column(PLACE, ["mars", "", "", "", "", "pluto"], [P, N, A, O, E, P], [1, 2, 0, 4, 0, 6])
+    speed = column(SPEED, [7, 8, 9, 10, 11, 12], [P] * 6, [5] * 6)
+    stages = Stages([place, speed], {"mars": (40, P, 50), "pluto": (0, O, 60)})
+    found = await plan.read(["a", "b", "c", "d", "e", "f"], stages.read)
+    assert [(0, ["a", "b", "c", "d", "e", "f"], None), (1, ["mars", "pluto"], [0, 5])] == stages.calls
+    traffic, own = found
+    assert own is speed
+    assert [P, N, A, O, E, O] == traffic.status.tolist()
+    assert [50, 2, 0, 4, 0, 60] == traffic.event_time.tolist()
+    assert [40, 0, 0, 0, 0, 0] == traffic.values.tolist()
+    assert ("place.traffic", "place@3.traffic@3", 3) == (traffic.name, traffic.reference, traffic.version)
+    assert (ValueType.INT, np.int64) == (traffic.value_type, traffic.values.dtype)
+    assert [1, 2, 0, 4, 0, 6] == place.event_time.tolist()
+    assert [P, N, A, O, E, P] == place.status.tolist()
+
+
+async def test_a_reference_that_is_nowhere_present_is_not_followed() -> None:
+    """The next one is, as the stage of its own number; a vector is zeros of its length."""
+    plan = ReadPlan.of([TRAFFIC, SHAPE, RATING])
+    place, driver = column(PLACE, ["", ""], [A, N], [0, 3]), column(DRIVER, ["", "amy"], [A, P], [0, 9])
+    stages = Stages([place, driver], {"amy": (5, P, 8)})
+    traffic, shape, rating = await plan.follow([place, driver], stages.read)
+    assert [(2, ["amy"], [1])] == stages.calls
+    assert [[A, N]] * 2 == [traffic.status.tolist(), shape.status.tolist()]
+    assert [[0, 3]] * 2 == [traffic.event_time.tolist(), shape.event_time.tolist()]
+    assert [[0.0, 0.0], [0.0, 0.0]] == shape.values.tolist()
+    assert ([A, P], [0, 5], [0, 8]) == (rating.status.tolist(), rating.values.tolist(), rating.event_time.tolist())
+
+
+async def test_the_features_behind_one_reference_are_read_at_once() -> None:
+    """And each gets its own column."""
+
+    async def stage(number: int, ids: Sequence[str], rows: Int64Array | None) -> list[Column]:
+        assert (1, ["mars"]) == (number, list(ids))
+        return [column(SHAPE, [[1.0, 2.0]], [P], [2]), column(TRAFFIC, [4], [P], [1])]
+
+    plan = ReadPlan.of([SHAPE, TRAFFIC, PLACE])
+    place = column(PLACE, ["mars"], [P], [1])
+    shape, traffic, own = await plan.follow([place], stage)
+    assert ([[1.0, 2.0]], [4], ["mars"]) == (shape.values.tolist(), traffic.values.tolist(), own.values.tolist())
+    assert ([2], [1]) == (shape.event_time.tolist(), traffic.event_time.tolist())
+
+
+def test_a_hop_leads_only_from_where_the_reference_is_present() -> None:
+    """Rows and ids in their order, an entity as often as it is named."""
+    hop = ReferenceHop.of(column(PLACE, ["mars", "x", "mars", "pluto"], [P, O, P, P], [1, 1, 1, 1]))
+    assert [0, 2, 3] == hop.rows.tolist()
+    assert ["mars", "mars", "pluto"] == hop.targets
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [((), []), (("a",), [[0]]), (("a", "b", "a", "c", "b"), [[0, 2], [1, 4], [3]])],
+)
+def test_positions_are_gathered_by_group(groups: Sequence[str], expected: list[list[int]]) -> None:
+    """Groups in the order in which they first come."""
+    assert expected == by_group([feature(f"f{at}", group=group) for at, group in enumerate(groups)])
