@@ -33,7 +33,8 @@ from featurama_core.types.values import Int64Array
 
 LOOKUP_ENTITIES = 200
 """Up to so many entities, the whole history that a row may see is looked up at once."""
-_ROWS_ON_THE_LOOP = 5_000
+_ROWS_ON_THE_LOOP, _VALUES_ON_THE_LOOP = 5_000, 100_000
+"""Up to so many, the search takes less than a few milliseconds: no thread is woken for it."""
 
 
 class Retrieval:
@@ -129,7 +130,8 @@ class Retrieval:
         start = first_kept([horizon(each.group.retention, MIN_TIME, as_of.now) for each in features])
         end = MAX_TIME if as_of.event_time is None else int(np.max(as_of.event_time))
         histories = await self._source.lookup(distinct, features, start, end)
-        if len(entity) <= _ROWS_ON_THE_LOOP:
+        stored = sum(len(each.entity) for each in histories)
+        if len(entity) <= _ROWS_ON_THE_LOOP and stored <= _VALUES_ON_THE_LOOP:
             return found_in(histories, features, entity, as_of)
         return await asyncio.to_thread(found_in, histories, features, entity, as_of)
 
