@@ -130,3 +130,20 @@ async def test_what_the_store_did_not_take_is_rejected_or_unknown_row_by_row(
     assert [outcome, outcome, Outcome.REJECTED] == [verdict.outcome for verdict in report.verdicts]
     assert 2 == (await write(store.space, sent)).accepted
     assert [[("PRESENT", 0), ("PRESENT", 1)]] == answers(await store.get_online_features(ids, [tally]))
+
+
+async def test_types_of_entities_are_looked_up_for_features_of_a_type_alone(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, unique: Unique
+) -> None:
+    """A feature of any entity is written without that read, even where it fails."""
+    tally, ship, size = unique("tally"), unique("ship"), unique("size")
+    await store.register_entity_type(ship)
+    await store.register_feature(tally, "int")
+    await store.register_feature(size, "int", entity_type=ship)
+    failing = store_over(
+        Failing(namespace, "get_entities", StoreUnavailable("away")),  # type: ignore[arg-type]
+        clock,
+    )
+    assert 1 == (await write(failing.space, rows([unique("fry")], tally, clock.now))).accepted
+    with pytest.raises(StoreUnavailable, match="away"):
+        await write(failing.space, rows([unique("fry")], size, clock.now))
