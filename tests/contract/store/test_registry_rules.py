@@ -171,17 +171,3 @@ async def test_all_versions_of_a_feature_share_type_group_and_references(store: 
     assert (first, ValueType.TEXT) == (again, again.value_type)
     with pytest.raises(Conflict, match="another description"):
         await store.register_feature(speed, "text", "how slow", entity_type=planet, references=planet)
-
-
-async def test_the_group_that_a_feature_brings_is_made_when_the_feature_is(
-    store: OpenedStore, clock: FakeClock, unique: Unique
-) -> None:
-    """It is named like the entity type, and of it; a second feature finds it there."""
-    planet = unique("planet")
-    await store.register_entity_type(planet)
-    made = clock.now
-    await store.register_feature(unique("size"), "int", entity_type=planet)
-    clock.advance(SECOND)
-    await store.register_feature(unique("mass"), "int", entity_type=planet)
-    group = (await store.space.registry.snapshot()).group(planet)
-    assert (planet, planet, made) == (group.name, group.entity_type, group.created_at)
