@@ -50,7 +50,7 @@ class Measured:
 
     def limits(self, tests: list[str]) -> tuple[float, float]:
         """Seconds of CPU and of wall clock after which these tests count as hanging."""
-        return 4 + 5 * sum(self.cpu[test] for test in tests), 60 + 10 * sum(self.wall[test] for test in tests)
+        return 4 + 5 * sum(self.cpu[test] for test in tests), 20 + 5 * sum(self.wall[test] for test in tests)
 
 
 def run(subject: Subject, mutants: list[Mutant], jobs: int, found: Found) -> None:

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.mutants.forks import SURVIVED
+from tools.mutants.forks import SURVIVED, TIMEOUT
 from tools.mutants.operators import Mutant
 
 VERDICTS = ("equivalent", "accepted")
@@ -18,10 +18,11 @@ Change = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Tally:
-    """What a run found in one module."""
+    """What a run found in one module. hung: those of the killed whose tests did not end in time."""
 
     name: str
     killed: int = 0
+    hung: int = 0
     equivalent: int = 0
     accepted: int = 0
     unjudged: list[Mutant] = field(default_factory=list)
@@ -82,6 +83,7 @@ class Judged:
             verdict = verdicts.get(change)
             if outcome != SURVIVED:
                 tally.killed += 1
+                tally.hung += outcome == TIMEOUT
                 continue
             met.add(change)
             if verdict is None:
@@ -100,15 +102,16 @@ def table(tallies: list[Tally]) -> str:
     everything = Tally("in all")
     for each in tallies:
         everything.killed += each.killed
+        everything.hung += each.hung
         everything.equivalent += each.equivalent
         everything.accepted += each.accepted
         everything.unjudged += each.unjudged
-    head = f"{'module':14}{'killed':>8}{'all':>8}{'equivalent':>12}{'accepted':>10}{'unjudged':>10}{'of the rest':>20}"
-    lines = [
-        f"{each.name:14}{each.killed:8}{each.total:8}{each.equivalent:12}{each.accepted:10}{len(each.unjudged):10}"
-        f"{each.percent:18.1f} %"
-        for each in (*tallies, everything)
-    ]
+    columns = ("killed", "hung", "all", "equivalent", "accepted", "unjudged")
+    head = f"{'module':14}" + "".join(f"{each:>12}" for each in columns) + f"{'of the rest':>14}"
+    lines = []
+    for each in (*tallies, everything):
+        counts = (each.killed, each.hung, each.total, each.equivalent, each.accepted, len(each.unjudged))
+        lines.append(f"{each.name:14}" + "".join(f"{count:12}" for count in counts) + f"{each.percent:12.1f} %")
     return "\n".join([head, *lines])
 
 

@@ -151,3 +151,17 @@ async def test_a_call_that_is_given_up_does_not_end_the_read_that_others_wait_fo
     watched.released.set()
     assert await second == await lagging.space.incarnation()
     assert 1 == watched.reads
+
+
+async def test_definitions_are_read_once_while_they_are_fresh_enough(
+    store: OpenedStore, watched: Watched, clock: FakeClock, unique: Unique
+) -> None:
+    """For as many seconds as the settings say, whatever is looked up; with none, at each call."""
+    speed = unique("speed")
+    await store.register_feature(speed, "double")
+    for staleness, reads in ((3_600.0, 1), (0.0, 3)):
+        watched.reads = 0
+        registry = store_over(watched, clock, staleness=staleness).space.registry  # type: ignore[arg-type]
+        for _ in range(3):
+            assert speed in (await registry.snapshot()).features
+        assert reads == watched.reads

@@ -123,4 +123,4 @@ async def refused(call: object, what: str) -> None:
     """The call is refused as it would use something deprecated, which is named."""
     with pytest.raises(FailedPrecondition, match=f"{what}.* is deprecated") as failed:
         await call  # type: ignore[misc]
-    assert Reason.DEPRECATED == failed.value.reason
+    assert (Reason.DEPRECATED, what) == (failed.value.reason, failed.value.metadata["field"])

@@ -7,7 +7,7 @@ import pytest
 from featurama_core.registry import MAX_FEATURES_PER_READ, Snapshot
 from featurama_core.storage.port import Catalogue
 from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason, Unknown
-from featurama_core.types.references import FeatureRef
+from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.values import ValueType
 
@@ -90,8 +90,9 @@ def test_what_is_registered_is_found_by_its_name() -> None:
 
 def test_the_features_of_a_group_are_its_newest_versions() -> None:
     """Each name once, in the order of names."""
-    assert {"default": [SPEED[10]], "ship": [CREW, HOME], "planet": [SIZE]} == SNAPSHOT.newest_of_group
-    assert {"speed": list(SPEED.values()), "home": [HOME], "crew": [CREW], "size": [SIZE]} == SNAPSHOT.features
+    fresh = Snapshot(SNAPSHOT.catalogue, 0)
+    assert {"default": [SPEED[10]], "ship": [CREW, HOME], "planet": [SIZE]} == fresh.newest_of_group
+    assert {"speed": list(SPEED.values()), "home": [HOME], "crew": [CREW], "size": [SIZE]} == fresh.features
 
 
 def resolve(text: str, known_at: int | None = None) -> str:
@@ -168,3 +169,28 @@ def test_a_list_that_is_empty_too_long_or_names_a_feature_twice_is_refused() -> 
         "features",
         "features names 1001 features; at most 1000 fit one call",
     ) == refusal(InvalidInput, wide.resolve_all, names)
+
+
+def test_what_is_made_of_a_list_is_remembered_for_its_maker_list_and_moment() -> None:
+    """And so many of them, as of lists."""
+    fresh = Snapshot(SNAPSHOT.catalogue, 0)
+    made: list[str] = []
+
+    def names(features: tuple[ResolvedFeature, ...]) -> list[str]:
+        made.append("names")
+        return [each.reference for each in features]
+
+    def count(features: tuple[ResolvedFeature, ...]) -> int:
+        return len(features)
+
+    first = fresh.compiled(("speed",), None, names)
+    assert (["speed@10"], 1) == (first, fresh.compiled(("speed",), None, count))
+    assert ["size@1"] == fresh.compiled(("size",), None, names)
+    assert ["speed@2"] == fresh.compiled(("speed",), 200, names)
+    assert first is fresh.compiled(("speed",), None, names)
+    assert 3 == len(made)
+    for known_at in range(1_000, 1_000 + 1_020):
+        fresh.compiled(("speed",), known_at, names)
+    assert first is fresh.compiled(("speed",), None, names)
+    fresh.compiled(("speed",), 5_000, names)
+    assert first is not fresh.compiled(("speed",), None, names)
