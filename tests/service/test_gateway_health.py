@@ -101,7 +101,7 @@ class CountingClient:
     def __init__(self) -> None:
         self.asked = 0
 
-    def in_namespace(self, _):
+    async def in_namespace(self, _):
         return self
 
     async def is_serving(self, _):

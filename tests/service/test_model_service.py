@@ -28,7 +28,7 @@ async def store(tmp_path) -> AsyncIterator[OpenedStore]:
         await define(opened)
         await publish(opened, 0.0, 100.0, champion=1)
         await publish_mutated(opened, 3)
-        assert await opened.storage.put_model(StoredModel(NAME, 4, "{}", 1_000_000, 1), [b"x"])
+        assert await opened.space.storage.put_model(StoredModel(NAME, 4, "{}", 1_000_000, 1), [b"x"])
         yield opened
 
 

@@ -1,6 +1,6 @@
-"""The writing calls of RegistryService, and the service made of both halves.
+"""The write calls of RegistryService, and the complete service.
 
-A service that only reads answers the writing calls with SERVED_BY_INGEST.
+A read-only service answers write calls with SERVED_BY_INGEST.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
 
 
 class RegistryWrites:
-    """Register and deprecate. What the server sets (deprecated, times) is not taken from a client."""
+    """Register and deprecate. Fields that the server sets (deprecated, times) are ignored in requests."""
 
     def __init__(self, stores: OpensStores) -> None:
         self._stores = stores
@@ -38,19 +38,19 @@ class RegistryWrites:
         return methods
 
     async def register(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
-        """The same definition again changes nothing; what may change is the store's rule."""
+        """Register a definition. An equal definition changes nothing; the store decides which fields may change."""
         store = await self._stores.get(request.namespace)
         wanted = replace(kind.read(request), deprecated=False, created_at=0)
         return kind.response("Register", await store.define(wanted))
 
     async def deprecate(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
-        """Not to be used for anything new."""
+        """Deprecate a definition."""
         store = await self._stores.get(request.namespace)
         version = request.version or None if kind.type is FeatureDefinition else None
         return kind.response("Deprecate", await store.deprecate(kind.type, request.name, version))
 
     async def register_entities(self, request: pb.RegisterEntitiesRequest, call: Call) -> Reply:
-        """Up to 1,000 entities, or their new names and metadata."""
+        """Register up to 1,000 entities, or replace their names and metadata."""
         call.rows = len(request.entities)
         store = await self._stores.get(request.namespace)
         wanted = [wire.entity_from_proto(each) for each in request.entities]
@@ -62,12 +62,12 @@ class RegistryWrites:
 
 
 def registry_service(stores: OpensStores) -> Service:
-    """RegistryService whole, for ingest."""
+    """The complete RegistryService, for ingest."""
     return Service(_DESCRIPTOR, {**RegistryReads(stores).methods(), **RegistryWrites(stores).methods()})
 
 
 def reading_registry_service(stores: OpensStores) -> Service:
-    """RegistryService whose writing calls are refused with SERVED_BY_INGEST, for online."""
+    """RegistryService that refuses write calls with SERVED_BY_INGEST, for online."""
     refused = {name: unary(bytes, _served_by_ingest) for name in RegistryWrites(stores).methods()}
     return Service(_DESCRIPTOR, {**RegistryReads(stores).methods(), **refused})
 

@@ -1,4 +1,4 @@
-"""The reading calls of RegistryService; online and ingest both serve them."""
+"""The read calls of RegistryService, served by online and ingest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OpensStores(Protocol):
     """Opens the store of a namespace; `featurama_core.store.Stores` is one."""
 
     async def get(self, namespace: str) -> FeatureStore:
-        """UNKNOWN_NAMESPACE without it; "" means the default one."""
+        """The store of a namespace, "" for the default one. Raises UNKNOWN_NAMESPACE."""
 
 
 class RegistryReads:
@@ -47,7 +47,7 @@ class RegistryReads:
         return kind.response("Get", await store.get_definition(kind.type, request.name, version))
 
     async def list_definitions(self, kind: wire.DefinitionKind[Any], request: Any, call: Call) -> Reply:
-        """A page of the definitions of a kind, by name (and version)."""
+        """A page of the definitions of a kind, sorted by name and version."""
         store = await self._stores.get(request.namespace)
         scope = f"{kind.field}s"
         if kind.type is FeatureDefinition:
@@ -86,6 +86,6 @@ class RegistryReads:
 
 
 def _key(definition: Any) -> str:
-    """What a page token remembers of the last definition of its page."""
-    # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
+    """The key of a definition in page tokens."""
+    # Characters of a name are not below "_", so the separator keeps the order of names; versions are padded.
     return f"{definition.name} {getattr(definition, 'version', 0):010}"
