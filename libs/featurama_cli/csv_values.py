@@ -1,6 +1,6 @@
-"""Values of a CSV, where everything is text: read as the types that the features' definitions say.
+"""Conversion of CSV texts to the types of the features.
 
-A text that does not read as its feature's type stays text, so that its row is rejected with that reason.
+A text that is not a value of its feature's type stays text, so that its row is rejected with this reason.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import pyarrow as pa
 from featurama_core.types.values import ValueType
 
 Types = Mapping[str, ValueType]
-"""Column -> type: of features, and of other columns that are no text; unknown ones stay text."""
+"""Column -> type, of features and of other columns that are not text. Unknown columns stay text."""
 
 
 def typed(table: pa.Table, types: Types) -> Any:
-    """A frame of `table`, whose columns are all text: the same rows, values typed by their features."""
+    """A frame of `table`, whose columns are text: the same rows, with values of the types of their features."""
     columns: dict[str, Any] = {name: table.column(name) for name in table.column_names}
     if "feature_name" in columns and "value" in columns:
         names, texts = columns["feature_name"].to_pylist(), columns["value"].to_pylist()

@@ -1,4 +1,4 @@
-"""Training sets for the command: built with a bar, explained, verified."""
+"""Training sets of the command: request, plan and build with a progress bar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from featurama_core.datasets.progress import Progress, Watcher
 
 
-async def ask_for_set(
+async def requested_set(
     store: FeatureStore,
     labels: Path | None,
     *,
@@ -26,16 +26,16 @@ async def ask_for_set(
     service: str | None,
     **options: Any,
 ) -> TrainingSet:
-    """The set that the command's options describe."""
-    asked = names_of(features, service)
-    if asked is None and service is None:
-        raise InvalidInput("name what to add: --features a,b or --service name", field="features")
-    made: TrainingSet = await store.training_set(labels, asked, service=service, **options)
+    """The set that the options of the command describe."""
+    names = names_of(features, service)
+    if names is None and service is None:
+        raise InvalidInput("name the features to add: --features a,b or --service name", field="features")
+    made: TrainingSet = await store.training_set(labels, names, service=service, **options)
     return made
 
 
 def reads_shown(plan: Plan) -> list[dict[str, object]]:
-    """A row a period of a group, for people; `~` marks what is estimated."""
+    """One row per period of a group, for display; `~` marks estimates."""
     return [
         ({"entity column": each.column} if plan.columns else {})
         | {
@@ -53,20 +53,20 @@ def reads_shown(plan: Plan) -> list[dict[str, object]]:
     ]
 
 
-def plan_told(plan: Plan) -> str:
-    """The totals, and what the estimates rest on."""
+def plan_summary(plan: Plan) -> str:
+    """The totals, and the basis of the estimates."""
     if not plan.label_entities:
         calls = _count(plan.parts, "call")
         each = f" for each of {', '.join(plan.columns)}" if plan.columns else ""
         rows = f"{plan.label_rows:,} label rows in {calls}{each}"
-        return f"{rows} to servers that plan for themselves; a storage at --store tells more"
+        return f"{rows} to servers, which plan the reads; the plan of a storage at --store has more details"
     rows = f"{plan.label_rows:,} label rows of {plan.label_entities:,} entities"
     cut = f"in {_count(plan.passes, 'pass', 'passes')} into {_count(plan.parts, 'output part')}"
     read = f"about {plan.rows:,} values in {_count(plan.partitions, 'partition')}, about {plan.seconds:.2g} s"
-    lines = [f"{rows}, {cut}: {read}", "Older periods are read only for what these do not hold."]
+    lines = [f"{rows}, {cut}: {read}", "Older periods are read only for values that these do not hold."]
     sampled = max((each.sampled for each in plan.reads), default=0)
     if sampled:
-        lines.append(f"Whom a reference names (->) is estimated from {_count(sampled, 'label row')}.")
+        lines.append(f"The entities that a reference names (->) are estimated from {_count(sampled, 'label row')}.")
     return "\n".join(lines)
 
 
@@ -77,7 +77,7 @@ def _count(number: int, one: str, many: str = "") -> str:
 async def build_dataset(
     training: TrainingSet, out: Path, *, file_format: str | None, overwrite: bool, resume: bool
 ) -> dict[str, object]:
-    """Write the set. -> facts for people."""
+    """Write the set. -> a summary for display."""
     from featurama_core.datasets.files import format_of
 
     began = time.monotonic()
@@ -100,7 +100,7 @@ async def build_dataset(
 
 @contextmanager
 def stage_bars() -> Iterator[Watcher | None]:
-    """A bar a stage with rate and time left on a terminal; nothing elsewhere."""
+    """One bar per stage with rate and remaining time on a terminal; nothing elsewhere."""
     import sys
 
     if not sys.stderr.isatty():

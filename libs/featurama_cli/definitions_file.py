@@ -28,7 +28,7 @@ _ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)
 
 
 def read_definitions(path: Path) -> list[Definition]:
-    """The definitions of a file in the order in which they can be registered. InvalidInput names place and fix."""
+    """The definitions of a file, in the order of registration. Raises InvalidInput with the place and the remedy."""
     if path.suffix == ".py":
         found = _of_python(path)
     elif path.suffix in (".yaml", ".yml", ".json"):
@@ -41,7 +41,7 @@ def read_definitions(path: Path) -> list[Definition]:
 
 
 def _rank(definition: Definition) -> tuple[int, int]:
-    # Stable: within a kind the file's order stays, but versions of a feature are registered in their order.
+    # The sort is stable: within a kind the order of the file is kept, except that feature versions are in order.
     return _ORDER.index(type(definition)), definition.version if isinstance(definition, FeatureDefinition) else 0
 
 
@@ -90,12 +90,14 @@ def _of_yaml(path: Path) -> list[Definition]:
         if not isinstance(listed, list):
             raise InvalidInput(f"{path.name}: {kind} must be a list", field=kind)
         for at, item in enumerate(listed):
-            found.append(make(_Fields(item, f"{path.name}: {kind}[{at}]")))
+            fields = _Fields(item, f"{path.name}: {kind}[{at}]")
+            found.append(make(fields))
+            fields.end()
     return found
 
 
 class _Fields:
-    """One item of a list: every field is taken once, what is left over is refused."""
+    """One item of a list. Every field is taken once; fields that are left over are refused."""
 
     def __init__(self, item: object, where: str) -> None:
         if not isinstance(item, Mapping):
@@ -124,7 +126,7 @@ class _Fields:
         """Raise InvalidInput if a field was not taken."""
         if self._left:
             name = next(iter(self._left))
-            raise InvalidInput(f"{self._where}: {name!r} is not a field of it; see docs/command-line.md", field=name)
+            raise InvalidInput(f"{self._where}: {name!r} is not a field; see docs/command-line.md", field=name)
 
     def _take(self, name: str, kind: type, default: Any) -> Any:
         value = self._left.pop(name, None)
@@ -141,13 +143,11 @@ _KIND_NAMES: dict[type, str] = {str: "a text", int: "a whole number", list: "a l
 
 
 def _entity_type(fields: _Fields) -> Definition:
-    made = EntityType(fields.text("name", None), fields.text("description"))
-    fields.end()
-    return made
+    return EntityType(fields.text("name", None), fields.text("description"))
 
 
 def _feature_group(fields: _Fields) -> Definition:
-    made = FeatureGroup(
+    return FeatureGroup(
         name=fields.text("name", None),
         entity_type=fields.text("entity_type", "entity"),
         description=fields.text("description"),
@@ -155,13 +155,11 @@ def _feature_group(fields: _Fields) -> Definition:
         retention=fields.duration("retention"),
         buckets=fields.number("buckets", 1),
     )
-    fields.end()
-    return made
 
 
 def _feature(fields: _Fields) -> Definition:
     value_type, length = parse_value_type(fields.text("type", None))
-    made = FeatureDefinition(
+    return FeatureDefinition(
         name=fields.text("name", None),
         value_type=value_type,
         version=fields.number("version", 1),
@@ -173,14 +171,10 @@ def _feature(fields: _Fields) -> Definition:
         tags=fields.texts("tags"),
         owner=fields.text("owner"),
     )
-    fields.end()
-    return made
 
 
 def _feature_service(fields: _Fields) -> Definition:
-    made = FeatureService(fields.text("name", None), fields.texts("features"), fields.text("description"))
-    fields.end()
-    return made
+    return FeatureService(fields.text("name", None), fields.texts("features"), fields.text("description"))
 
 
 _KINDS: dict[str, Callable[[_Fields], Definition]] = {

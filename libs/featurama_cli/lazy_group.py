@@ -1,4 +1,4 @@
-"""A group of commands of which only the one that is called is imported."""
+"""A group of commands that imports only the command that is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Listed(NamedTuple):
-    """A command that is not imported yet: where it is, and what `--help` says of it."""
+    """A command that is not imported yet: its module, its help and its panel."""
 
     module: str
     help: str
@@ -28,7 +28,7 @@ class LazyGroup(TyperGroup):
         return list(self.LISTED)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """What stands for a command in lists: its name and help only."""
+        """A stub of a command for lists, with its name and help."""
         del ctx
         listed = self.LISTED.get(cmd_name)
         if listed is None:
@@ -44,7 +44,7 @@ class LazyGroup(TyperGroup):
 
 
 def loaded(listed: Listed, name: str) -> Any:
-    """The command itself. Its module has `app`, a Typer with one command, or a group of them."""
+    """The command. Its module has `app`, a Typer with one command or a group of commands."""
     app: typer.Typer = import_module(listed.module).app
     command: Any = typer.main.get_command(app)
     command.name = name

@@ -1,7 +1,7 @@
-"""The entry point: `featurama COMMAND`. Exit codes: 0 done, 1 something failed, 2 to be mended by the caller.
+"""The entry point: `featurama COMMAND`. Exit codes: 0 success, 1 failure, 2 an error that the caller can fix.
 
-An error is one line that says how to mend it; `--debug` adds the traceback. Importing this imports typer only, so
-that `--help` is quick: no pyarrow, pandas, grpc or xgboost.
+An error is one line with the remedy; `--debug` adds the traceback. This module imports typer only, so that `--help` is
+fast: no pyarrow, pandas, grpc or xgboost.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Featurama(LazyGroup):
             f"{_HERE}.demo", "Build the Futurama world, serve it, train and predict; print figures.", _START
         ),
         "up": Listed(f"{_HERE}.up", "Run online, ingest and gateway in one process on one storage.", _START),
-        "world": Listed(f"{_HERE}.world", "Make the Futurama sample world: files, or straight into a store.", _START),
-        "doctor": Listed(f"{_HERE}.doctor", "Say what is wrong with this installation and how to mend it.", _START),
+        "world": Listed(f"{_HERE}.world", "Generate the Futurama sample world, as files or into a store.", _START),
+        "doctor": Listed(f"{_HERE}.doctor", "Diagnose this installation and show how to fix problems.", _START),
         "apply": Listed(f"{_HERE}.apply", "Register the definitions of a file, after showing a plan.", _DEFINE),
         "features": Listed(f"{_HERE}.features", "Show features, groups and feature services.", _DEFINE),
         "entities": Listed(f"{_HERE}.entities", "List, show and register entities.", _DEFINE),
@@ -38,14 +38,16 @@ class Featurama(LazyGroup):
         "get": Listed(f"{_HERE}.get", "Show the newest values of entities.", _DATA),
         "history": Listed(f"{_HERE}.history", "Show the stored values of one feature, newest first.", _DATA),
         "dataset": Listed(f"{_HERE}.dataset", "Build point-in-time training sets, and verify them.", _DATA),
-        "delete": Listed(f"{_HERE}.delete", "Delete an entity's values, or some of its features, for ever.", _DATA),
-        "purge": Listed(f"{_HERE}.purge", "Remove what is past retention.", _DATA),
+        "delete": Listed(
+            f"{_HERE}.delete", "Delete the values of an entity, or of some of its features, permanently.", _DATA
+        ),
+        "purge": Listed(f"{_HERE}.purge", "Remove values past retention.", _DATA),
         "train": Listed(f"{_HERE}.train", "Train a model and publish it.", _MODELS),
-        "models": Listed(f"{_HERE}.models", "List, compare and delete models; move aliases and back.", _MODELS),
-        "predict": Listed(f"{_HERE}.predict", "Predict for entities, or for features given here.", _MODELS),
+        "models": Listed(f"{_HERE}.models", "List, compare, promote, roll back and delete models.", _MODELS),
+        "predict": Listed(f"{_HERE}.predict", "Predict for entities or for given features.", _MODELS),
         "score": Listed(f"{_HERE}.score", "Predict for label rows at their times, into files.", _MODELS),
         "serve": Listed(f"{_HERE}.serve", "Run one service, configured by the environment.", _CARE),
-        "migrate": Listed(f"{_HERE}.migrate", "Bring the tables of namespaces to this version.", _CARE),
+        "migrate": Listed(f"{_HERE}.migrate", "Migrate the tables of namespaces to this version.", _CARE),
         "config": Listed(f"{_HERE}.config", "Show the settings of each service and their variables.", _CARE),
     }
 
@@ -58,8 +60,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version
 
         typer.echo(version("featurama"))
@@ -75,13 +77,14 @@ def featurama(
 ) -> None:
     """A feature store: define, write, serve, train and predict.
 
-    A command works on the store at --store: a storage that it opens, or servers that it speaks to.
+
+    A command works on the store at --store: a storage, which it opens, or servers, which it calls.
     """
     del debug, version  # `main` and `_version` have seen them
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit. arguments: None for those of this process, which is then a command's own."""
+    """Run the command line and exit. arguments: None for those of the process, which then only runs the command."""
     if arguments is None:
         keep_xgboost_alone()
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -92,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # Who reads our output has closed it (`| head`); what is buffered must not fail at exit either.
+        # The reader has closed the output (`| head`); buffered output must not fail at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
@@ -119,7 +122,7 @@ def _reported(error: BaseException) -> int:
 
 
 def _innermost(error: BaseException) -> Any:
-    """The first error of a task group is what the caller needs to know."""
+    """The first error of a task group, which is the cause."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

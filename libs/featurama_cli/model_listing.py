@@ -1,4 +1,4 @@
-"""Versions of models as rows: as the storage has them, or as a server sees them."""
+"""Versions of models as rows, from a storage or from a server."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Row = dict[str, object]
 _MEASURES = ("mae", "rmse", "r2")
 _CLASS_MEASURES = ("logloss", "accuracy")
 _WHERE_ANY = (*_CLASS_MEASURES, "problem")
-"""Columns that are left out where no row has them."""
+"""Columns that are omitted if no row has a value."""
 
 
 async def stored_rows(registry: ModelRegistry, name: str | None, trial: Trial | None = None) -> list[Row]:
-    """A row a version. trial: tries those that an alias names; what cannot be used has a `problem`."""
+    """One row per version. trial: checks the versions that an alias names; an unusable version has a `problem`."""
     listed = await registry.list(name)
     aliases = {each: await registry.aliases(each) for each in {model.stored.name for model in listed}}
     rows: list[Row] = []
@@ -49,7 +49,7 @@ async def stored_rows(registry: ModelRegistry, name: str | None, trial: Trial | 
 
 
 def served_rows(models: Sequence[Model]) -> list[Row]:
-    """A row a version. serves: the aliases that the server answers with it; state: what it makes of it."""
+    """One row per version. serves: the aliases that the version serves; state: its state in the server."""
     return [
         {
             "model": model.name,
@@ -67,7 +67,7 @@ def served_rows(models: Sequence[Model]) -> list[Row]:
 
 
 def shown_columns(rows: Sequence[Row]) -> tuple[str, ...]:
-    """The columns of a table of them."""
+    """The columns of a table of these rows."""
     if not rows:
         return ()
     return tuple(

@@ -1,4 +1,4 @@
-"""Versions of a model as the command compares them."""
+"""Comparison of model versions by the command."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from featurama_trainer.labels_file import read_label_file
 
 
 def label_rows(candidate: ModelManifest, file: Path | None) -> Labels | None:
-    """The rows of a label file, with the columns that the candidate was trained by; None without one."""
+    """The rows of a label file, with the columns of the candidate's training; None without a file."""
     if file is None:
         return None
     if candidate.training is None:
-        raise FailedPrecondition(f"version {candidate.version} does not say what it was trained on", field="version")
+        raise FailedPrecondition(f"the manifest of version {candidate.version} has no training data", field="version")
     source = {**candidate.training.labels, "target": candidate.target, "file": str(file)}
     return read_label_file(LabelSource.model_validate(source), Classes.of_manifest(candidate))
 
 
 def differences(first: ModelManifest, second: ModelManifest) -> list[dict[str, object]]:
-    """A row a fact that differs, a column a version; scores first."""
+    """One row per property that differs, one column per version; scores first."""
     facts = [_facts(first), _facts(second)]
     names = dict.fromkeys(name for each in facts for name in each)
     return [

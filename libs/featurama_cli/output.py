@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs. Times are RFC 3339, in UTC."""
+"""Output of commands: tables, or JSON for programs. Times are RFC 3339, in UTC."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PIPE_WIDTH = 200
 
 
 def console(*, errors: bool = False) -> Console:
-    """Where to print. Not cut at 80 columns when it is no terminal."""
+    """The console for output. Output to a file or pipe is wider than 80 columns."""
     from rich.console import Console
 
     stream = sys.stderr if errors else sys.stdout
@@ -34,7 +34,7 @@ def show(
     title: str = "",
     empty: str = "Nothing found.",
 ) -> None:
-    """Print rows as a table, or as a JSON list. `columns`: which, and their order; default: those of the first row."""
+    """Print rows as a table, or as a JSON list. columns: in order; default: the columns of the first row."""
     rows = list(rows)
     if as_json:
         show_json(rows)
@@ -46,7 +46,7 @@ def show(
 
 
 def show_one(row: Row, *, as_json: bool, title: str = "") -> None:
-    """Print one thing: a line a field, or a JSON object."""
+    """Print a row as one line per field, or as a JSON object."""
     if as_json:
         show_json(row)
         return
@@ -59,13 +59,13 @@ def _print(made: Table, title: str) -> None:
 
     out = console()
     if title:
-        # Not the table's own title, which is wrapped to the table's width.
+        # The title of a rich table would be wrapped to its width.
         out.print(Text(title, style="bold"))
     out.print(made)
 
 
 def show_json(value: object) -> None:
-    """Print JSON; what JSON cannot hold is a text, as in proto JSON."""
+    """Print JSON. Values without a JSON type are texts, as in proto JSON."""
     sys.stdout.write(to_json(value) + "\n")
 
 
@@ -74,23 +74,18 @@ def to_json(value: object) -> str:
     return json.dumps(_plain(value), indent=2, ensure_ascii=False)
 
 
-def told(text: str) -> None:
-    """Say something beside the result: to standard error, so that results can be piped."""
+def note(text: str) -> None:
+    """Print a remark to standard error, so that results can be piped."""
     console(errors=True).print(text, markup=False)
 
 
 def table(rows: Sequence[Row], *, columns: Sequence[str] = (), header: bool = True) -> Table:
-    """A rich table; numbers stand right."""
+    """A rich table with right-aligned numbers."""
     from rich import box
     from rich.table import Table
 
     names = list(columns or rows[0])
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        show_header=header,
-        show_edge=False,
-        pad_edge=False,
-    )
+    made = Table(box=box.SIMPLE_HEAD, show_header=header, show_edge=False, pad_edge=False)
     for at, name in enumerate(names):
         numeric = all(_is_number(row.get(name)) for row in rows)
         made.add_column(
@@ -105,7 +100,7 @@ def table(rows: Sequence[Row], *, columns: Sequence[str] = (), header: bool = Tr
 
 
 def when(micros: int | None) -> str | None:
-    """Microseconds since 1970 UTC as RFC 3339, no longer than it must be."""
+    """Microseconds since 1970 UTC as RFC 3339, without microseconds if they are zero; None for 0."""
     if not micros:
         return None
     from featurama_core.types.times import to_datetime
@@ -114,13 +109,12 @@ def when(micros: int | None) -> str | None:
 
 
 def short_time(moment: datetime) -> str:
-    """RFC 3339 in UTC; without microseconds where there are none."""
-    text = moment.astimezone(UTC).isoformat().replace("+00:00", "")
-    return f"{text}Z"
+    """RFC 3339 in UTC, without microseconds if they are zero."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number for people: thousands apart, as many significant digits as asked for."""
+    """A number for display, with thousands separators and `digits` significant digits."""
     if not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e15:

@@ -1,8 +1,7 @@
-"""Where a command works: the options --store and --namespace, added to a command by a decorator.
+"""The place of a command: the options --store and --namespace, which a decorator adds.
 
-A parameter whose type is a dataclass of options stands for its fields, so that commands can share them.
-
-A flag wins over the environment. What runs servers takes --storage instead.
+A parameter whose type is a dataclass of options expands to its fields, so that commands can share them. Flags override
+the environment. Commands that run servers have --storage instead.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="sqlite:///dir or scylla://host, to open, or grpc://host:port, servers to speak to "
+        help="Storage sqlite:///dir or scylla://host, or servers grpc://host:port "
         f"(or FEATURAMA_STORE; else {DEFAULT_STORAGE}).",
     ),
 ]
@@ -35,7 +34,7 @@ StorageOption = Annotated[
     typer.Option(
         "--storage",
         metavar="URL",
-        help=f"sqlite:///dir or scylla://host, to serve (or FEATURAMA_STORAGE; else {DEFAULT_STORAGE}).",
+        help=f"Storage to serve: sqlite:///dir or scylla://host (or FEATURAMA_STORAGE; else {DEFAULT_STORAGE}).",
     ),
 ]
 NamespaceOption = Annotated[
@@ -46,19 +45,19 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A namespace of a store. url: of a storage that the command opens, or of servers."""
+    """A namespace of a store. url: of a storage, which the command opens, or of servers."""
 
     namespace: str
     url: str
 
     @property
     def servers(self) -> bool:
-        """Whether it is behind servers."""
+        """Whether the URL is of servers."""
         return self.url.startswith("grpc:")
 
     @property
     def text(self) -> str:
-        """For people; no password."""
+        """The URL without password, for display."""
         from featurama_core.storage.settings import redacted
 
         return redacted(self.url)
@@ -67,26 +66,26 @@ class Place:
 def at_a_place(
     command: Callable[Concatenate[Place, P], Coroutine[Any, Any, R]],
 ) -> Callable[..., R]:
-    """Make an async function with a `Place` first a command that takes the options of any store."""
+    """Make a command of an async function whose first parameter is a `Place`; any store is allowed."""
     return _command(command, "store", StoreOption, servers=True)
 
 
 def at_a_storage(
     command: Callable[Concatenate[Place, P], Coroutine[Any, Any, R]],
 ) -> Callable[..., R]:
-    """The same for what works on an opened storage only."""
+    """Like `at_a_place`, for commands that need a storage."""
     return _command(command, "store", StoreOption, servers=False)
 
 
 def serving_a_storage(
     command: Callable[Concatenate[Place, P], Coroutine[Any, Any, R]],
 ) -> Callable[..., R]:
-    """The same for what runs servers on a storage, which is named as their settings name it."""
+    """Like `at_a_storage`, for commands that run servers; the option is named like the setting of the servers."""
     return _command(command, "storage", StorageOption, servers=False)
 
 
 def run(work: Coroutine[Any, Any, R]) -> R:
-    """Run on a loop of its own, uvloop where it is installed."""
+    """Run on a new event loop, uvloop if it is installed."""
     try:
         from uvloop import new_event_loop
     except ModuleNotFoundError:
@@ -98,7 +97,7 @@ def run(work: Coroutine[Any, Any, R]) -> R:
 def place(
     url: str | None = None, namespace: str | None = None, *, option: str = "store", servers: bool = True
 ) -> Place:
-    """What flags and environment say. option: the flag, and the end of the variable; servers: whether they will do."""
+    """The place of flags and environment. option: the flag, and the end of the variable; servers: whether allowed."""
     variable = f"FEATURAMA_{option.upper()}"
     where = Place(
         namespace or os.environ.get("FEATURAMA_NAMESPACE") or "default",
@@ -108,7 +107,7 @@ def place(
         from featurama_core.types.errors import InvalidInput
 
         raise InvalidInput(
-            f"this command opens the storage itself, and {where.text} names servers; give --{option} sqlite:///dir or "
+            f"this command opens the storage itself, but {where.text} names servers; give --{option} sqlite:///dir or "
             "scylla://host",
             field=option,
         )
@@ -142,7 +141,7 @@ def _command(
 
 
 def _options_of(group: Any) -> list[inspect.Parameter]:
-    """A parameter per field of a dataclass of options."""
+    """One parameter per field of a dataclass of options."""
     types = get_type_hints(group, include_extras=True)
     return [
         inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=types[each.name])

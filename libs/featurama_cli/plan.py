@@ -1,6 +1,6 @@
-"""What applying definitions would do, found by rehearsal: they are registered in memory, beside what is there.
+"""The plan of applying definitions: they are registered in memory, on top of the registered ones.
 
-So the plan follows the registry's own rules, whatever they are, and nothing is changed before it was shown.
+The plan therefore follows the rules of the registry, and nothing is changed before it is shown.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What becomes of one definition. `definition` is complete: groups, types and versions are filled in."""
+    """The effect on one definition. definition: complete, with group, type and version."""
 
     effect: Effect
     definition: Definition
@@ -52,13 +52,13 @@ class Step:
 
     @property
     def name(self) -> str:
-        """The name, of a feature with its version."""
+        """The name; of a feature, with its version."""
         each = self.definition
         return each.reference if isinstance(each, FeatureDefinition) else each.name
 
 
 async def registered(store: FeatureStore) -> list[Definition]:
-    """All that is registered."""
+    """All registered definitions."""
     return [
         *await store.list_entity_types(),
         *await store.list_feature_groups(),
@@ -75,7 +75,7 @@ async def plan(have: Sequence[Definition], wanted: Sequence[Definition]) -> list
 
 
 async def _rehearsed(store: FeatureStore, there: _Rehearsal, wanted: Definition) -> Step:
-    # A group, or type, that a feature brings into being by itself counts as there before.
+    # A group or type that a feature creates implicitly counts as existing.
     before = there.definitions.get(_key(wanted))
     try:
         stored = await store.define(wanted)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Given = Mapping[str, float | bool | str]
 
 _SHOWN = 5
-"""Classes in a line; all of them are in the JSON."""
+"""The number of classes in a line; the JSON has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """One row. used: the features, a row each. label, probabilities: the likeliest class and how likely each is; None
-    of a model that predicts a number.
+    """One row. used: one dict per feature. label, probabilities: the most likely class and the probability of each
+    class; None for a model that predicts a number.
     """
 
     entity_id: str | None
@@ -42,10 +42,10 @@ class Predicted:
 
     @property
     def title(self) -> str:
-        """The answer in a line."""
-        who = self.entity_id or "given features"
+        """The prediction in a line."""
+        row = self.entity_id or "given features"
         answer = self.problem if self.value is None else f"{self.target} {self._answer(self.value)}"
-        return f"{who}: {answer}  ({self.model} version {self.version})"
+        return f"{row}: {answer}  ({self.model} version {self.version})"
 
     def _answer(self, value: float) -> str:
         if self.label is None or self.probabilities is None:
@@ -57,21 +57,21 @@ class Predicted:
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
-        told = {} if self.probabilities is None else {"class": self.label, "probabilities": dict(self.probabilities)}
+        probabilities = None if self.probabilities is None else dict(self.probabilities)
         return {
             "entity_id": self.entity_id,
             "model": self.model,
             "version": self.version,
             "target": self.target,
             "prediction": self.value,
-            **told,
+            **({} if probabilities is None else {"class": self.label, "probabilities": probabilities}),
             "problem": self.problem or None,
             "features_used": self.used,
         }
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, float | bool | str]]:
-    """`delivery_1 distance=5` -> ids and given features. An id with = in it stands after a `id:`."""
+    """`delivery_1 distance=5` -> ids and given features. An id that contains = has the prefix `id:`."""
     entity_ids: list[str] = []
     given: dict[str, float | bool | str] = {}
     for argument in arguments:
@@ -88,19 +88,19 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, floa
 async def served(
     store: FeatureStore, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
 ) -> list[Predicted]:
-    """By the servers of a store: a row per entity id, or one for the given features alone."""
-    asked = await store.predict(
+    """Predict by the servers of a store: one row per entity id, or one row for given features alone."""
+    made = await store.predict(
         list(entity_ids) or None, dict(given) or None, model=model, version=version or None, alias=alias
     )
-    facts = (asked.model, asked.version, asked.target)
-    found = _rows(entity_ids, asked.values.tolist(), asked.features, asked.errors, facts)
-    return _classified(found, asked.predicted_classes, asked.classes, asked.probabilities)
+    facts = (made.model, made.version, made.target)
+    likely = (made.predicted_classes, made.classes, made.probabilities)
+    return _rows(entity_ids, made.values.tolist(), made.features, made.errors, facts, *likely)
 
 
 async def predicted_here(
     namespace: Namespace, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
 ) -> list[Predicted]:
-    """By this process: a row per entity id, or one for the given features alone."""
+    """Predict in this process: one row per entity id, or one row for given features alone."""
     from featurama_cli.session import StorageEnvironment, settings_of
     from featurama_model.model_cache import CacheSettings
     from featurama_model.prediction import PredictionRequest
@@ -114,23 +114,8 @@ async def predicted_here(
         answer = await predictor.predict(namespace, request)
     manifest = answer.manifest
     facts = (manifest.name, manifest.version, manifest.target)
-    found = _rows(entity_ids, answer.values.tolist(), answer.columns, answer.row_errors, facts)
-    return _classified(found, answer.classes(), manifest.class_names, answer.probabilities)
-
-
-def _classified(
-    rows: list[Predicted],
-    likeliest: Sequence[str],
-    classes: Sequence[str],
-    probabilities: NDArray[np.float64] | None,
-) -> list[Predicted]:
-    """The rows with their classes, if the model tells classes apart."""
-    if probabilities is None:
-        return rows
-    return [
-        row if row.problem else replace(row, label=label, probabilities=dict(zip(classes, chances, strict=True)))
-        for row, label, chances in zip(rows, likeliest, probabilities.tolist(), strict=True)
-    ]
+    likely = (answer.classes(), manifest.class_names, answer.probabilities)
+    return _rows(entity_ids, answer.values.tolist(), answer.columns, answer.row_errors, facts, *likely)
 
 
 def _rows(
@@ -139,32 +124,33 @@ def _rows(
     columns: Sequence[Column],
     errors: Sequence[Any],
     facts: tuple[str, int, str],
+    likeliest: Sequence[str],
+    classes: Sequence[str],
+    probabilities: NDArray[np.float64] | None,
 ) -> list[Predicted]:
     problems = {error.row: error.message for error in errors}
-    model, version, target = facts
-    texts = [column.to_list() for column in columns]
-    return [
-        Predicted(
-            entity_id=entity_ids[row] if entity_ids else None,
-            model=model,
-            version=version,
-            target=target,
-            value=None if row in problems else value,
-            used=[
-                {
-                    "feature": column.name,
-                    "value": text[row],
-                    "status": Status(int(column.status[row])).name,
-                    "event_time": when(int(column.event_time[row])),
-                }
-                for column, text in zip(columns, texts, strict=True)
-            ]
-            if row not in problems
-            else [],
-            problem=problems.get(row, ""),
-        )
-        for row, value in enumerate(values)
-    ]
+    lists = [column.to_list() for column in columns]
+    found = []
+    for row, value in enumerate(values):
+        entity_id = entity_ids[row] if entity_ids else None
+        if row in problems:
+            found.append(Predicted(entity_id, *facts, None, [], problems[row]))
+            continue
+        used: list[dict[str, object]] = [
+            {
+                "feature": column.name,
+                "value": each[row],
+                "status": Status(int(column.status[row])).name,
+                "event_time": when(int(column.event_time[row])),
+            }
+            for column, each in zip(columns, lists, strict=True)
+        ]
+        made = Predicted(entity_id, *facts, value, used)
+        if probabilities is not None:
+            chances = dict(zip(classes, probabilities[row].tolist(), strict=True))
+            made = replace(made, label=likeliest[row], probabilities=chances)
+        found.append(made)
+    return found
 
 
 def _given_column(name: str, value: float | bool | str, rows: int) -> Column:

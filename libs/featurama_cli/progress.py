@@ -11,7 +11,7 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def bar(title: str, total: int | None, *, unit: str = "rows") -> Iterator[Advance]:
-    """A bar while the context lasts; call what it gives with how many more are done."""
+    """A bar until the context ends. The result is called with the number of further units done."""
     if not sys.stderr.isatty():
         yield lambda _more: None
         return
@@ -32,7 +32,7 @@ def bar(title: str, total: int | None, *, unit: str = "rows") -> Iterator[Advanc
 
 
 def confirmed(question: str) -> bool:
-    """Ask on a terminal; yes without one: scripts have nobody to ask."""
+    """Ask on a terminal. True without a terminal, so that scripts run unattended."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     import typer
@@ -41,7 +41,7 @@ def confirmed(question: str) -> bool:
 
 
 def must_confirm(question: str, yes: bool) -> None:
-    """Ask before something that cannot be undone. Without a terminal `--yes` must say it."""
+    """Ask before an irreversible action. Without a terminal `--yes` is required."""
     import typer
 
     from featurama_core.types.errors import InvalidInput
@@ -49,6 +49,6 @@ def must_confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InvalidInput("this cannot be undone and there is nobody to ask; give --yes", field="yes")
+        raise InvalidInput("this cannot be undone and needs a terminal for confirmation; give --yes", field="yes")
     if not typer.confirm(question, err=True):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Rows of a file that were not accepted, in a file beside it: the rows as they came, where they stood, and why."""
+"""Rejected rows of a file, written to a file beside it: the original rows, their positions and the reasons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROW, OUTCOME, REASON, MESSAGE = "__row", "__outcome", "__reason", "__message"
 
 
 class RejectedRows:
-    """`path` of the file, None while there is nothing to put in it."""
+    """The rejected rows of one file. path: of their file, None without rejected rows."""
 
     def __init__(self, source: Path, files: ExitStack) -> None:
         ending = source.suffix if source.suffix in (".csv", ".arrow") else ".parquet"
@@ -33,7 +33,7 @@ class RejectedRows:
         self.path: Path | None = None
 
     async def add(self, table: Any, numbers: Int64Array, verdicts: Sequence[Verdict]) -> None:
-        """Verdicts on rows of a table, whose row i is row `numbers[i]` of the source."""
+        """Add rows with verdicts. Row i of the table is row `numbers[i]` of the source."""
         if verdicts:
             await asyncio.to_thread(self._add, table, numbers, verdicts)
 
@@ -54,7 +54,7 @@ class RejectedRows:
 
 @asynccontextmanager
 async def rejected_rows(source: Path) -> AsyncIterator[RejectedRows]:
-    """The file appears when the context ends well, complete, and only if a row was rejected."""
+    """The file of rejected rows. It appears at the end of a successful context, if a row was rejected."""
     files = ExitStack()
     try:
         yield RejectedRows(source, files)

@@ -1,4 +1,4 @@
-"""A run of batch scoring as the command makes and shows it."""
+"""Batch scoring of the command."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def scored_files(
     work: Path | None,
     **options: Any,
 ) -> dict[str, object]:
-    """Score the label rows into files. -> facts for people."""
+    """Score the label rows into files. -> a summary for display."""
     began = time.monotonic()
     reference = ModelReference.parse(model)
     kind = format_of(out, file_format)

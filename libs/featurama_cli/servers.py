@@ -1,6 +1,6 @@
-"""Online, ingest and gateway in one process, on one loop, over one storage.
+"""Online, ingest and gateway in one process, on one event loop, over one storage.
 
-They drain in the order in which requests come: the gateway first, so that what it has accepted is still answered.
+The gateway drains first, so that the requests that it has accepted are still answered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Run = Callable[..., Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where to listen; 0 takes a free port."""
+    """The ports to listen on; 0 selects a free port."""
 
     online: int = 50_051
     ingest: int = 50_052
@@ -36,7 +36,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the servers listen, as `host:port`."""
+    """The addresses of the servers, as `host:port`."""
 
     online: str
     ingest: str
@@ -47,17 +47,17 @@ class Addresses:
 async def all_servers(
     storage: StorageOptions, ports: Ports, failed: Callable[[BaseException], None], **settings: object
 ) -> AsyncIterator[Addresses]:
-    """Serve while the context lasts; leaving it drains. `settings` are of all three, over the environment.
+    """Serve until the context ends, which drains. settings: of all three servers, overriding the environment.
 
-    failed: told if a server ends by itself meanwhile.
+    failed: called if a server ends unexpectedly.
     """
     opened = {name: getattr(storage, name) for name in StorageOptions.model_fields}
-    # One process has no balancer that must see it go; the environment may say otherwise.
+    # Without a load balancer no drain delay is needed, unless the environment sets one.
     quick: dict[str, object] = {"drain_delay_ms": 0}
 
     def settled(kind: Any, **given: object) -> Any:
-        asked = settings_of(kind, **given, **settings)
-        return asked if "drain_delay_ms" in asked.model_fields_set else asked.model_copy(update=quick)
+        found = settings_of(kind, **given, **settings)
+        return found if "drain_delay_ms" in found.model_fields_set else found.model_copy(update=quick)
 
     async with (
         _serving(
@@ -95,9 +95,9 @@ async def _serving(run: Run, settings: Any, failed: Callable[[BaseException], No
 def _ended(task: asyncio.Task[None], stop: asyncio.Event, failed: Callable[[BaseException], None]) -> None:
     if stop.is_set() or task.cancelled():
         return
-    failed(task.exception() or RuntimeError("a server ended by itself"))
+    failed(task.exception() or RuntimeError("a server ended unexpectedly"))
 
 
 def _dialled(bound: Bound) -> str:
-    """The address at which this machine reaches a server that listens everywhere."""
+    """The local address of a server that listens on all interfaces."""
     return f"127.0.0.1:{bound.port}" if bound.host in ("0.0.0.0", "[::]") else bound.address  # noqa: S104 - compared

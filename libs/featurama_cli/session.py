@@ -1,4 +1,4 @@
-"""Stores, namespaces and storages, opened at the place of a command."""
+"""Opening of the store, the namespace or the storage of a command."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
     from featurama_core.store import Stores
     from featurama_model.artefacts import ArtefactDirectory
+    from featurama_model.registry import ModelRegistry
 
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 
 SLOW_MS = 30_000
-"""Making tables takes seconds on a cluster."""
+"""Request timeout for creating tables, which takes seconds on a cluster."""
 
 SERVER_TIMEOUT_S = 30.0
-"""Of a call to servers whose URL says nothing else."""
+"""Timeout of a call to servers whose URL has none."""
 
 
 class StorageEnvironment(BaseSettings, StorageOptions):
@@ -40,7 +41,7 @@ class StorageEnvironment(BaseSettings, StorageOptions):
 
 
 def storage_options(url: str, *, slow: bool = False) -> StorageOptions:
-    """How the storage at `url` is reached. `slow`: allow as long as making tables takes."""
+    """The options of the storage at `url`. slow: whether the timeout must suffice for creating tables."""
     options = settings_of(StorageEnvironment, storage=url)
     if not slow:
         return options
@@ -48,7 +49,7 @@ def storage_options(url: str, *, slow: bool = False) -> StorageOptions:
 
 
 def settings_of(kind: type[_Kind], **values: object) -> _Kind:
-    """Settings from `values` and the environment. InvalidInput: one line, naming the setting."""
+    """Settings from `values` and the environment. Raises InvalidInput: one line with the setting."""
     try:
         return kind(**values)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -58,7 +59,7 @@ def settings_of(kind: type[_Kind], **values: object) -> _Kind:
 
 
 def artefact_directory(place: Place) -> ArtefactDirectory | None:
-    """Where artefacts of models go and come from: `FEATURAMA_ARTEFACTS`; None: the storage."""
+    """The directory of model artefacts, `FEATURAMA_ARTEFACTS`; None for the storage."""
     from featurama_model.artefacts import ArtefactDirectory
 
     url = settings_of(StorageEnvironment, storage=place.url).artefacts
@@ -67,7 +68,7 @@ def artefact_directory(place: Place) -> ArtefactDirectory | None:
 
 @asynccontextmanager
 async def open_store(place: Place, *, makes: bool = False) -> AsyncIterator[FeatureStore]:
-    """The store of a place. `makes`: whether an embedded storage that is not there is made."""
+    """The store of a place. makes: whether a missing embedded storage is created."""
     if place.servers:
         from featurama.client.settings import ServerUrl
         from featurama.connecting import connect
@@ -84,7 +85,7 @@ async def open_store(place: Place, *, makes: bool = False) -> AsyncIterator[Feat
 
 @asynccontextmanager
 async def open_namespace(place: Place, *, makes: bool = False) -> AsyncIterator[Namespace]:
-    """The namespace of a place that is a storage, for what works beside a store's methods: models, scores, checks."""
+    """The namespace of a place that is a storage, for work beyond the methods of a store: models, scores, checks."""
     from featurama_core.store import open_stores as opening
 
     options = storage_options(place.url)
@@ -94,6 +95,15 @@ async def open_namespace(place: Place, *, makes: bool = False) -> AsyncIterator[
         return
     async with open_stores(place) as stores:
         yield await stores.namespace(place.namespace)
+
+
+@asynccontextmanager
+async def open_models(place: Place) -> AsyncIterator[tuple[Namespace, ModelRegistry]]:
+    """The namespace of a place that is a storage, and the registry of its models."""
+    from featurama_model.registry import ModelRegistry
+
+    async with open_namespace(place) as namespace:
+        yield namespace, ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
 
 
 @asynccontextmanager
@@ -109,7 +119,7 @@ async def open_stores(place: Place, *, makes: bool = False, slow: bool = False) 
 
 
 def is_there(place: Place) -> bool:
-    """Whether an embedded storage has been made; servers and clusters are asked when they are opened."""
+    """Whether an embedded storage exists. True for servers and clusters, which are checked when they are opened."""
     if place.servers:
         return True
     url = StorageUrl.parse(place.url)
@@ -117,10 +127,10 @@ def is_there(place: Place) -> bool:
 
 
 def _check_there(place: Place) -> None:
-    """Reading must not make an empty storage where a name was mistyped."""
+    """Refuse a missing storage: reading must not create an empty one for a mistyped name."""
     if not is_there(place):
         raise Unknown(
-            f"there is no storage at {place.text}; make it with `featurama apply`, `featurama world --into` or "
+            f"there is no storage at {place.text}; create it with `featurama apply`, `featurama world --into` or "
             "`featurama namespaces create`, or name another with --store",
             reason=Reason.UNKNOWN_NAMESPACE,
             field="store",

@@ -1,9 +1,9 @@
-"""A training run as the command shows it."""
+"""Training runs of the command, and their display."""
 
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from featurama_cli.progress import bar
 from featurama_core.datasets.progress import Progress
@@ -11,10 +11,7 @@ from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from featurama_core.namespace import Namespace
-    from featurama_model.artefacts import ArtefactDirectory
     from featurama_trainer.comparing import HoldoutComparison
     from featurama_trainer.report import TrainingReport
 
@@ -23,16 +20,12 @@ async def train_with_progress(
     namespace: Namespace,
     config: TrainingConfig,
     *,
-    threads: int,
-    alias: str,
-    if_better: bool = False,
-    tolerance: float = 0.0,
     by: str = "",
-    artefacts: ArtefactDirectory | None = None,
-    dataset: Path | None = None,
-    dataset_out: Path | None = None,
+    **options: Any,
 ) -> TrainingReport:
-    """Train, with a bar for the trees. by: who trains; empty: who runs the command."""
+    """Train, with a bar for the trees. options: of `train`. by: the user in the audit log; "" for the user of the
+    process.
+    """
     with bar("Training", config.rounds, unit="trees") as advance:
         seen = 0
 
@@ -42,23 +35,11 @@ async def train_with_progress(
                 advance(at.done - seen)
                 seen = at.done
 
-        return await train(
-            namespace,
-            config,
-            threads=threads,
-            alias=alias,
-            if_better=if_better,
-            tolerance=tolerance,
-            created_by=by or whoever(),
-            artefacts=artefacts,
-            dataset=dataset,
-            dataset_out=dataset_out,
-            progress=progress,
-        )
+        return await train(namespace, config, created_by=by or current_user(), progress=progress, **options)
 
 
-def whoever() -> str:
-    """Who runs the command, as far as the system says."""
+def current_user() -> str:
+    """The user of the process, if the system knows it."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -66,7 +47,7 @@ def whoever() -> str:
 
 
 def score_rows(report: TrainingReport) -> list[dict[str, object]]:
-    """The model beside the baselines, on the same test rows."""
+    """The scores of the model and of the baselines, on the same test rows."""
     rows: list[dict[str, object]] = [{"on_the_test_rows": "model"} | _rounded(report.test)]
     if report.baseline:
         rows.append({"on_the_test_rows": f"baseline ({report.manifest.baseline})"} | _rounded(report.baseline))
@@ -76,7 +57,7 @@ def score_rows(report: TrainingReport) -> list[dict[str, object]]:
 
 
 def scores_title(report: TrainingReport) -> str:
-    """What `score_rows` are of, in a line."""
+    """The title of `score_rows`, in a line."""
     manifest = report.manifest
     facts = manifest.training
     assert facts is not None  # set by every run
@@ -87,7 +68,7 @@ def scores_title(report: TrainingReport) -> str:
 
 
 def verdict_text(verdict: HoldoutComparison) -> str:
-    """Two versions on the same rows, in a line."""
+    """The comparison of two versions on the same rows, in a line."""
     mine, other = verdict.candidate[verdict.measure], verdict.incumbent[verdict.measure]
     word = "not worse" if verdict.not_worse else "worse"
     return (

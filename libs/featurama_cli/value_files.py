@@ -1,13 +1,14 @@
-"""Files of values into a session: file by file, or a file or directory of old history as one import.
+"""Writing of files of values: file by file, or a file or directory of old history as one import.
 
-An import is looked at as a whole before its first row is written: its number depends on the features and times that it
-holds. Rows that an import may hold once only can lie anywhere in its files, and only a frame that has all of them tells
-a repetition from a conflict: such rows are held back, and written together at the end.
+All files of an import are inspected before its first row is written, because its number depends on their features and
+times. Rows with equal keys can be anywhere in the files, and only a frame with all of them distinguishes a repetition
+from a conflict. Such rows are held back and written together at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -36,7 +37,7 @@ _INGESTED_AT = "ingested_at"
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """How files are written; as `write_features`. types: of features, for CSV files."""
+    """The options of `write_features`. types: of features, for CSV files."""
 
     version: int | None
     batch_size: int
@@ -49,7 +50,7 @@ class FileOptions:
 
 @dataclass(slots=True)
 class FilesReport:
-    """What became of the rows. refused: the first of them, for people; beside: files that hold all of them."""
+    """The outcome of the rows. refused: the first refused rows, for display; beside: files with all refused rows."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"accepted": 0, "rejected": 0, "unknown": 0})
     refused: list[dict[str, object]] = field(default_factory=list)
@@ -58,7 +59,7 @@ class FilesReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """Rows of a file: `numbers` says where in the file each of them stands."""
+    """Rows of a file. numbers: their positions in the file."""
 
     source: FrameFile
     rejected: RejectedRows
@@ -70,7 +71,7 @@ class _Part:
 
 
 class FilesWriting:
-    """Writes files through a session. `advance` is called with the number of rows that are done."""
+    """Writes files to a store. advance: called with the number of written rows."""
 
     def __init__(self, store: FeatureStore, options: FileOptions, advance: Callable[[int], None]) -> None:
         self.report = FilesReport()
@@ -79,13 +80,13 @@ class FilesWriting:
         self._advance = advance
 
     async def write(self, sources: Sequence[FrameFile]) -> None:
-        """Write one file, or all files of a directory: one import, if they have ingest times."""
+        """Write one file, or all files of a directory; with ingest times they are one import."""
         if any(_INGESTED_AT in source.columns for source in sources):
             await self._import(sources)
             return
         for source in sources:
             async with rejected_rows(source.path) as rejected:
-                for part in self._parts(source, rejected):
+                async for part in self._parts(source, rejected):
                     await self._send([part], None)
             self._note([rejected])
 
@@ -96,7 +97,7 @@ class FilesWriting:
         async with AsyncExitStack() as files:
             for source in sources:
                 opened.append(await files.enter_async_context(rejected_rows(source.path)))
-                for part in self._parts(source, opened[-1]):
+                async for part in self._parts(source, opened[-1]):
                     again = next(repeated)
                     if again.any():
                         held.append(part.only(again))
@@ -105,9 +106,9 @@ class FilesWriting:
         self._note(opened)
 
     async def _begin(self, sources: Sequence[FrameFile]) -> tuple[int | None, Iterator[BoolArray]]:
-        """Begin the import. -> its number, and for each part the rows that share a key with others."""
+        """Begin the import. -> its number, and per part the rows that share a key with other rows."""
         _check_alike(sources)
-        looked = [self._look(source, table) for source in sources for table in source.tables(self._rows_per_table)]
+        looked = [self._look(source, table) for source in sources async for table in self._tables(source)]
         keys = np.sort(np.concatenate([part.keys for _, part in looked])) if looked else np.empty(0, np.uint64)
         twice = np.unique(keys[1:][keys[1:] == keys[:-1]])
         scopes = [part.scope for _, part in looked if part.scope is not None]
@@ -126,18 +127,19 @@ class FilesWriting:
         part = import_part(frame, timezone=options.timezone, ingested_at_unit=options.ingested_at_unit)
         return table.num_rows, part
 
-    def _parts(self, source: FrameFile, rejected: RejectedRows) -> Iterator[_Part]:
+    async def _parts(self, source: FrameFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
         first = 0
-        for table in source.tables(self._rows_per_table):
+        async for table in self._tables(source):
             yield _Part(source, rejected, table, np.arange(first, first + table.num_rows))
             first += table.num_rows
 
-    @property
-    def _rows_per_table(self) -> int:
-        return max(10_000, self._options.batch_size)
+    async def _tables(self, source: FrameFile) -> AsyncIterator[Any]:
+        tables = source.tables(max(10_000, self._options.batch_size))
+        while (table := await asyncio.to_thread(next, tables, None)) is not None:
+            yield table
 
     async def _send(self, parts: Sequence[_Part], import_number: int | None) -> None:
-        """Write the rows of all parts as one frame."""
+        """Write the rows of the parts as one frame."""
         parts = [part for part in parts if part.table.num_rows]
         if not parts:
             return
@@ -177,13 +179,13 @@ def _check_alike(sources: Sequence[FrameFile]) -> None:
         if source.columns != sources[0].columns:
             raise InvalidInput(
                 f"{source.path.name} and {sources[0].path.name} differ in columns or types; "
-                "the files of one import have the same, so write them one by one",
+                "the files of one import must be alike; write them separately",
                 field="file",
             )
 
 
 def _among(rows: int, part: ImportPart, keys: Any) -> BoolArray:
-    """bool[rows]: which rows of a table have one of these keys."""
+    """bool[rows]: the rows of a table that have one of these keys."""
     found = np.zeros(rows, dtype=np.bool_)
     found[part.rows[np.isin(part.keys, keys)]] = True
     return found

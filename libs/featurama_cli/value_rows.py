@@ -1,4 +1,4 @@
-"""Values that were read, as rows for a table."""
+"""Columns of values as rows for a table."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef
 from featurama_core.types.values import Status
 
+_UNTIMED = (Status.NOT_FOUND, Status.ERROR)
+
 
 def names_of(features: str | None, service: str | None) -> list[str] | None:
-    """`a,b@2` as references. InvalidInput if a service is named besides."""
+    """`a,b@2` as references. Raises InvalidInput if a service is also given."""
     if features is None:
         return None
     if service is not None:
@@ -21,7 +23,7 @@ def names_of(features: str | None, service: str | None) -> list[str] | None:
 
 
 def value_rows(entity_ids: Sequence[str], columns: Sequence[Column]) -> list[dict[str, object]]:
-    """A row an entity and feature: value, status, event time, version."""
+    """One row per entity and feature: value, status, event time, version."""
     versions = [_version(column) for column in columns]
     values = [column.to_list() for column in columns]
     return [
@@ -31,18 +33,11 @@ def value_rows(entity_ids: Sequence[str], columns: Sequence[Column]) -> list[dic
             "version": version,
             "value": value[row],
             "status": Status(int(column.status[row])).name,
-            "event_time": event_time(column, row),
+            "event_time": None if column.status[row] in _UNTIMED else when(int(column.event_time[row])),
         }
         for row, entity_id in enumerate(entity_ids)
         for column, version, value in zip(columns, versions, values, strict=True)
     ]
-
-
-def event_time(column: Column, row: int) -> str | None:
-    """The event time of a row; None where there is no value to have one."""
-    if column.status[row] in (Status.NOT_FOUND, Status.ERROR):
-        return None
-    return when(int(column.event_time[row]))
 
 
 def _version(column: Column) -> int | None:

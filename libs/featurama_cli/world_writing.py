@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet
 
 import featurama_world
 from featurama_cli.definitions_file import read_definitions
-from featurama_cli.frame_files import write_table
 from featurama_cli.progress import bar
+from featurama_core.datasets.files import format_of, new_file
 from featurama_core.types.errors import InvalidInput, OutcomeUnknown, StoreUnavailable
 from featurama_core.types.schema import Entity
 from featurama_core.types.writes import WriteMode, WriteReport
@@ -26,18 +24,18 @@ if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
 
 ROWS_PER_FRAME = 10_000
-ENTITIES_A_CALL = 1_000
+ENTITIES_PER_CALL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested(WorldSize):
-    """What was written, and in which time (definitions and entities not counted)."""
+    """The size of the written world, and the seconds of writing its values."""
 
     seconds: float
 
 
 def world_of(**sizes: Any) -> World:
-    """A world of some size; InvalidInput for one that cannot be."""
+    """A world of the given sizes. Raises InvalidInput for an impossible size."""
     try:
         return featurama_world.generate(WorldConfig(**sizes))
     except ValueError as error:
@@ -45,7 +43,7 @@ def world_of(**sizes: Any) -> World:
 
 
 def write_files(world: World, folder: Path, file_format: str) -> list[Path]:
-    """`entities`, `labels` and a file a feature group; memory is bounded for Parquet."""
+    """Write `entities`, `labels` and one file per feature group, in bounded memory."""
     folder.mkdir(parents=True, exist_ok=True)
     tables: list[tuple[str, Iterable[pa.Table]]] = [("entities", world.entities()), ("labels", world.labels())]
     tables += [(group, (batch.table for batch in world.batches(groups=[group]))) for group in featurama_world.GROUPS]
@@ -63,13 +61,9 @@ def _write(parts: Iterable[pa.Table], path: Path) -> bool:
     first = next(arriving, None)
     if first is None:
         return False
-    if path.suffix != ".parquet":
-        write_table(pa.concat_tables([first, *arriving]), path)
-        return True
-    with ExitStack() as open_files:
-        writer = open_files.enter_context(pyarrow.parquet.ParquetWriter(path, first.schema))
+    with new_file(path, first.schema, format_of(path, None)) as file:
         for table in chain([first], arriving):
-            writer.write_table(table)
+            file.write(table)
     return True
 
 
@@ -99,7 +93,7 @@ async def register_world(store: FeatureStore, world: World) -> int:
 
 
 async def write_values(store: FeatureStore, world: World, mode: WriteMode = WriteMode.BULK) -> tuple[int, int, float]:
-    """Write all values. -> (rows, values, seconds). An error if one row was not accepted."""
+    """Write all values. -> (rows, values, seconds). Raises if a row was not accepted."""
     rows = values = 0
     began = time.perf_counter()
     with bar("Writing values", world.size().values, unit="values") as advance:
@@ -113,21 +107,16 @@ async def write_values(store: FeatureStore, world: World, mode: WriteMode = Writ
 
 
 async def write_world(store: FeatureStore, world: World, mode: WriteMode = WriteMode.BULK) -> Ingested:
-    """Definitions, entities, values."""
+    """Write definitions, entities and values."""
     await define_world(store)
     entities = await register_world(store, world)
     return Ingested(entities, *await write_values(store, world, mode))
 
 
 def _entities(world: World) -> Iterator[list[Entity]]:
-    each = (Entity(**row) for table in world.entities() for row in _rows(table))
-    while chunk := list(islice(each, ENTITIES_A_CALL)):
+    entities = (Entity(**row) for table in world.entities() for row in table.to_pylist())
+    while chunk := list(islice(entities, ENTITIES_PER_CALL)):
         yield chunk
-
-
-def _rows(table: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
 
 
 def _check(report: WriteReport) -> None:
@@ -135,4 +124,6 @@ def _check(report: WriteReport) -> None:
         verdict = report.verdicts[0]
         raise StoreUnavailable(f"row {verdict.row} was rejected: {verdict.message}", reason=verdict.reason)
     if report.unknown:
-        raise OutcomeUnknown("some rows have an unknown outcome; run it again", reason=report.verdicts[0].reason)
+        raise OutcomeUnknown(
+            "some rows have an unknown outcome; run the command again", reason=report.verdicts[0].reason
+        )

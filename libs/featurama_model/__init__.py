@@ -1,6 +1,6 @@
-"""What training and serving share of a model: engineered columns, manifest, registry, safe loading,
+"""The parts of a model that training and serving share: engineered columns, manifest, registry, safe loading,
 prediction.
 
-Needs numpy, pydantic and xgboost; imports neither pandas nor scikit-learn, which the online image lacks.
-xgboost itself is imported when the first model is loaded. No pickle and no evaluated code anywhere.
+The package needs numpy, pydantic and xgboost. It imports neither pandas nor scikit-learn, which the online image lacks.
+xgboost is imported when the first model is loaded. Nothing is unpickled or evaluated.
 """

@@ -1,7 +1,7 @@
-"""What an alias named before: read from the audit log, where every move of an alias is a record.
+"""The versions that an alias named before, read from the audit log, which has a record of every move.
 
-A move pushes a version, a rollback goes back to the one below it; so rolling back twice goes back twice. A move is
-recorded before it is made, and says what the alias named: so those that were made form a chain.
+A move pushes a version onto a stack and a rollback pops one, so rolling back twice goes back twice. A move is recorded
+before it is made, together with the version that the alias named. The moves that were made therefore form a chain.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DELETED = "model.deleted"
 
 @dataclass(frozen=True, slots=True)
 class AliasMove:
-    """One move. at: microseconds UTC; previous: the version it named before, 0 for none; by: who, as far as known."""
+    """One move. at: microseconds UTC; previous: the version named before, 0 for none; by: the user, "" if unknown."""
 
     at: int
     action: str
@@ -31,7 +31,7 @@ class AliasMove:
     note: str = ""
 
     def record(self) -> AuditRecord:
-        """As the audit log keeps it."""
+        """The record of this move in the audit log."""
         detail = {
             "alias": self.alias,
             "version": self.version,
@@ -43,7 +43,7 @@ class AliasMove:
 
 
 def moves(records: Iterable[AuditRecord], model: str, alias: str) -> list[AliasMove]:
-    """The moves of one alias, the oldest first, from records of which the newest come first."""
+    """The moves of one alias, oldest first. records: newest first."""
     found = [
         move
         for record in records
@@ -54,19 +54,19 @@ def moves(records: Iterable[AuditRecord], model: str, alias: str) -> list[AliasM
 
 
 def made(history: Sequence[AliasMove], current: int) -> Sequence[AliasMove]:
-    """The moves that led to `current`, without those that were recorded and lost against another."""
+    """The moves that led to `current`, without those that were recorded but lost against another move."""
     chain: list[AliasMove] = []
     at = current
     for move in reversed(history):
         if move.version == at:
             chain.append(move)
             at = move.previous
-    # An alias that was set without a record, as an import does, is led to by none.
+    # An import sets an alias without a record, so no move leads to its version.
     return chain[::-1] or history
 
 
 def versions_before(history: Sequence[AliasMove], current: int, there: Collection[int]) -> list[int]:
-    """The versions to go back to from `current`, the newest before it first, that are still there."""
+    """The versions among `there` that a rollback from `current` reaches, most recent first."""
     stack: list[int] = []
     for move in made(history, current):
         if move.action == ROLLED_BACK:

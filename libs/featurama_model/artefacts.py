@@ -1,15 +1,14 @@
 """Artefacts outside the storage: a directory or an object store, by an fsspec URL (`file:///models`, `s3://bucket/a`).
 
-A file is named by its own hash below its namespace and model, so it never changes and writing it again is harmless.
-The manifest holds only that relative place; the URL, and credentials, are the deployment's. What is read is checked
-against the manifest's hash like any artefact (`check_artefact`). fsspec is imported when such a place is used.
+A file is named by its own hash below its namespace and model, so it never changes and can be written again. The
+manifest holds only this relative location; the URL and the credentials belong to the deployment. The bytes read are
+checked against the manifest's hash like any artefact (`check_artefact`). fsspec is imported on first use.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable
@@ -19,27 +18,26 @@ from featurama_model.manifest import Artefact
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ArtefactDirectory:
-    """A place for artefacts of one namespace. `url`: an fsspec URL or a local path."""
+    """The artefacts of one namespace. url: an fsspec URL or a local path."""
 
     url: str
     namespace: str
 
     async def put(self, model: str, content: bytes) -> Artefact:
-        """Write the bytes, whole or not at all. -> their facts, with the location. Raises StoreUnavailable."""
-        name = f"{check_name(self.namespace, 'namespace')}/{check_name(model, 'model')}"
-        location = f"{name}/{hashlib.sha256(content).hexdigest()}.json"
-        await asyncio.to_thread(self._write, location, content)
+        """Write the bytes, completely or not at all. -> their facts, with the location. Raises StoreUnavailable."""
         facts = Artefact.of(content)
-        return Artefact(facts.sha256, facts.size, facts.format, location)
+        location = f"{check_name(self.namespace, 'namespace')}/{check_name(model, 'model')}/{facts.sha256}.json"
+        await asyncio.to_thread(self._write, location, content)
+        return replace(facts, location=location)
 
     async def read(self, artefact: Artefact) -> bytes:
-        """The bytes at its location, at most one more than its size. Raises StoreUnavailable, and FileNotFoundError if
-        there are none.
+        """The bytes at its location, at most its size plus one. Raises StoreUnavailable, and FileNotFoundError for a
+        missing file.
         """
         return await asyncio.to_thread(self._read, artefact)
 
     async def remove(self, artefact: Artefact) -> None:
-        """Remove the file, if it is there."""
+        """Remove the file if it exists."""
         await asyncio.to_thread(self._remove, artefact.location)
 
     def _write(self, location: str, content: bytes) -> None:
@@ -47,7 +45,7 @@ class ArtefactDirectory:
         path = f"{root}/{location}"
         try:
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            # A transaction: a local file appears under its name only when it is complete, as an object does.
+            # In a transaction a local file appears under its name only when it is complete, as an object does.
             with system.transaction, system.open(path, "wb") as file:
                 file.write(content)
         except OSError as error:

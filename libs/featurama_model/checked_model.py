@@ -1,6 +1,7 @@
-"""A model for jobs that load one and keep it: found by its reference, tried in the limited child process, then loaded.
+"""A model for jobs, which load one version and keep it: resolved by its reference, checked in the child process,
+loaded.
 
-Servers use `model_cache`, which follows aliases; both load only what `ModelChecker` let through.
+Servers use `model_cache`, which follows aliases. Both load only versions that passed `ModelChecker`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _DIGITS = re.compile(r"[1-9]\d{0,9}")
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """`version` 0: the one that `alias` names."""
+    """A version of a model. version: 0 for the version that `alias` names."""
 
     name: str
     version: int = 0
@@ -50,14 +51,14 @@ class ModelReference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckedModel:
-    """A version that survived its trial: what a process needs to load it, and may send to others."""
+    """A version that passed the check, with all that a process needs to load it or to send it to another process."""
 
     manifest: ModelManifest
     artefact: bytes
     structure: Structure
 
     def load(self) -> LoadedModel:
-        """The model in memory, for one thread a prediction. Takes up to a second; blocks."""
+        """The model in memory; a prediction uses one thread. Blocks for up to a second."""
         return load_checked(self.manifest, self.artefact, self.structure)
 
 
@@ -68,7 +69,7 @@ async def checked_model(
     artefacts: ArtefactDirectory | None = None,
     checker: ModelChecker | None = None,
 ) -> CheckedModel:
-    """The version that is meant, tried. checker: stays open; None: one of its own.
+    """Resolve and check a version. checker: stays open; None starts one for this call.
 
     Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE).
     """

@@ -1,10 +1,10 @@
-"""The process that tries a model before a server takes it: `python -m featurama_model.checking`.
+"""The process that checks a model before a server loads it: `python -m featurama_model.checking`.
 
-It reads requests from standard input and answers on standard output: a request is the lengths of two parts
-(uint32, big-endian), a manifest's JSON and an artefact; an answer is a length and a JSON object, the structure
-or what is wrong. An empty answer comes first and says that it is ready. No pickle, no file, no network.
-Memory, processor time and files are limited before it reads anything; it may die of what it is given, and it
-ends when nothing is asked for a while or its parent is gone.
+Requests arrive on standard input and answers leave on standard output. A request is the lengths of two parts (uint32,
+big-endian), the manifest's JSON and the artefact. An answer is a length and a JSON object with the structure or the
+problem. An empty answer comes first and reports that the process is ready. No pickle, no file, no network.
+Memory, processor time and files are limited before the first request is read. A hostile model may kill the process. The
+process exits when it is idle for some time or its parent has ended.
 """
 
 from __future__ import annotations
@@ -32,19 +32,18 @@ REQUEST = struct.Struct(">II")
 ANSWER = struct.Struct(">I")
 
 Attempt = Callable[[ModelManifest, bytes], Structure]
-"""What is done with a model: returns what it is, raises FailedPrecondition (MODEL_UNUSABLE), or dies."""
+"""Checks a model: returns its structure or raises FailedPrecondition (MODEL_UNUSABLE). It may kill the process."""
 
 _NOT_NEEDED = ("sklearn", "pandas", "polars", "pyarrow")
-"""What xgboost takes along where it is installed (see xgboost_alone); here it stays away for good."""
+"""Packages that xgboost imports where they are installed (see xgboost_alone). This process never imports them."""
 
 _PROBES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class CheckLimits:
-    """What one check may take: memory_bytes beside the libraries themselves, cpu_seconds, seconds in all.
-
-    idle_seconds: how long the process lives without a request.
+    """Limits of one check. memory_bytes: in addition to the libraries; cpu_seconds: processor time; seconds: elapsed
+    time. idle_seconds: the lifetime of the process without a request.
     """
 
     memory_bytes: int = 1024 * 1024 * 1024
@@ -64,7 +63,7 @@ def tried(manifest: ModelManifest, artefact: bytes) -> Structure:
 
 
 def probes(features: int) -> Float32Array:
-    """Rows float32[n, features] that reach into every part of a model: zeros, missing, the largest, random ones."""
+    """Rows float32[n, features] that reach every part of a model: zeros, missing, largest and random values."""
     chance = np.random.default_rng(1)
     rows = chance.normal(size=(_PROBES, features)) * 10.0 ** chance.integers(-3, 7, size=(_PROBES, features))
     rows[chance.random(rows.shape) < 0.1] = np.nan
@@ -74,13 +73,13 @@ def probes(features: int) -> Float32Array:
 
 
 def serve(limits: CheckLimits, attempt: Attempt = tried) -> None:
-    """Answer requests on the standard streams until they end, or none comes for a while."""
-    # What libraries print must not stand between the answers.
+    """Answer requests on the standard streams until they end or the idle limit is reached."""
+    # Output that libraries print must not mix with the answers.
     answers = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for name in _NOT_NEEDED:
         sys.modules[name] = None  # type: ignore[assignment]  # an import of it fails: xgboost does without
-    import xgboost  # noqa: F401  before the memory is limited: it is no part of the allowance
+    import xgboost  # noqa: F401  before the memory is limited: the library does not count towards the limit
 
     _limit(limits)
     os.write(answers, ANSWER.pack(0))
@@ -105,11 +104,11 @@ def _answer(attempt: Attempt, manifest: bytes, artefact: bytes) -> dict[str, Any
     except FailedPrecondition as error:
         return {"problem": error.message}
     except MemoryError:
-        return {"problem": unusable("to try it takes more memory than a check may use").message}
+        return {"problem": unusable("checking it takes more memory than a check may use").message}
 
 
 def _limit(limits: CheckLimits) -> None:
-    """Less memory, no new or longer files, no core dump; first to go when the machine is out of memory."""
+    """Limit memory, forbid file growth and core dumps, and be the first process killed when memory runs out."""
     with suppress(OSError):
         os.nice(5)
     with suppress(OSError):
@@ -126,13 +125,13 @@ def _limit(limits: CheckLimits) -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_AS, used + limits.memory_bytes),
     ):
-        # Some systems refuse a limit below what is used, or know no such limit.
+        # Some systems refuse a limit below the current use, or do not have this limit.
         with suppress(OSError, ValueError):
             resource.setrlimit(kind, (limit, limit))
 
 
 def _limit_cpu(seconds: int) -> None:
-    """Allow so much more than was used so far; beyond it the system ends the process."""
+    """Allow this many seconds more than were used so far; the system then ends the process."""
     try:
         import resource
     except ImportError:
@@ -144,7 +143,7 @@ def _limit_cpu(seconds: int) -> None:
 
 
 def _read(size: int) -> bytes | None:
-    """Exactly `size` bytes of standard input, None if it ended."""
+    """Exactly `size` bytes of standard input; None at its end."""
     found = bytearray()
     while len(found) < size:
         part = os.read(0, min(size - len(found), 1024 * 1024))

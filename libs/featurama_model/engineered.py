@@ -1,8 +1,7 @@
-"""Engineered columns: a declared list of named expressions, evaluated the same for training and serving.
+"""Engineered columns: a declared list of named expressions, evaluated the same way for training and serving.
 
-Arithmetic is float64, then rounded once to float32: the row that training saw and the row that serving builds
-are the same bytes. A value that is not PRESENT is NaN, XGBoost's own mark of a missing one, unless the model has a
-default for it; what is computed from NaN is NaN.
+Arithmetic is float64, rounded once to float32, so the rows of training and serving are the same bytes. A value that is
+not PRESENT is NaN, which XGBoost treats as missing, unless the model has a default for it. An expression of NaN is NaN.
 """
 
 from __future__ import annotations
@@ -65,14 +64,14 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class EngineeredSpec:
-    """The columns of a model's matrix, in their order. `version`: of the meaning of the expressions."""
+    """The columns of a model's matrix, in order. version: of the semantics of the expressions."""
 
     columns: tuple[Expression, ...]
     version: Literal[1] = 1
 
     @classmethod
     def of_features(cls, names: Sequence[str], *more: Expression) -> EngineeredSpec:
-        """Every feature as it is, then `more`."""
+        """One column per feature, followed by `more`."""
         return cls((*(Feature(name, name) for name in names), *more))
 
     @cached_property
@@ -82,18 +81,16 @@ class EngineeredSpec:
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the features that are computed with, each once."""
+        """Distinct names of the features that the expressions read."""
         return tuple(dict.fromkeys(name for column in self.columns for name in column.inputs))
 
     @cached_property
     def needs_time(self) -> bool:
-        """Whether a column is computed from the row's time."""
+        """Whether a column depends on the row's time."""
         return any(isinstance(column, TIMED) for column in self.columns)
 
     def check(self, features: Mapping[str, ValueType]) -> None:
-        """Raise InvalidInput unless every expression is well-formed and computes with numbers among
-        `features`.
-        """
+        """Raise InvalidInput unless every expression is well-formed and reads numeric columns of `features`."""
         if not 1 <= len(self.columns) <= MAX_COLUMNS:
             raise _invalid("engineered", f"must have 1 to {MAX_COLUMNS} columns, not {len(self.columns)}")
         if len(set(self.names)) != len(self.names):
@@ -117,14 +114,13 @@ def matrix(
     *,
     defaults: Mapping[str, float] | None = None,
 ) -> Float32Array:
-    """The model's input, float32[n, k] in C order: a row a row of `columns`, a column an expression of
-    `spec`.
+    """The model's input, float32[n, k] in C order: one row per row of `columns`, one column per expression of `spec`.
 
-    time: the rows' moment in microseconds, one or int64[n]: the label's in training, `as_of_time` in serving; only
-    a spec without expressions of time goes without. defaults: feature -> what stands for a value that is not PRESENT.
-    Columns that no expression names are ignored. Values beyond float32, infinities too, become its largest
-    finite value: XGBoost refuses infinities, and trees only ask for the order. Raises InvalidInput for a
-    missing column (UNKNOWN_FEATURE) or one that is not numeric (TYPE_MISMATCH), or a missing time.
+    time: the moment of the rows in microseconds, one or int64[n]: the label's in training, `as_of_time` in serving. It
+    may be None if no expression depends on time. defaults: feature -> the value used where the feature is not PRESENT.
+    Columns that no expression reads are ignored. Values beyond float32, including infinities, become its largest finite
+    value: XGBoost refuses infinities, and trees depend on the order only. Raises InvalidInput for a missing column
+    (UNKNOWN_FEATURE), a column that is not numeric (TYPE_MISMATCH), or a missing time.
     """
     found = {column.name: column for column in columns}
     values: dict[str, Float64Array] = {}
@@ -141,7 +137,7 @@ def matrix(
     with np.errstate(over="ignore", invalid="ignore"):
         for position, expression in enumerate(spec.columns):
             out[:, position] = np.clip(expression.evaluate(values, times), -_LARGEST, _LARGEST)
-    # One bit pattern: which sign a NaN of two NaNs has depends on how many rows are computed together.
+    # One bit pattern: the sign of a NaN computed from two NaNs depends on how many rows are computed together.
     out[np.isnan(out)] = np.nan
     return out
 

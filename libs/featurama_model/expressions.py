@@ -1,9 +1,9 @@
-"""The expressions of a model's columns: small dataclasses with a JSON form, told apart by `op`. Data, never code.
+"""The expressions of a model's columns: small dataclasses with a JSON form, distinguished by `op`. Data, never code.
 
-Each computes float64[n] from the model's features and the rows' times, with + - * / alone and whole-number steps:
-every bit is the same on every machine and for any number of rows computed together. That is why sine and cosine are
-written out here: those of numpy differ between processors in the last bit.
-A missing input is NaN, and so is everything computed from it.
+An expression computes float64[n] from the model's features and the rows' times, with + - * / and integer steps only, so
+every bit is the same on every machine and for any number of rows computed together. Sine and cosine are implemented
+here because those of numpy differ between processors in the last bit.
+A missing input is NaN, and so is every result computed from it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Values = Mapping[str, Float64Array]
 HOUR = DAY // 24
 _PERIODS = {"day": DAY, "week": 7 * DAY, "year": 31_556_952_000_000}
 _THURSDAY = 3
-"""Days from the Monday before 1970-01-01, which was a Thursday."""
+"""Days between the Monday before 1970-01-01, a Thursday, and that day."""
 _QUARTER_OF_PI = np.pi / 4
 _SINE = (1.0, -6.0, 120.0, -5_040.0, 362_880.0, -39_916_800.0, 6_227_020_800.0, -1_307_674_368_000.0)
 _COSINE = (1.0, -2.0, 24.0, -720.0, 40_320.0, -3_628_800.0, 479_001_600.0, -87_178_291_200.0, 20_922_789_888_000.0)
@@ -147,7 +147,7 @@ class Power:
     def evaluate(self, values: Values, _time: Int64Array) -> Float64Array:
         """float64[n], from float64[n] of each input."""
         base = power = values[self.feature]
-        # Not np.power: its vectorised loop and its remainder need not agree in the last bit.
+        # np.power is not used: its vectorised loop and its remainder may differ in the last bit.
         for _ in range(self.exponent - 1):
             power = power * base
         return power
@@ -155,7 +155,7 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class TimePart:
-    """A part of the row's time, in UTC: `hour_of_day` from 0 to below 24, `day_of_week` from 0, a Monday, to 6."""
+    """A part of the row's time, in UTC: `hour_of_day` in [0, 24), `day_of_week` from 0 (Monday) to 6."""
 
     name: str
     part: Literal["hour_of_day", "day_of_week"]
@@ -175,8 +175,8 @@ class TimePart:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """Where the row's time stands in a day (from 0:00 UTC), a week (from Monday) or a year, as one coordinate of a
-    circle from -1 to 1: a model needs `sin` and `cos` to tell every moment, and midnight is beside 23:59.
+    """The position of the row's time in a day (from 0:00 UTC), a week (from Monday) or a year, as one coordinate of a
+    circle, from -1 to 1. `sin` and `cos` together identify every moment, and midnight is next to 23:59.
     """
 
     name: str
@@ -206,7 +206,8 @@ TIMED = (TimePart, Cycle)
 def _sine(time: Int64Array, period: int) -> Float64Array:
     """sin(2 pi time / period), to 2 units in the last place; `period` is a multiple of eight.
 
-    The angle is brought below pi/4 in whole numbers, so no time is too far away; the series ends below 1e-17 there.
+    The angle is reduced below pi/4 in integers, so precision does not depend on the time; the series error is below
+    1e-17 there.
     """
     eighth = period // 8
     octant, rest = np.divmod(time % period, eighth)

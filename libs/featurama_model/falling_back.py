@@ -1,5 +1,5 @@
-"""What answers for an alias whose version cannot be used, where no other served before: the newest of those that the
-alias named earlier and that can be used. Looked for once, however many ask.
+"""The version that serves an alias whose own version cannot be used and that nothing served before: the newest usable
+version that the alias named earlier. Concurrent requests share one search.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ Attempt = Callable[[ModelSlot, StoredModel, NamespaceStorage], Awaitable[LoadedM
 """Loads a version. Raises FailedPrecondition (MODEL_UNUSABLE)."""
 
 _MAX_TRIED = 16
-"""Each takes up to a check's seconds."""
+"""A check takes up to `CheckLimits.seconds` per version."""
 _MAX_STRANDED = 64
 
 _Key = tuple[ModelSlot, str, int]
 
 
 class Found(NamedTuple):
-    """A version to fall back on."""
+    """A version that serves instead."""
 
     stored: StoredModel
     model: LoadedModel
 
 
 class EarlierVersions:
-    """Finds versions to fall back on. retry_after: seconds until an alias that has none is looked at again."""
+    """Finds earlier versions that can serve. retry_after: seconds until an alias without one is searched again."""
 
     def __init__(self, attempt: Attempt, retry_after: float, *, monotonic: Callable[[], float]) -> None:
         self._attempt = attempt
@@ -44,14 +44,14 @@ class EarlierVersions:
         self._stranded: OrderedDict[_Key, float] = OrderedDict()
 
     async def find(self, slot: ModelSlot, alias: str, version: int, storage: NamespaceStorage) -> Found | None:
-        """The version to answer with while `version`, which the alias names, cannot be used; None if there is none."""
+        """The version that serves while `version`, which the alias names, cannot be used; None without one."""
         key = (slot, alias, version)
         if self._stranded.get(key, float("-inf")) > self._monotonic():
             return None
         return await self._looking.result(key, partial(self._look, key, storage))
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel the searches in progress."""
         await self._looking.close()
 
     async def _look(self, key: _Key, storage: NamespaceStorage) -> Found | None:

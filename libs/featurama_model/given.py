@@ -1,8 +1,6 @@
-"""Features that a caller gives with a request: found among the model's, converted, laid over the stored
-ones. Pure.
+"""Features that a request gives: matched with the model's features, converted, and laid over the stored values. Pure.
 
-A given value counts in the rows where it is given (its status there is not NOT_FOUND); a given null is a
-null.
+A given value applies to the rows where its status is not NOT_FOUND. A given null overrides a stored value with null.
 """
 
 from __future__ import annotations
@@ -23,10 +21,10 @@ _ACCEPTED = (Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND)
 
 
 def given_columns(manifest: ModelManifest, given: Sequence[Column], rows: int) -> dict[str, Column]:
-    """The given columns by the model's name of the feature, in its type.
+    """The given columns by the model's name of the feature, converted to its type.
 
     A name is the feature's (`destination.traffic_level`), its pinned reference, or the last step of a path
-    (`traffic_level`) if one feature of the model ends so. Raises InvalidInput: UNKNOWN_FEATURE,
+    (`traffic_level`) if exactly one feature of the model ends in it. Raises InvalidInput: UNKNOWN_FEATURE,
     TYPE_MISMATCH, or for columns of unequal length or given twice.
     """
     names = _names(manifest)
@@ -44,7 +42,7 @@ def given_columns(manifest: ModelManifest, given: Sequence[Column], rows: int) -
 
 
 def overlaid(stored: Column, given: Column | None) -> Column:
-    """`stored` with the given values in the rows that have one; those have no event time."""
+    """`stored` with the given values in the rows that have one; given values have event time 0."""
     if given is None:
         return stored
     rows = given.status != Status.NOT_FOUND
@@ -80,7 +78,7 @@ def _names(manifest: ModelManifest) -> Mapping[str, ModelFeature]:
 
 def _converted(column: Column, feature: ModelFeature) -> Column:
     if not np.isin(column.status, _ACCEPTED).all():
-        raise _invalid(column.name, "has a status that no one can give; use PRESENT, NULL_VALUE or NOT_FOUND")
+        raise _invalid(column.name, "has a status that cannot be given; use PRESENT, NULL_VALUE or NOT_FOUND")
     value_type, vector_length = parse_value_type(feature.value_type)
     definition = FeatureDefinition(feature.name, value_type, vector_length=vector_length)
     converted, problems = convert(column, definition)

@@ -1,10 +1,8 @@
-"""From stored bytes to a model that predicts: size, hash and structure are checked before the library reads
-a byte.
+"""From stored bytes to a model that predicts. Size, hash and structure are checked before the library reads a byte.
 
-XGBoost's JSON only; nothing here unpickles or evaluates. Everything is synchronous and may take a second
-for a model of tens of MiB: callers on an event loop use a thread. xgboost is imported at the first load,
-not before. A server does not call `load_model`: a child process does it first (`model_checker`), and only
-what survived there comes here, to `load_checked`.
+The format is XGBoost's JSON; nothing is unpickled or evaluated. All functions are synchronous and may take a second for
+a model of tens of MiB, so callers on an event loop use a thread. xgboost is imported at the first load. Servers do not
+call `load_model`: a child process checks the model first (`model_checker`), and then `load_checked` loads it.
 """
 
 from __future__ import annotations
@@ -35,18 +33,18 @@ class LoadedModel:
 
     def predict(self, columns: list[Column], time: int | Int64Array | None = None) -> Float64Array:
         """Predictions float64[n] from the columns of the model's features, n rows each, at `time` (microseconds, one
-        or int64[n]; a model that computes with time needs it).
+        or int64[n]; required if an expression depends on time).
         """
         return self.predict_matrix(self.manifest.matrix(columns, time))
 
     def predict_matrix(self, rows: Float32Array) -> Float64Array:
         """Predictions float64[n] from the engineered matrix float32[n, k]: the value, the probability of the second of
-        two classes, or the position of the likeliest of several.
+        two classes, or the position of the most likely of several classes.
         """
         return self.values(self.outputs(rows))
 
     def values(self, outputs: Float64Array) -> Float64Array:
-        """What `predict_matrix` makes of the outputs."""
+        """Predictions float64[n] from outputs, as `predict_matrix` returns them."""
         return outputs if outputs.ndim == 1 else outputs.argmax(axis=1).astype(np.float64)
 
     def probabilities(self, outputs: Float64Array) -> Float64Array | None:
@@ -56,7 +54,7 @@ class LoadedModel:
         return outputs if outputs.ndim == 2 else np.stack([1.0 - outputs, outputs], axis=1)
 
     def outputs(self, rows: Float32Array) -> Float64Array:
-        """As `predict_matrix`, but float64[n, classes] of probabilities for a model of several classes."""
+        """Like `predict_matrix`, but float64[n, classes] of probabilities for a model of several classes."""
         shape = (len(rows), self.structure.outputs) if self.structure.outputs > 1 else (len(rows),)
         if not len(rows):
             return np.zeros(shape, dtype=np.float64)
@@ -66,8 +64,9 @@ class LoadedModel:
     def contributions(self, rows: Float32Array) -> tuple[Float64Array, Float64Array]:
         """SHAP values of the engineered matrix float32[n, k]: (float64[n, k], base values float64[n]).
 
-        A row's contributions and its base value add up to its margin: the prediction, or for
-        `binary:logistic` its log-odds, to float32's precision; of several classes those of the likeliest.
+
+        The contributions and the base value of a row add up to its margin: the prediction, or its log-odds for
+        `binary:logistic`, to the precision of float32. For several classes they are those of the most likely class.
         """
         if not len(rows):
             return np.zeros((0, rows.shape[1])), np.zeros(0)
@@ -79,19 +78,19 @@ class LoadedModel:
         return values[:, :-1], values[:, -1]
 
     def steps(self, rows: int) -> int:
-        """Node visits of a prediction, at most: what its time follows."""
+        """Upper bound on the node visits of a prediction, to which its time is proportional."""
         return rows * self.structure.trees * max(self.structure.depth, 1)
 
     def contribution_steps(self, rows: int) -> int:
-        """Steps of `contributions`: for every leaf the square of its depth, at most."""
+        """Upper bound on the steps of `contributions`: the square of the depth per leaf."""
         leaves = (self.structure.nodes + self.structure.trees) // 2
         return rows * max(leaves, 1) * max(self.structure.depth, 1) ** 2
 
 
 def check_artefact(manifest: ModelManifest, artefact: bytes) -> Structure:
-    """What the artefact is, if it is whole, well-formed and the manifest's.
+    """The structure of an artefact that is complete, well-formed and matches its manifest.
 
-    Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
+    Raises FailedPrecondition (MODEL_UNUSABLE) with the problem.
     """
     check_bytes(manifest, artefact)
     try:
@@ -104,9 +103,7 @@ def check_artefact(manifest: ModelManifest, artefact: bytes) -> Structure:
     if structure.objective != manifest.objective:
         raise manifest.unusable(f"its objective is not {manifest.objective}, as its manifest says")
     if structure.outputs != max(manifest.classes, 1):
-        raise manifest.unusable(
-            f"its artefact tells {structure.outputs} classes apart, its manifest {manifest.classes}"
-        )
+        raise manifest.unusable(f"its artefact has {structure.outputs} classes, its manifest {manifest.classes}")
     return structure
 
 
@@ -120,17 +117,17 @@ def check_bytes(manifest: ModelManifest, artefact: bytes) -> None:
 
 
 def load_model(manifest: ModelManifest, artefact: bytes) -> LoadedModel:
-    """Check the artefact against its manifest and load it, for one thread a prediction.
+    """Check the artefact against its manifest and load it; a prediction uses one thread.
 
-    Raises FailedPrecondition (MODEL_UNUSABLE), naming what is wrong.
+    Raises FailedPrecondition (MODEL_UNUSABLE) with the problem.
     """
     return load_checked(manifest, artefact, check_artefact(manifest, artefact))
 
 
 def load_checked(manifest: ModelManifest, artefact: bytes, structure: Structure) -> LoadedModel:
-    """Load an artefact that `check_artefact` found to be of this structure, here or in the checking process.
+    """Load an artefact whose structure `check_artefact` returned, in this process or in the checking process.
 
-    Raises FailedPrecondition (MODEL_UNUSABLE) if the bytes are others, or XGBoost does not read them.
+    Raises FailedPrecondition (MODEL_UNUSABLE) if the bytes differ from the manifest or XGBoost cannot read them.
     """
     check_bytes(manifest, artefact)
     return LoadedModel(manifest, structure, _booster(manifest, artefact))
@@ -142,6 +139,6 @@ def _booster(manifest: ModelManifest, artefact: bytes) -> Any:
     try:
         booster.load_model(bytearray(artefact))
     except xgboost.core.XGBoostError as error:
-        raise manifest.unusable("XGBoost does not read its artefact") from error
+        raise manifest.unusable("XGBoost cannot read its artefact") from error
     booster.set_param({"nthread": 1})
     return booster

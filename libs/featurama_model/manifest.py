@@ -1,8 +1,8 @@
-"""The manifest of a model: everything about it but the trees, as immutable values with a JSON form.
+"""The manifest of a model: everything except the trees, as immutable values with a JSON form.
 
-It pins what serving must repeat: the features with their versions, the engineered columns and what happens
-to a missing value; and it says of the artefact how long it is and what it hashes to, so that no other bytes
-are loaded. Unknown fields of the JSON are ignored, an unknown `format` is refused.
+It pins what serving must repeat: the features with their versions, the engineered columns and the handling of missing
+values. It holds the size and the hash of the artefact, so that no other bytes are loaded. Unknown fields of the JSON
+are ignored; an unknown `format` is refused.
 """
 
 from __future__ import annotations
@@ -34,21 +34,22 @@ _LOCATION = re.compile(r"(?:[a-z][a-z0-9_]{0,62}/[a-z][a-z0-9_]{0,62}/[0-9a-f]{6
 Objective = Literal[
     "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "binary:logistic", "multi:softprob"
 ]
-"""What is learned. An answer is one number a row: a value, the probability of the second of two classes, the position
-of the likeliest of several."""
+"""The learning objective. A prediction is one number per row: a value, the probability of the second of two classes, or
+the position of the most likely of several classes."""
 
 MAX_CLASSES = 1_000
 MAX_LABEL_CHARS = 256
 
 MissingPolicy = Literal["use_missing", "default", "fail"]
-"""What happens where a feature is not PRESENT. `use_missing`: XGBoost's own handling of missing values; `default`:
-a fixed value stands for it; `fail`: the row is not predicted, and not trained on."""
+"""The handling of a feature that is not PRESENT. `use_missing`: XGBoost's handling of missing values; `default`: a
+fixed value is used; `fail`: the row is neither predicted nor used for training.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFeature:
-    """A feature that the model reads. `name` is its column, `destination.traffic_level`; `reference` pins
-    versions. `missing`: its policy; `default`: the value of the policy `default`, None for the others.
+    """A feature that the model reads. name: its column, such as `destination.traffic_level`; reference: with pinned
+    versions. missing: its policy; default: the value of the policy `default`, None for the others.
     """
 
     name: str
@@ -63,7 +64,7 @@ class ModelFeature:
         return parse_value_type(self.value_type)[0]
 
     def check(self) -> None:
-        """Raise InvalidInput unless there is a default where the policy is `default`, and only there."""
+        """Raise InvalidInput unless a default is given exactly when the policy is `default`."""
         field_name = f"features.{self.name[:80]}.default"
         if (self.missing == "default") != (self.default is not None):
             raise _invalid(field_name, "goes with the policy `default`, and only with it")
@@ -73,7 +74,7 @@ class ModelFeature:
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """The bytes beside the manifest. `location`: where they lie in the artefact directory, "" in the storage."""
+    """The artefact of a manifest. location: its path in the artefact directory, "" for the storage."""
 
     sha256: str
     size: int
@@ -88,13 +89,12 @@ class Artefact:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What the model was trained on. Times are microseconds UTC; rows before `split_time` less `gap` (microseconds)
-    trained, those from `split_time` on tested.
+    """The data that the model was trained on. Times are microseconds UTC. Rows before `split_time` minus `gap`
+    (microseconds) train, rows from `split_time` on test.
 
-    dataset_sha256: of the manifest of the training set; where the set was not kept, of its request (pinned references,
-    known_at, labels) and its files. labels: where the label rows came from (`LabelSource`; a set that was built before
-    is their `file`), so that they can be read again. known_at: "" for none.
-    config_sha256: hash of the training config.
+    dataset_sha256: of the manifest of the training set; if the set was not kept, of its request (pinned references,
+    known_at, labels) and its files. labels: the source of the label rows (`LabelSource`; an existing training set is
+    its `file`), from which they can be read again. known_at: "" for none. config_sha256: hash of the training config.
     """
 
     label_rows: int
@@ -115,13 +115,12 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class ModelManifest:
-    """One version of a model. `version`, `artefact` and `created_at` (microseconds UTC) are set when it is
-    published.
+    """One version of a model. version, artefact and created_at (microseconds UTC) are set when it is published.
 
-    `metrics`: by what was scored (`test`, `train`, `baseline`, `baseline_constant`, ...), then by measure (`mae`,
-    `rmse`, `r2`). `baseline`: the feature whose value the baseline predicts, or "". `classes`: how many the
-    objective `multi:softprob` tells apart, 0 for the others. `class_labels`: what the classes are called, in order; ()
-    for a regression, and for classes that are called 0, 1 and so on.
+    metrics: by what was scored (`test`, `train`, `baseline`, `baseline_constant`, ...), then by measure (`mae`, `rmse`,
+    `r2`). baseline: the feature whose value is the baseline prediction, or "". classes: the number of classes of
+    `multi:softprob`, 0 for the other objectives. class_labels: labels of the classes, in order; () for a regression and
+    for classes labelled 0, 1 and so on.
     """
 
     name: str
@@ -145,7 +144,7 @@ class ModelManifest:
     format: Literal[1] = 1
 
     def to_json(self) -> str:
-        """The text that `from_json` reads back to an equal manifest."""
+        """The JSON text; `from_json` returns an equal manifest."""
         return _ADAPTER.dump_json(self).decode()
 
     @classmethod
@@ -177,12 +176,12 @@ class ModelManifest:
 
     @cached_property
     def defaults(self) -> Mapping[str, float]:
-        """Feature -> the value that stands for it where it is not PRESENT, of those that have one."""
+        """Feature -> the value used where it is not PRESENT, for the features that have one."""
         return {each.name: each.default for each in self.features if each.default is not None}
 
     @cached_property
     def required(self) -> tuple[str, ...]:
-        """The features without which a row is not predicted."""
+        """The features that every predicted row must have."""
         return tuple(each.name for each in self.features if each.missing == "fail")
 
     def matrix(self, columns: Sequence[Column], time: int | Int64Array | None) -> Float32Array:
@@ -192,7 +191,7 @@ class ModelManifest:
         return matrix(columns, self.engineered, time, defaults=self.defaults)
 
     def refused(self, columns: Sequence[Column], rows: int) -> BoolArray:
-        """bool[rows]: the rows that lack a value of a required feature."""
+        """bool[rows]: the rows without a value of a required feature."""
         lacking = np.zeros(rows, dtype=np.bool_)
         for column in columns:
             if column.name in self.required:
@@ -205,11 +204,11 @@ class ModelManifest:
             raise self.unusable(f"its feature {feature.reference} is registered as {column.value_type.label}")
 
     def unusable(self, problem: str) -> FailedPrecondition:
-        """The error for this version, which must not be served."""
+        """The error for this version, which cannot be served."""
         return unusable(problem, model=self.name, version=self.version)
 
     def check(self) -> None:
-        """Raise InvalidInput unless the manifest is consistent in itself."""
+        """Raise InvalidInput unless the manifest is consistent."""
         check_name(self.name, "model")
         check_name(self.target, "target")
         check_name(self.entity_type, "entity_type")
@@ -244,12 +243,12 @@ class ModelManifest:
 
 
 def column_name(reference: FeatureRef) -> str:
-    """The column that a reference gives: names without versions, `destination.traffic_level`."""
+    """The column name of a reference: names without versions, `destination.traffic_level`."""
     return reference.name if reference.via is None else f"{reference.via.name}.{reference.name}"
 
 
 def unusable(problem: str, **metadata: object) -> FailedPrecondition:
-    """The error for a model that must not be served, whatever the cause."""
+    """The error for a model that cannot be served."""
     which = f"version {metadata['version']} of {metadata['model']!r}" if "version" in metadata else "the model"
     return FailedPrecondition(
         f"{which} cannot be used: {problem}; train and publish it again, or name another version",

@@ -1,10 +1,10 @@
-"""Models in memory: which version an alias names, and the loaded boosters, each checked and loaded once.
+"""Models in memory: the version that an alias names, and the loaded boosters, each checked and loaded once.
 
-When an alias moves, requests are served by the version it named before until the new one was tried in a child
-process and is loaded; one that cannot be used never replaces it, and is named by `problems` and an event. Where none
-served before, as after a restart, it is the newest of the versions that the alias named before that can be used. A
-version that is replaced lives until the last request that uses it is answered. Keys hold the namespace's
-incarnation and the manifest's hash, so a namespace or version made anew is never served from memory.
+When an alias moves, its previous version serves until the new one has been checked in a child process and loaded. An
+unusable version never replaces the previous one; it is reported by `problems` and an event. If no version has served
+yet, for example after a restart, the newest usable version that the alias named before serves. A replaced version stays
+in memory until the last request that uses it is answered. Keys contain the namespace's incarnation and the manifest's
+hash, so a namespace or version that was created again is never served from memory.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _MAX_PROBLEMS = 64
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """staleness: seconds an alias may lag. max_models: how many stay loaded; so many aliases hold the version that
-    serves them besides. retry_after: seconds until a version that could not be used is tried again.
-    watch: seconds that a model is watched after its last use; 0: names are only read when they are asked for.
-    artefacts: URL of the directory of artefacts that lie outside the storage; "" for none.
+    """staleness: seconds an alias may lag. max_models: the number of loaded models; up to as many aliases also hold the
+    version that serves them. retry_after: seconds until an unusable version is checked again. watch: seconds that a
+    model is watched after its last use; 0 reads names on request only. artefacts: URL of the directory of artefacts
+    outside the storage; "" for none.
     """
 
     staleness: float = 1.0
@@ -57,7 +57,7 @@ class CacheSettings:
 
 
 class ModelKey(NamedTuple):
-    """One version of a model, for ever: nothing that is published later has an equal key."""
+    """One version of a model. No version that is published later has an equal key."""
 
     slot: ModelSlot
     version: int
@@ -66,8 +66,8 @@ class ModelKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelEvent:
-    """What happened to a version: it was `loaded`, an alias is `served` by it now, or it is `unusable` and why; or an
-    alias is `degraded`: served by it because the version that it names cannot be used.
+    """A change of a version: `loaded`; `served`: an alias is served by it; `unusable`, with the problem; `degraded`: an
+    alias is served by it because the version that the alias names cannot be used.
     """
 
     kind: Literal["loaded", "served", "unusable", "degraded"]
@@ -81,7 +81,7 @@ class _Alias(NamedTuple):
 
 
 class _Served(NamedTuple):
-    """What an alias is served by; it holds the model, whatever else is loaded meanwhile."""
+    """The version that serves an alias. It keeps the model in memory, whichever others are loaded."""
 
     key: ModelKey
     model: LoadedModel
@@ -94,10 +94,8 @@ class _Failure:
 
 
 class ModelCache:
-    """Models of all namespaces of one process. Use it as an async context manager: it owns its reads and
-    loads, and the process that tries models unless a `checker` is given.
-
-    on_event: called on the loop, for logs; it must not raise.
+    """Models of all namespaces of one process. Use it as an async context manager: it owns its reads and loads, and the
+    checking process unless a `checker` is given. on_event: called on the loop, for logs; it must not raise.
     """
 
     def __init__(
@@ -120,7 +118,7 @@ class ModelCache:
         self._wanted: OrderedDict[_Alias, ModelKey] = OrderedDict()
         self._serving: OrderedDict[_Alias, _Served] = OrderedDict()
         self._earlier = EarlierVersions(self._attempt, self._settings.retry_after, monotonic=monotonic)
-        # One load at a time: a model of tens of MiB takes many times that while it is parsed.
+        # One load at a time: parsing a model of tens of MiB takes many times its size in memory.
         self._one_load = asyncio.Semaphore(1)
 
     async def __aenter__(self) -> Self:
@@ -134,10 +132,10 @@ class ModelCache:
             await asyncio.to_thread(self._checker.close)
 
     async def get(self, namespace: Namespace, name: str, *, version: int = 0, alias: str = CHAMPION) -> LoadedModel:
-        """The model of a version, or with version 0 of the one that `alias` names.
+        """The model of a version; with version 0, of the version that `alias` names.
 
-        An alias whose version cannot be used is answered by an earlier one: see the manifest's version. Raises Unknown
-        (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) if there is none to fall back on.
+        An earlier version serves an alias whose version cannot be used: see the manifest's version. Raises Unknown
+        (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) if no earlier version can be used.
         """
         slot = await self._slot(namespace, name)
         view = await self._names.view(slot, namespace.storage)
@@ -153,11 +151,11 @@ class ModelCache:
         return await self._aliased(_Alias(slot, alias), stored, namespace.storage)
 
     async def aliases(self, namespace: Namespace, name: str) -> Mapping[str, int]:
-        """Alias -> version, as last read. Waits for the store only where `get` would."""
+        """Alias -> version, as last read. Waits for the store only if `get` would."""
         return (await self._names.view(await self._slot(namespace, name), namespace.storage)).aliases
 
     def expire(self) -> None:
-        """Read what aliases name anew when it is asked for next: it was changed from here."""
+        """Read aliases again at their next use, after this process has changed one."""
         self._names.expire()
 
     def loaded(self) -> list[tuple[ModelKey, ModelManifest]]:
@@ -166,19 +164,19 @@ class ModelCache:
         return [(key, model.manifest) for key, model in models.items()]
 
     def serving(self) -> list[tuple[str, ModelKey]]:
-        """Aliases that were asked for, each with the version that answers, which need not be the one that it names."""
+        """Requested aliases with the version that serves them, which may differ from the version that they name."""
         return [(alias.alias, served.key) for alias, served in self._serving.items()]
 
     def problems(self) -> dict[ModelKey, str]:
-        """Versions that were asked for and could not be used, and why: for listings and logs."""
+        """Requested versions that cannot be used, with the problem, for listings and logs."""
         return {key: failure.error.message for key, failure in self._failures.items()}
 
     def healthy(self) -> bool:
-        """Whether every alias that is used here is served by the version that it names."""
+        """Whether every alias in use is served by the version that it names."""
         return not any(key in self._failures for key in self._wanted.values())
 
     def seen(self, slot: ModelSlot, view: ModelView, storage: NamespaceStorage) -> None:
-        """A watch read the model's names: begin to load what the aliases in use name by now."""
+        """A watch has read the model's names: start loading the versions that aliases in use name."""
         for alias in [each for each in self._wanted if each.slot == slot]:
             stored = view.versions.get(view.aliases.get(alias.alias, 0))
             if stored is None:
@@ -195,7 +193,7 @@ class ModelCache:
                 self._load_aside(key, stored, storage)
 
     def forgotten(self, slot: ModelSlot) -> None:
-        """The model was not used for long: what its aliases name is no matter of health any more."""
+        """The model has not been used for a while: its aliases no longer affect `healthy`."""
         for alias in [each for each in self._wanted if each.slot == slot]:
             del self._wanted[alias]
 
@@ -221,7 +219,7 @@ class ModelCache:
         return served.model
 
     async def _first(self, alias: _Alias, key: ModelKey, stored: StoredModel, storage: NamespaceStorage) -> LoadedModel:
-        """Serve an alias that nothing serves yet."""
+        """Serve an alias that no version serves yet."""
         try:
             model = await self._wait(key, stored, storage)
         except FailedPrecondition:
@@ -256,7 +254,7 @@ class ModelCache:
             return model
         failure = self._failures.get(key)
         if failure is not None and failure.retry_at > self._monotonic():
-            # A new object each time: one shared by requests would gather their tracebacks.
+            # A new object per request: a shared one would accumulate their tracebacks.
             raise FailedPrecondition(failure.error.message, reason=failure.error.reason, **failure.error.metadata)
         return await self._loading.result(key, partial(self._load, key, stored, storage))
 

@@ -1,8 +1,8 @@
-"""Tries models in a process of their own, so that a hostile one can at most end that process.
+"""Checks models in a child process, so that a hostile model can at most end that process.
 
-One child checks many models, one at a time, and is replaced when it dies: only a model that a fresh child died
-of is refused for it. A child is started when it is first needed, with an environment that holds no setting and no
-credential, and ends by itself when it is idle.
+One child checks many models, one at a time, and is replaced when it dies. A model is refused for the death of a child
+only if it was the first model of that child. A child is started on demand, with an environment without settings and
+credentials, and exits when it is idle.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _ChildDied(Exception):
 
 
 class _Unreadable(Exception):
-    """What the child answered is no answer."""
+    """The child's output is not a valid answer."""
 
 
 class _TookTooLong(Exception):
@@ -46,9 +46,9 @@ class _TookTooLong(Exception):
 
 
 class ModelChecker:
-    """Checks models in a child process. Everything blocks: callers on an event loop use a thread.
+    """Checks models in a child process. All methods block: callers on an event loop use a thread.
 
-    Any thread may check; one check runs at a time. `close` ends the child, and a check that is under way.
+    Any thread may check; one check runs at a time. `close` ends the child and the check in progress.
     """
 
     def __init__(self, limits: CheckLimits | None = None, *, program: Sequence[str] = PROGRAM) -> None:
@@ -67,31 +67,31 @@ class ModelChecker:
 
     @property
     def pid(self) -> int | None:
-        """Of the child, while there is one."""
+        """Process id of the child; None without a child."""
         child = self._child
         return None if child is None else child.pid
 
     def check(self, manifest: ModelManifest, artefact: bytes) -> Structure:
-        """What the model is, after it was checked, loaded and asked to predict in the child.
+        """The structure of a model that the child has checked, loaded and predicted with.
 
-        Raises FailedPrecondition (MODEL_UNUSABLE) with what is wrong, also when the child died of it;
-        StoreUnavailable if no child can be started.
+        Raises FailedPrecondition (MODEL_UNUSABLE) with the problem, also if the child died of it; StoreUnavailable if
+        no child can be started.
         """
         with self._turn:
             try:
                 answer = self._ask(manifest.to_json().encode(), artefact)
             except _TookTooLong:
                 self._end()
-                raise manifest.unusable(f"to try it took more than {self._limits.seconds:g} seconds") from None
+                raise manifest.unusable(f"checking it took more than {self._limits.seconds:g} seconds") from None
             except _Unreadable:
                 self._end()
-                raise manifest.unusable("the process that tried it answered what can not be read") from None
+                raise manifest.unusable("the answer of the process that checked it cannot be read") from None
             except _ChildDied:
                 if self._closed.is_set():
                     raise _cannot_check("is going down") from None
-                raise manifest.unusable(f"the process that tried it {self._cause()}") from None
+                raise manifest.unusable(f"the process that checked it {self._cause()}") from None
             except BaseException:
-                self._end()  # half a request may be under way
+                self._end()  # half a request may have been sent
                 raise
         if isinstance(answer, str):
             raise FailedPrecondition(
@@ -100,7 +100,7 @@ class ModelChecker:
         return answer
 
     def close(self) -> None:
-        """End the child, and refuse checks from now on. Safe to call again."""
+        """End the child and refuse further checks. Safe to call again."""
         self._closed.set()
         child = self._child
         if child is not None:
@@ -109,13 +109,13 @@ class ModelChecker:
             self._end()
 
     def _ask(self, manifest: bytes, artefact: bytes) -> Structure | str:
-        """The structure, or what is wrong."""
+        """The structure, or the problem."""
         child = self._child
         if child is not None:
             try:
                 return self._exchange(child, manifest, artefact)
             except _ChildDied:
-                self._end()  # it was idle, was ended by others, or died of this model or of one before
+                self._end()  # it was idle, was killed, or died of this model or of an earlier one
         return self._exchange(self._start(), manifest, artefact)
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -131,11 +131,11 @@ class ModelChecker:
                 stderr=subprocess.DEVNULL,
                 env=_environment(os.environ),
                 bufsize=0,
-                # Ctrl-C on a terminal asks the server to drain; what it is trying goes on meanwhile.
+                # Ctrl-C on a terminal drains the server; the check in progress continues.
                 start_new_session=True,
             )
         except OSError as error:
-            raise _cannot_check("cannot start the process that does it") from error
+            raise _cannot_check("cannot start the checking process") from error
         self._child = child
         self.started += 1
         try:
@@ -145,7 +145,7 @@ class ModelChecker:
         except (_ChildDied, _Unreadable, _TookTooLong):
             closed = self._closed.is_set()
             self._end()
-            raise _cannot_check("is going down" if closed else "has no process that does it, it ended") from None
+            raise _cannot_check("is going down" if closed else "has no checking process, which has ended") from None
         return child
 
     def _exchange(self, child: subprocess.Popen[bytes], manifest: bytes, artefact: bytes) -> Structure | str:
@@ -155,13 +155,13 @@ class ModelChecker:
         return _read_answer(_receive(child, ends))
 
     def _cause(self) -> str:
-        """How the child ended, in words; the next check starts another."""
+        """How the child ended, as text; the next check starts another."""
         child = self._child
         try:
-            # Its pipe ended, so it did, or is about to.
+            # Its pipe has ended, so the child has ended or is about to.
             code = child.wait(_EXIT_S) if child is not None else 0
         except subprocess.TimeoutExpired:
-            return "does not answer any more"
+            return "no longer answers"
         finally:
             self._end()
         if code == -signal.SIGXCPU:
@@ -182,10 +182,10 @@ class ModelChecker:
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What the child needs to find our modules and its libraries, and nothing else."""
+    """The variables that the child needs to find its modules and libraries, and no others."""
     kept = {name: variables[name] for name in _KEPT if name in variables}
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return {**kept, **threads, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    return {**kept, **threads, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _send(child: subprocess.Popen[bytes], data: bytes, ends: float) -> None:
@@ -242,7 +242,7 @@ def _pipe(pipe: IO[bytes] | None) -> int:
 
 
 def _read_answer(data: bytes) -> Structure | str:
-    """The child may have been taken over by what it tried: its answer is believed as little as possible."""
+    """A hostile model may have taken over the child, so its answer is validated strictly."""
     try:
         answer = json.loads(data)
     except ValueError as error:
@@ -256,4 +256,4 @@ def _read_answer(data: bytes) -> Structure | str:
 
 
 def _cannot_check(why: str) -> StoreUnavailable:
-    return StoreUnavailable(f"this server can not try models now: it {why}; ask again")
+    return StoreUnavailable(f"this server cannot check models now: it {why}; try again")

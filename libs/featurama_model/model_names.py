@@ -1,8 +1,7 @@
-"""What the store says of models: their versions, and what their aliases name. Watched while it is used.
+"""Versions and aliases of models as stored, watched while the models are in use.
 
-An answer is at most `staleness` seconds old, older only while the store does not answer. A model that is used
-is read again by a task of its own before that time is over, so requests do not wait for it and an alias that
-moves is seen without one.
+A view is at most `staleness` seconds old, except while the store does not answer. A background task reads a model in
+use again before that time is over, so requests do not wait, and a moved alias is noticed without a request.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from featurama_model.shared_tasks import SharedTasks
 _MAX_VIEWS = 1_024
 _MAX_WATCHED = 64
 _PATIENCE_S = 0.25
-"""How long a request waits for a store that does not answer before it takes what was last known."""
+"""How long a request waits for a store that does not answer before it uses the last view."""
 
 
 class ModelSlot(NamedTuple):
@@ -36,7 +35,7 @@ class ModelSlot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """Versions and aliases of one model, as they were at `read_at`. generation: how often all was expired before."""
+    """Versions and aliases of one model at `read_at`. generation: the number of earlier calls of `expire`."""
 
     read_at: float
     versions: Mapping[int, StoredModel]
@@ -45,19 +44,19 @@ class ModelView:
 
 
 class ViewListener(Protocol):
-    """Gets what a watch sees. Called on the loop; must not raise."""
+    """Receives the views that a watch reads. Called on the loop; must not raise."""
 
     def seen(self, slot: ModelSlot, view: ModelView, storage: NamespaceStorage) -> None:
-        """A watch read this."""
+        """A watch has read a view."""
 
     def forgotten(self, slot: ModelSlot) -> None:
-        """The model was not used for long, its watch has ended."""
+        """The watch of an unused model has ended."""
 
 
 class ModelNames:
-    """Views of models, each read once however many ask. `close` ends its reads and watches.
+    """Views of models; concurrent requests share one read. `close` ends the reads and watches.
 
-    staleness, watch: seconds; a model is watched until it was not used for `watch`, 0 watches none.
+    staleness, watch: seconds. A watch ends when its model has not been used for `watch`; 0 watches no model.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class ModelNames:
         self._used: dict[ModelSlot, float] = {}
 
     async def view(self, slot: ModelSlot, storage: NamespaceStorage) -> ModelView:
-        """The model's versions and aliases. Raises StoreUnavailable and the like only if none was ever read."""
+        """The model's versions and aliases. Raises StoreUnavailable, DeadlineExceeded only without a view."""
         known = self._views.get(slot)
         fresh = known is not None and known.generation == self._generation
         if known is not None and fresh and self._monotonic() - known.read_at <= self._staleness:
@@ -84,7 +83,7 @@ class ModelNames:
             if known is not None:
                 await asyncio.wait((reading,), timeout=_PATIENCE_S)
                 return reading.result() if reading.done() else known
-            # Shielded: one caller's deadline must not fail the others that wait for the same read.
+            # Shielded: the deadline of one caller must not fail the others that wait for the same read.
             return await asyncio.shield(reading)
         except (StoreUnavailable, DeadlineExceeded):
             if known is None:
@@ -92,7 +91,7 @@ class ModelNames:
             return known
 
     def used(self, slot: ModelSlot, storage: NamespaceStorage) -> None:
-        """Watch this model, or go on watching it."""
+        """Start or prolong the watch of this model."""
         if slot in self._watching:
             self._used[slot] = time.monotonic()
         elif self._watch and len(self._watching) < _MAX_WATCHED:
@@ -102,11 +101,11 @@ class ModelNames:
             task.add_done_callback(lambda _: self._watched_no_more(slot))
 
     def expire(self) -> None:
-        """What is known, and what is being read, is too old from now on: it may have been read before a change."""
+        """Treat all views, and reads in progress, as too old: they may precede a change."""
         self._generation += 1
 
     async def close(self) -> None:
-        """End everything that is under way."""
+        """Cancel the watches and the reads in progress."""
         watching = list(self._watching.values())
         for task in watching:
             task.cancel()
@@ -119,8 +118,8 @@ class ModelNames:
             try:
                 view = await asyncio.shield(self._read(slot, storage))
             except FeaturamaError:
-                continue  # what was last known holds until the store answers
-            # One that was read before a change made here would undo it.
+                continue  # the last view remains until the store answers
+            # A view that precedes a change made by this process would undo it.
             if view.generation == self._generation:
                 self._listener.seen(slot, view, storage)
 
@@ -135,15 +134,11 @@ class ModelNames:
 
     async def _read_view(self, slot: ModelSlot, storage: NamespaceStorage, generation: int) -> ModelView:
         read_at = self._monotonic()
-        # Aliases before versions: what an alias names was published before.
+        # Aliases before versions: a version is published before an alias names it.
         aliases = await storage.list_aliases(slot.name)
         versions = await storage.list_models(slot.name)
-        view = ModelView(
-            read_at,
-            {stored.version: stored for stored in versions},
-            named_versions(aliases),
-            generation,
-        )
+        by_number = {stored.version: stored for stored in versions}
+        view = ModelView(read_at, by_number, named_versions(aliases), generation)
         newer = self._views.get(slot)
         if newer is not None and newer.generation > generation:
             return newer

@@ -1,4 +1,4 @@
-"""What is asked of a model and what it answers: the rows of one request, or of a batch of label rows. Pure."""
+"""The request and the result of a prediction: the rows of one call, or of a batch of label rows. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from featurama_core.api.primitives import Consistency
+from featurama_core.frames.predictions import Contributions, RowError
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.values import BoolArray, Status
 from featurama_model.engineered import Float64Array
-from featurama_model.evaluation import Contributions
 from featurama_model.manifest import ModelManifest
 from featurama_model.registry import CHAMPION
 
@@ -25,9 +25,9 @@ MAX_EXPLAINED_ROWS = 1_000
 class PredictionRequest:
     """Rows by entity, by given features, or both: a given value overrides the stored one in its row.
 
-    `version` 0: the one that `alias` names. `given`: columns named like the model's features, as many rows as
-    `entity_ids`, or the rows themselves if there are no ids; status NOT_FOUND: not given in this row.
-    `contributions`: whether to explain each row, at most 1,000 of them.
+    version: 0 for the version that `alias` names. given: columns named like the model's features, as many rows as
+    `entity_ids`, or the rows themselves if there are no ids; status NOT_FOUND means not given in this row.
+    contributions: whether to explain the rows, at most 1,000.
     """
 
     model: str
@@ -39,11 +39,11 @@ class PredictionRequest:
     contributions: bool = False
 
     def rows(self) -> int:
-        """How many rows it has. Raises InvalidInput for none, too many, or an id that is not one."""
+        """The number of rows. Raises InvalidInput for no rows, too many rows, or an invalid id."""
         rows = self._rows()
         if self.contributions and rows > MAX_EXPLAINED_ROWS:
             raise InvalidInput(
-                f"contributions of {rows} rows are asked for; at most {MAX_EXPLAINED_ROWS} fit one call, split them",
+                f"contributions are requested for {rows} rows; at most {MAX_EXPLAINED_ROWS} fit one call, split them",
                 reason=Reason.LIMIT_EXCEEDED,
                 field="include_contributions",
             )
@@ -65,24 +65,12 @@ class PredictionRequest:
         return rows
 
 
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """Why a row has no prediction: UNKNOWN_ENTITY, STORE_UNAVAILABLE, or MISSING_FEATURE for what the model cannot do
-    without. field: the first such feature, "" for the other reasons.
-    """
-
-    row: int
-    reason: Reason
-    message: str
-    field: str = ""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """values: float64[n], 0 where `row_errors` names the row. columns: the features used, in the model's
-    order; the event time of a given value is 0. missing: row -> its features that were not PRESENT.
-    contributions: only when asked for; 0 where `row_errors` names the row. probabilities: float64[n, classes] in the
-    manifest's order of classes, 0 likewise; None for a regression.
+    """Predictions of n rows. values: float64[n], 0 where `row_errors` has the row. columns: the features used, in the
+    model's order; the event time of a given value is 0. missing: row -> its features that were not PRESENT.
+    contributions: None unless requested; 0 where `row_errors` has the row. probabilities: float64[n, classes] in the
+    manifest's order of classes, 0 where `row_errors` has the row; None for a regression.
     """
 
     values: Float64Array
@@ -95,7 +83,7 @@ class Prediction:
     probabilities: Float64Array | None = None
 
     def classes(self) -> list[str]:
-        """Label of each row's likeliest class, "" where `row_errors` names the row; [] for a regression."""
+        """Label of the most likely class per row, "" where `row_errors` has the row; [] for a regression."""
         if self.probabilities is None:
             return []
         labels = [self.manifest.class_names[at] for at in self.probabilities.argmax(axis=1).tolist()]
@@ -106,8 +94,8 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """n rows. values: float64[n], probabilities: float64[n, classes], None for a regression; both without meaning where
-    `errors` names the row. absent: bool[features, n], in the model's order: what was not PRESENT.
+    """Scores of n rows. values: float64[n]; probabilities: float64[n, classes], None for a regression; both undefined
+    where `errors` has the row. absent: bool[features, n], in the model's order: features that were not PRESENT.
     """
 
     values: Float64Array
@@ -119,7 +107,7 @@ class Scores:
 def with_refused(
     errors: list[RowError], manifest: ModelManifest, columns: Sequence[Column], rows: int
 ) -> list[RowError]:
-    """The errors and, apart from their rows, one for each row that lacks a feature whose policy is `fail`."""
+    """The errors, and one more per row that lacks a feature whose policy is `fail` and has no error yet."""
     if not manifest.required:
         return errors
     known = {error.row for error in errors}

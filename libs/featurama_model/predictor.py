@@ -1,9 +1,8 @@
-"""Prediction: features of the store, or given ones, through the model's own engineered columns, one call of
-XGBoost.
+"""Prediction: stored or given features, the model's engineered columns, and one call of XGBoost.
 
-The same function that made the training matrix makes this one. One bad row never fails the rest: it is
-named in `row_errors`. What a model lacks is reported, never made up. A shadow model, where there is one, sees
-the same requests after they are answered.
+The matrix is built by the function that built the training matrix. A bad row does not fail the other rows; it is listed
+in `row_errors`. Missing features are reported, never invented. A shadow model, if any, receives the same requests after
+they are answered.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featurama_core.frames.predictions import RowError
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason, Unknown
@@ -25,7 +25,7 @@ from featurama_model.loading import LoadedModel
 from featurama_model.manifest import ModelManifest
 from featurama_model.model_cache import CacheSettings, ModelCache, ModelEvent
 from featurama_model.model_checker import ModelChecker
-from featurama_model.prediction import Prediction, PredictionRequest, RowError, with_refused
+from featurama_model.prediction import Prediction, PredictionRequest, with_refused
 from featurama_model.shadow import Comparison, Shadow, ShadowSettings
 from featurama_model.unknown_entities import unknown_entities
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """What a server predicts with. Made by `open`; safe to call concurrently."""
+    """Predicts with the models of a cache. Created by `open`; safe to call concurrently."""
 
     def __init__(self, models: ModelCache, shadow: Shadow | None = None) -> None:
         self.models = models
         self.shadow = shadow
-        # Seconds of a core each: one at a time leaves the others to predictions.
+        # An explanation takes seconds of a core. One at a time leaves the other cores to predictions.
         self._one_explained = asyncio.Semaphore(1)
 
     @classmethod
@@ -53,9 +53,9 @@ class Predictor:
         on_event: Callable[[ModelEvent], None] = lambda _: None,
         on_compared: Callable[[Comparison], None] = lambda _: None,
     ) -> AsyncIterator[Predictor]:
-        """A predictor that owns its model cache, and its shadow if there is one, until the context ends.
+        """A predictor that owns its model cache and its shadow, if any, until the context ends.
 
-        checker: tries models, stays open; None: one of its own. on_event, on_compared: for logs.
+        checker: checks models and stays open; None starts one. on_event, on_compared: for logs.
         """
         async with ModelCache(settings, checker=checker, on_event=on_event) as models:
             if shadow is None:
@@ -69,8 +69,8 @@ class Predictor:
     async def predict(self, namespace: Namespace, request: PredictionRequest) -> Prediction:
         """Predict every row of the request with one model.
 
-        Raises InvalidInput, Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE), StoreUnavailable
-        when no row could be read.
+        Raises InvalidInput, Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE), StoreUnavailable if no row
+        could be read.
         """
         request.rows()
         model = await self.models.get(namespace, request.model, version=request.version, alias=request.alias)
@@ -80,7 +80,7 @@ class Predictor:
         return prediction
 
     async def predict_by(self, model: LoadedModel, namespace: Namespace, request: PredictionRequest) -> Prediction:
-        """Predict with this model, whatever the request names; `request.rows()` was asked. Raises like `predict`."""
+        """Predict with this model instead of the request's. `request.rows()` has been called. Raises like `predict`."""
         rows = len(request.entity_ids) or len(request.given[0])
         manifest = model.manifest
         given = given_columns(manifest, request.given, rows)
@@ -114,7 +114,7 @@ class Predictor:
         manifest: ModelManifest,
         given: Mapping[str, Column],
     ) -> tuple[dict[str, Column], int]:
-        """The features that the store has to answer for (all that are not given in every row), by name."""
+        """The stored columns by name, of the features that are not given in every row, and their as-of time."""
         wanted = [
             feature
             for feature in manifest.features
@@ -129,7 +129,7 @@ class Predictor:
                 consistency=request.consistency,
             )
         except Unknown as error:
-            raise manifest.unusable(f"a feature that it reads is not registered: {error.message}") from error
+            raise manifest.unusable(f"one of its features is not registered: {error.message}") from error
         for feature, column in zip(wanted, read.columns, strict=True):
             manifest.check_type(feature, column)
         columns = {feature.name: column for feature, column in zip(wanted, read.columns, strict=True)}

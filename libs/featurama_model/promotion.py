@@ -1,7 +1,8 @@
-"""The one way by which an alias gets another version: it is tried first, the move is recorded, no other move is lost.
+"""Promotion: the only way to point an alias at another version. The version is checked first, the move is recorded, and
+no concurrent move is lost.
 
-To try a version is to read its artefact and let the checking process look at size, hash and structure, load it and
-predict. A server tries it where it keeps its models; what has no server opens a checking process of its own (`trying`).
+A check reads the artefact; the checking process verifies its size, hash and structure, loads it and predicts. A server
+checks a version by loading it into its model cache; other programs open a checking process (`trying`).
 """
 
 from __future__ import annotations
@@ -9,22 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_name
+from featurama_model.alias_history import AliasMove
 from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.registry import CHAMPION, ModelRegistry, Trial
 from featurama_model.structure import Structure
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """What an alias names now, and the version that it named before; 0: none."""
-
-    manifest: ModelManifest
-    previous: int
 
 
 async def promote(
@@ -37,12 +30,12 @@ async def promote(
     expected: int | None = None,
     by: str,
     note: str = "",
-) -> Promotion:
-    """Point `alias` at a version that can be used. by: who asked, for the audit log.
+) -> AliasMove:
+    """Point `alias` at a version that can be used. by: the user, for the audit log.
 
-    expected: what it must name until then, 0 for nothing; None: whatever it names. Durable and recorded when it
-    returns; safe to repeat. Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE), Conflict
-    (ALIAS_MOVED), and then the alias has not moved.
+    expected: the version that the alias must name before, 0 for none; None for any. The move is durable and recorded
+    when the call returns, and safe to repeat. The alias has not moved if it raises Unknown (UNKNOWN_MODEL),
+    FailedPrecondition (MODEL_UNUSABLE) or Conflict (ALIAS_MOVED).
     """
     check_name(name, "name")
     check_name(alias, "alias")
@@ -50,14 +43,12 @@ async def promote(
         raise InvalidInput("version must be a whole number from 1", field="version")
     if expected is not None and expected < 0:
         raise InvalidInput("expected_version must be a whole number from 0, or absent", field="expected_version")
-    manifest = await registry.get(name, version=version)
-    await trial(manifest)
-    move = await registry.set_alias(name, alias, version, by=by, note=note, expected=expected)
-    return Promotion(manifest, move.previous)
+    await trial(await registry.get(name, version=version))
+    return await registry.set_alias(name, alias, version, by=by, note=note, expected=expected)
 
 
 async def tried(registry: ModelRegistry, checker: ModelChecker, manifest: ModelManifest) -> tuple[bytes, Structure]:
-    """Read the artefact of a version and try it. -> its bytes, and what they are.
+    """Read the artefact of a version and check it. -> its bytes and their structure.
 
     Raises FailedPrecondition (MODEL_UNUSABLE), StoreUnavailable.
     """
@@ -67,7 +58,7 @@ async def tried(registry: ModelRegistry, checker: ModelChecker, manifest: ModelM
 
 @asynccontextmanager
 async def trying(registry: ModelRegistry, checker: ModelChecker | None = None) -> AsyncIterator[Trial]:
-    """A trial by a checking process, which ends with the context. checker: one that is shared and stays open."""
+    """A trial by a checking process, which ends with the context. checker: a shared one, which stays open."""
     process = checker or ModelChecker()
 
     async def trial(manifest: ModelManifest) -> None:

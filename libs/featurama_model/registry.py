@@ -1,8 +1,8 @@
-"""Models in the store: integer versions that never change, and aliases that point at one.
+"""Models in the store: integer versions that never change, and aliases that point at a version.
 
-A version is taken atomically by the storage; publishing again gives the next number, never one that was deleted.
-Whoever reads a version gets the bytes that were published, or an error, never others: the manifest holds their hash.
-Every move of an alias and every deletion is in the audit log; a rollback reads there what the alias named before.
+The storage assigns a version number atomically. Version numbers are never reused, even after a deletion. A reader of a
+version gets the published bytes or an error, because the manifest holds their hash. Every move of an alias and every
+deletion is in the audit log, from which a rollback reads the previous version of the alias.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from featurama_model.loading import check_artefact
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact, ModelManifest, unusable
 
 CHAMPION = "champion"
-"""The alias that serves when none is named."""
+"""The default alias."""
 CHUNK_BYTES = 256 * 1024
 
 Trial = Callable[[ModelManifest], Awaitable[object]]
-"""Tries a version. Raises FailedPrecondition (MODEL_UNUSABLE) for one that must not serve."""
+"""Checks a version. Raises FailedPrecondition (MODEL_UNUSABLE) if it cannot serve."""
 
 _ATTEMPTS = 32
 _AUDIT_RECORDS = 100_000
 _HIGHEST_DELETED = "versions.deleted"
-"""A row among the aliases (no alias can be named so): the highest version that was deleted."""
+"""The highest deleted version, stored as a row among the aliases. The name is not a valid alias."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A version in a list; `manifest` is None if that of `stored` cannot be read, and `problem` says why."""
+    """A version in a list. manifest: None if it cannot be read; problem: the reason."""
 
     stored: StoredModel
     manifest: ModelManifest | None
@@ -52,9 +52,9 @@ class ListedModel:
 
 
 class ModelRegistry:
-    """Models of one namespace. Holds no state: every answer is read from the storage.
+    """Models of one namespace. The registry has no state: every answer is read from the storage.
 
-    artefacts: where new artefacts go, and those that lie outside the storage are read; None: the storage alone.
+    artefacts: the directory of artefacts, to which new ones are written; None keeps artefacts in the storage.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class ModelRegistry:
         self._artefacts = artefacts
 
     async def publish(self, manifest: ModelManifest, artefact: bytes) -> ModelManifest:
-        """Store a new version. -> the manifest as stored: version, hash, size and time set.
+        """Store a new version. -> the manifest as stored, with version, hash, size and time.
 
-        Raises InvalidInput for an inconsistent manifest or more than 64 MiB, FailedPrecondition
-        (MODEL_UNUSABLE) for an artefact that serving would refuse.
+        Raises InvalidInput for an inconsistent manifest or more than 64 MiB, FailedPrecondition (MODEL_UNUSABLE) for an
+        artefact that serving would refuse.
         """
         if not 1 <= len(artefact) <= MAX_ARTEFACT_BYTES:
             raise InvalidInput(
@@ -96,15 +96,14 @@ class ModelRegistry:
             if await self._storage.put_model(stored, chunks):
                 return published
         raise Conflict(
-            f"model {manifest.name!r} is being published by others all the time; publish again",
+            f"model {manifest.name!r} is being published concurrently; publish again",
             field="model",
         )
 
     async def get(self, name: str, *, version: int = 0, alias: str = CHAMPION) -> ModelManifest:
-        """The manifest of a version, or with version 0 of the one that the alias names.
+        """The manifest of a version; with version 0, of the version that the alias names.
 
-        Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) for a manifest that cannot be
-        read.
+        Raises Unknown (UNKNOWN_MODEL), FailedPrecondition (MODEL_UNUSABLE) for a manifest that cannot be read.
         """
         check_name(name, "model")
         number = version or await self._aliased(name, alias)
@@ -114,13 +113,11 @@ class ModelRegistry:
         raise unknown_version(name, number)
 
     async def list(self, name: str | None = None) -> list[ListedModel]:
-        """All versions of one model, or of all, by name and version; one that cannot be read says why."""
+        """All versions of one model or of all models, by name and version. An unreadable version has a `problem`."""
         return [_listed(stored) for stored in await self._storage.list_models(name)]
 
     async def artefact(self, manifest: ModelManifest) -> bytes:
-        """The bytes of a version, not yet checked. Raises FailedPrecondition (MODEL_UNUSABLE) if they are
-        not whole.
-        """
+        """The bytes of a version, unchecked. Raises FailedPrecondition (MODEL_UNUSABLE) if they are not complete."""
         try:
             if manifest.artefact is None or not manifest.artefact.location:
                 return await self._storage.read_artefact(manifest.name, manifest.version)
@@ -130,15 +127,15 @@ class ModelRegistry:
         except FileNotFoundError as error:
             raise manifest.unusable("its artefact is not in the artefact directory") from error
         except (Unknown, CorruptData) as error:
-            raise manifest.unusable("its artefact is not whole in the store") from error
+            raise manifest.unusable("its artefact in the store is not complete") from error
 
     async def set_alias(
         self, name: str, alias: str, version: int, *, by: str = "", note: str = "", expected: int | None = None
     ) -> AliasMove:
-        """Point `alias` at a version that is there, and record who did. Untried: `promotion.promote` tries it first.
+        """Point `alias` at an existing version and record the move. `promotion.promote` checks the version first.
 
-        expected: the version that it must name until then, 0 for none; None: whatever it names. Raises Unknown,
-        Conflict (ALIAS_MOVED) if it names another.
+        expected: the version that the alias must name before, 0 for none; None for any. Raises Unknown, Conflict
+        (ALIAS_MOVED) if it names another.
         """
         check_name(alias, "alias")
         if version < 1:
@@ -149,16 +146,16 @@ class ModelRegistry:
     async def rollback(
         self, name: str, alias: str = CHAMPION, *, by: str = "", trial: Trial | None = None
     ) -> AliasMove:
-        """Point `alias` at the version that it named before. -> what was done; again goes further back.
+        """Point `alias` at the version that it named before. -> the move. A repeated call goes further back.
 
-        trial: tries that version first. Raises FailedPrecondition if it named no other version that is still there,
-        Conflict (ALIAS_MOVED) if it is moved meanwhile.
+        trial: checks that version first. Raises FailedPrecondition if no earlier version of the alias exists, Conflict
+        (ALIAS_MOVED) if the alias moves concurrently.
         """
         current = await self._aliased(check_name(name, "model"), check_name(alias, "alias"))
         earlier = await self.earlier(name, alias, current)
         if not earlier:
             raise FailedPrecondition(
-                f"{alias} of {name!r} is version {current} and named no other that is still there; "
+                f"{alias} of {name!r} is version {current} and has no earlier version that still exists; "
                 "name one with `featurama models promote`",
                 reason=Reason.UNKNOWN_MODEL,
                 field="alias",
@@ -168,17 +165,18 @@ class ModelRegistry:
         return await self._move(name, alias, earlier[0], ROLLED_BACK, by, "", current)
 
     async def earlier(self, name: str, alias: str, current: int) -> Sequence[int]:
-        """The versions that `alias` named before `current` and that are still there, the newest first."""
+        """The existing versions that `alias` named before `current`, most recent first."""
         there = {stored.version for stored in await self._storage.list_models(name)}
         return versions_before(await self._recorded(name, alias), current, there)
 
     async def history(self, name: str, alias: str = CHAMPION) -> Sequence[AliasMove]:
-        """The moves of an alias, the oldest first."""
+        """The moves of an alias, oldest first."""
         current = (await self.aliases(name)).get(alias, 0)
         return made(await self._recorded(name, alias), current)
 
     async def delete(self, name: str, version: int, *, by: str = "") -> None:
-        """Remove a version and its artefact, for ever; its number is not given again.
+        """Remove a version and its artefact permanently. Its number is never reused.
+
 
         Raises Unknown, or FailedPrecondition while an alias names it.
         """
@@ -214,12 +212,12 @@ class ModelRegistry:
             if expected is not None and previous not in (expected, version):
                 raise _moved(name, alias, previous, expected)
             move = AliasMove(self._now(), action, name, alias, version, previous, by, note)
-            # Recorded first: a move that nobody can account for must not exist; one that was not made is harmless.
+            # Recorded first: every move must have a record. A record of a move that was not made is harmless.
             await self._storage.append_audit(move.record())
             if await self._storage.put_alias(name, alias, version, expected=previous):
                 return move
         raise Conflict(
-            f"{alias} of {name!r} is being moved by others all the time; try again",
+            f"{alias} of {name!r} is being moved concurrently; try again",
             reason=Reason.ALIAS_MOVED,
             field="alias",
         )
@@ -228,7 +226,7 @@ class ModelRegistry:
         return moves(await self._storage.list_audit(_AUDIT_RECORDS), name, alias)
 
     async def _retire(self, name: str, version: int) -> None:
-        """Never give this number again: raise the highest deleted one to it, whoever else deletes."""
+        """Prevent reuse of this number: raise the highest deleted version to it, also under concurrent deletions."""
         while True:
             deleted = (await self._storage.list_aliases(name)).get((name, _HIGHEST_DELETED), 0)
             highest = max(deleted, version)
@@ -246,14 +244,12 @@ class ModelRegistry:
 
 
 def named_versions(stored: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    """Alias -> version of one model, sorted, from what the storage lists."""
+    """Alias -> version of one model, sorted, from the rows of the storage."""
     return {alias: version for (_, alias), version in sorted(stored.items()) if alias != _HIGHEST_DELETED}
 
 
 def read_manifest(stored: StoredModel) -> ModelManifest:
-    """The manifest of a stored version. Raises FailedPrecondition (MODEL_UNUSABLE) unless it is that
-    version's.
-    """
+    """The manifest of a stored version. Raises FailedPrecondition (MODEL_UNUSABLE) if it belongs to another version."""
     manifest = ModelManifest.from_json(stored.manifest)
     if (manifest.name, manifest.version) != (stored.name, stored.version) or manifest.artefact is None:
         raise unusable("its manifest is of another version", model=stored.name, version=stored.version)
@@ -261,7 +257,7 @@ def read_manifest(stored: StoredModel) -> ModelManifest:
 
 
 def unknown_version(name: str, version: int) -> Unknown:
-    """The error for a version that is not there."""
+    """The error for a version that does not exist."""
     return Unknown(
         f"model {name!r} has no version {version}; see `featurama models list`",
         reason=Reason.UNKNOWN_MODEL,
@@ -270,10 +266,10 @@ def unknown_version(name: str, version: int) -> Unknown:
 
 
 def unknown_alias(name: str, alias: str, known: Collection[str], *, trained: bool) -> Unknown:
-    """The error for an alias that is not set; `trained`: whether the model has any version."""
+    """The error for an alias that is not set. trained: whether the model has any version."""
     if not trained:
         return Unknown(
-            f"model {name!r} is not there; train it with `featurama train`",
+            f"model {name!r} does not exist; train it with `featurama train`",
             reason=Reason.UNKNOWN_MODEL,
             field="model",
         )
@@ -288,14 +284,14 @@ def unknown_alias(name: str, alias: str, known: Collection[str], *, trained: boo
 def _moved(name: str, alias: str, current: int, expected: int) -> Conflict:
     named, wanted = (f"version {each}" if each else "nothing" for each in (current, expected))
     return Conflict(
-        f"{alias} of {name!r} is {named}, not {wanted} as expected: others moved it; compare with what it is now",
+        f"{alias} of {name!r} is {named}, not {wanted} as expected: it was moved; compare with its current version",
         reason=Reason.ALIAS_MOVED,
         field="alias",
     )
 
 
 def _location(model: ListedModel) -> str:
-    """Where its artefact lies in the artefact directory; "" if it does not, or that is not known."""
+    """The location of its artefact in the artefact directory; "" if it is elsewhere or unknown."""
     facts = model.manifest.artefact if model.manifest else None
     return facts.location if facts else ""
 

@@ -1,4 +1,4 @@
-"""Scores as an Arrow table beside the label rows, and what a manifest says of them. The only room that names the
+"""Scores as an Arrow table beside the label rows, and their statistics in a manifest. Only this module names the score
 columns.
 """
 
@@ -23,12 +23,12 @@ REASON, MESSAGE = "error_reason", "error_message"
 
 
 def check_label_names(names: Sequence[str]) -> None:
-    """InvalidInput if a label column has a name that is needed for the scores."""
+    """Raise InvalidInput if a label column has the name of a score column."""
     refuse_repeats([*names, PREDICTION, CLASS, PROBABILITIES, VERSION, MISSING, REASON, MESSAGE])
 
 
 def score_table(labels: Any, manifest: ModelManifest, scores: Scores) -> Any:
-    """The label rows (a record batch or a table of one chunk) with the columns of their scores."""
+    """The label rows (a record batch or a table of one chunk) with their score columns."""
     rows, chances = len(scores.values), scores.probabilities
     failed = np.zeros(rows, dtype=np.bool_)
     failed[[error.row for error in scores.errors]] = True
@@ -51,7 +51,7 @@ def score_table(labels: Any, manifest: ModelManifest, scores: Scores) -> Any:
 
 
 def _missing(names: Sequence[str], scores: Scores) -> Any:
-    """A list of feature names a row, in the model's order."""
+    """A list of feature names per row, in the model's order."""
     row, feature = np.nonzero(scores.absent.T)
     offsets = np.searchsorted(row, np.arange(scores.absent.shape[1] + 1))
     return pa.ListArray.from_arrays(
@@ -60,7 +60,7 @@ def _missing(names: Sequence[str], scores: Scores) -> Any:
 
 
 def facts_of(table: Any, event_time: Int64Array) -> dict[str, Any]:
-    """What the manifest says of one part."""
+    """The statistics of one part, for the manifest."""
     prediction = table.column(PREDICTION)
     bounds = pc.min_max(prediction).as_py()
     return {
@@ -75,7 +75,7 @@ def facts_of(table: Any, event_time: Int64Array) -> dict[str, Any]:
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the manifest says of all parts: rows predicted, failed by reason, missing by feature, the range."""
+    """The statistics of all parts: rows predicted, failed by reason, missing by feature, and the range."""
     failed: Counter[str] = Counter()
     missing: Counter[str] = Counter()
     for part in parts:

@@ -1,7 +1,7 @@
-"""Batch scoring: predictions for label rows out of the values of their own time, by the code that serving uses.
+"""Batch scoring: predictions for label rows from the values as of their own time, by the code of serving.
 
-`scored` is the one function that scores a batch, in one process and in the tasks of a cluster; `scores` makes a set of
-them out of a store, streamed and written as a training set is.
+`scored` scores a batch, both in one process and in the tasks of a cluster. `scores` is a dataset of scores over a
+store, streamed and written like a training set.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from featurama_core.datasets.build import Part
 from featurama_core.datasets.dataset import TrainingSet
 from featurama_core.datasets.labels import Keys
 from featurama_core.datasets.request import Build, RowOptions, build_request
+from featurama_core.frames.predictions import RowError
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
@@ -26,9 +27,8 @@ from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.engineered import Float64Array
 from featurama_model.loading import LoadedModel
-from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
-from featurama_model.prediction import RowError, Scores, with_refused
+from featurama_model.prediction import Scores, with_refused
 from featurama_model.score_table import check_label_names, facts_of, merged, score_table
 from featurama_model.unknown_entities import unknown_entities
 
@@ -42,10 +42,10 @@ _IDS_A_READ = 5_000
 async def scored(
     model: LoadedModel, namespace: Namespace, entity_ids: Any, columns: Sequence[Column], time: Int64Array
 ) -> Scores:
-    """Score n rows: ids (Arrow string array), a column a feature of the model in its order, moments int64[n].
+    """Score n rows: ids (Arrow string array), one column per feature of the model, in its order, moments int64[n].
 
-    What Predict would answer for these values: the same engineered columns, the same library call, the same policy
-    for what is missing. Raises FailedPrecondition (MODEL_UNUSABLE) where a feature has another type than the model's.
+    The result equals that of Predict for these values: the same engineered columns, library call and missing policies.
+    Raises FailedPrecondition (MODEL_UNUSABLE) if the type of a feature differs from the model's.
     """
     manifest = model.manifest
     for feature, column in zip(manifest.features, columns, strict=True):
@@ -59,7 +59,7 @@ async def scored(
     unknown = await _unknown(namespace, manifest.entity_type, entity_ids, absent.all(axis=0) & ~unreadable)
     errors += [RowError(row, Reason.UNKNOWN_ENTITY, why) for row, why in unknown.items()]
     errors = with_refused(errors, manifest, columns, len(time))
-    # In pieces, because a thread can not be interrupted.
+    # In pieces, because a thread cannot be interrupted.
     pieces = [
         await asyncio.to_thread(_outputs, model, columns, time, first) for first in range(0, len(time), _ROWS_A_PIECE)
     ]
@@ -73,7 +73,7 @@ def _outputs(model: LoadedModel, columns: Sequence[Column], time: Int64Array, fi
 
 
 async def _unknown(namespace: Namespace, entity_type: str, entity_ids: Any, candidates: BoolArray) -> dict[int, str]:
-    """Row -> why its entity is none to predict for; in pieces, because one read of the store is bounded."""
+    """Row -> why its entity cannot be predicted; in pieces, because one read of the store is bounded."""
     rows = np.flatnonzero(candidates)
     found: dict[int, str] = {}
     for first in range(0, len(rows), _IDS_A_READ):
@@ -86,7 +86,7 @@ async def _unknown(namespace: Namespace, entity_type: str, entity_ids: Any, cand
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreAnswer:
-    """Makes scores of the values that a training set found (`featurama_core.datasets.dataset.Answer`)."""
+    """Computes scores from the values of a training set (`featurama_core.datasets.dataset.Answer`)."""
 
     model: LoadedModel
     namespace: Namespace
@@ -96,12 +96,23 @@ class ScoreAnswer:
         check_label_names(labels)
 
     def request(self) -> dict[str, Any]:
-        """Which model."""
-        return {"model": model_facts(self.model.manifest)}
+        """The model, for the manifest of the scores."""
+        manifest = self.model.manifest
+        assert manifest.artefact is not None  # it was published
+        return {
+            "model": {
+                "name": manifest.name,
+                "version": manifest.version,
+                "sha256": manifest.artefact.sha256,
+                "target": manifest.target,
+                "objective": manifest.objective,
+                "classes": list(manifest.class_names),
+            }
+        }
 
     async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
-        """The label rows with what `score_table` adds."""
-        del as_of  # the rows' own moments are meant
+        """The label rows with the columns that `score_table` adds."""
+        del as_of  # scores are as of the rows' own moments
         found = await scored(self.model, self.namespace, keys.entity_ids, columns, keys.event_time)
         table = await asyncio.to_thread(score_table, batch, self.model.manifest, found)
         return Part(number, table, facts_of(table, keys.event_time))
@@ -109,19 +120,6 @@ class ScoreAnswer:
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Counts of predicted and failed rows and missing features."""
         return {"scores": merged(parts)}
-
-
-def model_facts(manifest: ModelManifest) -> dict[str, Any]:
-    """Which model, for a manifest of scores."""
-    assert manifest.artefact is not None  # it was published
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "sha256": manifest.artefact.sha256,
-        "target": manifest.target,
-        "objective": manifest.objective,
-        "classes": list(manifest.class_names),
-    }
 
 
 async def scores(
@@ -134,12 +132,13 @@ async def scores(
     checker: ModelChecker | None = None,
     **rows: Unpack[RowOptions],
 ) -> TrainingSet:
-    """The label rows with a prediction each, as a set with the methods of a training set: batches, frames, files.
+    """The label rows with one prediction per row, as a dataset with the methods of a training set: batches, frames,
+    files.
 
-    model: `name`, `name@alias` or `name@version`; it is loaded at once. The other arguments are those of
-    `FeatureStore.training_set`. Beside the label columns: `prediction`, of a model of classes `predicted_class` and
-    `probabilities`, `model_version`, `missing_features`, and for a row without a prediction `error_reason` and
-    `error_message`.
+    model: `name`, `name@alias` or `name@version`; it is loaded by this call. The other arguments are those of
+    `FeatureStore.training_set`. The columns after the label columns are `prediction`, `predicted_class` and
+    `probabilities` (for a model of classes), `model_version`, `missing_features`, and `error_reason` and
+    `error_message` (for a row without a prediction).
     """
     if isinstance(model, str):
         model = await checked_model(namespace, ModelReference.parse(model), artefacts=artefacts, checker=checker)

@@ -1,7 +1,7 @@
-"""The shadow model: a challenger predicts what the champion predicted, after the reply; results are only compared.
+"""The shadow model: a challenger predicts the champion's requests after the reply; the results are compared only.
 
-It never delays a reply and never fails one. What waits is bounded: beyond it requests are dropped, and counted.
-A challenger that reads the same features is given the values that were used, so it costs no read of the store.
+A shadow never delays or fails a reply. The queue is bounded: requests beyond it are dropped and counted. A challenger
+with the same features gets the champion's values, without a read of the store.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _Pair = tuple[str, str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class ShadowSettings:
-    """alias: what names the shadow model. max_requests, max_rows: what may wait. report_every: seconds."""
+    """alias: names the shadow model. max_requests, max_rows: limits of the queue. report_every: seconds."""
 
     alias: str = "challenger"
     max_requests: int = 64
@@ -46,10 +46,10 @@ class ShadowSettings:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a pair of versions answered to the same rows, since this process compares them.
+    """The differences of a pair of versions on the same rows, since the start of this process.
 
-    requests, rows: that both predicted. failed: requests that the shadow could not predict. dropped: requests of
-    this model, whatever the versions, that came while too many waited.
+    requests, rows: predicted by both. failed: requests that the shadow could not predict. dropped: requests of this
+    model, of any versions, that arrived while the queue was full.
     """
 
     namespace: str
@@ -84,12 +84,12 @@ class Shadow:
         self._dropped: dict[tuple[str, str], int] = {}
 
     def offer(self, namespace: Namespace, request: PredictionRequest, prediction: Prediction) -> None:
-        """Compare this prediction when there is time; dropped if too much waits. Never waits, never raises."""
+        """Queue this prediction for comparison, or drop it if the queue is full. Never waits, never raises."""
         if request.alias == self._settings.alias:
             return
         rows = len(prediction.values)
         if self._waiting.full() or self._rows + rows > self._settings.max_rows:
-            # Counted only for models that are known to have a shadow: nothing is lost of the others.
+            # Counted only for models that are known to have a shadow: the others lose nothing.
             key = namespace.name, request.model
             if key in self._dropped:
                 self._dropped[key] += 1
@@ -98,16 +98,16 @@ class Shadow:
         self._waiting.put_nowait(_Waiting(namespace, replace(request, contributions=False), prediction))
 
     def comparisons(self) -> list[Comparison]:
-        """Every pair that was compared."""
+        """All pairs compared so far."""
         return [self._with_dropped(pair) for pair in self._compared]
 
     async def settled(self) -> None:
-        """Return when nothing waits any more."""
+        """Return when the queue is empty."""
         await self._waiting.join()
 
     @asynccontextmanager
     async def comparing(self, predict_by: PredictBy) -> AsyncIterator[None]:
-        """Compare until the context ends; what waits then is dropped. predict_by: reads and predicts."""
+        """Compare until the context ends, which drops the queue. predict_by: reads and predicts."""
         tasks = [asyncio.create_task(self._compare_all(predict_by)), asyncio.create_task(self._report_all())]
         try:
             yield
@@ -146,19 +146,18 @@ class Shadow:
             pair = (*key, champion.manifest.version, model.manifest.version)
             values, failed = await self._shadowed(model, waiting, predict_by)
         except Unknown:
-            return  # the alias is gone again
+            return  # the alias has been removed
         except FeaturamaError:
             self._add(pair, None)
             return
         good = ~failed
         good[[error.row for error in champion.row_errors]] = False
-        apart = np.abs(values[good] - champion.values[good])
-        self._add(pair, apart)
+        self._add(pair, np.abs(values[good] - champion.values[good]))
 
     async def _shadowed(
         self, model: LoadedModel, waiting: _Waiting, predict_by: PredictBy
     ) -> tuple[Float64Array, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-        """The shadow's predictions float64[n], and which rows it failed, bool[n]."""
+        """The shadow's predictions float64[n], and the rows that it could not predict, bool[n]."""
         namespace, request, champion = waiting
         known = {column.name: column for column in champion.columns}
         used = {feature.name: feature for feature in champion.manifest.features}
@@ -172,7 +171,7 @@ class Shadow:
         return prediction.values, failed
 
     def _add(self, pair: _Pair, apart: Float64Array | None) -> None:
-        """One more request. apart: absolute differences of the rows that both predicted; None if the shadow failed."""
+        """Count a request. apart: absolute differences of the rows that both predicted; None if the shadow failed."""
         before = self._compared.pop(pair, Comparison(*pair))
         if apart is None:
             after = replace(before, failed=before.failed + 1)

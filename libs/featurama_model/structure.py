@@ -1,9 +1,8 @@
-"""Structural check of an XGBoost JSON model, before the library sees it.
+"""Structural check of an XGBoost JSON model, before the library reads it.
 
-The library trusts the indices in its files: a changed child, parent, tree or feature index reads or writes
-outside its arrays. So each one is checked here, in numpy over all trees together, and anything this room
-does not expect is refused: other boosters, categorical splits, vector leaves, unknown or repeated keys,
-numbers that are not finite.
+The library trusts the indices in its files: a changed child, parent, tree or feature index reads or writes outside its
+arrays. Every index is therefore checked here, in numpy over all trees together. Other content is refused: other
+boosters, categorical splits, vector leaves, unknown or repeated keys, numbers that are not finite.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 MAX_TREES = 100_000
 MAX_NODES = 20_000_000
 MAX_DEPTH = 512
-"""Deeper than any useful tree; SHAP values take a stack frame a level."""
+"""Deeper than any useful tree. SHAP values take a stack frame per level."""
 MAX_OUTPUTS = 1_000
 
 _NO_PARENT = 2**31 - 1
@@ -38,12 +37,12 @@ Ints = NDArray[np.int64]
 
 
 class Malformed(ValueError):
-    """The bytes are not such a model; the text says where and why."""
+    """The bytes are not a valid model; the text has the place and the problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What a checked model is."""
+    """The dimensions and the objective of a checked model."""
 
     features: int
     trees: int
@@ -54,11 +53,11 @@ class Structure:
 
 
 def check_structure(artefact: bytes) -> Structure:
-    """Check every index the library will follow. Raises Malformed. Takes seconds for tens of MiB."""
+    """Check every index that the library follows. Raises Malformed. Takes seconds for tens of MiB."""
     document = _mapping(_parse(artefact), "model", exactly=frozenset({"learner", "version"}))
     version = _integers(document["version"], "version")
     if len(version) != 3 or version[0] != 3:
-        raise Malformed("version: XGBoost 3 writes this format, the file is of another")
+        raise Malformed("version: the file is not of the format of XGBoost 3")
     learner = _mapping(document["learner"], "learner", exactly=_LEARNER_KEYS)
     features, outputs = _learner_parameters(learner)
     booster = _mapping(learner["gradient_booster"], "gradient_booster", exactly=frozenset({"model", "name"}))
@@ -76,11 +75,10 @@ def _parse(artefact: bytes) -> object:
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # The library may take the first of two equal keys where we take the last, and read what was never
-    # checked.
+    # For two equal keys the library may use the first and this check the last.
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Malformed("an object has one key twice")
+        raise Malformed("an object has a key twice")
     return found
 
 
@@ -94,17 +92,17 @@ def _learner_parameters(learner: dict[str, object]) -> tuple[int, int]:
     given = _mapping(learner["learner_model_param"], "learner_model_param", exactly=names)
     outputs = max(_count(given, "num_class"), 1)
     if outputs > MAX_OUTPUTS or _count(given, "num_target") != 1:
-        raise Malformed(f"learner_model_param: one target of at most {MAX_OUTPUTS} classes is read")
+        raise Malformed(f"learner_model_param: one target of at most {MAX_OUTPUTS} classes is supported")
     score = given["base_score"]
     if not isinstance(score, str) or not _BASE_SCORE.fullmatch(score) or score.count(",") not in (0, outputs - 1):
-        raise Malformed("learner_model_param.base_score: one number, or one a class, is expected")
+        raise Malformed("learner_model_param.base_score: one number, or one per class, is expected")
     if given["boost_from_average"] not in ("0", "1"):
         raise Malformed("learner_model_param.boost_from_average: 0 or 1 is expected")
     features = _count(given, "num_feature")
     for key in ("feature_names", "feature_types"):
         texts = learner[key]
         if not isinstance(texts, list) or len(texts) not in (0, features):
-            raise Malformed(f"{key}: none, or one a feature, is expected")
+            raise Malformed(f"{key}: none, or one per feature, is expected")
         if not all(isinstance(text, str) for text in texts) or (key == "feature_types" and "c" in texts):
             raise Malformed(f"{key}: texts without categorical features are expected")
     _texts(learner["attributes"], "attributes")
@@ -120,7 +118,7 @@ def _objective(value: object, outputs: int) -> str:
         if key != "name":
             _texts(parameters, f"objective.{key}")
     classes = objective.get("softmax_multiclass_param", {"num_class": "1"})
-    # The library takes the width of its answer from here: it must be that of the trees.
+    # The library takes the width of its output from this field, so it must be that of the trees.
     if _count(_mapping(classes, "softmax_multiclass_param", exactly=frozenset({"num_class"})), "num_class") != outputs:
         raise Malformed("softmax_multiclass_param: its classes are not those of the model")
     return name
@@ -188,15 +186,14 @@ def _tree_shape(tree: dict[str, object], number: int, features: int) -> int:
 
 
 def _links(nodes: dict[str, Ints], sizes: Ints, features: int) -> int:
-    """Check the links of all trees at once, as one array with an offset a tree. -> greatest depth."""
+    """Check the links of all trees at once, as one array with an offset per tree. -> greatest depth."""
     first = np.cumsum(sizes) - sizes
     offset, size = np.repeat(first, sizes), np.repeat(sizes, sizes)
     left, right, parents = nodes["left_children"], nodes["right_children"], nodes["parents"]
     inner = left != -1
     if ((right == -1) == inner).any():
         raise Malformed("trees: a node has one child only")
-    # The library steps to the left child's index or the one after it, whatever the file says of the right
-    # one.
+    # The library steps to the left child's index or the next one, and ignores the right child's index.
     if (inner & ((left < 1) | (left >= size - 1) | (right != left + 1))).any():
         raise Malformed("trees: a child index is outside its tree")
     if (((parents < 0) | (parents >= size)) & (parents != _NO_PARENT)).any() or (parents[first] != _NO_PARENT).any():
@@ -204,10 +201,10 @@ def _links(nodes: dict[str, Ints], sizes: Ints, features: int) -> int:
     splits = nodes["split_indices"]
     pruned = splits == _PRUNED
     if (((splits < 0) | (splits >= max(features, 1))) & ~pruned).any() or (inner.any() and features < 1):
-        raise Malformed("trees: a split asks for a feature that the model has not")
+        raise Malformed("trees: a split uses a feature that the model does not have")
     if nodes["split_type"].any() or ((nodes["default_left"] & ~1) != 0).any():
-        raise Malformed("trees: a split is of a kind that is not read")
-    # From the roots downwards every node is met once: no loops, and parents are those that lead there.
+        raise Malformed("trees: a split is of an unsupported kind")
+    # From the roots downwards every node is met once: there are no loops, and parents match their children.
     met = np.zeros(len(left), dtype=np.bool_)
     level, depth = first, 0
     met[level] = True
@@ -231,7 +228,7 @@ def _mapping(value: object, where: str, *, exactly: frozenset[str] | None = None
         raise Malformed(f"{where}: an object is expected")
     if exactly is not None and value.keys() != exactly:
         names = ", ".join(sorted(exactly ^ value.keys()))[:200]
-        raise Malformed(f"{where}: keys that are missing or not known: {names}")
+        raise Malformed(f"{where}: missing or unknown keys: {names}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Rows that no model should predict: their entity is not the model's, or nobody ever said anything of it."""
+"""Rows that cannot be predicted: their entity is of another type than the model's, or is unknown to the store."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _FEATURES_PER_READ = 500
 async def unknown_entities(
     namespace: Namespace, entity_ids: Sequence[str], entity_type: str, candidates: BoolArray
 ) -> dict[int, str]:
-    """Rows, among the candidates (bool[n]), whose entity is not the model's, or neither registered nor has any value;
-    and why.
+    """Row -> problem, for candidates (bool[n]) whose entity is of another type than the model's, or is neither
+    registered nor has any value.
     """
     rows = np.flatnonzero(candidates).tolist()
     if not rows:
         return {}
-    asked = list(dict.fromkeys(entity_ids[row] for row in rows))
-    registered = await namespace.storage.get_entities(asked)
-    valueless = await _without_values(namespace, entity_type, [each for each in asked if each not in registered])
+    distinct = list(dict.fromkeys(entity_ids[row] for row in rows))
+    registered = await namespace.storage.get_entities(distinct)
+    valueless = await _without_values(namespace, entity_type, [each for each in distinct if each not in registered])
     problems = {each: f"{entity_type} {each!r} is neither registered nor has any value" for each in valueless}
     if entity_type != DEFAULT_ENTITY_TYPE:
         problems |= {
@@ -40,7 +40,7 @@ async def unknown_entities(
 
 
 async def _without_values(namespace: Namespace, entity_type: str, entity_ids: Sequence[str]) -> set[str]:
-    """Those that have no value of any feature that their type could have."""
+    """The entities without a value of any feature of their possible types."""
     empty = set(entity_ids)
     features = [
         feature.reference

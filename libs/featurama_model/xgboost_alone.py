@@ -1,8 +1,8 @@
-"""How xgboost is imported: with scikit-learn where that is installed, or alone.
+"""Import of xgboost, with or without scikit-learn.
 
-It takes scikit-learn along, and with it scipy and pandas: a thousand modules and four fifths of the time, for
-estimators that nothing here uses. A process that is Featurama's own (a command, a service) does without; in a program
-that only calls Featurama its author may want those estimators, so there nothing is changed.
+xgboost imports scikit-learn where it is installed, and with it scipy and pandas: a thousand modules and four fifths of
+the import time, for estimators that Featurama does not use. Featurama's own processes (the command, the services)
+import xgboost without them. A program that calls Featurama may use those estimators, so its imports are unchanged.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _ALONE = Event()
 
 
 def keep_xgboost_alone() -> None:
-    """In this process `import_xgboost` leaves scikit-learn out. For entry points, before anything is imported."""
+    """Make `import_xgboost` skip scikit-learn in this process. Called by entry points, before other imports."""
     _ALONE.set()
 
 
 def import_xgboost() -> Any:
-    """The module. xgboost's own scikit-learn estimators may be unusable; scikit-learn itself never is."""
+    """The module xgboost. Its scikit-learn estimators may be unusable; scikit-learn itself remains usable."""
     left_out = _ALONE.is_set() and not {_SKIPPED, "xgboost"} & sys.modules.keys()
     if left_out:
         sys.modules[_SKIPPED] = None  # type: ignore[assignment]  # an import of it fails

@@ -1,5 +1,5 @@
-"""What every server shares: how a gRPC server is opened, guarded, watched, drained and configured.
+"""The shared part of all servers: opening, guarding, watching, draining and configuring a gRPC server.
 
-It knows the wire and core's pure types, and no store: servicers are handed to it. Nothing is kept in a module:
-a server, its gate and its log are made by `run` of a service and closed by it.
+The package knows the wire and core's pure types, but no store; it is given the servicers. Modules hold no state: `run`
+of a service creates the server, its admission and its log, and closes them.
 """

@@ -1,6 +1,6 @@
-"""What may be in flight at a time: calls, and the bytes of their requests. Beyond it a call is refused.
+"""Limits on calls in flight and on the bytes of their requests. A call beyond a limit is refused.
 
-Chunks of a stream are not refused but wait, and so hold their sender back.
+A chunk of a stream waits instead, which slows its sender down.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from featurama_core.types.errors import Overloaded
 
 
 class Admission:
-    """The gate of one server. A request above `max_bytes` still passes when nothing else is in flight."""
+    """The limits of one server. A request above `max_bytes` is admitted if nothing else is in flight."""
 
     def __init__(self, max_calls: int, max_bytes: int) -> None:
         self._max_calls = max_calls
@@ -29,9 +29,9 @@ class Admission:
     def call(self, size: int) -> Iterator[None]:
         """Hold a place for a call whose request has `size` bytes; Overloaded if there is none."""
         if self.calls >= self._max_calls:
-            raise Overloaded("the server has all calls in flight that it admits; back off and send again")
+            raise Overloaded("the server has reached its limit of calls in flight; back off and send again")
         if not self._fits(size):
-            raise Overloaded("the server holds all request bytes that it admits; back off and send again")
+            raise Overloaded("the server has reached its limit of request bytes; back off and send again")
         self.calls += 1
         self._bytes += size
         self._idle.clear()
@@ -45,7 +45,7 @@ class Admission:
 
     @asynccontextmanager
     async def chunk(self, size: int) -> AsyncIterator[None]:
-        """Hold `size` bytes for a chunk of a stream, once they are free; in the order of asking."""
+        """Wait for `size` free bytes and hold them for a chunk of a stream. Waiting chunks are served in order."""
         if self._waiting or not self._fits(size):
             await self._turn(size)
         else:
@@ -56,7 +56,7 @@ class Admission:
             self._release(size)
 
     async def idle(self) -> None:
-        """Return as soon as no call is in flight."""
+        """Return when no call is in flight."""
         await self._idle.wait()
 
     def _fits(self, size: int) -> bool:
@@ -69,7 +69,7 @@ class Admission:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._release(size)  # the bytes were handed over in the same step as the cancellation
+                self._release(size)  # the bytes were granted in the same step as the cancellation
             raise
 
     def _release(self, size: int) -> None:

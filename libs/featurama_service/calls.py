@@ -1,7 +1,7 @@
-"""One call, as a servicer sees it, and what surrounds every call: admission, deadline, errors, access log.
+"""The call object of a servicer, and the guard around every call: admission, deadline, errors, access log.
 
-The guard is the only place that catches all exceptions. What is not a FeaturamaError reaches the client as
-INTERNAL with an incident number; its text stays in the log. Cancellation is normal and passes through.
+The guard is the only place that catches all exceptions. An exception other than FeaturamaError reaches the client as
+INTERNAL with an incident number; its text stays in the log. Cancellation passes through.
 """
 
 from __future__ import annotations
@@ -34,14 +34,11 @@ _STRAINS = frozenset(
 
 
 class PeerGone(Exception):
-    """The other end of a stream is no longer there; nobody is left to be answered."""
+    """The other end of a stream has disconnected."""
 
 
 class Call:
-    """What a servicer may know and do beside its request. `rows` is for the access log.
-
-    `draining` is set when the server is going down: a stream ends itself then.
-    """
+    """One call, for a servicer. rows: for the access log. draining: set when the server drains; streams then end."""
 
     def __init__(self, method: str, context: Context, guard: Guard) -> None:
         self._context = context
@@ -57,7 +54,7 @@ class Call:
         return self._context.peer()
 
     def encode(self, reply: Reply) -> bytes:
-        """The reply's bytes; InvalidInput if they are more than a message may hold."""
+        """The bytes of the reply. Raises InvalidInput if they exceed the limit of a message."""
         data = reply if isinstance(reply, bytes) else reply.SerializeToString()
         if len(data) > self._guard.max_message_bytes:
             raise InvalidInput(
@@ -68,7 +65,7 @@ class Call:
         return data
 
     async def send(self, reply: Reply) -> None:
-        """Send a message of a streamed answer; waits while the client does not read. PeerGone if it left."""
+        """Send a message of a streamed answer. Waits while the client does not read. Raises PeerGone if it left."""
         data = self.encode(reply)
         try:
             await self._context.write(data)
@@ -76,7 +73,7 @@ class Call:
             raise PeerGone from error
 
     async def receive(self) -> bytes | None:
-        """The next message of a streamed request; None at its end, and as soon as the server drains."""
+        """The next message of a streamed request; None at its end, and when the server drains."""
         if self.draining.is_set():
             return None
         reading = asyncio.ensure_future(self._read())
@@ -89,11 +86,11 @@ class Call:
             draining.cancel()
 
     def hold(self, size: int) -> AbstractAsyncContextManager[None]:
-        """Wait for, then hold, room for a streamed chunk of `size` bytes."""
+        """Wait for room for a streamed chunk of `size` bytes and hold it."""
         return self._guard.admission.chunk(size)
 
     def refusal(self, error: Exception) -> FeaturamaError:
-        """What the client may be told about an exception."""
+        """The error that the client gets for an exception."""
         return self._guard.refusal(error, self.method)
 
     async def _read(self) -> bytes | None:
@@ -102,7 +99,7 @@ class Call:
 
 
 class Guard:
-    """Runs the body of every call of one server. `seen` counts them, also those that were refused."""
+    """Runs the body of every call of one server. seen: the number of calls, including refused ones."""
 
     def __init__(self, settings: GrpcSettings, log: FilteringBoundLogger, *, log_calls: bool = True) -> None:
         self._margin = settings.deadline_margin_ms / 1_000
@@ -122,9 +119,9 @@ class Guard:
         size: int,
         default_deadline_ms: int | None,
     ) -> _Answer:
-        """Run `body`; what it raises ends the call with google.rpc.Status.
+        """Run `body`. An exception ends the call with google.rpc.Status.
 
-        size: bytes of the request. default_deadline_ms: where the client gives none; None means no deadline.
+        size: bytes of the request. default_deadline_ms: for clients that give no deadline; None means no deadline.
         """
         try:
             with self._admitted(size):
@@ -148,13 +145,13 @@ class Guard:
         return await context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
 
     def refusal(self, error: Exception, method: str) -> FeaturamaError:
-        """What the client is told about an exception; the unexpected is logged under an incident number."""
+        """The error that the client gets for an exception. Unexpected ones are logged under an incident number."""
         while isinstance(error, ExceptionGroup) and all(each is error.exceptions[0] for each in error.exceptions):
-            error = error.exceptions[0]  # what one task of the call raised, and perhaps others that waited for it
+            error = error.exceptions[0]  # raised by one task of the call, and by others that waited for it
         if isinstance(error, FeaturamaError):
             return error
         if isinstance(error, TimeoutError):
-            return DeadlineExceeded("the deadline ended before the answer was there; allow more time or ask for less")
+            return DeadlineExceeded("the deadline ended before the answer was ready; allow more time or ask for less")
         incident = secrets.token_hex(6)
         self._log.error("incident", method=method, incident=incident, exc_info=error)
         return FeaturamaError(
@@ -170,11 +167,11 @@ class Guard:
         return self.admission.call(size)
 
     def _time_left(self, context: Context, default_deadline_ms: int | None) -> float | None:
-        # None without a deadline; the stub of grpc does not know.
+        # None without a deadline, which the type stub of grpc omits.
         remaining = cast("float | None", context.time_remaining())
         if remaining is None:
             return None if default_deadline_ms is None else default_deadline_ms / 1_000
-        # Ends a little before the client's own, so that the answer still arrives with its reason.
+        # Ends before the client's own deadline, so that the error arrives with its reason.
         return max(0.0, remaining - self._margin)
 
     def _note(self, call: Call, code: grpc.StatusCode, refusal: FeaturamaError | None = None) -> None:
@@ -194,12 +191,12 @@ class Guard:
 
 
 def going_down() -> StoreUnavailable:
-    """The error for what this server does no more."""
+    """The error for calls that arrive while the server shuts down."""
     return StoreUnavailable("this server is going down; send it again, with the same ids, and another one answers")
 
 
 def _peer_gone(error: BaseException) -> bool:
-    """Whether the other end left, perhaps noticed by several tasks of the call at once."""
+    """Whether the other end has left; several tasks of a call may notice it at once."""
     if isinstance(error, BaseExceptionGroup):
         return any(_peer_gone(each) for each in error.exceptions)
     return isinstance(error, (PeerGone, grpc.aio.InternalError))

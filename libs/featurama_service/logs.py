@@ -1,6 +1,6 @@
-"""Logs of a server: one structured line an event; JSON, or pretty on a terminal.
+"""Logs of a server: one structured line per event, as JSON, or pretty on a terminal.
 
-A logger is made by `open_log` and handed on. No feature value and no entity id is ever logged by a call.
+`open_log` creates a logger, which is passed on. Calls log no feature values and no entity ids.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def open_log(settings: LogSettings, service: str, stream: TextIO | None = None) 
 
 
 def route_standard_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Send what libraries log by the standard library the same way. For a process's main only."""
+    """Route the standard library's logging the same way. For the main function of a process only."""
     stream = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

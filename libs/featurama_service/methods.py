@@ -1,8 +1,8 @@
-"""How a servicer's methods become gRPC handlers.
+"""Servicer methods as gRPC handlers.
 
-gRPC hands bytes through; requests are parsed and answers serialised inside the guard. A (de)serialiser given
-to grpc would run outside it, and its exceptions would reach clients as text. So a method may also parse and
-answer with the wire twin: it gives its own `parse`, and may answer with any message, or with bytes.
+gRPC passes bytes; requests are parsed and answers are serialised inside the guard. A (de)serialiser given to grpc would
+run outside the guard, and the text of its exceptions would reach clients. A method can also use the wire twin: it gives
+its own `parse` and answers with any message or with bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Request = TypeVar("_Request")
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One rpc: whether its request and answer are streams, and how it is bound to a guard."""
+    """One rpc: whether its request and answer are streams, and the binding to a guard."""
 
     request_streaming: bool
     response_streaming: bool
@@ -34,47 +34,19 @@ class Method:
 def unary(parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[Reply]]) -> Method:
     """One request, one answer."""
 
-    def bind(name: str, guard: Guard, settings: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:
-        async def answer(data: bytes, context: Context) -> bytes:
-            async def body(call: Call) -> bytes:
-                return call.encode(await behaviour(parsed(parse, data), call))
+    async def answer(request: _Request, call: Call) -> bytes:
+        return call.encode(await behaviour(request, call))
 
-            return await guard.run(
-                Call(name, context, guard),
-                context,
-                body,
-                size=len(data),
-                default_deadline_ms=settings.default_deadline_ms,
-            )
-
-        return grpc.unary_unary_rpc_method_handler(answer)
-
-    return Method(request_streaming=False, response_streaming=False, bind=bind)
+    return _one_request(parse, answer, response_streaming=False)
 
 
 def server_stream(parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[None]]) -> Method:
     """One request, a stream of answers that `behaviour` sends with `call.send`."""
-
-    def bind(name: str, guard: Guard, settings: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:
-        async def answer(data: bytes, context: Context) -> None:
-            async def body(call: Call) -> None:
-                await behaviour(parsed(parse, data), call)
-
-            await guard.run(
-                Call(name, context, guard),
-                context,
-                body,
-                size=len(data),
-                default_deadline_ms=settings.scan_deadline_ms,
-            )
-
-        return grpc.unary_stream_rpc_method_handler(answer)
-
-    return Method(request_streaming=False, response_streaming=True, bind=bind)
+    return _one_request(parse, behaviour, response_streaming=True)
 
 
 def bidirectional(behaviour: Callable[[Call], Awaitable[None]]) -> Method:
-    """Streams both ways: `behaviour` uses `call.receive` and `call.send`. No deadline but the client's."""
+    """Streams in both directions: `behaviour` uses `call.receive` and `call.send`. Only the client sets a deadline."""
 
     def bind(name: str, guard: Guard, _: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:
         async def answer(_: object, context: Context) -> None:
@@ -85,8 +57,31 @@ def bidirectional(behaviour: Callable[[Call], Awaitable[None]]) -> Method:
     return Method(request_streaming=True, response_streaming=True, bind=bind)
 
 
+def _one_request(
+    parse: Callable[[bytes], _Request],
+    behaviour: Callable[[_Request, Call], Awaitable[Any]],
+    *,
+    response_streaming: bool,
+) -> Method:
+    def bind(name: str, guard: Guard, settings: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:
+        deadline_ms = settings.scan_deadline_ms if response_streaming else settings.default_deadline_ms
+
+        async def answer(data: bytes, context: Context) -> Any:
+            async def body(call: Call) -> Any:
+                return await behaviour(parsed(parse, data), call)
+
+            call = Call(name, context, guard)
+            return await guard.run(call, context, body, size=len(data), default_deadline_ms=deadline_ms)
+
+        if response_streaming:
+            return grpc.unary_stream_rpc_method_handler(answer)
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+    return Method(request_streaming=False, response_streaming=response_streaming, bind=bind)
+
+
 def parsed(parse: Callable[[bytes], _Request], data: bytes) -> _Request:
-    """The request in `data`; InvalidInput if there is none."""
+    """The request in `data`. Raises InvalidInput if it is not a valid message."""
     try:
         return parse(data)
     except DecodeError as error:
@@ -105,7 +100,7 @@ class Service:
         built = {name: (m.request_streaming, m.response_streaming) for name, m in self.methods.items()}
         if built != contract:
             wrong = sorted({name for name, _ in contract.items() ^ built.items()})
-            raise TypeError(f"{self.name} is not served as its contract says: {', '.join(wrong)}")
+            raise TypeError(f"the methods of {self.name} differ from its contract: {', '.join(wrong)}")
 
     @property
     def name(self) -> str:

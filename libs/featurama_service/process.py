@@ -1,12 +1,12 @@
-"""A service as a process of its own: settings from the environment, uvloop, and signals that ask to stop."""
+"""A service as a process: settings from the environment, uvloop, and signals that stop it."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
 
 import uvloop
 
@@ -15,17 +15,11 @@ from featurama_service.logs import route_standard_logging
 from featurama_service.settings import ServiceSettings, SettingsError, load
 
 _S = TypeVar("_S", bound=ServiceSettings)
-_S_contra = TypeVar("_S_contra", contravariant=True)
+Run = Callable[..., Coroutine[None, None, None]]
+"""`run(settings, *, stop)` of a service's app: owns every resource until the event `stop` is set."""
 
 
-class Run(Protocol[_S_contra]):
-    """`run` of a service's app: owns every resource until `stop` is set."""
-
-    def __call__(self, settings: _S_contra, *, stop: asyncio.Event) -> Coroutine[None, None, None]:
-        """Run until `stop` is set and everything is closed."""
-
-
-def main(kind: type[_S], run: Run[_S]) -> int:
+def main(kind: type[_S], run: Run) -> int:
     """Run a service until SIGTERM or SIGINT, then drain. -> exit code: 2 for settings, 1 for the store."""
     try:
         settings = load(kind)
@@ -41,15 +35,15 @@ def main(kind: type[_S], run: Run[_S]) -> int:
     return 0
 
 
-async def _until_signalled(settings: _S, run: Run[_S]) -> None:
+async def _until_signalled(settings: ServiceSettings, run: Run) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _ask, loop, number, stop)
+        loop.add_signal_handler(number, _request_stop, loop, number, stop)
     await run(settings, stop=stop)
 
 
-def _ask(loop: asyncio.AbstractEventLoop, number: int, stop: asyncio.Event) -> None:
-    # Once: the same signal again ends a process that hangs while it opens or drains.
+def _request_stop(loop: asyncio.AbstractEventLoop, number: int, stop: asyncio.Event) -> None:
+    # Handled once: a second signal ends a process that hangs while it opens or drains.
     loop.remove_signal_handler(number)
     stop.set()

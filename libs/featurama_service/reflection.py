@@ -1,4 +1,4 @@
-"""Server reflection: what `grpcurl list` and `grpcurl describe` read. It finds methods by name, too."""
+"""Server reflection, as used by `grpcurl list` and `grpcurl describe`. It also finds methods by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection
 
 
 class _Symbols:
-    """The default pool, in which a method is found as well: the pool itself knows its service only."""
+    """The default pool, extended by a look-up of methods: the pool itself finds services only."""
 
     def __init__(self) -> None:
         self._pool = descriptor_pool.Default()
@@ -27,5 +27,5 @@ class _Symbols:
 
 
 def reflect(services: Sequence[str], server: grpc.aio.Server) -> None:
-    """Let clients look these services up, and reflection itself."""
+    """Register reflection of these services and of reflection itself."""
     reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], server, pool=_Symbols())

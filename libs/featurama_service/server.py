@@ -1,7 +1,7 @@
-"""A gRPC server, from its first listening to the end of its drain.
+"""A gRPC server, from listening to the end of its drain.
 
-Drain: health says NOT_SERVING -> wait until balancers saw it -> refuse new calls, let those in flight finish
-within the grace period -> cancel the rest. Only then does the context end, and stores may be closed.
+Drain: health reports NOT_SERVING -> wait until load balancers have seen it -> refuse new calls and let calls in flight
+finish within the grace period -> cancel the rest. The context ends after the drain, so stores can then be closed.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ async def serving(
     ping: Callable[[], Awaitable[None]] | None = None,
     reports: Mapping[str, Callable[[], bool]] | None = None,
 ) -> AsyncIterator[Bound]:
-    """Serve from now on; leaving the context drains.
+    """Serve until the context ends, which drains.
 
-    ping: raises when the services can not do their work; their health follows it, the server's own does not.
-    reports: further names whose health says whether something is well, and which no service's depends on.
-    Raises SettingsError when the address is taken or a certificate cannot be read.
+    ping: raises when the services cannot work. It sets the health of the services, not that of the server itself.
+    reports: further health names with their checks, independent of the services. Raises SettingsError if the address is
+    taken or a certificate cannot be read.
     """
     guard = Guard(settings, log, log_calls=log_calls)
     server = grpc.aio.server(options=_options(settings))
@@ -101,18 +101,18 @@ async def _drain(
     stopping = asyncio.create_task(server.stop(settings.grace_ms / 1_000))
     finished = asyncio.create_task(_finished(guard))
     await asyncio.wait((stopping, finished), return_when=asyncio.FIRST_COMPLETED)
-    # Health watchers and reflection streams never end by themselves: they are not waited for.
+    # Health watchers and reflection streams do not end by themselves, so they are not awaited.
     await server.stop(None)
     await stopping
-    # grpc does not wait for the handlers that it cancelled; their cleaning up still needs the stores.
+    # grpc does not wait for cancelled handlers, whose cleanup still needs the stores.
     await asyncio.wait((finished,), timeout=_CLEANUP_S)
     finished.cancel()
     log.info("stopped")
 
 
 async def _quiet(guard: Guard) -> None:
-    """Refuse calls until none comes for a moment, but not for long: what grpc has queued when it stops ends as
-    CANCELLED, without a reason.
+    """Refuse calls until none arrives for a moment, at most _QUIET_MOMENTS times: calls that grpc has queued when it
+    stops end as CANCELLED, without a reason.
     """
     for _ in range(_QUIET_MOMENTS):
         seen = guard.seen
@@ -122,7 +122,7 @@ async def _quiet(guard: Guard) -> None:
 
 
 async def _finished(guard: Guard) -> None:
-    """Return when no call is in flight and none that grpc had accepted before it refused new ones comes any more."""
+    """Return when no call is in flight and no call accepted by grpc before it refused new ones is pending."""
     while True:
         await guard.admission.idle()
         await asyncio.sleep(_MOMENT_S)
@@ -137,8 +137,8 @@ async def _follow(
     settings: GrpcSettings,
     log: FilteringBoundLogger,
 ) -> None:
-    """Let the health of the services follow `ping`. However often it is looked at, a store has the whole timeout to
-    answer: a busy one that is taken out of service makes the others busier.
+    """Set the health of the services by `ping`. The timeout is independent of the interval: taking a busy store out of
+    service increases the load of the others.
     """
     well = True
     while ping is not None and settings.health_interval_ms:
@@ -159,7 +159,7 @@ async def _follow(
 async def _report(
     reports: Mapping[str, Callable[[], bool]], health: health_aio.HealthServicer, interval: float
 ) -> None:
-    """Let the health of each report's name follow what it says."""
+    """Set the health of each name by its report."""
     while reports and interval:
         for name, well in reports.items():
             await health.set(name, _SERVING if well() else _NOT_SERVING)
@@ -170,7 +170,7 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
     options = [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        # Two servers on one port would share its calls silently; a port that is taken is an error.
+        # Without reuse a taken port is an error; otherwise two servers would silently share its calls.
         ("grpc.so_reuseport", 0),
         ("grpc.keepalive_time_ms", settings.keepalive_time_ms),
         ("grpc.keepalive_timeout_ms", settings.keepalive_timeout_ms),

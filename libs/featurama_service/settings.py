@@ -1,8 +1,8 @@
-"""Settings of a server: frozen models that a service composes into one, read from the environment.
+"""Settings of a server: frozen models that a service combines into one, read from the environment.
 
-A service's model inherits `ServiceSettings` and the pieces it needs, and sets the prefix:
-`FEATURAMA_ONLINE_LISTEN` is `listen` of the online service. Times are milliseconds, sizes bytes.
-Secrets are `SecretStr`: they never show in `repr`, logs, errors or `redacted`.
+The model of a service inherits `ServiceSettings` and the models it needs, and sets the prefix:
+`FEATURAMA_ONLINE_LISTEN` is `listen` of the online service. Times are milliseconds, sizes are bytes. Secrets are
+`SecretStr`: `repr`, logs, errors and `redacted` never show them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used; one line naming the variable and the problem, without its value."""
+    """Invalid settings: one line with the variable and the problem, without its value."""
 
 
 class LogSettings(BaseModel, frozen=True):
-    """What is logged and how. log_format `auto`: pretty on a terminal, JSON lines elsewhere."""
+    """Logging. log_format `auto`: pretty on a terminal, JSON lines elsewhere."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
@@ -33,7 +33,7 @@ class LogSettings(BaseModel, frozen=True):
 
 
 class ServiceSettings(BaseSettings, LogSettings):
-    """Base of a service's settings, which all log. Values given to the constructor win over the environment."""
+    """Base of the settings of all services. Constructor arguments override the environment."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True)
 
@@ -41,10 +41,9 @@ class ServiceSettings(BaseSettings, LogSettings):
 class GrpcSettings(BaseModel, frozen=True):
     """A gRPC server.
 
-    listen: `host:port`; port 0 takes a free one. tls_cert, tls_key: PEM files; with tls_client_ca clients
-    must show a certificate of that authority. drain_delay_ms: until balancers have seen NOT_SERVING.
-    health_interval_ms: between two looks at the store; 0 never looks. health_timeout_ms: an answer later than this is
-    none.
+    listen: `host:port`; port 0 selects a free one. tls_cert, tls_key: PEM files. tls_client_ca: requires client
+    certificates of this authority. drain_delay_ms: until load balancers have seen NOT_SERVING. health_interval_ms:
+    between two pings of the store; 0 disables them. health_timeout_ms: of a ping.
     """
 
     listen: str = "127.0.0.1:0"
@@ -87,7 +86,7 @@ _Settings = TypeVar("_Settings", bound=ServiceSettings)
 
 
 def load(kind: type[_Settings]) -> _Settings:
-    """Settings from the environment. SettingsError: one line, naming the variable."""
+    """Settings from the environment. Raises SettingsError: one line with the variable."""
     prefix = kind.model_config.get("env_prefix", "")
     _refuse_unknown(kind, prefix)
     try:
@@ -97,7 +96,7 @@ def load(kind: type[_Settings]) -> _Settings:
 
 
 def redacted(settings: BaseModel) -> dict[str, object]:
-    """Every setting with its value, for people; secrets and passwords in URLs are masked."""
+    """Every setting with its value, for display. Secrets and passwords in URLs are masked."""
     return {name: _masked(getattr(settings, name)) for name in type(settings).model_fields}
 
 
@@ -123,7 +122,7 @@ def _problems(error: ValidationError, prefix: str) -> list[str]:
         if each["loc"]:
             problems.append(f"{prefix}{str(each['loc'][0]).upper()}: {message}")
         else:
-            # A check of the whole model begins with the name of the setting that it is about.
+            # The message of a check of the whole model begins with the name of the setting.
             name, _, rest = message.partition(" ")
             problems.append(f"{prefix}{name.upper()}: {rest}")
     return problems

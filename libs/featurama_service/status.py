@@ -1,6 +1,6 @@
-"""What an error looks like on the wire: one table from reason to gRPC code, and google.rpc.Status.
+"""Errors on the wire: the tables from reason to gRPC code and from gRPC code to HTTP status, and google.rpc.Status.
 
-`str(error)` and `metadata` are written for callers; nothing else of an exception leaves the server.
+Clients see the message and the metadata of an error; nothing else of an exception leaves the server.
 """
 
 from __future__ import annotations
@@ -75,12 +75,34 @@ GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(
     }
 )
 
+HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = MappingProxyType(
+    {
+        grpc.StatusCode.OK: 200,
+        grpc.StatusCode.INVALID_ARGUMENT: 400,
+        grpc.StatusCode.OUT_OF_RANGE: 400,
+        grpc.StatusCode.UNAUTHENTICATED: 401,
+        grpc.StatusCode.PERMISSION_DENIED: 403,
+        grpc.StatusCode.NOT_FOUND: 404,
+        grpc.StatusCode.ALREADY_EXISTS: 409,
+        grpc.StatusCode.ABORTED: 409,
+        # A model that is not loaded or a schema that is not migrated: the request is valid, the installation not ready.
+        grpc.StatusCode.FAILED_PRECONDITION: 503,
+        grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+        grpc.StatusCode.CANCELLED: 499,
+        grpc.StatusCode.UNKNOWN: 500,
+        grpc.StatusCode.INTERNAL: 500,
+        grpc.StatusCode.DATA_LOSS: 500,
+        grpc.StatusCode.UNIMPLEMENTED: 501,
+        grpc.StatusCode.UNAVAILABLE: 503,
+        grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    }
+)
+
 _RETRY_AFTER_MS: Final[Mapping[Reason, int]] = MappingProxyType(
     {Reason.STORE_UNAVAILABLE: 500, Reason.UNKNOWN_OUTCOME: 500, Reason.OVERLOADED: 100}
 )
-"""Retry advice: reasons that the same request may outlive, and how long to wait first."""
-
-# A status travels as HTTP/2 headers, of which peers take 8 KiB by default, and twice: as text and as details.
+"""Retry advice: reasons after which the same request may succeed, and how long to wait first."""
+# A status is sent as HTTP/2 headers, limited to 8 KiB by default, and twice: as text and as details.
 _MAX_MESSAGE_CHARS: Final = 600
 _MAX_METADATA_CHARS: Final = 200
 
@@ -91,7 +113,7 @@ def grpc_code(error: FeaturamaError) -> grpc.StatusCode:
 
 
 def status_of(error: FeaturamaError) -> status_pb2.Status:
-    """google.rpc.Status with one ErrorInfo, and a RetryInfo where sending it again can help."""
+    """google.rpc.Status with one ErrorInfo, and a RetryInfo if a retry can succeed."""
     metadata = {key: value[:_MAX_METADATA_CHARS] for key, value in error.metadata.items()}
     info = error_details_pb2.ErrorInfo(reason=error.reason.name, domain=DOMAIN, metadata=metadata)
     details = [_packed(info)]
@@ -103,7 +125,7 @@ def status_of(error: FeaturamaError) -> status_pb2.Status:
 
 
 def grpc_status(error: FeaturamaError) -> grpc.Status:
-    """What a handler aborts with: code, message, and the Status in the trailing metadata."""
+    """The status that a handler aborts with: code, message, and the Status in the trailing metadata."""
     status: grpc.Status = rpc_status.to_status(status_of(error))
     return status
 

@@ -1,4 +1,4 @@
-"""Settings of the storage, for the services that open one (online, ingest, trainer; never the gateway)."""
+"""Settings of the storage, for the services that open one (online, ingest, trainer)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from featurama_core.types.errors import InvalidInput
 
 
 class StorageOptions(BaseModel, frozen=True):
-    """Where the storage is and how it is reached; see `StorageSettings`, whose fields these are.
+    """The URL and the connection of the storage, with the fields of `StorageSettings`.
 
     storage: `sqlite:///relative/dir`, `sqlite:////absolute/dir` or `scylla://user@host1,host2/?dc=dc1`.
     """
@@ -40,11 +40,11 @@ class StorageOptions(BaseModel, frozen=True):
 
     @property
     def embedded(self) -> bool:
-        """Whether the storage is a directory of this machine, not a cluster."""
+        """Whether the storage is a local directory."""
         return StorageUrl.parse(self.storage).scheme == "sqlite"
 
     def storage_settings(self) -> StorageSettings:
-        """The same as core takes it."""
+        """The same settings as a `StorageSettings`."""
         return StorageSettings(
             url=self.storage,
             password=self.storage_password.get_secret_value(),

@@ -1,7 +1,8 @@
 """The Futurama sample world: entities, time series and deliveries as Arrow tables.
 
-Every value is a pure function of (seed, what, which row), so any chunk can be made alone, in bounded memory,
-and any chunk size gives the same rows. Needs numpy and pyarrow; imports nothing else of Featurama.
+
+Every value is a pure function of (seed, stream, row), so any chunk can be generated separately, in bounded memory, and
+any chunk size gives the same rows. The package needs numpy and pyarrow and imports nothing else of Featurama.
 """
 
 from featurama_world.columns import (
@@ -13,8 +14,7 @@ from featurama_world.columns import (
     LABEL,
     PLANET_CONDITIONS,
 )
-from featurama_world.config import END, MAX_DURATION_HOURS, WorldConfig
-from featurama_world.definitions import definitions_path
+from featurama_world.config import END, MAX_DURATION_HOURS, WorldConfig, definitions_path
 from featurama_world.world import World, WorldBatch, WorldSize, generate
 
 __all__ = [

@@ -14,7 +14,7 @@ from featurama_world.planets import YEAR_HOURS, wave
 
 
 class CharacterSignals:
-    """What is true of each character at each hour; `character` int64 and `hours` float64 of one shape."""
+    """The signals of characters over time. character: int64 and hours: float64, of one shape."""
 
     def __init__(self, config: WorldConfig, draws: Draws) -> None:
         self._draws = draws
@@ -27,7 +27,7 @@ class CharacterSignals:
         self._rhythm = draws.uniform("character/rhythm", every)
 
     def columns(self, character: Ints, hours: Floats, row: Ints) -> dict[str, Ints | Floats]:
-        """All features of the group `character_stats`; `row` numbers the readings, for their noise."""
+        """All features of the group `character_stats`. row: number of the reading, for its noise."""
         draws, skill, rhythm = self._draws, self._skill[character], self._rhythm[character]
         days = (hours - self._start_hours) / 24.0
         # The slope of the wave is below the slope of the trend, so the count never falls.

@@ -1,6 +1,6 @@
-"""The Arrow shape of the world: which columns each feature group has, of which type, and how they are made.
+"""The Arrow tables of the world: the columns of every feature group, their types and their construction.
 
-Wide tables: `entity_id` string, `timestamp` timestamp[us, UTC], then a column a feature. No nulls.
+Wide tables have `entity_id` string, `timestamp` timestamp[us, UTC], and one column per feature. They have no nulls.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def delivery_names(index: NDArray[np.int64]) -> pa.Array:
 def rounded(values: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
     """Rounded to `decimals`, never -0.0.
 
-    Every published double passes here: it drops the last digits of `sin`, which differ between machines.
+
+    Every published double is rounded: the last digits of `sin` differ between machines.
     """
     return np.round(values, decimals) + 0.0
 

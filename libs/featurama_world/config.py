@@ -1,12 +1,14 @@
-"""The settings of a world, checked once, and the time grid that follows from them.
+"""The settings of a world, and the time grid that follows from them.
 
-Times inside the room are int64 microseconds since 1970 UTC.
+Times in this package are int64 microseconds since 1970 UTC.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +35,8 @@ _LIMITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldConfig:
-    """What to generate. Raises ValueError, naming the field, for a value out of range.
+    """The settings of a world. Raises ValueError with the field for a value out of range.
+
 
     The world spans `[end - days, end]`. `readings_per_day` is per planet, `character_readings_per_day` per
     character. `end` is an aware datetime, not compared with a clock: a store refuses times in its future.
@@ -53,7 +56,8 @@ class WorldConfig:
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise ValueError(f"{field} must be a whole number from {low:,} to {high:,}, not {value!r}")
-        if not _is_aware(self.end):
+        end: object = self.end
+        if not isinstance(end, datetime) or end.utcoffset() is None:
             raise ValueError(f"end must be a datetime with a time zone (tzinfo=UTC), not {self.end!r}")
         if self.end.year < 1990:
             raise ValueError(f"end must not be before 1990, not {self.end.isoformat()}")
@@ -69,8 +73,9 @@ class WorldConfig:
         return self.end_us - self.days * DAY_US
 
 
-def _is_aware(value: object) -> bool:
-    return isinstance(value, datetime) and value.utcoffset() is not None
+def definitions_path() -> Path:
+    """The path of `definitions.yaml`, for `featurama apply`: the entity types, groups, features and services."""
+    return Path(str(files("featurama_world").joinpath("definitions.yaml")))
 
 
 @dataclass(frozen=True, slots=True)

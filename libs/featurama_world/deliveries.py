@@ -1,8 +1,8 @@
-"""Deliveries: what is known at dispatch, and what came of it at arrival.
+"""Deliveries: the values at dispatch and the outcomes at arrival.
 
-`actual_duration` follows distance, package weight, hazard, and the destination's traffic and weather in the
-newest reading at or before the dispatch; then 5 % noise that nothing predicts. `estimated_duration` knows
-distance and weight only. Delivery 0 is dispatched first; every arrival is before the world's end.
+`actual_duration` follows distance, package weight, hazard, and the destination's traffic and weather in the newest
+reading at or before the dispatch, with 5 % unpredictable noise. `estimated_duration` depends on distance and weight
+only. Delivery 0 is dispatched first; every arrival is before the world's end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TYPICAL_HANDLING = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Dispatches:
-    """What is known at dispatch; planets and characters by number, times in microseconds."""
+    """The values at dispatch. Planets and characters are numbers, times are microseconds."""
 
     time_us: Ints
     distance: Floats
@@ -37,7 +37,7 @@ class Dispatches:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What came of the same deliveries; `actual_duration` in hours, times in microseconds."""
+    """The outcomes at arrival. actual_duration is in hours, times are microseconds."""
 
     time_us: Ints
     actual_duration: Floats
@@ -115,7 +115,7 @@ def _flight_hours(distance: Floats, weight: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _RushHours:
-    """How dispatches spread over the hours: busy afternoons, quiet nights and weekends."""
+    """The distribution of dispatches over the hours: busy afternoons, quiet nights and weekends."""
 
     start_us: int
     weights: Ints
@@ -127,7 +127,7 @@ class _RushHours:
         clock_us = config.start_us + np.arange(hours) * HOUR_US
         hour_of_day = clock_us // HOUR_US % 24
         weekday = (clock_us // DAY_US + 3) % 7
-        # Whole numbers, so that a dispatch time is the same microsecond on every machine.
+        # Integers, so that a dispatch time is the same microsecond on every machine.
         weights = (100 - 6 * np.abs(hour_of_day - 14)) * np.where(weekday >= 5, 6, 10)
         return cls(config.start_us, weights, np.concatenate([[0], np.cumsum(weights)]))
 

@@ -1,8 +1,8 @@
-"""Random numbers by name and number: every draw is a pure function of (seed, stream, index).
+"""Random numbers by stream and index: every draw is a pure function of (seed, stream, index).
 
-A counter-based hash (the SplitMix64 finaliser) instead of numpy's Generator: any row can be drawn alone, so
-chunks need no common state, and numpy does not promise the Generator's methods the same stream in every
-release. Draws use integer and basic float arithmetic only, which is the same on every machine.
+A counter-based hash (the SplitMix64 finaliser) is used instead of numpy's Generator: any row can be drawn separately,
+so chunks share no state, and numpy does not guarantee equal streams of a Generator across releases. Draws use integer
+and basic float arithmetic only, which is the same on every machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SCALE = math.sqrt(3.0)
 
 
 class Draws:
-    """The draws of one seed. Immutable. `stream` names what is drawn, `index` (int64, any shape) which."""
+    """The draws of one seed. Immutable. stream: name of the quantity; index: int64, any shape, number of the draw."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -41,7 +41,7 @@ class Draws:
         return _nearly_normal(_mix(self._key(stream), index))
 
     def swing(self, stream: str, who: Ints, hours: Floats, period: float) -> Floats:
-        """A smooth random curve for each `who`: a normal draw every `period` hours, eased in between.
+        """A smooth random curve per `who`: a normal draw every `period` hours, interpolated in between.
 
         Autocorrelated within one period, independent beyond two.
         """

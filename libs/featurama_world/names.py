@@ -1,6 +1,6 @@
-"""Who lives in the world: names and ids of characters and planets, and the cargo of deliveries.
+"""Names and ids of characters and planets, and the cargo of deliveries.
 
-Sizes beyond the lists go round again with a number: `char_fry_2`, `planet_mars_2`.
+Sizes beyond the lists repeat them with a number: `char_fry_2`, `planet_mars_2`.
 """
 
 from __future__ import annotations

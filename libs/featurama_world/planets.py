@@ -1,7 +1,7 @@
-"""Conditions on planets: closed-form signals of (planet, hour), read off at the readings' instants.
+"""Conditions on planets: closed-form signals of (planet, hour), sampled at the times of the readings.
 
-`hours` are float64 hours since 1970 UTC. Traffic and weather are in [0, 1]; both swing within hours, so a
-reading of another hour is a visibly worse predictor of a delivery than the one in force at its dispatch.
+`hours` are float64 hours since 1970 UTC. Traffic and weather are in [0, 1]. Both change within hours, so the reading in
+force at the dispatch predicts a delivery better than readings of other hours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def wave(hours: Floats, period: float, phase: Floats | float) -> Floats:
 
 
 class PlanetSignals:
-    """What is true on each planet at each hour; `planet` int64 and `hours` float64 of one shape."""
+    """The signals of planets over time. planet: int64 and hours: float64, of one shape."""
 
     def __init__(self, config: WorldConfig, draws: Draws) -> None:
         self._draws = draws
@@ -46,7 +46,7 @@ class PlanetSignals:
         return rounded(np.clip(level, 0.0, 1.0), 4)
 
     def traffic(self, planet: Ints, hours: Floats, weather: Floats) -> Floats:
-        """0 is empty orbits, 1 is a standstill; four decimals. `weather` is of the same planets and hours."""
+        """0 is empty orbits, 1 is a standstill; four decimals. weather: of the same planets and hours."""
         level = (
             self._usual_traffic[planet]
             + self._traffic_trend[planet] * ((hours - self._start_hours) / YEAR_HOURS)
@@ -60,7 +60,7 @@ class PlanetSignals:
         return rounded(np.clip(level, 0.0, 1.0), 4)
 
     def columns(self, planet: Ints, hours: Floats, row: Ints) -> dict[str, Ints | Floats]:
-        """All features of the group `planet_conditions`; `row` numbers the readings, for their noise."""
+        """All features of the group `planet_conditions`. row: number of the reading, for its noise."""
         weather = self.weather(planet, hours)
         traffic = self.traffic(planet, hours, weather)
         size = self._size[planet]

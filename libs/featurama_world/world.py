@@ -1,13 +1,13 @@
-"""A world as a stream of Arrow tables. Memory is bounded by the batch, not by the world.
+"""A world as a stream of Arrow tables. Memory is bounded by the batch size.
 
-Rows are numbered, and each is a pure function of its number: batches of any size make up the same rows.
+Rows are numbered, and a row is a pure function of its number, so batches of any size contain the same rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ from featurama_world.columns import (
 )
 from featurama_world.config import HOUR_US, ReadingGrid, WorldConfig
 from featurama_world.deliveries import Deliveries
-from featurama_world.draws import Draws, Floats, Ints
+from featurama_world.draws import Draws, Ints
 from featurama_world.planets import PlanetSignals
 
 ROWS_PER_BATCH = 10_000
@@ -38,7 +38,7 @@ ROWS_PER_BATCH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class WorldBatch:
-    """A wide table of one feature group: `entity_id`, `timestamp`, a column a feature."""
+    """A wide table of one feature group: `entity_id`, `timestamp`, one column per feature."""
 
     group: str
     table: pa.Table
@@ -46,19 +46,15 @@ class WorldBatch:
 
 @dataclass(frozen=True, slots=True)
 class WorldSize:
-    """How much a world holds: entities, rows (an entity at an event time) and the values in them."""
+    """The size of a world: entities, rows (an entity at an event time) and values."""
 
     entities: int
     rows: int
     values: int
 
 
-class _Signals(Protocol):
-    def columns(self, who: Ints, hours: Floats, row: Ints, /) -> dict[str, Ints | Floats]: ...
-
-
 class World:
-    """Everything that exists and happens in one configured world. Immutable; iterations are independent."""
+    """The entities, readings and deliveries of one configured world. Immutable; iterations are independent."""
 
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
@@ -69,12 +65,21 @@ class World:
         self._cargo = names.cargo_metadata()
         self._planet_grid = ReadingGrid.of(config, config.readings_per_day)
         self._character_grid = ReadingGrid.of(config, config.character_readings_per_day)
-        self._planet_signals = PlanetSignals(config, draws)
-        self._character_signals = CharacterSignals(config, draws)
-        self._deliveries = Deliveries(config, draws, self._planet_signals, self._planet_grid)
+        planet_signals = PlanetSignals(config, draws)
+        self._deliveries = Deliveries(config, draws, planet_signals, self._planet_grid)
+        self._tables: dict[str, Callable[[Ints], pa.Table]] = {
+            PLANET_CONDITIONS: partial(
+                _reading_table, PLANET_CONDITIONS, self._planets, self._planet_grid, planet_signals
+            ),
+            CHARACTER_STATS: partial(
+                _reading_table, CHARACTER_STATS, self._characters, self._character_grid, CharacterSignals(config, draws)
+            ),
+            DELIVERY_METRICS: self._dispatch_table,
+            DELIVERY_OUTCOME: self._outcome_table,
+        }
 
     def size(self) -> WorldSize:
-        """The counts of what `entities` and `batches` yield, known without generating."""
+        """The counts of `entities` and `batches`, without generating them."""
         config = self.config
         rows = self._counts()
         return WorldSize(
@@ -85,9 +90,9 @@ class World:
 
     def entities(self, *, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.Table]:
         """Tables of `entity_id, entity_type, name, metadata` (JSON text): planets, characters, deliveries."""
-        for entity_type, who in (("planet", self._planets), ("character", self._characters)):
-            for index in _chunks(len(who.ids), rows_per_batch):
-                columns = (column.take(pa.array(index)) for column in (who.ids, who.names, who.metadata))
+        for entity_type, kind in (("planet", self._planets), ("character", self._characters)):
+            for index in _chunks(len(kind.ids), rows_per_batch):
+                columns = (column.take(pa.array(index)) for column in (kind.ids, kind.names, kind.metadata))
                 yield _entity_table(entity_type, *columns)
         for index in _chunks(self.config.deliveries, rows_per_batch):
             choice = np.floor(self._draws.uniform("delivery/cargo", index) * len(self._cargo))
@@ -99,48 +104,35 @@ class World:
     ) -> Iterator[WorldBatch]:
         """Wide tables of at most `rows_per_batch` rows: planets, characters, then deliveries.
 
-        Readings come entity by entity, each in order of time. Deliveries come in order of dispatch; a batch
-        at dispatch is followed by the outcomes of the same deliveries. `groups` leaves out the others.
-        Raises ValueError, at the first step, for an unknown group or `rows_per_batch` below 1.
+
+        Readings are ordered by entity and time. Deliveries are ordered by dispatch; a batch of dispatches is followed
+        by the outcomes of the same deliveries. groups: the generated groups. Raises ValueError, at the first step, for
+        an unknown group or `rows_per_batch` below 1.
         """
         if unknown := sorted(set(groups) - set(GROUPS)):
             raise ValueError(f"groups must be among {', '.join(GROUPS)}, not {', '.join(unknown)}")
-        readings: tuple[tuple[str, names.Inhabitants, ReadingGrid, _Signals], ...] = (
-            (PLANET_CONDITIONS, self._planets, self._planet_grid, self._planet_signals),
-            (CHARACTER_STATS, self._characters, self._character_grid, self._character_signals),
-        )
-        for group, who, grid, signals in readings:
-            if group in groups:
-                yield from _readings(group, who, grid, signals, rows_per_batch)
-        makers: tuple[tuple[str, Callable[[Ints], pa.Table]], ...] = (
-            (DELIVERY_METRICS, self._dispatch_table),
-            (DELIVERY_OUTCOME, self._outcome_table),
-        )
-        wanted = [(group, table) for group, table in makers if group in groups]
+        for group in (PLANET_CONDITIONS, CHARACTER_STATS):
+            for row in _chunks(self.rows(group) if group in groups else 0, rows_per_batch):
+                yield WorldBatch(group, self._tables[group](row))
+        wanted = [group for group in (DELIVERY_METRICS, DELIVERY_OUTCOME) if group in groups]
         for index in _chunks(self.config.deliveries if wanted else 0, rows_per_batch):
-            for group, table in wanted:
-                yield WorldBatch(group, table(index))
+            for group in wanted:
+                yield WorldBatch(group, self._tables[group](index))
 
     def rows(self, group: str) -> int:
-        """How many rows a feature group has. Raises ValueError for an unknown group."""
+        """The number of rows of a feature group. Raises ValueError for an unknown group."""
         counts = self._counts()
         if group not in counts:
             raise ValueError(f"group must be among {', '.join(GROUPS)}, not {group}")
         return counts[group]
 
     def part(self, group: str, first: int, count: int) -> pa.Table:
-        """Rows `first` to `first + count` of a feature group, made alone: what `batches` has at that place.
+        """Rows `first` to `first + count` of a feature group, equal to those of `batches`; none past the end.
 
-        Past the end there are none. Raises ValueError for an unknown group.
+        Raises ValueError for an unknown group.
         """
         index = np.arange(first, max(min(first + count, self.rows(group)), first))
-        if group == DELIVERY_METRICS:
-            return self._dispatch_table(index)
-        if group == DELIVERY_OUTCOME:
-            return self._outcome_table(index)
-        if group == PLANET_CONDITIONS:
-            return _reading_table(group, self._planets, self._planet_grid, self._planet_signals, index)
-        return _reading_table(group, self._characters, self._character_grid, self._character_signals, index)
+        return self._tables[group](index)
 
     def labels(self, *, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.Table]:
         """Label rows: `entity_id` (a delivery), `timestamp` (its dispatch), `actual_duration` (hours)."""
@@ -148,7 +140,7 @@ class World:
             yield self._label_table(index)
 
     def label_part(self, first: int, count: int) -> pa.Table:
-        """Label rows `first` to `first + count`, made alone: what `labels` has at that place."""
+        """Label rows `first` to `first + count`, equal to those of `labels`."""
         return self._label_table(np.arange(first, max(min(first + count, self.config.deliveries), first)))
 
     def _counts(self) -> dict[str, int]:
@@ -191,21 +183,16 @@ class World:
 
 
 def generate(config: WorldConfig | None = None) -> World:
-    """The world of `config`, or the default one. Nothing is generated until it is iterated."""
+    """The world of `config`, or the default one. Its tables are generated on iteration."""
     return World(config or WorldConfig())
 
 
-def _readings(
-    group: str, who: names.Inhabitants, grid: ReadingGrid, signals: _Signals, rows_per_batch: int
-) -> Iterator[WorldBatch]:
-    for row in _chunks(len(who.ids) * grid.count, rows_per_batch):
-        yield WorldBatch(group, _reading_table(group, who, grid, signals, row))
-
-
-def _reading_table(group: str, who: names.Inhabitants, grid: ReadingGrid, signals: _Signals, row: Ints) -> pa.Table:
+def _reading_table(
+    group: str, kind: names.Inhabitants, grid: ReadingGrid, signals: PlanetSignals | CharacterSignals, row: Ints
+) -> pa.Table:
     entity, reading = np.divmod(row, grid.count)
     times = grid.times(reading)
-    return wide_table(group, who.ids.take(pa.array(entity)), times, signals.columns(entity, times / HOUR_US, row))
+    return wide_table(group, kind.ids.take(pa.array(entity)), times, signals.columns(entity, times / HOUR_US, row))
 
 
 def _chunks(total: int, size: int) -> Iterator[Ints]:

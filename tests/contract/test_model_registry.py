@@ -55,7 +55,7 @@ async def test_a_rollback_goes_back_one_promotion_and_again_one_further(registry
     moved = [(await registry.rollback(model)).version for _ in range(2)]
     assert moved == [3, 1]
     assert await champion(registry, model) == 1
-    with pytest.raises(FailedPrecondition, match="named no other"):
+    with pytest.raises(FailedPrecondition, match="has no earlier version"):
         await registry.rollback(model)
     await registry.set_alias(model, "champion", 2)
     assert (await registry.rollback(model)).version == 1

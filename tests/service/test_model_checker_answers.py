@@ -84,7 +84,7 @@ def test_an_answer_of_the_right_types_is_taken(tmp_path: Path) -> None:
 )
 def test_an_answer_of_another_shape_refuses_the_model(tmp_path: Path, answer: bytes) -> None:
     """Facts that are missing, added or of another type: the numbers size what serving allocates."""
-    assert "can not be read" in refusal(tmp_path, answer)
+    assert "cannot be read" in refusal(tmp_path, answer)
 
 
 def test_an_answer_that_is_too_long_is_not_read(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_an_answer_that_is_too_long_is_not_read(tmp_path: Path) -> None:
     for size, read in ((longest, True), (longest + 1, False)):
         answer = json.dumps({"problem": ""}).encode()
         padded = answer + b" " * (size - len(answer))
-        assert ("can not be read" not in refusal(tmp_path, padded)) is read
+        assert ("cannot be read" not in refusal(tmp_path, padded)) is read
 
 
 def test_a_problem_is_cut_and_holds_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from featurama_core.datasets.manifest import Manifest
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
 from featurama_model.registry import ModelRegistry
+from featurama_model.scoring import scores
 from featurama_trainer.config import LabelSource, TrainingConfig
 from featurama_trainer.labels import read_labels
 from featurama_trainer.page import html
@@ -26,6 +27,7 @@ from featurama_world import generate
 
 CONFIG = TrainingConfig.of({"rounds": 40, "early_stopping": 10, "missing": {"hazard_level": "fail"}})
 SERVICE = "delivery_time"
+LABEL_COLUMNS = ["entity_id", "timestamp", "actual_duration"]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +133,7 @@ async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_t
 
 async def test_a_set_that_does_not_fit_the_run_is_refused_with_what_to_do(store: OpenedStore, tmp_path: Path) -> None:
     """It lacks a feature or the target, is CSV, was changed, was known at another time; or there are labels."""
-    table = (await label_table(store)).rename_columns(["entity_id", "timestamp", "actual_duration"])
+    table = (await label_table(store)).rename_columns(LABEL_COLUMNS)
     made = await store.training_set(table, service=SERVICE)
     for name in ("good", "set.csv", "changed"):
         await made.write(tmp_path / name)
@@ -158,3 +160,12 @@ async def test_a_set_that_does_not_fit_the_run_is_refused_with_what_to_do(store:
         await train(store.space, CONFIG, dataset=tmp_path / "good", dataset_out=tmp_path / "new")
     registry = ModelRegistry(store.space.storage)
     assert json.loads(json.dumps(await registry.aliases(SERVICE))) == {}
+
+
+async def test_scores_are_refused_as_a_training_set(store: OpenedStore, tmp_path: Path) -> None:
+    """What `featurama score` writes has a manifest without features, and is no set to train on."""
+    await train(store.space, CONFIG)
+    made = await scores(store.space, (await label_table(store)).slice(0, 3).rename_columns(LABEL_COLUMNS), SERVICE)
+    await made.write(tmp_path / "scores")
+    with pytest.raises(InvalidInput, match="holds the scores of a model"):
+        await train(store.space, CONFIG, dataset=tmp_path / "scores")

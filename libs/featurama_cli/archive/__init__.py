@@ -1,7 +1,7 @@
 """A namespace in files: `manifest.json`, `definitions.json`, `imports.json`, `entities.parquet`, `marks.parquet`,
 `models/`, and `history/<group>.parquet`.
 
-A history row is one entity, event time and ingest time, with a value and a status for each feature version, so that
-what was written together is written together again. Nothing that is deleted or past retention leaves the namespace;
-its marks do, so that it stays deleted. Parquet, JSON and model artefacts only: no code, no pickle.
+A history row has an entity, an event time and an ingest time, with a value and a status per feature version, so that
+values of one write are restored by one write. Deleted values and values past retention are not exported; their
+tombstones are, so that they stay deleted. The files are Parquet, JSON and model artefacts: no code, no pickle.
 """

@@ -1,4 +1,4 @@
-"""Namespace -> files."""
+"""Export of a namespace to files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from featurama_core.types.values import Int64Array, Status, ValueType, empty_val
 
 
 async def export_namespace(namespace: Namespace, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
-    """Write all of a namespace to a new or empty folder. -> counts. `advance` is told of values."""
+    """Write a namespace to a new or empty folder. -> counts. advance: called with numbers of exported values."""
     _prepare(folder)
     now = namespace.now()
     storage = namespace.storage
@@ -64,7 +64,7 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
         "featurama": version("featurama"),
         "counts": counts,
     }
-    # Last: a folder without it is not a whole export.
+    # Written last: a folder without a manifest is an incomplete export.
     (folder / layout.MANIFEST).write_text(json.dumps(manifest, indent=1))
     return {"folder": str(folder), **counts}
 
@@ -84,12 +84,12 @@ async def _models(namespace: Namespace, folder: Path) -> int:
     stored = await namespace.storage.list_models()
     if not stored:
         return 0
-    there = folder / layout.MODELS
-    there.mkdir()
+    models = folder / layout.MODELS
+    models.mkdir()
     listed = []
     for model in stored:
         name = f"{model.name}-{model.version}.artefact"
-        (there / name).write_bytes(await namespace.storage.read_artefact(model.name, model.version))
+        (models / name).write_bytes(await namespace.storage.read_artefact(model.name, model.version))
         listed.append(
             {
                 "name": model.name,
@@ -103,7 +103,7 @@ async def _models(namespace: Namespace, folder: Path) -> int:
         {"model": model, "alias": alias, "version": number}
         for (model, alias), number in (await namespace.storage.list_aliases()).items()
     ]
-    (there / "models.json").write_text(json.dumps({"models": listed, "aliases": aliases}, indent=1))
+    (models / "models.json").write_text(json.dumps({"models": listed, "aliases": aliases}, indent=1))
     return len(listed)
 
 
@@ -158,7 +158,7 @@ class _History:
         return pa.Table.from_arrays(arrays, schema=self._schema), start
 
     def _visible(self, block: ScanBlock, history: History, feature: FeatureDefinition) -> History:
-        """Without what a mark covers or retention has ended."""
+        """The history without deleted values and values past retention."""
         if (history.column.status == Status.ERROR).any():
             raise CorruptData(f"stored values of {feature.name!r} cannot be read; the export was stopped")
         deleted = self._tombstones.of(block.entity_ids).through(feature.name)
@@ -171,7 +171,7 @@ class _History:
 
 
 def _value_arrays(column: Column, feature: FeatureDefinition, at: Int64Array, rows: int) -> list[Any]:
-    """Value and status of `rows` rows, of which the column has those `at`; the others are NOT_FOUND."""
+    """Values and statuses of `rows` rows. The column has the rows `at`; the others are NOT_FOUND."""
     status = np.full(rows, Status.NOT_FOUND, dtype=np.uint8)
     status[at] = column.status
     values = empty_values(feature.value_type, rows, feature.vector_length)

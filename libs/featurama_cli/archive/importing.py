@@ -1,7 +1,7 @@
-"""Files -> a new namespace.
+"""Import of exported files into a new namespace.
 
-Ingest times are restored to the nanosecond, and the imports that had begun with their numbers, so that a later import
-of the same times is a correction there too.
+Ingest times are restored to the nanosecond, and begun imports with their numbers, so that a later import of the same
+times is a correction there too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _Kind = TypeVar("_Kind", dict[str, Any], list[Any])
 async def import_namespace(
     stores: Stores, name: str, folder: Path, advance: Callable[[int], None]
 ) -> dict[str, object]:
-    """Make namespace `name` of an export. -> counts. If it fails, the namespace is removed again."""
+    """Create namespace `name` from an export. -> counts. On failure the namespace is removed."""
     manifest = _manifest(folder)
     definitions = layout.definitions_from_json(_json(folder / layout.DEFINITIONS))
     features = {each.reference: each for each in definitions if isinstance(each, FeatureDefinition)}
@@ -51,7 +51,7 @@ async def import_namespace(
     try:
         namespace = await stores.namespace(name)
         for definition in definitions:
-            # Not registered anew: versions keep their time of registration, which known_at goes by.
+            # Stored directly: versions keep their time of registration, which known_at uses.
             await namespace.storage.put_definition(definition)
         entities = await _entities(namespace, folder / layout.ENTITIES)
         await _imports(namespace, manifest, folder)
@@ -82,7 +82,7 @@ async def import_namespace(
 
 
 def _check(file: Path, report: WriteReport) -> None:
-    """Raise unless every row was accepted, or has expired since it was exported."""
+    """Raise unless every row was accepted or has expired since the export."""
     for verdict in report:
         if verdict.reason is not Reason.PAST_RETENTION:
             raise OutcomeUnknown(f"{file.name}: {verdict.message}", reason=verdict.reason)
@@ -90,22 +90,22 @@ def _check(file: Path, report: WriteReport) -> None:
 
 def _manifest(folder: Path) -> Mapping[str, Any]:
     if not (folder / layout.MANIFEST).is_file():
-        raise InvalidInput(f"{folder} is no whole export: it has no {layout.MANIFEST}", field="folder")
+        raise InvalidInput(f"{folder} is not a complete export: it has no {layout.MANIFEST}", field="folder")
     manifest = _json(folder / layout.MANIFEST)
     if manifest.get("format") not in (layout.WITHOUT_IMPORTS, layout.FORMAT):
-        raise InvalidInput(f"{folder} is of format {manifest.get('format')!r}, not {layout.FORMAT}", field="folder")
+        raise InvalidInput(f"{folder} has format {manifest.get('format')!r}, not {layout.FORMAT}", field="folder")
     return manifest
 
 
 async def _imports(namespace: Namespace, manifest: Mapping[str, Any], folder: Path) -> None:
-    """Begin the exported imports again, in their order: each takes the number that it had."""
+    """Begin the exported imports again, in order, so that they get their numbers."""
     if manifest["format"] == layout.WITHOUT_IMPORTS:
         begun = [UNNUMBERED]
     else:
         begun = layout.imports_from_json(_read(folder / layout.IMPORTS, list))
     for record in begun:
         if await namespace.storage.take_import(record.import_id, record.scope) != record.number:
-            raise InvalidInput(f"{layout.IMPORTS} is not in the order of its imports", field="folder")
+            raise InvalidInput(f"{layout.IMPORTS} does not have its imports in order", field="folder")
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -123,24 +123,20 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
 
 
 def _check_settled(files: list[Path]) -> None:
-    """Values keep their ingest times, and only settled ones may be given."""
+    """Values keep their ingest times, which must be settled."""
     newest = 0
     for file in files:
-        statistics = [group.column(2).statistics for group in _row_groups(pyarrow.parquet.ParquetFile(file).metadata)]
+        metadata = pyarrow.parquet.ParquetFile(file).metadata
+        statistics = [metadata.row_group(at).column(2).statistics for at in range(metadata.num_row_groups)]
         newest = max([newest, *(int(each.max) for each in statistics if each is not None and each.has_min_max)])
     settled = time.time_ns() // 1_000 - StoreSettings().settling_time
     if newest // 1_000 > settled:
         ready = to_rfc3339(newest // 1_000 + StoreSettings().settling_time)
         raise FailedPrecondition(
-            f"the newest exported value was written moments ago and is not settled; import it after {ready}",
+            f"the newest exported value was written recently and is not settled; import it after {ready}",
             reason=Reason.KNOWN_AT_NOT_SETTLED,
             field="folder",
         )
-
-
-def _row_groups(metadata: Any) -> Iterator[Any]:
-    for at in range(metadata.num_row_groups):
-        yield metadata.row_group(at)
 
 
 async def _entities(namespace: Namespace, path: Path) -> int:
@@ -158,12 +154,8 @@ async def _marks(namespace: Namespace, path: Path) -> int:
     return len(marks)
 
 
-def _is_there(folder: Path) -> bool:
-    return folder.is_dir()
-
-
 async def _models(namespace: Namespace, folder: Path) -> int:
-    listed = _json(folder / "models.json") if _is_there(folder) else {"models": [], "aliases": []}
+    listed = _json(folder / "models.json") if folder.is_dir() else {"models": [], "aliases": []}  # noqa: ASYNC240
     for each in listed["models"]:
         content = (folder / Path(each["artefact"]).name).read_bytes()
         model = StoredModel(each["name"], each["version"], each["manifest"], each["created_at"], len(content))
@@ -193,7 +185,7 @@ def _requests(file: Path, features: Mapping[str, FeatureDefinition]) -> Iterator
 
 
 def _without_corrections(ids: Any, event_time: Int64Array, ingested_at: Int64Array) -> Iterator[Int64Array]:
-    """Rows in parts that hold an (entity, event time) once: within a request a second one would be a conflict."""
+    """Rows in parts with distinct (entity, event time), because a repetition in one request is a conflict."""
     _, entity = np.unique(ids.astype(str), return_inverse=True)
     order = np.lexsort((ingested_at, event_time, entity))
     first = np.ones(len(order), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Names and shapes of the files, for writing and reading alike."""
+"""Names and schemas of the files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from featurama_core.types.values import ValueType, parse_value_type
 
 FORMAT = 2
 WITHOUT_IMPORTS = 1
-"""The format before imports had numbers: it has no imports.json."""
+"""The format without numbers of imports, which has no imports.json."""
 MANIFEST, DEFINITIONS, IMPORTS = "manifest.json", "definitions.json", "imports.json"
 ENTITIES, MARKS = "entities.parquet", "marks.parquet"
 HISTORY, MODELS = "history", "models"
 STATUS = "__status"
-"""Ending of the column that holds a value column's statuses."""
+"""Suffix of the column with the statuses of a value column."""
 
 TIME = pa.timestamp("us", tz="UTC")
 KEYS = [("entity_id", pa.string()), ("timestamp", TIME), ("ingested_at", pa.int64())]
@@ -39,7 +39,7 @@ MARK_SCHEMA = pa.schema([("entity_id", pa.string()), ("feature_name", pa.string(
 
 
 def history_schema(features: Sequence[FeatureDefinition]) -> pa.Schema:
-    """Keys, then a value and a status column a feature version."""
+    """Keys, then a value column and a status column per feature version."""
     fields = list(KEYS)
     for feature in features:
         fields += [(feature.reference, arrow_type(feature)), (feature.reference + STATUS, pa.uint8())]
@@ -59,7 +59,7 @@ def arrow_type(feature: FeatureDefinition) -> Any:
 
 
 def definitions_to_json(catalogue: Catalogue) -> dict[str, list[dict[str, object]]]:
-    """All definitions with their times and flags, as plain values."""
+    """All definitions with their times and flags, as JSON values."""
     features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in catalogue.features]
     return {
         "entity_types": [asdict(each) for each in catalogue.entity_types],
@@ -70,12 +70,12 @@ def definitions_to_json(catalogue: Catalogue) -> dict[str, list[dict[str, object
 
 
 def imports_to_json(begun: Sequence[ImportRecord]) -> list[dict[str, object]]:
-    """Imports in the order in which they began, as plain values."""
+    """Imports in the order of their begin, as JSON values."""
     return [asdict(each) for each in begun]
 
 
 def imports_from_json(given: Sequence[Mapping[str, Any]]) -> list[ImportRecord]:
-    """The inverse. InvalidInput for anything else."""
+    """The imports of `imports_to_json`. Raises InvalidInput for other content."""
     try:
         return [
             ImportRecord(
@@ -86,11 +86,11 @@ def imports_from_json(given: Sequence[Mapping[str, Any]]) -> list[ImportRecord]:
             for each in given
         ]
     except (KeyError, TypeError) as error:
-        raise InvalidInput(f"{IMPORTS} is not what `namespaces export` writes", field="folder") from error
+        raise InvalidInput(f"{IMPORTS} is not a file of `namespaces export`", field="folder") from error
 
 
 def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
-    """The inverse, in the order in which they can be stored. InvalidInput for anything else."""
+    """The definitions of `definitions_to_json`, in the order of registration. Raises InvalidInput for other content."""
     try:
         found: list[Definition] = [EntityType(**each) for each in given["entity_types"]]
         found += [FeatureGroup(**each) for each in given["feature_groups"]]
@@ -100,7 +100,7 @@ def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
             found.append(FeatureDefinition(**{**each, **changed}))
         found += [FeatureService(**{**each, "features": tuple(each["features"])}) for each in given["feature_services"]]
     except (KeyError, TypeError) as error:
-        raise InvalidInput(f"{DEFINITIONS} is not what `namespaces export` writes", field="folder") from error
+        raise InvalidInput(f"{DEFINITIONS} is not a file of `namespaces export`", field="folder") from error
     for definition in found:
         definition.check()
     return found

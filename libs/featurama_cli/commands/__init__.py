@@ -1,1 +1,1 @@
-"""One module a command or group of commands. Their imports at the top are light; the rest is loaded when it runs."""
+"""One module per command or group of commands. Top-level imports are light; a command imports the rest when it runs."""

@@ -1,4 +1,4 @@
-"""`featurama apply FILE`: register definitions; the plan comes first, and a conflict stops everything."""
+"""`featurama apply FILE`: register definitions after showing a plan. A conflict prevents all of them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ app = typer.Typer(add_completion=False)
 @at_a_place
 async def apply(
     place: Place,
-    file: Annotated[Path, typer.Argument(help="YAML, or a Python file, which is run.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    plan_only: Annotated[bool, typer.Option("--plan", help="Show the plan, change nothing.")] = False,
+    file: Annotated[Path, typer.Argument(help="YAML file, or Python file, which is executed.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Show the plan without registering.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Register the definitions of a file, after showing a plan.
 
-    Definitions never change in place: what differs under the same name is a conflict, and nothing is registered.
+    Definitions never change in place. A different definition of the same name is a conflict, and nothing is registered.
     """
     from featurama_cli.definitions_file import read_definitions
-    from featurama_cli.output import show, told
+    from featurama_cli.output import note, show
     from featurama_cli.plan import Step, plan, registered
     from featurama_cli.progress import bar, confirmed
     from featurama_cli.session import is_there, open_store
@@ -34,20 +34,20 @@ async def apply(
     wanted = read_definitions(file)
 
     def shown(steps: list[Step]) -> list[Step]:
-        """Print the plan. -> what is to be done; a conflict ends it here."""
+        """Print the plan. -> the steps to do. A conflict ends the command."""
         conflicts = [step for step in steps if step.effect == "conflict"]
         rows = [{"effect": step.effect, "kind": step.kind, "name": step.name} for step in steps]
         if conflicts:
             rows = [row | {"problem": step.problem} for row, step in zip(rows, steps, strict=True)]
         show(rows, as_json=as_json)
         if conflicts:
-            told(f"{len(conflicts)} of {len(steps)} cannot be registered; nothing was changed.")
+            note(f"{len(conflicts)} of {len(steps)} cannot be registered; nothing was changed.")
             raise typer.Exit(2)
         todo = [step for step in steps if step.effect in ("new", "changed")]
         if not todo:
-            told("Nothing to do.")
+            note("Nothing to do.")
         elif plan_only:
-            told(f"{len(todo)} would be registered.")
+            note(f"{len(todo)} would be registered.")
         return todo
 
     if plan_only and not is_there(place):
@@ -63,4 +63,4 @@ async def apply(
             for step in todo:
                 await store.define(step.definition)
                 advance(1)
-    told(f"Registered {len(todo)} definitions in namespace {place.namespace}.")
+    note(f"Registered {len(todo)} definitions in namespace {place.namespace}.")

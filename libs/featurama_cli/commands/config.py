@@ -1,4 +1,4 @@
-"""`featurama config`: what the services would run with."""
+"""`featurama config`: the settings of the services."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def config(
     service: Annotated[str | None, typer.Argument(help=f"One of {', '.join(SERVICES)}; default: all.")] = None,
-    changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the default.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Only settings that differ from the default.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the settings of each service and their variables. Secrets are masked."""
@@ -39,4 +39,4 @@ def config(
         show_json({name: {str(row["setting"]): row["value"] for row in rows} for name, rows in found.items()})
         return
     for name, rows in found.items():
-        show(rows, as_json=False, title=name, empty=f"{name}: all as by default.")
+        show(rows, as_json=False, title=name, empty=f"{name}: all settings have their defaults.")

@@ -1,4 +1,4 @@
-"""`featurama dataset`: label rows and what was known of them, point in time; and whether a set is still what it was."""
+"""`featurama dataset`: build point-in-time training sets from label rows, and verify them."""
 
 from __future__ import annotations
 
@@ -23,33 +23,35 @@ def dataset() -> None:
 async def build(
     place: Place,
     options: LabelRowOptions,
-    features: Annotated[str | None, typer.Option("--features", "-f", help="References, parted by commas.")] = None,
+    features: Annotated[str | None, typer.Option("--features", "-f", help="References, separated by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     entity_column: EntityColumnsOption = None,
-    statuses: Annotated[bool, typer.Option("--statuses", help="A column <feature>__status besides.")] = False,
-    event_times: Annotated[bool, typer.Option("--event-times", help="A column <feature>__event_time besides.")] = False,
+    statuses: Annotated[bool, typer.Option("--statuses", help="Add a column <feature>__status per feature.")] = False,
+    event_times: Annotated[
+        bool, typer.Option("--event-times", help="Add a column <feature>__event_time per feature.")
+    ] = False,
     reading: Annotated[
-        str, typer.Option("--reading", help="auto, scan or slices: how history is read (of a storage).")
+        str, typer.Option("--reading", help="How history is read: auto, scan or slices (storage only).")
     ] = "auto",
-    explain: Annotated[bool, typer.Option("--explain", help="Only say what would be read, how, and why.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the plan of the reads, without reading.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give every label row the values as they were at its time. Rows and their order stay; a manifest tells the rest.
+    """Add the feature values as of the time of each label row. Rows and their order are kept; a manifest is written.
 
-    An interrupted build leaves nothing at --out, and its finished work beside it for --resume.
+    An interrupted build writes nothing to --out. Its finished work is kept beside it for --resume.
     """
-    from featurama_cli.datasets import ask_for_set, build_dataset, plan_told, reads_shown
-    from featurama_cli.output import show, show_json, show_one, told
+    from featurama_cli.datasets import build_dataset, plan_summary, reads_shown, requested_set
+    from featurama_cli.output import note, show, show_json, show_one
     from featurama_cli.session import open_store
     from featurama_core.types.errors import InvalidInput
 
     if options.out is None and not explain:
-        raise InvalidInput("name what to write with --out", field="out")
+        raise InvalidInput("name the output with --out", field="out")
     if reading not in ("auto", "scan", "slices"):
         raise InvalidInput("--reading is auto, scan or slices", field="reading")
     default_column, of_types = entity_columns_of(entity_column)
     async with open_store(place) as store:
-        training = await ask_for_set(
+        training = await requested_set(
             store,
             options.labels,
             features=features,
@@ -67,9 +69,9 @@ async def build(
                 show_json(plan.to_dict())
                 return
             if plan.label_entities:
-                nothing = "Nothing is stored at or before the label rows' times."
+                nothing = "No values are stored at or before the times of the label rows."
                 show(reads_shown(plan), as_json=False, title="What would be read", empty=nothing)
-            told(plan_told(plan))
+            note(plan_summary(plan))
             return
         assert options.out is not None
         facts = await build_dataset(training, options.out, **options.files())
@@ -82,17 +84,17 @@ async def verify(
     place: Place,
     out: Annotated[Path, typer.Argument(help="The directory or file of a set.")],
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build it again from the storage at --store and compare, row for row.")
+        bool, typer.Option("--rebuild", help="Build it again from the storage at --store and compare the values.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a set's files against its manifest, and with --rebuild its values against the store.
+    """Check the files of a set against its manifest and, with --rebuild, its values against the store.
 
-    Exit code 1 unless the files are as written and only deletion and retention changed values since.
+    The exit code is 0 if the files are unchanged and values differ only by deletion and retention, else 1.
     """
     from functools import partial
 
-    from featurama_cli.output import show, show_json, told
+    from featurama_cli.output import note, show, show_json
     from featurama_cli.session import open_namespace
     from featurama_core.datasets.verify import differences_shown
     from featurama_core.datasets.verify import verify as verify_set
@@ -110,10 +112,10 @@ async def verify(
         show_json(found.to_dict())
     else:
         for problem in found.problems:
-            told(problem)
+            note(problem)
         if found.differences:
-            show(differences_shown(found.differences), as_json=False, title="What is another value now")
+            show(differences_shown(found.differences), as_json=False, title="Values that differ now")
         compared = "" if found.differences is None else ", values compared with the store"
-        told(f"{'good' if found.is_good else 'NOT good'}: {found.files} files, {found.rows:,} rows{compared}")
+        note(f"{'good' if found.is_good else 'NOT good'}: {found.files} files, {found.rows:,} rows{compared}")
     if not found.is_good:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`featurama delete ENTITY`: all its values, or those of some features."""
+"""`featurama delete ENTITY`: delete all its values, or those of some features."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ async def delete(
     place: Place,
     entity_id: Annotated[str, typer.Argument()],
     features: Annotated[
-        list[str] | None, typer.Option("--feature", "-f", help="Only this feature's values; may be repeated.")
+        list[str] | None, typer.Option("--feature", "-f", help="Only the values of this feature; may be repeated.")
     ] = None,
     through: Annotated[
-        str | None, typer.Option("--through", help="Only event times up to then (ISO 8601 with zone).")
+        str | None, typer.Option("--through", help="Only event times up to this time (ISO 8601 with zone).")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete an entity's values, or some of its features, for ever.
+    """Delete the values of an entity, or of some of its features, permanently.
 
-    Late writes and old copies of what was deleted stay invisible; the entity may live again with later event times.
+    Late writes and old copies of deleted values stay invisible. The entity can get new values with later event times.
     """
     from featurama_cli.output import show_one, when
     from featurama_cli.progress import must_confirm
     from featurama_cli.session import open_store
 
     what = f"the values of {', '.join(features)} of {entity_id}" if features else f"all values of {entity_id}"
-    must_confirm(f"Delete {what} in {place.namespace} at {place.text} for ever?", yes)
+    must_confirm(f"Delete {what} in {place.namespace} at {place.text} permanently?", yes)
     async with open_store(place) as store:
         if features:
             done = await store.delete_feature_values(entity_id, features, through)

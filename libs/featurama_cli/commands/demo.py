@@ -1,4 +1,4 @@
-"""`featurama demo`: what `make demo` runs."""
+"""`featurama demo`: the demonstration of `make demo`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ def demo(
         typer.Option(
             "--storage",
             metavar="URL",
-            help="A namespace of its own is made there, and removed; default: a temporary directory.",
+            help="The demo creates a namespace there and removes it; default: a temporary directory.",
         ),
     ] = None,
     deliveries: Annotated[int, typer.Option("--deliveries", min=100, max=1_000_000)] = 2_000,
     days: Annotated[int, typer.Option("--days", min=2, max=3_650)] = 60,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 1_729,
     atomic: Annotated[bool, typer.Option("--atomic", help="Write in mode ATOMIC instead of BULK.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep what it makes (./featurama-data by default).")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the data (./featurama-data by default).")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file.")
+    ] = None,
 ) -> None:
     """Build the Futurama world, serve it, train and predict; print figures.
 
-    World, definitions, ingest over gRPC, online reads, a point-in-time training set, a model, predictions over gRPC
-    and REST: real servers on free ports of this machine.
+    Definitions, ingest over gRPC, online reads, a point-in-time training set, a model, predictions over gRPC and REST,
+    by real servers on free ports of this machine.
     """
     from rich.text import Text
 
@@ -43,7 +45,7 @@ def demo(
 
     out = console()
 
-    def told(what: str, how: str) -> None:
+    def report_step(what: str, how: str) -> None:
         out.print(Text.assemble(("  done  ", "green"), (f"{what:<13}", "bold"), how))
 
     options = DemoOptions(
@@ -55,7 +57,7 @@ def demo(
         keep=keep,
     )
     out.print(Text("Featurama, end to end", style="bold"))
-    figures, report = run(walk(options, told))
+    figures, report = run(walk(options, report_step))
     show_figures(out, figures, report, options)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)

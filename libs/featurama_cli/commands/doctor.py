@@ -1,4 +1,4 @@
-"""`featurama doctor`: what is wrong here, and how to mend it."""
+"""`featurama doctor`: diagnose the installation."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ app = typer.Typer(add_completion=False)
 @app.command()
 @at_a_place
 async def doctor(place: Place, as_json: JsonOption = False) -> None:
-    """Say what is wrong with this installation and how to mend it. Changes nothing; exit code 1 if something fails."""
+    """Diagnose this installation and show how to fix problems. Nothing is changed. Exit code 1 if a check fails."""
     import asyncio
 
     from featurama_cli.doctor import machine, stores
-    from featurama_cli.output import show, told
+    from featurama_cli.output import note, show
 
     findings = await asyncio.to_thread(lambda: list(machine.checks()))
     findings += [each async for each in stores.checks(place)]
     show([each.to_row() for each in findings], as_json=as_json)
     failed = [each for each in findings if each.state == "fail"]
     warned = [each for each in findings if each.state == "warn"]
-    told(
-        f"{len(failed)} must be mended." if failed
-        else f"All is well; {len(warned)} hints." if warned
-        else "All is well."
+    note(
+        f"{len(failed)} checks failed." if failed
+        else f"All checks passed; {len(warned)} hints." if warned
+        else "All checks passed."
     )  # fmt: skip
     if failed:
         raise typer.Exit(1)

@@ -24,12 +24,12 @@ def entities() -> None:
 @at_a_place
 async def list_(
     place: Place,
-    entity_type: Annotated[str, typer.Argument(help="Of which type.")] = "entity",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1_000,
+    entity_type: Annotated[str, typer.Argument(help="Entity type.")] = "entity",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of entities.")] = 1_000,
     as_json: JsonOption = False,
 ) -> None:
     """List the registered entities of a type."""
-    from featurama_cli.output import show, told
+    from featurama_cli.output import note, show
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
@@ -37,7 +37,7 @@ async def list_(
     columns = ("entity_id", "name", "metadata")
     show([_row(each) for each in found[:limit]], as_json=as_json, columns=columns, empty="No entities of this type.")
     if len(found) > limit:
-        told(f"{len(found) - limit} more; raise --limit to see them.")
+        note(f"{len(found) - limit} more; raise --limit to see them.")
 
 
 @app.command()
@@ -56,8 +56,8 @@ async def show(place: Place, entity_id: Annotated[str, typer.Argument()], as_jso
 async def register(
     place: Place,
     entity_id: Annotated[str, typer.Argument()],
-    entity_type: Annotated[str, typer.Option("--type", help="Its type.")] = "entity",
-    name: Annotated[str, typer.Option("--name", help="A name for people.")] = "",
+    entity_type: Annotated[str, typer.Option("--type", help="Entity type.")] = "entity",
+    name: Annotated[str, typer.Option("--name", help="Display name.")] = "",
     metadata: Annotated[str, typer.Option("--metadata", help="A JSON object.")] = "{}",
     as_json: JsonOption = False,
 ) -> None:

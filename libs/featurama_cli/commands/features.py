@@ -1,12 +1,15 @@
-"""`featurama features`: what is registered."""
+"""`featurama features`: list the registered definitions."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_place
+
+if TYPE_CHECKING:
+    from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
 app = typer.Typer(add_completion=False)
 
@@ -15,13 +18,13 @@ app = typer.Typer(add_completion=False)
 @at_a_place
 async def features(
     place: Place,
-    name: Annotated[str | None, typer.Argument(help="Show one feature: `distance`, `distance@1`.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One feature: `distance` or `distance@1`.")] = None,
     groups: Annotated[bool, typer.Option("--groups", help="List feature groups.")] = False,
     services: Annotated[bool, typer.Option("--services", help="List feature services.")] = False,
     types: Annotated[bool, typer.Option("--types", help="List entity types.")] = False,
     entity_type: Annotated[str | None, typer.Option("--entity-type", help="Only features of this type.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="Only features of this group.")] = None,
-    all_versions: Annotated[bool, typer.Option("--all-versions", help="Not only the newest.")] = False,
+    all_versions: Annotated[bool, typer.Option("--all-versions", help="All versions instead of the newest.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show features, groups and feature services."""
@@ -59,11 +62,9 @@ async def features(
             )
 
 
-def _feature(each: object) -> dict[str, object]:
+def _feature(each: FeatureDefinition) -> dict[str, object]:
     from featurama_cli.output import when
-    from featurama_core.types.schema import FeatureDefinition
 
-    assert isinstance(each, FeatureDefinition)
     return {
         "name": each.name,
         "version": each.version,
@@ -78,11 +79,9 @@ def _feature(each: object) -> dict[str, object]:
     }
 
 
-def _group(each: object) -> dict[str, object]:
-    from featurama_core.types.schema import FeatureGroup
+def _group(each: FeatureGroup) -> dict[str, object]:
     from featurama_core.types.times import duration_text
 
-    assert isinstance(each, FeatureGroup)
     return {
         "name": each.name,
         "entity_type": each.entity_type,

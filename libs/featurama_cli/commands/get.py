@@ -1,4 +1,4 @@
-"""`featurama get`: the newest values."""
+"""`featurama get`: read the newest values."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ async def get(
     place: Place,
     entity_ids: Annotated[list[str], typer.Argument(help="One or more entity ids.")],
     features: Annotated[
-        str | None, typer.Option("--features", "-f", help="References, parted by commas; default: all of the type.")
+        str | None, typer.Option("--features", "-f", help="References, separated by commas; default: all of the type.")
     ] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the newest values of entities. Each with its status, event time and version."""
+    """Show the newest values of entities. A value has a status, an event time and a version."""
     from featurama_cli.output import show
     from featurama_cli.session import open_store
     from featurama_cli.value_rows import names_of, value_rows
 
-    asked = names_of(features, service)
+    names = names_of(features, service)
     async with open_store(place) as store:
-        if asked is None and service is None:
+        if names is None and service is None:
             read = [await store.get_all_features(each) for each in entity_ids]
         else:
-            read = [await store.get_online_features(entity_ids, asked, service=service)]
+            read = [await store.get_online_features(entity_ids, names, service=service)]
     rows = [row for each in read for row in value_rows(each.entity_ids, each.columns)]
     columns = () if len(entity_ids) > 1 else ("feature", "version", "value", "status", "event_time")
     show(

@@ -1,4 +1,4 @@
-"""`featurama history`: the stored values of one feature."""
+"""`featurama history`: read the stored values of one feature."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ app = typer.Typer(add_completion=False)
 async def history(
     place: Place,
     entity_id: Annotated[str, typer.Argument()],
-    feature: Annotated[str, typer.Argument(help="`distance`, `distance@1`.")],
-    start: Annotated[str | None, typer.Option("--start", help="Event times from then on (ISO 8601 with zone).")] = None,
-    end: Annotated[str | None, typer.Option("--end", help="Event times up to then.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="The newest so many.")] = 20,
+    feature: Annotated[str, typer.Argument(help="`distance` or `distance@1`.")],
+    start: Annotated[
+        str | None, typer.Option("--start", help="Only event times from this time on (ISO 8601 with zone).")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Only event times up to this time.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Maximum number of values.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="No limit.")] = False,
-    corrections: Annotated[bool, typer.Option("--corrections", help="Also values that were corrected.")] = False,
+    corrections: Annotated[bool, typer.Option("--corrections", help="Include corrected values.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the stored values of one feature, newest first."""
@@ -45,4 +47,4 @@ async def history(
             column.event_time, column.to_list(), column.status, found.ingested_at, strict=True
         )
     ]
-    show(rows, as_json=as_json, title=f"{entity_id} {feature}", empty="Nothing stored in that time.")
+    show(rows, as_json=as_json, title=f"{entity_id} {feature}", empty="No values in this period.")

@@ -1,4 +1,4 @@
-"""`featurama migrate`: missing schema files are applied."""
+"""`featurama migrate`: apply missing schema files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ app = typer.Typer(add_completion=False)
 @at_a_storage
 async def migrate(
     place: Place,
-    every: Annotated[bool, typer.Option("--all", help="Every namespace of the storage.")] = False,
-    create: Annotated[bool, typer.Option("--create", help="Make the namespace if it is not there.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All namespaces of the storage.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="Create the namespace if it does not exist.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the tables of namespaces to this version. Safe to repeat; run it before new servers start."""
+    """Migrate the tables of namespaces to this version. Safe to repeat; run it before new servers start."""
     from contextlib import suppress
 
     from featurama_cli.output import show

@@ -11,43 +11,38 @@ from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-ByOption = Annotated[str, typer.Option("--by", help="Who does it; default: the user who runs this.")]
-LabelsOption = Annotated[
-    Path | None, typer.Option("--labels", help="Label file, for a model that was trained from one.")
-]
+ByOption = Annotated[str, typer.Option("--by", help="User in the audit log; default: the user of the process.")]
+LabelsOption = Annotated[Path | None, typer.Option("--labels", help="Label file, for a model trained from a file.")]
 
 
 @app.callback()
 def models() -> None:
-    """List, compare and delete models; move aliases and back."""
+    """List, compare, promote, roll back and delete models."""
 
 
 @app.command("list")
 @at_a_place
 async def list_(
     place: Place,
-    name: Annotated[str | None, typer.Argument(help="Versions of one model only.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A model; default: all.")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="At a storage: try the versions that an alias names, as a server would.")
+        bool, typer.Option("--check", help="Check the versions that an alias names, as a server does (storage only).")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the versions of models, with their scores and aliases; of servers, what they make of them."""
+    """List the versions of models, with their scores and aliases, and their state in servers."""
     from featurama_cli.model_listing import served_rows, shown_columns, stored_rows
     from featurama_cli.output import show
-    from featurama_cli.session import artefact_directory, open_namespace, open_store
+    from featurama_cli.session import open_models, open_store
     from featurama_model.promotion import trying
-    from featurama_model.registry import ModelRegistry
 
     if place.servers:
         async with open_store(place) as store:
             rows = served_rows(await store.list_models(name))
     else:
-        async with open_namespace(place) as namespace:
-            registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
-            async with trying(registry) as trial:
-                rows = await stored_rows(registry, name, trial if check else None)
-    show(rows, as_json=as_json, columns=shown_columns(rows), empty="No models; make one with `featurama train`.")
+        async with open_models(place) as (_, registry), trying(registry) as trial:
+            rows = await stored_rows(registry, name, trial if check else None)
+    show(rows, as_json=as_json, columns=shown_columns(rows), empty="No models; train one with `featurama train`.")
 
 
 @app.command()
@@ -55,19 +50,18 @@ async def list_(
 async def show(
     place: Place,
     name: Annotated[str, typer.Argument()] = "delivery_time",
-    version: Annotated[int, typer.Option("--version", min=0, help="0: the one that the alias names.")] = 0,
+    version: Annotated[int, typer.Option("--version", min=0, help="Version; 0: the version of the alias.")] = 0,
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     as_json: JsonOption = False,
 ) -> None:
-    """Show one version: its features, scores and facts."""
+    """Show one version: its features, scores and properties."""
     import json
 
     from featurama_cli.output import show_json, show_one, when
-    from featurama_cli.session import open_namespace
-    from featurama_model.registry import ModelRegistry
+    from featurama_cli.session import open_models
 
-    async with open_namespace(place) as namespace:
-        manifest = await ModelRegistry(namespace.storage).get(name, version=version, alias=alias)
+    async with open_models(place) as (_, registry):
+        manifest = await registry.get(name, version=version, alias=alias)
     if as_json:
         show_json(json.loads(manifest.to_json()))
         return
@@ -94,22 +88,18 @@ async def compare(
     name: Annotated[str, typer.Argument()],
     version: Annotated[int, typer.Argument(min=1)],
     other: Annotated[int, typer.Argument(min=1)],
-    holdout: Annotated[
-        bool, typer.Option("--holdout", help="Let both predict the rows that neither trained on.")
-    ] = False,
+    holdout: Annotated[bool, typer.Option("--holdout", help="Score both on rows that neither trained on.")] = False,
     labels: LabelsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Two versions side by side: scores as published, settings that differ, and on the same rows if asked for."""
+    """Compare two versions: published scores, different settings and, with --holdout, scores on the same rows."""
     from featurama_cli.model_versions import differences, label_rows
-    from featurama_cli.output import show, show_json, told
-    from featurama_cli.session import artefact_directory, open_namespace
+    from featurama_cli.output import note, show, show_json
+    from featurama_cli.session import open_models
     from featurama_cli.training import verdict_text
-    from featurama_model.registry import ModelRegistry
     from featurama_trainer.comparing import compare_on_holdout
 
-    async with open_namespace(place) as namespace:
-        registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
+    async with open_models(place) as (namespace, registry):
         first, second = await registry.get(name, version=version), await registry.get(name, version=other)
         verdict = None
         if holdout:
@@ -118,9 +108,9 @@ async def compare(
     if as_json:
         show_json({"differences": rows, "holdout": verdict.to_dict() if verdict else None})
         return
-    show(rows, as_json=False, empty="They do not differ.")
+    show(rows, as_json=False, empty="The versions do not differ.")
     if verdict is not None:
-        told(verdict_text(verdict))
+        note(verdict_text(verdict))
 
 
 @app.command()
@@ -131,48 +121,46 @@ async def promote(
     version: Annotated[int, typer.Argument(min=1)],
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     if_better: Annotated[
-        bool, typer.Option("--if-better", help="Only if it is not worse than the alias's version on the same rows.")
+        bool,
+        typer.Option("--if-better", help="Only if it is not worse than the version of the alias, on the same rows."),
     ] = False,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0.0, help="How much worse is not worse: 0.01 is one percent.")
+        float, typer.Option("--tolerance", min=0.0, help="Share by which the error may be larger: 0.01 is one percent.")
     ] = 0.0,
     labels: LabelsOption = None,
     expected: Annotated[
-        int | None, typer.Option("--expect", min=0, help="Only if the alias names this version now; 0: none.")
+        int | None, typer.Option("--expect", min=0, help="Only if the alias names this version; 0: no version.")
     ] = None,
     by: ByOption = "",
 ) -> None:
-    """Try a version, then point an alias at it; servers follow within seconds. Exit code 1 if --if-better says no."""
+    """Check a version, then point an alias at it. Servers follow within seconds. Exit code 1 if --if-better refuses."""
     from featurama_cli.model_versions import label_rows
-    from featurama_cli.output import told
-    from featurama_cli.session import artefact_directory, open_namespace
-    from featurama_cli.training import verdict_text, whoever
+    from featurama_cli.output import note
+    from featurama_cli.session import open_models
+    from featurama_cli.training import current_user, verdict_text
     from featurama_core.types.errors import InvalidInput
     from featurama_model.promotion import promote as promoted
     from featurama_model.promotion import trying
-    from featurama_model.registry import ModelRegistry
     from featurama_trainer.comparing import promote_unless_worse
 
     if if_better and expected is not None:
-        raise InvalidInput("--if-better expects what it compared with; leave out --expect", field="expect")
-    who = by or whoever()
-    async with open_namespace(place) as namespace:
-        registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
-        async with trying(registry) as trial:
-            if not if_better:
-                await promoted(registry, trial, name, version, alias=alias, expected=expected, by=who)
-            else:
-                candidate = await registry.get(name, version=version)
-                rows = label_rows(candidate, labels)
-                verdict = await promote_unless_worse(
-                    namespace, registry, trial, candidate, alias=alias, by=who, labels=rows, tolerance=tolerance
-                )
-                if verdict is not None:
-                    told(verdict_text(verdict))
-                    if not verdict.not_worse:
-                        told(f"{alias} of {name} stays version {verdict.incumbent_version}.")
-                        raise typer.Exit(1)
-    told(f"{alias} of {name} is version {version} now.")
+        raise InvalidInput("--if-better expects the version that it compared with; omit --expect", field="expect")
+    user = by or current_user()
+    async with open_models(place) as (namespace, registry), trying(registry) as trial:
+        if not if_better:
+            await promoted(registry, trial, name, version, alias=alias, expected=expected, by=user)
+        else:
+            candidate = await registry.get(name, version=version)
+            rows = label_rows(candidate, labels)
+            verdict = await promote_unless_worse(
+                namespace, registry, trial, candidate, alias=alias, by=user, labels=rows, tolerance=tolerance
+            )
+            if verdict is not None:
+                note(verdict_text(verdict))
+                if not verdict.not_worse:
+                    note(f"{alias} of {name} stays version {verdict.incumbent_version}.")
+                    raise typer.Exit(1)
+    note(f"{alias} of {name} is version {version} now.")
 
 
 @app.command()
@@ -183,18 +171,15 @@ async def rollback(
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     by: ByOption = "",
 ) -> None:
-    """Point an alias at the version that it named before, which is tried first; again goes further back."""
-    from featurama_cli.output import told
-    from featurama_cli.session import artefact_directory, open_namespace
-    from featurama_cli.training import whoever
+    """Check the version that an alias named before and point the alias at it. A repeated call goes further back."""
+    from featurama_cli.output import note
+    from featurama_cli.session import open_models
+    from featurama_cli.training import current_user
     from featurama_model.promotion import trying
-    from featurama_model.registry import ModelRegistry
 
-    async with open_namespace(place) as namespace:
-        registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
-        async with trying(registry) as trial:
-            move = await registry.rollback(name, alias, by=by or whoever(), trial=trial)
-    told(f"{alias} of {name} is version {move.version} again, it was {move.previous}.")
+    async with open_models(place) as (_, registry), trying(registry) as trial:
+        move = await registry.rollback(name, alias, by=by or current_user(), trial=trial)
+    note(f"{alias} of {name} is version {move.version} again, it was {move.previous}.")
 
 
 @app.command()
@@ -205,13 +190,12 @@ async def history(
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     as_json: JsonOption = False,
 ) -> None:
-    """What an alias has named: when, who moved it, and why."""
+    """Show the versions that an alias has named, with the time, the user and the note of each move."""
     from featurama_cli.output import show, when
-    from featurama_cli.session import open_namespace
-    from featurama_model.registry import ModelRegistry
+    from featurama_cli.session import open_models
 
-    async with open_namespace(place) as namespace:
-        moves = await ModelRegistry(namespace.storage).history(name, alias)
+    async with open_models(place) as (_, registry):
+        moves = await registry.history(name, alias)
     rows = [
         {
             "at": when(move.at),
@@ -232,18 +216,16 @@ async def delete(
     place: Place,
     name: Annotated[str, typer.Argument()],
     version: Annotated[int, typer.Argument(min=1)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     by: ByOption = "",
 ) -> None:
-    """Delete a version and its artefact; refused while an alias names it."""
-    from featurama_cli.output import told
+    """Delete a version and its artefact. A version that an alias names is refused."""
+    from featurama_cli.output import note
     from featurama_cli.progress import must_confirm
-    from featurama_cli.session import artefact_directory, open_namespace
-    from featurama_cli.training import whoever
-    from featurama_model.registry import ModelRegistry
+    from featurama_cli.session import open_models
+    from featurama_cli.training import current_user
 
-    async with open_namespace(place) as namespace:
-        registry = ModelRegistry(namespace.storage, artefacts=artefact_directory(place))
-        must_confirm(f"Delete {name} version {version} for ever?", yes)
-        await registry.delete(name, version, by=by or whoever())
-    told(f"{name} version {version} is gone.")
+    async with open_models(place) as (_, registry):
+        must_confirm(f"Delete {name} version {version} permanently?", yes)
+        await registry.delete(name, version, by=by or current_user())
+    note(f"{name} version {version} is deleted.")

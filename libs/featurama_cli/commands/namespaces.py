@@ -1,4 +1,4 @@
-"""`featurama namespaces`: tenants, and their export to files."""
+"""`featurama namespaces`: manage namespaces, and export and import them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def namespaces() -> None:
-    """Create, list, export, import and delete namespaces. A namespace is a tenant: nothing crosses it."""
+    """Create, list, export, import and delete namespaces. A namespace is an isolated tenant."""
 
 
 @app.command("list")
@@ -40,7 +40,7 @@ async def list_(place: Place, as_json: JsonOption = False) -> None:
                     "models": len({model.name for model in await namespace.storage.list_models()}),
                 }
             )
-    show(rows, as_json=as_json, empty="No namespaces; make one with `featurama namespaces create`.")
+    show(rows, as_json=as_json, empty="No namespaces; create one with `featurama namespaces create`.")
 
 
 @app.command()
@@ -49,15 +49,15 @@ async def create(
     place: Place,
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits and _, at most 40.")],
     replication: Annotated[
-        str | None, typer.Option("--replication", help="Copies a datacentre: dc1=3,dc2=3 (CQL only).")
+        str | None, typer.Option("--replication", help="Replicas per datacentre: dc1=3,dc2=3 (CQL only).")
     ] = None,
     history_period: Annotated[
-        str, typer.Option("--history-period", help="Length of a history partition; fixed for ever.")
+        str, typer.Option("--history-period", help="Length of a history partition; cannot be changed later.")
     ] = "30d",
-    if_missing: Annotated[bool, typer.Option("--if-missing", help="No error if it is there.")] = False,
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="No error if it exists.")] = False,
 ) -> None:
-    """Make a namespace with all its tables (seconds on a cluster)."""
-    from featurama_cli.output import told
+    """Create a namespace with its tables (takes seconds on a cluster)."""
+    from featurama_cli.output import note
     from featurama_cli.session import open_stores
     from featurama_core.storage.port import NamespaceOptions
     from featurama_core.types.errors import Conflict, Reason
@@ -70,9 +70,9 @@ async def create(
         except Conflict as error:
             if not if_missing or error.reason is not Reason.NAMESPACE_EXISTS:
                 raise
-            told(f"Namespace {name} is there already.")
+            note(f"Namespace {name} exists already.")
             return
-    told(f"Made namespace {name} at {place.text}.")
+    note(f"Created namespace {name} at {place.text}.")
 
 
 @app.command()
@@ -80,17 +80,17 @@ async def create(
 async def delete(
     place: Place,
     name: Annotated[str, typer.Argument()],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete a namespace with all it holds: definitions, values, models."""
-    from featurama_cli.output import told
+    """Delete a namespace with its definitions, values and models."""
+    from featurama_cli.output import note
     from featurama_cli.progress import must_confirm
     from featurama_cli.session import open_stores
 
-    must_confirm(f"Delete namespace {name} at {place.text} with all it holds?", yes)
+    must_confirm(f"Delete namespace {name} at {place.text} with all its data?", yes)
     async with open_stores(place, slow=True) as stores:
         await stores.storage.drop_namespace(name)
-    told(f"Deleted namespace {name}.")
+    note(f"Deleted namespace {name}.")
 
 
 @app.command()
@@ -101,9 +101,9 @@ async def export(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write all of a namespace to files: definitions, entities, history, deletion marks and models.
+    """Write a namespace to files: definitions, entities, history, tombstones and models.
 
-    Every correction is kept, with its ingest time. What is deleted or past retention is not exported.
+    Corrections are kept, with their ingest times. Deleted values and values past retention are not exported.
     """
     from featurama_cli.archive.exporting import export_namespace
     from featurama_cli.output import show_one
@@ -120,11 +120,11 @@ async def export(
 @at_a_storage
 async def import_(
     place: Place,
-    name: Annotated[str, typer.Argument(help="A new namespace, which is made.")],
-    folder: Annotated[Path, typer.Argument(help="What `export` wrote.")],
+    name: Annotated[str, typer.Argument(help="Name of the new namespace.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of an export.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a namespace from exported files. Ingest times are kept, so that known_at reads as before."""
+    """Create a namespace from exported files. Ingest times are kept, so that known_at gives the same values."""
     from featurama_cli.archive.importing import import_namespace
     from featurama_cli.output import show_one
     from featurama_cli.progress import bar

@@ -1,4 +1,4 @@
-"""`featurama predict`: by entity, by given features, or both."""
+"""`featurama predict`: predict by entity, by given features, or both."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ app = typer.Typer(add_completion=False)
 async def predict(
     place: Place,
     what: Annotated[
-        list[str], typer.Argument(help="Entity ids, and features as name=value. An id with = in it: id:...")
+        list[str], typer.Argument(help="Entity ids, and features as name=value. An id that contains =: id:...")
     ],
     model: Annotated[str, typer.Option("--model", "-m")] = "delivery_time",
-    version: Annotated[int, typer.Option("--version", min=0, help="0: the one that the alias names.")] = 0,
+    version: Annotated[int, typer.Option("--version", min=0, help="Version; 0: the version of the alias.")] = 0,
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     as_json: JsonOption = False,
 ) -> None:
-    """Predict for entities, or for features given here. Shows the values that were used.
+    """Predict for entities or for given features. The output has the values that were used.
+
 
     `featurama predict delivery_00000001`, `featurama predict delivery_00000001 package_weight=900`.
     """

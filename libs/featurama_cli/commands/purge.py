@@ -1,4 +1,4 @@
-"""`featurama purge`: what is past retention goes."""
+"""`featurama purge`: remove values past retention."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ app = typer.Typer(add_completion=False)
 @at_a_storage
 async def purge(
     place: Place,
-    every: Annotated[bool, typer.Option("--all", help="In every namespace.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All namespaces of the storage.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove what is past retention. Ingest servers do it by themselves, every hour.
+    """Remove values past retention. Ingest servers do this every hour.
 
-    No read shows expired values, purged or not; this frees the space.
+    Reads never show expired values; a purge frees their space.
     """
     from featurama_cli.output import show
     from featurama_cli.session import open_stores

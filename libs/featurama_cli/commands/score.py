@@ -1,4 +1,4 @@
-"""`featurama score`: predictions for label rows of any number, into files."""
+"""`featurama score`: predictions for label rows, written to files."""
 
 from __future__ import annotations
 
@@ -19,36 +19,40 @@ async def score(
     place: Place,
     *,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="NAME (its champion), NAME@ALIAS or NAME@VERSION.")
+        str, typer.Option("--model", "-m", help="NAME (the champion), NAME@ALIAS or NAME@VERSION.")
     ] = "delivery_time",
     options: LabelRowOptions,
     entity_column: EntityColumnOption = "entity_id",
-    ray: Annotated[bool, typer.Option("--ray", help="By the tasks of a Ray on this machine (extra `ray`).")] = False,
-    address: Annotated[str | None, typer.Option("--address", help="With --ray: a cluster that is there.")] = None,
-    tasks: Annotated[int, typer.Option("--tasks", min=1, help="With --ray: how many read the storage at once.")] = 4,
+    ray: Annotated[bool, typer.Option("--ray", help="Use tasks of a local Ray (extra `ray`).")] = False,
+    address: Annotated[str | None, typer.Option("--address", help="With --ray: an existing cluster.")] = None,
+    tasks: Annotated[
+        int, typer.Option("--tasks", min=1, help="With --ray: tasks that read the storage concurrently.")
+    ] = 4,
     work: Annotated[
-        Path | None, typer.Option("--work", help="With --ray: a directory that all its machines see; else by --out.")
+        Path | None,
+        typer.Option("--work", help="With --ray: a directory that all machines share; default: beside --out."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict for label rows at their times, into files.
 
-    As Predict would answer for the values of that time, with what was missing; a row without a prediction has a
-    reason. An interrupted run leaves nothing at --out, and its finished work beside it for --resume.
+    The scores equal those of Predict for the values as of that time, and list missing features. A row without a
+    prediction has a reason. An interrupted run writes nothing to --out. Its finished work is kept beside it for
+    --resume.
     """
     from featurama_cli.output import show_one
     from featurama_cli.scoring import scored_files
     from featurama_core.types.errors import InvalidInput
 
     if options.out is None:
-        raise InvalidInput("name what to write with --out", field="out")
+        raise InvalidInput("name the output with --out", field="out")
     if "=" in entity_column:
         raise InvalidInput(
-            f"--entity-column {entity_column}: a model's features are of one entity type; name its column alone",
+            f"--entity-column {entity_column}: the features of a model are of one entity type; name one column",
             field="entity_column",
         )
     if not ray and (address is not None or work is not None):
-        raise InvalidInput("--address and --work go with --ray; give that too", field="ray")
+        raise InvalidInput("--address and --work need --ray", field="ray")
     facts = await scored_files(
         place,
         options.labels,

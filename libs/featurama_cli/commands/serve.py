@@ -1,4 +1,4 @@
-"""`featurama serve SERVICE`: one service in this process."""
+"""`featurama serve SERVICE`: run one service in this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ SERVED = ("online", "ingest", "gateway")
 def serve(service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVED)}.")]) -> None:
     """Run one service, configured by the environment. It drains on SIGTERM and SIGINT.
 
-    `featurama config` shows the settings. The same as `python -m featurama_online` and so on.
+
+    `featurama config` shows the settings. Equivalent to `python -m featurama_online` and so on.
     """
     from featurama_cli.service_settings import settings_kind
     from featurama_core.types.errors import InvalidInput

@@ -1,4 +1,4 @@
-"""`featurama train`: one training run on the store."""
+"""`featurama train`: train a model on the store."""
 
 from __future__ import annotations
 
@@ -17,33 +17,31 @@ app = typer.Typer(add_completion=False)
 async def train(
     place: Place,
     config: Annotated[
-        Path | None, typer.Option("--config", help="YAML; default: the delivery-time model of the sample world.")
+        Path | None, typer.Option("--config", help="YAML file; default: the delivery-time model of the sample world.")
     ] = None,
-    alias: Annotated[
-        str, typer.Option("--alias", help="What names the new version afterwards; empty for nothing.")
-    ] = "champion",
+    alias: Annotated[str, typer.Option("--alias", help="Alias of the new version; empty for none.")] = "champion",
     if_better: Annotated[
         bool, typer.Option("--if-better", help="Move the alias only if the new version is not worse on the same rows.")
     ] = False,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0.0, help="How much worse is not worse: 0.01 is one percent.")
+        float, typer.Option("--tolerance", min=0.0, help="Share by which the error may be larger: 0.01 is one percent.")
     ] = 0.0,
     dataset: Annotated[
         Path | None,
-        typer.Option("--dataset", help="Train from this set of `dataset build`; labels.target is a label column."),
+        typer.Option("--dataset", help="Train from a set of `dataset build`; labels.target is a label column of it."),
     ] = None,
     dataset_out: Annotated[
-        Path | None, typer.Option("--dataset-out", help="Keep the set that is built for this run there.")
+        Path | None, typer.Option("--dataset-out", help="Keep the training set of this run at this path.")
     ] = None,
     report_folder: Annotated[
-        Path | None, typer.Option("--report", metavar="DIR", help="Write report.html and report.json there.")
+        Path | None, typer.Option("--report", metavar="DIR", help="Write report.html and report.json to this folder.")
     ] = None,
-    by: Annotated[str, typer.Option("--by", help="Who trains; default: the user who runs this.")] = "",
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of XGBoost.")] = 1,
+    by: Annotated[str, typer.Option("--by", help="User in the audit log; default: the user of the process.")] = "",
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of XGBoost.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model and publish it. Point-in-time set, engineered features, split by time with a gap, XGBoost."""
-    from featurama_cli.output import show, show_json, told
+    from featurama_cli.output import note, show, show_json
     from featurama_cli.session import artefact_directory, open_namespace
     from featurama_cli.training import score_rows, scores_title, train_with_progress, verdict_text
     from featurama_trainer.config import TrainingConfig
@@ -66,17 +64,17 @@ async def train(
         from featurama_trainer.page import write_report
 
         page, _ = write_report(report, report_folder)
-        told(f"Wrote {page} and report.json beside it.")
+        note(f"Wrote {page} and report.json beside it.")
     if as_json:
         show_json(report.to_dict())
         return
     show(score_rows(report), as_json=False, title=scores_title(report))
     gains = [{"column": name, "share_of_gain": round(share, 4)} for name, share in list(report.importance.items())[:8]]
-    show(gains, as_json=False, title="What it looks at")
+    show(gains, as_json=False, title="Most important columns")
     manifest = report.manifest
-    told(
+    note(
         f"Published {manifest.name} version {manifest.version}"
         + (f", which {report.promoted_to!r} now names." if report.promoted_to else ".")
     )
     if report.verdict is not None:
-        told(verdict_text(report.verdict))
+        note(verdict_text(report.verdict))

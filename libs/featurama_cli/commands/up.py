@@ -1,4 +1,4 @@
-"""`featurama up`: everything in one process, for development and small installations."""
+"""`featurama up`: all services in one process, for development and small installations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PORT = {"min": 0, "max": 65_535}
 @serving_a_storage
 async def up(
     place: Place,
-    online_port: Annotated[int, typer.Option("--online-port", help="0 takes a free one.", **_PORT)] = 50_051,
+    online_port: Annotated[int, typer.Option("--online-port", help="0 selects a free port.", **_PORT)] = 50_051,
     ingest_port: Annotated[int, typer.Option("--ingest-port", **_PORT)] = 50_052,
     gateway_port: Annotated[int, typer.Option("--gateway-port", **_PORT)] = 8_080,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
@@ -25,12 +25,13 @@ async def up(
 ) -> None:
     """Run online, ingest and gateway in one process on one storage. They drain on SIGTERM and SIGINT.
 
-    A namespace that an embedded storage lacks is made.
+
+    A missing namespace of an embedded storage is created.
     """
     import asyncio
     import signal
 
-    from featurama_cli.output import told
+    from featurama_cli.output import note
     from featurama_cli.servers import Ports, all_servers
     from featurama_cli.session import open_namespace, storage_options
     from featurama_core.types.errors import InvalidInput
@@ -55,8 +56,8 @@ async def up(
         typer.echo(f"online   {at.online}  gRPC")
         typer.echo(f"ingest   {at.ingest}  gRPC")
         typer.echo(f"gateway  http://{at.gateway}  REST, Swagger UI at /docs")
-        told(f"storage  {place.text}; Ctrl-C ends.")
+        note(f"storage  {place.text}; Ctrl-C ends.")
         await stop.wait()
-        told("Draining.")
+        note("Draining.")
     if broken:
         raise broken[0]

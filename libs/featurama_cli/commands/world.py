@@ -1,7 +1,8 @@
-"""`featurama world`: the sample world, in files or in a store."""
+"""`featurama world`: generate the sample world, in files or in a store."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +17,8 @@ app = typer.Typer(add_completion=False)
 @at_a_place
 async def world(
     place: Place,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder for files.")] = None,
-    into: Annotated[
-        bool, typer.Option("--into", help="Write it straight to --store: definitions, entities, values.")
-    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for files.")] = None,
+    into: Annotated[bool, typer.Option("--into", help="Write definitions, entities and values to --store.")] = False,
     file_format: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
     deliveries: Annotated[int, typer.Option("--deliveries", min=0)] = 2_000,
     days: Annotated[int, typer.Option("--days", min=2)] = 60,
@@ -28,9 +27,9 @@ async def world(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")] = 1_729,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the Futurama sample world: files, or straight into a store.
+    """Generate the Futurama sample world, as files or into a store.
 
-    `--out FOLDER` writes files, `--into` writes to a store; without either it is only counted.
+    `--out FOLDER` writes files, `--into` writes to a store; without either only the size is shown.
     """
     from featurama_cli.output import show_one
     from featurama_cli.session import open_store
@@ -45,7 +44,7 @@ async def world(
     size = made.size()
     facts: dict[str, object] = {"entities": size.entities, "rows": size.rows, "values": size.values}
     if out is not None:
-        facts["files"] = [path.name for path in write_files(made, out, file_format)]
+        facts["files"] = [path.name for path in await asyncio.to_thread(write_files, made, out, file_format)]
     elif into:
         async with open_store(place, makes=True) as store:
             done = await write_world(store, made)

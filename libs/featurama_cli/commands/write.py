@@ -1,4 +1,4 @@
-"""`featurama write FILE...`: values from files."""
+"""`featurama write FILE...`: write values from files."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ async def write(
     place: Place,
     files: Annotated[list[Path], typer.Argument(help="Parquet, CSV or Arrow files, or directories of them.")],
     version: Annotated[
-        int | None, typer.Option("--version", min=1, help="Of the features; default: the newest.")
+        int | None, typer.Option("--version", min=1, help="Version of the features; default: the newest.")
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=10_000, help="Rows a message.")] = 1_000,
-    bulk: Annotated[bool, typer.Option("--bulk", help="Backfill: faster, tables may differ for a moment.")] = False,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=10_000, help="Rows per message.")] = 1_000,
+    bulk: Annotated[bool, typer.Option("--bulk", help="Backfill: faster, but tables may differ for a moment.")] = False,
     skip_nulls: Annotated[
-        bool, typer.Option("--skip-nulls", help="An empty cell is left out instead of written as null.")
+        bool, typer.Option("--skip-nulls", help="Skip empty cells instead of writing them as null.")
     ] = False,
-    timezone: Annotated[str | None, typer.Option("--timezone", help="Of timestamps that name none.")] = None,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone of timestamps without one.")] = None,
     ingested_at_unit: Annotated[
         Literal["s", "ms", "us", "ns"] | None,
-        typer.Option("--ingested-at-unit", help="What the numbers of a column ingested_at count."),
+        typer.Option("--ingested-at-unit", help="Unit of the numbers in a column ingested_at."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the values of Parquet, CSV or Arrow files.
 
-    Long files have entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and a column a feature.
-    Files with a column ingested_at are old history (--bulk): each file or directory named is one import, and corrects
-    earlier imports of the same times.
-    Exit code 1 if a row was not accepted: the first are printed, all of them lie in NAME.rejected.* beside the file.
+    Long files have entity_id, feature_name, value, timestamp. Wide files have entity_id, timestamp and one column per
+    feature. Files with a column ingested_at are old history (--bulk): each argument is one import, which corrects
+    earlier imports of the same times. The exit code is 1 if a row was not accepted. The first such rows are printed;
+    NAME.rejected.* beside the file has all.
     """
     from featurama_cli.frame_files import check_timezone, frame_files
-    from featurama_cli.output import show, show_json, told
+    from featurama_cli.output import note, show, show_json
     from featurama_cli.progress import bar
     from featurama_cli.session import open_store
     from featurama_cli.value_files import FileOptions, FilesWriting
@@ -70,14 +70,14 @@ async def write(
     else:
         if refused:
             show(refused, as_json=False, title=f"The first {len(refused)} that were not accepted")
-        told(", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted"))
+        note(", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted"))
         for path in beside:
-            told(f"all rows that were not accepted, with reasons: {path}")
+            note(f"rows that were not accepted, with reasons: {path}")
     if counts["rejected"] or counts["unknown"]:
         raise typer.Exit(1)
 
 
 async def feature_types(store: FeatureStore, version: int | None) -> dict[str, ValueType]:
-    """Feature -> type, of a version or of the newest."""
+    """Feature -> type, of a version or of the newest version."""
     listed = await store.list_features(all_versions=version is not None)
     return {each.name: each.value_type for each in listed if version in (None, each.version)}

@@ -1,1 +1,1 @@
-"""The demonstration: every part of Featurama, on real components, measured. Nothing here is made up or left out."""
+"""The demonstration: all parts of Featurama, on real components, with measurements."""

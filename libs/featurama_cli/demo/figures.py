@@ -1,4 +1,4 @@
-"""What the demonstration found, as values: for its tables, and for `--json`."""
+"""The figures of the demonstration, for its tables and for `--json`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds of calls, one after another."""
+    """Milliseconds of sequential calls."""
 
     calls: int
     p50_ms: float
@@ -18,14 +18,14 @@ class Latency:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Latency:
-        """Of measured seconds."""
+        """The percentiles of measured seconds."""
         p50, p99 = np.percentile(np.array(seconds) * 1_000, [50, 99])
         return cls(len(seconds), round(float(p50), 3), round(float(p99), 3))
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How long after a write's acknowledgement its value was read, and in how many of the writes by the first read."""
+    """The delay between acknowledgement and visibility of writes. at_first_read: writes visible to the first read."""
 
     writes: int
     at_first_read: int
@@ -42,13 +42,13 @@ class PointInTime:
 
     @property
     def rows_per_second(self) -> int:
-        """Label rows a second."""
+        """Label rows per second."""
         return round(self.rows / self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class OnePrediction:
-    """The same delivery, predicted over two wires."""
+    """The prediction of one delivery over gRPC and REST."""
 
     entity_id: str
     model: str
@@ -60,13 +60,13 @@ class OnePrediction:
 
     @property
     def agree(self) -> bool:
-        """Whether both wires gave the same number."""
+        """Whether both predictions are equal."""
         return self.grpc_hours == self.rest_hours
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that `--json` holds; times in the unit that the name says."""
+    """The content of `--json`. The name of a time has its unit."""
 
     storage: str
     namespace: str

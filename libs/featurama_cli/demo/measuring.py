@@ -1,4 +1,4 @@
-"""Measurements over gRPC, through the client that users have."""
+"""Measurements over gRPC, through the public client."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _READS_AT_MOST = 1_000
 async def online_latency(
     store: FeatureStore, entity_ids: Sequence[str], entities: int, calls: int, advance: Advance
 ) -> Latency:
-    """Read `entities` entities x 10 features, `calls` times, one after another; every value is looked at."""
+    """Read `entities` entities x 10 features, `calls` times, sequentially; every value is checked."""
     seconds: list[float] = []
     for call in range(_WARM + calls):
         first = call * entities % max(1, len(entity_ids) - entities + 1)
-        asked = entity_ids[first : first + entities]
+        some = entity_ids[first : first + entities]
         began = time.perf_counter()
-        read = await store.get_online_features(asked, TEN_FEATURES)
+        read = await store.get_online_features(some, TEN_FEATURES)
         took = time.perf_counter() - began
         for column in read.columns:
             if not (column.status == Status.PRESENT).all():
-                raise CorruptData(f"{column.name!r} of {asked[0]} and others was not read as it was written")
+                raise CorruptData(f"{column.name!r} of {some[0]} and others differs from the written value")
         if call >= _WARM:
             seconds.append(took)
             advance(1)
@@ -53,8 +53,8 @@ async def online_latency(
 
 
 async def freshness(store: FeatureStore, writes: int, advance: Advance) -> Freshness:
-    """Write one value, then read it until it is there: the time from the acknowledgement to that answer."""
-    await store.register_entity_type("demo_clock", "What the demonstration measures freshness with")
+    """Write one value, then read until it is visible, and measure the time since the acknowledgement."""
+    await store.register_entity_type("demo_clock", "Measures the freshness of the demonstration")
     await store.register_feature("demo_tick", "int", "Counts the writes", entity_type="demo_clock")
     seconds: list[float] = []
     at_once = 0
@@ -74,14 +74,14 @@ async def freshness(store: FeatureStore, writes: int, advance: Advance) -> Fresh
                 at_once += reads == 1
                 break
         else:
-            raise CorruptData(f"an acknowledged write was not there after {_READS_AT_MOST} reads")
+            raise CorruptData(f"an acknowledged write was not visible after {_READS_AT_MOST} reads")
         seconds.append(time.perf_counter() - acknowledged)
         advance(1)
     return Freshness(writes, at_once, Latency.of(seconds))
 
 
 async def training_set(store: FeatureStore, world: World) -> PointInTime:
-    """The values of the model's features at every delivery's dispatch; each row must have the ones of its own."""
+    """The values of the model's features at the dispatch of every delivery; every value must be present."""
     labels = pa.concat_tables(world.labels())
     began = time.perf_counter()
     read = await store.get_historical_features(labels, service=SERVICE)

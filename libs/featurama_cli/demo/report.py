@@ -1,4 +1,4 @@
-"""The demonstration's answer, to look at."""
+"""The display of the demonstration's figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def show_figures(console: Console, figures: Figures, report: TrainingReport, options: DemoOptions) -> None:
-    """Print the tables, and what to try next."""
+    """Print the tables and the next steps."""
     for each in (_measured(figures), _model(report), _predicted(figures), _next(figures, options)):
         console.print()
         console.print(each)
@@ -43,8 +43,8 @@ def _measured(figures: Figures) -> RenderableType:
     made.add_row(
         "Point in time", f"{point.rows_per_second:,} rows/s", f"{point.rows:,} label rows x {point.features} features"
     )
-    said = f"Client and servers share one process and loop. All of it took {figures.total_seconds} s."
-    return Group(Text("Measured", style="bold"), made, Text(said, style="dim"))
+    note = f"Client and servers share one process and event loop. The demonstration took {figures.total_seconds} s."
+    return Group(Text("Measured", style="bold"), made, Text(note, style="dim"))
 
 
 def _model(report: TrainingReport) -> RenderableType:
@@ -56,22 +56,22 @@ def _model(report: TrainingReport) -> RenderableType:
         column.justify = "right"
     made.add_row("this model", *_scores(report.test), style="bold")
     made.add_row(f"baseline: {manifest.baseline}", *_scores(report.baseline))
-    said = (
-        f"{manifest.training.train_rows:,} rows to train on, {manifest.training.test_rows:,} later ones to test; "
-        f"{len(manifest.engineered.names)} columns out of {len(manifest.features)} features."
+    note = (
+        f"{manifest.training.train_rows:,} training rows, {manifest.training.test_rows:,} later test rows; "
+        f"{len(manifest.engineered.names)} columns from {len(manifest.features)} features."
     )
-    return Group(Text(title, style="bold"), made, Text(said, style="dim"))
+    return Group(Text(title, style="bold"), made, Text(note, style="dim"))
 
 
 def _predicted(figures: Figures) -> RenderableType:
-    asked = figures.prediction
-    made = _table("over", "hours", "")
-    made.columns[1].justify = "right"
-    made.add_row("gRPC  PredictionService/Predict", f"{asked.grpc_hours:.4f}", "")
-    made.add_row("REST  POST /predict", f"{asked.rest_hours:.4f}", "the same" if asked.agree else "different")
-    made.add_row("(it took)", f"{asked.actual_hours:.4f}", "traffic and weather were those of its day")
-    used = ", ".join(f"{name} {_short(value)}" for name, value in asked.features_used.items())
-    return Group(Text(f"Prediction for {asked.entity_id}", style="bold"), made, Text(used, style="dim"))
+    made = figures.prediction
+    rows = _table("over", "hours", "")
+    rows.columns[1].justify = "right"
+    rows.add_row("gRPC  PredictionService/Predict", f"{made.grpc_hours:.4f}", "")
+    rows.add_row("REST  POST /predict", f"{made.rest_hours:.4f}", "equal" if made.agree else "different")
+    rows.add_row("(actual)", f"{made.actual_hours:.4f}", "with the traffic and weather of its day")
+    used = ", ".join(f"{name} {_short(value)}" for name, value in made.features_used.items())
+    return Group(Text(f"Prediction for {made.entity_id}", style="bold"), rows, Text(used, style="dim"))
 
 
 def _next(figures: Figures, options: DemoOptions) -> RenderableType:
@@ -108,7 +108,7 @@ def _latency(latency: Latency) -> str:
 
 
 def _calls(latency: Latency) -> str:
-    return f"entities x features, {latency.calls:,} calls in turn"
+    return f"entities x features, {latency.calls:,} sequential calls"
 
 
 def _scores(scores: object) -> list[str]:

@@ -1,4 +1,4 @@
-"""The walk: world -> servers -> definitions -> values -> reads -> training set -> model -> predictions."""
+"""The steps: world -> servers -> definitions -> values -> reads -> training set -> model -> predictions."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from featurama_trainer.report import TrainingReport
 from featurama_world import World
 
 MODEL = "delivery_time"
-Told = Callable[[str, str], None]
-"""Called with (what was done, how it went) after every step."""
+ReportStep = Callable[[str, str], None]
+"""Called with (step, result) after every step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +49,27 @@ class DemoOptions:
     fresh_writes: int = 200
 
 
-async def walk(options: DemoOptions, told: Told) -> tuple[Figures, TrainingReport]:
-    """Do all of it, on real components. Any failure is an error; what was made is removed unless it is to be kept."""
+async def walk(options: DemoOptions, report_step: ReportStep) -> tuple[Figures, TrainingReport]:
+    """Run all steps on real components. Any failure raises. The data is removed unless `keep` is set."""
     began = time.perf_counter()
     async with AsyncExitStack() as resources:
         world = world_of(deliveries=options.deliveries, days=options.days, seed=options.seed)
         size = world.size()
-        told("World", f"{size.entities:,} entities, {size.rows:,} rows, {size.values:,} values, {options.days} days")
+        report_step(
+            "World", f"{size.entities:,} entities, {size.rows:,} rows, {size.values:,} values, {options.days} days"
+        )
         place = await resources.enter_async_context(_place(options))
         stores = await resources.enter_async_context(_storage(place, options))
-        told("Storage", f"{place.text}, namespace {place.namespace}")
+        report_step("Storage", f"{place.text}, namespace {place.namespace}")
         broken: list[BaseException] = []
         at = await resources.enter_async_context(
             all_servers(storage_options(place.url), Ports(0, 0, 0), broken.append, log_level="error")
         )
-        told("Servers", f"online {at.online}, ingest {at.ingest}, gateway {at.gateway}")
+        report_step("Servers", f"online {at.online}, ingest {at.ingest}, gateway {at.gateway}")
         store = await resources.enter_async_context(
             connect(f"grpc://{at.online}?ingest={at.ingest}", namespace=place.namespace, timeout=30.0)
         )
-        figures = await _figures(options, world, place, at, store, stores, told, began)
+        figures = await _figures(options, world, place, at, store, stores, report_step, began)
         if broken:
             raise StoreUnavailable(f"a server ended meanwhile: {type(broken[0]).__name__}")
     return figures
@@ -80,32 +82,32 @@ async def _figures(
     at: Addresses,
     store: FeatureStore,
     stores: Stores,
-    told: Told,
+    report_step: ReportStep,
     began: float,
 ) -> tuple[Figures, TrainingReport]:
     definitions = await define_world(store)
     entities = await register_world(store, world)
-    told("Defined", f"{definitions} definitions, {entities:,} entities, through gRPC")
+    report_step("Defined", f"{definitions} definitions, {entities:,} entities, through gRPC")
     rows, values, seconds = await write_values(store, world, options.mode)
-    told("Ingested", f"{values:,} values in {seconds:.2f} s, mode {options.mode.name}, every row acknowledged")
+    report_step("Ingested", f"{values:,} values in {seconds:.2f} s, mode {options.mode.name}, every row acknowledged")
     ids = [row for table in world.labels() for row in table.column("entity_id").to_pylist()]
     with bar("Reading online", options.online_calls + options.batch_calls, unit="calls") as advance:
         one = await measuring.online_latency(store, ids, 1, options.online_calls, advance)
         hundred = await measuring.online_latency(store, ids, min(100, len(ids)), options.batch_calls, advance)
-    told("Read", f"{one.calls + hundred.calls:,} calls over gRPC, every value there")
+    report_step("Read", f"{one.calls + hundred.calls:,} calls over gRPC, every value there")
     with bar("Write, then read", options.fresh_writes, unit="writes") as advance:
         fresh = await measuring.freshness(store, options.fresh_writes, advance)
-    told(
+    report_step(
         "Fresh",
         f"{fresh.at_first_read} of {fresh.writes} writes were there at the first read after their acknowledgement",
     )
     point_in_time = await measuring.training_set(store, world)
-    told("Training set", f"{point_in_time.rows:,} rows as they were at dispatch, none lost, none late")
+    report_step("Training set", f"{point_in_time.rows:,} rows as they were at dispatch, none lost, none late")
     namespace = await stores.namespace(place.namespace)
     report = await train_with_progress(namespace, TrainingConfig(), threads=1, alias="champion")
-    told("Trained", f"{report.manifest.name} version {report.manifest.version}, promoted to champion")
+    report_step("Trained", f"{report.manifest.name} version {report.manifest.version}, promoted to champion")
     prediction = await _prediction(store, at, place.namespace, ids[-1])
-    told("Predicted", "the same number over gRPC and REST")
+    report_step("Predicted", "the same number over gRPC and REST")
     figures = Figures(
         storage=place.text,
         namespace=place.namespace,
@@ -149,7 +151,7 @@ async def _prediction(store: FeatureStore, at: Addresses, namespace: str, entity
 
 @asynccontextmanager
 async def _place(options: DemoOptions) -> AsyncIterator[Place]:
-    """Where it happens: a fresh directory, or a namespace of its own in a storage that is there."""
+    """The place of the demonstration: a temporary directory, or a new namespace in an existing storage."""
     if options.storage:
         yield Place(f"demo_{secrets.token_hex(4)}", options.storage)
         return
@@ -161,21 +163,21 @@ async def _place(options: DemoOptions) -> AsyncIterator[Place]:
 
 
 def _kept_place() -> Place:
-    """The storage that other commands open by default; its default namespace, unless that is taken."""
+    """The default storage of the command, with its default namespace unless that exists."""
     taken = Path(StorageUrl.parse(DEFAULT_STORAGE).path, "default.db").exists()
     return Place(f"demo_{secrets.token_hex(4)}" if taken else "default", DEFAULT_STORAGE)
 
 
 @asynccontextmanager
 async def _storage(place: Place, options: DemoOptions) -> AsyncIterator[Stores]:
-    """The storage, with the namespace made; it is dropped again unless it is to be kept."""
+    """The storage with a new namespace, which is dropped unless `keep` is set."""
     async with open_stores(place, makes=True, slow=True) as stores:
         there = await stores.storage.list_namespaces()
         await stores.storage.create_namespace(place.namespace, NamespaceOptions())
         try:
             yield stores
         finally:
-            # An ingest server makes the default namespace of an embedded storage that has none.
+            # An ingest server creates the default namespace of an embedded storage without one.
             made = [] if options.keep else {place.namespace, DEFAULT_NAMESPACE} - set(there)
             for name in made:
                 with suppress(FeaturamaError):

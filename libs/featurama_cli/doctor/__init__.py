@@ -1,1 +1,1 @@
-"""Checks of an installation. Each answers with what it saw, and how to mend what is wrong; none changes anything."""
+"""Checks of an installation. A check reports its observation and the remedy, and changes nothing."""

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ State = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`mend` says what to do; empty when all is well. A `warn` hinders nothing that was asked for."""
+    """mend: the remedy, empty for `ok`. A `warn` does not prevent the requested work."""
 
     check: str
     state: State

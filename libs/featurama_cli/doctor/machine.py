@@ -1,4 +1,4 @@
-"""Checks of this machine: Python, packages, settings, ports, and what only tests need."""
+"""Checks of this machine: Python, packages, settings, ports, and programs for tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OPEN_FILES = 1_024
 
 
 def checks() -> Iterator[Finding]:
-    """All of them."""
+    """All checks of this machine."""
     yield _python()
     for extra, names in PACKAGES.items():
         yield _packages(extra, names)
@@ -76,7 +76,7 @@ def _xgboost() -> Finding:
             "Packages: models",
             "warn",
             ", ".join(have),
-            "both install the module xgboost: uninstall both, then install one",
+            "both provide the module xgboost: uninstall both, then install one",
         )
     return Finding("Packages: models", "ok", have[0])
 
@@ -88,7 +88,7 @@ def _settings(service: str) -> Finding:
     except SettingsError as error:
         return Finding(name, "fail", str(error), f"correct it; `featurama config {service}` shows all")
     given = sorted(each for each in os.environ if each.startswith(f"FEATURAMA_{service.upper()}_"))
-    return Finding(name, "ok", f"set: {', '.join(given)}" if given else "all as by default")
+    return Finding(name, "ok", f"set: {', '.join(given)}" if given else "all settings have their defaults")
 
 
 def _port(name: str, port: int) -> Finding:
@@ -115,5 +115,5 @@ def _open_files() -> Finding:
 
 def _program(name: str, needed_for: str, fix: str) -> Finding:
     if shutil.which(name):
-        return Finding(name, "ok", f"there; {needed_for}")
-    return Finding(name, "warn", f"not there; only {needed_for} needs it", fix)
+        return Finding(name, "ok", f"installed; {needed_for}")
+    return Finding(name, "warn", f"not installed; only {needed_for} needs it", fix)

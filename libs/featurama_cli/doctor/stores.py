@@ -1,4 +1,4 @@
-"""Checks of the storage, or of the servers, that the command would use."""
+"""Checks of the storage or the servers of the command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECONDS = 15
 
 
 async def checks(place: Place) -> AsyncIterator[Finding]:
-    """All of them, for a place."""
+    """All checks of a place."""
     if place.servers:
         yield await _servers(place)
         return
@@ -32,7 +32,7 @@ async def checks(place: Place) -> AsyncIterator[Finding]:
     if parsed.scheme == "sqlite":
         disk = _disk(Path(parsed.path))
         if disk is None:
-            yield Finding("Storage", "warn", f"{place.text} is not there yet", "make it: `featurama world --into`")
+            yield Finding("Storage", "warn", f"{place.text} does not exist yet", "create it: `featurama world --into`")
             return
         yield disk
     try:
@@ -42,16 +42,16 @@ async def checks(place: Place) -> AsyncIterator[Finding]:
             async for finding in _namespaces(place, stores):
                 yield finding
     except FeaturamaError as error:
-        yield Finding("Storage", "fail", f"{place.text}: {error.message}", "is the database up, and the URL right?")
+        yield Finding("Storage", "fail", f"{place.text}: {error.message}", "check the database and the URL")
     except TimeoutError:
-        yield Finding("Storage", "fail", f"{place.text} took longer than {_SECONDS} s", "is the database well?")
+        yield Finding("Storage", "fail", f"{place.text} took longer than {_SECONDS} s", "check the database")
 
 
 async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
     names = await stores.storage.list_namespaces()
     if place.namespace not in names:
         yield Finding(
-            "Namespace", "warn", f"{place.namespace} is not there", f"`featurama namespaces create {place.namespace}`"
+            "Namespace", "warn", f"{place.namespace} does not exist", f"`featurama namespaces create {place.namespace}`"
         )
     for name in names:
         check = f"Namespace {name}"
@@ -63,9 +63,9 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
             yield Finding(check, "fail", error.message, f"`featurama migrate -n {name}`")
             continue
         except FeaturamaError as error:
-            yield Finding(check, "fail", error.message, "try again; then look at the database")
+            yield Finding(check, "fail", error.message, "try again; then check the database")
             continue
-        yield Finding(check, "ok", f"schema as this code has it; {features} features, {len(models)} model versions")
+        yield Finding(check, "ok", f"schema is current; {features} features, {len(models)} model versions")
         for model in models:
             if model.problem:
                 yield Finding(
@@ -83,13 +83,13 @@ async def _servers(place: Place) -> Finding:
         async with asyncio.timeout(_SECONDS), open_store(place) as store:
             features = await store.list_features()
     except (FeaturamaError, TimeoutError) as error:
-        told = error.message if isinstance(error, FeaturamaError) else f"no answer in {_SECONDS} s"
-        return Finding("Servers", "fail", f"{place.text}: {told}", "start them: `featurama up`; or correct --store")
+        problem = error.message if isinstance(error, FeaturamaError) else f"no answer in {_SECONDS} s"
+        return Finding("Servers", "fail", f"{place.text}: {problem}", "start them: `featurama up`; or correct --store")
     return Finding("Servers", "ok", f"{place.text} answers; namespace {place.namespace}, {len(features)} features")
 
 
 def _disk(folder: Path) -> Finding | None:
-    """None if the folder is not there."""
+    """The free space of a folder; None if the folder does not exist."""
     if not folder.is_dir():
         return None
     free = shutil.disk_usage(folder).free

@@ -1,1 +1,1 @@
-"""Servicers that more than one service has. They know their store by a protocol."""
+"""Servicers that several services share. They access their store through a protocol."""

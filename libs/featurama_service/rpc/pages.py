@@ -1,4 +1,4 @@
-"""Pages of lists: how many items, and where the next page begins. A token belongs to one list and its filters."""
+"""Pages of lists: their length and the token of the next page. A token is valid for one list and its filters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SEPARATOR = "\x00"
 
 
 def page_length(page_size: int) -> int:
-    """Items a page for the request's `page_size`; 0 means the default."""
+    """Items per page for the request's `page_size`; 0 means the default."""
     if not 0 <= page_size <= MAX_PAGE:
         raise InvalidInput(
             f"page_size must be from 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}",
@@ -33,7 +33,7 @@ def token_after(scope: str, key: str) -> str:
 
 
 def key_before(scope: str, token: str) -> str | None:
-    """The key that the page follows; None for the first page. INVALID_PAGE_TOKEN for a token of another list."""
+    """The key before the page; None for the first page. Raises INVALID_PAGE_TOKEN for a token of another list."""
     if not token:
         return None
     try:
@@ -49,7 +49,7 @@ def key_before(scope: str, token: str) -> str | None:
 def page_of(
     items: Sequence[Item], key: Callable[[Item], str], *, scope: str, page_size: int, page_token: str
 ) -> tuple[Sequence[Item], str]:
-    """(a page of items that are sorted by `key`, the next page's token or ""). Items may come and go meanwhile."""
+    """(a page of items sorted by `key`, the next page's token or ""). Items may change between pages."""
     length = page_length(page_size)
     after = key_before(scope, page_token)
     left = items if after is None else [item for item in items if key(item) > after]

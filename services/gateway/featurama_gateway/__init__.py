@@ -1,1 +1,1 @@
-"""The gateway: the documented REST endpoints, translated to gRPC. It opens no store."""
+"""The gateway: REST endpoints, translated to gRPC. It opens no store."""

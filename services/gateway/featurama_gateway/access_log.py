@@ -1,4 +1,4 @@
-"""One line a request: method, route, status, how long. The route is its template: a path may hold an entity id."""
+"""One log line per request: method, route template, status, duration. The path may contain an entity id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from featurama_gateway.problems import route_of
 
 
 class AccessLog:
-    """ASGI middleware; put it around all others, so that what they refuse is logged too."""
+    """ASGI middleware. It is the outermost one, so that requests refused by the others are logged too."""
 
     def __init__(self, app: ASGIApp, *, log: FilteringBoundLogger) -> None:
         self._app = app

@@ -32,7 +32,7 @@ async def run(
 ) -> None:
     """Own every resource of the gateway until `stop` is set; then drain and close.
 
-    started: called once, with the address, when requests are served.
+    started: called once, with the address, when the gateway serves.
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "gateway")
@@ -67,14 +67,14 @@ def build_app(
     *,
     draining: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """The routes over a client. Swagger UI at /docs comes from local files."""
+    """The application over a client. Swagger UI at /docs uses local files."""
     app = FastAPIOffline(
         title="Featurama gateway",
         description="Features and predictions over REST; the gRPC services do the work.",
         version="1",
         responses=PROBLEMS,
         redirect_slashes=False,
-        # Swagger UI would send the contract to a validator on the internet.
+        # Otherwise Swagger UI sends the contract to a validator on the internet.
         swagger_ui_parameters={"validatorUrl": None},
     )
     app.include_router(health(Readiness(store, settings.model), draining))
@@ -94,7 +94,7 @@ def build_app(
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to the process, not to one of the servers in it."""
+    """A server that leaves signals to the process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -104,7 +104,7 @@ class _Server(uvicorn.Server):
 async def _drain(
     server: uvicorn.Server, stop: asyncio.Event, settings: GatewaySettings, log: FilteringBoundLogger
 ) -> None:
-    """Once `stop` is set: health is degraded; when balancers have seen it, no new connection; answer what came."""
+    """When `stop` is set: health is degraded until load balancers have seen it; then end the requests in flight."""
     await stop.wait()
     log.info("draining")
     await asyncio.sleep(settings.drain_delay_ms / 1_000)
@@ -114,11 +114,8 @@ async def _drain(
 def _store(settings: GatewaySettings) -> AbstractAsyncContextManager[FeatureStore]:
     tls = None
     if settings.online_tls_ca or settings.online_tls_cert:
-        tls = Tls(
-            settings.online_tls_ca or None,
-            settings.online_tls_cert or None,
-            settings.online_tls_key or None,
-        )
+        files = (settings.online_tls_ca, settings.online_tls_cert, settings.online_tls_key)
+        tls = Tls(*(file or None for file in files))
     return connect(
         f"grpc://{settings.online}", timeout=settings.deadline_ms / 1_000, retries=Retries(attempts=2), tls=tls
     )

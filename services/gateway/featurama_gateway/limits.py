@@ -1,10 +1,9 @@
-"""Limits on what comes in: requests in flight, the size of a body, and how long a request may take in all."""
+"""Limits on requests: requests in flight, the size of a body, and deadlines."""
 
 from __future__ import annotations
 
 import asyncio
 
-from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from featurama.errors import Reason
@@ -14,10 +13,10 @@ _CLOSE = {"Connection": "close"}
 
 
 class Limits:
-    """ASGI middleware. Health is always admitted. deadline: seconds to send a body, and again to be answered.
+    """ASGI middleware. Health requests are always admitted. deadline: seconds for the body, and again for the answer.
 
-    429 beyond `max_requests` in flight, 413 for a larger body, 408 for one that does not come, 504 for an answer that
-    is not made in time.
+    The status is 429 beyond `max_requests` in flight, 413 for a larger body, 408 for a body that is late, 504 for an
+    answer that is late.
     """
 
     def __init__(self, app: ASGIApp, *, max_requests: int, max_body_bytes: int, deadline: float) -> None:
@@ -33,7 +32,8 @@ class Limits:
             await self._app(scope, receive, send)
             return
         if self._in_flight >= self._max_requests:
-            await _busy()(scope, receive, send)
+            busy = "too many requests in flight; back off"
+            await problem(429, busy, reason=Reason.OVERLOADED.name, headers=RETRY_AFTER)(scope, receive, send)
             return
         self._in_flight += 1
         try:
@@ -46,10 +46,13 @@ class Limits:
             async with asyncio.timeout(self._deadline):
                 body = await self._read(receive)
         except TimeoutError:
-            await _slow_sender()(scope, receive, send)
+            slow, reason = "the body did not arrive in time", Reason.DEADLINE_EXCEEDED.name
+            await problem(408, slow, reason=reason, field="body", headers=_CLOSE)(scope, receive, send)
             return
         if body is None:
-            await self._too_large()(scope, receive, send)
+            large = f"the body has more than {self._max_body_bytes} bytes; send less at once"
+            reason = Reason.LIMIT_EXCEEDED.name
+            await problem(413, large, reason=reason, field="body", headers=_CLOSE)(scope, receive, send)
             return
         began = False
 
@@ -65,10 +68,11 @@ class Limits:
         except TimeoutError:
             if began or not deadline.expired():
                 raise
-            await _too_late()(scope, receive, send)
+            late = "the answer was not ready in time; try again"
+            await problem(504, late, reason=Reason.DEADLINE_EXCEEDED.name)(scope, receive, send)
 
     async def _read(self, receive: Receive) -> bytes | None:
-        """The whole body, or None as soon as it is too large."""
+        """The complete body, or None if it is too large."""
         parts, size = [], 0
         while True:
             message = await receive()
@@ -82,32 +86,9 @@ class Limits:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    def _too_large(self) -> Response:
-        return problem(
-            413,
-            f"the body has more than {self._max_body_bytes} bytes; send less at once",
-            reason=Reason.LIMIT_EXCEEDED.name,
-            field="body",
-            headers=_CLOSE,
-        )
-
-
-def _busy() -> Response:
-    return problem(429, "too many requests in flight; back off", reason=Reason.OVERLOADED.name, headers=RETRY_AFTER)
-
-
-def _slow_sender() -> Response:
-    return problem(
-        408, "the body did not come in time", reason=Reason.DEADLINE_EXCEEDED.name, field="body", headers=_CLOSE
-    )
-
-
-def _too_late() -> Response:
-    return problem(504, "the answer was not there in time; try again", reason=Reason.DEADLINE_EXCEEDED.name)
-
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, then whatever the connection says."""
+    """The body as one message, then the messages of the connection."""
     sent = False
 
     async def replay() -> Message:

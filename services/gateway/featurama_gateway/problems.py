@@ -1,5 +1,5 @@
-"""Errors as `application/problem+json` (RFC 9457), with the gRPC reason. An exception's text never leaves, nor does
-the address of a server behind this one.
+"""Errors as `application/problem+json` (RFC 9457), with the gRPC reason. The text of an exception and the addresses of
+other servers never leave the gateway.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from starlette.exceptions import HTTPException
 from structlog.typing import FilteringBoundLogger
 
 from featurama.errors import FeaturamaError, Reason
-from featurama_service.http_status import http_status
-from featurama_service.status import GRPC_CODES
+from featurama_service.status import GRPC_CODES, HTTP_STATUS
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -25,23 +24,23 @@ _RETRYABLE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAIL
 _BEHIND = {
     HTTPStatus.SERVICE_UNAVAILABLE: "the online service does not answer; try again later",
     HTTPStatus.GATEWAY_TIMEOUT: "the online service did not answer in time; try again, or ask for less",
-    HTTPStatus.TOO_MANY_REQUESTS: "the online service has too much to do; back off and try again",
+    HTTPStatus.TOO_MANY_REQUESTS: "the online service is overloaded; back off and try again",
 }
-"""What is said of an error that the online service did not word itself."""
+"""Details of errors whose message does not come from the online service."""
 _ROUTING = {
     HTTPStatus.NOT_FOUND: "there is no such resource; see /docs",
-    HTTPStatus.METHOD_NOT_ALLOWED: "this resource does not take that method; see /docs",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this resource does not support that method; see /docs",
     HTTPStatus.BAD_REQUEST: "the body cannot be read; send JSON",
 }
 _STATUS = {Reason.MISSING_FEATURE: HTTPStatus.UNPROCESSABLE_ENTITY}
-"""Where REST tells more than the gRPC code: the request is well-formed, but not enough is known to answer it."""
+"""Where REST is more specific than the gRPC code: a well-formed request that lacks values."""
 _REASONS = {"too_long": Reason.LIMIT_EXCEEDED, "too_short": Reason.EMPTY_REQUEST}
 
 
 def problem(
     status: int, detail: str, *, reason: str, field: str = "", headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A problem+json answer. `reason` is a name of featurama.v1.ErrorReason."""
+    """A problem+json response. reason: a name of featurama.v1.ErrorReason."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -55,8 +54,8 @@ def problem(
 
 
 def problem_of(error: FeaturamaError) -> Response:
-    """The answer that tells an error of the store."""
-    status = _STATUS.get(error.reason) or http_status(GRPC_CODES[error.reason])
+    """The response for an error of the store."""
+    status = _STATUS.get(error.reason) or HTTP_STATUS[GRPC_CODES[error.reason]]
     detail, field = error.message, error.metadata.get("field", "")
     if "target" in error.metadata or (error.reason is Reason.INTERNAL and "incident" not in error.metadata):
         detail = _BEHIND.get(HTTPStatus(status), "the online service failed; its log has the details")
@@ -65,11 +64,11 @@ def problem_of(error: FeaturamaError) -> Response:
 
 
 class ModelMissing(Exception):
-    """The model that this gateway serves is not there: the installation is incomplete, not the request wrong."""
+    """The default model of this gateway does not exist: the request is valid, the installation incomplete."""
 
 
 def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
-    """Answer every error with a problem."""
+    """Register handlers that turn every error into a problem."""
 
     async def of_store(_: Request, error: Exception) -> Response:
         assert isinstance(error, FeaturamaError)
@@ -84,7 +83,7 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
         if first["type"] == "json_invalid":
             return _unreadable(400, "the body is not JSON (RFC 8259)")
         if isinstance(error.body, bytes) and error.body:
-            # FastAPI hands a body on as bytes when its type is none that it reads.
+            # FastAPI passes a body of an unsupported media type on as bytes.
             return _unreadable(415, "send the body as JSON, with Content-Type: application/json")
         field = ".".join(str(part) for part in first["loc"] if part not in ("body", "header", "query", "path"))
         field = field[:140] or "body"
@@ -98,7 +97,7 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
 
     async def of_defect(request: Request, error: Exception) -> Response:
         log.error("defect", method=request.method, route=route_of(request.scope), exc_info=error)
-        return problem(500, "a defect of the server; its log has the details", reason=Reason.INTERNAL.name)
+        return problem(500, "the server failed; its log has the details", reason=Reason.INTERNAL.name)
 
     app.add_exception_handler(FeaturamaError, of_store)
     app.add_exception_handler(ModelMissing, of_model)
@@ -108,7 +107,7 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
 
 
 def route_of(scope: Mapping[str, object]) -> str | None:
-    """The template of the route that took a request, for logs: a path may hold an entity id."""
+    """The template of a request's route, for logs: a path may contain an entity id."""
     path = getattr(scope.get("route"), "path", None)
     return path if isinstance(path, str) else None
 

@@ -1,6 +1,6 @@
-"""Whether predictions can be made: asked of the online service, by predicting.
+"""Readiness of the online service, checked by a prediction.
 
-An answer is at most `max_age` old, so that however often health is asked for, the online service is asked seldom.
+A result is reused for up to `max_age`, so frequent health requests cause few calls of the online service.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from featurama.errors import FeaturamaError, Overloaded
 _MAX_NAMESPACES = 64
 _DEADLINE_S = 2.0
 _PROBE_ID = "health"
-"""Any id will do: a model that answers "unknown entity" for it can be used."""
+"""An arbitrary id: a model that answers "unknown entity" for it can be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """connected: the online service answers and reaches its store. loaded: it can predict with the model. degraded: by
-    an earlier version than the one that the alias names, which cannot be used.
+    """connected: the online service answers and reaches its store. loaded: it can predict with the model. degraded: it
+    predicts with an earlier version, because the version that the alias names cannot be used.
     """
 
     connected: bool = False
@@ -32,14 +32,14 @@ class Ready:
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Check:
     ready: Ready = Ready()
     until: float = float("-inf")
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Readiness:
-    """Of the model that this gateway serves, a namespace at a time. max_age: seconds."""
+    """Readiness of the default model, per namespace. max_age: seconds."""
 
     def __init__(
         self,
@@ -53,22 +53,22 @@ class Readiness:
         self._model = model
         self._max_age = max_age
         self._monotonic = monotonic
-        self._asked: OrderedDict[str, _Asked] = OrderedDict()
+        self._checks: OrderedDict[str, _Check] = OrderedDict()
 
     async def of(self, namespace: str) -> Ready:
-        """Whether it is ready in this namespace; InvalidInput for a name that names none."""
+        """The readiness in a namespace. Raises InvalidInput for an invalid name."""
         store = await self._store.in_namespace(namespace)
-        asked = self._asked.setdefault(namespace, _Asked())
-        self._asked.move_to_end(namespace)
-        if len(self._asked) > _MAX_NAMESPACES:
-            self._asked.popitem(last=False)
-        async with asked.turn:
-            if self._monotonic() > asked.until:
-                asked.ready = await self._ask(store, asked.ready)
-                asked.until = self._monotonic() + self._max_age
-            return asked.ready
+        check = self._checks.setdefault(namespace, _Check())
+        self._checks.move_to_end(namespace)
+        if len(self._checks) > _MAX_NAMESPACES:
+            self._checks.popitem(last=False)
+        async with check.turn:
+            if self._monotonic() > check.until:
+                check.ready = await self._checked(store, check.ready)
+                check.until = self._monotonic() + self._max_age
+            return check.ready
 
-    async def _ask(self, store: FeatureStore, before: Ready) -> Ready:
+    async def _checked(self, store: FeatureStore, before: Ready) -> Ready:
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 connected = await store.is_serving("featurama.v1.OnlineService")

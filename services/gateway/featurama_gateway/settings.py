@@ -11,11 +11,11 @@ from featurama_service.settings import Count, Millis, ServiceSettings
 
 
 class GatewaySettings(ServiceSettings):
-    """listen: `host:port`, port 0 takes a free one. online: `host:port` of the online service.
+    """listen: `host:port`; port 0 selects a free one. online: `host:port` of the online service.
 
-    model: what /predict uses when the request names none. online_tls_*: PEM files, for an online service behind TLS.
-    deadline_ms: how long a body may take to come, and its answer to be made. max_requests: in flight at once; beyond,
-    callers get 429. drain_delay_ms: until balancers saw /health degraded.
+    model: for requests to /predict that name none. online_tls_*: PEM files, for an online service behind TLS.
+    deadline_ms: for the arrival of a body, and again for the answer. max_requests: in flight; more requests get 429.
+    drain_delay_ms: until load balancers have seen /health degraded.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_GATEWAY_")

@@ -18,8 +18,8 @@ from featurama_service.server import Bound, serving
 async def run(settings: IngestSettings, *, stop: asyncio.Event, started: Callable[[Bound], None] | None = None) -> None:
     """Own every resource of the ingest service until `stop` is set; then drain and close.
 
-    started: called once, with the address, when calls are served.
-    An embedded storage gets its default namespace here; on a cluster namespaces are made by an administrator.
+    started: called once, with the address, when the service accepts calls. The default namespace of an embedded storage
+    is created here; an administrator creates the namespaces of a cluster.
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "ingest")

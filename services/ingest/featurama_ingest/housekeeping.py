@@ -1,4 +1,4 @@
-"""Housekeeping: now and then every namespace is purged of what is past retention."""
+"""Housekeeping: a periodic purge of values past retention, in every namespace."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from featurama_core.types.errors import FeaturamaError
 
 @asynccontextmanager
 async def housekeeping(stores: Stores, interval: float, log: FilteringBoundLogger) -> AsyncIterator[None]:
-    """Purge every `interval` seconds until the context ends; 0: never."""
+    """Purge every `interval` seconds until the context ends; 0 never purges."""
     if not interval:
         yield
         return
-    # No TaskGroup: it would wrap what the context's body raises, such as a port that is taken.
+    # A TaskGroup would wrap exceptions of the context's body, such as a port that is taken.
     purging = asyncio.create_task(_purge_often(stores, interval, log))
     try:
         yield
@@ -31,7 +31,7 @@ async def housekeeping(stores: Stores, interval: float, log: FilteringBoundLogge
 
 
 async def purge_all(stores: Stores, log: FilteringBoundLogger) -> None:
-    """Purge every namespace; one that fails is logged and does not hinder the others."""
+    """Purge every namespace. A failure is logged and does not affect the other namespaces."""
     for name in await stores.storage.list_namespaces():
         try:
             purged = await purge(await stores.namespace(name))

@@ -13,11 +13,11 @@ from featurama_service.storage_options import StorageOptions
 
 
 class IngestSettings(ServiceSettings, GrpcSettings, StorageOptions):
-    """Pieces: `GrpcSettings`, `StorageOptions`, `LogSettings`.
+    """Settings in addition to `GrpcSettings`, `StorageOptions` and `LogSettings`.
 
-    write_deadline_ms: how long a write may take at most, whatever its client allows; readers rely on it, so that at
-    most the 10 s of semantics.md. stream_window: chunks of one stream that are in flight.
-    purge_interval_ms: how often values past retention are removed; 0: never by this server.
+    write_deadline_ms: maximum duration of a write, also if its client allows more; readers rely on the limit of 10 s.
+    stream_window: chunks in flight per stream. purge_interval_ms: between purges of values past retention; 0 disables
+    them in this server.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_INGEST_")

@@ -35,8 +35,8 @@ async def run(
 ) -> None:
     """Own every resource of the online service until `stop` is set; then drain and close.
 
-    started: called once, with the address, when calls are served. checker: tries models, shared with other servers
-    of this process; None: one of its own.
+    started: called once, with the address, when the service accepts calls. checker: checks models, shared with other
+    servers of this process; None starts one.
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "online")
@@ -65,8 +65,8 @@ async def run(
 
 
 async def _warm(stores: Stores, predictor: Predictor, model: str, log: FilteringBoundLogger) -> None:
-    """Load the default namespace's default model, if it has one: the first import and load take seconds, more than
-    the deadline of a first prediction may be.
+    """Load the default model of the default namespace, if any. The first import and load take seconds, which may exceed
+    the deadline of a first prediction.
     """
     try:
         async with asyncio.timeout(_WARM_S):

@@ -1,4 +1,4 @@
-"""The online service's models: settings -> predictor, and what becomes of models -> log."""
+"""The online service's models: the predictor of the settings, and the log of model events."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from featurama_model.shadow import Comparison, ShadowSettings
 from featurama_online.settings import OnlineSettings
 
 HEALTH: Final = "featurama.models"
-"""A health name beside the services': NOT_SERVING while an alias in use names a version that cannot be used. The
-services' own health does not follow it: they go on with the version before, or an earlier one after a restart.
+"""A health name in addition to the services': NOT_SERVING while an alias in use names a version that cannot be used.
+The health of the services is independent of it: they continue with the previous version, or an earlier one after a
+restart.
 """
 
 
@@ -26,9 +27,9 @@ services' own health does not follow it: they go on with the version before, or 
 async def open_predictor(
     settings: OnlineSettings, log: FilteringBoundLogger, checker: ModelChecker | None = None
 ) -> AsyncIterator[Predictor]:
-    """The predictor, and the process that tries models, until the context ends.
+    """The predictor and its checking process, until the context ends.
 
-    checker: one that is shared and stays open; None: one of its own.
+    checker: a shared one, which stays open; None starts one.
     """
 
     def on_event(event: ModelEvent) -> None:

@@ -9,13 +9,12 @@ from featurama_service.storage_options import StorageOptions
 
 
 class OnlineSettings(ServiceSettings, GrpcSettings, StorageOptions):
-    """Pieces: `GrpcSettings`, `StorageOptions`, `LogSettings`.
+    """Settings in addition to `GrpcSettings`, `StorageOptions` and `LogSettings`.
 
-    default_model: what Predict uses when the request names none. max_models: how many stay in memory.
-    model_staleness_ms: how long an alias that moved may go unnoticed. check_memory_bytes, check_seconds: what the
-    process that tries models may take for one. shadow: whether the model that shadow_alias names, if there is one,
-    predicts too, only to be compared. shadow_report_ms: how often the comparison is logged. artefacts: fsspec URL of
-    the directory of artefacts that lie outside the storage; empty: none.
+    default_model: for Predict requests that name none. max_models: models kept in memory. model_staleness_ms: maximum
+    delay until a moved alias is noticed. check_memory_bytes, check_seconds: limits of the process that checks a model.
+    shadow: whether the model of shadow_alias, if any, also predicts, for comparison only. shadow_report_ms: between two
+    logs of the comparison. artefacts: fsspec URL of the directory of artefacts outside the storage; empty for none.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_ONLINE_")

@@ -14,15 +14,12 @@ from featurama_trainer.settings import Settings
 
 
 def main() -> int:
-    """Exit code: 0, or 2 with one line that says what to mend."""
+    """Exit code: 0, or 2 with one line that has the problem."""
     keep_xgboost_alone()
     try:
         report = asyncio.run(run(load(Settings)))
-    except SettingsError as error:
-        sys.stderr.write(f"featurama_trainer: {error}\n")
-        return 2
-    except FeaturamaError as error:
-        sys.stderr.write(f"featurama_trainer: {error.message}\n")
+    except (SettingsError, FeaturamaError) as error:
+        sys.stderr.write(f"featurama_trainer: {getattr(error, 'message', error)}\n")
         return 2
     sys.stdout.write(json.dumps(report.to_dict()) + "\n")
     return 0

@@ -16,7 +16,7 @@ from featurama_trainer.training import train
 
 
 async def run(settings: Settings, *, progress: Watcher | None = None) -> TrainingReport:
-    """Train once, on a store of its own, closed before it returns."""
+    """Train once, on a store that is opened and closed by this call."""
     config = TrainingConfig.from_file(settings.config) if settings.config else TrainingConfig()
     async with Stores.open(settings.storage_settings()) as stores:
         report = await train(

@@ -1,6 +1,6 @@
 """The classes of a classification: their labels in order, and targets as positions among them. Pure.
 
-A label is text: that of a text target itself, the digits of a whole number, `false` or `true`.
+A label is a text: the target itself, the digits of an integer, `false` or `true`.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """What a classification learns. labels: in order; () for those that occur, sorted."""
+    """The classes of a classification. labels: in order; () for the occurring ones, sorted."""
 
     objective: Objective
     labels: tuple[str, ...] = ()
 
     @classmethod
     def of_config(cls, config: TrainingConfig) -> Classes | None:
-        """As a config says; None for a regression."""
+        """The classes of a config; None for a regression."""
         if config.objective not in ("binary:logistic", "multi:softprob"):
             return None
         return cls(config.objective, config.class_labels or tuple(map(str, range(config.classes))))
 
     @classmethod
     def of_manifest(cls, manifest: ModelManifest) -> Classes | None:
-        """Those that a model tells apart; None for a regression."""
+        """The classes of a model; None for a regression."""
         return cls(manifest.objective, manifest.class_names) if manifest.class_names else None
 
     def encoded(
         self, target: Float64Array, texts: Sequence[str] | None, name: str
     ) -> tuple[Float64Array, tuple[str, ...]]:
-        """(positions float64[n] among the labels, the labels). target: float64[n], finite: whole numbers, or positions
-        in `texts`. name: of the target. Raises InvalidInput, naming it.
+        """(positions float64[n] among the labels, the labels). target: float64[n], finite: integers, or positions in
+        `texts`. name: of the target, for InvalidInput.
         """
         distinct, where = np.unique(target, return_inverse=True)
         if texts is None and (distinct % 1).any():
@@ -59,8 +59,8 @@ class Classes:
         if others:
             raise _refused(
                 name,
-                f"has other values ({_listed(others)}) than the classes {_listed(labels)} that {self.objective} "
-                "learns; name all of them in class_labels",
+                f"has values ({_listed(others)}) beyond the classes {_listed(labels)} of {self.objective}; "
+                "name all of them in class_labels",
             )
         return np.array([position[label] for label in found], dtype=np.float64)[where], labels
 
@@ -69,14 +69,14 @@ class Classes:
             for pair in (_ZERO_ONE, TRUTH):
                 if set(found) <= set(pair):
                     return pair
-        # Numbers come sorted already.
+        # Numbers are sorted already.
         return tuple(found if numbers else sorted(found))
 
     def _check(self, labels: Sequence[str], name: str) -> None:
         fewest, most = (2, 2) if self.objective == "binary:logistic" else (2, MAX_CLASSES)
         if not fewest <= len(labels) <= most:
-            told = "2" if most == fewest else f"{fewest} to {most}"
-            raise _refused(name, f"has {len(labels)} classes ({_listed(labels)}); {self.objective} tells {told} apart")
+            allowed = "2" if most == fewest else f"{fewest} to {most}"
+            raise _refused(name, f"has {len(labels)} classes ({_listed(labels)}); {self.objective} needs {allowed}")
 
 
 def _listed(labels: Sequence[str]) -> str:

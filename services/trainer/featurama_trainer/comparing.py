@@ -1,6 +1,6 @@
-"""Two versions of a model on the same rows, which neither has trained on: those after both began to test.
+"""Comparison of two versions of a model on the same rows, later than the training rows of both.
 
-Each is given the features that it reads, by its own pinned references, as they were at the label's moment.
+A version gets its own features, by its pinned references, as of the label's moment.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _COMPARISONS = 3
 
 @dataclass(frozen=True, slots=True)
 class HoldoutComparison:
-    """How two versions did on the same rows. measure: the one that decides; less is better. since: microseconds."""
+    """The scores of two versions on the same rows. measure: decides, less is better. since: microseconds."""
 
     candidate_version: int
     incumbent_version: int
@@ -47,7 +47,7 @@ class HoldoutComparison:
 
     @property
     def not_worse(self) -> bool:
-        """Whether the candidate's error is at most the incumbent's, and the tolerated share more."""
+        """Whether the candidate's error is at most the incumbent's error times 1 + tolerance."""
         return self.candidate[self.measure] <= self.incumbent[self.measure] * (1.0 + self.tolerance)
 
     def to_dict(self) -> dict[str, object]:
@@ -67,10 +67,10 @@ async def compare_on_holdout(
     tolerance: float = 0.0,
     progress: Watcher | None = None,
 ) -> HoldoutComparison:
-    """Score both on the label rows from the later of their split times on; labels None: read as the candidate's were.
+    """Score both on the label rows from the later of their split times on. labels: None reads the candidate's source.
 
-    Raises FailedPrecondition where no fair comparison can be made: another target or objective, too few such rows,
-    labels that lie in a file.
+    Raises FailedPrecondition if they cannot be compared: different targets or objectives, too few rows, labels in a
+    file.
     """
     facts = [_facts(candidate), _facts(incumbent)]
     learned = [_learned(each) for each in (candidate, incumbent)]
@@ -89,7 +89,7 @@ async def compare_on_holdout(
     both = answers[0][1] & answers[1][1]
     scores = [scores_of(candidate.objective, held.target[both], predicted[both]) for predicted, _ in answers]
     if not all(scores):
-        raise _refused("no label row has what both need")
+        raise _refused("no label row has the required features of both")
     return HoldoutComparison(
         candidate.version,
         incumbent.version,
@@ -116,9 +116,9 @@ async def promote_unless_worse(
 ) -> HoldoutComparison | None:
     """Point `alias` at the candidate, unless it is worse on the same rows than the version that the alias names.
 
-    -> that comparison, None where the alias named nothing that is there. A version that takes the alias meanwhile is
-    compared with in its turn. Raises like `promote` and `compare_on_holdout`; Conflict (ALIAS_MOVED) if it goes on
-    being moved.
+    -> the comparison; None if the alias names no existing version. If the alias moves concurrently, the candidate is
+    compared again, with the new version. Raises like `promote` and `compare_on_holdout`; Conflict (ALIAS_MOVED) after
+    repeated moves.
     """
     await trial(candidate)
     for left in reversed(range(_COMPARISONS)):
@@ -147,7 +147,7 @@ async def promote_unless_worse(
 def _answers(
     manifest: ModelManifest, artefact: bytes, built: WrittenSet, held: Labels
 ) -> tuple[Float64Array, BoolArray]:
-    """-> (outputs, bool[n]: which rows it would answer). Blocks."""
+    """-> (outputs, bool[n]: the rows that it can predict). Blocks."""
     model = load_model(manifest, artefact)
     outputs, answered, first = [], [], 0
     for _, columns in built.feature_batches({feature.reference: feature.name for feature in manifest.features}):
@@ -159,8 +159,8 @@ def _answers(
 
 
 def _learned(manifest: ModelManifest) -> str:
-    told = f" ({', '.join(manifest.class_names)})" if manifest.class_names else ""
-    return f"{manifest.target} by {manifest.objective}{told}"
+    classes = f" ({', '.join(manifest.class_names)})" if manifest.class_names else ""
+    return f"{manifest.target} by {manifest.objective}{classes}"
 
 
 async def _labels_again(namespace: Namespace, candidate: ModelManifest, progress: Watcher | None) -> Labels:
@@ -173,7 +173,7 @@ async def _labels_again(namespace: Namespace, candidate: ModelManifest, progress
 
 def _facts(manifest: ModelManifest) -> TrainingFacts:
     if manifest.training is None:
-        raise _refused(f"version {manifest.version} does not say what it was trained on")
+        raise _refused(f"the manifest of version {manifest.version} has no training data")
     return manifest.training
 
 

@@ -1,4 +1,4 @@
-"""What to train, as a value: read from YAML, or the defaults, which fit the sample world."""
+"""The config of a training run, read from YAML. The defaults fit the sample world."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DELIVERY_EXPRESSIONS: tuple[Expression, ...] = (
     Cycle("week_sin", "week", "sin"),
     Cycle("week_cos", "week", "cos"),
 )
-"""Interactions, polynomials, a ratio and cyclic time that suit the delivery-time model."""
+"""Interactions, polynomials, a ratio and cyclic time of the delivery-time model."""
 
 
 def _whole(label: object) -> object:
@@ -49,12 +49,12 @@ class _Frozen(BaseModel):
 
 
 class LabelSource(_Frozen):
-    """Where label rows come from.
+    """The source of label rows.
 
-    Without `file`, from the store: one for each registered entity of a type that has a `target`, its newest value;
-    the row's time is the earliest event time of `time_feature` (for a delivery, its dispatch).
-    With `file` (CSV, Parquet or Arrow) one for each of its rows: `target` is then a column of it, as are
-    `entity_column` and `time_column`; a time without a zone is refused.
+    Without `file`, the store: one row per registered entity of the type that has a `target`, with its newest value. The
+    time of a row is the earliest event time of `time_feature` (for a delivery, its dispatch).
+    With `file` (CSV, Parquet or Arrow): one row per row of the file. `target`, `entity_column` and `time_column` are
+    columns of it; a time without a zone is refused.
     """
 
     entity_type: str = "delivery"
@@ -66,10 +66,10 @@ class LabelSource(_Frozen):
 
 
 class SplitConfig(_Frozen):
-    """Rows are ordered by time: the last `test_fraction` tests, and never trains. `gap`: rows so shortly before the
-    first test row are left out, because their outcome was not known yet when a model for it would have been trained;
-    None: a day, at most a twentieth of the time that the rows span.
-    The last `validation_fraction` of the rest, after a gap too, decides when to stop; then all of it trains.
+    """A split by time. The last `test_fraction` of the rows tests and never trains. Rows within `gap` before the first
+    test row are left out, because their outcome was not yet known at that time; None is a day, but at most a twentieth
+    of the time span of the rows. The last `validation_fraction` of the rest, also after a gap, decides when to stop;
+    then all of the rest trains.
     """
 
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -79,7 +79,7 @@ class SplitConfig(_Frozen):
     @field_validator("gap", mode="before")
     @classmethod
     def _readable(cls, gap: object) -> object:
-        """`36h`, `2d`, `90m`, `30s`, beside what pydantic reads."""
+        """`36h`, `2d`, `90m` and `30s`, in addition to the forms of pydantic."""
         found = _DURATION.fullmatch(gap) if isinstance(gap, str) else None
         return timedelta(**{_UNITS[found[2]]: float(found[1])}) if found else gap
 
@@ -92,8 +92,8 @@ class SplitConfig(_Frozen):
 
 
 class CrossValidation(_Frozen):
-    """More scores, on the rows before the test rows. `rolling`: that time is cut into folds + 1 parts; each is
-    predicted by a model of all parts before it, less the gap. `grouped`: rows of one `group` are in one fold; the
+    """Additional scores on the rows before the test rows. `rolling`: these rows are cut into folds + 1 parts by time; a
+    part is predicted by a model of all earlier parts, less the gap. `grouped`: rows of one `group` are in one fold; the
     group is `entity_id` or a feature.
     """
 
@@ -103,7 +103,7 @@ class CrossValidation(_Frozen):
 
 
 class BoosterParameters(_Frozen):
-    """Parameters of XGBoost, by its own names."""
+    """Parameters of XGBoost, with the names of XGBoost."""
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
     max_depth: Annotated[int, Field(ge=1, le=32)] = 3
@@ -117,14 +117,14 @@ class BoosterParameters(_Frozen):
 class TrainingConfig(_Frozen):
     """One training run.
 
-    features: references, or () for those that `feature_service` pins. Every numeric one is a column as it
-    is, then come the `engineered` ones. missing: feature -> `use_missing` (the policy of those not named), `fail`, or
-    a number, its default. baseline: a feature whose value is itself a prediction (for binary, a probability), to
-    compare with; "" for none. segments: features by which errors are told apart; None: chosen by the run.
-    known_at: an ISO time, "label", or "" for none. early_stopping: rounds without a better validation score, 0: never.
-    class_labels: what the classes of `binary:logistic` or `multi:softprob` are called, in order, as the target has them
-    (texts, whole numbers, truth values); () for those that occur, sorted. classes: how many, called 0, 1 and so on.
-    The sample's `engineered` and `baseline` go with the sample's target: another one has none unless given.
+    features: references, or () for those of `feature_service`. Every numeric feature is a column; the `engineered`
+    columns follow. missing: feature -> `use_missing` (the default policy), `fail`, or a number, the default value.
+    baseline: a feature whose value is itself a prediction (for binary, a probability), for comparison; "" for none.
+    segments: features by which errors are grouped; None lets the run choose. known_at: an ISO time, "label", or "" for
+    none. early_stopping: rounds without a better validation score; 0 disables it. class_labels: labels of the classes
+    of `binary:logistic` or `multi:softprob`, in order, as in the target (texts, integers, booleans); () for the
+    occurring ones, sorted. classes: the number of classes, labelled 0, 1 and so on. The default `engineered` and
+    `baseline` apply to the sample's target only; for other targets they are empty unless given.
     """
 
     model: str = "delivery_time"
@@ -152,7 +152,7 @@ class TrainingConfig(_Frozen):
     @field_validator("class_labels", mode="before")
     @classmethod
     def _as_text(cls, labels: object) -> object:
-        """YAML says `[1, 2]` and `[no, yes]` of numbers and truth values."""
+        """YAML reads `[1, 2]` and `[no, yes]` as numbers and booleans."""
         if not isinstance(labels, (list, tuple)):
             return labels
         return tuple(str(each).lower() if isinstance(each, bool) else _whole(each) for each in labels)
@@ -177,18 +177,18 @@ class TrainingConfig(_Frozen):
         return self
 
     def with_classes(self, labels: tuple[str, ...]) -> Self:
-        """The config once it is known what is told apart; () for a regression."""
+        """The config with the classes of the labels; () for a regression."""
         several = self.objective == "multi:softprob"
         return self.model_copy(update={"class_labels": labels, "classes": len(labels) if several else 0})
 
     def policy(self, feature: str) -> tuple[MissingPolicy, float | None]:
-        """What happens where the feature is not PRESENT, and its default if it has one."""
+        """The policy where the feature is not PRESENT, and its default, if any."""
         given = self.missing.get(feature, "use_missing")
         return (given, None) if isinstance(given, str) else ("default", given)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
-        """Read a YAML file; what it leaves out has its default. Raises InvalidInput, naming the field."""
+        """Read a YAML file; omitted fields have their defaults. Raises InvalidInput with the field."""
         import yaml
 
         try:
@@ -204,7 +204,7 @@ class TrainingConfig(_Frozen):
 
     @classmethod
     def of(cls, given: object) -> Self:
-        """Check a mapping as YAML or JSON gives it. Raises InvalidInput, naming the field."""
+        """The config of a mapping, as read from YAML or JSON. Raises InvalidInput with the field."""
         try:
             return cls.model_validate(given)
         except InvalidInput as error:

@@ -1,4 +1,4 @@
-"""What a run reads: the features of its model, pinned, and what is read beside them; and the matrix of them."""
+"""The inputs of a run: the pinned features of the model, the additional references, and their matrix."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from featurama_trainer.labels import Labels
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
-    """What the model reads and computes: features in their order, all of them used by `engineered` or required.
-
-    beside: references of what is read beside them: the baseline, segments, the group of cross-validation.
-    segments: names of the features by which errors are told apart.
+    """The features and columns of the model. features: in order, all used by `engineered` or required. beside: further
+    references: the baseline, segments, the group of cross-validation. segments: names of the features by which errors
+    are grouped.
     """
 
     features: tuple[ModelFeature, ...]
@@ -33,12 +32,12 @@ class ModelInputs:
     segments: tuple[str, ...] = ()
 
     def names(self) -> dict[str, str]:
-        """Reference -> name of the column, of all that is read."""
+        """Reference -> column name, of all references."""
         own = {feature.reference: feature.name for feature in self.features}
         return own | {each: column_name(FeatureRef.parse(each)) for each in self.beside}
 
     def draft(self, config: TrainingConfig) -> ModelManifest:
-        """The manifest as far as it is known before training."""
+        """The manifest without the results of training."""
         return ModelManifest(
             name=config.model,
             target=config.labels.target,
@@ -56,11 +55,10 @@ class ModelInputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingMatrix:
-    """n label rows with their features. matrix: float32[n, k], as serving builds it. rows: int64[n], where each stands
-    in the set on disk. absent: feature -> rows in which it is not PRESENT.
-
-    refused: label rows that were left out because a required feature was not PRESENT. sha256: of the set's manifest; of
-    a set that is not kept, of its request and files.
+    """n label rows with their features. matrix: float32[n, k], as in serving. rows: int64[n], their positions in the
+    set on disk. absent: feature -> rows in which it is not PRESENT. refused: number of label rows left out because a
+    required feature was not PRESENT. sha256: of the set's manifest; of a set that is not kept, of its request and
+    files.
     """
 
     labels: Labels
@@ -73,7 +71,7 @@ class TrainingMatrix:
     sha256: str = ""
 
     def column(self, name: str) -> Column:
-        """The column of a feature that was read; blocks."""
+        """The column of a feature of the set. Blocks."""
         reference = next(each for each, shown in self.inputs.names().items() if shown == name)
         return self.built.feature(reference, name).take(self.rows)
 
@@ -88,7 +86,7 @@ class TrainingMatrix:
 
 
 async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInputs:
-    """Resolve and pin the features of a run. Raises Unknown or InvalidInput, naming what is wrong."""
+    """Resolve and pin the features of a run. Raises Unknown or InvalidInput with the problem."""
     service = None if config.features else config.feature_service
     resolved = await namespace.resolve(FeatureSelection.of(config.features or None, service))
     numeric = [each.name for each in resolved if each.value_type in NUMERIC]
@@ -115,14 +113,14 @@ async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInp
         if each.name in spec.inputs or each.name in config.missing
     )
     if config.labels.target in spec.inputs and not config.labels.file:
-        raise InvalidInput(f"features hold the target {config.labels.target!r}; leave it out", field="features")
+        raise InvalidInput(f"features contain the target {config.labels.target!r}; omit it", field="features")
     segments = await _segments(namespace, config, features)
     group = config.cross_validation.group if config.cross_validation else "entity_id"
     groups = await namespace.resolve([group]) if group != "entity_id" else []
     own = {feature.reference for feature in features}
     beside = dict.fromkeys(each.reference for each in (*baseline, *segments, *groups) if each.reference not in own)
     inputs = ModelInputs(features, spec, tuple(beside), tuple(each.name for each in segments))
-    # Which classes there are is known when the labels are read; until then any two stand for them.
+    # The classes are known when the labels are read; the check uses any two until then.
     unnamed = config.objective == "multi:softprob" and not config.classes
     inputs.draft(config.with_classes(config.class_labels or ("0", "1")) if unnamed else config).check()
     return inputs
@@ -138,7 +136,9 @@ def known_at_of(config: TrainingConfig) -> int | Literal["label"] | None:
 async def _segments(
     namespace: Namespace, config: TrainingConfig, features: Sequence[ModelFeature]
 ) -> Sequence[ResolvedFeature]:
-    """The declared segments; else what the model's paths lead through: the destination of a destination's traffic."""
+    """The declared segments; else the references of the model's paths, such as `destination` of a destination's
+    traffic.
+    """
     if config.segments is not None:
         return await namespace.resolve(list(config.segments)) if config.segments else []
     through = [FeatureRef.parse(feature.reference).via for feature in features]
@@ -147,7 +147,7 @@ async def _segments(
 
 
 def check_numeric(field: str, feature: ResolvedFeature) -> None:
-    """Raise InvalidInput (TYPE_MISMATCH) unless the feature can be computed with."""
+    """Raise InvalidInput (TYPE_MISMATCH) unless the feature is numeric."""
     if feature.value_type not in NUMERIC:
         raise InvalidInput(
             f"{field} {feature.name!r} is {feature.value_type.label}; a number is needed",

@@ -1,13 +1,12 @@
-"""Fitting: a matrix and a target -> an XGBoost JSON artefact. The same input, seed and threads give the
-same bytes.
+"""Fitting: a matrix and a target -> an XGBoost JSON artefact. Equal input, seed and threads give equal bytes.
 
-Synchronous: callers on an event loop use a thread. Only xgboost is imported, and only here.
+Synchronous: callers on an event loop use a thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ EXPLAINED_ROWS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The measure after each round, on the rows that fit and on those that decide when to stop. best: rounds."""
+    """The measure after each round, on the fitting rows and on the validation rows. best: the number of rounds."""
 
     measure: str
     fitted: Sequence[float]
@@ -36,14 +35,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """artefact: XGBoost JSON. importance: column -> share of the gain of all splits, the largest first."""
+    """artefact: XGBoost JSON. importance: column -> share of the gain of all splits, largest first."""
 
     artefact: bytes
     parameters: dict[str, int | float | str]
     importance: dict[str, float]
     library_version: str
     rounds: int
-    curve: Curve = field(default_factory=lambda: Curve("", (), (), 0))
 
 
 def fit(
@@ -59,7 +57,7 @@ def fit(
     """Train `rounds` trees (0: `config.rounds`) on float32[n, k]; each is a unit of the stage `training`."""
     xgboost = import_xgboost()
     rounds = rounds or config.rounds
-    # Quantised at once: a byte or two a number, and no other copy of the matrix.
+    # Quantised directly: one or two bytes per number, and no further copy of the matrix.
     data = xgboost.QuantileDMatrix(rows, label=target, missing=np.nan, nthread=threads)
     booster = xgboost.train(
         {**_parameters(config), "nthread": threads, "verbosity": 0},
@@ -83,7 +81,7 @@ def fit(
 def find_rounds(
     fitting: Rows, validation: Rows, config: TrainingConfig, *, threads: int, progress: Watcher | None = None
 ) -> Curve:
-    """Train on `fitting` until `validation` is predicted no better for `early_stopping` rounds. -> the curve of it."""
+    """Train on `fitting` until the score on `validation` has not improved for `early_stopping` rounds. -> the curve."""
     xgboost = import_xgboost()
     measure = _MEASURES.get(config.objective, "mae")
     first = xgboost.QuantileDMatrix(*fitting, missing=np.nan, nthread=threads)
@@ -106,8 +104,8 @@ def find_rounds(
 
 
 def contributions(artefact: bytes, rows: Float32Array, names: Sequence[str]) -> Mapping[str, float]:
-    """Column -> mean absolute SHAP contribution (in the target's unit, or log odds) over at most 2,000 of the rows,
-    evenly chosen, the largest first. The artefact is one that was just fitted.
+    """Column -> mean absolute SHAP contribution (in the target's unit, or log odds) over at most 2,000 evenly chosen
+    rows, largest first. artefact: trusted, from `fit`.
     """
     xgboost = import_xgboost()
     booster = xgboost.Booster({"nthread": 1})

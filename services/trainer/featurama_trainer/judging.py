@@ -1,6 +1,6 @@
-"""A model judged on rows it has not seen: scores beside the baselines, cross-validation, errors by segment.
+"""Evaluation of a model on unseen rows: scores of the model and the baselines, cross-validation, errors by segment.
 
-Synchronous and pure: arrays in, figures out (cross-validation trains, so callers on an event loop use a thread).
+Synchronous and pure. Cross-validation trains, so callers on an event loop use a thread.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from featurama_trainer.splitting import Fold, Split, gap_of, grouped_folds, roll
 Measures = Mapping[str, float]
 
 MAX_CATEGORIES = 12
-"""More different values of a number are cut into four parts of equal size, of a text into the most frequent."""
+"""Beyond this number of distinct values, numbers are grouped into quarters, texts into the most frequent ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoldScores:
-    """One fold: how many rows trained, how many were judged, and how well; times: microseconds since 1970 UTC."""
+    """The training rows, judged rows and scores of one fold. Times are microseconds since 1970 UTC."""
 
     train_rows: int
     judged_rows: int
@@ -42,7 +42,7 @@ class FoldScores:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The test rows of one value, or range of values, of a feature. bias: mean of predicted less actual."""
+    """The test rows of one value, or range of values, of a feature. bias: mean of predicted minus actual."""
 
     feature: str
     value: str
@@ -52,14 +52,14 @@ class Segment:
 
 
 def outputs(manifest: ModelManifest, fitted: Fitted, rows: Float32Array) -> Float64Array:
-    """What the artefact answers, loaded as serving loads it: float64[n], or float64[n, classes]."""
+    """The outputs of the artefact, loaded as in serving: float64[n], or float64[n, classes]."""
     return load_model(replace(manifest, artefact=Artefact.of(fitted.artefact)), fitted.artefact).outputs(rows)
 
 
 def scores_with_baselines(
     config: TrainingConfig, data: TrainingMatrix, predicted: Float64Array, split: Split
 ) -> dict[str, dict[str, float]]:
-    """`test`, `train`, and on the test rows `baseline_constant` and, if the config names a feature, `baseline`."""
+    """Scores `test` and `train`, and on the test rows `baseline_constant` and, if the config has one, `baseline`."""
     target = data.labels.target
     test, train = slice(split.test_from, None), slice(0, split.train_until)
     guess = constant_guess(config.objective, target[train], len(target[test]), config.classes)
@@ -83,7 +83,7 @@ def cross_validated(
     threads: int,
     progress: Watcher | None = None,
 ) -> list[FoldScores]:
-    """Scores a fold, over the rows [0, until), with as many rounds as the model has; [] if the config asks for none."""
+    """Scores per fold, over the rows [0, until), with the rounds of the model; [] without cross-validation."""
     if config.cross_validation is None:
         return []
     found = []
@@ -116,9 +116,9 @@ def mean_scores(folds: Sequence[FoldScores]) -> dict[str, float]:
 def by_segment(
     objective: Objective, columns: Sequence[Column], actual: Float64Array, predicted: Float64Array
 ) -> list[Segment]:
-    """The test rows by each of the columns: by value if there are few, else by quarter or by the most frequent.
+    """The test rows per column, grouped by value if there are few, else by quarter or by the most frequent values.
 
-    predicted: float64[n] or float64[n, classes], whose bias is that of being right.
+    predicted: float64[n] or float64[n, classes], whose bias is the share of right predictions minus 1.
     """
     found = []
     for column in columns:
@@ -166,7 +166,7 @@ def _ranges(values: Float64Array, there: Int64Array) -> list[tuple[str, Int64Arr
 
 def _folds(config: TrainingConfig, data: TrainingMatrix, until: int) -> list[Fold]:
     wanted = config.cross_validation
-    assert wanted is not None  # asked before
+    assert wanted is not None  # checked by the caller
     times = data.labels.event_time[:until]
     if wanted.kind == "rolling":
         return rolling_folds(times, wanted.folds, gap_of(config.split, times))

@@ -1,6 +1,6 @@
-"""Label rows out of the store: which entity, at which moment, with which outcome.
+"""Label rows from the store: entity, moment and outcome.
 
-A row's moment is when the prediction would have been asked for, not when the outcome was known.
+The moment of a row is the time of its prediction, which precedes the outcome.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ ENTITIES_PER_PAGE = 5_000
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
     """n rows in order of time, then id. event_time: int64[n] microseconds; target: float64[n], finite: numbers, or
-    positions in `classes`, which are () for a regression.
-
-    `without_target`, `without_time`: entities (of a file: rows) that gave no row, and why.
+    positions in `classes`, which is () for a regression. without_target, without_time: the number of entities (of a
+    file: rows) that were left out for this reason.
     """
 
     entity_ids: list[str]
@@ -50,9 +49,9 @@ class Labels:
 
 
 class Targets:
-    """The values of a target, of one type, as numbers: a text is its position among the `texts` seen so far.
+    """The values of a target, of one type, as numbers: a text is its position among the texts seen so far.
 
-    classes: what is learned, None for a regression. Raises InvalidInput for a type that is not learned.
+    classes: None for a regression. Raises InvalidInput for an unsupported type.
     """
 
     def __init__(self, name: str, value_type: ValueType, classes: Classes | None) -> None:
@@ -78,7 +77,7 @@ class Targets:
         return found
 
     def encoded(self, labels: Labels) -> Labels:
-        """The same rows, their targets as positions among the classes."""
+        """The same rows, with targets as positions among the classes."""
         if self._classes is None:
             return labels
         texts = {ValueType.TEXT: tuple(self._codes), ValueType.BOOL: TRUTH}.get(self._type)
@@ -94,8 +93,9 @@ async def read_labels(
     classes: Classes | None = None,
     progress: Watcher | None = None,
 ) -> Labels:
-    """One row for each entity of the type that has a present target, as it was known at `known_at` (microseconds;
-    None: now). classes: None for a regression. Raises InvalidInput for a target that cannot be learned.
+    """One row per entity of the type with a present target, as known at `known_at` (microseconds; None: now).
+
+    classes: None for a regression. Raises InvalidInput for a target that cannot be learned.
     """
     target, moment = await namespace.resolve([source.target, source.time_feature])
     read = Targets(source.target, target.value_type, classes)
@@ -109,20 +109,20 @@ async def read_labels(
     while True:
         entities, after = await store.page_entities(source.entity_type, after, ENTITIES_PER_PAGE)
         if entities:
-            asked = [entity.entity_id for entity in entities]
-            outcomes, moments = await visible_history(namespace, asked, [target, moment], namespace.now())
-            value, time = _newest(outcomes, len(asked), read), _earliest(moments, len(asked))
+            entity_ids = [entity.entity_id for entity in entities]
+            outcomes, moments = await visible_history(namespace, entity_ids, [target, moment], namespace.now())
+            value, time = _newest(outcomes, len(entity_ids), read), _earliest(moments, len(entity_ids))
             if known_at is not None:
-                known = await store.point_in_time(asked, None, features=[target.reference], known_at=known_at)
+                known = await store.point_in_time(entity_ids, None, features=[target.reference], known_at=known_at)
                 value = read.numbers(known.columns[0])
             has_value, has_time = np.isfinite(value), time != MIN_TIME
             rows = np.flatnonzero(has_value & has_time)
-            ids += [asked[row] for row in rows.tolist()]
+            ids += [entity_ids[row] for row in rows.tolist()]
             times.append(time[rows])
             targets.append(value[rows])
             without_target += int((~has_value).sum())
             without_time += int((has_value & ~has_time).sum())
-            stage.advance(len(asked))
+            stage.advance(len(entity_ids))
         if after is None:
             break
     labels = sorted_labels(
@@ -144,20 +144,20 @@ def sorted_labels(
 
 
 def label_order(entity_ids: list[str], time: Int64Array) -> Int64Array:
-    """The rows in order of time, then id, as they come: int64[n]."""
+    """The positions of the rows in order of time, then id: int64[n]."""
     return np.array(sorted(range(len(entity_ids)), key=lambda row: (time[row], entity_ids[row])), dtype=np.int64)
 
 
 def _newest(history: History, entities: int, read: Targets) -> Float64Array:
-    """The newest value of each entity, NaN where there is none or it is null: float64[entities]."""
+    """The newest value per entity, NaN if it is absent or null: float64[entities]."""
     found = np.full(entities, np.nan)
-    # Sorted by (entity, event time), one winner each: the last of an entity's rows stays.
+    # The history is sorted by (entity, event time), so the last row of an entity is assigned last.
     found[history.entity] = read.numbers(history.column)
     return found
 
 
 def _earliest(history: History, entities: int) -> Int64Array:
-    """The earliest event time with a value, MIN_TIME where there is none: int64[entities]."""
+    """The earliest event time with a value, MIN_TIME without one: int64[entities]."""
     found = np.full(entities, MIN_TIME, dtype=np.int64)
     present = np.flatnonzero(history.column.status == Status.PRESENT)[::-1]
     found[history.entity[present]] = history.event_time[present]

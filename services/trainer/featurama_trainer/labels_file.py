@@ -1,4 +1,4 @@
-"""Label rows from a file: CSV, Parquet or Arrow, with a column of entity ids, one of times and one of targets.
+"""Label rows from a file: CSV, Parquet or Arrow, with columns of entity ids, times and targets.
 
 Synchronous: callers on an event loop use a thread.
 """
@@ -21,9 +21,9 @@ from featurama_trainer.labels import Labels, Targets, sorted_labels
 
 
 def read_label_file(source: LabelSource, classes: Classes | None = None) -> Labels:
-    """The rows of `source.file` that have a target: a number, or with `classes` (None for a regression) one of them.
+    """The rows of `source.file` with a target: a number, or one of `classes` (None for a regression).
 
-    Raises InvalidInput that names the file, column or row.
+    Raises InvalidInput with the file, column or row.
     """
     import pyarrow as pa
 
@@ -49,7 +49,7 @@ def read_label_file(source: LabelSource, classes: Classes | None = None) -> Labe
 
 
 def target_column(column: Any, name: str) -> Column:
-    """An Arrow column of numbers, truth values or texts. Raises InvalidInput for others."""
+    """An Arrow column of numbers, booleans or texts. Raises InvalidInput for other types."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):

@@ -1,7 +1,7 @@
-"""A report as one HTML file that needs nothing else: styles and plots inside, no script, no link to anywhere.
+"""A report as one self-contained HTML file: styles and plots are inside; it has no scripts and no links.
 
-`write_report` writes it beside the same figures as JSON. The template escapes everything that comes from a name or a
-text, and a content security policy forbids the page to load or run anything.
+`write_report` also writes the figures as JSON. The template escapes all names and texts, and a content security policy
+forbids the page to load or run anything.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from featurama_trainer.scores import primary
 
 
 def write_report(report: TrainingReport, folder: Path) -> tuple[Path, Path]:
-    """Write `report.html` and `report.json` into the folder, made if need be. -> their paths."""
+    """Write `report.html` and `report.json` to the folder, which is created if missing. -> their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     page, figures = folder / "report.html", folder / "report.json"
     for path, text in ((page, html(report)), (figures, json.dumps(report.to_dict(), indent=2) + "\n")):
@@ -43,7 +43,7 @@ def write_report(report: TrainingReport, folder: Path) -> tuple[Path, Path]:
 
 
 def html(report: TrainingReport) -> str:
-    """The whole page."""
+    """The HTML page."""
     templates = Environment(
         loader=PackageLoader("featurama_trainer"),
         autoescape=True,
@@ -70,8 +70,8 @@ class _Figure(NamedTuple):
 
 
 def _figure(title: str, note: str, svg: str) -> _Figure:
-    """A plot, whose texts matplotlib has escaped."""
-    return _Figure(title, note, Markup(svg))  # noqa: S704 - markup of our own
+    """A figure of a plot, whose texts matplotlib has escaped."""
+    return _Figure(title, note, Markup(svg))  # noqa: S704 - generated markup
 
 
 def _figures(report: TrainingReport) -> list[list[_Figure]]:
@@ -81,14 +81,15 @@ def _figures(report: TrainingReport) -> list[list[_Figure]]:
     shown = "" if len(evidence.actual) <= 2_000 else " 2,000 of the rows are drawn, evenly chosen."
     target, labels = report.manifest.target, report.manifest.class_names
     if objective == "multi:softprob":
-        note = "Of the rows of each class, the share given each answer."
+        note = "Share of each answer among the rows of each class."
         first = _figure("Answers by class", note, confusion(evidence, labels))
     elif objective == "binary:logistic":
-        first = _figure("Honesty of the probabilities", "On the line they are.", reliability(evidence, labels[1]))
+        note = "On the line the probability equals the observed share."
+        first = _figure("Reliability of the probabilities", note, reliability(evidence, labels[1]))
     else:
-        note = f"On the line the prediction is the outcome.{shown}"
+        note = f"On the line the prediction equals the outcome.{shown}"
         first = _figure("Predicted against actual", note, predicted_against_actual(evidence, target))
-    stopped = "Training stops where the validation rows are predicted best; then all rows before the test train."
+    stopped = "Training stops at the best validation score; then all rows before the test rows train."
     rows = [[first, _figure("Learning curve", stopped, learning_curve(report.curve))]]
     if evidence.predicted.ndim == 1 and objective != "binary:logistic":
         note = f"Line: median. Band: the middle 80 %. Zero is right; above it, predicted too much.{shown}"
@@ -98,16 +99,16 @@ def _figures(report: TrainingReport) -> list[list[_Figure]]:
     gain = bars(report.importance, order, ORANGE, "share of the gain of all splits")
     rows.append(
         [
-            _figure("What moves predictions", "SHAP contributions on test rows.", effect),
-            _figure("What splits gain", "How much the splits on a column bettered the fit.", gain),
+            _figure("Contributions to predictions", "SHAP contributions on test rows.", effect),
+            _figure("Gain of splits", "Improvement of the fit by the splits on a column.", gain),
         ]
     )
-    note = "By time: what trains, what is left out, what tests."
+    note = "By time: training rows, gap, test rows."
     return [*rows, [_figure("Label rows", note, rows_over_time(evidence))]]
 
 
 def _scored(report: TrainingReport) -> list[tuple[str, Mapping[str, float]]]:
-    """What was scored, in words, and its measures."""
+    """(description, measures) of each scored part."""
     manifest = report.manifest
     constant = "frequencies of the classes" if manifest.classes else "mean of the training targets"
     if manifest.objective in ("reg:absoluteerror", "reg:pseudohubererror"):

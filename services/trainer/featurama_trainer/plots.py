@@ -1,6 +1,6 @@
-"""The plots of a report, each an `<svg>` element that takes its colours and font from the page around it.
+"""The plots of a report, as `<svg>` elements with the colours and the font of the surrounding page.
 
-Drawn by matplotlib without pyplot: no global figure, no display. The same report gives the same text.
+They are drawn by matplotlib without pyplot: no global figure, no display. Equal reports give equal text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, SURFACE = "#0b0b0b", "#898781", "#e1e0d9", "#fcfcfb"
 BLUE, ORANGE = "#2a78d6", "#eb6834"
 COLOURS = {INK: "--ink", MUTED: "--muted", GRID: "--grid", SURFACE: "--surface", BLUE: "--blue", ORANGE: "--orange"}
-"""Colour in the drawing -> the page's name of it, so that a page in dark colours redraws nothing."""
+"""Colour in the drawing -> CSS variable of the page, so that dark mode needs no other drawing."""
 
 MAX_POINTS = 2_000
 MAX_BARS = 16
@@ -57,7 +57,7 @@ _SIZE = re.compile(r' (?:width|height)="[^"]*"')
 
 
 def predicted_against_actual(evidence: Evidence, unit: str) -> str:
-    """One point a test row; on the line the prediction is the outcome."""
+    """One point per test row; on the line the prediction equals the outcome."""
 
     def draw(axes: Axes) -> None:
         rows = _some(len(evidence.actual))
@@ -78,7 +78,7 @@ def predicted_against_actual(evidence: Evidence, unit: str) -> str:
 
 
 def residuals_over_time(evidence: Evidence, unit: str) -> str:
-    """Predicted less actual of each test row, with the median and the middle 80 % of each stretch of time."""
+    """Predicted minus actual per test row, with the median and the middle 80 % per stretch of time."""
 
     def draw(axes: Axes) -> None:
         error = evidence.predicted - evidence.actual
@@ -97,7 +97,7 @@ def residuals_over_time(evidence: Evidence, unit: str) -> str:
 
 
 def reliability(evidence: Evidence, label: str) -> str:
-    """How often the outcome was the second class where so much was predicted; on the line the probability is honest."""
+    """Observed share of the second class by predicted probability; on the line they are equal."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, dashes=(4, 3))
@@ -115,7 +115,7 @@ def reliability(evidence: Evidence, label: str) -> str:
 
 
 def confusion(evidence: Evidence, labels: Sequence[str]) -> str:
-    """Of the test rows of each class, the share that was given each answer."""
+    """The share of each answer among the test rows of each class."""
 
     def draw(axes: Axes) -> None:
         classes = evidence.predicted.shape[1]
@@ -143,7 +143,7 @@ def confusion(evidence: Evidence, labels: Sequence[str]) -> str:
 
 
 def learning_curve(curve: Curve) -> str:
-    """The measure after each round, on the rows that fit and on those that decide when to stop."""
+    """The measure after each round, on the fitting rows and on the validation rows."""
 
     def draw(axes: Axes) -> None:
         rounds = np.arange(1, len(curve.validation) + 1)
@@ -168,7 +168,7 @@ def learning_curve(curve: Curve) -> str:
 
 
 def bars(shares: Mapping[str, float], order: Sequence[str], colour: str, label: str) -> str:
-    """A bar a column of the matrix, in the given order, the first on top."""
+    """One bar per column of the matrix, in the given order, from the top."""
 
     def draw(axes: Axes) -> None:
         names = list(order)[:MAX_BARS]
@@ -189,7 +189,7 @@ def bars(shares: Mapping[str, float], order: Sequence[str], colour: str, label: 
 
 
 def rows_over_time(evidence: Evidence) -> str:
-    """How many label rows there are at each time, told apart by what they are for."""
+    """The number of label rows over time, by their use."""
 
     def draw(axes: Axes) -> None:
         times = evidence.all_times
@@ -226,7 +226,7 @@ def _drawn(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
 
 
 def _inlined(document: str) -> str:
-    """The element alone, as wide as its place, in the page's colours and font."""
+    """The `<svg>` element without fixed size, in the colours and the font of the page."""
     start = document.index("<svg")
     head, body = document[start:].split(">", 1)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
@@ -255,7 +255,7 @@ def _dates(times: Int64Array) -> Float64Array:
 
 
 def _date_axis(axes: Axes) -> None:
-    # Typed as Any: matplotlib says types of its figures and axes, not of its dates.
+    # Typed as Any: matplotlib has no types for its dates.
     dates: Any = importlib.import_module("matplotlib.dates")
     locator = dates.AutoDateLocator(minticks=4, maxticks=9)
     axes.xaxis_date(tz=UTC)

@@ -1,7 +1,7 @@
-"""The point-in-time set that a run reads: built from label rows of its own, or before it; and the matrix made of it.
+"""The point-in-time set of a run, built from its label rows or given, and its matrix.
 
-Every feature that training or a comparison of versions sees comes out of such a set on disk, batch by batch. Of the
-matrix, rows that serving would refuse are left out; other columns are read from the set when they are needed.
+Training and comparisons of versions read all features from such a set on disk, batch by batch. The matrix omits rows
+that serving would refuse; further columns are read from the set on demand.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from featurama_trainer.labels_file import target_column
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 MEMORY = "256MB"
-"""What building a set for a run may use, about; what is more is spilled."""
+"""Approximate memory for building a set of a run; more data is spilled."""
 
 
 def target_name(config: TrainingConfig, inputs: ModelInputs) -> str:
-    """The label column of a set that holds the target: named as it is, unless another column has that name."""
+    """The label column of the target in a set: its own name, unless another column has that name."""
     target = config.labels.target
     return f"{target}__label" if target in {*inputs.names().values(), "entity_id", "timestamp"} else target
 
 
 def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> TrainingMatrix:
-    """A set that was built before: `config.labels.target` is one of its label columns. Blocks.
+    """The matrix of an existing set, of which `config.labels.target` is a label column. Blocks.
 
-    Raises InvalidInput for one that lacks what the run reads, was changed, or is known at another time than asked.
+    Raises InvalidInput for a set that lacks a feature of the run, was changed, or has another known_at than the config.
     """
     if config.labels.file:
         raise InvalidInput("a dataset and labels.file exclude each other; a dataset has labels", field="labels.file")
@@ -68,10 +68,10 @@ def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> Traini
             field="labels.target",
         )
     known_at = known_at_of(config)
-    asked = to_rfc3339(known_at) if isinstance(known_at, int) else known_at
-    if asked is not None and asked != built.manifest.request["known_at"]:
+    wanted = to_rfc3339(known_at) if isinstance(known_at, int) else known_at
+    if wanted is not None and wanted != built.manifest.request["known_at"]:
         raise InvalidInput(
-            f"the set was built with known_at {built.manifest.request['known_at']}, not {asked}; leave it out",
+            f"the set was built with known_at {built.manifest.request['known_at']}, not {wanted}; omit it",
             field="known_at",
         )
     problems = built.file_problems()
@@ -91,9 +91,9 @@ async def built_set(
     out: Path | None = None,
     progress: Watcher | None = None,
 ) -> AsyncIterator[WrittenSet]:
-    """The features of every label row at its moment, never later: a set at `out`; None: one that the context removes.
+    """The features of every label row as of its moment, as a set at `out`; None for one that the context removes.
 
-    target: the label column that holds the targets; "" for none. Raises CorruptData for unreadable values.
+    target: the label column of the targets; "" for none. Raises CorruptData for unreadable values.
     """
     rows = {
         "entity_id": pa.array(labels.entity_ids, pa.string()),
@@ -120,10 +120,12 @@ def trainable(path: Path) -> WrittenSet:
     """A set on disk that can be trained on. Raises InvalidInput, CorruptData for unreadable values. Blocks."""
     built = WrittenSet(path)
     request = built.manifest.request
+    if "model" in request:
+        raise _refused("holds the scores of a model, no features; build a training set with `featurama dataset build`")
     if request["format"] == "csv":
-        raise _refused("is of CSV files, which have lost their types; build it as Parquet")
+        raise _refused("is of CSV files, which have no types; build it as Parquet")
     if request["at_now"]:
-        raise _refused("holds newest values, not those of each label's time; build it with --labels")
+        raise _refused("holds the newest values instead of those at the label times; build it with --labels")
     for feature in built.manifest.features:
         if feature["statuses"].get(Status.ERROR.name):
             raise CorruptData(
@@ -135,7 +137,7 @@ def trainable(path: Path) -> WrittenSet:
 
 
 def entity_column(built: WrittenSet, entity_type: str) -> str:
-    """The label column that names the entities of a type. Raises InvalidInput where there is none."""
+    """The label column that names the entities of a type. Raises InvalidInput without one."""
     column = built.columns.of_type(entity_type)
     if not column:
         types = ", ".join(name for name, _ in built.columns.of_types)
@@ -147,9 +149,9 @@ def entity_column(built: WrittenSet, entity_type: str) -> str:
 
 
 def read_set(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs, *, kept: bool) -> TrainingMatrix:
-    """A set on disk -> the matrix of the rows that have a target and what is required, in order of time, then id.
+    """A set on disk -> the matrix of the rows with a target and all required features, in order of time, then id.
 
-    kept: whether the set is there to be found again. Blocks.
+    kept: whether the set is kept after the run. Blocks.
     """
     keys = replace(built.columns, entity=entity_column(built, config.labels.entity_type), of_types=())
     names, target = inputs.names(), target_name(config, inputs)
@@ -191,16 +193,16 @@ def read_set(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs, *, 
 
 
 def _target_values(labels: Labels) -> Any:
-    """The targets as they were before they were encoded: numbers, or the names of their classes."""
+    """The targets before encoding: numbers, or the labels of their classes."""
     if not labels.classes:
         return labels.target
     named = np.array(labels.classes, dtype=np.object_)[labels.target.astype(np.int64)]
-    # Sorted as numbers, not as texts, where the kept set is trained on again.
+    # As numbers, so that a later training from the kept set sorts them as numbers.
     return named.astype(np.int64) if all(map(_WHOLE.fullmatch, labels.classes)) else named
 
 
 def _with_segments_of(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs) -> ModelInputs:
-    """Segments that nobody asked for are no reason to refuse a set without them."""
+    """Omit default segments that the set does not have."""
     needed = {config.baseline, config.cross_validation.group if config.cross_validation else ""}
     names = inputs.names()
     left = [each for each in inputs.beside if names[each] in needed or built.holds(each)]
@@ -213,6 +215,6 @@ def _refused(problem: str) -> InvalidInput:
 
 
 def _content_sha256(built: WrittenSet) -> str:
-    """What does not depend on when the set was built."""
+    """A hash that is independent of the time of the build."""
     content = [built.manifest.request, [file["sha256"] for file in built.manifest.files]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,11 +1,9 @@
-"""What a run says of itself, ready for a table, JSON or a page."""
+"""The report of a training run, for a table, JSON or a page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-
-import numpy as np
+from dataclasses import asdict, dataclass
 
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array
@@ -18,7 +16,7 @@ from featurama_trainer.judging import FoldScores, Segment
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What the plots are drawn from. all_times: int64[n] of all label rows; the rest is of the test rows, those from
+    """The data of the plots. all_times: int64[n] of all label rows; the other arrays are of the test rows, from
     `test_from` on. predicted: values, probabilities of 1, or float64[rows, classes].
     """
 
@@ -35,17 +33,14 @@ class Evidence:
         return self.all_times[self.test_from :]
 
 
-def _no_evidence() -> Evidence:
-    return Evidence(np.zeros(0, dtype=np.int64), 0, 0, np.zeros(0), np.zeros(0))
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
     """One training run.
 
+
     missing: feature -> label rows in which it was not PRESENT. importance: column -> share of the gain.
-    contributions: column -> mean absolute SHAP contribution on the test rows. verdict: set when the version was to be
-    promoted only if it is not worse. seconds: stage -> how long it took.
+    contributions: column -> mean absolute SHAP contribution on the test rows. verdict: of a promotion with `if_better`.
+    seconds: per stage.
     """
 
     manifest: ModelManifest
@@ -55,13 +50,13 @@ class TrainingReport:
     missing: Mapping[str, int]
     importance: Mapping[str, float]
     seconds: Mapping[str, float]
-    rows_without_required: int = 0
-    contributions: Mapping[str, float] = field(default_factory=dict)
-    segments: Sequence[Segment] = ()
-    folds: Sequence[FoldScores] = ()
-    curve: Curve = field(default_factory=lambda: Curve("", (), (), 0))
-    verdict: HoldoutComparison | None = None
-    evidence: Evidence = field(default_factory=_no_evidence)
+    rows_without_required: int
+    contributions: Mapping[str, float]
+    segments: Sequence[Segment]
+    folds: Sequence[FoldScores]
+    curve: Curve
+    verdict: HoldoutComparison | None
+    evidence: Evidence
 
     @property
     def test(self) -> Mapping[str, float]:
@@ -70,7 +65,7 @@ class TrainingReport:
 
     @property
     def train(self) -> Mapping[str, float]:
-        """Scores on the rows that trained."""
+        """Scores on the training rows."""
         return self.manifest.metrics["train"]
 
     @property
@@ -80,11 +75,11 @@ class TrainingReport:
 
     @property
     def baseline_constant(self) -> Mapping[str, float]:
-        """Scores of what the training targets alone would say, on the test rows."""
+        """Scores of a constant prediction from the training targets, on the test rows."""
         return self.manifest.metrics.get("baseline_constant", {})
 
     def to_dict(self) -> dict[str, object]:
-        """A JSON object: facts of the manifest, times as RFC 3339, then the figures."""
+        """A JSON object: fields of the manifest, times as RFC 3339, and the figures."""
         manifest, training = self.manifest, self.manifest.training
         assert training is not None  # set by every run, as is the artefact
         assert manifest.artefact is not None

@@ -1,7 +1,6 @@
-"""How good predictions are, by the class of objective, on rows where both sides are numbers.
+"""Scores of predictions, by objective, on rows where both sides are numbers.
 
-Every measure but r2, accuracy, auc and f1 is an error: less is better. The first of a class, by `primary`, is what
-early stopping watches and what a promotion compares.
+Every measure except r2, accuracy, auc and f1 is an error: less is better. Promotions compare the measure of `primary`.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ def scores_of(objective: Objective, actual: Float64Array, predicted: Float64Arra
 
 
 def constant_guess(objective: Objective, trained: Float64Array, rows: int, classes: int = 0) -> Float64Array:
-    """The baseline that knows the training targets alone, for so many rows: their mean (squared error), median (other
-    regression), or the frequency of each class. float64[rows] or float64[rows, classes].
+    """The constant baseline from the training targets: their mean (squared error), median (other regression), or the
+    frequency of each class. float64[rows] or float64[rows, classes].
     """
     if objective == "multi:softprob":
         frequency = np.bincount(trained.astype(np.int64), minlength=classes) / len(trained)
@@ -42,9 +41,9 @@ def constant_guess(objective: Objective, trained: Float64Array, rows: int, class
 
 
 def regression_scores(actual: Float64Array, predicted: Float64Array) -> dict[str, float]:
-    """`mae`, `rmse` (in the target's unit) and `r2`, over the rows without NaN; {} if there are none.
+    """`mae`, `rmse` (in the target's unit) and `r2`, over the rows without NaN; {} without rows.
 
-    r2 is 0.0 where the target does not vary, 1.0 if it is then predicted exactly, as in scikit-learn.
+    For a constant target r2 is 1.0 if it is predicted exactly, else 0.0, as in scikit-learn.
     """
     rows = np.isfinite(actual) & np.isfinite(predicted)
     if not rows.any():

@@ -1,6 +1,6 @@
-"""Which rows train and which judge: by time with a gap, and the folds of cross-validation. Pure.
+"""The split into training and test rows, by time with a gap, and the folds of cross-validation. Pure.
 
-Label rows are sorted by time, so the parts are slices; rows of one moment are never on both sides of a cut.
+Label rows are sorted by time, so the parts are slices. Rows of one moment are on the same side of a cut.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MIN_LABEL_ROWS = 20
 @dataclass(frozen=True, slots=True)
 class Split:
     """Positions of sorted rows. [0, fit_until) fits and [validate_from, train_until) decides when to stop; then
-    [0, train_until) trains and [test_from, rows) tests; what lies between is the gap. `time`: the first test row's.
+    [0, train_until) trains and [test_from, rows) tests. The rows between are the gap. time: of the first test row.
     """
 
     fit_until: int
@@ -34,14 +34,14 @@ class Split:
 
 
 class Fold(NamedTuple):
-    """Rows, int64[], that train and that judge."""
+    """Positions int64[] of the training rows and of the judged rows."""
 
     train: Int64Array
     judge: Int64Array
 
 
 def time_split(labels: Labels, split: SplitConfig) -> Split:
-    """The parts of the label rows. Raises FailedPrecondition if there are too few rows or moments for it."""
+    """The parts of the label rows. Raises FailedPrecondition for too few rows or moments."""
     if len(labels) < MIN_LABEL_ROWS:
         raise FailedPrecondition(
             f"there are {len(labels)} label rows, {MIN_LABEL_ROWS} are needed; {labels.without_target} entities have "
@@ -53,11 +53,11 @@ def time_split(labels: Labels, split: SplitConfig) -> Split:
     test_from, train_until = _cut(labels.event_time, split.test_fraction, gap)
     validate_from, fit_until = _cut(labels.event_time[:train_until], split.validation_fraction, gap)
     if fit_until == 0:
-        # Too short a time for two gaps: the gap before the rows that decide when to stop is the lesser need.
+        # The time span is too short for two gaps: the gap before the validation rows is omitted.
         validate_from, fit_until = _cut(labels.event_time[:train_until], split.validation_fraction, 0)
     if fit_until == 0:
         raise FailedPrecondition(
-            "the label rows cannot be split by time: too many are of one moment, or the gap is too long for them; "
+            "the label rows cannot be split by time: too many have the same time, or the gap is too long; "
             "set split.gap and split.test_fraction",
             reason=Reason.INVALID_ARGUMENT,
             field="split",
@@ -66,7 +66,7 @@ def time_split(labels: Labels, split: SplitConfig) -> Split:
 
 
 def rolling_folds(event_time: Int64Array, folds: int, gap: int) -> list[Fold]:
-    """Each later part of the rows, predicted from all rows before it less the gap; parts of about equal length."""
+    """Parts of about equal length; a part is predicted from all earlier rows, less the gap."""
     moments = [int(event_time[len(event_time) * part // (folds + 1)]) for part in range(1, folds + 1)]
     starts = [int(np.searchsorted(event_time, moment)) for moment in moments] + [len(event_time)]
     found = []
@@ -78,7 +78,7 @@ def rolling_folds(event_time: Int64Array, folds: int, gap: int) -> list[Fold]:
 
 
 def grouped_folds(groups: Sequence[object], folds: int) -> list[Fold]:
-    """Every row judged once, by a model that has seen no row of its group; folds of about equal size."""
+    """Folds of about equal size; every row is judged once, by a model without rows of its group."""
     from sklearn.model_selection import GroupKFold
 
     names = np.array([str(group) for group in groups])
@@ -97,7 +97,7 @@ def gap_of(split: SplitConfig, event_time: Int64Array) -> int:
 
 
 def _cut(event_time: Int64Array, fraction: float, gap: int) -> tuple[int, int]:
-    """-> (where the later part begins, where the earlier one ends); (0, 0) if there is no earlier one."""
+    """-> (start of the later part, end of the earlier part); (0, 0) without an earlier part."""
     if len(event_time) < 2:
         return 0, 0
     wanted = min(max(int(len(event_time) * (1.0 - fraction)), 1), len(event_time) - 1)
@@ -109,7 +109,7 @@ def _cut(event_time: Int64Array, fraction: float, gap: int) -> tuple[int, int]:
 def _some(folds: list[Fold]) -> list[Fold]:
     if not folds:
         raise FailedPrecondition(
-            "cross-validation has no two parts to compare: its rows are of one moment or group, or the gap is too long",
+            "cross-validation needs two parts: its rows have one time or group, or the gap is too long",
             reason=Reason.INVALID_ARGUMENT,
             field="cross_validation",
         )

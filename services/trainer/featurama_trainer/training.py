@@ -1,8 +1,8 @@
 """A training run, from labels to a published model.
 
-Labels -> features as they were at each label's moment (or a set of them that was built before) -> engineered columns ->
-split by time -> how many rounds, from the validation rows -> XGBoost on all rows before the test -> scores beside the
-baselines on the same rows -> registry -> alias. The test rows are later than every row that trained, by the gap.
+Labels -> features as of each label's moment (or an existing training set) -> engineered columns -> split by time ->
+number of rounds, from the validation rows -> XGBoost on all rows before the test rows -> scores of the model and the
+baselines on the same rows -> registry -> alias. The test rows are later than every training row, by the gap.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import platform
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,10 +29,10 @@ from featurama_model.model_checker import ModelChecker
 from featurama_model.promotion import promote, trying
 from featurama_model.registry import CHAMPION, ModelRegistry
 from featurama_trainer.classes import Classes
-from featurama_trainer.comparing import HoldoutComparison, promote_unless_worse
+from featurama_trainer.comparing import promote_unless_worse
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.dataset import ModelInputs, TrainingMatrix, known_at_of, model_inputs
-from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
+from featurama_trainer.fitting import Curve, Fitted, contributions, find_rounds, fit
 from featurama_trainer.judging import (
     FoldScores,
     Segment,
@@ -49,19 +49,9 @@ from featurama_trainer.report import Evidence, TrainingReport
 from featurama_trainer.splitting import Split, gap_of, time_split
 
 
-@dataclass(frozen=True, slots=True)
-class PromotionRule:
-    """What happens to a new version. alias: what then names it, "" for nothing. if_better: only unless it is worse
-    than what the alias names now, on the same rows, by more than `tolerance` (a share of the error).
-    """
-
-    alias: str = CHAMPION
-    if_better: bool = False
-    tolerance: float = 0.0
-
-
 class _Trained(NamedTuple):
     fitted: Fitted
+    curve: Curve
     scores: dict[str, dict[str, float]]
     contributions: dict[str, float]
     segments: list[Segment]
@@ -84,31 +74,40 @@ async def train(
     checker: ModelChecker | None = None,
     progress: Watcher | None = None,
 ) -> TrainingReport:
-    """Train and publish a model; `alias` (none if empty) then names it, see `PromotionRule`.
+    """Train and publish a model.
 
-    dataset: a set built before (Parquet or Arrow), whose label column `labels.target` is learnt, instead of labels.
-    dataset_out: where the set of the run's own labels is kept; None: it is removed at the end.
-    checker: tries the version before the alias moves; None: one that is started for it.
-
-    Raises Unknown for features that are not registered, InvalidInput for a config that does not fit them,
-    FailedPrecondition for too few labels. The scores are those of the artefact, loaded as serving loads it.
+    alias: names the new version afterwards; "" for none. if_better: move the alias only unless the new version is worse
+    than the version of the alias, on the same rows, by more than `tolerance` (a share of the error). dataset: an
+    existing training set (Parquet or Arrow) whose label column `labels.target` is learned, instead of labels.
+    dataset_out: path at which the set of this run is kept; None removes it at the end. checker: checks the version
+    before the alias moves; None starts one. Raises Unknown for features that are not registered, InvalidInput for a
+    config that does not fit them, FailedPrecondition for too few labels. The scores are those of the artefact, loaded
+    as in serving.
     """
     config = config or TrainingConfig()
     if dataset is not None and dataset_out is not None:
-        raise InvalidInput("dataset and dataset_out exclude each other; a given set stays where it is", field="dataset")
+        raise InvalidInput("dataset and dataset_out exclude each other; a given set is kept anyway", field="dataset")
     watch = _Watch()
     inputs = await model_inputs(namespace, config)
     async with _data(namespace, config, inputs, dataset, dataset_out, watch, progress) as data:
-        asked, config = config, config.with_classes(data.labels.classes)
+        requested, config = config, config.with_classes(data.labels.classes)
         split = time_split(data.labels, config.split)
         with watch.stage("training"):
             trained = await asyncio.to_thread(_trained, config, data, split, threads, progress)
     registry = ModelRegistry(namespace.storage, artefacts=artefacts)
     with watch.stage("publishing"):
-        manifest = _manifest(asked, config, data, trained, split, created_by, dataset)
+        manifest = _manifest(requested, config, data, trained, split, created_by, dataset)
         published = await registry.publish(manifest, trained.fitted.artefact)
-        promotion = PromotionRule(alias, if_better, tolerance)
-        verdict = await _promoted(namespace, registry, published, data.labels, promotion, created_by, checker)
+        verdict = None
+        if alias:
+            async with trying(registry, checker) as trial:
+                move: Any = {"alias": alias, "by": created_by, "note": "trained"}
+                if if_better:
+                    verdict = await promote_unless_worse(
+                        namespace, registry, trial, published, **move, labels=data.labels, tolerance=tolerance
+                    )
+                else:
+                    await promote(registry, trial, published.name, published.version, **move)
         Stage("publishing", 1, progress).advance(1)
     return TrainingReport(
         manifest=published,
@@ -121,7 +120,7 @@ async def train(
         contributions=trained.contributions,
         segments=trained.segments,
         folds=trained.folds,
-        curve=trained.fitted.curve,
+        curve=trained.curve,
         verdict=verdict,
         seconds=watch.seconds,
         evidence=trained.evidence,
@@ -138,7 +137,7 @@ async def _data(
     watch: _Watch,
     progress: Watcher | None,
 ) -> AsyncIterator[TrainingMatrix]:
-    """The training set, whose columns can be read inside the context."""
+    """The training data. Further columns can be read until the context ends."""
     if given is not None:
         with watch.stage("features"):
             data = await asyncio.to_thread(given_set, given, config, inputs)
@@ -179,7 +178,7 @@ async def _labels(namespace: Namespace, config: TrainingConfig, progress: Watche
 def _trained(
     config: TrainingConfig, data: TrainingMatrix, split: Split, threads: int, progress: Watcher | None
 ) -> _Trained:
-    """Everything that computes: in a thread."""
+    """The computations of a run. Blocks."""
     target, names = data.labels.target, data.inputs.engineered.names
     curve = find_rounds(
         (data.matrix[: split.fit_until], target[: split.fit_until]),
@@ -197,7 +196,6 @@ def _trained(
         rounds=curve.best,
         progress=progress,
     )
-    fitted = replace(fitted, curve=curve)
     predicted = outputs(data.inputs.draft(config), fitted, data.matrix)
     folds = cross_validated(config, data, split.train_until, curve.best, threads=threads, progress=progress)
     test = slice(split.test_from, None)
@@ -209,49 +207,19 @@ def _trained(
     scores = scores_with_baselines(config, data, predicted, split)
     if folds:
         scores["cross_validation"] = mean_scores(folds)
-    return _Trained(fitted, scores, shares, segments, folds, _evidence(config, data, predicted, split))
+    return _Trained(fitted, curve, scores, shares, segments, folds, _evidence(config, data, predicted, split))
 
 
 def _segment_names(config: TrainingConfig, data: TrainingMatrix, shares: dict[str, float]) -> list[str]:
-    """The declared segments; else what paths lead through and the two features that count most."""
+    """The declared segments; else the references of the model's paths and the two most important features."""
     if config.segments is not None:
         return list(data.inputs.segments)
     features = {feature.name for feature in data.inputs.features}
     return [*data.inputs.segments, *[name for name in shares if name in features][:2]]
 
 
-async def _promoted(
-    namespace: Namespace,
-    registry: ModelRegistry,
-    published: ModelManifest,
-    labels: Labels,
-    promotion: PromotionRule,
-    by: str,
-    checker: ModelChecker | None,
-) -> HoldoutComparison | None:
-    """Move the alias, unless the comparison that was asked for speaks against it. -> that comparison."""
-    alias = promotion.alias
-    if not alias:
-        return None
-    async with trying(registry, checker) as trial:
-        if promotion.if_better:
-            return await promote_unless_worse(
-                namespace,
-                registry,
-                trial,
-                published,
-                alias=alias,
-                by=by,
-                note="trained",
-                labels=labels,
-                tolerance=promotion.tolerance,
-            )
-        await promote(registry, trial, published.name, published.version, alias=alias, by=by, note="trained")
-    return None
-
-
 def _manifest(
-    asked: TrainingConfig,
+    requested: TrainingConfig,
     config: TrainingConfig,
     data: TrainingMatrix,
     trained: _Trained,
@@ -283,7 +251,7 @@ def _manifest(
             dataset_sha256=data.sha256,
             labels={name: value for name, value in source.items() if value},
             known_at=data.known_at,
-            config_sha256=hashlib.sha256(asked.model_dump_json().encode()).hexdigest(),
+            config_sha256=hashlib.sha256(requested.model_dump_json().encode()).hexdigest(),
         ),
         libraries={
             "python": platform.python_version(),
@@ -308,7 +276,7 @@ def _evidence(config: TrainingConfig, data: TrainingMatrix, predicted: Float64Ar
 
 
 class _Watch:
-    """Seconds a stage."""
+    """Seconds per stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

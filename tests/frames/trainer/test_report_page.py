@@ -97,6 +97,7 @@ def report_of(objective: Objective, name: str = "delivery_time") -> TrainingRepo
         promoted_to=name,
         entities_without_target=1_001,
         entities_without_time=2,
+        rows_without_required=0,
         missing={name: 432},
         importance={name: 1.0},
         seconds={name: 0.125},
@@ -107,6 +108,7 @@ def report_of(objective: Objective, name: str = "delivery_time") -> TrainingRepo
         ],
         folds=[FoldScores(1_234, 99, 0, DAY, measures)],
         curve=Curve("rmse", (2.0, 1.0), (3.0, 2.0), 2),
+        verdict=None,
         evidence=Evidence(
             all_times=np.arange(10, dtype=np.int64) * DAY,
             train_until=5,

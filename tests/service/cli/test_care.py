@@ -90,7 +90,7 @@ def test_doctor_finds_an_installation_well(filled: Featurama) -> None:
     assert ran.code == 0, ran.out
     found = {row["check"]: row for row in ran.json}
     assert found["Python"]["state"] == "ok"
-    assert found["Namespace default"]["seen"].startswith("schema as this code has it; 5 features")
+    assert found["Namespace default"]["seen"].startswith("schema is current; 5 features")
     assert all(row["how_to_mend"] for row in ran.json if row["state"] != "ok")
 
 

@@ -61,7 +61,7 @@ def test_history_is_newest_first(filled: Featurama) -> None:
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])
 def test_a_wide_file_is_written(defined: Featurama, folder: Path, ending: str) -> None:
     """entity_id, timestamp and a column a feature, in each format."""
-    from featurama_cli.frame_files import write_table
+    from featurama_core.datasets.files import format_of, new_file
 
     times = pa.array([1_767_225_600_000_000, 1_767_312_000_000_000]).cast(pa.timestamp("us", tz="UTC"))
     table = pa.table(
@@ -74,7 +74,9 @@ def test_a_wide_file_is_written(defined: Featurama, folder: Path, ending: str) -
             "moons": [2, 1],
         }
     )
-    write_table(table, folder / f"wide.{ending}")
+    path = folder / f"wide.{ending}"
+    with new_file(path, table.schema, format_of(path, None)) as file:
+        file.write(table)
     ran = defined("write", f"wide.{ending}", "--json")
     assert ran.json == {"accepted": 2, "rejected": 0, "unknown": 0, "verdicts": []}
     read = defined("get", "planet_earth", "planet_mars", "-f", "temperature,storm,nickname,moons", "--json")

@@ -11,8 +11,7 @@ from google.rpc import code_pb2
 
 from featurama.v1 import errors_pb2
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_service.http_status import HTTP_STATUS
-from featurama_service.status import GRPC_CODES, status_of
+from featurama_service.status import GRPC_CODES, HTTP_STATUS, status_of
 
 CONTRACT = Path(__file__).parents[3] / "proto/featurama/v1/errors.proto"
 

@@ -1,1 +1,1 @@
-"""One endpoint group a file: JSON in, a gRPC call, JSON out."""
+"""One endpoint group per file: JSON in, a gRPC call, JSON out."""

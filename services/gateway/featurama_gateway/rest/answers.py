@@ -1,4 +1,4 @@
-"""What every endpoint shares: the namespace header, and answers serialised once."""
+"""Shared parts of the endpoints: the namespace header, and responses that are serialised once."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ NamespaceHeader = Annotated[str, Header(alias="X-Featurama-Namespace", descripti
 
 
 def answer(body: BaseModel) -> Response:
-    """A validated body, as JSON; returned as a response so that it is not validated a second time."""
+    """A validated body as a JSON response, which FastAPI does not validate again."""
     return Response(body.model_dump_json(), media_type="application/json")

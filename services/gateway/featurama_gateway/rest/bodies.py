@@ -16,19 +16,17 @@ def _absent(value: object) -> bool:
 
 
 PredictedClass = Annotated[
-    str | None, Field(exclude_if=_absent, description="The likeliest class. Only of a model of classes.")
+    str | None, Field(exclude_if=_absent, description="The most likely class. Only for a model of classes.")
 ]
 Probabilities = Annotated[
     dict[str, float] | None,
-    Field(
-        exclude_if=_absent, description="How likely each class is, in the model's order. Only of a model of classes."
-    ),
+    Field(exclude_if=_absent, description="Probability per class, in the model's order. Only for a model of classes."),
 ]
 DeliveryIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH, examples=[["delivery_00000001"]])]
 
 
 class PredictBody(BaseModel):
-    """Name a delivery (features come from the store), give features, or both: the given ones override."""
+    """A delivery, whose features are read from the store, given features, or both. Given features take precedence."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,17 +34,17 @@ class PredictBody(BaseModel):
     features: dict[str, JsonValue] | None = Field(
         default=None, max_length=1_000, examples=[{"distance": 5000.0}], description="null is a missing value."
     )
-    model: str | None = Field(default=None, min_length=1, description="Default: the model this gateway serves.")
+    model: str | None = Field(default=None, min_length=1, description="Default: the default model of the gateway.")
     version: int | None = Field(default=None, ge=1, lt=2**31, description="Default: the version that `champion` names.")
 
 
 class Prediction(BaseModel):
-    """One prediction, and what it was made from."""
+    """One prediction and the features used."""
 
     predicted_duration: float = Field(description="Hours.")
     delivery_id: str | None
     features_used: dict[str, JsonValue]
-    missing_features: list[str] = Field(description="Features that had no value.")
+    missing_features: list[str] = Field(description="Features without a value.")
     model: str
     version: int
     timestamp: str = Field(description="RFC 3339: when the features were read.")
@@ -55,7 +53,7 @@ class Prediction(BaseModel):
 
 
 class BatchSuccess(BaseModel):
-    """One row of a batch that was predicted."""
+    """A predicted row of a batch."""
 
     entity_id: str
     status: Literal["success"] = "success"
@@ -66,19 +64,19 @@ class BatchSuccess(BaseModel):
 
 
 class BatchError(BaseModel):
-    """One row of a batch that was not predicted, and why."""
+    """A row of a batch without a prediction, and the reason."""
 
     entity_id: str
     status: Literal["error"] = "error"
     message: str
     reason: str = Field(description="A name of featurama.v1.ErrorReason.")
     field: Annotated[
-        str | None, Field(exclude_if=_absent, description="For MISSING_FEATURE: the feature that has no value.")
+        str | None, Field(exclude_if=_absent, description="For MISSING_FEATURE: the feature without a value.")
     ] = None
 
 
 class BatchPrediction(BaseModel):
-    """Predictions in request order; no model where no row could be asked for."""
+    """Predictions in request order. model and version are null if every id is invalid."""
 
     predictions: list[Annotated[BatchSuccess | BatchError, Field(discriminator="status")]]
     model: str | None = None

@@ -1,4 +1,4 @@
-"""How /openapi.json tells of errors: every 4XX and 5XX is a problem, of its own media type."""
+"""Errors in /openapi.json: every 4XX and 5XX is a problem, with its own media type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Move the problems in the app's contract from application/json, which FastAPI knows, to their media type."""
+    """Move the problems in the contract from FastAPI's application/json to their own media type."""
     describe = app.openapi
 
     def described() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""GET /features/{entity_id}: the newest values of one entity, whatever characters its id holds."""
+"""GET /features/{entity_id}: the newest values of one entity. An id may contain any characters."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def features(store: FeatureStore) -> APIRouter:
         else:
             read = await scoped.get_online_features([entity_id], _names(feature_names))
             if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
-                # Nothing of what was asked: tell an entity without these values from one that nobody knows.
+                # No value was found: this read raises for an unknown entity.
                 await scoped.get_all_features(entity_id)
         return answer(_body(entity_id, read))
 
@@ -48,7 +48,7 @@ def features(store: FeatureStore) -> APIRouter:
 
 
 def _check_encoding(request: Request) -> None:
-    """Bytes that are not UTF-8 were replaced by the server: they would name another entity."""
+    """Refuse bytes that are not UTF-8. The server has replaced them, so they would name another entity."""
     try:
         unquote_to_bytes(request.scope["raw_path"]).decode()
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ from featurama_gateway.rest.json_values import rfc3339
 
 
 def health(readiness: Readiness, draining: Callable[[], bool]) -> APIRouter:
-    """The health route; 200 whatever the health is, the body tells."""
+    """The health route. The status is always 200; the body has the health."""
     router = APIRouter(tags=["health"])
 
     @router.get("/health", response_model=Health)

@@ -1,5 +1,5 @@
-"""How a body is read: strictly as JSON (RFC 8259). `NaN` without quotes, bytes that are not UTF-8 and endless nesting
-are refused; a whole number beyond 64 bits is read as the nearest double.
+"""Strict parsing of bodies as JSON (RFC 8259). `NaN` without quotes, invalid UTF-8 and excessive nesting are refused;
+an integer beyond 64 bits is read as the nearest double.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class _JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, if it has one, is such JSON."""
+    """A route whose body, if any, is strict JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, called with a request that reads its body so."""
+        """The handler, called with a request that parses its body strictly."""
         handle = super().get_route_handler()
 
         async def read_strictly(request: Request) -> Response:

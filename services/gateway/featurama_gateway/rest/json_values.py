@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_json(value: object) -> Json:
-    """A feature value, or None, as JSON can say it."""
+    """A feature value, or None, in JSON."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     assert value is None or isinstance(value, (float, int, bool, str, list))
@@ -27,19 +27,20 @@ def to_json(value: object) -> Json:
 
 
 def row_values(columns: Sequence[Column], row: int) -> dict[str, Json]:
-    """Feature name -> value, null where it is not PRESENT."""
+    """Feature name -> value, null if it is not PRESENT."""
     return {column.name: value_at(column, row) for column in columns}
 
 
 def value_at(column: Column, row: int) -> Json:
-    """One value of a column, null where it is not PRESENT."""
+    """One value of a column, null if it is not PRESENT."""
     if column.status[row] != Status.PRESENT:
         return None
-    return to_json(column.values[row].tolist() if hasattr(column.values[row], "tolist") else column.values[row])
+    value = column.values[row]
+    return to_json(value.tolist() if hasattr(value, "tolist") else value)
 
 
 def given_columns(features: Mapping[str, Json]) -> list[Column]:
-    """One row of given features. null is a null that is given, not a gap: it overrides a stored value."""
+    """One row of given features. A null overrides the stored value with null."""
     return [_given(name, value) for name, value in features.items()]
 
 

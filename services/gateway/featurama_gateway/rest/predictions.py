@@ -41,7 +41,7 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
             )
         except Unknown as error:
             if error.reason is Reason.UNKNOWN_MODEL and body.model is None and body.version is None:
-                raise ModelMissing(f"model {default_model!r} is not there yet; train and promote one") from error
+                raise ModelMissing(f"model {default_model!r} does not exist yet; train and promote one") from error
             raise
 
     @router.post("/predict", response_model=Prediction)
@@ -73,15 +73,15 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
     async def predict_batch(
         delivery_ids: Annotated[DeliveryIds, Body()], namespace: NamespaceHeader = "default"
     ) -> Response:
-        """Predict up to 1,000 deliveries, in request order; one bad id never fails the rest."""
+        """Predict up to 1,000 deliveries, in request order. An invalid id does not fail the other rows."""
         rows: list[BatchSuccess | BatchError | None] = [_refused(each) for each in delivery_ids]
-        asked = [row for row, refused in enumerate(rows) if refused is None]
-        if not asked:
+        valid = [row for row, refused in enumerate(rows) if refused is None]
+        if not valid:
             refused_rows = [row for row in rows if row is not None]
             return answer(BatchPrediction(predictions=refused_rows, timestamp=rfc3339(time.time_ns() // 1_000)))
-        made = await predict(namespace, [delivery_ids[row] for row in asked], PredictBody())
+        made = await predict(namespace, [delivery_ids[row] for row in valid], PredictBody())
         failed = {error.row: error for error in made.errors}
-        for at, row in enumerate(asked):
+        for at, row in enumerate(valid):
             rows[row] = _row(delivery_ids[row], made, at, failed.get(at))
         return answer(
             BatchPrediction(
@@ -96,7 +96,7 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
 
 
 def _refused(entity_id: str) -> BatchError | None:
-    """The row of what can be no entity's id; None for an id."""
+    """The row of an invalid entity id; None for a valid one."""
     problem = entity_id_problem(entity_id)
     if problem is None:
         return None
@@ -117,7 +117,7 @@ def _row(entity_id: str, made: Predictions, at: int, error: RowError | None) -> 
 
 
 def _classified(made: Predictions, row: int) -> dict[str, Any]:
-    """The fields that say which class a row is of; none of a model that predicts a number."""
+    """The class fields of a row; {} for a model that predicts a number."""
     if made.probabilities is None:
         return {}
     chances = made.probabilities[row].tolist()

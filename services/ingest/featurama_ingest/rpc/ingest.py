@@ -1,6 +1,6 @@
 """IngestService: requests -> FeatureStore -> verdicts.
 
-A write ends within `write_deadline`, whatever its client allows: a settled `known_at` counts on it.
+A write ends within `write_deadline`, also if its client allows more time: a settled `known_at` relies on it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from featurama_service.methods import Service, bidirectional, unary
 
 
 class IngestServicer:
-    """Writes and deletes values for clients. write_deadline: seconds; stream_window: chunks in flight a stream."""
+    """Writes and deletes values for clients. write_deadline: seconds; stream_window: chunks in flight per stream."""
 
     def __init__(self, stores: Stores, *, write_deadline: float, stream_window: int) -> None:
         self._stores = stores
@@ -38,7 +38,7 @@ class IngestServicer:
         )
 
     async def write_features(self, request: tuple[str, WriteRequest], call: Call) -> Reply:
-        """Write rows; a verdict on each that is not accepted."""
+        """Write rows. The response has a verdict for each row that is not accepted."""
         namespace, rows = request
         call.rows = len(rows)
         return wire.write_report_to_proto(await self.write(namespace, rows))
@@ -51,11 +51,11 @@ class IngestServicer:
         return pb.BeginImportResponse(import_number=await store.begin_import(scope, request.import_id))
 
     async def stream_features(self, call: Call) -> None:
-        """Write chunk after chunk, acknowledged in their order."""
+        """Write chunks and acknowledge them in order."""
         await acknowledge_chunks(call, self.write, window=self._stream_window)
 
     async def delete_entity(self, request: pb.DeleteEntityRequest, call: Call) -> Reply:
-        """Delete all values of an entity, for ever."""
+        """Delete all values of an entity permanently."""
         call.rows = 1
         through = _deleted_through(request)
         store = await self._stores.get(request.namespace)
@@ -65,7 +65,7 @@ class IngestServicer:
         )
 
     async def delete_feature_values(self, request: pb.DeleteFeatureValuesRequest, call: Call) -> Reply:
-        """Delete the values of some features of an entity, for ever."""
+        """Delete the values of some features of an entity permanently."""
         call.rows = len(request.features)
         through = _deleted_through(request)
         store = await self._stores.get(request.namespace)

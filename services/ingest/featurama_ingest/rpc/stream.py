@@ -1,9 +1,9 @@
 """A stream of writes: chunks in, acknowledgements out, in order.
 
-At most `window` chunks are read and not yet acknowledged: a slow store, or a client that does not read its
-acknowledgements, holds the sender back. A chunk that is refused as a whole is acknowledged with its error and the
-stream goes on. When the server drains, what was read is finished and acknowledged, then the stream ends with
-UNAVAILABLE: what is not acknowledged was not written by this server and is to be sent again.
+At most `window` chunks are read but not yet acknowledged, so a slow store, or a client that does not read its
+acknowledgements, slows the sender down. A refused chunk is acknowledged with its error, and the stream continues. When
+the server drains, chunks already read are written and acknowledged; then the stream ends with UNAVAILABLE. Chunks
+without an acknowledgement were not written by this server and must be sent again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Write: TypeAlias = Callable[[str, WriteRequest], Awaitable[WriteReport]]
 
 
 async def acknowledge_chunks(call: Call, write: Write, *, window: int) -> None:
-    """Write every chunk that the client sends, several at a time, and acknowledge each."""
+    """Write the client's chunks, several at a time, and acknowledge each chunk."""
     places = asyncio.Semaphore(window)
     written: asyncio.Queue[asyncio.Task[pb.StreamFeaturesResponse] | None] = asyncio.Queue()
     async with asyncio.TaskGroup() as tasks:

@@ -1,1 +1,1 @@
-"""Proto <-> core, and nothing else."""
+"""Mapping between proto messages and core."""

@@ -1,4 +1,4 @@
-"""ModelService: versions and aliases of models, and what this server makes of them."""
+"""ModelService: versions and aliases of models, and their state in this server."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ModelServicer:
             by=f"grpc {call.peer}",
         )
         self._models.expire()
-        found = await self._find(namespace, request.name, moved.manifest.version, "")
+        found = await self._find(namespace, request.name, moved.version, "")
         seen = await self._seen(namespace, request.name)
         return pb.SetAliasResponse(model=seen.model(found), previous_version=moved.previous)
 
@@ -109,7 +109,7 @@ class ModelServicer:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the store says of aliases, and this server of versions, for one answer."""
+    """Aliases as stored and versions as loaded by this server, for one response."""
 
     aliases: Mapping[tuple[str, str], int]
     problems: Mapping[tuple[str, int], str]

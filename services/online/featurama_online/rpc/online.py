@@ -1,4 +1,4 @@
-"""OnlineService: requests -> FeatureStore -> columns. Answers are the wire twin, the bytes of the public messages."""
+"""OnlineService: requests -> FeatureStore -> columns. Answers use the wire twin: the bytes of the public messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_FEATURES: Final = 1_000
 _CHUNK_ROWS: Final = 10_000
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _SLOT_BYTES: Final = 17
-"""What a slot takes beside its value: event time, status, and for text its length."""
+"""Bytes of a slot in addition to its value: event time, status, and the length of a text."""
 
 _CONSISTENCY: Final[dict[int, Consistency | None]] = {
     columns_pb2.CONSISTENCY_UNSPECIFIED: None,
@@ -96,7 +96,7 @@ class OnlineServicer:
         return wire.history_page_to_proto(page)
 
     async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
-        """Values as they were for the label rows, in chunks of whole rows."""
+        """Values as of the label rows, in chunks of complete rows."""
         call.rows = len(request.entity_ids)
         if call.rows > MAX_LABEL_ROWS:
             raise InvalidInput(
@@ -130,7 +130,7 @@ def _only_entity(request: online_service_pb2.GetOnlineFeaturesRequest) -> str:
 
 
 def selection(features: Sequence[str], service: str) -> tuple[list[str] | None, str | None]:
-    """(references, None) or (None, service); InvalidInput for both, neither or too many."""
+    """(references, None) or (None, service). Raises InvalidInput for both, neither or too many references."""
     if service:
         if features:
             raise InvalidInput("name either features or a feature_service, not both", field="feature_service")
@@ -151,14 +151,14 @@ def selection(features: Sequence[str], service: str) -> tuple[list[str] | None, 
 
 
 def consistency_of(number: int) -> Consistency | None:
-    """The request's consistency; None: the server's."""
+    """The request's consistency; None for the server's default."""
     if number not in _CONSISTENCY:
         raise InvalidInput(f"consistency {number} is not known", field="consistency")
     return _CONSISTENCY[number]
 
 
 def _rows_per_chunk(columns: Sequence[Column]) -> int:
-    """Rows whose columns stay below a chunk's bytes, by the longest text that there is."""
+    """Rows per chunk, so that their bytes stay below the limit, by the longest text."""
     row_bytes = sum(_SLOT_BYTES + _value_bytes(column) for column in columns)
     return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // max(1, row_bytes)))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from featurama import wire
 from featurama.v1 import errors_pb2, prediction_service_pb2
+from featurama_core.frames.predictions import Contributions
 from featurama_core.store import Stores
 from featurama_core.types.errors import InvalidInput
-from featurama_model.evaluation import Contributions
 from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Prediction, PredictionRequest
 from featurama_model.predictor import Predictor
@@ -16,7 +16,7 @@ from featurama_service.methods import Service, unary
 
 
 class PredictionServicer:
-    """Predicts for clients. `default_model` is used when a request names none."""
+    """Predicts for clients. default_model: for requests that name no model."""
 
     def __init__(self, stores: Stores, predictor: Predictor, default_model: str) -> None:
         self._stores = stores
@@ -95,7 +95,7 @@ def _contributions(manifest: ModelManifest, explained: Contributions) -> list[pr
 
 
 def _rows(request: prediction_service_pb2.PredictRequest) -> int:
-    """Rows of the request: its ids, else as many as its first given column has values."""
+    """The number of rows: of its ids, else of the values in its first given column."""
     if request.entity_ids or not request.given:
         return len(request.entity_ids)
     first = request.given[0]

@@ -1,11 +1,13 @@
-"""Featurama on Ray Data: history, training sets and sample data as datasets that many processes read or make.
+"""Featurama on Ray Data: history, training sets and sample data as datasets that many processes read or generate.
+
 
     from featurama_trainer import ray as on_ray
     with on_ray.connected(num_cpus=2):
         rows = on_ray.training_set("sqlite:///featurama-data", "labels.parquet", service="delivery_time")
         rows.write_parquet("out")
 
-Every task opens a store of its own, for reading, and closes it. Nothing is cut by time or shuffled but label rows.
+
+Every task opens and closes its own store, for reading. Only label rows are partitioned or shuffled.
 Ray listens on all interfaces of the machine: see docs/ray.md. Needs the extra `ray`.
 """
 

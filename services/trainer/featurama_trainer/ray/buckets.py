@@ -1,7 +1,8 @@
-"""Label rows on disk, cut into buckets by a stable hash of the entity id, so that each is joined by itself.
+"""Label rows on disk, partitioned into buckets by a stable hash of the entity id, so that buckets are joined
+separately.
 
-The hash is the one that cuts a CQL server's partitions: a bucket needs the partitions of its own hash alone. Beside the
-caller's columns a row keeps its number, by which the order of the label rows comes back.
+The hash is that of a CQL server's partitions: a bucket needs only the partitions of its own hash. A row keeps its
+number in addition to the caller's columns, which restores the order of the label rows.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MOST_BUCKETS = 256
 _BUFFER_ROWS = 1_000_000
 
 Checked = Callable[[Keys, int], None]
-"""Told the keys of each batch of label rows and the number of its first row; raises what is wrong with them."""
+"""Called with the keys of each batch of label rows and the number of its first row; raises for invalid keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Bucket:
 
 
 class LabelBuckets:
-    """The buckets of one set of label rows, below a folder of their own that goes when the last user of this goes."""
+    """The buckets of one set of label rows, in a temporary folder that is removed when this object is collected."""
 
     def __init__(self, work: str | Path | None, buckets: int) -> None:
         self.count = buckets
@@ -65,7 +66,7 @@ class LabelBuckets:
         self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def fill(self, source: LabelSource, columns: LabelColumns, checked: Checked) -> None:
-        """Read the source once. InvalidInput names a bad row, or says that there is none."""
+        """Read the source once. Raises InvalidInput for a bad row, or for no rows."""
         if ROW in source.schema.names:
             raise InvalidInput(f"a label column is named {ROW}; rename it", field=ROW)
         schema = source.schema.append(pa.field(ROW, pa.int64()))
@@ -88,11 +89,11 @@ class LabelBuckets:
             self._write(held, writers, files)
         if not self.rows:
             raise InvalidInput(
-                "the label rows are none; give at least one", reason=Reason.EMPTY_REQUEST, field="labels"
+                "there are no label rows; give at least one", reason=Reason.EMPTY_REQUEST, field="labels"
             )
 
     def filled(self) -> list[Bucket]:
-        """The buckets that have rows."""
+        """The non-empty buckets."""
         return [
             Bucket(self._path(number), number, self.count, rows)
             for number, rows in enumerate(self._rows_of.tolist())
@@ -117,13 +118,13 @@ class LabelBuckets:
 
 
 def buckets_for(rows: int | None, tasks: int | None) -> int:
-    """How many buckets: a power of two, so that each has about ROWS_A_BUCKET rows, at least as many as `tasks`."""
+    """The number of buckets: a power of two, with about ROWS_A_BUCKET rows per bucket, at least `tasks`."""
     wanted = max(tasks or 1, -(-(rows if rows is not None else 16 * ROWS_A_BUCKET) // ROWS_A_BUCKET))
     return min(1 << (wanted - 1).bit_length(), MOST_BUCKETS)
 
 
 def bucket_of(entity_ids: Any, buckets: int) -> Int64Array:
-    """The bucket of each id (Arrow string array; a null goes with the empty text): int64[n]."""
+    """The bucket of each id (Arrow string array; null counts as the empty text): int64[n]."""
     if entity_ids.null_count:
         entity_ids = entity_ids.fill_null("")
     encoded = entity_ids.dictionary_encode()

@@ -1,7 +1,7 @@
-"""History as a dataset: one read task a run of partitions of a feature group, in the order of their periods.
+"""History as a dataset: one read task per run of partitions of a feature group, in the order of their periods.
 
-A row is an entity at an event time, with a column a feature; a feature that was not written then is null. Deletion
-marks and retention are applied, ttl is not.
+A row is an entity at an event time, with one column per feature, null if it was not written at that time. Tombstones
+and retention apply, ttl does not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from featurama_core.blocking import LoopThread
 from featurama_core.frames.results import output_names
 from featurama_core.frames.tables import Field, arrow_table, value_field
 from featurama_core.namespace import Namespace
@@ -42,8 +41,8 @@ from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_micros
-from featurama_core.types.values import Int64Array, Status, empty_values
-from featurama_trainer.ray.place import StorePlace, in_own_loop
+from featurama_core.types.values import Int64Array, Status, UInt8Array, empty_values
+from featurama_trainer.ray.place import StorePlace, in_own_loop, own_loop
 
 TASKS_AT_ONCE = 4
 _VALUE_BYTES = 16
@@ -51,8 +50,8 @@ _VALUE_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """What every task must know. start, end, now: microseconds, both ends included; known_at: microseconds, None for
-    everything; corrections: every stored value, with its `ingested_at`.
+    """The request, as sent to every task. start, end, now: microseconds, both bounds included; known_at: microseconds,
+    None for no bound; corrections: every stored value, with its `ingested_at`.
     """
 
     features: tuple[ResolvedFeature, ...]
@@ -64,12 +63,12 @@ class HistoryRequest:
 
     @property
     def group(self) -> FeatureGroup:
-        """Of all the features."""
+        """The group of the features."""
         return self.features[0].group
 
     @property
     def as_of(self) -> AsOf:
-        """What is shown, up to `end`."""
+        """The bounds of visible values, up to `end`."""
         known = None if self.known_at is None else ingest_bound(self.known_at)
         return AsOf(self.end, known, self.now, self.now)
 
@@ -79,7 +78,7 @@ class HistoryRequest:
 
 
 class HistoryDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
-    """The history of features of one group. Opens the store to plan, and again in each task."""
+    """The history of features of one group. Tasks open the store."""
 
     def __init__(self, place: StorePlace, request: HistoryRequest, partitions: Sequence[Partition]) -> None:
         super().__init__()
@@ -94,10 +93,11 @@ class HistoryDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
-        """At most `parallelism` tasks, at least one partition each; the partitions of a task are neighbours."""
+        """At most `parallelism` tasks of adjacent partitions, with at least one partition per task."""
         del data_context
         count = min(max(parallelism, 1), len(self._partitions))
-        schema = _table(self._request, [], np.zeros((3, 0), np.int64), _nothing(self._request)).schema
+        columns = [_no_rows(each) for each in self._request.features]
+        schema = _table(self._request, [], np.zeros((3, 0), np.int64), columns).schema
         tasks = []
         for run in np.array_split(np.arange(len(self._partitions)), count) if count else []:
             read = partial(_read, self._place, self._request, [self._partitions[at] for at in run.tolist()])
@@ -117,11 +117,11 @@ def history(
     tasks: int | None = None,
     concurrency: int = TASKS_AT_ONCE,
 ) -> ray.data.Dataset:
-    """Every stored value of features of one group: entity_id, timestamp, a column a feature. Lazy.
+    """Every stored value of features of one group, as a lazy dataset: entity_id, timestamp, one column per feature.
 
-    One winner per event time, or with `corrections` every value, `ingested_at` beside it. start, end: bounds of the
-    event time, included. tasks: at most so many (default: one a partition); concurrency: of them at once.
-    Raises InvalidInput for features of several groups, and for paths.
+    One value per event time, or with `corrections` every value with `ingested_at`. start, end: bounds of the event
+    time, included. tasks: their maximum number (default: one per partition); concurrency: of tasks at a time. Raises
+    InvalidInput for features of several groups, and for paths.
     """
     place = StorePlace.of(storage, namespace)
     bounds = (
@@ -129,11 +129,8 @@ def history(
         MAX_TIME if end is None else to_micros(end, "end"),
     )
     known = None if known_at is None else to_micros(known_at, "known_at")
-    loop = LoopThread("featurama-ray")
-    try:
-        request, partitions = loop.run(_plan(loop.enter(place.open()), features, bounds, known, corrections))
-    finally:
-        loop.close()
+    with own_loop(place) as (loop, opened):
+        request, partitions = loop.run(_plan(opened, features, bounds, known, corrections))
     source = HistoryDatasource(place, request, partitions)
     blocks = max(min(tasks or len(partitions), len(partitions)), 1)
     return ray.data.read_datasource(source, override_num_blocks=blocks, concurrency=min(concurrency, blocks))
@@ -146,12 +143,10 @@ async def _plan(
     check_settled(known_at, now, namespace.settings.settling_time)
     resolved = await namespace.resolve(FeatureSelection(tuple(features)), known_at=known_at)
     if any(each.via is not None for each in resolved):
-        raise InvalidInput(
-            "history is kept of a feature, not of a path", reason=Reason.INVALID_REFERENCE, field="features"
-        )
+        raise InvalidInput("a path has no history; name a feature", reason=Reason.INVALID_REFERENCE, field="features")
     if len({each.group.name for each in resolved}) > 1:
         raise InvalidInput("features are of several groups; ask for one group at a time", field="features")
-    # `distance` and `distance@1` may be one feature: it is one column.
+    # `distance` and `distance@1` may be the same feature, which is one column.
     distinct = tuple({each.reference: each for each in resolved}.values())
     request = HistoryRequest(distinct, bounds[0], bounds[1], known_at, corrections, now)
     length = namespace.storage.options.history_period
@@ -161,7 +156,7 @@ async def _plan(
         for each in await namespace.storage.partitions(request.group)
         if each.period * length <= request.end and (each.period + 1) * length > oldest
     ]
-    # By bucket, then period: a task that has several reads the periods of its buckets in their order.
+    # By bucket, then period: a task reads the periods of its buckets in order.
     return request, sorted(found, key=lambda each: (each.bucket / each.buckets, each.period))
 
 
@@ -172,19 +167,19 @@ def _read(place: StorePlace, request: HistoryRequest, partitions: Sequence[Parti
 async def _tables(
     namespace: Namespace, *, request: HistoryRequest, partitions: Sequence[Partition]
 ) -> AsyncIterator[pa.Table]:
-    marks = TombstoneList(await namespace.storage.list_marks())
+    tombstones = TombstoneList(await namespace.storage.list_marks())
     definitions = [each.definition for each in request.features]
     for partition in partitions:
         async for block in namespace.storage.scan_history(definitions, request.group, partition):
-            table = _wide(request, block, marks)
+            table = _wide(request, block, tombstones)
             if table.num_rows:
                 yield table
 
 
-def _wide(request: HistoryRequest, block: ScanBlock, marks: TombstoneList) -> pa.Table:
-    """The block as rows: sorted by entity (by the bytes of its id), event time and, with corrections, ingest time."""
-    tombstones = marks.of(block.entity_ids)
-    # Features of one cell share their key arrays: they are picked and placed together.
+def _wide(request: HistoryRequest, block: ScanBlock, listed: TombstoneList) -> pa.Table:
+    """The block as rows, sorted by entity (by the bytes of its id), event time and, with corrections, ingest time."""
+    tombstones = listed.of(block.entity_ids)
+    # Features of one cell share their key arrays, so they are selected and placed together.
     sets: dict[tuple[int, int, int, bytes], tuple[History, Int64Array]] = {}
     of_feature = []
     for feature, found in zip(request.features, block.histories, strict=True):
@@ -203,7 +198,7 @@ def _wide(request: HistoryRequest, block: ScanBlock, marks: TombstoneList) -> pa
 
 
 def _picked(request: HistoryRequest, found: History, gone: Bound) -> Int64Array:
-    """Which stored values are shown, by position."""
+    """Positions of the visible stored values."""
     keys = HistoryKeys.of(found.entity, found.event_time, found.ingested_at)
     shown = admitted(keys, request.as_of, per_entity(gone, found.entity), start=request.start)
     return np.flatnonzero(shown) if request.corrections else newest_per_event_time(keys, shown)
@@ -214,7 +209,7 @@ def _keys(request: HistoryRequest, found: History, rows: Int64Array) -> Int64Arr
 
 
 def _rows_of(keys: list[Int64Array]) -> tuple[Int64Array, list[Int64Array]]:
-    """Distinct keys of all sets, int64[3, rows] in ascending order, and of each set the row of each of its keys."""
+    """Distinct keys of all sets, int64[3, rows] in ascending order, and the row of every key per set."""
     every = np.concatenate(keys, axis=1)
     order = np.lexsort(every[::-1])
     ordered = every[:, order]
@@ -230,8 +225,11 @@ def _spread(feature: ResolvedFeature, found: History, rows: Int64Array, place: I
     values = empty_values(definition.value_type, count, definition.vector_length)
     status = np.full(count, Status.NOT_FOUND, dtype=np.uint8)
     values[place], status[place] = found.column.values[rows], found.column.status[rows]
-    values = masked(values, definition.value_type, status, definition.vector_length)
-    time = np.zeros(count, dtype=np.int64)
+    return _column(feature, masked(values, definition.value_type, status, definition.vector_length), status)
+
+
+def _column(feature: ResolvedFeature, values: Any, status: UInt8Array) -> Column:
+    definition, time = feature.definition, np.zeros(len(status), dtype=np.int64)
     return Column(feature.name, definition.value_type, values, status, time, definition.version, feature.reference)
 
 
@@ -244,14 +242,6 @@ def _table(request: HistoryRequest, entity_ids: Sequence[str], keys: Int64Array,
     return arrow_table(fields)
 
 
-def _nothing(request: HistoryRequest) -> list[Column]:
-    none = np.zeros(0, dtype=np.int64)
-    blank = [
-        History(none, none, none, Column(each.name, each.value_type, _empty(each), none.astype(np.uint8), none))
-        for each in request.features
-    ]
-    return [_spread(each, found, none, none, 0) for each, found in zip(request.features, blank, strict=True)]
-
-
-def _empty(feature: ResolvedFeature) -> Any:
-    return empty_values(feature.value_type, 0, feature.definition.vector_length)
+def _no_rows(feature: ResolvedFeature) -> Column:
+    values = empty_values(feature.value_type, 0, feature.definition.vector_length)
+    return _column(feature, values, np.zeros(0, dtype=np.uint8))

@@ -1,6 +1,6 @@
-"""Following a reference that can name many entities: the rows that name one entity meet in one task.
+"""Following a reference that can name many entities: rows that name the same entity are joined by the same task.
 
-Until then a row carries what the reference said, its moment, and the shard of the entity that it named.
+Before the join a row carries the value of the reference, its moment, and the shard of the referenced entity.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _CARRIED = ("shard", "target", "status", "event_time", "moment")
 
 
 def add_link(table: pa.Table, number: int, link: Column, moment: Int64Array, shards: int) -> pa.Table:
-    """The table with what is carried for link `number`."""
+    """The table with the carried columns of link `number`."""
     target = arrow_table([value_field("target", link)]).column("target").combine_chunks()
-    # Rows that name nothing are spread: they need no join.
+    # Rows without a referenced entity are spread evenly: they need no join.
     shard = np.arange(len(link)) % shards
     there = np.flatnonzero(link.status == Status.PRESENT)
     shard[there] = bucket_of(target.take(pa.array(there)), shards)
@@ -43,7 +43,7 @@ def add_link(table: pa.Table, number: int, link: Column, moment: Int64Array, sha
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """A stage of a dataset: adds the columns of link `number`, drops what was carried for it."""
+    """A stage of a dataset: adds the feature columns of link `number` and drops its carried columns."""
 
     place: StorePlace
     bounds: ReadBounds
@@ -54,7 +54,7 @@ class Follow:
 
     @property
     def shard_column(self) -> str:
-        """By which the rows are partitioned."""
+        """The column by which the rows are partitioned."""
         return _name(self.number, "shard")
 
     def __call__(self, table: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The columns of a training set: which, under which names, in which order; the same as the single-process engine's."""
+"""The columns of a training set, with their names and order, which equal those of a single process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from featurama_trainer.ray.buckets import ROW
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """labels: the caller's columns; features: as asked, in order. prefix: of the names of features' columns, where they
-    are not shown and must not meet those of labels.
+    """labels: the caller's columns; features: as requested, in order. prefix: of the names of feature columns that are
+    internal and must not collide with label columns.
     """
 
     labels: tuple[str, ...]
@@ -32,22 +32,22 @@ class Output:
     prefix: str = ""
 
     def plans(self, columns: LabelColumns) -> list[tuple[str, ReadPlan]]:
-        """(entity column, what is read of the entities in it) of every column that features need."""
+        """(entity column, read plan of its entities) for every entity column that features need."""
         of_column: dict[str, list[ResolvedFeature]] = {}
         for each in self.features:
             of_column.setdefault(columns.of_type(each.entity_type), []).append(each)
         return [(name, ReadPlan.of(features)) for name, features in of_column.items()]
 
     def check_names(self) -> None:
-        """InvalidInput if two columns would have one name."""
+        """Raise InvalidInput if two columns have the same name."""
         refuse_repeats([*self.labels, *self._feature_columns()])
 
     def shows(self, feature: ResolvedFeature) -> bool:
-        """Whether it was asked for, not only needed on the way."""
+        """Whether the feature was requested; other features are only read to follow references."""
         return any(feature.reference == each.reference for each in self.features)
 
     def add(self, table: pa.Table, found: Sequence[tuple[ResolvedFeature, Column]]) -> pa.Table:
-        """The table with these features beside what it has."""
+        """The table with the columns of these features added."""
         names = self._names()
         fields = []
         for feature, column in found:
@@ -67,9 +67,7 @@ class Output:
         return table.select([*self.labels, *self._feature_columns(), ROW])
 
     def columns(self, table: pa.Table) -> list[Column]:
-        """The features in the order asked, as they were found, out of a table that has their statuses. Of texts and
-        vectors the statuses only.
-        """
+        """The features in the requested order, from a table with their statuses; texts and vectors without values."""
         names = self._names()
         return [_column(each, table, names[each.reference]) for each in self.features]
 
@@ -91,7 +89,7 @@ def _column(feature: ResolvedFeature, table: pa.Table, name: str) -> Column:
     if definition.value_type in (ValueType.TEXT, ValueType.VECTOR):
         values = empty_values(definition.value_type, rows, definition.vector_length)
     else:
-        # Nulls, and not NaN, are what is not there: zero of the type stands for them.
+        # Absent values are nulls; they become zero of the type.
         found = table.column(name)
         values = pc.fill_null(found, pa.scalar(0).cast(found.type)).to_numpy()
     status = _CODES[pc.index_in(table.column(f"{name}__status"), _STATUSES).to_numpy()]

@@ -1,10 +1,10 @@
-"""Where the store is, as a value that goes to every task; a task opens it with a loop of its own."""
+"""The location of the store, as a value that is sent to every task. A task opens it on its own event loop."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -18,23 +18,21 @@ from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.names import DEFAULT_NAMESPACE, check_namespace
 
 IN_FLIGHT = 32
-"""Statements that one task has under way on a cluster: many tasks together must not starve online serving."""
+"""Statements in flight per task on a cluster: the tasks together must not starve online serving."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class StorePlace:
-    """A namespace of a storage. settings hold the password, which travels to the tasks; it never shows in `repr`."""
+    """A namespace of a storage. settings: with the password, which is sent to the tasks; `repr` never shows it."""
 
     settings: StorageSettings
     namespace: str = DEFAULT_NAMESPACE
 
     @classmethod
     def of(cls, storage: str | StorageSettings | StorePlace, namespace: str = DEFAULT_NAMESPACE) -> StorePlace:
-        """A place for readers: nothing is made or written there, statements in flight are few, and a relative directory
-        is the caller's, wherever a task runs.
-        """
+        """A read-only place with few statements in flight. A relative directory is resolved by the caller."""
         if isinstance(storage, StorePlace):
             return storage
         settings = StorageSettings(storage) if isinstance(storage, str) else storage
@@ -52,12 +50,19 @@ class StorePlace:
 
 
 def in_own_loop(place: StorePlace, work: Callable[[Namespace], AsyncIterator[_T]]) -> Iterator[_T]:
-    """What `work` yields, one after another, out of a loop and a store that live as long as the iteration."""
-    loop = LoopThread("featurama-ray")
-    try:
-        coming = work(loop.enter(place.open()))
+    """The items that `work` yields, from an event loop and a store that live as long as the iteration."""
+    with own_loop(place) as (loop, namespace):
+        coming = work(namespace)
         while (found := loop.run(_next(coming))) is not None:
             yield found
+
+
+@contextmanager
+def own_loop(place: StorePlace) -> Iterator[tuple[LoopThread, Namespace]]:
+    """An event loop in a thread, and the namespace of the place, open on it until the context ends."""
+    loop = LoopThread("featurama-ray")
+    try:
+        yield loop, loop.enter(place.open())
     finally:
         loop.close()
 

@@ -1,6 +1,6 @@
-"""Batch scoring by many tasks: each block of joined label rows is scored where it was joined, by `scoring.scored`.
+"""Batch scoring by many tasks: a task that joins a block of label rows also scores it, by `scoring.scored`.
 
-A model is read and tried once, by the caller; tasks get its bytes and load them by their hash.
+The caller reads and checks the model once; tasks get its bytes and load them by their hash.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any, Unpack
 import pyarrow as pa
 import ray.data
 
-from featurama_core.blocking import LoopThread
 from featurama_core.datasets.build import Part, WorkFolder, write_files
 from featurama_core.datasets.dataset import SetReading, TrainingSet
 from featurama_core.datasets.files import Format
@@ -35,7 +34,7 @@ from featurama_model.score_table import check_label_names, facts_of, score_table
 from featurama_model.scoring import scored
 from featurama_trainer.ray.buckets import ROW
 from featurama_trainer.ray.output import Output
-from featurama_trainer.ray.place import StorePlace, in_own_loop
+from featurama_trainer.ray.place import StorePlace, in_own_loop, own_loop
 from featurama_trainer.ray.training_set import (
     BROADCAST_ENTITIES,
     TASKS_AT_ONCE,
@@ -48,7 +47,7 @@ from featurama_trainer.ray.training_set import (
 )
 
 _HIDDEN = "__feature."
-"""Before the names of features' columns, which no label column should meet."""
+"""Prefix of the names of feature columns, which must not collide with label columns."""
 
 
 def score(
@@ -67,13 +66,11 @@ def score(
 ) -> ray.data.Dataset:
     """`featurama_model.scoring.scores` as a lazy `ray.data.Dataset`: the same rows, in the same order.
 
-    The model is read and tried at once; the other arguments are those of `training_set`.
+    This call reads and checks the model; the other arguments are those of `training_set`.
     """
     place = StorePlace.of(storage, namespace)
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
-    loop = LoopThread("featurama-ray")
-    try:
-        opened = loop.enter(place.open())
+    with own_loop(place) as (loop, opened):
         checked = loop.run(checked_model(opened, ModelReference.parse(model), artefacts=artefacts))
         request = build_request(
             labels,
@@ -84,8 +81,6 @@ def score(
         asked = loop.run(asked_rows(opened, request))
         check_label_names(asked.source.schema.names)
         return loop.run(_scores(opened, place, asked, checked, cutting))
-    finally:
-        loop.close()
 
 
 async def write_scores(
@@ -101,10 +96,10 @@ async def write_scores(
     resume: bool = False,
     progress: Watcher | None = None,
 ) -> Manifest:
-    """What `scores.write` would write, by tasks that open `place`: the same files and manifest.
+    """Write the files and the manifest of `scores.write`, by tasks that open `place`.
 
-    The files are written here, as rows arrive in order. `resume`: finished files are kept, and their rows not read
-    again. `cutting.work` None: the label rows lie beside `out` meanwhile.
+    This process writes the files, as rows arrive in order. resume: finished files are kept, and their rows are not read
+    again. With `cutting.work` None the label rows are kept beside `out` during the run.
     """
     source = _ByTasks(scores.reading(Path(out).parent), namespace, place, model, cutting or Cutting())
     return await write_files(source, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
@@ -143,7 +138,7 @@ class _Score:
 
 
 class _ByTasks:
-    """The parts of a set of scores, made by tasks instead of by its engine: a `PartSource`."""
+    """The parts of a set of scores, computed by tasks: a `PartSource`."""
 
     def __init__(
         self, reading: SetReading, namespace: Namespace, place: StorePlace, model: CheckedModel, cutting: Cutting
@@ -166,7 +161,7 @@ class _ByTasks:
         reading = self._reading
         self._now = int(work.notes.get("as_of", self._now))
         await asyncio.to_thread(work.note, {"as_of": self._now})
-        # Parts are finished in their order: the rows of the others are those after them.
+        # Parts are finished in order, so the remaining rows follow them.
         number = len(skip)
         left = _Rest(reading.source, number * self.part_rows)
         if left.rows == 0:
@@ -184,7 +179,7 @@ class _ByTasks:
                 number += 1
                 stage.advance(table.num_rows)
         finally:
-            # While Ray is there. ValueError: its thread is at work; it ends with Ray.
+            # Closed before Ray ends. ValueError: its thread is running; it ends with Ray.
             with suppress(ValueError):
                 await asyncio.shield(asyncio.to_thread(coming.close))
 

@@ -1,4 +1,4 @@
-"""Ray itself: a small one on this machine, or a cluster that is there."""
+"""The connection to Ray: a local instance, or an existing cluster."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import ray
 
 _ATTEMPTS = 3
 _WORKERS_A_CPU = 4
-"""Processes kept while idle. Shuffles want ones of their own kind, and with Ray's default, one a CPU, each stage ends
-those of the stage before and waits seconds for new ones.
+"""Idle processes kept per CPU. Shuffles need processes of their own kind. With Ray's default of one per CPU a stage
+ends the processes of the previous stage and waits seconds for new ones.
 """
 
 
 @contextmanager
 def connected(address: str | None = None, *, num_cpus: int | None = None, progress: bool = False) -> Iterator[None]:
-    """Ray for the length of the context: started on this machine with `num_cpus` (default: all), or, with `address`,
-    a cluster that is there. If Ray is connected already, it is used, and left as it is.
+    """Ray until the context ends: a local instance with `num_cpus` (default: all), or the existing cluster at
+    `address`. An existing connection is used and kept.
 
-    progress: show the bars and the log of Ray Data. Even the local Ray listens on all interfaces of the machine: see
+    progress: show the bars and the log of Ray Data. A local Ray also listens on all interfaces of the machine: see
     docs/ray.md.
     """
     if ray.is_initialized():
         yield
         return
-    # Ray would otherwise tell its makers about its use.
+    # Disables the usage reports of Ray.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # What Ray means to do from its next version on: leave the environment of tasks without accelerators alone.
+    # The default of the next version of Ray: keep the environment of tasks without accelerators.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     _start(address, num_cpus)
     context, log = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
@@ -61,8 +61,8 @@ def _start(address: str | None, num_cpus: int | None) -> None:
                 _system_config={"num_workers_soft_limit": kept},
             )
             return
-        except Exception as error:  # Ray raises just that
-            # It gives its processes 30 s, and a busy machine may need longer.
+        except Exception as error:  # Ray raises no subclass
+            # Ray allows 30 s for the start of its processes; a busy machine may need longer.
             if attempt == _ATTEMPTS or "timed out during startup" not in str(error):
                 raise
             ray.shutdown()

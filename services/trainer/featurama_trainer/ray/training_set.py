@@ -1,7 +1,7 @@
-"""A training set as a lazy dataset: every bucket of label rows is joined by one task, and no history is shuffled.
+"""A training set as a lazy dataset: one task joins a bucket of label rows, and history is not shuffled.
 
-A path is followed in the same task while few entities can be named (their history is read by every task); else the
-label rows are partitioned a second time, by the entity that the reference named. The row number brings the order back.
+If a reference can name few entities, the same task follows it, and every task reads the history of these entities. Else
+the label rows are partitioned again, by the referenced entity. The row number restores the order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from featurama_core.blocking import LoopThread
 from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.namespace import Namespace
@@ -36,7 +35,7 @@ from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.links import Follow, add_link
 from featurama_trainer.ray.output import Output
-from featurama_trainer.ray.place import StorePlace, in_own_loop
+from featurama_trainer.ray.place import StorePlace, in_own_loop, own_loop
 
 TASKS_AT_ONCE = 4
 ROWS_SORTED_AT_ONCE = 500_000
@@ -45,10 +44,10 @@ BROADCAST_ENTITIES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SetRequest:
-    """What every task must know.
+    """The request, as sent to every task.
 
-    plans: (entity column, what is read of the entities in it). bucketed: the column by whose entities the rows are cut.
-    far: references of that column's plan (positions in `own`) that a later stage follows.
+    plans: (entity column, read plan of its entities). bucketed: the entity column by which the rows are partitioned.
+    far: references of its plan (positions in `own`) that a later stage follows.
     """
 
     place: StorePlace
@@ -74,27 +73,27 @@ class SetRequest:
 
 
 class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
-    """Buckets of label rows, joined: a read task a bucket."""
+    """Joined buckets of label rows, with one read task per bucket."""
 
     def __init__(self, request: SetRequest, buckets: LabelBuckets) -> None:
         super().__init__()
         self._request = request
-        # Held, so that the files stay while the dataset can be read.
+        # Keeps the files as long as the dataset can be read.
         self._buckets = buckets
 
     def __reduce__(self) -> Any:
-        # A copy elsewhere must not remove the files.
-        raise TypeError("a BucketDatasource stays in its process; its read tasks travel")
+        # A copy in another process would remove the files.
+        raise TypeError("a BucketDatasource cannot be sent to another process; send its read tasks")
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Unknown before the joins."""
+        """None: unknown before the joins."""
         return None
 
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
-        """A task a bucket that has rows."""
-        del parallelism, data_context  # the buckets are cut
+        """One task per non-empty bucket."""
+        del parallelism, data_context  # the buckets are fixed
         return [
             ReadTask(
                 partial(_read, self._request, each),
@@ -107,7 +106,7 @@ class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """Into how much the work is cut; see `training_set`."""
+    """The partitioning of the work; see `training_set`."""
 
     ordered: bool = True
     work: str | Path | None = None
@@ -132,37 +131,33 @@ def training_set(
     broadcast: int = BROADCAST_ENTITIES,
     **rows: Unpack[RowOptions],
 ) -> ray.data.Dataset:
-    """`FeatureStore.training_set` as a `ray.data.Dataset`: the same arguments, the same rows.
+    """`FeatureStore.training_set` as a `ray.data.Dataset`, with the same arguments and the same rows.
 
-    The label rows are read (or made), checked and partitioned on disk at once; history is read when the dataset is.
-    They lie below `work` (default: the machine's temporary directory; a cluster needs one that every node sees) until
-    the dataset is gone. ordered: in the order of the label rows; else bucket by bucket, which spares a sort of the
-    result. tasks: at least so many buckets. concurrency: tasks that read the store at once. broadcast: up to so many
-    entities that a reference can name, every task reads their history itself.
+    This call reads (or generates), checks and partitions the label rows on disk; history is read with the dataset. The
+    rows are kept below `work` (default: the temporary directory; a cluster needs one that all nodes share) as long as
+    the dataset exists. ordered: in the order of the label rows; else by bucket, without a sort of the result. tasks:
+    minimum number of buckets. concurrency: tasks that read the store at a time. broadcast: maximum number of entities
+    of a reference whose history every task reads.
     """
     place = StorePlace.of(storage, namespace)
-    asking = build_request(
+    wanted = build_request(
         labels,
         FeatureSelection.of(features, service),
         Build(statuses=statuses, event_times=event_times),
         **rows,
     )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
-    loop = LoopThread("featurama-ray")
-    try:
-        opened = loop.enter(place.open())
-        asked = loop.run(asked_rows(opened, asking))
-        resolve = partial(opened.resolve, asking.selection)
+    with own_loop(place) as (loop, opened):
+        asked = loop.run(asked_rows(opened, wanted))
+        resolve = partial(opened.resolve, wanted.selection)
         shown = partial(Output, statuses=statuses, event_times=event_times)
         request, buckets = loop.run(partitioned(opened, place, asked, resolve, shown, cutting))
-    finally:
-        loop.close()
     return dataset(request, buckets, cutting, request.output.shaped)
 
 
 @dataclass(frozen=True, slots=True)
 class AskedRows:
-    """Label rows, their columns, and what may be known of them; `now`: microseconds, when the request began."""
+    """Label rows, their columns and their bounds. now: microseconds, the start of the request."""
 
     source: LabelSource
     columns: LabelColumns
@@ -172,7 +167,7 @@ class AskedRows:
 
 
 async def asked_rows(namespace: Namespace, request: DatasetRequest) -> AskedRows:
-    """The label rows that are given, or those that are made without labels."""
+    """The given label rows, or generated ones without labels."""
     now = namespace.now()
     source, columns, at_now = await request.open(now, namespace.entity_ids)
     return AskedRows(source, columns, at_now, request.known_at, now)
@@ -186,8 +181,8 @@ async def partitioned(
     shown: Callable[[tuple[str, ...], tuple[ResolvedFeature, ...]], Output],
     cutting: Cutting,
 ) -> tuple[SetRequest, LabelBuckets]:
-    """Read, check and partition the label rows on disk. resolve: the features, as known at `known_at`; shown: which
-    columns the label columns and the features make.
+    """Read, check and partition the label rows on disk. resolve: resolves the features, as known at `known_at`; shown:
+    the output of label columns and features.
     """
     source = asked.source
     buckets = LabelBuckets(cutting.work, buckets_for(source.rows, cutting.tasks))
@@ -210,7 +205,7 @@ async def partitioned(
 def dataset(
     request: SetRequest, buckets: LabelBuckets, cutting: Cutting, shape: Callable[[pa.Table], pa.Table]
 ) -> ray.data.Dataset:
-    """The joins, lazily. shape: makes the rows to show of a block of joined ones; it must leave the row number."""
+    """The joins, as a lazy dataset. shape: maps a block of joined rows to output rows; it keeps the row number."""
     output = request.output
     count = len(buckets.filled())
     at_once = min(cutting.concurrency, count)
@@ -224,11 +219,11 @@ def dataset(
     rows = rows.map_batches(shape, batch_size=None, batch_format="pyarrow", compute=pool)
     order = cutting.ordered and count > 1
     if order and buckets.rows > ROWS_SORTED_AT_ONCE:
-        # Row numbers are dense: where to cut them need not be sampled.
+        # Row numbers are dense, so the boundaries need no sampling.
         step_rows = -(-buckets.rows // count)
         rows = rows.sort(ROW, boundaries=list(range(step_rows, buckets.rows, step_rows)))
     elif order:
-        # A shuffle starts processes of its own, which takes longer than sorting so few rows.
+        # A shuffle starts new processes, which takes longer than sorting few rows.
         rows = rows.repartition(1)
     rows.context.execution_options.preserve_order = cutting.ordered
     finish = partial(_unnumbered, sort=order and buckets.rows <= ROWS_SORTED_AT_ONCE)
@@ -240,7 +235,7 @@ def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
 
 
 async def _far(namespace: Namespace, plan: ReadPlan | None, broadcast: int) -> frozenset[int]:
-    """The references that can name more entities than are read by every task."""
+    """The references that can name more than `broadcast` entities."""
     far: set[int] = set()
     if plan is None:
         return frozenset()
