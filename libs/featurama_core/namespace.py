@@ -1,6 +1,6 @@
 """What every part of one open namespace shares: its storage, registry, clock and caches.
 
-The caches belong to one incarnation of the namespace; when it was dropped and made anew they are emptied.
+A namespace belongs to one incarnation, as its storage does: when it is dropped and made anew, `Stores` opens another.
 """
 
 from __future__ import annotations
@@ -37,12 +37,7 @@ class Namespace:
         self.layout_book = LayoutBook()
         self._layouts: dict[int, Layout] = {}
         self._types: dict[str, tuple[str | None, int]] = {}
-        self.registry = Registry(
-            storage,
-            staleness=settings.registry_staleness,
-            now=self.now,
-            on_new_incarnation=self._forget,
-        )
+        self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now)
 
     def now(self) -> int:
         """Wall clock, microseconds."""
@@ -133,11 +128,6 @@ class Namespace:
     async def check_entity_type(self, name: str) -> None:
         """Raise Unknown unless the type is registered."""
         await self.registry.resolving(lambda snapshot: snapshot.entity_type(name))
-
-    def _forget(self) -> None:
-        self.layout_book = LayoutBook()
-        self._layouts.clear()
-        self._types.clear()
 
 
 def _references(features: FeatureSelection, snapshot: Snapshot) -> tuple[str, ...]:

@@ -187,12 +187,10 @@ class Registry:
         *,
         staleness: float,
         now: Callable[[], int],
-        on_new_incarnation: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage = storage
         self._staleness = staleness
         self._now = now
-        self._on_new_incarnation = on_new_incarnation
         self._snapshot: Snapshot | None = None
         self._reading: asyncio.Task[Snapshot] | None = None
 
@@ -212,11 +210,7 @@ class Registry:
 
     async def _read(self) -> Snapshot:
         read_at = time.monotonic()
-        catalogue = await self._storage.load_catalogue()
-        before = self._snapshot
-        if before is not None and before.catalogue.incarnation != catalogue.incarnation:
-            self._on_new_incarnation()
-        self._snapshot = Snapshot(catalogue, read_at)
+        self._snapshot = Snapshot(await self._storage.load_catalogue(), read_at)
         return self._snapshot
 
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:

@@ -9,8 +9,6 @@ from featurama_core.types.times import SECOND
 RETRY_WINDOW = 120 * SECOND
 WRITE_DEADLINE = 10 * SECOND
 MAX_CLOCK_SKEW = 5 * SECOND
-SETTLING_TIME = RETRY_WINDOW + WRITE_DEADLINE + MAX_CLOCK_SKEW
-"""The settling time of a store whose settings are the default ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,9 @@ from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.labels import LabelColumns, LabelSource
+    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
+    from featurama_core.frames.spine import LabelColumns
 
 
 class EmbeddedStore(FeatureStore):

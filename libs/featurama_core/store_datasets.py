@@ -11,10 +11,11 @@ from functools import partial
 
 from featurama_core.api.primitives import DatasetSource
 from featurama_core.datasets.dataset import Engine, TrainingSet
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.labels import Keys, LabelSource, read_keys
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.verify import Rebuilt
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
 from featurama_core.retrieval.visibility import KnownAt, ReadBounds, check_settled

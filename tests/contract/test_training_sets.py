@@ -19,9 +19,10 @@ import pytest
 from featurama import sync
 from featurama_core.datasets.dataset import Asked, TrainingSet
 from featurama_core.datasets.files import format_of, new_file, sha256_of
-from featurama_core.datasets.labels import LabelColumns, label_source
+from featurama_core.datasets.labels import label_source
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.verify import verify
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.retrieval import spilled
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds

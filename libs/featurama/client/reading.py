@@ -22,8 +22,9 @@ from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.labels import LabelColumns, LabelSource
+    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
+    from featurama_core.frames.spine import LabelColumns
 
 MAX_ONLINE_ENTITIES = 10_000
 MAX_LABEL_ROWS = 100_000

@@ -13,11 +13,12 @@ from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import DatasetSource, KnownAt
 from featurama_core.datasets.build import WorkFolder
 from featurama_core.datasets.dataset import Engine
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
+from featurama_core.datasets.labels import Keys, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, FeatureSelection

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,21 @@ ColumnMessage = columns_pb2.Column | twin_pb2.Column
 """Either form; only the scalar fields, which they share, are read here."""
 
 
+ARRAYS = {
+    ValueType.DOUBLE: "double_values",
+    ValueType.INT: "int_values",
+    ValueType.TEXT: "text_values",
+    ValueType.BOOL: "bool_values",
+    ValueType.VECTOR: "vector_values",
+}
+"""The field of either message that holds the values of a type."""
+DTYPES: dict[ValueType, type[Any]] = {
+    ValueType.DOUBLE: np.float64,
+    ValueType.INT: np.int64,
+    ValueType.BOOL: np.bool_,
+    ValueType.VECTOR: np.float32,
+}
+"""The elements of these arrays; text has none."""
 _TYPES: dict[int, ValueType] = {int(each): each for each in ValueType}
 
 
@@ -126,10 +142,23 @@ def check_length(name: str, found: int, rows: int, what: str = "values") -> None
         )
 
 
-def other_arrays_filled(name: str, value_type: ValueType) -> Unreadable:
-    """The error for a column that fills an array which is not its type's."""
-    return Unreadable(
-        f"column {name!r}: value_type is {value_type.label}, but values of another type are filled",
-        reason=Reason.TYPE_MISMATCH,
-        field=name,
-    )
+def check_only(message: ColumnMessage, value_type: ValueType) -> None:
+    """Refuse a column that fills an array of another type than its own."""
+    for each, array in ARRAYS.items():
+        if each is not value_type and getattr(message, array):
+            raise Unreadable(
+                f"column {message.name!r}: value_type is {value_type.label}, but values of another type are filled",
+                reason=Reason.TYPE_MISMATCH,
+                field=message.name,
+            )
+
+
+def whole_vectors(numbers: ValueArray, message: ColumnMessage) -> ValueArray:
+    """float32[n * vector_length] -> float32[n, vector_length]."""
+    if len(numbers) % message.vector_length:
+        raise Unreadable(
+            f"column {message.name!r}: {len(numbers)} numbers are not whole vectors of {message.vector_length}",
+            field=message.name,
+        )
+    vectors: ValueArray = numbers.reshape(-1, message.vector_length)
+    return vectors

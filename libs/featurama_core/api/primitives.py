@@ -1,4 +1,4 @@
-"""What a store implements: the calls that all public methods are made of. Arguments are checked and typed already."""
+"""The calls that a store implements. Their arguments are checked and typed by the public methods."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 if TYPE_CHECKING:
     from featurama_core.api.store import FeatureStore
     from featurama_core.datasets.dataset import Engine
-    from featurama_core.datasets.labels import LabelColumns, LabelSource
+    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
+    from featurama_core.frames.spine import LabelColumns
 
 D = TypeVar("D", bound=Definition)
 
 KnownAt = int | Literal["label"] | None
-"""Microseconds; "label": each row's own time; None: all that is known."""
+"""Microseconds, "label" for the time of each row, or None for no bound."""
 Consistency = Literal["LOCAL_QUORUM", "LOCAL_ONE"]
 
 MAX_ENTITIES_PER_CALL = 1_000
@@ -36,7 +37,7 @@ MAX_ENTITIES_PER_CALL = 1_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryRange:
-    """start <= event time <= end, microseconds; `limit`: the newest N in all, None for all."""
+    """start <= event time <= end, microseconds. limit: the newest N values of all pages; None for all."""
 
     start: int = MIN_TIME
     end: int = MAX_TIME
@@ -46,8 +47,8 @@ class HistoryRange:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """How a store answers the label rows of a dataset. begin: makes an engine for one reading; columns: the label
-    columns that are needed.
+    """How a store answers the label rows of a dataset. begin: makes the engine of one pass; columns: the label columns
+    that it needs.
     """
 
     begin: Callable[[], Engine]
@@ -55,7 +56,7 @@ class DatasetSource:
 
 
 class Primitives(ABC):
-    """The calls that the public methods of `FeatureStore` are made of, for one namespace."""
+    """The calls behind the public methods of `FeatureStore`, for one namespace."""
 
     _request_ids: RequestIds
 
@@ -66,27 +67,27 @@ class Primitives(ABC):
 
     @abstractmethod
     def now(self) -> int:
-        """The wall clock by which this store reads, microseconds since 1970 UTC."""
+        """The wall clock used for reads, microseconds since 1970 UTC."""
 
-    # Definitions. Unknown (UNKNOWN_...) where there is none of the name.
+    # Definitions. Unknown (UNKNOWN_...) for a name that is not registered.
 
     @abstractmethod
     async def _define(self, definition: D) -> D:
-        """Register it; an empty entity type or group of a feature is the other's, or the default."""
+        """Register a definition. An empty entity type or group of a feature follows from the other."""
 
     @abstractmethod
     async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:
-        """version: of a feature; None: the newest."""
+        """version: of a feature; None for the newest."""
 
     @abstractmethod
     async def _list_definitions(
         self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
     ) -> list[D]:
-        """By name and version. The filters are for features."""
+        """Sorted by name and version. The filters apply to features."""
 
     @abstractmethod
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
-        """Mark it."""
+        """Mark a definition as deprecated."""
 
     # Entities
 
@@ -96,11 +97,11 @@ class Primitives(ABC):
 
     @abstractmethod
     async def _get_entity(self, entity_id: str) -> Entity:
-        """Unknown (UNKNOWN_ENTITY) without it."""
+        """Unknown (UNKNOWN_ENTITY) for an entity that is not registered."""
 
     @abstractmethod
     async def _page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
-        """At most `limit` entities after a position, and the position of the next page (None: there is none)."""
+        """At most `limit` entities after a position, and the position of the next page, None after the last."""
 
     # Values
 
@@ -113,7 +114,7 @@ class Primitives(ABC):
         """Write up to 10,000 rows."""
 
     async def _write_all(self, requests: Iterable[PreparedWrite], sending: FrameSending) -> None:
-        """Write the requests of a frame, each settled when it is answered."""
+        """Write the requests of a frame. Each is settled with its answer."""
         for each in requests:
             try:
                 sending.settle(each, await self._write(each.request))
@@ -129,7 +130,7 @@ class Primitives(ABC):
         consistency: Consistency | None,
         event_times: bool,
     ) -> tuple[list[Column], int]:
-        """Any number of ids -> a column per feature, and the moment of the read, microseconds."""
+        """Any number of ids -> a column per feature, and the time of the read, microseconds."""
 
     @abstractmethod
     async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:
@@ -139,7 +140,7 @@ class Primitives(ABC):
     async def _read_as_of(
         self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
     ) -> tuple[list[Column], int]:
-        """Any number of label rows -> a column per feature; event_time None: at now."""
+        """Any number of label rows -> a column per feature. event_time: None reads at now."""
 
     @abstractmethod
     async def _page_history(
@@ -149,7 +150,7 @@ class Primitives(ABC):
 
     @abstractmethod
     async def _delete(self, entity_id: str, features: Sequence[str], deleted_through: int | None) -> Deletion:
-        """Delete all values, or those of the named features."""
+        """Delete all values of an entity, or those of the named features."""
 
     # Datasets
 
@@ -157,26 +158,29 @@ class Primitives(ABC):
     async def _dataset_source(
         self, request: DatasetRequest, source: LabelSource, columns: LabelColumns, *, at_now: bool, now: int
     ) -> DatasetSource:
-        """Resolve the features as far as this store can, refuse what cannot work, and read no value yet."""
+        """Resolve the features as far as this store can and refuse an impossible request. Reads no values."""
 
     # The store itself
 
     @abstractmethod
     async def in_namespace(self, namespace: str) -> FeatureStore:
-        """This open store on another namespace. It lives as long as this one, and needs no closing.
+        """A store on another namespace over the same connections. It is closed with this store.
+
+        Args:
+            namespace: Name of the namespace.
 
         Raises:
-            Unknown: there is no such namespace (UNKNOWN_NAMESPACE); servers say so with the first call.
+            Unknown: The namespace does not exist (UNKNOWN_NAMESPACE). With servers, the first call raises it.
         """
 
     @abstractmethod
     async def is_serving(self, service: str = "") -> bool:
-        """Whether the store answers: the database, or the online server by its health check.
+        """Whether the store answers: the database, or the health check of the online server.
 
         Args:
-            service: a service of the server, such as "featurama.v1.OnlineService"; "": the server as a whole. An
-                embedded store has no services and looks at its database.
+            service: A service of the server, such as "featurama.v1.OnlineService"; "" for the server as a whole. An
+                embedded store ignores it and checks its database.
 
         Returns:
-            False also when nothing answers.
+            True if it answers. Failures of the connection return False.
         """

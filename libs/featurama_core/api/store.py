@@ -8,8 +8,8 @@ from featurama_core.api.writes import WritingMethods
 
 
 class FeatureStore(WritingMethods, DatasetMethods, ModelMethods):
-    """A feature store on one namespace. `featurama.connect` opens one; `featurama.sync.connect` its blocking form.
+    """A feature store on one namespace, opened by `featurama.connect` (its blocking form by `featurama.sync.connect`).
 
-    Times are zoned datetimes, ISO 8601 texts with a zone, or microseconds since 1970 UTC. All errors are of
-    `featurama.errors`; deadlines are the caller's `asyncio.timeout`. Any number of tasks of one loop may use a store.
+    Times are zoned datetimes, ISO 8601 texts with a zone, or microseconds since 1970 UTC. Errors are those of
+    `featurama.errors`. Deadlines are set with `asyncio.timeout`. Tasks of one event loop may share a store.
     """

@@ -44,11 +44,6 @@ class WorkFolder:
         path.mkdir(parents=True, exist_ok=True)
         self._masks = int(self.notes.get("mask", 0))
 
-    @property
-    def is_resumed(self) -> bool:
-        """Whether an earlier build left something to go on with."""
-        return len(self.notes) > 1
-
     def note(self, facts: Mapping[str, Any]) -> None:
         """Durably remember facts, all or none of them."""
         self.notes |= facts

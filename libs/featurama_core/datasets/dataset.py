@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from featurama_core.datasets.build import Part, WorkFolder, write_files
 from featurama_core.datasets.files import Format
 from featurama_core.datasets.kept_rows import kept
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, TableSource, read_keys, sliced
+from featurama_core.datasets.labels import Keys, LabelSource, TableSource, read_keys, sliced
 from featurama_core.datasets.manifest import Facts, Manifest, facts_of
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.frames.results import HistoricalFeatures
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.frames.tables import arrow_fields, pandas_frame, polars_frame
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason

@@ -24,18 +24,6 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME
 from featurama_core.types.values import Int64Array
 
-__all__ = [
-    "FileSource",
-    "Keys",
-    "LabelColumns",
-    "LabelSource",
-    "TableSource",
-    "label_source",
-    "one_batch",
-    "read_keys",
-    "sliced",
-]
-
 
 class LabelSource(Protocol):
     """Label rows. `rows`: how many, None if that takes reading them. All methods block."""

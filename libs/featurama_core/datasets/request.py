@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from featurama_core.datasets.dataset import Answer, Asked
 from featurama_core.datasets.grid import GridSource
-from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source
+from featurama_core.datasets.labels import LabelSource, label_source
 from featurama_core.datasets.plan import Reading
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import Time, parse_duration, to_known_at, to_micros, to_rfc3339

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from featurama_core.datasets.build import WorkFolder
 from featurama_core.datasets.dataset import Engine
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
+from featurama_core.datasets.labels import Keys, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurama_core.datasets.files import csv_of, read_batches, read_csv_as_written, reading, sha256_of
-from featurama_core.datasets.labels import LabelColumns
 from featurama_core.datasets.manifest import Manifest, manifest_path
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Status, ValueType, parse_value_type

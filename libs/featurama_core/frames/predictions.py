@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.frames.cells import open_frame, read_cells
+from featurama_core.frames.cells import objects, open_frame, read_cells
 from featurama_core.frames.results import Result
 from featurama_core.frames.tables import Field, status_field, time_field, value_field
 from featurama_core.frames.values import Shared, typed
@@ -85,16 +85,16 @@ class Predictions(Result):
         """entity_id, prediction, the class and how likely each is (if any), error (if any), and the features used."""
         fields: list[Field] = []
         if self.entity_ids:
-            fields.append(Field("entity_id", "text", _texts(self.entity_ids)))
+            fields.append(Field("entity_id", "text", objects(self.entity_ids)))
         failed = np.zeros(len(self), dtype=np.bool_)
-        messages = _texts([""] * len(self))
+        messages = objects([""] * len(self))
         for error in self.errors:
             failed[error.row] = True
             messages[error.row] = error.message
         fields.append(Field("prediction", "double", self.values, failed if self.errors else None))
         if self.probabilities is not None:
             absent = failed if self.errors else None
-            fields.append(Field("predicted_class", "text", _texts(self.predicted_classes), absent))
+            fields.append(Field("predicted_class", "text", objects(self.predicted_classes), absent))
             for label, values in zip(self.classes, self.probabilities.T, strict=True):
                 fields.append(Field(f"probability_{label}", "double", np.ascontiguousarray(values), absent))
         if self.errors:
@@ -150,7 +150,3 @@ def _as_they_are(columns: list[Column], rows: int | None) -> tuple[list[Column],
         if len(column) != rows:
             raise InvalidInput(f"feature {column.name!r} has {len(column)} rows, not {rows}", field=column.name)
     return columns, rows
-
-
-def _texts(values: Sequence[str]) -> NDArray[np.object_]:
-    return np.fromiter(values, dtype=np.object_, count=len(values))

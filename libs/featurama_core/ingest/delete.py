@@ -98,7 +98,7 @@ async def _clean(namespace: Namespace, mark: Mark, snapshot: Snapshot) -> None:
         is_covered = bool(decoded.readable[0] and is_gone(decoded.event_time, mark.deleted_through)[0])
         if any(deleted) and is_covered:
             rewritten = without_fields(layout, cell, deleted)
-            await namespace.storage.replace_cell(mark.entity_id, layout_id, cell, rewritten, int(decoded.event_time[0]))
+            await namespace.storage.replace_cell(mark.entity_id, layout_id, rewritten, int(decoded.event_time[0]))
 
 
 def _record(namespace: Namespace, entity_id: str, features: Sequence[str], through: int) -> AuditRecord:

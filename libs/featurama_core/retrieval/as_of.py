@@ -46,7 +46,7 @@ class HistoryKeys:
 
     @classmethod
     def of(cls, entity: Int64, time: Int64, ingested: Int64) -> HistoryKeys:
-        """Keys of a history that is sorted by (entity, time, ingested); `check_sorted` tells whether it is.
+        """Keys of a history that is sorted by (entity, time, ingested), which is not checked.
 
         Raises TypeError if an array is not int64, ValueError if one is not of the shape of `entity` or a
         code is negative.
@@ -122,29 +122,6 @@ def as_of_many(
             winners[signature] = winner
         results.append(winners[signature])
     return results
-
-
-def sort_history(entity: Int64, time: Int64, ingested: Int64) -> Int64:
-    """Order that sorts a history by (entity, time, ingested): int64[h].
-
-    One or two passes if it is sorted already, or if each entity's rows lie newest first as the stores keep
-    them; else a sort. Rows that are equal in all three come in no promised order.
-    """
-    order = np.arange(len(entity), dtype=np.int64)
-    if _first_disorder(entity, time, ingested) < 0:
-        return order
-    bounds = _runs(entity)
-    oldest_first = np.repeat(bounds[:-1] + bounds[1:] - 1, np.diff(bounds)) - order
-    if _first_disorder(entity, time[oldest_first], ingested[oldest_first]) < 0:
-        return oldest_first
-    return np.lexsort((ingested, time, entity)).astype(np.int64, copy=False)
-
-
-def check_sorted(entity: Int64, time: Int64, ingested: Int64) -> None:
-    """Raise ValueError, naming the row, unless the history is sorted by (entity, time, ingested)."""
-    row = _first_disorder(entity, time, ingested)
-    if row >= 0:
-        raise ValueError(f"history: row {row} comes before row {row - 1} in (entity, time, ingested); use sort_history")
 
 
 def _candidates(keys: HistoryKeys, entity: Int64, time: Int64 | None) -> tuple[Int64, Int64]:
@@ -250,19 +227,6 @@ def _search_back(levels: list[Int64], begin: Int64, end: Int64, bound: Int64) ->
 def _admitted(blocks: Int64, block: Int64, bound: Int64) -> NDArray[np.uint8]:
     """One byte a row: bit i is set where value i of the row's block is <= the row's bound."""
     return np.packbits(blocks[block] <= bound[:, None], bitorder="little")
-
-
-def _first_disorder(entity: Int64, time: Int64, ingested: Int64) -> int:
-    """First row that sorts before the row above it, -1 if none does."""
-    _require_int64(len(entity), entity=entity, time=time, ingested=ingested)
-    for rows in _chunks(len(entity) - 1):
-        above, below = rows, slice(rows.start + 1, rows.stop + 1)
-        wrong = ingested[below] < ingested[above]
-        for key in (time, entity):
-            wrong = (key[below] < key[above]) | ((key[below] == key[above]) & wrong)
-        if wrong.any():
-            return int(rows.start + 1 + wrong.argmax())
-    return -1
 
 
 def _runs(entity: Int64) -> Int64:

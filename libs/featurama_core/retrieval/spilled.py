@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from featurama_core.datasets.build import WorkFolder
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
+from featurama_core.datasets.labels import Keys, LabelSource, read_keys, sliced
 from featurama_core.datasets.plan import Plan, Reading
 from featurama_core.datasets.progress import Stage, Watcher
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.answer import Stored, answered
 from featurama_core.retrieval.engine import Retrieval
@@ -150,11 +151,11 @@ class SpilledRetrieval:
                 self._source, self._plan, self._bounds, strategy=self._reading, values_only=self._values_only
             )
             return await retrieval.columns(keys.entity_ids.to_pylist(), keys.event_time)
-        own = await self._stored_stage(part, keys, 0, range(len(self._plan.own)), None)
+        own = await asyncio.to_thread(self._stored, part, keys, 0, range(len(self._plan.own)))
 
         async def stage(number: int, targets: Sequence[str], rows: Int64Array | None) -> list[Column]:
             wanted = range(len(self._plan.stages[number]))
-            return await self._stored_stage(part, keys, number, wanted, rows, targets)
+            return await asyncio.to_thread(self._stored, part, keys, number, wanted, rows, targets)
 
         return await self._plan.follow(own, stage)
 
@@ -287,7 +288,7 @@ class SpilledRetrieval:
             else:
                 shards = await asyncio.to_thread(EntityRowShards, work.path / name, self._sizes.shards_of(rows))
                 async for part, keys in self._parts(source, columns):
-                    (link,) = await self._stored_stage(part, keys, 0, [reference], None)
+                    (link,) = await asyncio.to_thread(self._stored, part, keys, 0, [reference])
                     await asyncio.to_thread(self._add_targets, shards, part, keys, link)
                 await asyncio.to_thread(shards.flush)
                 await self._note_when_due(work, {name: shards.state()})
@@ -306,27 +307,19 @@ class SpilledRetrieval:
             yield part, await asyncio.to_thread(read_keys, batch, columns, part * self.part_rows)
             part += 1
 
-    async def _stored_stage(
-        self,
-        part: int,
-        keys: Keys,
-        number: int,
-        wanted: Sequence[int],
-        rows: Int64Array | None,
-        targets: Sequence[str] | None = None,
-    ) -> list[Column]:
-        """What the joins of a stage found for rows of a part. targets: the entities of `rows`, else of all its rows."""
-        return await asyncio.to_thread(self._stored, part, keys, number, wanted, rows, targets)
-
     def _stored(
         self,
         part: int,
         keys: Keys,
         number: int,
         wanted: Sequence[int],
-        rows: Int64Array | None,
-        targets: Sequence[str] | None,
+        rows: Int64Array | None = None,
+        targets: Sequence[str] | None = None,
     ) -> list[Column]:
+        """The matches of a stage for rows of a part. targets: the entities of `rows`, None for all rows of the part.
+
+        Blocks.
+        """
         this = self._rounds[number]
         tombstones = Tombstones(len(keys) if rows is None else len(rows))
         if not self._tombstones.is_empty:

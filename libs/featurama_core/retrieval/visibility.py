@@ -65,11 +65,6 @@ class ReadBounds:
     at_now: bool = False
     aged_at: int | None = None
 
-    @property
-    def is_unbounded(self) -> bool:
-        """Whether the newest stored values are the answer."""
-        return self.at_now and self.known_at is None
-
     def rows(self, event_time: Int64Array | None) -> AsOf:
         """Rows with these moments, int64[n]; they are not looked at in a read at now."""
         if self.at_now or event_time is None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import numpy as np
+
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
 from featurama_core.types.imports import ImportRecord, ImportScope
@@ -28,7 +30,7 @@ from featurama_core.types.schema import (
     FeatureService,
 )
 from featurama_core.types.times import DAY
-from featurama_core.types.values import BoolArray, Int64Array, UInt8Array
+from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, empty_values
 from featurama_core.types.writes import StoredColumn, WriteMode
 
 
@@ -104,6 +106,14 @@ class History:
     event_time: Int64Array
     ingested_at: Int64Array
     column: Column
+
+    @classmethod
+    def nothing(cls, feature: FeatureDefinition) -> History:
+        """No rows, of the feature's type."""
+        none, status = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint8)
+        values = empty_values(feature.value_type, 0, feature.vector_length)
+        column = Column(feature.name, feature.value_type, values, status, none, feature.version, feature.reference)
+        return cls(none, none, none, column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +249,9 @@ class NamespaceStorage(Protocol):
         whole entity, its cells. Resumable; a mark never depends on it.
         """
 
-    async def replace_cell(self, entity_id: str, layout_id: int, old: bytes, new: bytes, event_time: int) -> None:
-        """Put `new` over `old` in latest, at the same timestamp; `new` is larger bytes, so it wins over `old` and over
-        every resend of it, and loses against anything newer.
+    async def replace_cell(self, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:
+        """Put `new` over the cell of this layout and event time in latest. The larger bytes win: `new` is larger than
+        that cell, so it also wins over every resend of it, and loses against anything newer.
         """
 
     async def drop_cells(

@@ -153,6 +153,14 @@ class Entity:
     updated_at: int = field(default=0, compare=False)
 
 
+def check_version(version: int, least: int = 1) -> int:
+    """Return `version` if it may be the version of a feature or a model; `least` 0 admits "none"."""
+    # On the wire 0 stands for an omitted version: a 0 given by the caller must be refused before.
+    if isinstance(version, bool) or not least <= version < 2**31:
+        raise InvalidInput(f"version must be a whole number from {least}", field="version")
+    return version
+
+
 def _check_text(text: str, name: str) -> None:
     if len(text.encode("utf-8", "replace")) > MAX_DESCRIPTION_BYTES:
         raise _invalid(name, f"must be at most {MAX_DESCRIPTION_BYTES} bytes")

@@ -121,11 +121,6 @@ def duration_text(micros: int | None) -> str | None:
     return f"{micros}us"
 
 
-def known_at_bound(known_at: int) -> int:
-    """The largest ingest time that `known_at` (microseconds) admits."""
-    return known_at * 1_000 + 999
-
-
 def _parse(text: str, field: str) -> datetime:
     try:
         return datetime.fromisoformat(text)

@@ -40,12 +40,6 @@ def history_of(
     return History(entity[order], event_time, ingested_at[order], column)
 
 
-def empty_history(feature: FeatureDefinition) -> History:
-    """No rows, of the feature's type."""
-    nothing = np.empty(0, dtype=np.int64)
-    return history_of(feature, nothing, nothing, nothing, [])
-
-
 def int64s(values: Sequence[int]) -> Int64Array:
     """A column of times or versions."""
     return np.array(values, dtype=np.int64)

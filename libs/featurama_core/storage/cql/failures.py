@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from acsylla import errors as driver_errors
 
-from featurama_core.types.errors import OutcomeUnknown, Reason, StoreUnavailable, Unknown
+from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 
 DriverError: type[Exception] = driver_errors.CassException
 RefusedStatement: type[Exception] = driver_errors.CassErrorServerInvalidQuery
@@ -60,12 +60,3 @@ def told(error: Exception, *, maybe_done: bool) -> StoreUnavailable | OutcomeUnk
         found = StoreUnavailable(_NOT_NOW.get(name) or _REFUSED.get(name) or unanswered)
     found.__cause__ = error
     return found
-
-
-def unknown_namespace(name: str) -> Unknown:
-    """The namespace is not there, or not the one that was opened."""
-    return Unknown(
-        f"namespace {name!r} does not exist; make it with `featurama namespaces create {name}`",
-        reason=Reason.UNKNOWN_NAMESPACE,
-        namespace=name,
-    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from featurama_core.storage.cql.decoding import empty_history, history_of, int64s
+from featurama_core.storage.cql.decoding import history_of, int64s
 from featurama_core.storage.cql.driver import Prepared
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
@@ -39,7 +39,7 @@ class _Found:
 
     def history(self, feature: FeatureDefinition) -> History:
         if not self.rows:
-            return empty_history(feature)
+            return History.nothing(feature)
         times, ingested, values = zip(*self.rows, strict=True)
         return history_of(feature, int64s(self.codes), int64s(times), int64s(ingested), values)
 

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from featurama_core.storage.cql.failures import unknown_namespace
 from featurama_core.storage.cql.keyspaces import Keyspaces
 from featurama_core.storage.cql.shared_call import SharedCall
+from featurama_core.storage.namespaces import unknown_namespace
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 
 STALENESS = 1.0

@@ -11,17 +11,22 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from string import Template
 
 from featurama_core.storage.cql.driver import Driver
-from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement, unknown_namespace
+from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement
 from featurama_core.storage.cql.imports import INTO_IMPORTS
+from featurama_core.storage.namespaces import (
+    check_options,
+    check_schema_files,
+    is_namespace,
+    missing_files,
+    namespace_exists,
+    unknown_namespace,
+)
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageUrl
 from featurama_core.types.errors import (
-    Conflict,
-    FailedPrecondition,
     FeaturamaError,
     InvalidInput,
     OutcomeUnknown,
@@ -53,7 +58,7 @@ class Keyspaces:
     """The namespaces of one cluster."""
 
     def __init__(self, driver: Driver, url: StorageUrl, schema: Mapping[str, str]) -> None:
-        """`schema`: what `read_schema` found."""
+        """`schema`: the schema files, name -> CQL."""
         self._schema = schema
         self._driver = driver
         self._prefix = url.option("keyspace_prefix", _DEFAULT_PREFIX)
@@ -76,19 +81,12 @@ class Keyspaces:
         """Names of the namespaces, sorted."""
         rows = await self._driver.look_up("SELECT keyspace_name FROM system_schema.keyspaces")
         names = [keyspace.removeprefix(self._prefix) for (keyspace,) in rows if keyspace.startswith(self._prefix)]
-        return sorted(name for name in names if _is_name(name))
+        return sorted(name for name in names if is_namespace(name))
 
     async def info(self, name: str) -> dict[str, str]:
         """The rows of namespace_info, after the schema was checked. Unknown, FailedPrecondition."""
         async with self._reading(name) as keyspace:
-            applied = await self._applied(keyspace)
-            known = list(self._schema)
-            if newer := sorted(set(applied) - set(known)):
-                raise _newer(name, newer)
-            if missing := [file for file in known if file not in applied]:
-                raise FailedPrecondition(
-                    f"namespace {name!r} lacks schema {', '.join(missing)}; run `featurama migrate`", namespace=name
-                )
+            check_schema_files(name, await self._applied(keyspace), self._schema)
             return await self._info(keyspace)
 
     async def incarnation(self, name: str) -> str | None:
@@ -102,8 +100,7 @@ class Keyspaces:
 
     async def create(self, name: str, options: NamespaceOptions) -> None:
         """Make a namespace with all tables; Conflict if it is there."""
-        if options.history_period <= 0:
-            raise InvalidInput("history_period must be longer than zero", field="history_period")
+        check_options(options)
         keyspace = self.keyspace(name)
         replication = self._replication if not options.replication else _by_datacentre(options.replication)
         await self._create_keyspace(name, keyspace, replication)
@@ -121,8 +118,7 @@ class Keyspaces:
         """Apply the schema files that the namespace lacks. -> their names."""
         async with self._reading(name) as keyspace:
             applied = await self._applied(keyspace)
-            if newer := sorted(set(applied) - set(self._schema)):
-                raise _newer(name, newer)
+            missing_files(name, applied, self._schema)  # refuses the schema of a newer release
             period = NamespaceOptions().history_period
             if applied:
                 period = int((await self._info(keyspace)).get("history_period", period))
@@ -137,9 +133,7 @@ class Keyspaces:
             await self._driver.change_schema(text)
         except StoreUnavailable as error:
             if isinstance(error.__cause__, AlreadyThere):
-                raise Conflict(
-                    f"namespace {name!r} exists already", reason=Reason.NAMESPACE_EXISTS, namespace=name
-                ) from error
+                raise namespace_exists(name) from error
             raise
 
     async def _is_scylla(self) -> bool:
@@ -216,13 +210,6 @@ def _in(keyspace: str, text: str) -> str:
     return text.replace("ks.", f"{keyspace}.")
 
 
-def read_schema() -> dict[str, str]:
-    """File name -> CQL, in order of their numbers. Blocks."""
-    folder = files("featurama_core.storage.cql") / "schema"
-    found = {entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".cql")}
-    return dict(sorted(found.items()))
-
-
 def _statements(cql: str) -> list[str]:
     lines = [line for line in cql.splitlines() if not line.startswith("--")]
     return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]
@@ -254,22 +241,6 @@ def _by_datacentre(copies: Mapping[str, int]) -> str:
             raise InvalidInput("replication names datacentres and their number of copies, from 1", field="replication")
     named = ", ".join(f"'{dc}': {number}" for dc, number in copies.items())
     return f"{{'class': 'NetworkTopologyStrategy', {named}}}"
-
-
-def _is_name(text: str) -> bool:
-    try:
-        check_namespace(text)
-    except InvalidInput:
-        return False
-    return True
-
-
-def _newer(namespace: str, names: list[str]) -> FailedPrecondition:
-    return FailedPrecondition(
-        f"namespace {namespace!r} has schema {', '.join(names)} of a newer release; update this installation,"
-        " then run `featurama migrate`",
-        namespace=namespace,
-    )
 
 
 def _invalid(problem: str) -> InvalidInput:

@@ -53,7 +53,7 @@ async def put_model(statements: Statements, model: StoredModel, chunks: Sequence
     return False
 
 
-async def list_models(statements: Statements, name: str | None) -> list[StoredModel]:
+async def list_models(statements: Statements, name: str | None = None) -> list[StoredModel]:
     """Versions of one model, or of all, by name and version."""
     if name is None:
         rows = await statements.driver.read(await statements.get(_LIST), ())
@@ -88,7 +88,9 @@ async def remove_model(statements: Statements, name: str, version: int) -> None:
         await driver.write(await statements.get(_REMOVE_CHUNKS), (artefact,))
 
 
-async def put_alias(statements: Statements, model: str, alias: str, version: int, expected: int | None) -> bool:
+async def put_alias(
+    statements: Statements, model: str, alias: str, version: int, *, expected: int | None = None
+) -> bool:
     """Point an alias at a version, if it names `expected` (0: nothing; None: whatever it names) or that version."""
     driver = statements.driver
     named = expected or 0
@@ -105,7 +107,7 @@ async def put_alias(statements: Statements, model: str, alias: str, version: int
         named = against.get("version") or 0  # no row at all: the alias was not there
 
 
-async def list_aliases(statements: Statements, model: str | None) -> dict[tuple[str, str], int]:
+async def list_aliases(statements: Statements, model: str | None = None) -> dict[tuple[str, str], int]:
     """(model, alias) -> version."""
     if model is None:
         rows = await statements.driver.read(await statements.get(_ALIASES), ())

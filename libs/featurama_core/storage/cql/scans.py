@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.storage.cql.decoding import empty_history, history_of, int64s
+from featurama_core.storage.cql.decoding import history_of, int64s
 from featurama_core.storage.cql.driver import PAGE_ROWS, Pages
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
@@ -127,7 +127,7 @@ def _block(
 
 def _history(feature: FeatureDefinition, columns: list[str], pages: list[_Page], code: dict[str, int]) -> History:
     if not pages:
-        return empty_history(feature)
+        return History.nothing(feature)
     position = columns.index(VALUE_COLUMNS[feature.value_type])
     ids = chain.from_iterable(page.entity_ids for page in pages)
     version = np.concatenate([page.version for page in pages])

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 from featurama_core.storage.cql.driver import Driver, OnStatement
 from featurama_core.storage.cql.incarnation import Incarnation
-from featurama_core.storage.cql.keyspaces import Keyspaces, read_schema
+from featurama_core.storage.cql.keyspaces import Keyspaces
 from featurama_core.storage.cql.namespace import CqlNamespace
 from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.namespaces import read_schema
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import Unknown
@@ -46,7 +47,7 @@ class CqlStorage:
         prepare. What it raises is the statement's failure and is not tried again: before, surely not done; after,
         outcome unknown. A FeaturamaError is passed on as it is.
         """
-        schema = await asyncio.to_thread(read_schema)
+        schema = await asyncio.to_thread(read_schema, "cql", ".cql")
         async with Driver.open(url, settings, on_statement) as driver:
             yield cls(driver, Keyspaces(driver, url, schema), clock)
 

@@ -17,7 +17,7 @@ from featurama_core.storage.port import History
 from featurama_core.storage.sqlite.layouts import KnownLayouts
 from featurama_core.types.column import Column, byte_ranks, concatenate, masked
 from featurama_core.types.schema import FeatureDefinition
-from featurama_core.types.values import BoolArray, Int64Array, Status, empty_values
+from featurama_core.types.values import BoolArray, Int64Array, Status
 
 Row: TypeAlias = tuple[int, int, int, int, bytes]
 
@@ -25,7 +25,7 @@ Row: TypeAlias = tuple[int, int, int, int, bytes]
 def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
     """A History a feature, in order, sorted by (entity, event time, ingested_at)."""
     if not rows:
-        return [_empty(feature) for feature in features]
+        return [History.nothing(feature) for feature in features]
     codes, times, ingested, layout_ids, cells = zip(*rows, strict=True)
     code = np.array(codes, dtype=np.int64)
     event_time = np.array(times, dtype=np.int64)
@@ -49,7 +49,7 @@ def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefin
     for position, feature in enumerate(features):
         parts = [block[position] for block in blocks if len(block[position].entity)]
         if not parts:
-            joined.append(_empty(feature))
+            joined.append(History.nothing(feature))
             continue
         identity = tuple(id(part.entity) for part in parts)
         if identity not in shared:
@@ -58,7 +58,7 @@ def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefin
                 np.concatenate([part.event_time for part in parts]),
                 np.concatenate([part.ingested_at for part in parts]),
             )
-        joined.append(_history(shared[identity], concatenate([part.column for part in parts])))
+        joined.append(History(*shared[identity], concatenate([part.column for part in parts])))
     return joined
 
 
@@ -85,12 +85,12 @@ def _decode_layout(
             status, values = status[there], values[there]
         values = masked(values, feature.value_type, status, feature.vector_length)
         column = Column(feature.name, feature.value_type, values, status, own[1], feature.version, feature.reference)
-        found.append(_history(own, column))
+        found.append(History(*own, column))
 
 
 def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
     if not pieces:
-        return _empty(feature)
+        return History.nothing(feature)
     if len(pieces) == 1:
         return pieces[0]
     entity = np.concatenate([piece.entity for piece in pieces])
@@ -104,7 +104,7 @@ def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
         order = np.lexsort((byte_ranks(column), ingested_at, event_time, entity))
         order = order[np.append(~same, True)]
     entity, event_time, ingested_at = entity[order], event_time[order], ingested_at[order]
-    return _history((entity, event_time, ingested_at), column.take(order))
+    return History(entity, event_time, ingested_at, column.take(order))
 
 
 def _repeats(entity: Int64Array, event_time: Int64Array, ingested_at: Int64Array) -> BoolArray:
@@ -112,21 +112,3 @@ def _repeats(entity: Int64Array, event_time: Int64Array, ingested_at: Int64Array
     same: BoolArray = (entity[1:] == entity[:-1]) & (event_time[1:] == event_time[:-1])
     same &= ingested_at[1:] == ingested_at[:-1]
     return same
-
-
-def _history(keys: tuple[Int64Array, Int64Array, Int64Array], column: Column) -> History:
-    return History(entity=keys[0], event_time=keys[1], ingested_at=keys[2], column=column)
-
-
-def _empty(feature: FeatureDefinition) -> History:
-    nothing = np.empty(0, dtype=np.int64)
-    column = Column(
-        feature.name,
-        feature.value_type,
-        empty_values(feature.value_type, 0, feature.vector_length),
-        np.empty(0, dtype=np.uint8),
-        nothing,
-        feature.version,
-        feature.reference,
-    )
-    return _history((nothing, nothing, nothing), column)

@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from featurama_core.storage.namespaces import check_options, is_namespace, namespace_exists, unknown_namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite.connections import FileIdentity, connect
-from featurama_core.storage.sqlite.failures import translating, unknown_namespace
+from featurama_core.storage.sqlite.failures import translating
 from featurama_core.storage.sqlite.migrations import apply_missing, check_schema
-from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, StoreUnavailable
+from featurama_core.types.errors import FailedPrecondition, StoreUnavailable
 from featurama_core.types.names import check_namespace
 
 _COUNT_BYTES = 8
@@ -67,7 +68,7 @@ class Directory:
     def names(self) -> list[str]:
         """Names of the namespaces, sorted."""
         with translating():
-            return sorted(path.stem for path in self._root.glob("*.db") if _is_name(path.stem))
+            return sorted(path.stem for path in self._root.glob("*.db") if is_namespace(path.stem))
 
     def identity(self, name: str) -> FileIdentity | None:
         """Which file the namespace is now."""
@@ -76,13 +77,12 @@ class Directory:
 
     def create(self, name: str, options: NamespaceOptions) -> None:
         """Make a namespace; it appears complete or not at all."""
-        if options.history_period <= 0:
-            raise InvalidInput("history_period must be longer than zero", field="history_period")
+        check_options(options)
         self._check_writable()
         path = self._path(check_namespace(name))
         with self._locked(fcntl.LOCK_EX):
             if path.exists():
-                raise Conflict(f"namespace {name!r} exists already", reason=Reason.NAMESPACE_EXISTS, namespace=name)
+                raise namespace_exists(name)
             self._remove(*self._root.glob(f".{name}.*.new*"))
             draft = self._root / f".{name}.{secrets.token_hex(8)}.new"
             try:
@@ -192,11 +192,3 @@ def _fill(draft: Path, name: str, options: NamespaceOptions) -> None:
 
 def _companions(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
-
-
-def _is_name(text: str) -> bool:
-    try:
-        check_namespace(text)
-    except InvalidInput:
-        return False
-    return True

@@ -10,9 +10,7 @@ from featurama_core.types.errors import (
     CorruptData,
     FeaturamaError,
     OutcomeUnknown,
-    Reason,
     StoreUnavailable,
-    Unknown,
 )
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -59,15 +57,6 @@ def unknown_outcome(error: BaseException) -> OutcomeUnknown:
     found = OutcomeUnknown("the commit failed half-way and may be kept; send the same request again")
     found.__cause__ = error
     return found
-
-
-def unknown_namespace(name: str) -> Unknown:
-    """The namespace is not there, or not the one that was opened."""
-    return Unknown(
-        f"namespace {name!r} does not exist; make it with `featurama namespaces create {name}`",
-        reason=Reason.UNKNOWN_NAMESPACE,
-        namespace=name,
-    )
 
 
 def closed() -> StoreUnavailable:

@@ -25,7 +25,7 @@ def put_model(transaction: Transaction, model: StoredModel, chunks: Sequence[byt
     return True
 
 
-def list_models(connection: sqlite3.Connection, name: str | None) -> list[StoredModel]:
+def list_models(connection: sqlite3.Connection, name: str | None = None) -> list[StoredModel]:
     """Versions of one model, or of all."""
     rows = connection.execute(
         "SELECT name, version, manifest, created_at, artefact_bytes FROM models"
@@ -61,7 +61,7 @@ def remove_model(transaction: Transaction, name: str, version: int) -> None:
     transaction.execute("DELETE FROM model_chunks WHERE name = ? AND version = ?", (name, version))
 
 
-def put_alias(transaction: Transaction, model: str, alias: str, version: int, expected: int | None) -> bool:
+def put_alias(transaction: Transaction, model: str, alias: str, version: int, *, expected: int | None = None) -> bool:
     """Point an alias at a version, if it names `expected` (0: nothing; None: whatever it names) or that version."""
     named = transaction.execute(
         "SELECT version FROM model_aliases WHERE model = ? AND alias = ?", (model, alias)
@@ -72,7 +72,7 @@ def put_alias(transaction: Transaction, model: str, alias: str, version: int, ex
     return True
 
 
-def list_aliases(connection: sqlite3.Connection, model: str | None) -> dict[tuple[str, str], int]:
+def list_aliases(connection: sqlite3.Connection, model: str | None = None) -> dict[tuple[str, str], int]:
     """(model, alias) -> version."""
     rows = connection.execute(
         "SELECT model, alias, version FROM model_aliases WHERE :model IS NULL OR model = :model ORDER BY model, alias",

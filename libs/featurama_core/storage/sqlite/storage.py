@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from featurama_core.storage.namespaces import unknown_namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite.connections import OnStatement
 from featurama_core.storage.sqlite.directory import Directory
-from featurama_core.storage.sqlite.failures import closed, unknown_namespace
+from featurama_core.storage.sqlite.failures import closed
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.types.errors import FeaturamaError, Unknown
 

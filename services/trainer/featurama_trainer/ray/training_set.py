@@ -19,8 +19,9 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.blocking import LoopThread
-from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.labels import LabelSource, read_keys
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
