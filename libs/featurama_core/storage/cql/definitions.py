@@ -33,7 +33,7 @@ async def load_catalogue(statements: Statements, incarnation: str) -> Catalogue:
 
 
 async def put_definition(statements: Statements, definition: Definition) -> Definition:
-    """Store it unless its key is taken. -> what is stored."""
+    """Store a definition unless its key is taken. -> the stored definition."""
     await _check_retention(statements, definition)
     table = DEFINITION_TABLES[type(definition)]
     # A bound NULL would be a tombstone.
@@ -61,7 +61,7 @@ async def update_definition(statements: Statements, definition: Definition) -> N
 
 
 async def _check_retention(statements: Statements, definition: Definition) -> None:
-    """Ask the server whether it can express the expiry of a row that is written today."""
+    """Raise InvalidInput unless the server can express the expiry of a row that is written now."""
     if not isinstance(definition, FeatureGroup) or definition.retention is None:
         return
     seconds = -(-definition.retention // SECOND) + DAY // SECOND

@@ -1,7 +1,7 @@
-"""Keyspaces: how a namespace is made, found, brought up to date and removed.
+"""Keyspaces: creating, finding, migrating and dropping namespaces.
 
-`namespace_info` (incarnation, history_period) is written before the other tables, `schema_version` names a schema
-file after its last table: what a crash left half-made is completed by `migrate` with the same options.
+`namespace_info` (incarnation, history_period) is written before the other tables are created, and `schema_version`
+names a schema file after its last table. `migrate` completes a namespace that a crash left incomplete.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from featurama_core.types.names import check_namespace
 from featurama_core.types.times import DAY, SECOND
 
 KEYSPACE_LENGTH = 48
-"""What every CQL server allows."""
+"""Limit of CQL servers."""
 _DEFAULT_PREFIX = "fs_"
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,39}|")
 _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -46,7 +46,7 @@ _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _ON_EARLIER_DATA = {
     "0002_imports.cql": (INTO_IMPORTS, (1, *UNNUMBERED.row())),
 }
-"""A schema file -> what is written on top where a namespace is older than the file and may hold data."""
+"""Schema file -> row to insert when the file is applied to an older namespace, which may have data."""
 
 _OWN_TABLES = (
     "CREATE TABLE IF NOT EXISTS ks.namespace_info (key text PRIMARY KEY, value text)",
@@ -67,7 +67,7 @@ class Keyspaces:
         self._replication = _replication(url)
 
     def keyspace(self, name: str) -> str:
-        """The keyspace of a namespace. Raises InvalidInput for what is no name, and for one that is too long."""
+        """The keyspace of a namespace. InvalidInput for an invalid name or one that is too long."""
         keyspace = self._prefix + check_namespace(name)
         if len(keyspace) > KEYSPACE_LENGTH:
             raise InvalidInput(
@@ -84,13 +84,13 @@ class Keyspaces:
         return sorted(name for name in names if is_namespace(name))
 
     async def info(self, name: str) -> dict[str, str]:
-        """The rows of namespace_info, after the schema was checked. Unknown, FailedPrecondition."""
+        """The rows of namespace_info, after a check of the schema. Raises Unknown, FailedPrecondition."""
         async with self._reading(name) as keyspace:
             check_schema_files(name, await self._applied(keyspace), self._schema)
             return await self._info(keyspace)
 
     async def incarnation(self, name: str) -> str | None:
-        """Which incarnation the name stands for now; None when there is none."""
+        """The current incarnation of a name; None if the namespace does not exist."""
         try:
             return (await self._info(self.keyspace(name))).get("incarnation")
         except StoreUnavailable as error:
@@ -99,7 +99,7 @@ class Keyspaces:
             raise
 
     async def create(self, name: str, options: NamespaceOptions) -> None:
-        """Make a namespace with all tables; Conflict if it is there."""
+        """Create a namespace with all tables. Conflict if it exists."""
         check_options(options)
         keyspace = self.keyspace(name)
         replication = self._replication if not options.replication else _by_datacentre(options.replication)
@@ -111,7 +111,7 @@ class Keyspaces:
             raise
 
     async def drop(self, name: str) -> None:
-        """Remove a namespace; Unknown if it is not there."""
+        """Drop a namespace. Unknown if it does not exist."""
         await self._driver.change_schema(f"DROP KEYSPACE IF EXISTS {await self._existing(name)}")
 
     async def migrate(self, name: str) -> list[str]:
@@ -128,7 +128,7 @@ class Keyspaces:
         text = f"CREATE KEYSPACE {keyspace} WITH replication = {replication}"
         try:
             if await self._is_scylla():
-                # Its tablets do not know conditional statements before 2025.4.
+                # Tablets support conditional statements from 2025.4 on.
                 text += " AND tablets = {'enabled': false}"
             await self._driver.change_schema(text)
         except StoreUnavailable as error:
@@ -168,12 +168,12 @@ class Keyspaces:
         try:
             await self._driver.change_schema(f"DROP KEYSPACE IF EXISTS {keyspace}")
         except (StoreUnavailable, OutcomeUnknown):
-            # It stays half-made: `migrate` completes it, `drop` removes it.
+            # It stays incomplete: `migrate` completes it, `drop` removes it.
             return
 
     @asynccontextmanager
     async def _reading(self, name: str) -> AsyncIterator[str]:
-        """The keyspace of a namespace whose tables are read; Unknown if it is not there, or goes meanwhile."""
+        """The keyspace of a namespace, for reading its tables. Unknown if it does not exist or is dropped meanwhile."""
         try:
             yield self.keyspace(name)
         except StoreUnavailable as error:
@@ -195,7 +195,7 @@ class Keyspaces:
         try:
             rows = await self._driver.look_up(_in(keyspace, "SELECT name FROM ks.schema_version"))
         except StoreUnavailable as error:
-            # Its maker has not come to this table yet, or died before it.
+            # The process that creates the namespace has not created this table yet, or has crashed before.
             if isinstance(error.__cause__, RefusedStatement) and await self._is_there(keyspace):
                 return []
             raise
@@ -216,7 +216,7 @@ def _statements(cql: str) -> list[str]:
 
 
 def _windows(history_period: int) -> str:
-    """Time windows as long as a period: a window's files hold the same partitions."""
+    """Time windows with the length of a period: the files of a window hold the same partitions."""
     units = (("DAYS", DAY), ("HOURS", 3_600 * SECOND), ("MINUTES", 60 * SECOND))
     unit, length = next((each for each in units if history_period >= each[1]), units[-1])
     size = max(history_period // length, 1)

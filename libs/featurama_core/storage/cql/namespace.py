@@ -1,4 +1,4 @@
-"""One open namespace: the port's methods, each while the namespace lives."""
+"""One open namespace: the methods of the port. All of them check that the namespace still exists."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _while_it_lives(
 class CqlNamespace:
     """`NamespaceStorage` on one keyspace. Opened by its `CqlStorage`, which owns the session.
 
-    After the namespace was dropped, or made again, every method raises Unknown (UNKNOWN_NAMESPACE) within a second.
+    One second after the namespace was dropped, every method raises Unknown (UNKNOWN_NAMESPACE).
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class CqlNamespace:
 
     @property
     def options(self) -> NamespaceOptions:
-        """What was fixed at its creation."""
+        """The options fixed at its creation."""
         return self._options
 
     async def write(self, batch: WriteBatch, mode: WriteMode) -> UInt8Array:
@@ -115,13 +115,13 @@ class CqlNamespace:
         end: int,
         newest: int | None = None,
     ) -> list[History]:
-        """Values with start <= event time <= end, a History a feature."""
+        """Values with start <= event time <= end: one History per feature."""
         bounds = history.Bounds(start, end, self._options.history_period)
         async with self.incarnation.living():
             return await history.read_history(self._statements, self._periods, entity_ids, features, bounds, newest)
 
     async def partitions(self, group: FeatureGroup) -> list[Partition]:
-        """Every bucket of the periods that hold rows of the group."""
+        """Every bucket of the periods with rows of the group."""
         async with self.incarnation.living():
             return await self._periods.partitions(group)
 
@@ -165,13 +165,13 @@ class CqlNamespace:
     list_audit = _while_it_lives(models.list_audit)
 
     async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
-        """Remove what the mark covers."""
+        """Remove the values that the mark covers."""
         async with self.incarnation.living():
             period = self._options.history_period
             await cleaning.clean(self._statements, self._periods, mark, features, period)
 
     async def purge_history(self, group: FeatureGroup, before: int) -> int:  # noqa: ARG002 - the rows' TTL does it
-        """Nothing: history rows of a group with retention expire by themselves."""
+        """Nothing: the history rows of a group with retention expire on the server."""
         return 0
 
     async def load_catalogue(self) -> Catalogue:

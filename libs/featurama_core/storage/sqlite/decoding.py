@@ -1,7 +1,7 @@
-"""Rows of `feature_history` -> a History a feature. Pure; per value nothing is done in Python but text.
+"""Rows of `feature_history` -> one History per feature. Pure. Only text is handled value by value in Python.
 
-A row: (entity code, event time, ingested_at, layout id, cell). The key columns are the truth for its times: a
-cell whose own times differ, or that cannot be read, is ERROR at the time of its key.
+A row: (entity code, event time, ingested_at, layout id, cell). The key columns are authoritative for its times: a cell
+with other times, or an unreadable one, is ERROR at the time of its key.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Row: TypeAlias = tuple[int, int, int, int, bytes]
 
 
 def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
-    """A History a feature, in order, sorted by (entity, event time, ingested_at)."""
+    """One History per feature, in order, sorted by (entity, event time, ingested_at)."""
     if not rows:
         return [History.nothing(feature) for feature in features]
     codes, times, ingested, layout_ids, cells = zip(*rows, strict=True)
@@ -41,7 +41,7 @@ def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: 
 
 
 def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefinition]) -> list[History]:
-    """Blocks of whole entities, one after another -> one History a feature. Shared arrays stay shared."""
+    """Consecutive blocks of whole entities -> one History per feature. Shared arrays stay shared."""
     if len(blocks) == 1:
         return blocks[0]
     shared: dict[tuple[int, ...], tuple[Int64Array, Int64Array, Int64Array]] = {}
@@ -100,7 +100,7 @@ def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
     order = np.lexsort((ingested_at, event_time, entity))
     same = _repeats(entity[order], event_time[order], ingested_at[order])
     if same.any():
-        # Two layouts hold one key. The bytes of the value decide: a readable copy stands before an unreadable one.
+        # Two layouts hold one key. The bytes of the value decide; an unreadable value loses.
         order = np.lexsort((byte_ranks(column), ingested_at, event_time, entity))
         order = order[np.append(~same, True)]
     entity, event_time, ingested_at = entity[order], event_time[order], ingested_at[order]
@@ -108,7 +108,7 @@ def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
 
 
 def _repeats(entity: Int64Array, event_time: Int64Array, ingested_at: Int64Array) -> BoolArray:
-    """bool[h - 1]: which sorted keys are those of the next row."""
+    """bool[h - 1], True where a sorted key equals the next one."""
     same: BoolArray = (entity[1:] == entity[:-1]) & (event_time[1:] == event_time[:-1])
     same &= ingested_at[1:] == ingested_at[:-1]
     return same

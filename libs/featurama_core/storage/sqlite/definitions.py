@@ -21,7 +21,7 @@ def load_catalogue(connection: sqlite3.Connection, incarnation: str) -> Catalogu
 
 
 def put_definition(transaction: Transaction, definition: Definition) -> Definition:
-    """Store it unless its key is taken. -> what is stored."""
+    """Store a definition unless its key is taken. -> the stored definition."""
     table = DEFINITION_TABLES[type(definition)]
     row = table.row(definition)
     values = ", ".join(f":{column}" for column in table.columns)

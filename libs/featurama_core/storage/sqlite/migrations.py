@@ -1,4 +1,4 @@
-"""The numbered schema files, and which of them a namespace has."""
+"""Applying and checking the numbered schema files of a namespace."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CREATE TABLE IF NOT EXISTS schema_version (name TEXT PRIMARY KEY, applied_at INT
 
 
 def check_schema(connection: sqlite3.Connection, namespace: str) -> None:
-    """Raise FailedPrecondition (SCHEMA_MISMATCH) unless exactly the files of this code were applied."""
+    """Raise FailedPrecondition (SCHEMA_MISMATCH) unless exactly the schema files of this version were applied."""
     check_schema_files(namespace, _applied(connection), read_schema("sqlite", ".sql"))
 
 
 def apply_missing(connection: sqlite3.Connection, namespace: str) -> list[str]:
-    """Apply what is missing in one transaction. -> names of the files applied now."""
+    """Apply the missing schema files in one transaction. -> their names."""
     known = read_schema("sqlite", ".sql")
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -1,4 +1,4 @@
-"""One open namespace: the port's methods, each handed to the writer or to a reader."""
+"""One open namespace: the methods of the port, executed by the writer or a reader."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _reading(
 class SqliteNamespace:
     """`NamespaceStorage` on one file. Opened and closed by its `SqliteStorage`.
 
-    After the namespace was dropped, or made again, every method raises Unknown (UNKNOWN_NAMESPACE).
+    After the namespace was dropped, every method raises Unknown (UNKNOWN_NAMESPACE).
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SqliteNamespace:
         info: dict[str, str],
         on_statement: OnStatement | None,
     ) -> None:
-        """`opened` is taken over; `info`: the rows of namespace_info."""
+        """opened: closed by this object. info: the rows of namespace_info."""
         self.name = name
         self.incarnation = info["incarnation"]
         self._options = NamespaceOptions(history_period=int(info["history_period"]))
@@ -90,7 +90,7 @@ class SqliteNamespace:
         self._writer = Writer(name, opened[1], self.check, on_statement)
         connect = partial(directory.open_reader, name, self._identity)
         self._readers = Readers(f"reader-{name}", _SERVING_READERS, connect, self.check)
-        # Their own threads: long scans never stand before an online read.
+        # Separate threads: long scans never delay an online read.
         self._scanners = Readers(f"scanner-{name}", _SCANNING_READERS, connect, self.check)
 
     @classmethod
@@ -106,18 +106,18 @@ class SqliteNamespace:
             raise unknown_namespace(self.name)
 
     async def close(self, ended: FeaturamaError) -> None:
-        """Finish what waits; end all threads and connections. Later calls raise `ended`."""
+        """Finish waiting requests, then end all threads and connections. Later calls raise `ended`."""
         await self._readers.close(ended)
         await self._scanners.close(ended)
         await self._writer.close(ended)
 
     @property
     def options(self) -> NamespaceOptions:
-        """What was fixed at its creation."""
+        """The options fixed at its creation."""
         return self._options
 
     async def write(self, batch: WriteBatch, mode: WriteMode) -> UInt8Array:  # noqa: ARG002 - one file is always atomic
-        """All rows of a batch stand or fall together, in either mode."""
+        """All rows of a batch have the same outcome, in either mode."""
         outcomes = all_accepted(len(batch.entity_ids))
         work = partial(values.write_batch, batch=batch, history_period=self._options.history_period)
         try:
@@ -141,7 +141,7 @@ class SqliteNamespace:
         end: int,
         newest: int | None = None,
     ) -> list[History]:
-        """Values with start <= event time <= end, a History a feature."""
+        """Values with start <= event time <= end: one History per feature."""
 
         def read(connection: sqlite3.Connection) -> list[History]:
             return history.read_history(
@@ -154,18 +154,18 @@ class SqliteNamespace:
                 history_period=self._options.history_period,
             )
 
-        # One entity's newest values are a page of somebody's screen; anything more is a bulk read.
+        # The newest values of one entity are an interactive read; all others are bulk reads.
         readers = self._readers if newest is not None and len(entity_ids) == 1 else self._scanners
         return await readers.run(read)
 
     async def partitions(self, group: FeatureGroup) -> list[Partition]:
-        """The periods that hold rows of the group."""
+        """The periods with rows of the group."""
         return await self._scanners.run(partial(history.partitions, group=group))
 
     async def scan_history(
         self, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
     ) -> AsyncIterator[ScanBlock]:
-        """Blocks of about 64k rows, whole entities each."""
+        """Blocks of about 64k rows of whole entities."""
         period = partition.period
         order = await self._scanners.run(partial(scans.entities_of, group=group, period=period))
         at = 0
@@ -206,7 +206,7 @@ class SqliteNamespace:
     list_audit = _reading(models.list_audit)
 
     async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
-        """Remove what the mark covers, a period of a group at a time."""
+        """Remove the values that the mark covers, one period of a group at a time."""
         through = mark.deleted_through // self._options.history_period
         if not mark.feature_name:
             periods = await self._scanners.run(partial(cleaning.history_periods, groups=None, through=through))
@@ -253,7 +253,7 @@ class SqliteNamespace:
         return await self._readers.run(partial(definitions.load_catalogue, incarnation=self.incarnation))
 
     async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        """Store each unless its id is of another type."""
+        """Store entities, except those whose id is taken by another type."""
         return await self._writer.run(partial(registered.put_entities, entities=entities), weight=len(entities))
 
 
