@@ -1,4 +1,4 @@
-"""Reads over gRPC: what is above a call's limit is split, sent together, and joined in order."""
+"""Reads over gRPC. Requests above the limit of a call are split, sent concurrently, and joined in order."""
 
 from __future__ import annotations
 
@@ -152,13 +152,13 @@ class ReadCalls(Calling):
             rows += chunk.rows
         if rows != len(request.entity_ids):
             raise FeaturamaError(
-                f"the answer of {stubs.online.target} is not complete; ask again", reason=Reason.INTERNAL
+                f"the answer of {stubs.online.target} is not complete; send the request again", reason=Reason.INTERNAL
             )
         return chunks
 
 
 def _pin(request: pb.GetOnlineFeaturesRequest, columns: Sequence[Column]) -> None:
-    """The same versions in every part, whatever is registered meanwhile."""
+    """Pin the versions of the first part, so that all parts read the same features."""
     references = [column.reference for column in columns]
     if all(references):
         request.feature_service = ""

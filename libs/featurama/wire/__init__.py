@@ -1,6 +1,6 @@
-"""Proto <-> the core's types. Pure: bytes and messages in, columns and definitions out, and back; no channel.
+"""Proto <-> the types of core. Pure: conversion of bytes and messages to columns and definitions, and back.
 
-Used by the SDK and by every server, so that both ends read one page. What can not be read is InvalidInput.
+It is shared by the client and every server. Invalid messages raise InvalidInput.
 """
 
 from featurama.wire.entities import (

@@ -1,6 +1,6 @@
-"""Columns as the public message: for rare calls, and for peers whose arrays the twin can not take.
+"""Columns as the public message, for rare calls and for peers whose arrays the twin cannot read.
 
-Slower than the twin by a factor of ten, and the arbiter: what can not be read here is refused.
+It is slower than the twin by a factor of ten, and decisive: a column that cannot be read here is refused.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from featurama_core.types.values import Int64Array, ValueArray, ValueType
 def columns_to_proto(
     columns: Sequence[Column], *, statuses: bool | None = None, event_times: bool = False
 ) -> list[columns_pb2.Column]:
-    """Public messages; `statuses` and `event_times` as in `columns_to_wire`."""
+    """Public messages. statuses, event_times: as in `columns_to_wire`."""
     return [column_to_proto(column, statuses=statuses, event_times=event_times) for column in columns]
 
 
 def columns_from_proto(columns: Iterable[columns_pb2.Column], rows: int, *, written: bool = False) -> list[Column]:
-    """Columns of `rows` rows each; InvalidInput names the column that is not. `written`: from a write."""
+    """Columns of `rows` rows. InvalidInput names an invalid column. written: whether they are part of a write."""
     plain = Plain.of(rows)
     return [_from_proto(column, plain, written=written) for column in columns]
 
@@ -63,7 +63,7 @@ def column_from_proto(message: columns_pb2.Column, rows: int, *, written: bool =
 def _from_proto(message: columns_pb2.Column, plain: Plain, *, written: bool) -> Column:
     value_type = typed(message)
     check_only(message, value_type)
-    # An open enum may hold any int32: clipped, so that none wraps round to a known status.
+    # An open enum may have any int32: clipped, so that none wraps to a known status.
     statuses = np.array(message.statuses, dtype=np.int64).clip(0, 255).astype(np.uint8)
     return column_from(
         message,
@@ -77,9 +77,9 @@ def _from_proto(message: columns_pb2.Column, plain: Plain, *, written: bool) -> 
 
 
 def times_from_proto(times: Sequence[int], rows: int, field: str) -> Int64Array:
-    """int64[rows]; `Unreadable` if there are not as many."""
+    """int64[rows]. Raises `Unreadable` for another number of times."""
     if len(times) != rows:
-        raise Unreadable(f"{field} has {len(times)} times for {rows} rows; send one a row", field=field)
+        raise Unreadable(f"{field} has {len(times)} times for {rows} rows; send one per row", field=field)
     return np.array(times, dtype=np.int64)
 
 

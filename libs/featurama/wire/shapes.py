@@ -1,6 +1,6 @@
-"""What a column on the wire must be before it becomes a `Column`: shared by the public message and its twin.
+"""Checks of a column on the wire, shared by the public message and its twin.
 
-Either message arrives here as the same arrays, so both give the same columns and the same errors.
+Both messages are converted from the same arrays, so both result in the same columns and the same errors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from featurama_core.types.values import (
 )
 
 ColumnMessage = columns_pb2.Column | twin_pb2.Column
-"""Either form; only the scalar fields, which they share, are read here."""
+"""Either message. Both have the same fields."""
 
 
 ARRAYS = {
@@ -47,15 +47,15 @@ _TYPES: dict[int, ValueType] = {int(each): each for each in ValueType}
 
 
 class Unreadable(InvalidInput):
-    """A column (or array of times) that does not say what its message promises.
+    """An invalid column or array of times.
 
-    From a twin it means: parse the public message, which alone decides.
+    For a twin it means that the public message must be parsed, which is decisive.
     """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plain:
-    """What columns of one length share when nothing was sent: all PRESENT, no event times. Read-only."""
+    """Read-only arrays shared by columns without statuses or event times: all PRESENT, times 0."""
 
     rows: int
     present: UInt8Array
@@ -63,16 +63,16 @@ class Plain:
 
     @classmethod
     def of(cls, rows: int) -> Plain:
-        """For columns of `rows` rows; none have fewer than 0."""
+        """For columns of `rows` rows. Unreadable for a negative number."""
         if rows < 0:
-            raise Unreadable(f"{rows} is no number of rows", field="row_count")
+            raise Unreadable(f"{rows} is not a number of rows", field="row_count")
         present, zeros = np.full(rows, Status.PRESENT, dtype=np.uint8), np.zeros(rows, dtype=np.int64)
         present.flags.writeable = zeros.flags.writeable = False
         return cls(rows, present, zeros)
 
 
 def typed(message: ColumnMessage) -> ValueType:
-    """The column's type, one of the five, and its vector length checked."""
+    """The value type of a column, after a check of the type and of the vector length."""
     value_type = _TYPES.get(message.value_type)
     if value_type is None:
         raise Unreadable(
@@ -99,9 +99,9 @@ def column_from(
     plain: Plain,
     written: bool,
 ) -> Column:
-    """A column as long as `plain`, every slot without a value set to its zero. None: not sent.
+    """A column as long as `plain`, with zero values in slots without a value. statuses, event_time: None if not sent.
 
-    `written`: the column is part of a write, so only PRESENT, NULL_VALUE and NOT_FOUND may stand in it.
+    written: whether the column is part of a write; then the statuses are PRESENT, NULL_VALUE and NOT_FOUND.
     """
     rows, name = plain.rows, message.name
     check_length(name, len(values), rows)
@@ -113,7 +113,7 @@ def column_from(
         if rows and not (statuses.min() >= Status.PRESENT and statuses.max() <= last):
             allowed = ", ".join(status.name for status in Status if status <= last)
             raise Unreadable(
-                f"column {name!r}: a status is none of {allowed}",
+                f"column {name!r}: a status is not one of {allowed}",
                 reason=Reason.INVALID_ARGUMENT,
                 field=name,
             )
@@ -133,10 +133,10 @@ def texts(values: Sequence[str]) -> ValueArray:
 
 
 def check_length(name: str, found: int, rows: int, what: str = "values") -> None:
-    """Refuse a column that has not one element a row."""
+    """Refuse a column without one element per row."""
     if found != rows:
         raise Unreadable(
-            f"column {name!r} has {found} {what} for {rows} rows; send one a row",
+            f"column {name!r} has {found} {what} for {rows} rows; send one per row",
             reason=Reason.INVALID_ARGUMENT,
             field=name,
         )

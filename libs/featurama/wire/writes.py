@@ -1,4 +1,4 @@
-"""WriteFeatures and StreamFeatures: requests as the twin, with the fall-back; reports as they are."""
+"""The calls of IngestService: writes as the twin, with the public message as the fallback; reports and imports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class StreamChunk:
-    """One chunk of a stream: its rows, or why they can not be read (the stream goes on)."""
+    """One chunk of a stream: its rows, or the error if they are invalid (the stream continues)."""
 
     sequence: int
     namespace: str
@@ -66,7 +66,7 @@ def stream_request_to_wire(sequence: int, request: WriteRequest, namespace: str)
 
 
 def parse_write_features_request(data: bytes) -> tuple[str, WriteRequest]:
-    """(namespace, rows) of a WriteFeaturesRequest, however its arrays were packed."""
+    """(namespace, rows) of a WriteFeaturesRequest, with packed or unpacked arrays."""
     try:
         return _from_twin(twin_pb2.WriteFeaturesRequest.FromString(data))
     except (Unreadable, DecodeError):
@@ -74,12 +74,12 @@ def parse_write_features_request(data: bytes) -> tuple[str, WriteRequest]:
 
 
 def parse_stream_features_request(data: bytes) -> StreamChunk:
-    """A StreamFeaturesRequest; InvalidInput only if not even its sequence can be read."""
+    """A StreamFeaturesRequest. InvalidInput only if its sequence cannot be read."""
     try:
         twin = twin_pb2.StreamFeaturesRequest.FromString(data)
         return StreamChunk(twin.sequence, *_from_twin(twin.write))
     except (InvalidInput, DecodeError):
-        # What the twin can not read the public message may, and its error has the last word.
+        # The public message may be readable, and its error is decisive.
         public = parsed(ingest_service_pb2.StreamFeaturesRequest, data)
     try:
         namespace, request = _from_public(public.write)
@@ -102,7 +102,7 @@ def import_scope_to_proto(scope: ImportScope, import_id: str, namespace: str) ->
 
 
 def import_scope_from_proto(message: ingest_service_pb2.BeginImportRequest) -> ImportScope:
-    """What an import holds. InvalidInput (INVALID_TIME) for a time that is missing."""
+    """The scope of an import. InvalidInput (INVALID_TIME) for a missing time."""
     times = []
     for field in ("first_event_time", "last_event_time", "first_ingested_time", "last_ingested_time"):
         if not message.HasField(field):
@@ -143,7 +143,7 @@ def write_report_from_proto(message: ingest_service_pb2.WriteFeaturesResponse) -
             Verdict(
                 row=verdict.row,
                 column=verdict.column,
-                # What a later server may say and this client does not know is never taken for a success.
+                # An outcome of a later server that this client does not know is never a success.
                 outcome=Outcome.REJECTED if int(verdict.outcome) == Outcome.REJECTED else Outcome.UNKNOWN,
                 reason=reason_from_proto(verdict.reason),
                 field=verdict.field,
@@ -155,7 +155,7 @@ def write_report_from_proto(message: ingest_service_pb2.WriteFeaturesResponse) -
 
 
 def reason_from_proto(number: int) -> Reason:
-    """The reason with this number; UNSPECIFIED for one of a later version of the contract."""
+    """The reason with this number; UNSPECIFIED for a reason of a later version of the contract."""
     try:
         return Reason(number)
     except ValueError:

@@ -1,7 +1,7 @@
 """Tables in files: Parquet, CSV and Arrow (IPC).
 
-Label files are read in batches in a fixed order, single ones or all of a directory. The bytes of a written file depend
-on the rows and the format alone; it appears complete or not at all.
+A label file, or all files of a directory, are read in batches in a fixed order. The bytes of a written file depend on
+the rows and the format alone. It appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def files_of(path: Path) -> list[Path]:
-    """A file, or the readable files below a directory, sorted by their paths. InvalidInput if there are none."""
+    """A file, or the readable files below a directory sorted by path. InvalidInput if there are none."""
     if path.is_dir():
         found = sorted(each for each in path.rglob("*") if each.suffix in READABLE and not _hidden(each, path))
         if not found:
@@ -45,10 +45,10 @@ def files_of(path: Path) -> list[Path]:
 def read_batches(
     path: Path, texts: Sequence[str], columns: Sequence[str] | None = None, *, digest: Any = None
 ) -> Iterator[Any]:
-    """The rows of a file in order, at most BATCH_ROWS at a time. `texts`: CSV columns that are text, whatever they
-    look like. `columns`: these alone. In a text column of a CSV only what is empty is null: NA is a country.
+    """The rows of a file in order, at most BATCH_ROWS at a time. texts: CSV columns that are always text. columns: the
+    columns to read, None for all. In a text column of a CSV only the empty text is null ("NA" is a country).
 
-    digest: a hash that takes the file's bytes; the file is opened once for both.
+    digest: a hash that is updated with the bytes of the file, which is opened once for both.
     """
     with reading(path), pa.OSFile(str(path)) as file:
         if digest is not None:
@@ -61,7 +61,7 @@ def read_batches(
 
 
 def described(path: Path, texts: Sequence[str], columns: Sequence[str] | None = None) -> tuple[Any, int | None]:
-    """The Arrow schema of what `read_batches` gives, and how many rows; None where telling takes reading them (CSV)."""
+    """The Arrow schema of the batches of `read_batches`, and the number of rows, None if it is not stored (CSV)."""
     with reading(path), pa.OSFile(str(path)) as file:
         if path.suffix == ".parquet":
             with pyarrow.parquet.ParquetFile(file) as parquet:
@@ -77,8 +77,8 @@ def described(path: Path, texts: Sequence[str], columns: Sequence[str] | None = 
 
 
 def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
-    """These columns of a CSV that `output` wrote (a path or a buffer), as texts: nothing is guessed, and what is quoted
-    is a text even if it is empty, so that a null is no text.
+    """These columns of a CSV written here (a path or a buffer), as texts. Quoted texts are texts even if empty, so they
+    differ from nulls.
     """
     options = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(columns, pa.string()),
@@ -99,7 +99,7 @@ class TableFile(Protocol):
 
 
 def format_of(out: Path, given: str | None) -> Format:
-    """The format that is named, or that the ending of `out` says; Parquet for a directory."""
+    """The given format, else that of the ending of `out`, else Parquet for a directory."""
     for each in FORMATS:
         if given == each or (given is None and out.suffix == f".{each}"):
             return each
@@ -110,7 +110,9 @@ def format_of(out: Path, given: str | None) -> Format:
 
 @contextmanager
 def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[TableFile]:
-    """A file of tables with this schema. It takes its name when the context ends well, and is removed otherwise."""
+    """A file of tables with this schema. It gets its name when the context ends without an error; otherwise it is
+    removed.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         if file_format == "parquet":
@@ -128,7 +130,7 @@ def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[TableFile
 
 
 def csv_of(table: Any) -> Any:
-    """What a CSV file of this table holds: an Arrow buffer."""
+    """The content of a CSV file of this table: an Arrow buffer."""
     texts, sink = _as_texts(table), pa.BufferOutputStream()
     with pyarrow.csv.CSVWriter(sink, texts.schema) as csv:
         csv.write_table(texts)
@@ -143,7 +145,7 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Pyarrow's complaints about a file become InvalidInput that names it."""
+    """Translate errors of pyarrow about a file to InvalidInput with its name."""
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError) as error:
@@ -174,7 +176,7 @@ def _open_csv(file: Any, texts: Sequence[str], columns: Sequence[str] | None) ->
 
 
 def _empty_as_null(batch: Any) -> Any:
-    """Pyarrow's own spellings of null are one list for all columns."""
+    """Texts of a CSV with "" as null. pyarrow has one list of null spellings for all columns."""
     columns = [
         pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
         if pa.types.is_string(column.type)
@@ -188,7 +190,7 @@ def _csv_reader(source: Any, options: Any) -> Any:
     return pyarrow.csv.open_csv(
         source,
         read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES),
-        # A quoted text may hold line breaks, also where a block ends.
+        # A quoted text may contain line breaks, also at the end of a block.
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=options,
     )
@@ -223,7 +225,7 @@ class _Csv:
 
 
 def _as_texts(table: Any) -> Any:
-    """Times as ISO 8601 with their zone, which a CSV would lose; vectors and lists as JSON."""
+    """Times as ISO 8601 texts with their zone, which a CSV would lose; vectors and lists as JSON."""
     for at, field in enumerate(table.schema):
         kind = field.type
         if pa.types.is_timestamp(kind) and kind.tz is not None:

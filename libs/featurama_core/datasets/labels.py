@@ -1,6 +1,6 @@
-"""Label sources: where label rows come from, readable as often as a build needs, always in the same order.
+"""Label sources. They can be read repeatedly, always in the same order.
 
-A source gives Arrow record batches with the caller's columns; `read_keys` finds entity and moment in one.
+A source yields Arrow record batches with the columns of the caller. `read_keys` reads entity and time of a batch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from featurama_core.types.values import Int64Array
 
 
 class LabelSource(Protocol):
-    """Label rows. `rows`: how many, None if that takes reading them. All methods block."""
+    """Label rows. All methods block."""
 
     @property
     def schema(self) -> Any:
@@ -34,19 +34,19 @@ class LabelSource(Protocol):
 
     @property
     def rows(self) -> int | None:
-        """How many there are."""
+        """Number of rows, None if it is not known without reading them."""
 
     def batches(self) -> Iterator[Any]:
-        """The rows from the first on, as record batches."""
+        """All rows as record batches."""
 
     def fingerprint(self) -> dict[str, object]:
-        """What they are, for a manifest: equal for equal rows."""
+        """The identity of the rows for a manifest, equal for equal rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keys:
-    """n label rows: ids (Arrow string array, null where a row may name none and does) and moments, int64[n]
-    microseconds. of_column: the ids of each entity column; entity_ids are those of the first.
+    """n label rows. entity_ids: Arrow string array, null for a row without an entity if the column permits it.
+    event_time: int64[n] microseconds. of_column: the ids of each entity column; entity_ids are those of the first.
     """
 
     entity_ids: Any
@@ -66,9 +66,9 @@ class Keys:
 
 
 def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None = None) -> LabelSource:
-    """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or several. Blocks on files.
+    """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or another source. Blocks on files.
 
-    `only`: these columns alone, of files.
+    only: columns to read of files, None for all.
     """
     if isinstance(labels, (str, Path)):
         source: LabelSource = FileSource(Path(labels), columns, only)
@@ -83,7 +83,7 @@ def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None 
 
 
 class TableSource:
-    """Rows of an Arrow table in memory. dtypes: of the pandas columns that it was made of, where Arrow has no such."""
+    """Rows of an Arrow table in memory. dtypes: pandas extension dtypes of its original columns."""
 
     def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None) -> None:
         self._table = table
@@ -91,12 +91,12 @@ class TableSource:
 
     @property
     def schema(self) -> Any:
-        """Of the table, without pandas' metadata."""
+        """The schema of the table, without metadata of pandas."""
         return self._table.schema
 
     @property
     def rows(self) -> int | None:
-        """All of them."""
+        """Number of rows."""
         return int(self._table.num_rows)
 
     def batches(self) -> Iterator[Any]:
@@ -122,7 +122,7 @@ class FileSource:
         self._texts = [*columns.entities, columns.time]
         self._only = only
         self._schema, rows = described(self._files[0], self._texts, only)
-        # The first CSV ends the count: what it takes to tell is reading all of it.
+        # The rows of a CSV are not known without reading it.
         for each in self._files[1:]:
             more = described(each, self._texts, only)[1] if rows is not None else None
             rows = rows + more if rows is not None and more is not None else None
@@ -130,16 +130,16 @@ class FileSource:
 
     @property
     def schema(self) -> Any:
-        """Of the first file; the others must agree."""
+        """The schema of the first file. The others must have the same columns."""
         return self._schema
 
     @property
     def rows(self) -> int | None:
-        """None for CSV."""
+        """Number of rows, None for CSV."""
         return self._rows
 
     def batches(self, files: list[dict[str, str]] | None = None) -> Iterator[Any]:
-        """The files one after another. files: takes the name and the SHA-256 of each."""
+        """The rows of all files in order. files: receives the name and SHA-256 of each."""
         for path in self._files:
             digest = None if files is None else hashlib.sha256()
             for batch in read_batches(path, self._texts, self._only, digest=digest):
@@ -148,11 +148,11 @@ class FileSource:
                 files.append({"name": path.name, "sha256": digest.hexdigest()})
 
     def fingerprint(self) -> dict[str, object]:
-        """Names and SHA-256 of the files, wherever they lie."""
+        """Names and SHA-256 of the files, without their folders."""
         return self.fingerprint_of([{"name": path.name, "sha256": sha256_of(path)} for path in self._files])
 
     def fingerprint_of(self, files: Sequence[Mapping[str, str]]) -> dict[str, object]:
-        """The same, of what `batches` found."""
+        """The fingerprint from the list of `batches`."""
         return {"kind": "files", "files": list(files)}
 
     def _fitted(self, batch: Any, path: Path) -> Any:
@@ -171,7 +171,7 @@ class FileSource:
 
 
 def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
-    """Entity and moment of each row of a batch whose first row is row `first` of all. InvalidInput: see `judged`."""
+    """Entity and time of each row of a batch. first: number of its first row. InvalidInput: see `judged`."""
     ids = {
         name: (_texts_or_none if columns.may_lack(name) else _texts)(batch.column(name), name)
         for name in columns.entities
@@ -185,7 +185,7 @@ def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
 
 
 def sliced(source: LabelSource, rows: int) -> Iterator[Any]:
-    """The source's rows as record batches of exactly `rows` rows (the last may be shorter)."""
+    """The rows of a source as record batches of exactly `rows` rows. The last may be shorter."""
     held: list[Any] = []
     have = 0
     for batch in source.batches():
@@ -207,7 +207,7 @@ def one_batch(table: Any) -> Any:
 
 
 def _parsed(times: Any) -> Any:
-    """ISO 8601 texts with a zone as times, where Arrow reads all of them; else the texts, to be judged one by one."""
+    """ISO 8601 texts as times if Arrow can read all of them; otherwise the texts, which are checked one by one."""
     try:
         parsed = pc.cast(times, pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
@@ -226,7 +226,7 @@ def _texts(ids: Any, name: str) -> Any:
 
 
 def _texts_or_none(ids: Any, name: str) -> Any:
-    """An empty text is none. A column without any value may be of any type."""
+    """Texts with "" as null. A column of nulls may have any type."""
     if ids.null_count == len(ids):
         return pa.nulls(len(ids), pa.string())
     texts = _texts(ids, name)
@@ -269,14 +269,14 @@ def _table(labels: Any) -> Any:
 
 
 def _dtypes(labels: Any) -> dict[str, Any]:
-    """The extension dtypes of a pandas frame: numpy's come back by themselves, or as what holds the same values."""
+    """The extension dtypes of a pandas frame. numpy dtypes need not be restored."""
     if frame_kind(labels) != "pandas":
         return {}
     return {name: dtype for name, dtype in labels.dtypes.items() if not isinstance(dtype, np.dtype)}
 
 
 class _Hashed(io.RawIOBase):
-    """A file that only adds up its hash."""
+    """A file that computes the hash of its content."""
 
     def __init__(self, digest: Any) -> None:
         self._digest = digest
