@@ -149,33 +149,22 @@ class Snapshot:
 
     def service(self, name: str) -> FeatureService:
         """A feature service by name."""
-        if name not in self.services:
-            raise Unknown(
-                f"feature service {name!r} is not registered; see `featurama features --services`",
-                reason=Reason.UNKNOWN_FEATURE_SERVICE,
-                field="feature_service",
-            )
-        return self.services[name]
+        fix = "see `featurama features --services`"
+        return _named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE, fix)
 
     def entity_type(self, name: str) -> EntityType:
         """An entity type by name."""
-        if name not in self.entity_types:
-            raise Unknown(
-                f"entity type {name!r} is not registered; register it first",
-                reason=Reason.UNKNOWN_ENTITY_TYPE,
-                field="entity_type",
-            )
-        return self.entity_types[name]
+        return _named(self.entity_types, name, "entity type", Reason.UNKNOWN_ENTITY_TYPE)
 
     def group(self, name: str) -> FeatureGroup:
         """A feature group by name."""
-        if name not in self.groups:
-            raise Unknown(
-                f"feature group {name!r} is not registered; register it first",
-                reason=Reason.UNKNOWN_FEATURE_GROUP,
-                field="feature_group",
-            )
-        return self.groups[name]
+        return _named(self.groups, name, "feature group", Reason.UNKNOWN_FEATURE_GROUP)
+
+
+def _named(table: dict[str, T], name: str, kind: str, reason: Reason, fix: str = "register it first") -> T:
+    if name not in table:
+        raise Unknown(f"{kind} {name!r} is not registered; {fix}", reason=reason, field=kind.replace(" ", "_"))
+    return table[name]
 
 
 class Registry:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import D, DatasetSource, HistoryRange, KnownAt
+from featurama_core.api.primitives import D, DatasetSource, HistoryRange
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.ingest.delete import delete
 from featurama_core.ingest.imports import begin_import
@@ -36,7 +36,7 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup
-from featurama_core.types.times import Clock
+from featurama_core.types.times import Clock, KnownAt
 from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 

@@ -18,9 +18,9 @@ from featurama_core.datasets.verify import Rebuilt
 from featurama_core.frames.spine import LabelColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
-from featurama_core.retrieval.visibility import KnownAt, ReadBounds, check_settled
+from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import MIN_TIME
+from featurama_core.types.times import MIN_TIME, KnownAt
 
 
 async def dataset_source(

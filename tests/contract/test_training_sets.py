@@ -90,8 +90,8 @@ def labels(rows: int = 500) -> Any:
 
 def write_labels(file: Path) -> None:
     table = labels()
-    with new_file(file, table.schema, format_of(file, None)) as out:
-        out.write(table)
+    with new_file(file, table.schema, format_of(file, None)) as write:
+        write(table)
 
 
 async def small_parts(store: OpenedStore, source: Any, features: list[str] | None = None) -> TrainingSet:

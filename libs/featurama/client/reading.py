@@ -13,12 +13,12 @@ from featurama.client.answers import concurrently, joined, reading_answer
 from featurama.client.stubs import Calling
 from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
-from featurama_core.api.primitives import Consistency, DatasetSource, HistoryRange, KnownAt
+from featurama_core.api.primitives import Consistency, DatasetSource, HistoryRange
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FeaturamaError, Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.times import MAX_TIME, MIN_TIME
+from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from featurama.client.answers import concurrently
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import DatasetSource, KnownAt
+from featurama_core.api.primitives import DatasetSource
 from featurama_core.datasets.build import WorkFolder
 from featurama_core.datasets.dataset import Engine
 from featurama_core.datasets.labels import Keys, LabelSource
@@ -22,6 +22,7 @@ from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, FeatureSelection
+from featurama_core.types.times import KnownAt
 
 MAX_PART_ROWS = 100_000
 

@@ -19,7 +19,6 @@ from featurama.wire.public import (
 from featurama.wire.reads import (
     HistoricalChunk,
     HistoricalRequest,
-    KnownAt,
     historical_chunk_to_wire,
     historical_request_to_wire,
     history_page_from_proto,
@@ -50,7 +49,6 @@ __all__ = [
     "DefinitionKind",
     "HistoricalChunk",
     "HistoricalRequest",
-    "KnownAt",
     "StreamChunk",
     "Unreadable",
     "column_from_proto",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -25,12 +24,10 @@ from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
 
 _LABEL_TIMES = twin_pb2.GetHistoricalFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER
-
-KnownAt = int | Literal["label"] | None
-"""Microseconds, "label" for the time of each row, or None for no bound."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -26,6 +28,8 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Outcome, Verdict, WriteMode, WriteReport, WriteRequest, WriteUnit
+
+E = TypeVar("E", bound=IntEnum)
 
 _TIMES = (
     twin_pb2.WriteFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER,
@@ -196,22 +200,17 @@ def _request(
         event_time=event_time,
         columns=columns,
         request_id=message.request_id,
-        mode=_mode(message.mode),
-        unit=_unit(message.unit),
+        mode=_choice(WriteMode, message.mode, "mode"),
+        unit=_choice(WriteUnit, message.unit, "unit"),
         ingested_at=ingested_at,
         import_number=message.import_number if message.HasField("import_number") else None,
     )
 
 
-def _mode(number: int) -> WriteMode:
+def _choice(kind: type[E], number: int, field: str) -> E:
+    """The member with this number; 0 stands for the first one."""
     try:
-        return WriteMode(number or WriteMode.ATOMIC)
+        return kind(number or 1)
     except ValueError as error:
-        raise InvalidInput(f"mode {number} is not known; send ATOMIC or BULK", field="mode") from error
-
-
-def _unit(number: int) -> WriteUnit:
-    try:
-        return WriteUnit(number or WriteUnit.ROW)
-    except ValueError as error:
-        raise InvalidInput(f"unit {number} is not known; send ROW or VALUE", field="unit") from error
+        names = " or ".join(each.name for each in kind)
+        raise InvalidInput(f"{field} {number} is not known; send {names}", field=field) from error

@@ -15,7 +15,7 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.schema import Definition, Entity
-from featurama_core.types.times import MAX_TIME, MIN_TIME
+from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Definition)
 
-KnownAt = int | Literal["label"] | None
-"""Microseconds, "label" for the time of each row, or None for no bound."""
 Consistency = Literal["LOCAL_QUORUM", "LOCAL_ONE"]
 
 MAX_ENTITIES_PER_CALL = 1_000

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import numpy as np
 
 from featurama_core.api.definitions import DefinitionMethods
-from featurama_core.api.primitives import Consistency, HistoryRange, KnownAt
+from featurama_core.api.primitives import Consistency, HistoryRange
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.spine import label_rows
 from featurama_core.types.column import concatenate
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
-from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_known_at, to_micros
+from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, Time, to_known_at, to_micros
 from featurama_core.types.values import Int64Array
 
 MAX_HISTORY_PAGE = 10_000

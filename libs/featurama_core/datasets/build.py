@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from featurama_core.datasets.files import Format, TableFile, format_of, new_file, sha256_of
+from featurama_core.datasets.files import Format, WriteTable, format_of, new_file, sha256_of
 from featurama_core.datasets.manifest import FORMAT_VERSION, Manifest, code_versions, manifest_path
 from featurama_core.datasets.progress import Watcher
 from featurama_core.types.errors import Conflict, InvalidInput
@@ -149,14 +149,14 @@ async def _write_parts(
     # A single file has no finished parts: it is written again from the stored joins.
     done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
     with ExitStack() as files:
-        file: TableFile | None = None
+        write: WriteTable | None = None
         async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts:
             async for part in parts:
                 if whole:
-                    if file is None:
+                    if write is None:
                         opening = new_file(folder / target.name, part.table.schema, kind)
-                        file = await asyncio.to_thread(files.enter_context, opening)
-                    await asyncio.to_thread(file.write, part.table)
+                        write = await asyncio.to_thread(files.enter_context, opening)
+                    await asyncio.to_thread(write, part.table)
                     done[str(part.number)] = part.facts
                 else:
                     path = folder / f"part-{part.number:05}.{kind}"
@@ -175,8 +175,8 @@ async def _write_parts(
 
 
 def _write_part(path: Path, table: Any, kind: Format) -> dict[str, Any]:
-    with new_file(path, table.schema, kind) as file:
-        file.write(table)
+    with new_file(path, table.schema, kind) as write:
+        write(table)
     return {"file": _file_facts(path, table.num_rows)}
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -91,11 +91,8 @@ def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
         yield from reader
 
 
-class TableFile(Protocol):
-    """A file that tables are appended to."""
-
-    def write(self, table: Any) -> None:
-        """Append rows."""
+WriteTable = Callable[[Any], None]
+"""Appends the rows of a table to a file."""
 
 
 def format_of(out: Path, given: str | None) -> Format:
@@ -109,7 +106,7 @@ def format_of(out: Path, given: str | None) -> Format:
 
 
 @contextmanager
-def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[TableFile]:
+def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[WriteTable]:
     """A file of tables with this schema. It gets its name when the context ends without an error; otherwise it is
     removed.
     """
@@ -117,13 +114,13 @@ def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[TableFile
     try:
         if file_format == "parquet":
             with pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as parquet:
-                yield _Parquet(parquet)
+                yield lambda table: parquet.write_table(table, row_group_size=max(table.num_rows, 1))
         elif file_format == "arrow":
             with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema) as stream:
-                yield _Arrow(stream)
+                yield lambda table: stream.write_table(table.combine_chunks())
         else:
             with pyarrow.csv.CSVWriter(part, _as_texts(schema.empty_table()).schema) as csv:
-                yield _Csv(csv)
+                yield lambda table: csv.write_table(_as_texts(table))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -198,30 +195,6 @@ def _csv_reader(source: Any, options: Any) -> Any:
 
 def _hidden(path: Path, below: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(below).parts)
-
-
-class _Parquet:
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, table: Any) -> None:
-        self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
-
-
-class _Arrow:
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, table: Any) -> None:
-        self._writer.write_table(table.combine_chunks())
-
-
-class _Csv:
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, table: Any) -> None:
-        self._writer.write_table(_as_texts(table))
 
 
 def _as_texts(table: Any) -> Any:

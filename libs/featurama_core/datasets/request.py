@@ -21,7 +21,7 @@ from featurama_core.datasets.plan import Reading
 from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.times import Time, parse_duration, to_known_at, to_micros, to_rfc3339
+from featurama_core.types.times import KnownAt, Time, parse_duration, to_known_at, to_micros, to_rfc3339
 
 LEAST_MEMORY = 64 * 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -95,7 +95,7 @@ class DatasetRequest:
     rows: LabelRows
     grid: EntityGrid
     selection: FeatureSelection
-    known_at: int | Literal["label"] | None
+    known_at: KnownAt
     build: Build
     answer: Answer | None = None
 

@@ -73,14 +73,12 @@ class Retrieval:
             ids = [each for each in entity_ids if each is not None]
             found = await self.columns(ids, None if event_time is None else event_time[named])
             return [column.spread(named, len(entity_ids)) for column in found]
-        return await self._columns([each for each in entity_ids if each is not None], event_time)
+        ids = [each for each in entity_ids if each is not None]
+        return await self._plan.read(ids, self._reader(self._bounds.rows(event_time)))
 
     async def follow(self, own: list[Column], event_time: Int64Array | None) -> list[Column]:
         """The same columns from given columns of the entities of the rows: references are followed."""
         return await self._plan.follow(own, self._reader(self._bounds.rows(event_time)))
-
-    async def _columns(self, entity_ids: Sequence[str], event_time: Int64Array | None) -> list[Column]:
-        return await self._plan.read(entity_ids, self._reader(self._bounds.rows(event_time)))
 
     def _reader(self, as_of: AsOf) -> ReadStage:
         async def stage(number: int, ids: Sequence[str], rows: Int64Array | None) -> list[Column]:

@@ -14,20 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from featurama_core.retrieval.as_of import HistoryKeys, Mask, as_of_many
 from featurama_core.types.errors import FailedPrecondition, Reason
-from featurama_core.types.times import MIN_TIME, to_rfc3339
+from featurama_core.types.times import MIN_TIME, KnownAt, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array
 
 Bound = int | Int64Array
 """One bound for all rows, or int64[n], one per row."""
-
-KnownAt = int | Literal["label"] | None
-"""Microseconds, "label" for the moment of each row, or None for no bound."""
 
 _MIN_KNOWN_AT = -(2**63) // 1_000 + 1
 

@@ -46,7 +46,11 @@ TimeUnit = Literal["s", "ms", "us", "ns"]
 """Unit of a time that is given as a number since 1970 UTC."""
 
 
-def to_known_at(value: Time | None) -> int | Literal["label"] | None:
+KnownAt = int | Literal["label"] | None
+"""Bound of ingest times: microseconds, "label" for the time of each row, or None for no bound."""
+
+
+def to_known_at(value: Time | None) -> KnownAt:
     """A `known_at` argument: a time -> microseconds; "label" and None are returned unchanged."""
     if value is None:
         return None
