@@ -45,10 +45,11 @@ def files_of(path: Path) -> list[Path]:
 def read_batches(
     path: Path, texts: Sequence[str], columns: Sequence[str] | None = None, *, digest: Any = None
 ) -> Iterator[Any]:
-    """The rows of a file in order, at most BATCH_ROWS at a time. texts: CSV columns that are always text. columns: the
-    columns to read, None for all. In a text column of a CSV only the empty text is null ("NA" is a country).
+    """The rows of a file in order, at most BATCH_ROWS at a time.
 
-    digest: a hash that is updated with the bytes of the file, which is opened once for both.
+    texts: CSV columns that are always text; only the empty text is null in them ("NA" is a country). columns: those to
+    read of a Parquet or Arrow file, None for all. digest: a hash that is updated with the bytes of the file, which is
+    opened once for both.
     """
     with reading(path), pa.OSFile(str(path)) as file:
         if digest is not None:
@@ -60,20 +61,20 @@ def read_batches(
                 yield batch.slice(start, BATCH_ROWS)
 
 
-def described(path: Path, texts: Sequence[str], columns: Sequence[str] | None = None) -> tuple[Any, int | None]:
+def described(path: Path, texts: Sequence[str]) -> tuple[Any, int | None]:
     """The Arrow schema of the batches of `read_batches`, and the number of rows, None if it is not stored (CSV)."""
     with reading(path), pa.OSFile(str(path)) as file:
         if path.suffix == ".parquet":
             with pyarrow.parquet.ParquetFile(file) as parquet:
                 schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
         elif path.suffix == ".csv":
-            with _open_csv(file, texts, columns) as reader:
+            with _open_csv(file, texts) as reader:
                 return reader.schema.remove_metadata(), None
         else:
             stream = pyarrow.ipc.open_file(file)
             schema = stream.schema
             rows = sum(stream.get_batch(at).num_rows for at in range(stream.num_record_batches))
-        return pa.schema(list(schema if columns is None else [schema.field(name) for name in columns])), rows
+        return pa.schema(list(schema)), rows
 
 
 def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
@@ -155,7 +156,7 @@ def _batches(file: Any, suffix: str, texts: Sequence[str], columns: Sequence[str
         with pyarrow.parquet.ParquetFile(file) as parquet:
             yield from parquet.iter_batches(batch_size=BATCH_ROWS, columns=None if columns is None else list(columns))
     elif suffix == ".csv":
-        with _open_csv(file, texts, columns) as reader:
+        with _open_csv(file, texts) as reader:
             yield from map(_empty_as_null, reader)
     else:
         stream = pyarrow.ipc.open_file(file)
@@ -164,12 +165,8 @@ def _batches(file: Any, suffix: str, texts: Sequence[str], columns: Sequence[str
             yield batch if columns is None else batch.select(list(columns))
 
 
-def _open_csv(file: Any, texts: Sequence[str], columns: Sequence[str] | None) -> Any:
-    options = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(texts, pa.string()),
-        include_columns=None if columns is None else list(columns),
-    )
-    return _csv_reader(file, options)
+def _open_csv(file: Any, texts: Sequence[str]) -> Any:
+    return _csv_reader(file, pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())))
 
 
 def _empty_as_null(batch: Any) -> Any:

@@ -65,13 +65,10 @@ class Keys:
         return np.flatnonzero(self.entity_ids.is_valid().to_numpy(zero_copy_only=False))
 
 
-def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None = None) -> LabelSource:
-    """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or another source. Blocks on files.
-
-    only: columns to read of files, None for all.
-    """
+def label_source(labels: Any, columns: LabelColumns) -> LabelSource:
+    """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or a source. Blocks on files."""
     if isinstance(labels, (str, Path)):
-        source: LabelSource = FileSource(Path(labels), columns, only)
+        source: LabelSource = FileSource(Path(labels), columns)
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
@@ -116,15 +113,14 @@ class TableSource:
 class FileSource:
     """Rows of a file, or of all files of a directory."""
 
-    def __init__(self, path: Path, columns: LabelColumns, only: Sequence[str] | None) -> None:
+    def __init__(self, path: Path, columns: LabelColumns) -> None:
         self._path = path
         self._files = files_of(path)
         self._texts = [*columns.entities, columns.time]
-        self._only = only
-        self._schema, rows = described(self._files[0], self._texts, only)
+        self._schema, rows = described(self._files[0], self._texts)
         # The rows of a CSV are not known without reading it.
         for each in self._files[1:]:
-            more = described(each, self._texts, only)[1] if rows is not None else None
+            more = described(each, self._texts)[1] if rows is not None else None
             rows = rows + more if rows is not None and more is not None else None
         self._rows = rows
 
@@ -142,7 +138,7 @@ class FileSource:
         """The rows of all files in order. files: receives the name and SHA-256 of each."""
         for path in self._files:
             digest = None if files is None else hashlib.sha256()
-            for batch in read_batches(path, self._texts, self._only, digest=digest):
+            for batch in read_batches(path, self._texts, digest=digest):
                 yield self._fitted(batch, path)
             if files is not None and digest is not None:
                 files.append({"name": path.name, "sha256": digest.hexdigest()})
