@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from featurama_core.retrieval.as_of import HistoryKeys, as_of, as_of_many, sort_history
+from featurama_core.retrieval.as_of import HistoryKeys, as_of, as_of_many
 
 DAY = 86_400_000_000
 
@@ -65,10 +65,6 @@ def main() -> None:
 
     assert np.array_equal(moment[polars()], moment[as_of(entity, moment, prompt, label_entity, label_time)])
 
-    shuffled = rng.permutation(options.history)
-    unsorted = entity[shuffled], moment[shuffled], prompt[shuffled]
-    stored = np.lexsort((-moment, entity))
-    stored_order = entity[stored], moment[stored], prompt[stored]
     cases: dict[str, Callable[[], object]] = {
         "polars join_asof": polars,
         "as_of": lambda: as_of(entity, moment, prompt, label_entity, label_time),
@@ -83,9 +79,6 @@ def main() -> None:
         f"as_of_many, {options.features} masks, known_at a row": lambda: as_of_many(
             keys, masks, label_entity, label_time, known_at=known - 10_000_000
         ),
-        "sort_history, sorted": lambda: sort_history(entity, moment, prompt),
-        "sort_history, newest first": lambda: sort_history(*stored_order),
-        "sort_history, shuffled": lambda: sort_history(*unsorted),
     }
     print(f"{options.labels:,} labels, {options.history:,} history rows, {options.entities:,} entities")
     print(f"{'':44}{'wall s':>8}{'CPU s':>8}{'CPU / polars':>14}")

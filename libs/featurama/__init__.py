@@ -4,8 +4,8 @@
     async with featurama.connect("grpc://localhost:50051?ingest=localhost:50052") as store: ...
     with featurama.sync.connect("sqlite:///featurama-data") as store: ...
 
-Servers need grpcio, protobuf, googleapis-common-protos and numpy; pandas, polars or pyarrow only when a frame of theirs
-is given or asked for. Names are loaded when they are first used, so that the import itself is quick.
+A store behind servers requires grpcio, protobuf, googleapis-common-protos and numpy; pandas, polars or pyarrow only for
+their frames. Names are loaded on first use, so that the import itself is fast.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""`connect`: one door to every store. The URL chooses, and only what it needs is imported.
+"""`connect` opens every kind of store. Only the packages that the URL needs are imported.
 
-`sqlite:///dir` and `scylla://host1,host2/?dc=dc1` open a storage in this process; `grpc://host:port` speaks to servers.
+`sqlite:///dir` and `scylla://host1,host2/?dc=dc1` open a storage in this process; `grpc://host:port` connects to
+servers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _TAKES = {
     "cassandra": ("clock", "consistency", "password", "timeout", "tls"),
     "grpc": ("authorization", "metadata", "retries", "timeout", "tls"),
 }
-"""Beside the namespace, by the scheme of the URL."""
+"""Parameters of `connect` besides the namespace, by the scheme of the URL."""
 
 
 @asynccontextmanager
@@ -43,31 +44,35 @@ async def connect(
     read_only: bool | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[FeatureStore]:
-    """Open a feature store; leaving the context closes it.
+    """Open a feature store as an asynchronous context manager. Leaving the context closes the store.
 
     Args:
-        url: `sqlite:///relative/dir` or `sqlite:////absolute/dir`, made if it is not there;
-            `scylla://user@host1,host2:9042/?dc=dc1` (or `cassandra://`), any CQL server;
-            `grpc://host:port[,host:port...]?ingest=host:port[,...]`, the servers: replicas that answer reads, and those
-            that write and register (without ingest=: the same). Calls go round the replicas. Further options there:
-            `timeout=5` and `tls=1`.
-        namespace: the tenant.
-        timeout: seconds. Of servers: how long a call may take over all its attempts, default 10, and in a stream of
-            writes, how long an acknowledgement may take. Of a cluster: of one request, default 5.
-        tls: of servers and clusters: whom to trust, and who this is.
-        retries: of servers: how safe calls are sent again.
-        metadata: of servers: headers of every call.
-        authorization: of servers: the header of that name.
-        password: of a cluster, for the user that the URL names.
-        consistency: of a cluster: how many replicas must answer, default LOCAL_QUORUM.
-        read_only: of an embedded storage: its files are opened for reading, and none is made.
-        clock: of a storage: the wall clock, nanoseconds since 1970 UTC, for tests.
+        url: One of these forms:
+            `sqlite:///relative/dir` or `sqlite:////absolute/dir`, a directory, created if it is missing;
+            `scylla://user@host1,host2:9042/?dc=dc1` (or `cassandra://`), a CQL cluster;
+            `grpc://host:port[,host:port...]?ingest=host:port[,...]`, servers: replicas for reads, and replicas for
+            writes and registrations (without `ingest=` the same ones). Calls are distributed over the replicas.
+            Further options are `timeout=5` and `tls=1`.
+        namespace: Name of the namespace.
+        timeout: Seconds. For servers, the limit of a call including retries (default 10), and of an acknowledgement in
+            a stream of writes. For a cluster, the limit of one request (default 5).
+        tls: For servers and clusters: trusted authorities and own certificate.
+        retries: For servers: retries of calls.
+        metadata: For servers: headers of every call.
+        authorization: For servers: the `authorization` header of every call.
+        password: For a cluster: password of the user in the URL.
+        consistency: For a cluster: number of replicas that must answer, default LOCAL_QUORUM.
+        read_only: For an embedded storage: its files are opened for reading, and none is created.
+        clock: For a storage: a wall clock that returns nanoseconds since 1970 UTC, for tests.
+
+    Yields:
+        The store.
 
     Raises:
-        FailedPrecondition: a package is missing; the message says which extra to install.
-        InvalidInput: the URL cannot be read, or its kind does not take a parameter that is given.
-        StoreUnavailable: no storage answers. Servers are called when they are needed first.
-        Unknown: there is no such namespace (UNKNOWN_NAMESPACE); servers say so with the first call.
+        FailedPrecondition: A package is missing. The message names the extra to install.
+        InvalidInput: The URL is invalid, or a parameter does not apply to its scheme.
+        StoreUnavailable: The storage does not answer. Servers are first contacted by a call.
+        Unknown: The namespace does not exist (UNKNOWN_NAMESPACE). With servers, the first call raises it.
     """
     scheme = urlsplit(url).scheme
     if scheme not in _TAKES:

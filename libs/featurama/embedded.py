@@ -1,4 +1,4 @@
-"""A store on a storage, opened in this process; `connect` loads it for the URLs of storages alone."""
+"""A store on a storage, opened in this process. `connect` imports it for URLs of storages only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from featurama_core.types.errors import InvalidInput
 
 @asynccontextmanager
 async def open_embedded(url: str, namespace: str, given: Mapping[str, Any]) -> AsyncIterator[EmbeddedStore]:
-    """A store on the storage at a URL. given: the parameters of `connect` that are set, all of which the URL takes."""
+    """A store on the storage at a URL. given: the parameters of `connect` that are set and apply to the URL."""
     settings: dict[str, Any] = {name: given[name] for name in ("password", "read_only") if name in given}
     if "consistency" in given:
         settings["consistency"] = Consistency(given["consistency"])

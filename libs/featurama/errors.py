@@ -1,4 +1,4 @@
-"""The errors that clients raise: those of the store, whatever lies between."""
+"""The errors of feature stores, the same for embedded stores and servers."""
 
 from featurama_core.types.errors import (
     Conflict,

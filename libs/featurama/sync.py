@@ -1,10 +1,10 @@
-"""Blocking stores, for notebooks and scripts: the same methods, waiting for their results.
+"""Blocking stores for notebooks and scripts: the methods of `FeatureStore` wait for their results.
 
     with featurama.sync.connect("sqlite:///featurama-data") as store:
         store.get_online_features(["delivery_00000001"], ["distance"]).to_pandas()
 
-A store has an event loop of its own in a thread of its own, so that it works where a loop runs already. The types are
-in `sync.pyi`, which `make types` generates from the asynchronous classes.
+A store has its own event loop in its own thread, so it also works where a loop is running. The types are in `sync.pyi`,
+which `make types` generates from the asynchronous classes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ FeatureStore = blocking_form(_FeatureStore)
 
 @functools.wraps(_connect.__wrapped__)  # type: ignore[attr-defined]
 def connect(*arguments: Any, **options: Any) -> Any:
-    """Open from the start; `close()` it, or use it as a context manager. Any thread may use it."""
+    """Open a blocking feature store. The arguments are those of `featurama.connect`.
+
+    Returns:
+        The open store. Close it with `close()` or use it as a context manager. Any thread may use it.
+    """
     loop = LoopThread("featurama-store")
     try:
         store = loop.enter(_connect(*arguments, **options))

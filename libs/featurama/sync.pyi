@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 
 from featurama.client.settings import Retries, Tls
-from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Consistency, D, KnownAt
+from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Consistency, D
 from featurama_core.datasets.files import Format
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.plan import Plan
@@ -23,7 +23,7 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.models import Model
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE
 from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
-from featurama_core.types.times import Clock, Time, TimeUnit
+from featurama_core.types.times import Clock, KnownAt, Time, TimeUnit
 from featurama_core.types.values import Int64Array, ValueType
 from featurama_core.types.writes import Deletion, WriteMode, WriteReport, WriteRequest
 

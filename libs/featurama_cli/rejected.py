@@ -15,7 +15,7 @@ from featurama_cli.frame_files import REJECTED
 from featurama_core.datasets.files import format_of, new_file
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.files import TableFile
+    from featurama_core.datasets.files import WriteTable
     from featurama_core.types.values import Int64Array
     from featurama_core.types.writes import Verdict
 
@@ -29,7 +29,7 @@ class RejectedRows:
         ending = source.suffix if source.suffix in (".csv", ".arrow") else ".parquet"
         self._target = source.with_name(f"{source.stem}{REJECTED}{ending}")
         self._files = files
-        self._file: TableFile | None = None
+        self._write: WriteTable | None = None
         self.path: Path | None = None
 
     async def add(self, table: Any, numbers: Int64Array, verdicts: Sequence[Verdict]) -> None:
@@ -46,10 +46,10 @@ class RejectedRows:
             (MESSAGE, [each.message for each in verdicts], pa.string()),
         ):
             rows = rows.append_column(name, pa.array(values, kind))
-        if self._file is None:
+        if self._write is None:
             opening = new_file(self._target, rows.schema, format_of(self._target, None))
-            self._file, self.path = self._files.enter_context(opening), self._target
-        self._file.write(rows)
+            self._write, self.path = self._files.enter_context(opening), self._target
+        self._write(rows)
 
 
 @asynccontextmanager

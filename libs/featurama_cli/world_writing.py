@@ -61,9 +61,9 @@ def _write(parts: Iterable[pa.Table], path: Path) -> bool:
     first = next(arriving, None)
     if first is None:
         return False
-    with new_file(path, first.schema, format_of(path, None)) as file:
+    with new_file(path, first.schema, format_of(path, None)) as write:
         for table in chain([first], arriving):
-            file.write(table)
+            write(table)
     return True
 
 

@@ -1,6 +1,6 @@
 """Blocking forms of asynchronous classes, over an event loop in a thread of its own.
 
-It works where a loop runs already (Jupyter). Contexts are entered and left by one task each, in the loop.
+It also works where a loop is already running (Jupyter). One task in the loop enters and leaves each context.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class LoopThread:
-    """Runs coroutines in a daemon thread. Whoever made it closes it; if nobody does, the interpreter's end does."""
+    """Runs coroutines in a daemon thread. Its owner closes it; otherwise it ends with the interpreter."""
 
     def __init__(self, name: str = "featurama-loop") -> None:
         started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
@@ -36,7 +36,7 @@ class LoopThread:
         return not self._end.alive
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
-        """The result of `work`, or its exception; interrupting the wait (Ctrl-C) cancels it."""
+        """Return the result of `work` or raise its exception. Interrupting the wait (Ctrl-C) cancels it."""
         if self.closed or threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError(
@@ -52,7 +52,7 @@ class LoopThread:
             raise
 
     def enter(self, context: AbstractAsyncContextManager[R]) -> R:
-        """Enter `context` in the loop; `close` leaves it, the last entered first."""
+        """Enter `context` in the loop. `close` leaves the contexts in reverse order."""
 
         async def start() -> tuple[R, _Held]:
             entered: asyncio.Future[R] = asyncio.get_running_loop().create_future()
@@ -65,7 +65,7 @@ class LoopThread:
                 task.cancel()
                 raise
             if not entered.done():
-                task.result()  # raises what entering raised
+                task.result()  # raises the exception of entering
             return entered.result(), _Held(task, leave)
 
         value, held = self.run(start())
@@ -73,7 +73,7 @@ class LoopThread:
         return value
 
     def close(self) -> None:
-        """Leave the contexts, end the loop and its thread. Safe to call again."""
+        """Leave the contexts, then end the loop and its thread. Repeated calls do nothing."""
         if self.closed:
             return
         try:
@@ -96,10 +96,10 @@ class _Held:
 
 
 class BlockingForm:
-    """The base of blocking forms: an asynchronous object and the loop it lives in; only that loop may use the object.
+    """Base of blocking forms: an asynchronous object, and the only loop that may use it.
 
-    A method waits for its result. What it gives has a blocking form too if it has asynchronous methods of its own.
-    owns_loop: closing this ends the loop, and with it what was entered there.
+    A method waits for its result. A result with asynchronous methods is returned in its blocking form. owns_loop:
+    whether `close` ends the loop and leaves the contexts entered there.
     """
 
     def __init__(self, inner: Any, loop: LoopThread, *, owns_loop: bool = False) -> None:
@@ -119,7 +119,7 @@ class BlockingForm:
         self.close()
 
     def close(self) -> None:
-        """Close what was opened and end the thread. Safe to call again; what a method gave needs no closing."""
+        """Close the store and end the thread. Repeated calls do nothing. Results of methods need no closing."""
         if self._owns_loop:
             self._loop.close()
 
@@ -134,7 +134,7 @@ def blocking_form(kind: Any) -> type[BlockingForm]:
 
 
 def _blocking(name: str, member: Any) -> Any:
-    """A member of an asynchronous class as its blocking form has it."""
+    """The blocking form of a member of an asynchronous class."""
     if isinstance(member, property):
         return property(lambda self: getattr(self._inner, name), doc=member.__doc__)
     if not inspect.isfunction(member):
@@ -163,7 +163,7 @@ def _blocking(name: str, member: Any) -> Any:
         def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return _shown(getattr(self._inner, name)(*args, **kwargs), self._loop)
 
-    # The wrapper is no coroutine function, whatever it wraps: `inspect` must not follow it to the asynchronous one.
+    # The wrapper is not a coroutine function: `inspect` must not follow it to the asynchronous function.
     signature = inspect.signature(member)
     shown: Any = call
     del shown.__wrapped__

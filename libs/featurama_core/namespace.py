@@ -1,6 +1,6 @@
-"""What every part of one open namespace shares: its storage, registry, clock and caches.
+"""An open namespace: its storage, registry, clock and caches, shared by reads and writes.
 
-The caches belong to one incarnation of the namespace; when it was dropped and made anew they are emptied.
+A `Namespace` belongs to one incarnation, as its storage does. After a drop and a new creation `Stores` opens another.
 """
 
 from __future__ import annotations
@@ -37,27 +37,22 @@ class Namespace:
         self.layout_book = LayoutBook()
         self._layouts: dict[int, Layout] = {}
         self._types: dict[str, tuple[str | None, int]] = {}
-        self.registry = Registry(
-            storage,
-            staleness=settings.registry_staleness,
-            now=self.now,
-            on_new_incarnation=self._forget,
-        )
+        self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now)
 
     def now(self) -> int:
         """Wall clock, microseconds."""
         return self._clock() // 1_000
 
     async def incarnation(self) -> str:
-        """Changes when the namespace was dropped and made anew; part of every cache key."""
+        """Id of the incarnation: a dropped and newly created namespace has another one. Part of every cache key."""
         return (await self.registry.snapshot()).catalogue.incarnation
 
     async def resolve(
         self, features: FeatureSelection | Sequence[str], *, known_at: int | None = None
     ) -> tuple[ResolvedFeature, ...]:
-        """A selection or references -> definitions; unknown ones are looked up afresh once.
+        """A selection or references -> definitions. Unknown ones are looked up once more in a fresh snapshot.
 
-        known_at: microseconds; only definitions that were registered then.
+        known_at: microseconds; only definitions registered by then are found.
         """
         wanted = features if isinstance(features, FeatureSelection) else FeatureSelection.of(features, None)
         return await self.registry.resolving(lambda found: found.resolve_all(_references(wanted, found), known_at))
@@ -69,7 +64,7 @@ class Namespace:
         *,
         known_at: int | None = None,
     ) -> T:
-        """What `compile_features` makes of the definitions, remembered as long as they are."""
+        """The result of `compile_features` on the definitions, cached with their snapshot."""
         return await self.registry.resolving(
             lambda found: found.compiled(_references(features, found), known_at, compile_features)
         )
@@ -85,18 +80,18 @@ class Namespace:
         return cells, self._layouts
 
     async def put_layouts(self, layouts: Iterable[Layout]) -> None:
-        """Register what this process has not registered yet, before cells are written in it."""
+        """Register the layouts that this process has not registered yet, before cells are written in them."""
         new = {layout.layout_id: layout for layout in layouts if layout.layout_id not in self._layouts}
         if new:
             await self.storage.put_layouts(list(new.values()))
             self._layouts.update(new)
 
     async def entity_types(self, entity_ids: Iterable[str]) -> dict[str, str]:
-        """Types of the registered ones among these entities, as stale as the registry may be."""
+        """Types of the registered ones among these entities. As stale as the registry may be."""
         now = self.now()
         fresh_until = now + int(self.settings.registry_staleness * SECOND)
-        asked = list(dict.fromkeys(entity_ids))
-        unsure = [each for each in asked if self._types.get(each, (None, now))[1] <= now]
+        distinct = list(dict.fromkeys(entity_ids))
+        unsure = [each for each in distinct if self._types.get(each, (None, now))[1] <= now]
         if unsure:
             found = await self.storage.get_entities(unsure)
             if len(self._types) + len(unsure) > _REMEMBERED_ENTITIES:
@@ -104,11 +99,11 @@ class Namespace:
             for each in unsure:
                 entity = found.get(each)
                 self._types[each] = (None if entity is None else entity.entity_type, fresh_until)
-        types = {each: self._types.get(each, (None, 0))[0] for each in asked}
+        types = {each: self._types.get(each, (None, 0))[0] for each in distinct}
         return {each: entity_type for each, entity_type in types.items() if entity_type is not None}
 
     async def entity_ids(self, entity_type: str) -> list[str]:
-        """The registered entities of a type, of the default type also those that merely have values; ids ascending."""
+        """Ids of the registered entities of a type, ascending; for the default type also those with values only."""
         await self.check_entity_type(entity_type)
         found: set[str] = set()
         after: str | None = None
@@ -126,18 +121,13 @@ class Namespace:
         return sorted(found)
 
     def forget_entities(self, entity_ids: Iterable[str]) -> None:
-        """Drop what is remembered of entities that were just registered or deleted here."""
+        """Drop the cached types of entities that were just registered or deleted here."""
         for each in entity_ids:
             self._types.pop(each, None)
 
     async def check_entity_type(self, name: str) -> None:
         """Raise Unknown unless the type is registered."""
         await self.registry.resolving(lambda snapshot: snapshot.entity_type(name))
-
-    def _forget(self) -> None:
-        self.layout_book = LayoutBook()
-        self._layouts.clear()
-        self._types.clear()
 
 
 def _references(features: FeatureSelection, snapshot: Snapshot) -> tuple[str, ...]:

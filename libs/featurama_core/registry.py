@@ -1,6 +1,6 @@
-"""Definitions of one namespace as an immutable snapshot: cached with bounded staleness, misses read again at once.
+"""Definitions of one namespace as an immutable snapshot: cached with bounded staleness, and read again on a miss.
 
-A reference is resolved against a snapshot; resolved lists are remembered with it, so a hot request costs one lookup.
+References are resolved against a snapshot. Resolved lists are cached with it, so a repeated request costs one lookup.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Snapshot:
         set_field(self, "newest_of_group", newest)
 
     def feature(self, name: str, version: int | None = None, known_at: int | None = None) -> FeatureDefinition:
-        """One version, or the newest one (with `known_at`, microseconds: registered at or before it)."""
+        """One version, or the newest one registered at or before `known_at` (microseconds; None for no bound)."""
         versions = self.features.get(name)
         if versions is None:
             raise Unknown(f"feature {name!r} is not registered; see `featurama features`", field=name)
@@ -108,7 +108,7 @@ class Snapshot:
         return ResolvedFeature(definition, self.groups[definition.group], via)
 
     def resolve_all(self, references: Sequence[str], known_at: int | None = None) -> tuple[ResolvedFeature, ...]:
-        """Bind a list; remembered with the snapshot."""
+        """Bind a list of references or paths. The result is cached with the snapshot."""
         key = (tuple(references), known_at)
         if (found := self._lists.get(key)) is not None:
             return found
@@ -138,7 +138,7 @@ class Snapshot:
         known_at: int | None,
         compile_features: Callable[[tuple[ResolvedFeature, ...]], T],
     ) -> T:
-        """What a function makes of a resolved list; remembered with the snapshot."""
+        """The result of a function on a resolved list, cached with the snapshot."""
         key = compile_features, references, known_at
         if key not in self._compiled:
             if len(self._compiled) >= _REMEMBERED_LISTS:
@@ -149,33 +149,22 @@ class Snapshot:
 
     def service(self, name: str) -> FeatureService:
         """A feature service by name."""
-        if name not in self.services:
-            raise Unknown(
-                f"feature service {name!r} is not registered; see `featurama features --services`",
-                reason=Reason.UNKNOWN_FEATURE_SERVICE,
-                field="feature_service",
-            )
-        return self.services[name]
+        fix = "see `featurama features --services`"
+        return _named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE, fix)
 
     def entity_type(self, name: str) -> EntityType:
         """An entity type by name."""
-        if name not in self.entity_types:
-            raise Unknown(
-                f"entity type {name!r} is not registered; register it first",
-                reason=Reason.UNKNOWN_ENTITY_TYPE,
-                field="entity_type",
-            )
-        return self.entity_types[name]
+        return _named(self.entity_types, name, "entity type", Reason.UNKNOWN_ENTITY_TYPE)
 
     def group(self, name: str) -> FeatureGroup:
         """A feature group by name."""
-        if name not in self.groups:
-            raise Unknown(
-                f"feature group {name!r} is not registered; register it first",
-                reason=Reason.UNKNOWN_FEATURE_GROUP,
-                field="feature_group",
-            )
-        return self.groups[name]
+        return _named(self.groups, name, "feature group", Reason.UNKNOWN_FEATURE_GROUP)
+
+
+def _named(table: dict[str, T], name: str, kind: str, reason: Reason, fix: str = "register it first") -> T:
+    if name not in table:
+        raise Unknown(f"{kind} {name!r} is not registered; {fix}", reason=reason, field=kind.replace(" ", "_"))
+    return table[name]
 
 
 class Registry:
@@ -187,40 +176,34 @@ class Registry:
         *,
         staleness: float,
         now: Callable[[], int],
-        on_new_incarnation: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage = storage
         self._staleness = staleness
         self._now = now
-        self._on_new_incarnation = on_new_incarnation
         self._snapshot: Snapshot | None = None
         self._reading: asyncio.Task[Snapshot] | None = None
 
     async def snapshot(self, *, fresh: bool = False) -> Snapshot:
-        """The definitions, at most `staleness` seconds old; `fresh`: read after this call began."""
+        """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began."""
         current = self._snapshot
         if not fresh and current is not None and time.monotonic() - current.read_at <= self._staleness:
             return current
-        asked_at = time.monotonic()
+        called_at = time.monotonic()
         while True:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
-            # Shielded: one caller's deadline must not fail the others that wait for the same read.
+            # Shielded: the deadline of one caller must not fail others that wait for the same read.
             snapshot = await asyncio.shield(self._reading)
-            if not fresh or snapshot.read_at >= asked_at:
+            if not fresh or snapshot.read_at >= called_at:
                 return snapshot
 
     async def _read(self) -> Snapshot:
         read_at = time.monotonic()
-        catalogue = await self._storage.load_catalogue()
-        before = self._snapshot
-        if before is not None and before.catalogue.incarnation != catalogue.incarnation:
-            self._on_new_incarnation()
-        self._snapshot = Snapshot(catalogue, read_at)
+        self._snapshot = Snapshot(await self._storage.load_catalogue(), read_at)
         return self._snapshot
 
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:
-        """`look_up` on the cached snapshot, and once more on a fresh one if something was unknown there."""
+        """`look_up` on the cached snapshot, and again on a fresh one if it raises Unknown."""
         snapshot = await self.snapshot()
         try:
             return look_up(snapshot)
@@ -228,7 +211,7 @@ class Registry:
             return look_up(await self.snapshot(fresh=True))
 
     async def define(self, definition: Definition) -> Definition:
-        """Register: the same again changes nothing, a different one under the same key is refused."""
+        """Register a definition. The same one again changes nothing; another one with the same key is refused."""
         snapshot = await self.snapshot(fresh=True)
         definition = replace(definition, created_at=self._now(), deprecated=False)
         if isinstance(definition, FeatureDefinition):
@@ -248,7 +231,7 @@ class Registry:
             definition.check()
         stored = await self._storage.put_definition(definition)
         if isinstance(definition, FeatureGroup) and stored != definition:
-            assert isinstance(stored, FeatureGroup)  # the storage answers with the kind it was given
+            assert isinstance(stored, FeatureGroup)  # the storage returns the kind that it is given
             stored = _changed_group(stored, definition)
             await self._storage.update_definition(stored)
         elif stored != definition:
@@ -257,14 +240,14 @@ class Registry:
         return stored
 
     async def deprecate(self, definition: Definition) -> Definition:
-        """Mark as not to be used for anything new."""
+        """Mark a definition as deprecated: new definitions cannot use it."""
         marked = replace(definition, deprecated=True)
         await self._storage.update_definition(marked)
         await self.snapshot(fresh=True)
         return marked
 
     async def _define_defaults(self, feature: FeatureDefinition, snapshot: Snapshot) -> Snapshot:
-        """The type `entity`, and the group named like a feature's entity type, come into being when first used."""
+        """Create the type `entity`, and the group with the name of a feature's entity type, on first use."""
         missing: list[Definition] = []
         if feature.entity_type == DEFAULT_ENTITY_TYPE and DEFAULT_ENTITY_TYPE not in snapshot.entity_types:
             missing.append(_default_type(self._now()))
@@ -318,7 +301,7 @@ def _checked_feature(feature: FeatureDefinition, snapshot: Snapshot) -> FeatureD
 
 
 def _refuse_deprecated(used: EntityType | FeatureGroup, field: str) -> None:
-    """What is registered already goes on; nothing new may use it."""
+    """Registered definitions may keep using a deprecated one; new ones may not."""
     if used.deprecated:
         raise FailedPrecondition(
             f"{field} {used.name!r} is deprecated; use another one", reason=Reason.DEPRECATED, field=field
@@ -352,23 +335,23 @@ def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
 
 
 def _same_but_for_versions(existing: FeatureService, service: FeatureService) -> bool:
-    """Registering a service again without versions keeps what was pinned, so the same call changes nothing."""
+    """Whether two services differ in versions only. A repeated registration without versions keeps the pinned ones."""
     if len(existing.features) != len(service.features):
         return False
     for old, new in zip(existing.features, service.features, strict=True):
-        was, asked = FeatureRef.parse(old), FeatureRef.parse(new)
-        for mine, theirs in ((was, asked), (was.via, asked.via)):
-            if (mine is None) != (theirs is None):
+        before, after = FeatureRef.parse(old), FeatureRef.parse(new)
+        for pinned, given in ((before, after), (before.via, after.via)):
+            if (pinned is None) != (given is None):
                 return False
-            if mine is None or theirs is None:
+            if pinned is None or given is None:
                 continue
-            if mine.name != theirs.name or theirs.version not in (None, mine.version):
+            if pinned.name != given.name or given.version not in (None, pinned.version):
                 return False
     return True
 
 
 def _changed_group(stored: FeatureGroup, wanted: FeatureGroup) -> FeatureGroup:
-    """What may change in a group: its description, retention downwards, buckets upwards."""
+    """The group with its permitted changes: the description, a lower retention, more buckets."""
     for name in ("entity_type", "ttl"):
         if getattr(stored, name) != getattr(wanted, name):
             raise _conflict(wanted, stored, name)

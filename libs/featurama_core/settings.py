@@ -1,4 +1,4 @@
-"""The numbers that govern a store's meaning; the same on every server of a deployment. Times in microseconds."""
+"""Settings that change the meaning of stored data: every server of a deployment needs the same. Microseconds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from featurama_core.types.times import SECOND
 RETRY_WINDOW = 120 * SECOND
 WRITE_DEADLINE = 10 * SECOND
 MAX_CLOCK_SKEW = 5 * SECOND
-SETTLING_TIME = RETRY_WINDOW + WRITE_DEADLINE + MAX_CLOCK_SKEW
-"""The settling time of a store whose settings are the default ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """See semantics: `max_clock_skew` between servers, `retry_window` in which a request id may be sent again,
-    `write_deadline` after which a write has ended on every replica.
-
-    registry_staleness: seconds for which cached definitions and entity types may lag behind other servers.
+    """max_clock_skew: difference between the clocks of servers. retry_window: time in which a request id may be sent
+    again. write_deadline: time after which a write has ended on every replica. registry_staleness: seconds for which
+    cached definitions and entity types may lag behind other servers. max_online_entities: entities per read of the
+    storage.
     """
 
     max_clock_skew: int = MAX_CLOCK_SKEW
@@ -29,5 +27,5 @@ class StoreSettings:
 
     @property
     def settling_time(self) -> int:
-        """How old a `known_at` must be so that no later write can still change what it admits."""
+        """Age of a `known_at` at which no later write can change the values that it admits."""
         return self.retry_window + self.write_deadline + self.max_clock_skew

@@ -1,7 +1,7 @@
-"""The embedded store: the primitives of `FeatureStore` over an open namespace; and `Stores`, what a server holds.
+"""The embedded store: the primitives of `FeatureStore` over an open namespace; and `Stores`, the stores of a server.
 
-A store is no more than the public methods of a `Namespace`: what needs both makes the store from the namespace. The
-reads and the engine of datasets are called here and in `store_datasets`, and nowhere above.
+An `EmbeddedStore` adds public methods to a `Namespace` and holds no state of its own, so code with a namespace can
+create its store. Only this module and `store_datasets` call the retrieval engines.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import D, DatasetSource, HistoryRange, KnownAt
+from featurama_core.api.primitives import D, DatasetSource, HistoryRange
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.ingest.delete import delete
 from featurama_core.ingest.imports import begin_import
@@ -36,17 +36,18 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup
-from featurama_core.types.times import Clock
+from featurama_core.types.times import Clock, KnownAt
 from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.labels import LabelColumns, LabelSource
+    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
+    from featurama_core.frames.spine import LabelColumns
 
 
 class EmbeddedStore(FeatureStore):
-    """A `FeatureStore` on an open namespace. stores: what opens other namespaces of the storage; None: nothing."""
+    """A `FeatureStore` on an open namespace. stores: opens other namespaces of the storage; None if it cannot."""
 
     def __init__(self, namespace: Namespace, stores: Stores | None = None) -> None:
         self._namespace = namespace
@@ -62,14 +63,14 @@ class EmbeddedStore(FeatureStore):
         return self._namespace.name
 
     def now(self) -> int:
-        """The wall clock by which this store reads, microseconds since 1970 UTC."""
+        """The wall clock used for reads, microseconds since 1970 UTC."""
         return self._namespace.now()
 
     async def in_namespace(self, namespace: str) -> FeatureStore:
-        """This open store on another namespace; see `FeatureStore`."""
+        """A store on another namespace; see `FeatureStore`."""
         if self._stores is None:
             raise FailedPrecondition(
-                "this store was made of one open namespace; connect to the storage", reason=Reason.INVALID_ARGUMENT
+                "this store has a single open namespace; connect to the storage", reason=Reason.INVALID_ARGUMENT
             )
         return await self._stores.get(namespace)
 
@@ -90,7 +91,7 @@ class EmbeddedStore(FeatureStore):
         return cast("D", await self._namespace.registry.define(definition))
 
     async def _completed(self, feature: FeatureDefinition) -> FeatureDefinition:
-        """An empty entity type or group is the other's, or the default."""
+        """Fill an empty entity type or group: from the other, or with the default."""
         entity_type, group = feature.entity_type, feature.group
         if not group:
             group = DEFAULT_GROUP if entity_type in ("", DEFAULT_ENTITY_TYPE) else entity_type
@@ -179,7 +180,7 @@ class EmbeddedStore(FeatureStore):
     async def _read_online(
         self, entity_ids: Sequence[str], features: FeatureSelection, *, consistency: str | None, event_times: bool
     ) -> tuple[list[Column], int]:
-        del event_times  # they are there anyway
+        del event_times  # they cost nothing here
         plan = await self._namespace.compiled(features, ReadPlan.of)
         level = None if consistency is None else Consistency(consistency)
         most = self._namespace.settings.max_online_entities
@@ -218,7 +219,7 @@ class EmbeddedStore(FeatureStore):
     ) -> tuple[list[Column], int]:
         bounds = ReadBounds(known_at, self.now(), at_now=event_time is None)
         if known_at == "label":
-            assert event_time is not None  # `point_in_time` has looked
+            assert event_time is not None  # checked by `point_in_time`
             newest: int | None = int(event_time.max())
         else:
             newest = known_at
@@ -231,7 +232,7 @@ class EmbeddedStore(FeatureStore):
     async def _newest(
         self, entity_ids: Sequence[str], plan: ReadPlan, consistency: Consistency | None = None
     ) -> tuple[list[Column], int]:
-        """-> (a column per feature, the wall clock from which ages are measured)."""
+        """-> (a column per feature, the wall clock that ages are measured from)."""
         bounds = ReadBounds(None, self.now(), at_now=True)
         source = ValueSource(self._namespace, consistency=consistency)
         retrieval = Retrieval(source, plan, bounds, errors_as_status=True)
@@ -255,7 +256,7 @@ class EmbeddedStore(FeatureStore):
 
 
 class Stores:
-    """What a server holds: one storage, and its namespaces, each opened when it is needed first."""
+    """One storage and its namespaces. A namespace is opened on first use."""
 
     def __init__(self, url: str, storage: Storage, settings: StoreSettings, clock: Clock) -> None:
         self.url = url
@@ -273,29 +274,30 @@ class Stores:
         settings: StoreSettings | None = None,
         clock: Clock = time.time_ns,
     ) -> AsyncIterator[Stores]:
-        """Open a storage; leaving the context closes it with all its namespaces."""
+        """Open a storage. Leaving the context closes it with all its namespaces."""
         storage_settings = StorageSettings(storage) if isinstance(storage, str) else storage
         async with open_storage(storage_settings) as opened:
             yield cls(storage_settings.url, opened, settings or StoreSettings(), clock)
 
     async def namespace(self, name: str = DEFAULT_NAMESPACE) -> Namespace:
-        """An open namespace; Unknown (UNKNOWN_NAMESPACE) if there is none."""
+        """An open namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""
         name = check_namespace(name or DEFAULT_NAMESPACE)
         storage = await self.storage.namespace(name)
         known = self._open.get(name)
-        # The storage hands out another object when the namespace was dropped and made anew: so does this.
+        # The storage returns another object after the namespace was dropped and created again: so does this.
         if known is None or known.storage is not storage:
             known = self._open[name] = Namespace(name, storage, self._settings, self._clock)
         return known
 
     async def get(self, namespace: str = DEFAULT_NAMESPACE) -> EmbeddedStore:
-        """The store of a namespace; Unknown (UNKNOWN_NAMESPACE) if there is none."""
+        """The store of a namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""
         return EmbeddedStore(await self.namespace(namespace), self)
 
     async def check_schemas(self) -> None:
-        """Open every namespace; FailedPrecondition (SCHEMA_MISMATCH) if one is not of this code's version.
+        """Open every namespace. FailedPrecondition (SCHEMA_MISMATCH) if one has the schema of another version.
 
-        One that another process is just making gets ten seconds; one that goes meanwhile is no matter.
+        A namespace that another process is creating is retried for ten seconds; one that is dropped meanwhile is
+        skipped.
         """
         for name in await self.storage.list_namespaces():
             for left in reversed(range(20)):
@@ -323,12 +325,12 @@ async def open_stores(
     settings: StoreSettings | None = None,
     clock: Clock = time.time_ns,
 ) -> AsyncIterator[Stores]:
-    """Open a storage such as `sqlite:///dir` for one namespace; leaving the context closes it.
+    """Open a storage such as `sqlite:///dir` for one namespace. Leaving the context closes it.
 
-    On the embedded storage the namespace is made if it is not there.
+    On the embedded storage a missing namespace is created.
     """
     async with Stores.open(storage, settings=settings, clock=clock) as stores:
         if StorageUrl.parse(stores.url).scheme == "sqlite":
-            with suppress(Conflict):  # it is there already
+            with suppress(Conflict):  # it exists
                 await stores.storage.create_namespace(check_namespace(namespace), NamespaceOptions())
         yield stores

@@ -1,6 +1,6 @@
-"""The datasets of an embedded store: features resolved, what cannot work refused, and the engine that answers.
+"""The datasets of an embedded store: features are resolved, impossible requests refused, and engines created.
 
-This is the one place that makes an engine over a namespace.
+No other module creates a dataset engine over a namespace.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from functools import partial
 
 from featurama_core.api.primitives import DatasetSource
 from featurama_core.datasets.dataset import Engine, TrainingSet
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.labels import Keys, LabelSource, read_keys
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.verify import Rebuilt
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
-from featurama_core.retrieval.visibility import KnownAt, ReadBounds, check_settled
+from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import MIN_TIME
+from featurama_core.types.times import MIN_TIME, KnownAt
 
 
 async def dataset_source(
@@ -31,7 +32,7 @@ async def dataset_source(
     at_now: bool,
     now: int,
 ) -> DatasetSource:
-    """Engines over a namespace for a request. now: microseconds, when the request began."""
+    """Engines over a namespace for a request. now: microseconds, the start of the request."""
     newest, build = NewestMoment(namespace, request.known_at, now), request.build
     await asyncio.to_thread(newest.see_all, source, columns.certain)
     resolved = await namespace.resolve(request.selection, known_at=newest.time)
@@ -50,10 +51,10 @@ async def dataset_source(
 
 
 async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | None) -> Rebuilt:
-    """A dataset built again, of rows that are a source already (`datasets.verify`).
+    """A dataset built again for `datasets.verify`. The label rows of the request are a source.
 
-    as_of: of newest values, microseconds, when they were read: with what was known then (as far as that is settled) or
-    at the request's `known_at`, and of the age that they had then.
+    as_of: for a dataset of newest values, microseconds, the time of the original read. Values and their ages are those
+    of that time: known by the `known_at` of the request, else by `as_of` if it is settled.
     """
     now, source, columns = namespace.now(), request.rows.labels, request.rows.columns
     features = await namespace.resolve(request.selection)
@@ -81,7 +82,7 @@ async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | No
 def _several(
     one: Callable[..., Engine], features: Sequence[ResolvedFeature], columns: LabelColumns, memory: int
 ) -> Callable[[], Engine]:
-    """An engine per entity column, which shares the memory with the others."""
+    """One engine per entity column; the engines share the memory."""
     sizes = Sizes(part_rows=part_rows_of(features))
     share = memory // len(columns.entities)
 
@@ -92,9 +93,9 @@ def _several(
 
 
 class NewestMoment:
-    """The newest moment that a set may know of, from what it may know and its label rows: `time`, None for no bound.
+    """The newest `known_at` of a dataset, from the request and its label rows: `time`, None for no bound.
 
-    Raises FailedPrecondition for a `known_at` that is not settled, and for a row that cannot be its own.
+    Raises FailedPrecondition for a `known_at`, or the time of a row used as one, that is not settled.
     """
 
     def __init__(self, namespace: Namespace, known_at: KnownAt, now: int) -> None:
@@ -105,13 +106,13 @@ class NewestMoment:
         check_settled(self.time, now, self._settling_time)
 
     def see(self, keys: Keys, first: int) -> None:
-        """Label rows, of which the first is row `first` of all."""
+        """Include label rows. first: number of the first among all rows."""
         if self._of_rows and len(keys):
             check_settled(keys.event_time, self._now, self._settling_time, first_row=first)
             self.time = max(int(keys.event_time.max()), self.time if self.time is not None else MIN_TIME)
 
     def see_all(self, source: LabelSource, columns: LabelColumns) -> None:
-        """All label rows, where they say what may be known. Blocks."""
+        """Include all label rows if their times are used as `known_at`. Blocks."""
         first = 0
         for batch in source.batches() if self._of_rows else ():
             keys = read_keys(batch, columns, first)

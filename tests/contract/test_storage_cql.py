@@ -15,7 +15,7 @@ from acsylla import errors as driver_errors
 
 from featurama_core.storage.cql import CqlStorage
 from featurama_core.storage.cql.driver import OnStatement
-from featurama_core.storage.cql.keyspaces import read_schema
+from featurama_core.storage.namespaces import read_schema
 from featurama_core.storage.port import Mark, NamespaceOptions
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import (
@@ -208,7 +208,7 @@ async def test_a_half_made_namespace_is_refused_completed_and_keeps_its_options(
             with pytest.raises(FailedPrecondition) as refused:
                 await other.namespace(name)
             assert refused.value.reason is Reason.SCHEMA_MISMATCH
-            assert await other.migrate(name) == list(await asyncio.to_thread(read_schema))
+            assert await other.migrate(name) == list(await asyncio.to_thread(read_schema, "cql", ".cql"))
             assert (await other.namespace(name)).options.history_period == 7 * DAY
         finally:
             await other.drop_namespace(name)

@@ -104,12 +104,12 @@ async def test_a_rewritten_cell_beats_the_original_and_its_resends_and_yields_to
     layout_id = run.layout.layout_id
     gone = [field.name == speed.name for field in run.layout.fields]
     new = without_fields(run.layout, run.cells[0], gone)
-    await namespace.replace_cell(fry, layout_id, run.cells[0], new, NOW)
+    await namespace.replace_cell(fry, layout_id, new, NOW)
     assert decoded(run.layout, (await marks_of(namespace, fry))[layout_id]) == {mood.name: "calm"}
     await namespace.write(made, WriteMode.ATOMIC)
     assert decoded(run.layout, (await marks_of(namespace, fry))[layout_id]) == {mood.name: "calm"}
     await store(namespace, [Row(fry, NOW + 1, {speed.name: 2.0, mood.name: "new"})], [[speed, mood]], names.group)
-    await namespace.replace_cell(fry, layout_id, run.cells[0], new, NOW)
+    await namespace.replace_cell(fry, layout_id, new, NOW)
     assert decoded(run.layout, (await marks_of(namespace, fry))[layout_id]) == {speed.name: 2.0, mood.name: "new"}
 
 

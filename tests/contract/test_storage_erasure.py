@@ -88,7 +88,7 @@ async def test_rewriting_a_cell_spares_what_came_meanwhile(
     (new,) = (await store(namespace, [winner], [[speed, mood]], names.group)).runs
     deleted = [field.name == mood.name for field in old.layout.fields]
     rewritten = without_fields(old.layout, old.cells[0], deleted)
-    await namespace.replace_cell(fry, old.layout.layout_id, old.cells[0], rewritten, NOW)
+    await namespace.replace_cell(fry, old.layout.layout_id, rewritten, NOW)
     assert [new.cells[0]] == list(map(bytes, (await namespace.read_cells([fry])).cells))
 
 

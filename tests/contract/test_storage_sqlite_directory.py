@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from featurama_core.storage.namespaces import read_schema
 from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
 from featurama_core.storage.sqlite import SqliteStorage
-from featurama_core.storage.sqlite.migrations import apply_missing, schema_files
+from featurama_core.storage.sqlite.migrations import apply_missing
 from featurama_core.types.errors import CorruptData, FailedPrecondition, Reason, StoreUnavailable, Unknown
 from featurama_core.types.imports import UNNUMBERED, ImportScope
 from featurama_core.types.schema import FeatureGroup
@@ -144,7 +145,7 @@ async def test_a_namespace_without_a_table_of_imports_gets_it_and_keeps_its_data
 def test_missing_schema_files_are_applied_once_and_together() -> None:
     """All of them, then none; a failing file leaves nothing behind."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        assert apply_missing(connection, "new") == list(schema_files())
+        assert apply_missing(connection, "new") == list(read_schema("sqlite", ".sql"))
         assert apply_missing(connection, "new") == []
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE audit_log (number INTEGER)")

@@ -19,9 +19,10 @@ import pytest
 from featurama import sync
 from featurama_core.datasets.dataset import Asked, TrainingSet
 from featurama_core.datasets.files import format_of, new_file, sha256_of
-from featurama_core.datasets.labels import LabelColumns, label_source
+from featurama_core.datasets.labels import label_source
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.verify import verify
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.retrieval import spilled
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
@@ -89,8 +90,8 @@ def labels(rows: int = 500) -> Any:
 
 def write_labels(file: Path) -> None:
     table = labels()
-    with new_file(file, table.schema, format_of(file, None)) as out:
-        out.write(table)
+    with new_file(file, table.schema, format_of(file, None)) as write:
+        write(table)
 
 
 async def small_parts(store: OpenedStore, source: Any, features: list[str] | None = None) -> TrainingSet:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from tests.opened import OpenedStore
 
 from featurama_core.datasets.dataset import Asked, TrainingSet
-from featurama_core.datasets.labels import LabelColumns, label_source
+from featurama_core.datasets.labels import label_source
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
 

@@ -145,7 +145,7 @@ async def test_an_answer_that_can_not_be_read_is_the_servers_fault():
         return b"\xff\xff"
 
     async with client_of(Peer("GetOnlineFeatures", garbage)) as client:
-        with pytest.raises(FeaturamaError, match="can not be read") as failed:
+        with pytest.raises(FeaturamaError, match="cannot be read") as failed:
             await client.get_online_features(["a"], ["speed"])
     assert failed.value.reason is Reason.INTERNAL
 

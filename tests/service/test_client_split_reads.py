@@ -176,7 +176,7 @@ async def test_an_answer_in_runs_is_joined_in_order() -> None:
 async def test_an_answer_that_is_not_of_exactly_the_rows_is_refused(runs: Any) -> None:
     """Rows would take each other's values; it is the server's fault, so the call may be made again."""
     async with client_of(InRuns(runs)) as client:
-        with pytest.raises(FeaturamaError, match="is not complete; ask again") as failed:
+        with pytest.raises(FeaturamaError, match="is not complete; send the request again") as failed:
             await client.get_historical_features(["e0", "e1", "e2"], ["speed"], timestamp=1)
     assert Reason.INTERNAL == failed.value.reason
 
@@ -190,7 +190,7 @@ async def test_an_online_answer_of_fewer_rows_is_refused() -> None:
 
     for rows in (MAX_ONLINE_ENTITIES, MAX_ONLINE_ENTITIES + 1):
         async with client_of(Short()) as client:
-            with pytest.raises(FeaturamaError, match="can not be read") as failed:
+            with pytest.raises(FeaturamaError, match="cannot be read") as failed:
                 await client.get_online_features(numbered(rows)[0], ["speed"])
         assert Reason.INTERNAL == failed.value.reason
 

@@ -134,7 +134,7 @@ async def test_rows_that_name_several_entities_get_the_features_of_each(client, 
     served = await client.training_set(labels, service=service, entity_columns=of_driver)
     built = (await served.to_arrow()).to_pydict()
     assert (expected[names["rating"]], expected[path]) == (built[names["rating"]], built[path])
-    with pytest.raises(InvalidInput, match="no feature that is asked for is of the entity type"):
+    with pytest.raises(InvalidInput, match="no requested feature has the entity type"):
         await client.training_set(labels, [names["trips"]], entity_columns=columns)
     with pytest.raises(InvalidInput, match="name columns of labels="):
         await client.training_set(features=asked, entity_type=names["driver"], entity_columns=columns)

@@ -1,1 +1,1 @@
-"""The client in its parts, from the connection up to the methods."""
+"""The client of the services, from the connection to the primitives of a store."""

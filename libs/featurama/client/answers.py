@@ -1,4 +1,4 @@
-"""Answers of several calls made into one, and answers that can not be read."""
+"""Joining the responses of several calls, and invalid responses."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _AT_ONCE = 4
 
 @contextmanager
 def reading_answer(target: str) -> Iterator[None]:
-    """What is wrong with an answer is the server's fault, not the caller's."""
+    """Translate InvalidInput from parsing a response, which is an error of the server, to an internal error."""
     try:
         yield
     except InvalidInput as error:
         raise FeaturamaError(
-            f"the answer of {target} can not be read: {error}", reason=Reason.INTERNAL, target=target
+            f"the answer of {target} cannot be read: {error}", reason=Reason.INTERNAL, target=target
         ) from error
 
 
 async def concurrently(works: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Results in order, a few at a time; the first error ends the others."""
+    """Results in order, with a few calls at a time. The first error cancels the others."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(work: Callable[[], Awaitable[T]]) -> T:
@@ -44,10 +44,10 @@ async def concurrently(works: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
 
 
 def joined(blocks: Sequence[Sequence[Column]], target: str) -> list[Column]:
-    """Blocks of the same columns, one after another."""
+    """Blocks of the same columns, concatenated."""
     names = [[(column.reference, column.value_type, column.vector_length) for column in each] for each in blocks]
     if any(each != names[0] for each in names):
         raise FeaturamaError(
-            f"{target} answered parts of one request with different features; ask again", target=target
+            f"{target} answered parts of one request with different features; send it again", target=target
         )
     return [concatenate(list(columns)) for columns in zip(*blocks, strict=True)]

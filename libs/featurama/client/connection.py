@@ -1,6 +1,6 @@
-"""One channel to one server or several alike: deadlines, retries of safe calls, and errors as the store raises them.
+"""One channel to one server or several replicas: deadlines, retries, and translation of errors.
 
-Every call of this contract may be sent again: reads and registrations by nature, writes by their request id.
+Every call of this contract can be repeated: reads and registrations are idempotent, and writes have a request id.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
-    # Ours see the reasons and keep the deadline over all attempts; two loops of retries would multiply.
+    # `Connection` retries: it knows the reasons and the deadline of all attempts. Two loops of retries would multiply.
     ("grpc.enable_retries", 0),
 ]
 
@@ -38,7 +38,7 @@ _ROUND_ROBIN = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
 
 class Connection:
-    """An open channel. Made by `connected`, which closes it."""
+    """An open channel, opened and closed by `connected`."""
 
     def __init__(self, channel: grpc.aio.Channel, target: str, settings: CallSettings) -> None:
         self.channel = channel
@@ -52,7 +52,7 @@ class Connection:
         *,
         writes: bool = False,
     ) -> Answer:
-        """The answer to one request. `writes`: whether a lost connection leaves its outcome unknown."""
+        """The response to one request. writes: whether the outcome is unknown after a lost connection."""
 
         async def attempt(seconds: float) -> Answer:
             return await method(request, timeout=seconds, metadata=self.settings.metadata)
@@ -62,7 +62,7 @@ class Connection:
     async def collect(
         self, method: grpc.aio.UnaryStreamMultiCallable[Request, Answer], request: Request
     ) -> list[Answer]:
-        """All messages of a streamed answer; after a loss it is asked for again from the beginning."""
+        """All messages of a streamed response. A lost stream is repeated from the beginning."""
 
         async def attempt(seconds: float) -> list[Answer]:
             return [each async for each in method(request, timeout=seconds, metadata=self.settings.metadata)]
@@ -70,7 +70,7 @@ class Connection:
         return await self._retrying(attempt, writes=False)
 
     def pause(self, attempt: int, failure: Failure) -> float:
-        """Seconds to wait after the `attempt`-th attempt (from 0) failed: jittered, and what the server asks for."""
+        """Seconds to wait after failed attempt number `attempt` (from 0), with jitter, at least the server's advice."""
         retries = self.settings.retries
         delay = min(retries.longest_delay, retries.first_delay * 2**attempt)
         return max(failure.wait, random.uniform(delay / 2, delay))
@@ -94,15 +94,15 @@ class Connection:
 
 @asynccontextmanager
 async def connected(targets: Sequence[str], settings: CallSettings, tls: Tls | None) -> AsyncIterator[Connection]:
-    """One channel to all of `targets` that lives as long as the context. It connects with the first call.
+    """One channel to all targets, closed with the context. It connects with the first call.
 
-    Calls go round the targets that answer; one that is lost takes no further calls until it is back.
+    Calls are distributed over the targets that answer. A lost target gets no calls until it is back.
     """
     options = [*_OPTIONS, ("grpc.service_config", _ROUND_ROBIN)]
     address = targets[0]
     if len(targets) > 1:
         address = await _addresses(targets)
-        # Of several addresses the channel would take the list for the servers' name.
+        # With several addresses the channel would use the list as the name of the servers.
         options.append(("grpc.default_authority", targets[0]))
     if tls is None:
         channel = grpc.aio.insecure_channel(address, options=options)
@@ -115,12 +115,12 @@ async def connected(targets: Sequence[str], settings: CallSettings, tls: Tls | N
 
 
 async def _addresses(targets: Sequence[str]) -> str:
-    """A gRPC target of several servers: it takes addresses only, so that names are looked up here, once.
+    """A gRPC target of several servers. It accepts addresses only, so names are resolved here, once.
 
-    A name whose addresses change is better given alone: gRPC looks it up again, and goes round its addresses.
+    A single name with changing addresses is resolved repeatedly by gRPC itself.
     """
     loop = asyncio.get_running_loop()
-    # As keys: a name may give an address several times.
+    # As keys: a name may have an address several times.
     four: dict[str, None] = {}
     six: dict[str, None] = {}
     for target in targets:
@@ -151,4 +151,4 @@ def _read(path: str | Path | None, field: str) -> bytes | None:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise InvalidInput(f"{field} {str(path)!r} can not be read: {error.strerror}", field=field) from error
+        raise InvalidInput(f"{field} {str(path)!r} cannot be read: {error.strerror}", field=field) from error

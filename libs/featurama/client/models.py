@@ -1,4 +1,4 @@
-"""Models over gRPC: run, listed, shown, and promoted by moving an alias."""
+"""Models over gRPC: predicting, listing, getting and moving aliases."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _STATES = {
 
 
 class RemoteModels:
-    """A `ModelServer`: the online service."""
+    """The online service as a `ModelServer`."""
 
     def __init__(self, stubs: Stubs, namespace: str) -> None:
         self._open = stubs
         self._namespace = namespace
 
     async def predict(self, query: PredictionQuery) -> Predictions:
-        """Any number of rows."""
+        """Predictions for any number of rows."""
         return await predict(self._open, self._namespace, query)
 
     async def list_models(self, name: str) -> list[Model]:
-        """By name and version."""
+        """Versions of one model, or of all for "", sorted by name and version."""
         stubs = self._open
         models: list[Model] = []
         token = ""
@@ -53,7 +53,7 @@ class RemoteModels:
             return _model(answer.model, answer.manifest_json)
 
     async def set_alias(self, name: str, alias: str, version: int, expected_version: int | None) -> Model:
-        """The version that the alias names now."""
+        """Move an alias. Returns the version that it names now."""
         stubs = self._open
         request = pb.SetAliasRequest(
             namespace=self._namespace, name=name, alias=alias, version=version, expected_version=expected_version

@@ -1,4 +1,4 @@
-"""Predictions over gRPC: asked for by entity, by given features, or both; answered as a table."""
+"""Predictions over gRPC, from entities, request features, or both."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MAX_EXPLAINED_ROWS = 1_000
 
 
 async def predict(stubs: Stubs, namespace: str, query: PredictionQuery) -> Predictions:
-    """Predictions for any number of rows, several calls at a time."""
+    """Predictions for any number of rows, with several concurrent calls."""
     step = MAX_EXPLAINED_ROWS if query.include_contributions else MAX_ROWS
     first = await _predict_rows(stubs, namespace, query, 0, min(query.rows, step))
     if query.rows <= step:
         return first
-    # The alias may move meanwhile: all parts are predicted by the version that took the first.
+    # The alias may move meanwhile: all parts use the version of the first.
     pinned = replace(query, model=first.model, version=first.version)
     parts = [
         partial(_predict_rows, stubs, namespace, pinned, at, min(at + step, query.rows))

@@ -1,4 +1,4 @@
-"""Reads over gRPC: what is above a call's limit is split, sent together, and joined in order."""
+"""Reads over gRPC. Requests above the limit of a call are split, sent concurrently, and joined in order."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from featurama.client.answers import concurrently, joined, reading_answer
 from featurama.client.stubs import Calling
 from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
-from featurama_core.api.primitives import Consistency, DatasetSource, HistoryRange, KnownAt
+from featurama_core.api.primitives import Consistency, DatasetSource, HistoryRange
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FeaturamaError, Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.times import MAX_TIME, MIN_TIME
+from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.labels import LabelColumns, LabelSource
+    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
+    from featurama_core.frames.spine import LabelColumns
 
 MAX_ONLINE_ENTITIES = 10_000
 MAX_LABEL_ROWS = 100_000
@@ -154,6 +155,6 @@ class ReadCalls(Calling):
             rows += chunk.rows
         if rows != len(request.entity_ids):
             raise FeaturamaError(
-                f"the answer of {stubs.online.target} is not complete; ask again", reason=Reason.INTERNAL
+                f"the answer of {stubs.online.target} is not complete; send the request again", reason=Reason.INTERNAL
             )
         return chunks

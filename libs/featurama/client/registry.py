@@ -1,4 +1,4 @@
-"""Definitions and entities over gRPC: registering goes to ingest, reading to online."""
+"""Definitions and entities over gRPC. Registrations go to the ingest service, reads to the online service."""
 
 from __future__ import annotations
 

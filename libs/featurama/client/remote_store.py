@@ -1,4 +1,4 @@
-"""RemoteStore: the primitives of `FeatureStore` over gRPC. It owns its channels while its context is open."""
+"""RemoteStore: the primitives of `FeatureStore` over gRPC."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class RemoteStore(RegistryCalls, ReadCalls, WriteCalls):
         return f"FeatureStore({self._servers.text}, namespace={self.namespace!r})"
 
     async def in_namespace(self, namespace: str) -> FeatureStore:
-        """This open store on another namespace; see `FeatureStore`."""
+        """A store on another namespace; see `FeatureStore`."""
         return RemoteStore(self._servers, check_namespace(namespace))
 
     async def is_serving(self, service: str = "") -> bool:
-        """Whether the online server's health says SERVING; see `FeatureStore`."""
+        """Whether the health check of the online server returns SERVING; see `FeatureStore`."""
         stubs = self._open
         name = service.encode()
         try:
-            # grpc.health.v1: `service` is field 1 of the request, `status` of the answer, 1 is SERVING. Written out,
-            # because the client does not need the health package for anything else.
+            # grpc.health.v1: `service` is field 1 of the request, `status` is field 1 of the response, 1 is SERVING.
+            # Encoded here to avoid a dependency on the health package.
             answer = await stubs.online.call(stubs.health, b"\x0a" + bytes([len(name)]) + name if name else b"")
         except FeaturamaError:
             return False
         return answer == b"\x08\x01"
 
     def _model_server(self, method: str) -> RemoteModels:
-        del method  # all of them are served
+        del method  # all methods are served
         return RemoteModels(self._open, self.namespace)
 
 
@@ -48,7 +48,7 @@ class RemoteStore(RegistryCalls, ReadCalls, WriteCalls):
 async def open_remote(
     url: ServerUrl, namespace: str, settings: CallSettings, tls: Tls | None
 ) -> AsyncIterator[RemoteStore]:
-    """A store behind the servers of a URL; leaving the context closes its channels, and calls in flight end."""
+    """A store behind the servers of a URL. Leaving the context closes its channels and ends calls in flight."""
     check_namespace(namespace)
     async with AsyncExitStack() as resources:
         online = await resources.enter_async_context(connected(url.online, settings, tls))

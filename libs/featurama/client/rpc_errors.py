@@ -1,7 +1,7 @@
-"""A failed call -> the error that the store raised on the other side.
+"""A failed call -> the error that the store raised on the server.
 
-Featurama servers send google.rpc.Status with an ErrorInfo, whose reason and metadata are taken over. Of other peers
-(a proxy, a server that is not there) only the gRPC code is known.
+Featurama servers send google.rpc.Status with an ErrorInfo, which has the reason and the metadata. Other peers (a proxy,
+an unreachable server) send a gRPC code only.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _LEAF: Final[Mapping[Reason, type[FeaturamaError]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed call: what to raise, whether sending the same again may help, and how long to wait at least."""
+    """A failed call: its error, whether a retry may succeed, and the minimum waiting time, seconds."""
 
     error: FeaturamaError
     transient: bool
@@ -63,7 +63,7 @@ class Failure:
 
 
 def error_of(reason: Reason, message: str, metadata: Mapping[str, str] | None = None) -> FeaturamaError:
-    """The leaf that stands for `reason`."""
+    """The error class of a reason."""
     kind = _LEAF.get(reason)
     if kind is None:
         kind = next((leaf for reasons, leaf in _LEAVES if reason in reasons), FeaturamaError)
@@ -78,12 +78,18 @@ def is_transient(error: FeaturamaError) -> bool:
 
 
 def error_from_rpc(rpc: grpc.aio.AioRpcError, target: str = "the server", *, writes: bool = False) -> FeaturamaError:
-    """The error behind a failed call to `target`. `writes`: a lost connection leaves its outcome unknown."""
+    """The error of a failed call.
+
+    Args:
+        rpc: The failure of the call.
+        target: Name of the server, for messages.
+        writes: Whether the outcome is unknown after a lost connection.
+    """
     return failure_of(rpc, target, writes=writes).error
 
 
 def failure_of(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool = False) -> Failure:
-    """The error behind a failed call, with the server's advice on sending it again."""
+    """The error of a failed call, with the advice of the server on retries."""
     status, info, wait = _details(rpc)
     if info is not None:
         try:
@@ -100,7 +106,7 @@ def failure_of(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool = False) 
 def _details(
     rpc: grpc.aio.AioRpcError,
 ) -> tuple[status_pb2.Status, error_details_pb2.ErrorInfo | None, float]:
-    """Status, our ErrorInfo if there is one, and the seconds that RetryInfo asks to wait."""
+    """The status, the ErrorInfo of Featurama if there is one, and the seconds to wait by RetryInfo."""
     status, found, wait = status_pb2.Status(), None, 0.0
     data = dict(rpc.trailing_metadata() or ()).get(_DETAILS)
     if not isinstance(data, bytes):
@@ -122,16 +128,16 @@ def _by_code(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool) -> Featura
     code, details = rpc.code(), rpc.details() or ""
     said = f"{target} answered {code.name}: {details}" if details else f"{target} answered {code.name}"
     if code is grpc.StatusCode.UNAVAILABLE:
-        # Calls that found no connection never left; on one that broke nobody knows what the server did.
+        # A call without a connection was never sent. After a lost connection the outcome is unknown.
         if writes and "failed to connect" not in details:
             return OutcomeUnknown(f"the connection to {target} was lost; send the same request again", target=target)
         return StoreUnavailable(f"cannot reach {target}: {details or 'no connection'}", target=target)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineExceeded(f"{target} did not answer in time; allow more time or ask for less", target=target)
+        return DeadlineExceeded(f"{target} did not answer in time; allow more time or request less", target=target)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         if "larger than max" in details:
             return InvalidInput(
-                "the message is larger than a message may be; send or ask for fewer rows",
+                "the message exceeds the maximum size; send or request fewer rows",
                 reason=Reason.LIMIT_EXCEEDED,
             )
         return Overloaded(said, target=target)
@@ -144,7 +150,7 @@ def _by_code(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool) -> Featura
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return FeaturamaError(said, reason=Reason.UNAUTHENTICATED, target=target)
     if code is grpc.StatusCode.CANCELLED:
-        # Not by us, or this would be a CancelledError: a server that goes down ends its calls so.
+        # Cancelled by the server, which is shutting down: a cancellation here raises CancelledError.
         kind = OutcomeUnknown if writes else StoreUnavailable
         return kind(f"{target} ended the call before it was done; send it again", target=target)
     kinds: dict[grpc.StatusCode, type[FeaturamaError]] = {

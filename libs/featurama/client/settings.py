@@ -1,4 +1,4 @@
-"""How servers are reached. Values only; secrets never show in a repr."""
+"""URL and settings of servers. Secrets never appear in a repr."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How safe calls are sent again when the server is away or busy: at most `attempts` in all, within the call's
-    deadline, waiting `first_delay` seconds, then twice as long each time up to `longest_delay`, less a random part.
+    """Retries of calls to an unreachable or overloaded server, within the deadline of the call.
+
+    Attributes:
+        attempts: Maximum number of attempts.
+        first_delay: Seconds before the first retry. The delay doubles with each retry, less a random part.
+        longest_delay: Maximum delay, seconds.
     """
 
     attempts: int = 5
@@ -24,8 +28,13 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files. `ca_file`: whom to trust (default: the system's roots); certificate and key: who we are (mTLS);
-    `server_name`: the name in the server's certificate, where it is not the target's host.
+    """TLS settings. All files are PEM files.
+
+    Attributes:
+        ca_file: Trusted authorities; None for those of the system.
+        certificate_file: Own certificate, for mutual TLS.
+        key_file: Key of the own certificate.
+        server_name: Name in the certificate of the server, if it is not the host of the target.
     """
 
     ca_file: str | Path | None = None
@@ -36,7 +45,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What every call of a client shares. timeout: seconds, over all attempts of one call."""
+    """Settings of every call of a client. timeout: seconds, for all attempts of one call."""
 
     timeout: float = 10.0
     retries: Retries = field(default_factory=Retries)
@@ -51,10 +60,10 @@ _SWITCH = {"1": True, "true": True, "0": False, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
-    """`grpc://host:port[,host:port...]?ingest=host:port[,...]`, taken apart. Each target is `host:port`.
+    """A parsed URL `grpc://host:port[,host:port...]?ingest=host:port[,...]`. Each target is `host:port`.
 
-    online: replicas that answer reads; ingest: replicas that write and register, the same where the URL names none.
-    timeout: seconds, None where the URL does not say; tls: whether connections are encrypted.
+    online: replicas for reads. ingest: replicas for writes and registrations, by default those of `online`. timeout:
+    seconds, None if the URL has none. tls: whether connections are encrypted.
     """
 
     online: tuple[str, ...]
@@ -64,7 +73,7 @@ class ServerUrl:
 
     @classmethod
     def parse(cls, url: str) -> ServerUrl:
-        """Take a URL apart; InvalidInput names the part that is wrong."""
+        """Parse a URL. InvalidInput names the invalid part."""
         parts = urlsplit(url)
         if parts.scheme != "grpc" or parts.path not in ("", "/") or "@" in parts.netloc:
             raise _invalid("write grpc://host:port or grpc://host1:port,host2:port?ingest=host:port")
@@ -88,12 +97,12 @@ def _targets(text: str, port: int) -> tuple[str, ...]:
     found = []
     for each in text.split(","):
         bare = each.strip()
-        # A bare IPv6 address stands in brackets: its colons are no port.
+        # An IPv6 address without a port is in brackets.
         host, colon, digits = bare.rpartition(":") if not bare.endswith("]") else (bare, "", "")
         if not colon:
             host, digits = bare, str(port)
         if not host or not digits.isdecimal() or not 0 < int(digits) < 65_536:
-            raise _invalid(f"{bare!r} is no host:port")
+            raise _invalid(f"{bare!r} is not host:port")
         found.append(f"{host}:{digits}")
     return tuple(found)
 

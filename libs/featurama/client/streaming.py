@@ -1,7 +1,7 @@
-"""Writes many chunks over StreamFeatures, a bounded window of them unacknowledged.
+"""Writing many chunks over StreamFeatures with a bounded number of unacknowledged chunks.
 
-A lost stream is opened again and what was not acknowledged is sent again with the same ids, so that nothing is
-written twice. Every chunk ends with a report or a refusal; the order of sending is the order of the requests.
+After a lost stream, unacknowledged chunks are sent again with the same ids, so that nothing is written twice. Every
+chunk ends with a report or an error. Chunks are sent in the order of the requests.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ StreamMethod: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, bytes]"
 
 @dataclass(slots=True)
 class Chunk:
-    """A request on its way. tries: how often the server refused it for the moment."""
+    """A request in flight. tries: number of transient refusals by the server."""
 
     sequence: int
     prepared: PreparedWrite
@@ -46,11 +46,11 @@ class Chunk:
 
 
 Settled = Callable[[PreparedWrite, WriteReport | FeaturamaError], None]
-"""Told once a chunk: its report, or why it was refused as a whole."""
+"""Called once per chunk, with its report or with the error by which it was refused as a whole."""
 
 
 class StreamLost(Exception):
-    """The stream ended before everything was acknowledged."""
+    """The stream ended before all chunks were acknowledged."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.error.message)
@@ -78,9 +78,9 @@ class ChunkStream:
         self._exhausted = False
 
     async def run(self) -> None:
-        """Send everything. Raises what ended the last stream if it could not be opened again in time.
+        """Send all chunks. Raises the error of the last stream if all attempts failed.
 
-        Then the chunks in `unsettled` may or may not be stored.
+        Then the outcome of the chunks in `unsettled` is unknown.
         """
         losses = 0
         while self._pending or not self._exhausted:
@@ -88,8 +88,7 @@ class ChunkStream:
             try:
                 await self._one_stream()
             except StreamLost as lost:
-                # Tries are counted between acknowledgements: a stream that makes progress may break any number
-                # of times.
+                # Only losses without an acknowledgement between them are counted.
                 losses = 1 if self._sequence - len(self._pending) > acknowledged else losses + 1
                 if not lost.failure.transient or losses >= self._connection.settings.retries.attempts:
                     raise lost.failure.error from lost
@@ -97,7 +96,7 @@ class ChunkStream:
 
     @property
     def unsettled(self) -> list[PreparedWrite]:
-        """Requests that were sent and not acknowledged."""
+        """Requests sent and not acknowledged."""
         return [chunk.prepared for chunk in self._pending.values()]
 
     async def _one_stream(self) -> None:
@@ -113,10 +112,10 @@ class ChunkStream:
                     return
                 await self._acknowledge(stream, await self._guarded(stream, stream.read()))
         finally:
-            stream.cancel()  # does nothing to a stream that is done
+            stream.cancel()  # has no effect on a finished stream
 
     async def _end(self, stream: Stream) -> None:
-        # Everything is acknowledged: how the stream ends no longer matters.
+        # All chunks are acknowledged, so an error at the end is ignored.
         with contextlib.suppress(StreamLost):
             await self._guarded(stream, stream.done_writing())
             await self._guarded(stream, stream.read())
@@ -142,14 +141,14 @@ class ChunkStream:
         try:
             await self._guarded(stream, stream.write(chunk.data))
         except StreamLost as lost:
-            # grpc replaces the status of a stream that broke under a write by an error of its own, INTERNAL.
+            # grpc replaces the status of a stream that breaks during a write by INTERNAL.
             if isinstance(lost.__cause__, grpc.aio.AioRpcError) and lost.__cause__.code() is _INTERNAL:
                 raise StreamLost(Failure(self._unanswered("broke the stream"), transient=True)) from lost
             raise
 
     async def _acknowledge(self, stream: Stream, data: object) -> None:
         if not isinstance(data, bytes):
-            # The server ended the stream by itself: it is going down.
+            # The server ended the stream: it is shutting down.
             raise StreamLost(Failure(self._unanswered("ended the stream"), transient=True))
         with reading_answer(self._connection.target):
             answer = parsed(ingest_service_pb2.StreamFeaturesResponse, data)
@@ -171,7 +170,7 @@ class ChunkStream:
         self._settled(chunk.prepared, error)
 
     async def _guarded(self, stream: Stream, step: Awaitable[T]) -> T:
-        """One step of the stream within the timeout; StreamLost if the stream is broken."""
+        """One step of the stream within the timeout. Raises StreamLost for a broken stream."""
         try:
             async with asyncio.timeout(self._connection.settings.timeout):
                 return await step
@@ -181,7 +180,7 @@ class ChunkStream:
         except grpc.aio.AioRpcError as error:
             raise StreamLost(failure_of(error, self._connection.target, writes=True)) from error
         except asyncio.InvalidStateError as error:
-            # Writing to a stream that is over says only that; its status says why.
+            # Writing to a finished stream raises this error; the status of the stream has the reason.
             raise StreamLost(await self._why(stream)) from error
 
     async def _why(self, stream: Stream) -> Failure:

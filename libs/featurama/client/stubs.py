@@ -1,6 +1,6 @@
-"""The calls of the contract on two connections: reads go to the online service, writes to the ingest service.
+"""The calls of the contract on two connections. Reads go to the online service, writes to the ingest service.
 
-Hot methods pass bytes, which `featurama.wire` makes and reads; the others pass the generated messages.
+Frequent calls pass bytes, which `featurama.wire` encodes and parses; the others pass the generated messages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from featurama_core.types.request_ids import RequestIds
 
 
 class Stubs:
-    """What an open client calls. The connections may be one and the same."""
+    """The stubs of the services. Both connections may be the same."""
 
     def __init__(self, online: Connection, ingest: Connection) -> None:
         self.online = online
@@ -56,7 +56,7 @@ class Stubs:
 
 
 class Servers:
-    """Open connections, shared by the stores of several namespaces, until they are closed."""
+    """Open connections, shared by the stores of several namespaces."""
 
     def __init__(self, online: Connection, ingest: Connection) -> None:
         self.text = f"{online.target!r}, ingest={ingest.target!r}"
@@ -64,18 +64,18 @@ class Servers:
 
     @property
     def stubs(self) -> Stubs:
-        """What is called. RuntimeError once the connections are closed."""
+        """The stubs. RuntimeError after the connections are closed."""
         if self._stubs is None:
             raise RuntimeError("this store is closed")
         return self._stubs
 
     def close(self) -> None:
-        """Let go of the connections: gRPC keeps a thread as long as anybody holds one."""
+        """Release the connections: gRPC keeps a thread while there are references to one."""
         self._stubs = None
 
 
 class Calling(FeatureStore):
-    """What the groups of calls share: the servers and the namespace."""
+    """Base of the groups of calls: the servers and the namespace."""
 
     def __init__(self, servers: Servers, namespace: str) -> None:
         self._servers = servers
@@ -88,11 +88,11 @@ class Calling(FeatureStore):
 
     @property
     def namespace(self) -> str:
-        """Name of the namespace that every call names."""
+        """Name of the namespace."""
         return self._namespace
 
     def now(self) -> int:
-        """This machine's wall clock, microseconds since 1970 UTC; a read's own moment is its `as_of_time`."""
+        """The wall clock of this machine, microseconds since 1970 UTC. The time of a read is its `as_of_time`."""
         return time.time_ns() // 1_000
 
 

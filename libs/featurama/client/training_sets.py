@@ -1,4 +1,4 @@
-"""Training sets through servers: label rows go out in parts that fit a call, and come back with their values."""
+"""Training sets through servers: label rows are sent in parts that fit a call."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import pyarrow as pa
 
 from featurama.client.answers import concurrently
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import DatasetSource, KnownAt
+from featurama_core.api.primitives import DatasetSource
 from featurama_core.datasets.build import WorkFolder
 from featurama_core.datasets.dataset import Engine
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
+from featurama_core.datasets.labels import Keys, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, FeatureSelection
+from featurama_core.types.times import KnownAt
 
 MAX_PART_ROWS = 100_000
 
 
 class ClientEngine:
-    """Answers a part of the label rows with a call. The first answer pins the versions for the others."""
+    """Reads each part of the label rows with a call. The first response pins the versions of the features."""
 
     def __init__(
         self, store: FeatureStore, features: FeatureSelection, *, known_at: KnownAt, at_now: bool, now: int
@@ -40,12 +42,12 @@ class ClientEngine:
 
     @property
     def part_rows(self) -> int:
-        """What one call takes."""
+        """Maximum number of rows per call."""
         return MAX_PART_ROWS
 
     @property
     def references(self) -> list[str]:
-        """As asked, until the servers have answered; then pinned."""
+        """The references of the request; pinned after the first response."""
         return list(self._features.references)
 
     async def prepare(
@@ -55,10 +57,10 @@ class ClientEngine:
         work: WorkFolder,  # noqa: ARG002
         watcher: Watcher | None,  # noqa: ARG002
     ) -> int | None:
-        """Nothing: each part is read when it is asked for."""
+        """Nothing: parts are read on demand."""
         return source.rows
 
-    async def columns(self, part: int, keys: Keys) -> list[Column]:  # noqa: ARG002 - rows say it all
+    async def columns(self, part: int, keys: Keys) -> list[Column]:  # noqa: ARG002 - the rows are sufficient
         """One call, or several for newest values."""
         if not keys.entity_ids.null_count:
             return await self._read(keys)
@@ -66,7 +68,7 @@ class ClientEngine:
         if len(named):
             some = Keys(keys.entity_ids.take(pa.array(named)), keys.event_time[named])
         else:
-            # Only what the columns are like is of use, which no call without an id tells.
+            # Any id will do: only the names and types of the columns are used.
             some = Keys(pa.array(["-"]), keys.event_time[:1])
         return [each.spread(named, len(keys)) for each in await self._read(some)]
 
@@ -93,7 +95,7 @@ class ClientEngine:
         columns: LabelColumns,  # noqa: ARG002 - the servers plan each call themselves
         work: WorkFolder,  # noqa: ARG002
     ) -> Plan:
-        """How many calls it takes; the servers read each by slices of its entities."""
+        """The number of calls. The servers plan the reads of each call."""
         rows = await asyncio.to_thread(_count, source)
         return Plan(rows, 0, 1, -(-rows // MAX_PART_ROWS), (), ())
 
@@ -111,7 +113,7 @@ async def dataset_source(
     at_now: bool,
     now: int,
 ) -> DatasetSource:
-    """Engines that call servers for a request. now: microseconds, when the request began."""
+    """Engines that call servers for a request. now: microseconds, the start of the request."""
     known_at = request.known_at
     if at_now and known_at is not None:
         raise InvalidInput("servers read newest values without known_at; leave it out", field="known_at")
@@ -131,10 +133,10 @@ async def dataset_source(
 
 
 async def _entity_types(store: FeatureStore, references: Sequence[str]) -> list[str]:
-    """Of each reference, for a path of the reference that it follows: the same in all versions."""
+    """The entity type of each reference, of a path that of its first step. It is the same in all versions."""
     parsed = [FeatureRef.parse(each) for each in references]
     names = [each.name if each.via is None else each.via.name for each in parsed]
-    asked = list(dict.fromkeys(names))
-    found = await concurrently([partial(store.get_feature, name) for name in asked])
-    types = {name: each.entity_type for name, each in zip(asked, found, strict=True)}
+    distinct = list(dict.fromkeys(names))
+    found = await concurrently([partial(store.get_feature, name) for name in distinct])
+    types = {name: each.entity_type for name, each in zip(distinct, found, strict=True)}
     return [types[name] for name in names]

@@ -1,4 +1,4 @@
-"""Writes and deletions over gRPC. Every write has a request id from the start, so that it can be sent again."""
+"""Writes and deletions over gRPC. Every write has a request id, so that it can be sent again."""
 
 from __future__ import annotations
 

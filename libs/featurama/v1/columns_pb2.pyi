@@ -26,9 +26,9 @@ class _ValueType:
 class _ValueTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ValueType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     VALUE_TYPE_UNSPECIFIED: _ValueType.ValueType  # 0
-    """Not said; refused."""
+    """Unspecified; refused."""
     VALUE_TYPE_DOUBLE: _ValueType.ValueType  # 1
-    """64-bit floating point; NaN and infinities are values."""
+    """64-bit floating point, including NaN and infinities."""
     VALUE_TYPE_INT: _ValueType.ValueType  # 2
     """64-bit signed integer."""
     VALUE_TYPE_TEXT: _ValueType.ValueType  # 3
@@ -42,9 +42,9 @@ class ValueType(_ValueType, metaclass=_ValueTypeEnumTypeWrapper):
     """ValueType is the type of a feature's values."""
 
 VALUE_TYPE_UNSPECIFIED: ValueType.ValueType  # 0
-"""Not said; refused."""
+"""Unspecified; refused."""
 VALUE_TYPE_DOUBLE: ValueType.ValueType  # 1
-"""64-bit floating point; NaN and infinities are values."""
+"""64-bit floating point, including NaN and infinities."""
 VALUE_TYPE_INT: ValueType.ValueType  # 2
 """64-bit signed integer."""
 VALUE_TYPE_TEXT: ValueType.ValueType  # 3
@@ -62,33 +62,33 @@ class _FeatureStatus:
 class _FeatureStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FeatureStatus.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FEATURE_STATUS_UNSPECIFIED: _FeatureStatus.ValueType  # 0
-    """Not said; refused."""
+    """Unspecified; refused."""
     FEATURE_STATUS_PRESENT: _FeatureStatus.ValueType  # 1
     """A non-null value, within ttl."""
     FEATURE_STATUS_NULL_VALUE: _FeatureStatus.ValueType  # 2
     """The newest value is null, within ttl."""
     FEATURE_STATUS_NOT_FOUND: _FeatureStatus.ValueType  # 3
-    """Nothing is stored at or before the asked time. In a write: nothing is written for this feature in this row."""
+    """No value is stored at or before the requested time. In a write: the row has no value for this feature."""
     FEATURE_STATUS_OUTSIDE_MAX_AGE: _FeatureStatus.ValueType  # 4
-    """The newest value is older than ttl; the value itself is withheld."""
+    """The newest value is older than ttl. The value is not returned."""
     FEATURE_STATUS_ERROR: _FeatureStatus.ValueType  # 5
-    """The store could not answer for this entity. The rest of the answer stands."""
+    """The store did not answer for this entity. The other rows are valid."""
 
 class FeatureStatus(_FeatureStatus, metaclass=_FeatureStatusEnumTypeWrapper):
-    """FeatureStatus says what a read value is."""
+    """FeatureStatus is the status of a value that is read."""
 
 FEATURE_STATUS_UNSPECIFIED: FeatureStatus.ValueType  # 0
-"""Not said; refused."""
+"""Unspecified; refused."""
 FEATURE_STATUS_PRESENT: FeatureStatus.ValueType  # 1
 """A non-null value, within ttl."""
 FEATURE_STATUS_NULL_VALUE: FeatureStatus.ValueType  # 2
 """The newest value is null, within ttl."""
 FEATURE_STATUS_NOT_FOUND: FeatureStatus.ValueType  # 3
-"""Nothing is stored at or before the asked time. In a write: nothing is written for this feature in this row."""
+"""No value is stored at or before the requested time. In a write: the row has no value for this feature."""
 FEATURE_STATUS_OUTSIDE_MAX_AGE: FeatureStatus.ValueType  # 4
-"""The newest value is older than ttl; the value itself is withheld."""
+"""The newest value is older than ttl. The value is not returned."""
 FEATURE_STATUS_ERROR: FeatureStatus.ValueType  # 5
-"""The store could not answer for this entity. The rest of the answer stands."""
+"""The store did not answer for this entity. The other rows are valid."""
 Global___FeatureStatus: _TypeAlias = FeatureStatus  # noqa: Y015
 
 class _Consistency:
@@ -100,17 +100,17 @@ class _ConsistencyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Consisten
     CONSISTENCY_UNSPECIFIED: _Consistency.ValueType  # 0
     """The server's setting (LOCAL_QUORUM unless changed)."""
     CONSISTENCY_LOCAL_QUORUM: _Consistency.ValueType  # 1
-    """A quorum of the local datacentre: sees every acknowledged write."""
+    """A quorum of the local datacentre: includes every acknowledged write."""
     CONSISTENCY_LOCAL_ONE: _Consistency.ValueType  # 2
     """One replica: faster, may miss the newest writes."""
 
 class Consistency(_Consistency, metaclass=_ConsistencyEnumTypeWrapper):
-    """Consistency says how many replicas must answer a read."""
+    """Consistency is the number of replicas that must answer a read."""
 
 CONSISTENCY_UNSPECIFIED: Consistency.ValueType  # 0
 """The server's setting (LOCAL_QUORUM unless changed)."""
 CONSISTENCY_LOCAL_QUORUM: Consistency.ValueType  # 1
-"""A quorum of the local datacentre: sees every acknowledged write."""
+"""A quorum of the local datacentre: includes every acknowledged write."""
 CONSISTENCY_LOCAL_ONE: Consistency.ValueType  # 2
 """One replica: faster, may miss the newest writes."""
 Global___Consistency: _TypeAlias = Consistency  # noqa: Y015
@@ -163,7 +163,7 @@ class Column(_message.Message):
 
     @_builtins.property
     def vector_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Values of type VECTOR, one after another."""
+        """Values of type VECTOR, concatenated."""
 
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[Global___FeatureStatus.ValueType]:
@@ -171,7 +171,7 @@ class Column(_message.Message):
 
     @_builtins.property
     def event_time_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Event time of each value, microseconds since 1970 UTC, 0 where there is none. Only when asked for; unused in writes."""
+        """Event time of each value, microseconds since 1970 UTC, 0 where there is none. Only on request; unused in writes."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class EntityType(_message.Message):
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
     description: _builtins.str
-    """For people; at most 4,096 bytes."""
+    """Free text, at most 4,096 bytes."""
     deprecated: _builtins.bool
     """Whether new definitions may no longer use it. Set by DeprecateEntityType."""
     @_builtins.property
@@ -77,7 +77,7 @@ class FeatureGroup(_message.Message):
     entity_type: _builtins.str
     """Entity type of all its features. Empty: "entity", whose features take any id."""
     description: _builtins.str
-    """For people; at most 4,096 bytes."""
+    """Free text, at most 4,096 bytes."""
     buckets: _builtins.int
     """Into how many parts scans cut a period: a power of two up to 1,024. 0 means 1. Can be raised later."""
     deprecated: _builtins.bool
@@ -88,7 +88,7 @@ class FeatureGroup(_message.Message):
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """How long a value is stored after its event time; not shorter than ttl. Absent: for ever. Can be lowered later."""
+        """How long a value is stored after its event time; not shorter than ttl. Absent: no limit. Can be lowered later."""
 
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
@@ -149,9 +149,9 @@ class Feature(_message.Message):
     references: _builtins.str
     """For text features: the entity type whose ids the values are, so that paths can follow it."""
     description: _builtins.str
-    """For people; at most 4,096 bytes."""
+    """Free text, at most 4,096 bytes."""
     owner: _builtins.str
-    """Who answers for it; free text."""
+    """Owner, free text."""
     deprecated: _builtins.bool
     """Whether new feature services may no longer use it. Set by DeprecateFeature."""
     @_builtins.property
@@ -200,12 +200,12 @@ class FeatureService(_message.Message):
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
     description: _builtins.str
-    """For people; at most 4,096 bytes."""
+    """Free text, at most 4,096 bytes."""
     deprecated: _builtins.bool
     """Whether new models should no longer use it. Set by DeprecateFeatureService."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """References; what has no version is pinned to the newest when the service is registered. All of one entity type."""
+        """References. Those without a version are pinned to the newest one at registration. All of one entity type."""
 
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
@@ -230,7 +230,7 @@ Global___FeatureService: _TypeAlias = FeatureService  # noqa: Y015
 
 @_typing.final
 class Entity(_message.Message):
-    """Entity is a registered thing. Values of ids that were never registered are accepted too."""
+    """Entity is a registered thing. Unregistered ids may have values too."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -245,7 +245,7 @@ class Entity(_message.Message):
     entity_type: _builtins.str
     """Its type; registering the id again with another type is refused."""
     name: _builtins.str
-    """For people; at most 4,096 bytes."""
+    """Free text, at most 4,096 bytes."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """Free attributes: a JSON object of at most 8 KiB."""

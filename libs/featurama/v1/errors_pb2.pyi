@@ -23,15 +23,15 @@ class _ErrorReason:
 class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
-    """Not said."""
+    """Unspecified."""
     ERROR_REASON_INVALID_ARGUMENT: _ErrorReason.ValueType  # 1
-    """The request can not succeed as it stands. INVALID_ARGUMENT."""
+    """The request is invalid. INVALID_ARGUMENT."""
     ERROR_REASON_INVALID_NAME: _ErrorReason.ValueType  # 2
     """A name is reserved or not of the form [a-z][a-z0-9_]{0,62}. INVALID_ARGUMENT."""
     ERROR_REASON_INVALID_ENTITY_ID: _ErrorReason.ValueType  # 3
     """An entity id is empty, longer than 256 bytes or holds control characters. INVALID_ARGUMENT."""
     ERROR_REASON_INVALID_REFERENCE: _ErrorReason.ValueType  # 4
-    """A feature reference can not be read. INVALID_ARGUMENT."""
+    """A feature reference cannot be read. INVALID_ARGUMENT."""
     ERROR_REASON_INVALID_TIME: _ErrorReason.ValueType  # 5
     """A time is missing or outside the years 1 to 9999. INVALID_ARGUMENT."""
     ERROR_REASON_NAIVE_TIME: _ErrorReason.ValueType  # 6
@@ -39,25 +39,25 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_REQUEST_ID: _ErrorReason.ValueType  # 7
     """The request id is not a UUIDv7. INVALID_ARGUMENT."""
     ERROR_REASON_INVALID_PAGE_TOKEN: _ErrorReason.ValueType  # 8
-    """The page token was not made by this call. INVALID_ARGUMENT."""
+    """The page token is not a token of this call. INVALID_ARGUMENT."""
     ERROR_REASON_INVALID_DEFINITION: _ErrorReason.ValueType  # 9
     """A field of a definition is out of bounds. INVALID_ARGUMENT."""
     ERROR_REASON_INVALID_VALUE: _ErrorReason.ValueType  # 10
     """A value is not allowed, such as NaN in a vector. INVALID_ARGUMENT."""
     ERROR_REASON_TYPE_MISMATCH: _ErrorReason.ValueType  # 11
-    """A value's type is not the feature's and can not be converted without loss. INVALID_ARGUMENT."""
+    """The type of a value is not that of the feature and cannot be converted without loss. INVALID_ARGUMENT."""
     ERROR_REASON_TEXT_TOO_LONG: _ErrorReason.ValueType  # 12
     """A text is longer than 8 KiB. INVALID_ARGUMENT."""
     ERROR_REASON_VECTOR_LENGTH_MISMATCH: _ErrorReason.ValueType  # 13
-    """A vector has not the feature's length. INVALID_ARGUMENT."""
+    """The length of a vector is not that of the feature. INVALID_ARGUMENT."""
     ERROR_REASON_EMPTY_REQUEST: _ErrorReason.ValueType  # 14
     """The request holds no row, id or feature. INVALID_ARGUMENT."""
     ERROR_REASON_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 15
-    """The request holds more than a call may. INVALID_ARGUMENT."""
+    """The request exceeds a limit of the call. INVALID_ARGUMENT."""
     ERROR_REASON_EVENT_TIME_IN_FUTURE: _ErrorReason.ValueType  # 16
     """An event time is further ahead than max_clock_skew. INVALID_ARGUMENT."""
     ERROR_REASON_PAST_RETENTION: _ErrorReason.ValueType  # 17
-    """A value is already past its group's retention. INVALID_ARGUMENT."""
+    """A value is past the retention of its group. INVALID_ARGUMENT."""
     ERROR_REASON_CONFLICTING_DUPLICATE: _ErrorReason.ValueType  # 18
     """Two rows of one request give different values for one feature and event time. INVALID_ARGUMENT."""
     ERROR_REASON_REQUEST_TOO_OLD: _ErrorReason.ValueType  # 19
@@ -69,7 +69,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENTITY_TYPE_MISMATCH: _ErrorReason.ValueType  # 22
     """The entity is registered with another type. FAILED_PRECONDITION."""
     ERROR_REASON_MISSING_FEATURE: _ErrorReason.ValueType  # 23
-    """A feature that the model cannot do without has no value in this row. INVALID_ARGUMENT."""
+    """A feature that the model requires has no value in this row. INVALID_ARGUMENT."""
     ERROR_REASON_UNKNOWN_NAMESPACE: _ErrorReason.ValueType  # 30
     """There is no such namespace. NOT_FOUND."""
     ERROR_REASON_UNKNOWN_FEATURE: _ErrorReason.ValueType  # 31
@@ -83,7 +83,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNKNOWN_ENTITY_TYPE: _ErrorReason.ValueType  # 35
     """There is no such entity type. NOT_FOUND."""
     ERROR_REASON_UNKNOWN_ENTITY: _ErrorReason.ValueType  # 36
-    """The entity is neither registered nor has any value. NOT_FOUND."""
+    """The entity is not registered and has no values. NOT_FOUND."""
     ERROR_REASON_UNKNOWN_MODEL: _ErrorReason.ValueType  # 37
     """There is no such model, version or alias. NOT_FOUND."""
     ERROR_REASON_DEFINITION_CONFLICT: _ErrorReason.ValueType  # 40
@@ -93,21 +93,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NAMESPACE_EXISTS: _ErrorReason.ValueType  # 42
     """The namespace exists already. ALREADY_EXISTS."""
     ERROR_REASON_DEPRECATED: _ErrorReason.ValueType  # 43
-    """The definition is deprecated and can not be used for something new. FAILED_PRECONDITION."""
+    """The definition is deprecated and cannot be used by new definitions. FAILED_PRECONDITION."""
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 50
-    """The store surely did not do it; retry with the same request id. UNAVAILABLE."""
+    """The store did not carry out the request; retry with the same request id. UNAVAILABLE."""
     ERROR_REASON_UNKNOWN_OUTCOME: _ErrorReason.ValueType  # 51
-    """The store may have done it; resend with the same request id. UNAVAILABLE."""
+    """The store may have carried out the request; send it again with the same request id. UNAVAILABLE."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 52
-    """The server admits no more calls for the moment; back off. RESOURCE_EXHAUSTED."""
+    """The server admits no more calls at the moment; back off. RESOURCE_EXHAUSTED."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 53
-    """The deadline ended before the answer was there. DEADLINE_EXCEEDED."""
+    """The deadline passed before the answer arrived. DEADLINE_EXCEEDED."""
     ERROR_REASON_SERVED_BY_INGEST: _ErrorReason.ValueType  # 54
     """The call is served by the ingest service. UNIMPLEMENTED."""
     ERROR_REASON_SCHEMA_MISMATCH: _ErrorReason.ValueType  # 55
     """The schema of the store is not of this version; run featurama migrate. FAILED_PRECONDITION."""
     ERROR_REASON_MODEL_UNUSABLE: _ErrorReason.ValueType  # 56
-    """The model can not be loaded or used. FAILED_PRECONDITION."""
+    """The model cannot be loaded or used. FAILED_PRECONDITION."""
     ERROR_REASON_CORRUPT_DATA: _ErrorReason.ValueType  # 57
     """Stored bytes could not be read. DATA_LOSS."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 58
@@ -118,22 +118,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The alias does not name the expected version any more; look at what it names now. ABORTED."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """ErrorReason says why a call, a row or a value was refused.
+    """ErrorReason is the reason for which a call, a row or a value was refused.
 
     A failed call carries google.rpc.Status with one google.rpc.ErrorInfo: `reason` is a name of this enum without the
     prefix ERROR_REASON_, `domain` is "featurama", `metadata` names the offending field under "field".
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
-"""Not said."""
+"""Unspecified."""
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 1
-"""The request can not succeed as it stands. INVALID_ARGUMENT."""
+"""The request is invalid. INVALID_ARGUMENT."""
 ERROR_REASON_INVALID_NAME: ErrorReason.ValueType  # 2
 """A name is reserved or not of the form [a-z][a-z0-9_]{0,62}. INVALID_ARGUMENT."""
 ERROR_REASON_INVALID_ENTITY_ID: ErrorReason.ValueType  # 3
 """An entity id is empty, longer than 256 bytes or holds control characters. INVALID_ARGUMENT."""
 ERROR_REASON_INVALID_REFERENCE: ErrorReason.ValueType  # 4
-"""A feature reference can not be read. INVALID_ARGUMENT."""
+"""A feature reference cannot be read. INVALID_ARGUMENT."""
 ERROR_REASON_INVALID_TIME: ErrorReason.ValueType  # 5
 """A time is missing or outside the years 1 to 9999. INVALID_ARGUMENT."""
 ERROR_REASON_NAIVE_TIME: ErrorReason.ValueType  # 6
@@ -141,25 +141,25 @@ ERROR_REASON_NAIVE_TIME: ErrorReason.ValueType  # 6
 ERROR_REASON_INVALID_REQUEST_ID: ErrorReason.ValueType  # 7
 """The request id is not a UUIDv7. INVALID_ARGUMENT."""
 ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 8
-"""The page token was not made by this call. INVALID_ARGUMENT."""
+"""The page token is not a token of this call. INVALID_ARGUMENT."""
 ERROR_REASON_INVALID_DEFINITION: ErrorReason.ValueType  # 9
 """A field of a definition is out of bounds. INVALID_ARGUMENT."""
 ERROR_REASON_INVALID_VALUE: ErrorReason.ValueType  # 10
 """A value is not allowed, such as NaN in a vector. INVALID_ARGUMENT."""
 ERROR_REASON_TYPE_MISMATCH: ErrorReason.ValueType  # 11
-"""A value's type is not the feature's and can not be converted without loss. INVALID_ARGUMENT."""
+"""The type of a value is not that of the feature and cannot be converted without loss. INVALID_ARGUMENT."""
 ERROR_REASON_TEXT_TOO_LONG: ErrorReason.ValueType  # 12
 """A text is longer than 8 KiB. INVALID_ARGUMENT."""
 ERROR_REASON_VECTOR_LENGTH_MISMATCH: ErrorReason.ValueType  # 13
-"""A vector has not the feature's length. INVALID_ARGUMENT."""
+"""The length of a vector is not that of the feature. INVALID_ARGUMENT."""
 ERROR_REASON_EMPTY_REQUEST: ErrorReason.ValueType  # 14
 """The request holds no row, id or feature. INVALID_ARGUMENT."""
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 15
-"""The request holds more than a call may. INVALID_ARGUMENT."""
+"""The request exceeds a limit of the call. INVALID_ARGUMENT."""
 ERROR_REASON_EVENT_TIME_IN_FUTURE: ErrorReason.ValueType  # 16
 """An event time is further ahead than max_clock_skew. INVALID_ARGUMENT."""
 ERROR_REASON_PAST_RETENTION: ErrorReason.ValueType  # 17
-"""A value is already past its group's retention. INVALID_ARGUMENT."""
+"""A value is past the retention of its group. INVALID_ARGUMENT."""
 ERROR_REASON_CONFLICTING_DUPLICATE: ErrorReason.ValueType  # 18
 """Two rows of one request give different values for one feature and event time. INVALID_ARGUMENT."""
 ERROR_REASON_REQUEST_TOO_OLD: ErrorReason.ValueType  # 19
@@ -171,7 +171,7 @@ ERROR_REASON_KNOWN_AT_NOT_SETTLED: ErrorReason.ValueType  # 21
 ERROR_REASON_ENTITY_TYPE_MISMATCH: ErrorReason.ValueType  # 22
 """The entity is registered with another type. FAILED_PRECONDITION."""
 ERROR_REASON_MISSING_FEATURE: ErrorReason.ValueType  # 23
-"""A feature that the model cannot do without has no value in this row. INVALID_ARGUMENT."""
+"""A feature that the model requires has no value in this row. INVALID_ARGUMENT."""
 ERROR_REASON_UNKNOWN_NAMESPACE: ErrorReason.ValueType  # 30
 """There is no such namespace. NOT_FOUND."""
 ERROR_REASON_UNKNOWN_FEATURE: ErrorReason.ValueType  # 31
@@ -185,7 +185,7 @@ ERROR_REASON_UNKNOWN_FEATURE_SERVICE: ErrorReason.ValueType  # 34
 ERROR_REASON_UNKNOWN_ENTITY_TYPE: ErrorReason.ValueType  # 35
 """There is no such entity type. NOT_FOUND."""
 ERROR_REASON_UNKNOWN_ENTITY: ErrorReason.ValueType  # 36
-"""The entity is neither registered nor has any value. NOT_FOUND."""
+"""The entity is not registered and has no values. NOT_FOUND."""
 ERROR_REASON_UNKNOWN_MODEL: ErrorReason.ValueType  # 37
 """There is no such model, version or alias. NOT_FOUND."""
 ERROR_REASON_DEFINITION_CONFLICT: ErrorReason.ValueType  # 40
@@ -195,21 +195,21 @@ ERROR_REASON_ENTITY_CONFLICT: ErrorReason.ValueType  # 41
 ERROR_REASON_NAMESPACE_EXISTS: ErrorReason.ValueType  # 42
 """The namespace exists already. ALREADY_EXISTS."""
 ERROR_REASON_DEPRECATED: ErrorReason.ValueType  # 43
-"""The definition is deprecated and can not be used for something new. FAILED_PRECONDITION."""
+"""The definition is deprecated and cannot be used by new definitions. FAILED_PRECONDITION."""
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 50
-"""The store surely did not do it; retry with the same request id. UNAVAILABLE."""
+"""The store did not carry out the request; retry with the same request id. UNAVAILABLE."""
 ERROR_REASON_UNKNOWN_OUTCOME: ErrorReason.ValueType  # 51
-"""The store may have done it; resend with the same request id. UNAVAILABLE."""
+"""The store may have carried out the request; send it again with the same request id. UNAVAILABLE."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 52
-"""The server admits no more calls for the moment; back off. RESOURCE_EXHAUSTED."""
+"""The server admits no more calls at the moment; back off. RESOURCE_EXHAUSTED."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 53
-"""The deadline ended before the answer was there. DEADLINE_EXCEEDED."""
+"""The deadline passed before the answer arrived. DEADLINE_EXCEEDED."""
 ERROR_REASON_SERVED_BY_INGEST: ErrorReason.ValueType  # 54
 """The call is served by the ingest service. UNIMPLEMENTED."""
 ERROR_REASON_SCHEMA_MISMATCH: ErrorReason.ValueType  # 55
 """The schema of the store is not of this version; run featurama migrate. FAILED_PRECONDITION."""
 ERROR_REASON_MODEL_UNUSABLE: ErrorReason.ValueType  # 56
-"""The model can not be loaded or used. FAILED_PRECONDITION."""
+"""The model cannot be loaded or used. FAILED_PRECONDITION."""
 ERROR_REASON_CORRUPT_DATA: ErrorReason.ValueType  # 57
 """Stored bytes could not be read. DATA_LOSS."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 58

@@ -36,7 +36,7 @@ class _WriteModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WriteMode.V
     """For backfills: about twice as fast; tables may differ until a row is acknowledged."""
 
 class WriteMode(_WriteMode, metaclass=_WriteModeEnumTypeWrapper):
-    """WriteMode says how rows reach the tables."""
+    """WriteMode is the way in which rows are written to the tables."""
 
 WRITE_MODE_UNSPECIFIED: WriteMode.ValueType  # 0
 """ATOMIC."""
@@ -55,19 +55,19 @@ class _WriteUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WriteUnit.V
     WRITE_UNIT_UNSPECIFIED: _WriteUnit.ValueType  # 0
     """ROW."""
     WRITE_UNIT_ROW: _WriteUnit.ValueType  # 1
-    """A row stands or falls as a whole."""
+    """A row: one invalid value rejects the row."""
     WRITE_UNIT_VALUE: _WriteUnit.ValueType  # 2
-    """Every value is judged by itself (a long frame)."""
+    """A value (of a long frame)."""
 
 class WriteUnit(_WriteUnit, metaclass=_WriteUnitEnumTypeWrapper):
-    """WriteUnit says what one verdict is about."""
+    """WriteUnit is the unit of a verdict."""
 
 WRITE_UNIT_UNSPECIFIED: WriteUnit.ValueType  # 0
 """ROW."""
 WRITE_UNIT_ROW: WriteUnit.ValueType  # 1
-"""A row stands or falls as a whole."""
+"""A row: one invalid value rejects the row."""
 WRITE_UNIT_VALUE: WriteUnit.ValueType  # 2
-"""Every value is judged by itself (a long frame)."""
+"""A value (of a long frame)."""
 Global___WriteUnit: _TypeAlias = WriteUnit  # noqa: Y015
 
 class _WriteOutcome:
@@ -77,25 +77,25 @@ class _WriteOutcome:
 class _WriteOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WriteOutcome.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     WRITE_OUTCOME_UNSPECIFIED: _WriteOutcome.ValueType  # 0
-    """Not said."""
+    """Unspecified."""
     WRITE_OUTCOME_ACCEPTED: _WriteOutcome.ValueType  # 1
     """Durable in every table."""
     WRITE_OUTCOME_REJECTED: _WriteOutcome.ValueType  # 2
     """Not stored; the reason says why."""
     WRITE_OUTCOME_UNKNOWN: _WriteOutcome.ValueType  # 3
-    """May be stored; resend with the same request_id."""
+    """May be stored; send it again with the same request_id."""
 
 class WriteOutcome(_WriteOutcome, metaclass=_WriteOutcomeEnumTypeWrapper):
-    """WriteOutcome says what became of a row or value."""
+    """WriteOutcome is the outcome of a row or value."""
 
 WRITE_OUTCOME_UNSPECIFIED: WriteOutcome.ValueType  # 0
-"""Not said."""
+"""Unspecified."""
 WRITE_OUTCOME_ACCEPTED: WriteOutcome.ValueType  # 1
 """Durable in every table."""
 WRITE_OUTCOME_REJECTED: WriteOutcome.ValueType  # 2
 """Not stored; the reason says why."""
 WRITE_OUTCOME_UNKNOWN: WriteOutcome.ValueType  # 3
-"""May be stored; resend with the same request_id."""
+"""May be stored; send it again with the same request_id."""
 Global___WriteOutcome: _TypeAlias = WriteOutcome  # noqa: Y015
 
 @_typing.final
@@ -116,13 +116,13 @@ class WriteFeaturesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     request_id: _builtins.str
-    """UUIDv7, made once by the client and kept for retries; its time is the ingest time. Empty: made by the server."""
+    """UUIDv7, created once by the client and kept for retries. It determines the ingest time. Empty: created by the server."""
     mode: Global___WriteMode.ValueType
-    """How rows reach the tables."""
+    """How rows are written to the tables."""
     unit: Global___WriteUnit.ValueType
-    """What a verdict is about."""
+    """Unit of the verdicts."""
     import_number: _builtins.int
-    """The number that BeginImport gave, 0 to 999, in every request of the import. Absent where ingested_time_ns is empty."""
+    """Number returned by BeginImport, 0 to 999, in every request of the import. Absent if ingested_time_ns is empty."""
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entity of each row, 1 to 10,000."""
@@ -133,12 +133,12 @@ class WriteFeaturesRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
-        """Values, a column a feature. A feature may appear in several columns if each row has at most one value for it."""
+        """Values, one column per feature. A feature may have several columns if each row has at most one value for it."""
 
     @_builtins.property
     def ingested_time_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Imports of old history only (mode BULK, settled times): since when each row was known, nanoseconds since 1970 UTC.
-        Floored to the microsecond; the last three digits become import_number, without which such a request is refused.
+        """Ingest time of each row, nanoseconds since 1970 UTC, for imports of old history (mode BULK, settled times). They are
+        floored to the microsecond, and import_number, which is required, becomes their last three digits.
         """
 
     def __init__(
@@ -166,7 +166,7 @@ Global___WriteFeaturesRequest: _TypeAlias = WriteFeaturesRequest  # noqa: Y015
 
 @_typing.final
 class BeginImportRequest(_message.Message):
-    """BeginImportRequest says what an import will hold at most. Times: first and last included, finer ones are floored."""
+    """BeginImportRequest is the scope of an import. First and last times are inclusive; finer times are floored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -180,7 +180,7 @@ class BeginImportRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     import_id: _builtins.str
-    """UUIDv7, made once by the client and kept for retries. Empty: made by the server."""
+    """UUIDv7, created once by the client and kept for retries. Empty: created by the server."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the features, without versions, at least one."""
@@ -199,7 +199,7 @@ class BeginImportRequest(_message.Message):
 
     @_builtins.property
     def last_ingested_time(self) -> _timestamp_pb2.Timestamp:
-        """Last ingest time; settled."""
+        """Last ingest time. It must be settled."""
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class WriteFeaturesResponse(_message.Message):
     accepted: _builtins.int
     """Units that are durable in every table."""
     rejected: _builtins.int
-    """Units that were refused or surely not stored."""
+    """Units that were refused or are not stored."""
     unknown: _builtins.int
     """Units that may be stored."""
     @_builtins.property
@@ -297,7 +297,7 @@ class WriteVerdict(_message.Message):
     row: _builtins.int
     """Position of the row."""
     column: _builtins.int
-    """Position of the column; -1 when the row as a whole is meant."""
+    """Position of the column; -1 for the whole row."""
     outcome: Global___WriteOutcome.ValueType
     """REJECTED or UNKNOWN."""
     reason: _errors_pb2.ErrorReason.ValueType
@@ -305,7 +305,7 @@ class WriteVerdict(_message.Message):
     field: _builtins.str
     """The field: entity_id, timestamp or a feature's name."""
     message: _builtins.str
-    """For people: what is wrong and how to mend it."""
+    """What is wrong and how to fix it, as text."""
     def __init__(
         self,
         *,
@@ -365,7 +365,7 @@ class StreamFeaturesResponse(_message.Message):
     """Sequence of the chunk."""
     @_builtins.property
     def result(self) -> Global___WriteFeaturesResponse:
-        """What became of its rows. Unset when error is set."""
+        """Outcome of its rows. Unset if error is set."""
 
     @_builtins.property
     def error(self) -> Global___StreamError:
@@ -398,9 +398,9 @@ class StreamError(_message.Message):
     reason: _errors_pb2.ErrorReason.ValueType
     """Why."""
     field: _builtins.str
-    """The field at fault, if one is."""
+    """The invalid field, if there is one."""
     message: _builtins.str
-    """For people."""
+    """Free text."""
     def __init__(
         self,
         *,
@@ -457,7 +457,7 @@ class DeleteEntityResponse(_message.Message):
     DELETED_THROUGH_TIME_FIELD_NUMBER: _builtins.int
     CLEANED_FIELD_NUMBER: _builtins.int
     cleaned: _builtins.bool
-    """Whether the stored bytes are gone too; otherwise the cleaning goes on later."""
+    """Whether the stored bytes are removed too; otherwise they are removed later."""
     @_builtins.property
     def deleted_through_time(self) -> _timestamp_pb2.Timestamp:
         """Values with event times up to this one are invisible from now on."""
@@ -492,7 +492,7 @@ class DeleteFeatureValuesRequest(_message.Message):
     """Entity id."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of features, without versions: all versions are meant."""
+        """Names of features without versions. All versions are deleted."""
 
     @_builtins.property
     def deleted_through_time(self) -> _timestamp_pb2.Timestamp:
@@ -523,7 +523,7 @@ class DeleteFeatureValuesResponse(_message.Message):
     DELETED_THROUGH_TIME_FIELD_NUMBER: _builtins.int
     CLEANED_FIELD_NUMBER: _builtins.int
     cleaned: _builtins.bool
-    """Whether the stored bytes are gone too; otherwise the cleaning goes on later."""
+    """Whether the stored bytes are removed too; otherwise they are removed later."""
     @_builtins.property
     def deleted_through_time(self) -> _timestamp_pb2.Timestamp:
         """Values with event times up to this one are invisible from now on."""

@@ -67,21 +67,22 @@ class IngestServiceServicer:
     """
 
     def WriteFeatures(self, request, context):
-        """WriteFeatures writes up to 10,000 rows; every row is accepted, rejected or unknown, with a reason. Sending the same
-        request again with the same request_id changes nothing.
+        """WriteFeatures writes up to 10,000 rows. Every row is accepted, rejected or unknown, with a reason. Repeating a
+        request with the same request_id changes nothing.
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
-        REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
-        TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
-        1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
+        REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
+        fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
+        2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BeginImport(self, request, context):
-        """BeginImport begins an import of old history and gives its number, which every write with ingested_time_ns names. The
-        ingest times of the import end in this number, so that of imports with equal times the later one is a correction.
-        An audit record names its features and times. Beginning again with the same import_id gives the same number.
+        """BeginImport begins an import of old history and returns its number, which is part of every write with
+        ingested_time_ns. The ingest times of the import end in this number, so that among imports with equal times the
+        later one is a correction. An audit record names its features and times. Beginning again with the same import_id
+        returns the same number.
         Reasons: UNKNOWN_NAMESPACE, EMPTY_REQUEST, INVALID_NAME, INVALID_TIME, INVALID_REQUEST_ID, KNOWN_AT_NOT_SETTLED,
         STORE_UNAVAILABLE, UNKNOWN_OUTCOME; LIMIT_EXCEEDED: 1,000 imports overlap with this one.
         """
@@ -91,15 +92,16 @@ class IngestServiceServicer:
 
     def StreamFeatures(self, request_iterator, context):
         """StreamFeatures writes a stream of chunks, each like WriteFeatures, and acknowledges each by its sequence, in order.
-        The server reads on only while few chunks are in flight. After a lost stream resend what was not acknowledged, with
-        the same request ids. A chunk that is refused as a whole is acknowledged with that reason; the stream goes on.
+        The server reads the next chunk only while few chunks are in flight. After a lost stream, unacknowledged chunks
+        should be sent again with the same request ids. A chunk that is refused as a whole is acknowledged with the reason,
+        and the stream continues.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteEntity(self, request, context):
-        """DeleteEntity deletes all values of an entity, for ever: late writes and replays of values with event times up to
+        """DeleteEntity deletes all values of an entity permanently: late or repeated writes of values with event times up to
         deleted_through_time stay invisible. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_ENTITY_ID, INVALID_TIME, EVENT_TIME_IN_FUTURE, STORE_UNAVAILABLE.
         """
@@ -108,7 +110,7 @@ class IngestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteFeatureValues(self, request, context):
-        """DeleteFeatureValues does the same for some features of an entity, all their versions. Safe to retry.
+        """DeleteFeatureValues deletes the values of some features of an entity in the same way, in all versions. Safe to retry.
         Reasons: as DeleteEntity, and UNKNOWN_FEATURE, EMPTY_REQUEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -34,32 +34,34 @@ class IngestServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     WriteFeatures: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteFeaturesRequest, _ingest_service_pb2.WriteFeaturesResponse]
-    """WriteFeatures writes up to 10,000 rows; every row is accepted, rejected or unknown, with a reason. Sending the same
-    request again with the same request_id changes nothing.
+    """WriteFeatures writes up to 10,000 rows. Every row is accepted, rejected or unknown, with a reason. Repeating a
+    request with the same request_id changes nothing.
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
-    REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
-    TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
-    1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
+    REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
+    fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
+    2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
     """
     BeginImport: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.BeginImportRequest, _ingest_service_pb2.BeginImportResponse]
-    """BeginImport begins an import of old history and gives its number, which every write with ingested_time_ns names. The
-    ingest times of the import end in this number, so that of imports with equal times the later one is a correction.
-    An audit record names its features and times. Beginning again with the same import_id gives the same number.
+    """BeginImport begins an import of old history and returns its number, which is part of every write with
+    ingested_time_ns. The ingest times of the import end in this number, so that among imports with equal times the
+    later one is a correction. An audit record names its features and times. Beginning again with the same import_id
+    returns the same number.
     Reasons: UNKNOWN_NAMESPACE, EMPTY_REQUEST, INVALID_NAME, INVALID_TIME, INVALID_REQUEST_ID, KNOWN_AT_NOT_SETTLED,
     STORE_UNAVAILABLE, UNKNOWN_OUTCOME; LIMIT_EXCEEDED: 1,000 imports overlap with this one.
     """
     StreamFeatures: _grpc.StreamStreamMultiCallable[_ingest_service_pb2.StreamFeaturesRequest, _ingest_service_pb2.StreamFeaturesResponse]
     """StreamFeatures writes a stream of chunks, each like WriteFeatures, and acknowledges each by its sequence, in order.
-    The server reads on only while few chunks are in flight. After a lost stream resend what was not acknowledged, with
-    the same request ids. A chunk that is refused as a whole is acknowledged with that reason; the stream goes on.
+    The server reads the next chunk only while few chunks are in flight. After a lost stream, unacknowledged chunks
+    should be sent again with the same request ids. A chunk that is refused as a whole is acknowledged with the reason,
+    and the stream continues.
     """
     DeleteEntity: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteEntityRequest, _ingest_service_pb2.DeleteEntityResponse]
-    """DeleteEntity deletes all values of an entity, for ever: late writes and replays of values with event times up to
+    """DeleteEntity deletes all values of an entity permanently: late or repeated writes of values with event times up to
     deleted_through_time stay invisible. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_ENTITY_ID, INVALID_TIME, EVENT_TIME_IN_FUTURE, STORE_UNAVAILABLE.
     """
     DeleteFeatureValues: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteFeatureValuesRequest, _ingest_service_pb2.DeleteFeatureValuesResponse]
-    """DeleteFeatureValues does the same for some features of an entity, all their versions. Safe to retry.
+    """DeleteFeatureValues deletes the values of some features of an entity in the same way, in all versions. Safe to retry.
     Reasons: as DeleteEntity, and UNKNOWN_FEATURE, EMPTY_REQUEST.
     """
 
@@ -69,32 +71,34 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WriteFeatures: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteFeaturesRequest, _ingest_service_pb2.WriteFeaturesResponse]  # type: ignore[assignment]
-    """WriteFeatures writes up to 10,000 rows; every row is accepted, rejected or unknown, with a reason. Sending the same
-    request again with the same request_id changes nothing.
+    """WriteFeatures writes up to 10,000 rows. Every row is accepted, rejected or unknown, with a reason. Repeating a
+    request with the same request_id changes nothing.
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
-    REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
-    TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
-    1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
+    REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
+    fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
+    2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
     """
     BeginImport: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.BeginImportRequest, _ingest_service_pb2.BeginImportResponse]  # type: ignore[assignment]
-    """BeginImport begins an import of old history and gives its number, which every write with ingested_time_ns names. The
-    ingest times of the import end in this number, so that of imports with equal times the later one is a correction.
-    An audit record names its features and times. Beginning again with the same import_id gives the same number.
+    """BeginImport begins an import of old history and returns its number, which is part of every write with
+    ingested_time_ns. The ingest times of the import end in this number, so that among imports with equal times the
+    later one is a correction. An audit record names its features and times. Beginning again with the same import_id
+    returns the same number.
     Reasons: UNKNOWN_NAMESPACE, EMPTY_REQUEST, INVALID_NAME, INVALID_TIME, INVALID_REQUEST_ID, KNOWN_AT_NOT_SETTLED,
     STORE_UNAVAILABLE, UNKNOWN_OUTCOME; LIMIT_EXCEEDED: 1,000 imports overlap with this one.
     """
     StreamFeatures: _aio.StreamStreamMultiCallable[_ingest_service_pb2.StreamFeaturesRequest, _ingest_service_pb2.StreamFeaturesResponse]  # type: ignore[assignment]
     """StreamFeatures writes a stream of chunks, each like WriteFeatures, and acknowledges each by its sequence, in order.
-    The server reads on only while few chunks are in flight. After a lost stream resend what was not acknowledged, with
-    the same request ids. A chunk that is refused as a whole is acknowledged with that reason; the stream goes on.
+    The server reads the next chunk only while few chunks are in flight. After a lost stream, unacknowledged chunks
+    should be sent again with the same request ids. A chunk that is refused as a whole is acknowledged with the reason,
+    and the stream continues.
     """
     DeleteEntity: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteEntityRequest, _ingest_service_pb2.DeleteEntityResponse]  # type: ignore[assignment]
-    """DeleteEntity deletes all values of an entity, for ever: late writes and replays of values with event times up to
+    """DeleteEntity deletes all values of an entity permanently: late or repeated writes of values with event times up to
     deleted_through_time stay invisible. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_ENTITY_ID, INVALID_TIME, EVENT_TIME_IN_FUTURE, STORE_UNAVAILABLE.
     """
     DeleteFeatureValues: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteFeatureValuesRequest, _ingest_service_pb2.DeleteFeatureValuesResponse]  # type: ignore[assignment]
-    """DeleteFeatureValues does the same for some features of an entity, all their versions. Safe to retry.
+    """DeleteFeatureValues deletes the values of some features of an entity in the same way, in all versions. Safe to retry.
     Reasons: as DeleteEntity, and UNKNOWN_FEATURE, EMPTY_REQUEST.
     """
 
@@ -107,12 +111,12 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.WriteFeaturesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.WriteFeaturesResponse, _abc.Awaitable[_ingest_service_pb2.WriteFeaturesResponse]]:
-        """WriteFeatures writes up to 10,000 rows; every row is accepted, rejected or unknown, with a reason. Sending the same
-        request again with the same request_id changes nothing.
+        """WriteFeatures writes up to 10,000 rows. Every row is accepted, rejected or unknown, with a reason. Repeating a
+        request with the same request_id changes nothing.
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
-        REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a column that is no column:
-        TYPE_MISMATCH (it fills another array than its value_type's) and VECTOR_LENGTH_MISMATCH (its vector_length is not
-        1 to 2,048). All others are reasons of rows, and so are these two where a value does not fit its feature.
+        REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
+        fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
+        2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
         """
 
     @_abc_1.abstractmethod
@@ -121,9 +125,10 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.BeginImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.BeginImportResponse, _abc.Awaitable[_ingest_service_pb2.BeginImportResponse]]:
-        """BeginImport begins an import of old history and gives its number, which every write with ingested_time_ns names. The
-        ingest times of the import end in this number, so that of imports with equal times the later one is a correction.
-        An audit record names its features and times. Beginning again with the same import_id gives the same number.
+        """BeginImport begins an import of old history and returns its number, which is part of every write with
+        ingested_time_ns. The ingest times of the import end in this number, so that among imports with equal times the
+        later one is a correction. An audit record names its features and times. Beginning again with the same import_id
+        returns the same number.
         Reasons: UNKNOWN_NAMESPACE, EMPTY_REQUEST, INVALID_NAME, INVALID_TIME, INVALID_REQUEST_ID, KNOWN_AT_NOT_SETTLED,
         STORE_UNAVAILABLE, UNKNOWN_OUTCOME; LIMIT_EXCEEDED: 1,000 imports overlap with this one.
         """
@@ -135,8 +140,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.StreamFeaturesResponse], _abc.AsyncIterator[_ingest_service_pb2.StreamFeaturesResponse]]:
         """StreamFeatures writes a stream of chunks, each like WriteFeatures, and acknowledges each by its sequence, in order.
-        The server reads on only while few chunks are in flight. After a lost stream resend what was not acknowledged, with
-        the same request ids. A chunk that is refused as a whole is acknowledged with that reason; the stream goes on.
+        The server reads the next chunk only while few chunks are in flight. After a lost stream, unacknowledged chunks
+        should be sent again with the same request ids. A chunk that is refused as a whole is acknowledged with the reason,
+        and the stream continues.
         """
 
     @_abc_1.abstractmethod
@@ -145,7 +151,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.DeleteEntityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.DeleteEntityResponse, _abc.Awaitable[_ingest_service_pb2.DeleteEntityResponse]]:
-        """DeleteEntity deletes all values of an entity, for ever: late writes and replays of values with event times up to
+        """DeleteEntity deletes all values of an entity permanently: late or repeated writes of values with event times up to
         deleted_through_time stay invisible. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_ENTITY_ID, INVALID_TIME, EVENT_TIME_IN_FUTURE, STORE_UNAVAILABLE.
         """
@@ -156,7 +162,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.DeleteFeatureValuesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.DeleteFeatureValuesResponse, _abc.Awaitable[_ingest_service_pb2.DeleteFeatureValuesResponse]]:
-        """DeleteFeatureValues does the same for some features of an entity, all their versions. Safe to retry.
+        """DeleteFeatureValues deletes the values of some features of an entity in the same way, in all versions. Safe to retry.
         Reasons: as DeleteEntity, and UNKNOWN_FEATURE, EMPTY_REQUEST.
         """
 

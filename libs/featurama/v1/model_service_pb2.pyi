@@ -29,28 +29,28 @@ class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState
     MODEL_STATE_UNSPECIFIED: _ModelState.ValueType  # 0
     """Not set."""
     MODEL_STATE_NOT_LOADED: _ModelState.ValueType  # 1
-    """Not in this server's memory; loaded when it is asked for."""
+    """Not in the memory of this server. It is loaded on first use."""
     MODEL_STATE_LOADED: _ModelState.ValueType  # 2
-    """In this server's memory."""
+    """In the memory of this server."""
     MODEL_STATE_UNUSABLE: _ModelState.ValueType  # 3
     """It cannot be used; `problem` says why."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
-    """ModelState says what the server that answers makes of a version."""
+    """ModelState is the state of a version in the answering server."""
 
 MODEL_STATE_UNSPECIFIED: ModelState.ValueType  # 0
 """Not set."""
 MODEL_STATE_NOT_LOADED: ModelState.ValueType  # 1
-"""Not in this server's memory; loaded when it is asked for."""
+"""Not in the memory of this server. It is loaded on first use."""
 MODEL_STATE_LOADED: ModelState.ValueType  # 2
-"""In this server's memory."""
+"""In the memory of this server."""
 MODEL_STATE_UNUSABLE: ModelState.ValueType  # 3
 """It cannot be used; `problem` says why."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
-    """Model is a version of a model. Where its manifest cannot be read, only name, version, aliases, state and problem,
+    """Model is a version of a model. If its manifest cannot be read, only name, version, aliases, state and problem,
     created_time and artefact_bytes are set.
     """
 
@@ -78,23 +78,23 @@ class Model(_message.Message):
     name: _builtins.str
     """Name."""
     version: _builtins.int
-    """Version, from 1; a version never changes."""
+    """Version, from 1. Versions never change."""
     state: Global___ModelState.ValueType
-    """What this server makes of it."""
+    """Its state in this server."""
     problem: _builtins.str
-    """For people: why it cannot be used. Empty otherwise."""
+    """Why it cannot be used, as text. Empty otherwise."""
     target: _builtins.str
     """Name of the predicted quantity, such as "actual_duration"."""
     entity_type: _builtins.str
     """Entity type that it predicts for."""
     objective: _builtins.str
-    """What was learned, as XGBoost names it, such as "reg:squarederror"."""
+    """Objective of the training, as named by XGBoost, such as "reg:squarederror"."""
     feature_service: _builtins.str
     """Feature service that it was trained on. Empty: none."""
     description: _builtins.str
-    """For people."""
+    """Free text."""
     created_by: _builtins.str
-    """Who published it, as they said."""
+    """Its publisher, free text."""
     artefact_bytes: _builtins.int
     """Length of its artefact in bytes."""
     artefact_sha256: _builtins.str
@@ -105,7 +105,7 @@ class Model(_message.Message):
 
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Features that it reads, pinned to versions, paths too."""
+        """Features that it reads, including paths, pinned to versions."""
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -113,7 +113,7 @@ class Model(_message.Message):
 
     @_builtins.property
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelScore]:
-        """Scores of its training, by what was scored and by measure."""
+        """Scores of its training, by data and measure."""
 
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
@@ -121,13 +121,13 @@ class Model(_message.Message):
 
     @_builtins.property
     def serves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Aliases that this server answers with this version, sorted, as far as it was asked. An alias that is here and not
-        in `aliases` is degraded: its own version could not be used, or is not loaded yet, and an earlier one answers.
+        """Aliases for which this server uses this version, sorted, among those used so far. An alias that is here and not in
+        `aliases` is degraded: its version cannot be used or is not loaded yet, and an earlier one answers.
         """
 
     @_builtins.property
     def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Labels of the classes that it tells apart, in order. Empty: it predicts a number."""
+        """Class labels in order. Empty: it predicts a number."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class ModelScore(_message.Message):
     MEASURE_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     scored: _builtins.str
-    """What was scored: "train", "test", "baseline"."""
+    """The scored data: "train", "test", "baseline"."""
     measure: _builtins.str
     """The measure: "mae", "rmse", "r2"."""
     value: _builtins.float
@@ -192,7 +192,7 @@ Global___ModelScore: _TypeAlias = ModelScore  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
-    """ListModelsRequest asks for a page of versions."""
+    """ListModelsRequest requests a page of versions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -203,11 +203,11 @@ class ListModelsRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     name: _builtins.str
-    """Versions of this model only. Empty: of all."""
+    """Only versions of this model. Empty: of all models."""
     page_size: _builtins.int
-    """Versions a page, at most 1,000. 0: 100."""
+    """Versions per page, at most 1,000. 0: 100."""
     page_token: _builtins.str
-    """next_page_token of the page before, with the same name. Empty: the first page."""
+    """next_page_token of the previous page, with the same name. Empty: the first page."""
     def __init__(
         self,
         *,
@@ -316,7 +316,7 @@ Global___GetModelResponse: _TypeAlias = GetModelResponse  # noqa: Y015
 
 @_typing.final
 class SetAliasRequest(_message.Message):
-    """SetAliasRequest says what an alias names from now on."""
+    """SetAliasRequest names an alias and its new version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -330,11 +330,11 @@ class SetAliasRequest(_message.Message):
     name: _builtins.str
     """Name of the model."""
     alias: _builtins.str
-    """Alias: [a-z][a-z0-9_]{0,62}. "champion" serves where none is named, "challenger" is the shadow."""
+    """Alias: [a-z][a-z0-9_]{0,62}. "champion" is the default of requests, "challenger" runs in the shadow."""
     version: _builtins.int
     """Version, from 1."""
     expected_version: _builtins.int
-    """Move it only if it names this version (0: nothing) or the wanted one already. Absent: whatever it names."""
+    """Version that the alias must name now (0: it must not exist), unless it names the new one. Absent: no condition."""
     def __init__(
         self,
         *,
@@ -356,14 +356,14 @@ Global___SetAliasRequest: _TypeAlias = SetAliasRequest  # noqa: Y015
 
 @_typing.final
 class SetAliasResponse(_message.Message):
-    """SetAliasResponse says what changed."""
+    """SetAliasResponse holds the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MODEL_FIELD_NUMBER: _builtins.int
     PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
     previous_version: _builtins.int
-    """The version that it named before; 0: none."""
+    """The version that it named before. 0: none."""
     @_builtins.property
     def model(self) -> Global___Model:
         """The version that the alias names now."""

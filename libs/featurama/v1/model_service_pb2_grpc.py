@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ModelServiceStub:
-    """ModelService lists the models of a namespace and says which version an alias names. The online service serves all of
-    it, SetAlias too: it is where a version is tried before it may serve. Models are published by the trainer.
+    """ModelService lists the models of a namespace and manages their aliases. The online service serves all its calls,
+    including SetAlias, because it loads a version before it may serve. Models are published by the trainer.
     """
 
     def __init__(self, channel):
@@ -54,12 +54,12 @@ class ModelServiceStub:
 
 
 class ModelServiceServicer:
-    """ModelService lists the models of a namespace and says which version an alias names. The online service serves all of
-    it, SetAlias too: it is where a version is tried before it may serve. Models are published by the trainer.
+    """ModelService lists the models of a namespace and manages their aliases. The online service serves all its calls,
+    including SetAlias, because it loads a version before it may serve. Models are published by the trainer.
     """
 
     def ListModels(self, request, context):
-        """ListModels returns versions of models by name and version, in pages, also those that cannot be used.
+        """ListModels returns versions of models by name and version, in pages, including those that cannot be used.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_PAGE_TOKEN, LIMIT_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -75,9 +75,10 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetAlias(self, request, context):
-        """SetAlias points an alias at a version, which is tried first: one that cannot be used is refused. It is durable and
-        in the audit log when this returns; every server follows within seconds. The same again changes nothing but
-        leaves another audit record. Safe to retry. Of two calls that expect the same version one is refused: ALIAS_MOVED.
+        """SetAlias moves an alias to a version. The version is loaded first, and refused if it cannot be used. The move is
+        durable and in the audit log when the call returns, and every server uses it within seconds. Repeating the call
+        adds an audit record and changes nothing else. Safe to retry. Of two calls that expect the same version one is
+        refused: ALIAS_MOVED.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, ALIAS_MOVED,
         STORE_UNAVAILABLE, UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
         """
@@ -112,8 +113,8 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService:
-    """ModelService lists the models of a namespace and says which version an alias names. The online service serves all of
-    it, SetAlias too: it is where a version is tried before it may serve. Models are published by the trainer.
+    """ModelService lists the models of a namespace and manages their aliases. The online service serves all its calls,
+    including SetAlias, because it loads a version before it may serve. Models are published by the trainer.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelServiceStub:
-    """ModelService lists the models of a namespace and says which version an alias names. The online service serves all of
-    it, SetAlias too: it is where a version is tried before it may serve. Models are published by the trainer.
+    """ModelService lists the models of a namespace and manages their aliases. The online service serves all its calls,
+    including SetAlias, because it loads a version before it may serve. Models are published by the trainer.
     """
 
     @_typing.overload
@@ -36,7 +36,7 @@ class ModelServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ModelServiceAsyncStub: ...
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]
-    """ListModels returns versions of models by name and version, in pages, also those that cannot be used.
+    """ListModels returns versions of models by name and version, in pages, including those that cannot be used.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_PAGE_TOKEN, LIMIT_EXCEEDED.
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.GetModelRequest, _model_service_pb2.GetModelResponse]
@@ -44,22 +44,23 @@ class ModelServiceStub:
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, UNKNOWN_MODEL.
     """
     SetAlias: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.SetAliasRequest, _model_service_pb2.SetAliasResponse]
-    """SetAlias points an alias at a version, which is tried first: one that cannot be used is refused. It is durable and
-    in the audit log when this returns; every server follows within seconds. The same again changes nothing but
-    leaves another audit record. Safe to retry. Of two calls that expect the same version one is refused: ALIAS_MOVED.
+    """SetAlias moves an alias to a version. The version is loaded first, and refused if it cannot be used. The move is
+    durable and in the audit log when the call returns, and every server uses it within seconds. Repeating the call
+    adds an audit record and changes nothing else. Safe to retry. Of two calls that expect the same version one is
+    refused: ALIAS_MOVED.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, ALIAS_MOVED,
     STORE_UNAVAILABLE, UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
     """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
-    """ModelService lists the models of a namespace and says which version an alias names. The online service serves all of
-    it, SetAlias too: it is where a version is tried before it may serve. Models are published by the trainer.
+    """ModelService lists the models of a namespace and manages their aliases. The online service serves all its calls,
+    including SetAlias, because it loads a version before it may serve. Models are published by the trainer.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """ListModels returns versions of models by name and version, in pages, also those that cannot be used.
+    """ListModels returns versions of models by name and version, in pages, including those that cannot be used.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_PAGE_TOKEN, LIMIT_EXCEEDED.
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.GetModelRequest, _model_service_pb2.GetModelResponse]  # type: ignore[assignment]
@@ -67,16 +68,17 @@ class ModelServiceAsyncStub(ModelServiceStub):
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, UNKNOWN_MODEL.
     """
     SetAlias: _aio.UnaryUnaryMultiCallable[_model_service_pb2.SetAliasRequest, _model_service_pb2.SetAliasResponse]  # type: ignore[assignment]
-    """SetAlias points an alias at a version, which is tried first: one that cannot be used is refused. It is durable and
-    in the audit log when this returns; every server follows within seconds. The same again changes nothing but
-    leaves another audit record. Safe to retry. Of two calls that expect the same version one is refused: ALIAS_MOVED.
+    """SetAlias moves an alias to a version. The version is loaded first, and refused if it cannot be used. The move is
+    durable and in the audit log when the call returns, and every server uses it within seconds. Repeating the call
+    adds an audit record and changes nothing else. Safe to retry. Of two calls that expect the same version one is
+    refused: ALIAS_MOVED.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, ALIAS_MOVED,
     STORE_UNAVAILABLE, UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
     """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ModelService lists the models of a namespace and says which version an alias names. The online service serves all of
-    it, SetAlias too: it is where a version is tried before it may serve. Models are published by the trainer.
+    """ModelService lists the models of a namespace and manages their aliases. The online service serves all its calls,
+    including SetAlias, because it loads a version before it may serve. Models are published by the trainer.
     """
 
     @_abc_1.abstractmethod
@@ -85,7 +87,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.ListModelsResponse, _abc.Awaitable[_model_service_pb2.ListModelsResponse]]:
-        """ListModels returns versions of models by name and version, in pages, also those that cannot be used.
+        """ListModels returns versions of models by name and version, in pages, including those that cannot be used.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_PAGE_TOKEN, LIMIT_EXCEEDED.
         """
 
@@ -105,9 +107,10 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.SetAliasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.SetAliasResponse, _abc.Awaitable[_model_service_pb2.SetAliasResponse]]:
-        """SetAlias points an alias at a version, which is tried first: one that cannot be used is refused. It is durable and
-        in the audit log when this returns; every server follows within seconds. The same again changes nothing but
-        leaves another audit record. Safe to retry. Of two calls that expect the same version one is refused: ALIAS_MOVED.
+        """SetAlias moves an alias to a version. The version is loaded first, and refused if it cannot be used. The move is
+        durable and in the audit log when the call returns, and every server uses it within seconds. Repeating the call
+        adds an audit record and changes nothing else. Safe to retry. Of two calls that expect the same version one is
+        refused: ALIAS_MOVED.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_ARGUMENT, UNKNOWN_MODEL, MODEL_UNUSABLE, ALIAS_MOVED,
         STORE_UNAVAILABLE, UNKNOWN_OUTCOME, DEADLINE_EXCEEDED.
         """

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class GetOnlineFeaturesRequest(_message.Message):
-    """GetOnlineFeaturesRequest asks for the newest values."""
+    """GetOnlineFeaturesRequest requests the newest values."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,7 +37,7 @@ class GetOnlineFeaturesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
-    """A feature service; its features are read in its order. Either this or features or all_features."""
+    """A feature service, whose features are read in its order. Exactly one of this, features and all_features."""
     include_event_times: _builtins.bool
     """Whether columns carry event times."""
     include_statuses: _builtins.bool
@@ -45,8 +45,8 @@ class GetOnlineFeaturesRequest(_message.Message):
     consistency: _columns_pb2.Consistency.ValueType
     """Consistency of this read."""
     all_features: _builtins.bool
-    """Instead of naming features: all features of the type of one entity, or all it has values of if it is not registered.
-    Reason UNKNOWN_ENTITY if it is neither registered nor has any value.
+    """Whether to read all features of the type of one entity; of an unregistered entity, all features with values. Reason
+    UNKNOWN_ENTITY if it is not registered and has no values.
     """
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -54,7 +54,7 @@ class GetOnlineFeaturesRequest(_message.Message):
 
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entity ids, 1 to 10,000; the rows of the answer, repeated ones too."""
+        """Entity ids, 1 to 10,000, one per row of the response. Ids may be repeated."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ Global___GetOnlineFeaturesRequest: _TypeAlias = GetOnlineFeaturesRequest  # noqa
 
 @_typing.final
 class GetOnlineFeaturesResponse(_message.Message):
-    """GetOnlineFeaturesResponse holds a column a feature, in the asked order, with a row an entity id."""
+    """GetOnlineFeaturesResponse holds one column per feature, in the requested order, with one row per entity id."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -90,7 +90,7 @@ class GetOnlineFeaturesResponse(_message.Message):
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """The wall clock from which ttl and retention were reckoned."""
+        """The wall clock from which ttl and retention are measured."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ Global___GetOnlineFeaturesResponse: _TypeAlias = GetOnlineFeaturesResponse  # no
 
 @_typing.final
 class GetFeatureHistoryRequest(_message.Message):
-    """GetFeatureHistoryRequest asks for the stored values of one feature of one entity."""
+    """GetFeatureHistoryRequest requests the stored values of one feature of one entity."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -126,22 +126,22 @@ class GetFeatureHistoryRequest(_message.Message):
     entity_id: _builtins.str
     """Entity id."""
     feature: _builtins.str
-    """A feature reference; no path."""
+    """A feature reference. Paths are refused."""
     limit: _builtins.int
-    """The newest N values in all, over all pages. 0: all."""
+    """Maximum number of values of all pages together, counted from the newest. 0: all."""
     include_corrections: _builtins.bool
-    """Whether every correction is returned, not only the winner of each event time."""
+    """Whether every correction is returned, or only the winner of each event time."""
     page_size: _builtins.int
-    """Values a page, at most 10,000. 0 means 1,000."""
+    """Values per page, at most 10,000. 0 means 1,000."""
     page_token: _builtins.str
-    """next_page_token of the page before; the other fields must be the same."""
+    """next_page_token of the previous page; the other fields must be the same."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """First event time, included. Absent: the beginning."""
+        """First event time, inclusive. Absent: no bound."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Last event time, included. Absent: the newest."""
+        """Last event time, inclusive. Absent: no bound."""
 
     def __init__(
         self,
@@ -175,18 +175,18 @@ class GetFeatureHistoryResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty at the end."""
+    """Token of the next page; empty after the last page."""
     @_builtins.property
     def column(self) -> _columns_pb2.Column:
-        """Values with event times, a row a stored value; statuses are PRESENT, NULL_VALUE or ERROR."""
+        """Values with event times, one row per stored value. Statuses are PRESENT, NULL_VALUE or ERROR."""
 
     @_builtins.property
     def ingested_time_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Since when Featurama knows each value: nanoseconds since 1970 UTC."""
+        """Ingest time of each value: nanoseconds since 1970 UTC."""
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """The wall clock from which retention was reckoned."""
+        """The wall clock from which retention is measured."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ Global___GetFeatureHistoryResponse: _TypeAlias = GetFeatureHistoryResponse  # no
 
 @_typing.final
 class GetHistoricalFeaturesRequest(_message.Message):
-    """GetHistoricalFeaturesRequest asks for values as they were, for label rows."""
+    """GetHistoricalFeaturesRequest requests point-in-time values for label rows."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -223,7 +223,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     feature_service: _builtins.str
     """A feature service. Either this or features."""
     known_at_label: _builtins.bool
-    """Only values known at each row's own t."""
+    """Only values ingested by the time t of each row."""
     include_statuses: _builtins.bool
     """Whether columns carry statuses even when all are PRESENT."""
     @_builtins.property
@@ -232,7 +232,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entity of each label row, 1 to 100,000; duplicates stay."""
+        """Entity of each label row, 1 to 100,000. Duplicates are kept."""
 
     @_builtins.property
     def event_time_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -240,7 +240,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     @_builtins.property
     def known_at_time(self) -> _timestamp_pb2.Timestamp:
-        """Only values known at this time; it must be settled."""
+        """Only values ingested by this time, which must be settled."""
 
     def __init__(
         self,
@@ -284,7 +284,7 @@ class GetHistoricalFeaturesResponse(_message.Message):
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """The wall clock from which retention was reckoned, the same in every chunk."""
+        """The wall clock from which retention is measured, the same in every chunk."""
 
     def __init__(
         self,

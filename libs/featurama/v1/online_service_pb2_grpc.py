@@ -57,7 +57,7 @@ class OnlineServiceServicer:
     """
 
     def GetOnlineFeatures(self, request, context):
-        """GetOnlineFeatures returns the newest values of up to 10,000 entities, a column a feature. Safe to retry.
+        """GetOnlineFeatures returns the newest values of up to 10,000 entities, one column per feature. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
         INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         An entity whose read fails has status ERROR; the call fails only if nothing could be read.
@@ -75,8 +75,8 @@ class OnlineServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetHistoricalFeatures(self, request, context):
-        """GetHistoricalFeatures returns, for up to 100,000 (entity, time) rows, the values as they were at that time: a stream
-        of column chunks in the order of the rows. Safe to retry.
+        """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
+        of columns in the order of the rows. Safe to retry.
         Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

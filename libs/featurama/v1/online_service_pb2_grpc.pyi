@@ -34,7 +34,7 @@ class OnlineServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OnlineServiceAsyncStub: ...
     GetOnlineFeatures: _grpc.UnaryUnaryMultiCallable[_online_service_pb2.GetOnlineFeaturesRequest, _online_service_pb2.GetOnlineFeaturesResponse]
-    """GetOnlineFeatures returns the newest values of up to 10,000 entities, a column a feature. Safe to retry.
+    """GetOnlineFeatures returns the newest values of up to 10,000 entities, one column per feature. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
     INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     An entity whose read fails has status ERROR; the call fails only if nothing could be read.
@@ -44,8 +44,8 @@ class OnlineServiceStub:
     Reasons: as GetOnlineFeatures, and INVALID_TIME, INVALID_PAGE_TOKEN.
     """
     GetHistoricalFeatures: _grpc.UnaryStreamMultiCallable[_online_service_pb2.GetHistoricalFeaturesRequest, _online_service_pb2.GetHistoricalFeaturesResponse]
-    """GetHistoricalFeatures returns, for up to 100,000 (entity, time) rows, the values as they were at that time: a stream
-    of column chunks in the order of the rows. Safe to retry.
+    """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
+    of columns in the order of the rows. Safe to retry.
     Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
     """
 
@@ -55,7 +55,7 @@ class OnlineServiceAsyncStub(OnlineServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOnlineFeatures: _aio.UnaryUnaryMultiCallable[_online_service_pb2.GetOnlineFeaturesRequest, _online_service_pb2.GetOnlineFeaturesResponse]  # type: ignore[assignment]
-    """GetOnlineFeatures returns the newest values of up to 10,000 entities, a column a feature. Safe to retry.
+    """GetOnlineFeatures returns the newest values of up to 10,000 entities, one column per feature. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
     INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     An entity whose read fails has status ERROR; the call fails only if nothing could be read.
@@ -65,8 +65,8 @@ class OnlineServiceAsyncStub(OnlineServiceStub):
     Reasons: as GetOnlineFeatures, and INVALID_TIME, INVALID_PAGE_TOKEN.
     """
     GetHistoricalFeatures: _aio.UnaryStreamMultiCallable[_online_service_pb2.GetHistoricalFeaturesRequest, _online_service_pb2.GetHistoricalFeaturesResponse]  # type: ignore[assignment]
-    """GetHistoricalFeatures returns, for up to 100,000 (entity, time) rows, the values as they were at that time: a stream
-    of column chunks in the order of the rows. Safe to retry.
+    """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
+    of columns in the order of the rows. Safe to retry.
     Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
     """
 
@@ -79,7 +79,7 @@ class OnlineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _online_service_pb2.GetOnlineFeaturesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_online_service_pb2.GetOnlineFeaturesResponse, _abc.Awaitable[_online_service_pb2.GetOnlineFeaturesResponse]]:
-        """GetOnlineFeatures returns the newest values of up to 10,000 entities, a column a feature. Safe to retry.
+        """GetOnlineFeatures returns the newest values of up to 10,000 entities, one column per feature. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
         INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         An entity whose read fails has status ERROR; the call fails only if nothing could be read.
@@ -101,8 +101,8 @@ class OnlineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _online_service_pb2.GetHistoricalFeaturesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_online_service_pb2.GetHistoricalFeaturesResponse], _abc.AsyncIterator[_online_service_pb2.GetHistoricalFeaturesResponse]]:
-        """GetHistoricalFeatures returns, for up to 100,000 (entity, time) rows, the values as they were at that time: a stream
-        of column chunks in the order of the rows. Safe to retry.
+        """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
+        of columns in the order of the rows. Safe to retry.
         Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
         """
 

@@ -23,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PredictRequest(_message.Message):
-    """PredictRequest names rows by entity, by given features, or both: a given value overrides the stored one."""
+    """PredictRequest names rows by entity, by request features, or both. A request feature overrides the stored one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -44,19 +44,19 @@ class PredictRequest(_message.Message):
     alias: _builtins.str
     """Alias, used when version is 0. Empty: "champion"."""
     include_features: _builtins.bool
-    """Whether the answer holds the feature values that were used."""
+    """Whether the response holds the feature values that were used."""
     include_contributions: _builtins.bool
-    """Whether the answer says how far each of the model's columns moved each prediction (SHAP values); at most 1,000
-    rows then. Default: no; it costs many times the prediction itself.
+    """Whether the response holds the contribution of each column of the model to each prediction (SHAP values). It takes
+    many times longer than the predictions, and limits the request to 1,000 rows.
     """
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entity of each row, at most 10,000; may be empty when all features are given."""
+        """Entity of each row, at most 10,000. May be empty if all features are in the request."""
 
     @_builtins.property
     def given(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
-        """Given features, a column each, named like the model's features (paths too); as many rows as entity_ids, or the rows
-        themselves when entity_ids is empty. Status NOT_FOUND: not given in this row.
+        """Request features, one column per feature, with the names of the model's features, including paths. They have as many
+        rows as entity_ids if that is not empty. Status NOT_FOUND: the row has no such request feature.
         """
 
     def __init__(
@@ -81,7 +81,7 @@ Global___PredictRequest: _TypeAlias = PredictRequest  # noqa: Y015
 
 @_typing.final
 class PredictResponse(_message.Message):
-    """PredictResponse holds a prediction a row."""
+    """PredictResponse holds one prediction per row."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -100,26 +100,28 @@ class PredictResponse(_message.Message):
     target: _builtins.str
     """Name of the predicted quantity, such as "actual_duration"."""
     model: _builtins.str
-    """Model that predicted."""
+    """Name of the model."""
     version: _builtins.int
-    """Its version."""
+    """Version of the model."""
     @_builtins.property
     def predictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Predicted values, one a row; 0 where row_errors names the row. Of a model of two classes the probability of the
-        second, of one of several the position of the likeliest.
+        """Predicted values, one per row; 0 for a row in row_errors. For two classes the probability of the second, for more
+        classes the position of the likeliest one.
         """
 
     @_builtins.property
     def features(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
-        """The features used, a column each, in the model's order; statuses say which were missing. Only when asked for."""
+        """The features used, one column per feature, in the order of the model. Statuses say which are missing. Only on
+        request.
+        """
 
     @_builtins.property
     def row_errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___PredictRowError]:
-        """Rows that have no prediction."""
+        """Rows without a prediction."""
 
     @_builtins.property
     def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___MissingFeatures]:
-        """Per row that lacked features: which were not PRESENT."""
+        """The features that are not PRESENT, per row with such features."""
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
@@ -127,22 +129,22 @@ class PredictResponse(_message.Message):
 
     @_builtins.property
     def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contribution]:
-        """What each engineered column contributed, in the model's order; 0 where row_errors names the row. Only when asked
-        for. A row's contributions and its base value add up to its margin, which is the prediction, or its log-odds
-        where the model's objective is binary:logistic.
+        """Contribution of each column of the model, in its order; 0 for a row in row_errors. Only on request. The contributions
+        and the base value of a row add up to its margin: the prediction, or its log-odds if the objective of the model is
+        binary:logistic.
         """
 
     @_builtins.property
     def base_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """What each row's contributions start from, one a row. Only when asked for."""
+        """Base value of the contributions, one per row. Only on request."""
 
     @_builtins.property
     def predicted_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Label of the likeliest class, one a row; "" where row_errors names the row. Empty: the model predicts a number."""
+        """Label of the likeliest class, one per row; "" for a row in row_errors. Empty: the model predicts a number."""
 
     @_builtins.property
     def class_probabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassProbability]:
-        """How likely each class is, in the model's order of classes. Empty: the model predicts a number."""
+        """Probability of each class, in the order of the model. Empty: the model predicts a number."""
 
     def __init__(
         self,
@@ -170,7 +172,7 @@ Global___PredictResponse: _TypeAlias = PredictResponse  # noqa: Y015
 
 @_typing.final
 class ClassProbability(_message.Message):
-    """ClassProbability is how likely one class is in every row."""
+    """ClassProbability is the probability of one class in every row."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -180,7 +182,7 @@ class ClassProbability(_message.Message):
     """Label of the class."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Its probability, one a row; 0 where row_errors names the row."""
+        """Its probability, one per row; 0 for a row in row_errors."""
 
     def __init__(
         self,
@@ -198,7 +200,7 @@ Global___ClassProbability: _TypeAlias = ClassProbability  # noqa: Y015
 
 @_typing.final
 class Contribution(_message.Message):
-    """Contribution is one engineered column's part in every prediction."""
+    """Contribution is the contribution of one column of the model to every prediction."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -213,7 +215,7 @@ class Contribution(_message.Message):
 
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Its part, one a row, in units of the margin."""
+        """Its contribution, one per row, in units of the margin."""
 
     def __init__(
         self,
@@ -245,9 +247,9 @@ class PredictRowError(_message.Message):
     reason: _errors_pb2.ErrorReason.ValueType
     """Why: UNKNOWN_ENTITY, STORE_UNAVAILABLE, MISSING_FEATURE."""
     message: _builtins.str
-    """For people."""
+    """Free text."""
     field: _builtins.str
-    """The feature at fault, as in the model: for MISSING_FEATURE the first one that lacks a value. Empty otherwise."""
+    """For MISSING_FEATURE the name of the first feature without a value, as in the model. Empty otherwise."""
     def __init__(
         self,
         *,
@@ -266,7 +268,7 @@ Global___PredictRowError: _TypeAlias = PredictRowError  # noqa: Y015
 
 @_typing.final
 class MissingFeatures(_message.Message):
-    """MissingFeatures lists the features of a row that were not PRESENT."""
+    """MissingFeatures lists the features of a row that are not PRESENT."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

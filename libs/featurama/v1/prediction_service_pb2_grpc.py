@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PredictionServiceStub:
-    """PredictionService predicts with a trained model, on features of the store or given ones.
+    """PredictionService predicts with a trained model, from stored features or request features.
     """
 
     def __init__(self, channel):
@@ -43,13 +43,13 @@ class PredictionServiceStub:
 
 
 class PredictionServiceServicer:
-    """PredictionService predicts with a trained model, on features of the store or given ones.
+    """PredictionService predicts with a trained model, from stored features or request features.
     """
 
     def Predict(self, request, context):
-        """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
-        An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
-        when it cannot be used, the one it named before answers, and `version` says which. So it is after a restart.
+        """Predict predicts up to 10,000 rows with one model. A failed row does not affect the others. Safe to retry.
+        A moved alias is followed within seconds. Until its new version is loaded, and if it cannot be used, its previous
+        version answers, also after a restart; `version` says which one answered.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
         EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         """
@@ -74,7 +74,7 @@ def add_PredictionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PredictionService:
-    """PredictionService predicts with a trained model, on features of the store or given ones.
+    """PredictionService predicts with a trained model, from stored features or request features.
     """
 
     @staticmethod

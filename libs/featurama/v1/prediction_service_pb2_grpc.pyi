@@ -27,35 +27,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PredictionServiceStub:
-    """PredictionService predicts with a trained model, on features of the store or given ones."""
+    """PredictionService predicts with a trained model, from stored features or request features."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PredictionServiceAsyncStub: ...
     Predict: _grpc.UnaryUnaryMultiCallable[_prediction_service_pb2.PredictRequest, _prediction_service_pb2.PredictResponse]
-    """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
-    An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
-    when it cannot be used, the one it named before answers, and `version` says which. So it is after a restart.
+    """Predict predicts up to 10,000 rows with one model. A failed row does not affect the others. Safe to retry.
+    A moved alias is followed within seconds. Until its new version is loaded, and if it cannot be used, its previous
+    version answers, also after a restart; `version` says which one answered.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
     EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     """
 
 @_typing.type_check_only
 class PredictionServiceAsyncStub(PredictionServiceStub):
-    """PredictionService predicts with a trained model, on features of the store or given ones."""
+    """PredictionService predicts with a trained model, from stored features or request features."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Predict: _aio.UnaryUnaryMultiCallable[_prediction_service_pb2.PredictRequest, _prediction_service_pb2.PredictResponse]  # type: ignore[assignment]
-    """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
-    An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
-    when it cannot be used, the one it named before answers, and `version` says which. So it is after a restart.
+    """Predict predicts up to 10,000 rows with one model. A failed row does not affect the others. Safe to retry.
+    A moved alias is followed within seconds. Until its new version is loaded, and if it cannot be used, its previous
+    version answers, also after a restart; `version` says which one answered.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
     EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     """
 
 class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """PredictionService predicts with a trained model, on features of the store or given ones."""
+    """PredictionService predicts with a trained model, from stored features or request features."""
 
     @_abc_1.abstractmethod
     def Predict(
@@ -63,9 +63,9 @@ class PredictionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _prediction_service_pb2.PredictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_prediction_service_pb2.PredictResponse, _abc.Awaitable[_prediction_service_pb2.PredictResponse]]:
-        """Predict answers up to 10,000 rows with one model; one bad row never fails the rest. Safe to retry.
-        An alias that moves is followed within seconds; until the version it names now was tried and loaded, and for ever
-        when it cannot be used, the one it named before answers, and `version` says which. So it is after a restart.
+        """Predict predicts up to 10,000 rows with one model. A failed row does not affect the others. Safe to retry.
+        A moved alias is followed within seconds. Until its new version is loaded, and if it cannot be used, its previous
+        version answers, also after a restart; `version` says which one answered.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
         EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         """

@@ -123,7 +123,7 @@ Global___GetEntityTypeResponse: _TypeAlias = GetEntityTypeResponse  # noqa: Y015
 
 @_typing.final
 class ListEntityTypesRequest(_message.Message):
-    """ListEntityTypesRequest asks for a page."""
+    """ListEntityTypesRequest requests a page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -133,9 +133,9 @@ class ListEntityTypesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items a page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000. 0 means 100."""
     page_token: _builtins.str
-    """next_page_token of the page before; the other fields must be the same."""
+    """next_page_token of the previous page; the other fields must be the same."""
     def __init__(
         self,
         *,
@@ -160,7 +160,7 @@ class ListEntityTypesResponse(_message.Message):
     ENTITY_TYPES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty at the end."""
+    """Token of the next page; empty after the last page."""
     @_builtins.property
     def entity_types(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.EntityType]:
         """The items, by name."""
@@ -333,7 +333,7 @@ Global___GetFeatureGroupResponse: _TypeAlias = GetFeatureGroupResponse  # noqa: 
 
 @_typing.final
 class ListFeatureGroupsRequest(_message.Message):
-    """ListFeatureGroupsRequest asks for a page."""
+    """ListFeatureGroupsRequest requests a page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -343,9 +343,9 @@ class ListFeatureGroupsRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items a page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000. 0 means 100."""
     page_token: _builtins.str
-    """next_page_token of the page before; the other fields must be the same."""
+    """next_page_token of the previous page; the other fields must be the same."""
     def __init__(
         self,
         *,
@@ -370,7 +370,7 @@ class ListFeatureGroupsResponse(_message.Message):
     FEATURE_GROUPS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty at the end."""
+    """Token of the next page; empty after the last page."""
     @_builtins.property
     def feature_groups(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.FeatureGroup]:
         """The items, by name."""
@@ -547,7 +547,7 @@ Global___GetFeatureResponse: _TypeAlias = GetFeatureResponse  # noqa: Y015
 
 @_typing.final
 class ListFeaturesRequest(_message.Message):
-    """ListFeaturesRequest asks for a page."""
+    """ListFeaturesRequest requests a page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -560,9 +560,9 @@ class ListFeaturesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items a page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000. 0 means 100."""
     page_token: _builtins.str
-    """next_page_token of the page before; the other fields must be the same."""
+    """next_page_token of the previous page; the other fields must be the same."""
     entity_type: _builtins.str
     """Only features of this entity type. Empty: all."""
     group: _builtins.str
@@ -596,7 +596,7 @@ class ListFeaturesResponse(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty at the end."""
+    """Token of the next page; empty after the last page."""
     @_builtins.property
     def features(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.Feature]:
         """The items, by name and version."""
@@ -773,7 +773,7 @@ Global___GetFeatureServiceResponse: _TypeAlias = GetFeatureServiceResponse  # no
 
 @_typing.final
 class ListFeatureServicesRequest(_message.Message):
-    """ListFeatureServicesRequest asks for a page."""
+    """ListFeatureServicesRequest requests a page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -783,9 +783,9 @@ class ListFeatureServicesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items a page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000. 0 means 100."""
     page_token: _builtins.str
-    """next_page_token of the page before; the other fields must be the same."""
+    """next_page_token of the previous page; the other fields must be the same."""
     def __init__(
         self,
         *,
@@ -810,7 +810,7 @@ class ListFeatureServicesResponse(_message.Message):
     FEATURE_SERVICES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty at the end."""
+    """Token of the next page; empty after the last page."""
     @_builtins.property
     def feature_services(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.FeatureService]:
         """The items, by name."""
@@ -983,7 +983,7 @@ Global___GetEntityResponse: _TypeAlias = GetEntityResponse  # noqa: Y015
 
 @_typing.final
 class ListEntitiesRequest(_message.Message):
-    """ListEntitiesRequest asks for a page."""
+    """ListEntitiesRequest requests a page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -994,9 +994,9 @@ class ListEntitiesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items a page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000. 0 means 100."""
     page_token: _builtins.str
-    """next_page_token of the page before; the other fields must be the same."""
+    """next_page_token of the previous page; the other fields must be the same."""
     entity_type: _builtins.str
     """Entity type."""
     def __init__(
@@ -1024,7 +1024,7 @@ class ListEntitiesResponse(_message.Message):
     ENTITIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty at the end."""
+    """Token of the next page; empty after the last page."""
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.Entity]:
         """The entities; the order is the store's own and stable."""

@@ -139,7 +139,7 @@ class RegistryServiceServicer:
     """
 
     def RegisterEntityType(self, request, context):
-        """RegisterEntityType registers an entity type. The same again changes nothing; a different one under the same
+        """RegisterEntityType registers an entity type. Repeating it changes nothing; a different one with the same
         name is refused. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, SERVED_BY_INGEST.
         """
@@ -162,7 +162,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeprecateEntityType(self, request, context):
-        """DeprecateEntityType marks an entity type as not to be used for anything new; what uses it goes on. Safe to retry.
+        """DeprecateEntityType marks an entity type as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -170,7 +170,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterFeatureGroup(self, request, context):
-        """RegisterFeatureGroup registers a feature group. The same again changes nothing; a different one under the same
+        """RegisterFeatureGroup registers a feature group. Repeating it changes nothing; a different one with the same
         name is refused (description, buckets up and retention down may change). Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
         """
@@ -193,7 +193,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeprecateFeatureGroup(self, request, context):
-        """DeprecateFeatureGroup marks a feature group as not to be used for anything new; what uses it goes on. Safe to retry.
+        """DeprecateFeatureGroup marks a feature group as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_GROUP, SERVED_BY_INGEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -201,7 +201,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterFeature(self, request, context):
-        """RegisterFeature registers a version of a feature. The same again changes nothing; a different one under the same
+        """RegisterFeature registers a version of a feature. Repeating it changes nothing; a different one with the same
         name and version is refused. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, UNKNOWN_FEATURE_GROUP, SERVED_BY_INGEST.
         """
@@ -224,7 +224,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeprecateFeature(self, request, context):
-        """DeprecateFeature marks a version of a feature as not to be used for anything new; what uses it goes on. Safe to retry.
+        """DeprecateFeature marks a version of a feature as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, SERVED_BY_INGEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -232,7 +232,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterFeatureService(self, request, context):
-        """RegisterFeatureService registers a feature service. The same again changes nothing; a different one under the same
+        """RegisterFeatureService registers a feature service. Repeating it changes nothing; a different one with the same
         name is refused. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_FEATURE, DEPRECATED, SERVED_BY_INGEST.
         """
@@ -255,7 +255,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeprecateFeatureService(self, request, context):
-        """DeprecateFeatureService marks a feature service as not to be used for anything new; what uses it goes on. Safe to retry.
+        """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

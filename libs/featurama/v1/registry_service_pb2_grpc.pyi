@@ -36,7 +36,7 @@ class RegistryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RegistryServiceAsyncStub: ...
     RegisterEntityType: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntityTypeRequest, _registry_service_pb2.RegisterEntityTypeResponse]
-    """RegisterEntityType registers an entity type. The same again changes nothing; a different one under the same
+    """RegisterEntityType registers an entity type. Repeating it changes nothing; a different one with the same
     name is refused. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, SERVED_BY_INGEST.
     """
@@ -45,11 +45,11 @@ class RegistryServiceStub:
     ListEntityTypes: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListEntityTypesRequest, _registry_service_pb2.ListEntityTypesResponse]
     """ListEntityTypes returns entity types by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
     DeprecateEntityType: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateEntityTypeRequest, _registry_service_pb2.DeprecateEntityTypeResponse]
-    """DeprecateEntityType marks an entity type as not to be used for anything new; what uses it goes on. Safe to retry.
+    """DeprecateEntityType marks an entity type as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
     """
     RegisterFeatureGroup: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterFeatureGroupRequest, _registry_service_pb2.RegisterFeatureGroupResponse]
-    """RegisterFeatureGroup registers a feature group. The same again changes nothing; a different one under the same
+    """RegisterFeatureGroup registers a feature group. Repeating it changes nothing; a different one with the same
     name is refused (description, buckets up and retention down may change). Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
     """
@@ -58,11 +58,11 @@ class RegistryServiceStub:
     ListFeatureGroups: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListFeatureGroupsRequest, _registry_service_pb2.ListFeatureGroupsResponse]
     """ListFeatureGroups returns feature groups by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
     DeprecateFeatureGroup: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureGroupRequest, _registry_service_pb2.DeprecateFeatureGroupResponse]
-    """DeprecateFeatureGroup marks a feature group as not to be used for anything new; what uses it goes on. Safe to retry.
+    """DeprecateFeatureGroup marks a feature group as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_GROUP, SERVED_BY_INGEST.
     """
     RegisterFeature: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterFeatureRequest, _registry_service_pb2.RegisterFeatureResponse]
-    """RegisterFeature registers a version of a feature. The same again changes nothing; a different one under the same
+    """RegisterFeature registers a version of a feature. Repeating it changes nothing; a different one with the same
     name and version is refused. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, UNKNOWN_FEATURE_GROUP, SERVED_BY_INGEST.
     """
@@ -71,11 +71,11 @@ class RegistryServiceStub:
     ListFeatures: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListFeaturesRequest, _registry_service_pb2.ListFeaturesResponse]
     """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
     DeprecateFeature: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureRequest, _registry_service_pb2.DeprecateFeatureResponse]
-    """DeprecateFeature marks a version of a feature as not to be used for anything new; what uses it goes on. Safe to retry.
+    """DeprecateFeature marks a version of a feature as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, SERVED_BY_INGEST.
     """
     RegisterFeatureService: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterFeatureServiceRequest, _registry_service_pb2.RegisterFeatureServiceResponse]
-    """RegisterFeatureService registers a feature service. The same again changes nothing; a different one under the same
+    """RegisterFeatureService registers a feature service. Repeating it changes nothing; a different one with the same
     name is refused. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_FEATURE, DEPRECATED, SERVED_BY_INGEST.
     """
@@ -84,7 +84,7 @@ class RegistryServiceStub:
     ListFeatureServices: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListFeatureServicesRequest, _registry_service_pb2.ListFeatureServicesResponse]
     """ListFeatureServices returns feature services by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
     DeprecateFeatureService: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureServiceRequest, _registry_service_pb2.DeprecateFeatureServiceResponse]
-    """DeprecateFeatureService marks a feature service as not to be used for anything new; what uses it goes on. Safe to retry.
+    """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
     """
     RegisterEntities: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntitiesRequest, _registry_service_pb2.RegisterEntitiesResponse]
@@ -107,7 +107,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterEntityType: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntityTypeRequest, _registry_service_pb2.RegisterEntityTypeResponse]  # type: ignore[assignment]
-    """RegisterEntityType registers an entity type. The same again changes nothing; a different one under the same
+    """RegisterEntityType registers an entity type. Repeating it changes nothing; a different one with the same
     name is refused. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, SERVED_BY_INGEST.
     """
@@ -116,11 +116,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListEntityTypes: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListEntityTypesRequest, _registry_service_pb2.ListEntityTypesResponse]  # type: ignore[assignment]
     """ListEntityTypes returns entity types by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
     DeprecateEntityType: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateEntityTypeRequest, _registry_service_pb2.DeprecateEntityTypeResponse]  # type: ignore[assignment]
-    """DeprecateEntityType marks an entity type as not to be used for anything new; what uses it goes on. Safe to retry.
+    """DeprecateEntityType marks an entity type as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
     """
     RegisterFeatureGroup: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterFeatureGroupRequest, _registry_service_pb2.RegisterFeatureGroupResponse]  # type: ignore[assignment]
-    """RegisterFeatureGroup registers a feature group. The same again changes nothing; a different one under the same
+    """RegisterFeatureGroup registers a feature group. Repeating it changes nothing; a different one with the same
     name is refused (description, buckets up and retention down may change). Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
     """
@@ -129,11 +129,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListFeatureGroups: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListFeatureGroupsRequest, _registry_service_pb2.ListFeatureGroupsResponse]  # type: ignore[assignment]
     """ListFeatureGroups returns feature groups by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
     DeprecateFeatureGroup: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureGroupRequest, _registry_service_pb2.DeprecateFeatureGroupResponse]  # type: ignore[assignment]
-    """DeprecateFeatureGroup marks a feature group as not to be used for anything new; what uses it goes on. Safe to retry.
+    """DeprecateFeatureGroup marks a feature group as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_GROUP, SERVED_BY_INGEST.
     """
     RegisterFeature: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterFeatureRequest, _registry_service_pb2.RegisterFeatureResponse]  # type: ignore[assignment]
-    """RegisterFeature registers a version of a feature. The same again changes nothing; a different one under the same
+    """RegisterFeature registers a version of a feature. Repeating it changes nothing; a different one with the same
     name and version is refused. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, UNKNOWN_FEATURE_GROUP, SERVED_BY_INGEST.
     """
@@ -142,11 +142,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListFeatures: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListFeaturesRequest, _registry_service_pb2.ListFeaturesResponse]  # type: ignore[assignment]
     """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
     DeprecateFeature: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureRequest, _registry_service_pb2.DeprecateFeatureResponse]  # type: ignore[assignment]
-    """DeprecateFeature marks a version of a feature as not to be used for anything new; what uses it goes on. Safe to retry.
+    """DeprecateFeature marks a version of a feature as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, SERVED_BY_INGEST.
     """
     RegisterFeatureService: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterFeatureServiceRequest, _registry_service_pb2.RegisterFeatureServiceResponse]  # type: ignore[assignment]
-    """RegisterFeatureService registers a feature service. The same again changes nothing; a different one under the same
+    """RegisterFeatureService registers a feature service. Repeating it changes nothing; a different one with the same
     name is refused. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_FEATURE, DEPRECATED, SERVED_BY_INGEST.
     """
@@ -155,7 +155,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListFeatureServices: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListFeatureServicesRequest, _registry_service_pb2.ListFeatureServicesResponse]  # type: ignore[assignment]
     """ListFeatureServices returns feature services by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
     DeprecateFeatureService: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureServiceRequest, _registry_service_pb2.DeprecateFeatureServiceResponse]  # type: ignore[assignment]
-    """DeprecateFeatureService marks a feature service as not to be used for anything new; what uses it goes on. Safe to retry.
+    """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
     """
     RegisterEntities: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntitiesRequest, _registry_service_pb2.RegisterEntitiesResponse]  # type: ignore[assignment]
@@ -181,7 +181,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.RegisterEntityTypeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.RegisterEntityTypeResponse, _abc.Awaitable[_registry_service_pb2.RegisterEntityTypeResponse]]:
-        """RegisterEntityType registers an entity type. The same again changes nothing; a different one under the same
+        """RegisterEntityType registers an entity type. Repeating it changes nothing; a different one with the same
         name is refused. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, SERVED_BY_INGEST.
         """
@@ -208,7 +208,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.DeprecateEntityTypeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DeprecateEntityTypeResponse, _abc.Awaitable[_registry_service_pb2.DeprecateEntityTypeResponse]]:
-        """DeprecateEntityType marks an entity type as not to be used for anything new; what uses it goes on. Safe to retry.
+        """DeprecateEntityType marks an entity type as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
         """
 
@@ -218,7 +218,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.RegisterFeatureGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.RegisterFeatureGroupResponse, _abc.Awaitable[_registry_service_pb2.RegisterFeatureGroupResponse]]:
-        """RegisterFeatureGroup registers a feature group. The same again changes nothing; a different one under the same
+        """RegisterFeatureGroup registers a feature group. Repeating it changes nothing; a different one with the same
         name is refused (description, buckets up and retention down may change). Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
         """
@@ -245,7 +245,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.DeprecateFeatureGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DeprecateFeatureGroupResponse, _abc.Awaitable[_registry_service_pb2.DeprecateFeatureGroupResponse]]:
-        """DeprecateFeatureGroup marks a feature group as not to be used for anything new; what uses it goes on. Safe to retry.
+        """DeprecateFeatureGroup marks a feature group as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_GROUP, SERVED_BY_INGEST.
         """
 
@@ -255,7 +255,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.RegisterFeatureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.RegisterFeatureResponse, _abc.Awaitable[_registry_service_pb2.RegisterFeatureResponse]]:
-        """RegisterFeature registers a version of a feature. The same again changes nothing; a different one under the same
+        """RegisterFeature registers a version of a feature. Repeating it changes nothing; a different one with the same
         name and version is refused. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, UNKNOWN_FEATURE_GROUP, SERVED_BY_INGEST.
         """
@@ -282,7 +282,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.DeprecateFeatureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DeprecateFeatureResponse, _abc.Awaitable[_registry_service_pb2.DeprecateFeatureResponse]]:
-        """DeprecateFeature marks a version of a feature as not to be used for anything new; what uses it goes on. Safe to retry.
+        """DeprecateFeature marks a version of a feature as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, SERVED_BY_INGEST.
         """
 
@@ -292,7 +292,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.RegisterFeatureServiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.RegisterFeatureServiceResponse, _abc.Awaitable[_registry_service_pb2.RegisterFeatureServiceResponse]]:
-        """RegisterFeatureService registers a feature service. The same again changes nothing; a different one under the same
+        """RegisterFeatureService registers a feature service. Repeating it changes nothing; a different one with the same
         name is refused. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_FEATURE, DEPRECATED, SERVED_BY_INGEST.
         """
@@ -319,7 +319,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.DeprecateFeatureServiceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DeprecateFeatureServiceResponse, _abc.Awaitable[_registry_service_pb2.DeprecateFeatureServiceResponse]]:
-        """DeprecateFeatureService marks a feature service as not to be used for anything new; what uses it goes on. Safe to retry.
+        """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
         """
 

@@ -1,6 +1,6 @@
-"""Proto <-> the core's types. Pure: bytes and messages in, columns and definitions out, and back; no channel.
+"""Proto <-> the types of core. Pure: conversion of bytes and messages to columns and definitions, and back.
 
-Used by the SDK and by every server, so that both ends read one page. What can not be read is InvalidInput.
+It is shared by the client and every server. Invalid messages raise InvalidInput.
 """
 
 from featurama.wire.entities import (
@@ -19,7 +19,6 @@ from featurama.wire.public import (
 from featurama.wire.reads import (
     HistoricalChunk,
     HistoricalRequest,
-    KnownAt,
     historical_chunk_to_wire,
     historical_request_to_wire,
     history_page_from_proto,
@@ -50,7 +49,6 @@ __all__ = [
     "DefinitionKind",
     "HistoricalChunk",
     "HistoricalRequest",
-    "KnownAt",
     "StreamChunk",
     "Unreadable",
     "column_from_proto",

@@ -1,6 +1,6 @@
-"""Definitions <-> proto. An empty text on the wire is a field left to its default.
+"""Definitions <-> proto. An empty text on the wire stands for the default of a field.
 
-A feature without entity type or group arrives with "" there: the store knows what each means for the other.
+A feature without entity type or group arrives with "" there, and the store derives them.
 """
 
 from __future__ import annotations
@@ -104,19 +104,19 @@ def feature_service_from_proto(message: definitions_pb2.FeatureService) -> Featu
 
 
 def created_time(micros: int) -> Timestamp | None:
-    """0, not registered yet, is left out."""
+    """A creation time; None for 0, which is not registered yet."""
     return to_timestamp(micros) if micros else None
 
 
 def _shared(definition: Definition) -> dict[str, Any]:
-    """The fields that every kind has, for its message."""
+    """The fields of the message that all kinds have in common."""
     created = created_time(definition.created_at)
     about = {"name": definition.name, "description": definition.description}
     return {**about, "deprecated": definition.deprecated, "created_time": created}
 
 
 def _read(message: Any) -> dict[str, Any]:
-    """The fields that every kind has, from its message."""
+    """The attributes that all kinds have in common, from a message."""
     created = from_timestamp(message.created_time)
     about = {"name": message.name, "description": message.description}
     return {**about, "deprecated": message.deprecated, "created_at": created}

@@ -1,6 +1,6 @@
-"""Entities <-> proto. Metadata is a JSON object as text here and a Struct on the wire.
+"""Entities <-> proto. Metadata is a JSON object as text in core and a Struct on the wire.
 
-A Struct's numbers are doubles: integral ones come back as integers, one that no double holds is refused.
+The numbers of a Struct are doubles. Integral ones become integers; an integer that no double represents is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DEEPEST = 32
 
 
 def entity_to_proto(entity: Entity) -> definitions_pb2.Entity:
-    """An entity as its message; InvalidInput if its metadata is no JSON object that a Struct can hold."""
+    """An entity as its message. InvalidInput unless its metadata is a JSON object that a Struct can represent."""
     return definitions_pb2.Entity(
         entity_id=entity.entity_id,
         entity_type=entity.entity_type,

@@ -1,4 +1,4 @@
-"""The kinds of definitions on the wire: one row per kind, for the client and the servicers of RegistryService.
+"""The kinds of definitions on the wire, for the client and the servicers of RegistryService.
 
 Each kind has the same four calls (Register, Get, List, Deprecate), which differ in names only.
 """
@@ -42,26 +42,26 @@ class DefinitionKind(Generic[T]):
         return f"{verb}{self.rpc}{'s' if verb == 'List' else ''}"
 
     def request(self, verb: str) -> Any:
-        """The class of the request of a call."""
+        """The request class of a call."""
         return getattr(pb, f"{self.call(verb)}Request")
 
     def response(self, verb: str, definition: T) -> Message:
-        """The answer of a call about one definition."""
+        """The response of a call about one definition."""
         answer: Message = getattr(pb, f"{self.call(verb)}Response")(**{self.field: self.to_proto(definition)})
         return answer
 
     def page(self, definitions: Sequence[T], next_page_token: str) -> Message:
-        """The answer of a List call."""
+        """The response of a List call."""
         fields = {f"{self.field}s": [self.to_proto(each) for each in definitions]}
         answer: Message = getattr(pb, f"{self.call('List')}Response")(**fields, next_page_token=next_page_token)
         return answer
 
     def read(self, message: Any) -> T:
-        """The definition that a request or a response holds."""
+        """The definition in a request or a response."""
         return self.from_proto(getattr(message, self.field))
 
     def read_page(self, message: Any) -> list[T]:
-        """The definitions that a List response holds."""
+        """The definitions in a List response."""
         return [self.from_proto(each) for each in getattr(message, f"{self.field}s")]
 
 

@@ -1,17 +1,26 @@
-"""Columns as the public message: for rare calls, and for peers whose arrays the twin can not take.
+"""Columns as the public message, for rare calls and for peers whose arrays the twin cannot read.
 
-Slower than the twin by a factor of ten, and the arbiter: what can not be read here is refused.
+It is slower than the twin by a factor of ten, and decisive: a column that cannot be read here is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from featurama.v1 import columns_pb2
-from featurama.wire.shapes import Plain, Unreadable, column_from, other_arrays_filled, texts, typed
+from featurama.wire.shapes import (
+    ARRAYS,
+    DTYPES,
+    Plain,
+    Unreadable,
+    check_only,
+    column_from,
+    texts,
+    typed,
+    whole_vectors,
+)
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array, ValueArray, ValueType
 
@@ -19,12 +28,12 @@ from featurama_core.types.values import Int64Array, ValueArray, ValueType
 def columns_to_proto(
     columns: Sequence[Column], *, statuses: bool | None = None, event_times: bool = False
 ) -> list[columns_pb2.Column]:
-    """Public messages; `statuses` and `event_times` as in `columns_to_wire`."""
+    """Public messages. statuses, event_times: as in `columns_to_wire`."""
     return [column_to_proto(column, statuses=statuses, event_times=event_times) for column in columns]
 
 
 def columns_from_proto(columns: Iterable[columns_pb2.Column], rows: int, *, written: bool = False) -> list[Column]:
-    """Columns of `rows` rows each; InvalidInput names the column that is not. `written`: from a write."""
+    """Columns of `rows` rows. InvalidInput names an invalid column. written: whether they are part of a write."""
     plain = Plain.of(rows)
     return [_from_proto(column, plain, written=written) for column in columns]
 
@@ -38,18 +47,7 @@ def column_to_proto(column: Column, *, statuses: bool | None = None, event_times
         value_type=columns_pb2.ValueType.ValueType(column.value_type),
         vector_length=column.vector_length,
     )
-    value_type = column.value_type
-    values: list[Any] = column.values.ravel().tolist()
-    if value_type is ValueType.DOUBLE:
-        message.double_values.extend(values)
-    elif value_type is ValueType.INT:
-        message.int_values.extend(values)
-    elif value_type is ValueType.BOOL:
-        message.bool_values.extend(values)
-    elif value_type is ValueType.TEXT:
-        message.text_values.extend(values)
-    else:
-        message.vector_values.extend(values)
+    getattr(message, ARRAYS[column.value_type]).extend(column.values.ravel().tolist())
     if statuses or not column.all_present:
         message.statuses.extend(column.status.tolist())
     if event_times:
@@ -64,8 +62,8 @@ def column_from_proto(message: columns_pb2.Column, rows: int, *, written: bool =
 
 def _from_proto(message: columns_pb2.Column, plain: Plain, *, written: bool) -> Column:
     value_type = typed(message)
-    _check_only(message, value_type)
-    # An open enum may hold any int32: clipped, so that none wraps round to a known status.
+    check_only(message, value_type)
+    # An open enum may have any int32: clipped, so that none wraps to a known status.
     statuses = np.array(message.statuses, dtype=np.int64).clip(0, 255).astype(np.uint8)
     return column_from(
         message,
@@ -79,38 +77,15 @@ def _from_proto(message: columns_pb2.Column, plain: Plain, *, written: bool) -> 
 
 
 def times_from_proto(times: Sequence[int], rows: int, field: str) -> Int64Array:
-    """int64[rows]; `Unreadable` if there are not as many."""
+    """int64[rows]. Raises `Unreadable` for another number of times."""
     if len(times) != rows:
-        raise Unreadable(f"{field} has {len(times)} times for {rows} rows; send one a row", field=field)
+        raise Unreadable(f"{field} has {len(times)} times for {rows} rows; send one per row", field=field)
     return np.array(times, dtype=np.int64)
 
 
 def _values(message: columns_pb2.Column, value_type: ValueType) -> ValueArray:
-    if value_type is ValueType.DOUBLE:
-        return np.array(message.double_values, dtype=np.float64)
-    if value_type is ValueType.INT:
-        return np.array(message.int_values, dtype=np.int64)
-    if value_type is ValueType.BOOL:
-        return np.array(message.bool_values, dtype=np.bool_)
+    array = getattr(message, ARRAYS[value_type])
     if value_type is ValueType.TEXT:
-        return texts(message.text_values)
-    vectors = np.array(message.vector_values, dtype=np.float32)
-    if len(vectors) % message.vector_length:
-        raise Unreadable(
-            f"column {message.name!r}: {len(vectors)} numbers are no vectors of {message.vector_length}",
-            field=message.name,
-        )
-    return vectors.reshape(-1, message.vector_length)
-
-
-def _check_only(message: columns_pb2.Column, value_type: ValueType) -> None:
-    filled = (
-        (ValueType.DOUBLE, message.double_values),
-        (ValueType.INT, message.int_values),
-        (ValueType.BOOL, message.bool_values),
-        (ValueType.TEXT, message.text_values),
-        (ValueType.VECTOR, message.vector_values),
-    )
-    for each, array in filled:
-        if each is not value_type and array:
-            raise other_arrays_filled(message.name, value_type)
+        return texts(array)
+    values: ValueArray = np.array(array, dtype=DTYPES[value_type])
+    return whole_vectors(values, message) if value_type is ValueType.VECTOR else values

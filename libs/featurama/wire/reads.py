@@ -1,10 +1,9 @@
-"""The reading calls of OnlineService: blocks of columns as the twin, with the fall-back; pages of history."""
+"""The calls of OnlineService: columns as the twin, with the public message as the fallback; pages of history."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -25,17 +24,15 @@ from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
 
 _LABEL_TIMES = twin_pb2.GetHistoricalFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER
 
-KnownAt = int | Literal["label"] | None
-"""Microseconds, each label row's own time, or no bound."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistoricalRequest:
-    """Label rows for which values are asked as they were. event_time: int64[n] microseconds."""
+    """A request for point-in-time values of n label rows. event_time: int64[n] microseconds."""
 
     namespace: str
     entity_ids: Sequence[str]
@@ -59,7 +56,7 @@ class HistoricalChunk:
 def online_response_to_wire(
     columns: Sequence[Column], as_of_time: int, *, statuses: bool = False, event_times: bool = False
 ) -> twin_pb2.GetOnlineFeaturesResponse:
-    """The twin message of an online answer; the flags are the request's."""
+    """The twin message of an online response. statuses, event_times: as in the request."""
     return twin_pb2.GetOnlineFeaturesResponse(
         columns=columns_to_wire(columns, statuses=statuses, event_times=event_times),
         as_of_time=to_timestamp(as_of_time),
@@ -94,7 +91,7 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
 
 
 def parse_get_historical_features_request(data: bytes) -> HistoricalRequest:
-    """The label rows of a GetHistoricalFeaturesRequest, however their times were packed."""
+    """The label rows of a GetHistoricalFeaturesRequest, with packed or unpacked times."""
     try:
         twin = twin_pb2.GetHistoricalFeaturesRequest.FromString(data)
         check_no_unknown(twin, (_LABEL_TIMES,))
@@ -109,7 +106,7 @@ def parse_get_historical_features_request(data: bytes) -> HistoricalRequest:
 def historical_chunk_to_wire(
     chunk: HistoricalChunk, *, statuses: bool = False
 ) -> twin_pb2.GetHistoricalFeaturesResponse:
-    """The twin message of a run of rows. Event times are always sent."""
+    """The twin message of a run of rows, always with event times."""
     return twin_pb2.GetHistoricalFeaturesResponse(
         first_row=chunk.first_row,
         row_count=chunk.rows,
@@ -131,7 +128,7 @@ def parse_get_historical_features_response(data: bytes) -> HistoricalChunk:
 
 
 def history_page_to_proto(page: FeatureHistory) -> online_service_pb2.GetFeatureHistoryResponse:
-    """The answer that holds one page of history; event times and statuses are always sent."""
+    """The response with one page of history, always with event times and statuses."""
     return online_service_pb2.GetFeatureHistoryResponse(
         column=column_to_proto(page.column, statuses=True, event_times=True),
         ingested_time_ns=page.ingested_at.tolist(),
@@ -141,7 +138,7 @@ def history_page_to_proto(page: FeatureHistory) -> online_service_pb2.GetFeature
 
 
 def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryResponse, entity_id: str) -> FeatureHistory:
-    """The page in a GetFeatureHistoryResponse, which is of this entity."""
+    """The page of this entity in a GetFeatureHistoryResponse."""
     ingested_at = np.array(message.ingested_time_ns, dtype=np.int64)
     return FeatureHistory(
         entity_id=entity_id,

@@ -1,12 +1,13 @@
-"""What a column on the wire must be before it becomes a `Column`: shared by the public message and its twin.
+"""Checks of a column on the wire, shared by the public message and its twin.
 
-Either message arrives here as the same arrays, so both give the same columns and the same errors.
+Both messages are converted from the same arrays, so both result in the same columns and the same errors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,22 +25,37 @@ from featurama_core.types.values import (
 )
 
 ColumnMessage = columns_pb2.Column | twin_pb2.Column
-"""Either form; only the scalar fields, which they share, are read here."""
+"""Either message. Both have the same fields."""
 
 
+ARRAYS = {
+    ValueType.DOUBLE: "double_values",
+    ValueType.INT: "int_values",
+    ValueType.TEXT: "text_values",
+    ValueType.BOOL: "bool_values",
+    ValueType.VECTOR: "vector_values",
+}
+"""The field of either message that holds the values of a type."""
+DTYPES: dict[ValueType, type[Any]] = {
+    ValueType.DOUBLE: np.float64,
+    ValueType.INT: np.int64,
+    ValueType.BOOL: np.bool_,
+    ValueType.VECTOR: np.float32,
+}
+"""The elements of these arrays; text has none."""
 _TYPES: dict[int, ValueType] = {int(each): each for each in ValueType}
 
 
 class Unreadable(InvalidInput):
-    """A column (or array of times) that does not say what its message promises.
+    """An invalid column or array of times.
 
-    From a twin it means: parse the public message, which alone decides.
+    For a twin it means that the public message must be parsed, which is decisive.
     """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plain:
-    """What columns of one length share when nothing was sent: all PRESENT, no event times. Read-only."""
+    """Read-only arrays shared by columns without statuses or event times: all PRESENT, times 0."""
 
     rows: int
     present: UInt8Array
@@ -47,16 +63,16 @@ class Plain:
 
     @classmethod
     def of(cls, rows: int) -> Plain:
-        """For columns of `rows` rows; none have fewer than 0."""
+        """For columns of `rows` rows. Unreadable for a negative number."""
         if rows < 0:
-            raise Unreadable(f"{rows} is no number of rows", field="row_count")
+            raise Unreadable(f"{rows} is not a number of rows", field="row_count")
         present, zeros = np.full(rows, Status.PRESENT, dtype=np.uint8), np.zeros(rows, dtype=np.int64)
         present.flags.writeable = zeros.flags.writeable = False
         return cls(rows, present, zeros)
 
 
 def typed(message: ColumnMessage) -> ValueType:
-    """The column's type, one of the five, and its vector length checked."""
+    """The value type of a column, after a check of the type and of the vector length."""
     value_type = _TYPES.get(message.value_type)
     if value_type is None:
         raise Unreadable(
@@ -83,9 +99,9 @@ def column_from(
     plain: Plain,
     written: bool,
 ) -> Column:
-    """A column as long as `plain`, every slot without a value set to its zero. None: not sent.
+    """A column as long as `plain`, with zero values in slots without a value. statuses, event_time: None if not sent.
 
-    `written`: the column is part of a write, so only PRESENT, NULL_VALUE and NOT_FOUND may stand in it.
+    written: whether the column is part of a write; then the statuses are PRESENT, NULL_VALUE and NOT_FOUND.
     """
     rows, name = plain.rows, message.name
     check_length(name, len(values), rows)
@@ -97,7 +113,7 @@ def column_from(
         if rows and not (statuses.min() >= Status.PRESENT and statuses.max() <= last):
             allowed = ", ".join(status.name for status in Status if status <= last)
             raise Unreadable(
-                f"column {name!r}: a status is none of {allowed}",
+                f"column {name!r}: a status is not one of {allowed}",
                 reason=Reason.INVALID_ARGUMENT,
                 field=name,
             )
@@ -117,19 +133,32 @@ def texts(values: Sequence[str]) -> ValueArray:
 
 
 def check_length(name: str, found: int, rows: int, what: str = "values") -> None:
-    """Refuse a column that has not one element a row."""
+    """Refuse a column without one element per row."""
     if found != rows:
         raise Unreadable(
-            f"column {name!r} has {found} {what} for {rows} rows; send one a row",
+            f"column {name!r} has {found} {what} for {rows} rows; send one per row",
             reason=Reason.INVALID_ARGUMENT,
             field=name,
         )
 
 
-def other_arrays_filled(name: str, value_type: ValueType) -> Unreadable:
-    """The error for a column that fills an array which is not its type's."""
-    return Unreadable(
-        f"column {name!r}: value_type is {value_type.label}, but values of another type are filled",
-        reason=Reason.TYPE_MISMATCH,
-        field=name,
-    )
+def check_only(message: ColumnMessage, value_type: ValueType) -> None:
+    """Refuse a column that fills an array of another type than its own."""
+    for each, array in ARRAYS.items():
+        if each is not value_type and getattr(message, array):
+            raise Unreadable(
+                f"column {message.name!r}: value_type is {value_type.label}, but values of another type are filled",
+                reason=Reason.TYPE_MISMATCH,
+                field=message.name,
+            )
+
+
+def whole_vectors(numbers: ValueArray, message: ColumnMessage) -> ValueArray:
+    """float32[n * vector_length] -> float32[n, vector_length]."""
+    if len(numbers) % message.vector_length:
+        raise Unreadable(
+            f"column {message.name!r}: {len(numbers)} numbers are not whole vectors of {message.vector_length}",
+            field=message.name,
+        )
+    vectors: ValueArray = numbers.reshape(-1, message.vector_length)
+    return vectors

@@ -31,5 +31,5 @@ def to_duration(micros: int) -> Duration:
 
 
 def from_duration(message: Duration) -> int:
-    """Duration -> microseconds, floored. Its bounds are the definition's to check."""
+    """Duration -> microseconds, floored. The definition checks its bounds."""
     return (message.seconds * _NANOS + message.nanos) // 1_000

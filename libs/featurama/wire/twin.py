@@ -1,8 +1,8 @@
-"""Columns as the wire twin: numpy buffers go straight in and out.
+"""Columns as the wire twin: numpy buffers without conversion.
 
-A packed array of fixed-width elements is on the wire the little-endian array behind a length. A sender may
-split it into chunks (joined here) or send it unpacked: then the twin holds fields it does not know, and
-`Unreadable` tells the caller to parse the public message instead. Arrays that come from here are read-only.
+On the wire, a packed array of fixed-width elements is the little-endian array after its length. A sender may split it
+into chunks, which are joined here, or send it unpacked: then the twin has unknown fields, and the caller must parse the
+public message (`Unreadable`). The resulting arrays are read-only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
 from featurama.v1 import columns_pb2
-from featurama.wire.shapes import Plain, Unreadable, column_from, other_arrays_filled, texts, typed
+from featurama.wire.shapes import (
+    ARRAYS,
+    DTYPES,
+    Plain,
+    Unreadable,
+    check_only,
+    column_from,
+    texts,
+    typed,
+    whole_vectors,
+)
 from featurama.wire.v1 import twin_pb2
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array, Status, ValueArray, ValueType
@@ -34,16 +44,15 @@ _ARRAYS = range(twin_pb2.Column.DOUBLE_VALUES_FIELD_NUMBER, twin_pb2.Column.EVEN
 def columns_to_wire(
     columns: Sequence[Column], *, statuses: bool | None = None, event_times: bool = False
 ) -> list[twin_pb2.Column]:
-    """Twin messages, byte for byte the public ones.
+    """Twin messages with the same bytes as the public ones.
 
-    statuses: True sends them always, otherwise only where a row is not PRESENT.
-    event_times: whether they are sent.
+    statuses: True to send them always, otherwise only if a row is not PRESENT. event_times: whether they are sent.
     """
     return [_to_wire(column, statuses=bool(statuses), event_times=event_times) for column in columns]
 
 
 def columns_from_wire(columns: Iterable[twin_pb2.Column], rows: int, *, written: bool = False) -> list[Column]:
-    """Columns of `rows` rows each, `written`: of a write; `Unreadable` if one can not be read."""
+    """Columns of `rows` rows. written: whether they are part of a write. Raises `Unreadable`."""
     plain = Plain.of(rows)
     return [_from_wire(column, plain, written=written) for column in columns]
 
@@ -54,16 +63,16 @@ def times_to_wire(times: Int64Array) -> list[bytes]:
 
 
 def times_from_wire(chunks: Sequence[bytes], rows: int, field: str) -> Int64Array:
-    """int64[rows] from the chunks of a packed `sfixed64`; `Unreadable` if their number is another."""
+    """int64[rows] from the chunks of a packed `sfixed64`. Raises `Unreadable` for another number of times."""
     data = _joined(chunks)
     if len(data) != 8 * rows:
-        raise Unreadable(f"{field} has {len(data) // 8} times for {rows} rows; send one a row", field=field)
+        raise Unreadable(f"{field} has {len(data) // 8} times for {rows} rows; send one per row", field=field)
     return np.frombuffer(data, dtype=np.int64)
 
 
 def check_no_unknown(message: Message, numbers: Container[int]) -> None:
-    """`Unreadable` if the message holds one of these fields in a form its twin does not know (unpacked)."""
-    # 0.2 us a message. Fields of a later version of the contract have other numbers and do no harm.
+    """Raise `Unreadable` if the message has one of these fields in unpacked form, which the twin cannot read."""
+    # 0.2 us per message. Fields of a later version of the contract have other numbers and are ignored.
     unknown = UnknownFieldSet(message)
     if len(unknown) and any(unknown[i].field_number in numbers for i in range(len(unknown))):
         raise Unreadable(f"{message.DESCRIPTOR.name} holds unpacked arrays")
@@ -82,16 +91,10 @@ def _to_wire(column: Column, *, statuses: bool, event_times: bool) -> twin_pb2.C
         message.vector_length = column.vector_length
     if not status:
         return message
-    if value_type is ValueType.DOUBLE:
-        message.double_values.append(_data(values, np.float64))
-    elif value_type is ValueType.INT:
-        message.int_values.append(_data(values, np.int64))
-    elif value_type is ValueType.BOOL:
-        message.bool_values.append(_data(values, np.bool_))
-    elif value_type is ValueType.TEXT:
+    if value_type is ValueType.TEXT:
         message.text_values.extend(values.tolist())
     else:
-        message.vector_values.append(_data(values, np.float32))
+        getattr(message, ARRAYS[value_type]).append(_data(values, DTYPES[value_type]))
     # Counting bytes takes a tenth of the time of comparing arrays of this size.
     if statuses or status.count(_PRESENT) != len(status):
         message.statuses.append(status)
@@ -108,7 +111,7 @@ def _from_wire(message: twin_pb2.Column, plain: Plain, *, written: bool) -> Colu
     check_no_unknown(message, _ARRAYS)
     value_type = typed(message)
     if written:
-        _check_only(message, value_type)
+        check_only(message, value_type)
     values = _values(message, value_type)
     statuses, event_time = message.statuses, message.event_time_us
     return column_from(
@@ -123,39 +126,17 @@ def _from_wire(message: twin_pb2.Column, plain: Plain, *, written: bool) -> Colu
 
 
 def _values(message: twin_pb2.Column, value_type: ValueType) -> ValueArray:
-    name = message.name
-    if value_type is ValueType.DOUBLE:
-        return _fixed(message.double_values, np.float64, name)
-    if value_type is ValueType.INT:
-        return _fixed(message.int_values, np.int64, name)
+    chunks = getattr(message, ARRAYS[value_type])
     if value_type is ValueType.TEXT:
-        return texts(message.text_values)
+        return texts(chunks)
     if value_type is ValueType.BOOL:
-        flags = np.frombuffer(_joined(message.bool_values), dtype=np.uint8)
-        # Only 0 and 1 may stand in a numpy bool; any other byte is part of a longer number.
+        flags = np.frombuffer(_joined(chunks), dtype=np.uint8)
+        # A numpy bool is 0 or 1. Any other byte is part of a longer number.
         if flags.size and flags.max() > 1:
-            raise Unreadable(f"column {name!r}: a truth value is neither 0 nor 1", field=name)
+            raise Unreadable(f"column {message.name!r}: a truth value is neither 0 nor 1", field=message.name)
         return flags.view(np.bool_)
-    vectors = _fixed(message.vector_values, np.float32, name)
-    if len(vectors) % message.vector_length:
-        raise Unreadable(
-            f"column {name!r}: {len(vectors)} numbers are not whole vectors of {message.vector_length}",
-            field=name,
-        )
-    return vectors.reshape(-1, message.vector_length)
-
-
-def _check_only(message: twin_pb2.Column, value_type: ValueType) -> None:
-    filled = (
-        (ValueType.DOUBLE, message.double_values),
-        (ValueType.INT, message.int_values),
-        (ValueType.BOOL, message.bool_values),
-        (ValueType.TEXT, message.text_values),
-        (ValueType.VECTOR, message.vector_values),
-    )
-    for each, array in filled:
-        if each is not value_type and array:
-            raise other_arrays_filled(message.name, value_type)
+    values = _fixed(chunks, DTYPES[value_type], message.name)
+    return whole_vectors(values, message) if value_type is ValueType.VECTOR else values
 
 
 def _fixed(chunks: Sequence[bytes], dtype: type[_Number], name: str) -> NDArray[_Number]:

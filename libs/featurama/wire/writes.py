@@ -1,9 +1,11 @@
-"""WriteFeatures and StreamFeatures: requests as the twin, with the fall-back; reports as they are."""
+"""The calls of IngestService: writes as the twin, with the public message as the fallback; reports and imports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -27,6 +29,8 @@ from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Outcome, Verdict, WriteMode, WriteReport, WriteRequest, WriteUnit
 
+E = TypeVar("E", bound=IntEnum)
+
 _TIMES = (
     twin_pb2.WriteFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER,
     twin_pb2.WriteFeaturesRequest.INGESTED_TIME_NS_FIELD_NUMBER,
@@ -35,7 +39,7 @@ _TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class StreamChunk:
-    """One chunk of a stream: its rows, or why they can not be read (the stream goes on)."""
+    """One chunk of a stream: its rows, or the error if they are invalid (the stream continues)."""
 
     sequence: int
     namespace: str
@@ -66,7 +70,7 @@ def stream_request_to_wire(sequence: int, request: WriteRequest, namespace: str)
 
 
 def parse_write_features_request(data: bytes) -> tuple[str, WriteRequest]:
-    """(namespace, rows) of a WriteFeaturesRequest, however its arrays were packed."""
+    """(namespace, rows) of a WriteFeaturesRequest, with packed or unpacked arrays."""
     try:
         return _from_twin(twin_pb2.WriteFeaturesRequest.FromString(data))
     except (Unreadable, DecodeError):
@@ -74,12 +78,12 @@ def parse_write_features_request(data: bytes) -> tuple[str, WriteRequest]:
 
 
 def parse_stream_features_request(data: bytes) -> StreamChunk:
-    """A StreamFeaturesRequest; InvalidInput only if not even its sequence can be read."""
+    """A StreamFeaturesRequest. InvalidInput only if its sequence cannot be read."""
     try:
         twin = twin_pb2.StreamFeaturesRequest.FromString(data)
         return StreamChunk(twin.sequence, *_from_twin(twin.write))
     except (InvalidInput, DecodeError):
-        # What the twin can not read the public message may, and its error has the last word.
+        # The public message may be readable, and its error is decisive.
         public = parsed(ingest_service_pb2.StreamFeaturesRequest, data)
     try:
         namespace, request = _from_public(public.write)
@@ -102,7 +106,7 @@ def import_scope_to_proto(scope: ImportScope, import_id: str, namespace: str) ->
 
 
 def import_scope_from_proto(message: ingest_service_pb2.BeginImportRequest) -> ImportScope:
-    """What an import holds. InvalidInput (INVALID_TIME) for a time that is missing."""
+    """The scope of an import. InvalidInput (INVALID_TIME) for a missing time."""
     times = []
     for field in ("first_event_time", "last_event_time", "first_ingested_time", "last_ingested_time"):
         if not message.HasField(field):
@@ -143,7 +147,7 @@ def write_report_from_proto(message: ingest_service_pb2.WriteFeaturesResponse) -
             Verdict(
                 row=verdict.row,
                 column=verdict.column,
-                # What a later server may say and this client does not know is never taken for a success.
+                # An outcome of a later server that this client does not know is never a success.
                 outcome=Outcome.REJECTED if int(verdict.outcome) == Outcome.REJECTED else Outcome.UNKNOWN,
                 reason=reason_from_proto(verdict.reason),
                 field=verdict.field,
@@ -155,7 +159,7 @@ def write_report_from_proto(message: ingest_service_pb2.WriteFeaturesResponse) -
 
 
 def reason_from_proto(number: int) -> Reason:
-    """The reason with this number; UNSPECIFIED for one of a later version of the contract."""
+    """The reason with this number; UNSPECIFIED for a reason of a later version of the contract."""
     try:
         return Reason(number)
     except ValueError:
@@ -196,22 +200,17 @@ def _request(
         event_time=event_time,
         columns=columns,
         request_id=message.request_id,
-        mode=_mode(message.mode),
-        unit=_unit(message.unit),
+        mode=_choice(WriteMode, message.mode, "mode"),
+        unit=_choice(WriteUnit, message.unit, "unit"),
         ingested_at=ingested_at,
         import_number=message.import_number if message.HasField("import_number") else None,
     )
 
 
-def _mode(number: int) -> WriteMode:
+def _choice(kind: type[E], number: int, field: str) -> E:
+    """The member with this number; 0 stands for the first one."""
     try:
-        return WriteMode(number or WriteMode.ATOMIC)
+        return kind(number or 1)
     except ValueError as error:
-        raise InvalidInput(f"mode {number} is not known; send ATOMIC or BULK", field="mode") from error
-
-
-def _unit(number: int) -> WriteUnit:
-    try:
-        return WriteUnit(number or WriteUnit.ROW)
-    except ValueError as error:
-        raise InvalidInput(f"unit {number} is not known; send ROW or VALUE", field="unit") from error
+        names = " or ".join(each.name for each in kind)
+        raise InvalidInput(f"{field} {number} is not known; send {names}", field=field) from error

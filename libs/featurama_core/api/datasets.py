@@ -40,39 +40,43 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         memory: int | str = "2GB",
         reading: Literal["auto", "scan", "slices"] = "auto",
     ) -> TrainingSet:
-        """`get_historical_features` for any number of rows: streamed, to frames or to files. Needs pyarrow.
+        """Point-in-time features for any number of label rows, streamed to frames or files. Requires pyarrow.
 
-        Nothing is read before the dataset is asked for rows. Without `labels`: every entity of `entity_type` at start,
-        start + every, ... end, or, without these three, the newest values of all.
+        `get_historical_features` answers the same question for rows that fit in memory. No values are read until rows
+        are requested from the returned dataset. Without `labels`, the rows are every entity of `entity_type` at start,
+        start + every, ..., end; without these three they are the newest values of every entity.
 
         Args:
-            labels: a pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of
-                them; the columns beside entity and time are carried through.
-            features: references; or give `service`.
-            service: a feature service.
-            known_at: only values known at that time, or with "label" at each row's own time; it must be settled.
-            entity_column: the label column that names the entity.
-            entity_columns: where rows name several entities, {entity type: column}. The features of a type are those
-                of the entity in its column (none where that is null or empty); entity_column serves all other types.
-            time_column: the label column that names the moment.
-            timestamp: one moment for labels without a time column.
-            timezone: of times that name no zone.
-            entity_type: of all registered entities; of the type `entity` also those that merely have values, where the
-                store can list them (servers do not).
-            start: the first moment of a grid.
-            end: the last moment of a grid, included.
-            every: the step of a grid: "1h", "7d", a timedelta or microseconds.
-            statuses: add a column `<name>__status` per feature.
-            event_times: add a column `<name>__event_time` per feature.
-            memory: what a build may use, about; servers answer 100,000 rows at a time whatever it says.
-            reading: how history is read; the rows are the same either way, and servers choose for themselves.
+            labels: A pandas, polars or Arrow frame, or the path of a Parquet, CSV or Arrow file or of a directory of
+                such files. Columns other than entity and time are copied to the output.
+            features: Feature references. Either `features` or `service` is required.
+            service: Name of a feature service.
+            known_at: Only values ingested by this time are used; "label" uses the time of each row. It must be older
+                than the settling time.
+            entity_column: Label column with entity ids.
+            entity_columns: {entity type: label column}, for rows that name several entities. Features of a type belong
+                to the entity in its column, and are NOT_FOUND where that is null or empty. `entity_column` serves all
+                other types.
+            time_column: Label column with the time of each row.
+            timestamp: One time for all rows, for labels without a time column.
+            timezone: Time zone of naive times.
+            entity_type: Type of the entities of a grid: all that are registered. An embedded store also lists
+                unregistered entities with values for the type `entity`.
+            start: First time of a grid.
+            end: Last time of a grid, inclusive.
+            every: Step of a grid: "1h", "7d", a timedelta or microseconds.
+            statuses: Whether to add a column `<name>__status` per feature.
+            event_times: Whether to add a column `<name>__event_time` per feature.
+            memory: Approximate memory limit, bytes or a text such as "2GB", at least 64 MB. Servers ignore it and
+                answer 100,000 rows at a time.
+            reading: How history is read. It does not change the rows; servers ignore it.
 
         Returns:
             A dataset with `to_pandas`, `to_polars`, `to_arrow`, `batches`, `write` and `explain`.
 
         Raises:
-            FailedPrecondition: known_at is too young (KNOWN_AT_NOT_SETTLED).
-            InvalidInput: the label rows lack a column, or one has the name of a feature's.
+            FailedPrecondition: `known_at` is not settled (KNOWN_AT_NOT_SETTLED).
+            InvalidInput: The label rows lack a column, or a label column has the name of an output column.
         """
         from featurama_core.datasets.request import Build, build_request
 
@@ -94,7 +98,11 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         return await self.open_dataset(request)
 
     async def open_dataset(self, request: DatasetRequest) -> TrainingSet:
-        """The dataset of a request (`featurama_core.datasets.request`), such as one whose values become scores."""
+        """The dataset of a request.
+
+        Args:
+            request: Made by `featurama_core.datasets.request.build_request`.
+        """
         from featurama_core.datasets.dataset import TrainingSet
         from featurama_core.datasets.kept_rows import kept
 
@@ -102,11 +110,11 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         source, columns, at_now = await request.open(now, self._entity_ids)
         request.refuse_names(source.schema.names, await self._column_names(request.selection))
         if request.known_at == "label":
-            # The newest row is looked for first; that pass over a file serves the first build too.
+            # The newest row is searched first; that pass over a file also serves the first build.
             source = kept(source)
         opened = await self._dataset_source(request, source, columns, at_now=at_now, now=now)
         return TrainingSet(opened.begin, source, opened.columns, request.asked(at_now=at_now), request.answer)
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
-        """Ids of a type for a dataset of all its entities, ascending."""
+        """Ids of the entities of a type, ascending, for a grid."""
         return sorted(each.entity_id for each in await self.list_entities(entity_type))

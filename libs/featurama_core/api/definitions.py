@@ -14,59 +14,72 @@ from featurama_core.types.values import ValueType, parse_value_type
 
 
 class DefinitionMethods(Primitives):
-    """What can be registered, and how it is listed."""
+    """Registering, getting, listing and deprecating definitions."""
 
     async def define(self, definition: D) -> D:
         """Register a definition of any kind.
 
         Args:
-            definition: of a feature, `entity_type` and `group` may be "": then it is the other's, or the default.
+            definition: `entity_type` and `group` of a feature may be "". An empty one is derived from the other, or
+                takes its default.
 
         Returns:
-            The definition as it is stored.
+            The stored definition.
 
         Raises:
-            Conflict: a different definition is registered under its name (and version).
-            InvalidInput: a field is out of its bounds.
+            Conflict: A different definition is registered under the name (and version).
+            InvalidInput: A field is out of bounds.
         """
         if isinstance(definition, FeatureDefinition):
             _checked(definition.version, Reason.INVALID_DEFINITION)
         return await self._define(definition)
 
     async def get_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
-        """One definition of a kind.
+        """One definition.
 
         Args:
             kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
-            name: its name.
-            version: of a feature; None: the newest.
+            name: Name of the definition.
+            version: Version of a feature; None for the newest.
 
         Raises:
-            Unknown: nothing is registered under the name.
+            Unknown: No definition has this name (and version).
         """
         return await self._get_definition(kind, name, _checked(version))
 
     async def list_definitions(self, kind: type[D]) -> list[D]:
-        """All definitions of a kind by name; of features the newest version of each."""
-        return await self._list_definitions(kind, entity_type=None, group=None, all_versions=False)
-
-    async def deprecate(self, kind: type[D], name: str, version: int | None = None) -> D:
-        """Mark a definition as not to be used for anything new; reading and writing it goes on.
+        """All definitions of a kind, sorted by name. Features are listed with their newest versions.
 
         Args:
             kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
-            name: its name.
-            version: of a feature; it must be given.
+        """
+        return await self._list_definitions(kind, entity_type=None, group=None, all_versions=False)
+
+    async def deprecate(self, kind: type[D], name: str, version: int | None = None) -> D:
+        """Mark a definition as deprecated. New definitions cannot use it; its values can still be read and written.
+
+        Args:
+            kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
+            name: Name of the definition.
+            version: Version of a feature, required for features.
 
         Raises:
-            Unknown: nothing is registered under the name.
+            Unknown: No definition has this name (and version).
         """
         if kind is FeatureDefinition and version is None:
-            raise InvalidInput("version must say which version is meant, from 1", field="version")
+            raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
         return await self._deprecate(kind, name, _checked(version))
 
     async def register_entity_type(self, name: str, description: str = "") -> EntityType:
-        """Register a kind of entity; the same again changes nothing."""
+        """Register an entity type. Registering the same type again changes nothing.
+
+        Args:
+            name: Name of the type.
+            description: Free text, at most 4,096 bytes.
+
+        Raises:
+            Conflict: The type is registered with another description.
+        """
         return await self.define(EntityType(name, description))
 
     async def register_feature_group(
@@ -78,19 +91,20 @@ class DefinitionMethods(Primitives):
         retention: str | int | timedelta | None = None,
         buckets: int = 1,
     ) -> FeatureGroup:
-        """Register a group; again with another description, lower retention or more buckets: changed.
+        """Register a feature group, or change its description, retention or buckets.
 
         Args:
-            name: of the group.
-            entity_type: what its features describe.
-            description: for people.
-            ttl: how long a value is valid after its event time: "36h", "7d", a timedelta or microseconds. None: for
-                as long as it is stored.
-            retention: how long a value is stored after its event time, written as ttl; None: for ever.
-            buckets: into how many partitions a period of history is cut, a power of two.
+            name: Name of the group.
+            entity_type: Entity type that the features of the group describe.
+            description: Free text, at most 4,096 bytes.
+            ttl: Time after its event time during which a value is valid: "36h", "7d", a timedelta or microseconds.
+                None means no limit. It cannot be changed.
+            retention: Time after its event time during which a value is stored, in the same forms. None means
+                forever. It can only be lowered.
+            buckets: Number of partitions per period of history, a power of two. It can only be raised.
 
         Raises:
-            Conflict: the group is registered with another ttl or entity type.
+            Conflict: The group is registered with another ttl or entity type, a lower retention or more buckets.
         """
         return await self.define(
             FeatureGroup(
@@ -119,23 +133,25 @@ class DefinitionMethods(Primitives):
     ) -> FeatureDefinition:
         """Register a version of a feature.
 
-        Without entity type and group: type `entity`, group `default`, which take any id. A group says the type; a type
-        without a group means the group of its name.
+        Without `entity_type` and `group` the feature belongs to the type `entity` and the group `default`, which accept
+        any entity id. With `group` alone the entity type is the one of the group; with `entity_type` alone the group
+        has the name of the type.
 
         Args:
-            name: of the feature, unique in the namespace.
+            name: Name of the feature, unique in the namespace.
             feature_type: `double`, `int`, `text`, `bool` or `vector[N]`.
-            description: for people.
-            version: a whole number from 1; a changed definition needs a higher one.
-            tags: for people and searches.
-            entity_type: what the feature describes.
-            group: the features that are computed and written together with it.
-            references: the entity type whose ids a text feature holds, so that paths can follow it.
-            owner: for people.
-            vector_length: of a vector, where feature_type does not say it.
+            description: Free text, at most 4,096 bytes.
+            version: A whole number from 1. Version numbers are never reused: a changed definition needs a higher one.
+            tags: At most 32 texts of 1 to 128 bytes.
+            entity_type: Entity type that the feature describes.
+            group: Feature group: features that are computed and written together.
+            references: Entity type whose ids a text feature holds, so that paths can follow it.
+            owner: Free text.
+            vector_length: Length of the vectors, if `feature_type` is `vector` without a length.
 
         Raises:
-            Conflict: the version is registered with another definition.
+            Conflict: The version is registered with another definition.
+            Unknown: The entity type or the group is not registered.
         """
         value_type, length = parse_value_type(feature_type)
         return await self.define(
@@ -156,67 +172,77 @@ class DefinitionMethods(Primitives):
     async def register_feature_service(
         self, name: str, features: Sequence[str], description: str = ""
     ) -> FeatureService:
-        """Register the features a model consumes, in order; what has no version is pinned to the newest."""
+        """Register the features that a model consumes.
+
+        Args:
+            name: Name of the service.
+            features: References in the order of the model. A reference without a version is pinned to the newest one.
+            description: Free text, at most 4,096 bytes.
+
+        Raises:
+            Conflict: The service is registered with another definition.
+            Unknown: A feature is not registered.
+        """
         if isinstance(features, str):
             raise InvalidInput(f"features must be a list of references; write [{features!r}]", field="features")
         return await self.define(FeatureService(name, tuple(features), description))
 
     async def get_entity_type(self, name: str) -> EntityType:
-        """One entity type; raises Unknown without it."""
+        """One entity type. Raises Unknown if it is not registered."""
         return await self.get_definition(EntityType, name)
 
     async def get_feature_group(self, name: str) -> FeatureGroup:
-        """One feature group; raises Unknown without it."""
+        """One feature group. Raises Unknown if it is not registered."""
         return await self.get_definition(FeatureGroup, name)
 
     async def get_feature(self, name: str, version: int | None = None) -> FeatureDefinition:
-        """One version of a feature, or the newest; raises Unknown without it."""
+        """One version of a feature, by default the newest. Raises Unknown if it is not registered."""
         return await self.get_definition(FeatureDefinition, name, version)
 
     async def get_feature_service(self, name: str) -> FeatureService:
-        """One feature service; raises Unknown without it."""
+        """One feature service. Raises Unknown if it is not registered."""
         return await self.get_definition(FeatureService, name)
 
     async def list_entity_types(self) -> list[EntityType]:
-        """All, by name."""
+        """All entity types, sorted by name."""
         return await self.list_definitions(EntityType)
 
     async def list_feature_groups(self) -> list[FeatureGroup]:
-        """All, by name."""
+        """All feature groups, sorted by name."""
         return await self.list_definitions(FeatureGroup)
 
     async def list_feature_services(self) -> list[FeatureService]:
-        """All, by name."""
+        """All feature services, sorted by name."""
         return await self.list_definitions(FeatureService)
 
     async def list_features(
         self, *, entity_type: str | None = None, group: str | None = None, all_versions: bool = False
     ) -> list[FeatureDefinition]:
-        """The newest version of each feature, or all versions, by name and version.
+        """Features, sorted by name and version.
 
         Args:
-            entity_type: only the features of this type.
-            group: only the features of this group.
-            all_versions: whether older versions are listed too.
+            entity_type: Only features of this entity type.
+            group: Only features of this group.
+            all_versions: Whether older versions are listed too.
         """
         return await self._list_definitions(
             FeatureDefinition, entity_type=entity_type, group=group, all_versions=all_versions
         )
 
     async def deprecate_entity_type(self, name: str) -> EntityType:
-        """Mark as not to be used for anything new."""
+        """Mark an entity type as deprecated; see `deprecate`."""
         return await self.deprecate(EntityType, name)
 
     async def deprecate_feature_group(self, name: str) -> FeatureGroup:
-        """Mark as not to be used for anything new."""
+        """Mark a feature group as deprecated; see `deprecate`."""
         return await self.deprecate(FeatureGroup, name)
 
     async def deprecate_feature(self, name: str, version: int) -> FeatureDefinition:
-        """Mark as not to be used for anything new; reading and writing it goes on."""
+        """Mark a version of a feature as deprecated; see `deprecate`."""
         return await self.deprecate(FeatureDefinition, name, version)
 
     async def deprecate_feature_service(self, name: str) -> FeatureService:
-        """Mark as not to be used for anything new."""
+        """Mark a feature service as deprecated; see `deprecate`."""
         return await self.deprecate(FeatureService, name)
 
 

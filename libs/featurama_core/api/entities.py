@@ -15,7 +15,7 @@ MAX_METADATA_BYTES = 8_192
 
 
 class EntityMethods(Primitives):
-    """Entities can be registered and listed; values of others are accepted too."""
+    """Registering, getting and listing entities. Registration is optional: any entity id can have values."""
 
     async def register_entity(
         self,
@@ -28,12 +28,15 @@ class EntityMethods(Primitives):
 
         Args:
             entity_id: 1 to 256 bytes of UTF-8, unique in the namespace.
-            entity_type: a registered type.
-            name: for people.
-            metadata: a JSON object of at most 8 KiB.
+            entity_type: A registered type.
+            name: Free text, at most 4,096 bytes.
+            metadata: A JSON object of at most 8 KiB.
+
+        Returns:
+            The stored entity.
 
         Raises:
-            Conflict: the id is registered with another type.
+            Conflict: The id is registered with another type (ENTITY_CONFLICT).
         """
         try:
             text = json.dumps(dict(metadata or {}), allow_nan=False, sort_keys=True)
@@ -42,14 +45,17 @@ class EntityMethods(Primitives):
         return (await self.register_entities([Entity(entity_id, entity_type, name, text)]))[0]
 
     async def register_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        """Register any number of entities, 1,000 at a time and in order.
+        """Register any number of entities, in order, 1,000 per call to the store.
+
+        Args:
+            entities: The entities. Times are set by the store.
 
         Returns:
-            The entities as they are stored, in the order given.
+            The stored entities, in the given order.
 
         Raises:
-            Conflict: an id is registered with another type; the entities of the thousands before it are registered.
-            InvalidInput: an id, a name or metadata is out of its bounds; nothing is registered.
+            Conflict: An id is registered with another type (ENTITY_CONFLICT). Earlier runs of 1,000 are registered.
+            InvalidInput: An id, a name or metadata is out of bounds. Nothing is registered.
         """
         check_entity_ids([each.entity_id for each in entities])
         for each in entities:
@@ -67,7 +73,7 @@ class EntityMethods(Primitives):
         return stored
 
     async def get_entity(self, entity_id: str) -> Entity:
-        """A registered entity; raises Unknown (UNKNOWN_ENTITY) without it."""
+        """One registered entity. Raises Unknown (UNKNOWN_ENTITY) if it is not registered."""
         check_entity_ids([entity_id])
         return await self._get_entity(entity_id)
 
@@ -75,7 +81,7 @@ class EntityMethods(Primitives):
         """All registered entities of a type, in the store's order.
 
         Raises:
-            Unknown: the type is not registered (UNKNOWN_ENTITY_TYPE).
+            Unknown: The type is not registered (UNKNOWN_ENTITY_TYPE).
         """
         entities: list[Entity] = []
         after: str | None = None
@@ -88,15 +94,15 @@ class EntityMethods(Primitives):
     async def page_entities(
         self, entity_type: str, after: str | None = None, limit: int = MAX_ENTITIES_PER_CALL
     ) -> tuple[list[Entity], str | None]:
-        """A page of the entities of a type.
+        """One page of the registered entities of a type.
 
         Args:
-            entity_type: a registered type.
-            after: the position that the page before it gave; None: the first page.
-            limit: how many entities at most; servers give 1,000 or less.
+            entity_type: A registered type.
+            after: Position returned with the previous page; None for the first page.
+            limit: Maximum number of entities. Servers return at most 1,000.
 
         Returns:
-            The entities, and the position of the next page (None: there is none).
+            The entities, and the position of the next page or None after the last one.
         """
         if limit < 1:
             raise InvalidInput("limit must be at least 1", field="limit")

@@ -1,7 +1,7 @@
 """The store's methods on models: predictions, versions and aliases. A model runs in the online service.
 
-A store that is opened without servers has these methods too, so that one type names every store, and refuses them: the
-command and the package `featurama_model` predict and manage models there.
+A store without servers raises FailedPrecondition from these methods. The command `featurama` and the package
+`featurama_model` predict and manage models there.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.models import Model
 from featurama_core.types.names import check_entity_ids
+from featurama_core.types.schema import check_version
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionQuery:
-    """n rows to predict: entity_ids (n, or () for rows of given features alone) and the given columns of n rows.
+    """n rows to predict: entity_ids (n, or () for rows of request features only) and n-row columns of request features.
 
-    model, alias "" and version 0: not said.
+    model "", alias "" and version 0 select the defaults of the server.
     """
 
     entity_ids: Sequence[str]
@@ -36,25 +37,23 @@ class PredictionQuery:
 
 
 class ModelServer(Protocol):
-    """The calls on models that the public methods are made of. Empty texts and version 0: not said."""
+    """The calls on models behind the public methods. Empty texts and version 0 select the defaults of the server."""
 
     async def predict(self, query: PredictionQuery) -> Predictions:
-        """Any number of rows."""
+        """Predictions for any number of rows."""
 
     async def list_models(self, name: str) -> list[Model]:
-        """By name and version."""
+        """Versions of one model, or of all for "", sorted by name and version."""
 
     async def get_model(self, name: str, version: int, alias: str) -> Model:
         """One version, with its manifest."""
 
     async def set_alias(self, name: str, alias: str, version: int, expected_version: int | None) -> Model:
-        """The version that the alias names now."""
+        """Move an alias. Returns the version that it names now."""
 
 
 class ModelMethods(Primitives):
-    """Predictions by a model, models listed and shown, and promoted by moving an alias. A store that is opened without
-    servers raises FailedPrecondition.
-    """
+    """Predicting, listing and getting models, and moving aliases."""
 
     async def predict(
         self,
@@ -67,24 +66,26 @@ class ModelMethods(Primitives):
         include_features: bool = True,
         include_contributions: bool = False,
     ) -> Predictions:
-        """Predict a row per entity, on its newest features, on given `features`, or both: the given ones override.
+        """Predict from the newest stored features of entities, from request features, or from both.
 
         Args:
-            entity_ids: the rows; None if the features are the rows themselves.
-            features: a frame or mapping of columns with as many rows, or a mapping of single values for every row; an
-                empty cell is not given. Or a list of `Column`, sent as they are: status NULL_VALUE gives a null.
-            model: its name; None: the server's.
-            version: of the model; None: the one that `alias` names.
-            alias: None: "champion".
-            include_features: whether the result holds the features that the model was given.
-            include_contributions: whether each row is explained, which costs many times the prediction itself.
+            entity_ids: One entity per row; None if every row consists of request features.
+            features: Request features, which override stored ones: a frame or mapping of columns with one row per
+                prediction, or a mapping of single values for all rows. An empty cell leaves the stored feature. A list
+                of `Column` is sent unchanged, and a status NULL_VALUE in it sets a null.
+            model: Name of the model; None for the default model of the server.
+            version: Version of the model; None for the one that `alias` names.
+            alias: Name of an alias; None for "champion".
+            include_features: Whether the result contains the features passed to the model.
+            include_contributions: Whether the result contains the contribution of each feature. Computing them takes
+                many times longer than the predictions.
 
         Returns:
-            A prediction per row. One bad row never fails the rest: see `Predictions.errors`.
+            One prediction per row. A failed row is listed in `Predictions.errors` and does not affect other rows.
 
         Raises:
-            FailedPrecondition: this store has no servers; or the model cannot be used (MODEL_UNUSABLE).
-            Unknown: there is no such model (UNKNOWN_MODEL).
+            FailedPrecondition: The store has no servers, or the model cannot be used (MODEL_UNUSABLE).
+            Unknown: The model does not exist (UNKNOWN_MODEL).
         """
         if entity_ids is not None:
             check_entity_ids(entity_ids)
@@ -106,41 +107,52 @@ class ModelMethods(Primitives):
         )
 
     async def list_models(self, name: str | None = None) -> list[Model]:
-        """All versions of one model, or of all, by name and version; one that cannot be used says why."""
+        """Versions of models, sorted by name and version. `Model.problem` says why a version cannot be used.
+
+        Args:
+            name: Name of one model; None for all models.
+
+        Raises:
+            FailedPrecondition: The store has no servers.
+        """
         return await self._model_server("list_models").list_models(name or "")
 
     async def get_model(self, name: str, *, version: int | None = None, alias: str | None = None) -> Model:
         """One version, with its manifest.
 
         Args:
-            name: of the model.
-            version: a whole number from 1; None: the one that `alias` names.
-            alias: None: "champion".
+            name: Name of the model.
+            version: A whole number from 1; None for the version that `alias` names.
+            alias: Name of an alias; None for "champion".
 
         Raises:
-            Unknown: there is no such model (UNKNOWN_MODEL).
+            FailedPrecondition: The store has no servers.
+            Unknown: The model does not exist (UNKNOWN_MODEL).
         """
         return await self._model_server("get_model").get_model(name, _number(version), alias or "")
 
     async def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model:
-        """Point an alias at a version; servers follow within seconds, without dropping a request.
+        """Move an alias to a version. Servers use it within seconds and drop no request.
 
         Args:
-            name: of the model.
-            alias: such as "champion".
-            version: it is tried first, and nothing changes if it cannot be used.
-            expected_version: move the alias only if it names this version (0: none) until then; None: whatever it
-                names.
+            name: Name of the model.
+            alias: Name of the alias, such as "champion".
+            version: Version to name. It is loaded first; the alias stays where it is if that fails.
+            expected_version: Version that the alias must name now, 0 if the alias must not exist; None for no
+                condition.
+
+        Returns:
+            The version that the alias names.
 
         Raises:
-            Conflict: others moved the alias meanwhile (ALIAS_MOVED).
-            FailedPrecondition: this store has no servers; or the version cannot be used (MODEL_UNUSABLE).
+            Conflict: The alias does not name `expected_version` (ALIAS_MOVED).
+            FailedPrecondition: The store has no servers, or the version cannot be used (MODEL_UNUSABLE).
         """
-        expected = None if expected_version is None else _number(expected_version, least=0)
+        expected = None if expected_version is None else check_version(expected_version, least=0)
         return await self._model_server("set_alias").set_alias(name, alias, _number(version), expected)
 
     def _model_server(self, method: str) -> ModelServer:
-        """What runs models, for a public method. FailedPrecondition where there is none."""
+        """The server of models, for a public method. Raises FailedPrecondition where there is none."""
         raise FailedPrecondition(
             f"{method} needs servers, and this store is opened without them; connect to grpc://host:port, or use the "
             "command `featurama` or the package featurama_model",
@@ -149,10 +161,5 @@ class ModelMethods(Primitives):
         )
 
 
-def _number(version: int | None, *, least: int = 1) -> int:
-    # On the wire 0 stands for "not given": a caller's own 0 must not become that.
-    if version is None:
-        return 0
-    if isinstance(version, bool) or not least <= version < 2**31:
-        raise InvalidInput(f"version must be a whole number from {least}", field="version")
-    return version
+def _number(version: int | None) -> int:
+    return 0 if version is None else check_version(version)

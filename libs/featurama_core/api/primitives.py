@@ -1,4 +1,4 @@
-"""What a store implements: the calls that all public methods are made of. Arguments are checked and typed already."""
+"""The calls that a store implements. Their arguments are checked and typed by the public methods."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.schema import Definition, Entity
-from featurama_core.types.times import MAX_TIME, MIN_TIME
+from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
     from featurama_core.datasets.dataset import Engine
-    from featurama_core.datasets.labels import LabelColumns, LabelSource
+    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
+    from featurama_core.frames.spine import LabelColumns
 
 D = TypeVar("D", bound=Definition)
 
-KnownAt = int | Literal["label"] | None
-"""Microseconds; "label": each row's own time; None: all that is known."""
 Consistency = Literal["LOCAL_QUORUM", "LOCAL_ONE"]
 
 MAX_ENTITIES_PER_CALL = 1_000
@@ -35,7 +34,7 @@ MAX_ENTITIES_PER_CALL = 1_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryRange:
-    """start <= event time <= end, microseconds; `limit`: the newest N in all, None for all."""
+    """start <= event time <= end, microseconds. limit: the newest N values of all pages; None for all."""
 
     start: int = MIN_TIME
     end: int = MAX_TIME
@@ -45,8 +44,8 @@ class HistoryRange:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """How a store answers the label rows of a dataset. begin: makes an engine for one reading; columns: the label
-    columns that are needed.
+    """How a store answers the label rows of a dataset. begin: makes the engine of one pass; columns: the label columns
+    that it needs.
     """
 
     begin: Callable[[], Engine]
@@ -54,7 +53,7 @@ class DatasetSource:
 
 
 class Primitives(ABC):
-    """The calls that the public methods of `FeatureStore` are made of, for one namespace."""
+    """The calls behind the public methods of `FeatureStore`, for one namespace."""
 
     _request_ids: RequestIds
 
@@ -65,27 +64,27 @@ class Primitives(ABC):
 
     @abstractmethod
     def now(self) -> int:
-        """The wall clock by which this store reads, microseconds since 1970 UTC."""
+        """The wall clock used for reads, microseconds since 1970 UTC."""
 
-    # Definitions. Unknown (UNKNOWN_...) where there is none of the name.
+    # Definitions. Unknown (UNKNOWN_...) for a name that is not registered.
 
     @abstractmethod
     async def _define(self, definition: D) -> D:
-        """Register it; an empty entity type or group of a feature is the other's, or the default."""
+        """Register a definition. An empty entity type or group of a feature follows from the other."""
 
     @abstractmethod
     async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:
-        """version: of a feature; None: the newest."""
+        """version: of a feature; None for the newest."""
 
     @abstractmethod
     async def _list_definitions(
         self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
     ) -> list[D]:
-        """By name and version. The filters are for features."""
+        """Sorted by name and version. The filters apply to features."""
 
     @abstractmethod
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
-        """Mark it."""
+        """Mark a definition as deprecated."""
 
     # Entities
 
@@ -95,11 +94,11 @@ class Primitives(ABC):
 
     @abstractmethod
     async def _get_entity(self, entity_id: str) -> Entity:
-        """Unknown (UNKNOWN_ENTITY) without it."""
+        """Unknown (UNKNOWN_ENTITY) for an entity that is not registered."""
 
     @abstractmethod
     async def _page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
-        """At most `limit` entities after a position, and the position of the next page (None: there is none)."""
+        """At most `limit` entities after a position, and the position of the next page, None after the last."""
 
     # Values
 
@@ -112,7 +111,7 @@ class Primitives(ABC):
         """Write up to 10,000 rows."""
 
     async def _write_all(self, requests: Iterable[PreparedWrite], sending: FrameSending) -> None:
-        """Write the requests of a frame, each settled when it is answered."""
+        """Write the requests of a frame. Each is settled with its answer."""
         for each in requests:
             try:
                 sending.settle(each, await self._write(each.request))
@@ -128,7 +127,7 @@ class Primitives(ABC):
         consistency: Consistency | None,
         event_times: bool,
     ) -> tuple[list[Column], int]:
-        """Any number of ids -> a column per feature, and the moment of the read, microseconds."""
+        """Any number of ids -> a column per feature, and the time of the read, microseconds."""
 
     @abstractmethod
     async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:
@@ -138,7 +137,7 @@ class Primitives(ABC):
     async def _read_as_of(
         self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
     ) -> tuple[list[Column], int]:
-        """Any number of label rows -> a column per feature; event_time None: at now."""
+        """Any number of label rows -> a column per feature. event_time: None reads at now."""
 
     @abstractmethod
     async def _page_history(
@@ -148,7 +147,7 @@ class Primitives(ABC):
 
     @abstractmethod
     async def _delete(self, entity_id: str, features: Sequence[str], deleted_through: int | None) -> Deletion:
-        """Delete all values, or those of the named features."""
+        """Delete all values of an entity, or those of the named features."""
 
     # Datasets
 
@@ -156,18 +155,18 @@ class Primitives(ABC):
     async def _dataset_source(
         self, request: DatasetRequest, source: LabelSource, columns: LabelColumns, *, at_now: bool, now: int
     ) -> DatasetSource:
-        """Resolve the features as far as this store can, refuse what cannot work, and read no value yet."""
+        """Resolve the features as far as this store can and refuse an impossible request. Reads no values."""
 
     # The store itself
 
     @abstractmethod
     async def is_serving(self, service: str = "") -> bool:
-        """Whether the store answers: the database, or the online server by its health check.
+        """Whether the store answers: the database, or the health check of the online server.
 
         Args:
-            service: a service of the server, such as "featurama.v1.OnlineService"; "": the server as a whole. An
-                embedded store has no services and looks at its database.
+            service: A service of the server, such as "featurama.v1.OnlineService"; "" for the server as a whole. An
+                embedded store ignores it and checks its database.
 
         Returns:
-            False also when nothing answers.
+            True if it answers. Failures of the connection return False.
         """

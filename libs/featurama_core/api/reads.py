@@ -1,4 +1,4 @@
-"""The store's reads: newest values, history, and values as they were."""
+"""The store's reads: newest values, history, and values as of a time."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, Literal
 import numpy as np
 
 from featurama_core.api.definitions import DefinitionMethods
-from featurama_core.api.primitives import Consistency, HistoryRange, KnownAt
+from featurama_core.api.primitives import Consistency, HistoryRange
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.spine import label_rows
 from featurama_core.types.column import concatenate
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
-from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_known_at, to_micros
+from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, Time, to_known_at, to_micros
 from featurama_core.types.values import Int64Array
 
 MAX_HISTORY_PAGE = 10_000
 
 
 class ReadingMethods(DefinitionMethods):
-    """What can be read of one namespace."""
+    """Reading the values of one namespace."""
 
     async def get_online_features(
         self,
@@ -37,18 +37,19 @@ class ReadingMethods(DefinitionMethods):
         """The newest values of any number of entities.
 
         Args:
-            entity_ids: the rows of the result, in this order; an id may stand several times.
-            feature_names: references; or give `service`.
-            service: a feature service.
-            consistency: how many replicas must answer, on a cluster; None: as the server or the storage is set.
-            event_times: False leaves the event times out of an answer of servers (they read as 1970), which makes it
-                smaller.
+            entity_ids: One entity per row of the result. An id may be repeated.
+            feature_names: Feature references. Either `feature_names` or `service` is required.
+            service: Name of a feature service.
+            consistency: Number of replicas of a cluster that must answer; None for the setting of the server or
+                storage.
+            event_times: False omits event times from the answers of servers (they read as 1970), which makes the
+                answers smaller.
 
         Returns:
-            A row per id and a column per feature, each value with its status and event time.
+            One row per id and one column per feature. Each value has a status and an event time.
 
         Raises:
-            Unknown: a feature or the service is not registered.
+            Unknown: A feature or the service is not registered.
         """
         check_entity_ids(entity_ids)
         if consistency not in (None, "LOCAL_QUORUM", "LOCAL_ONE"):
@@ -59,10 +60,18 @@ class ReadingMethods(DefinitionMethods):
         return OnlineFeatures(entity_ids=ids, columns=columns, as_of_time=as_of)
 
     async def get_all_features(self, entity_id: str) -> OnlineFeatures:
-        """The newest values of all features of an entity's type; of one that is not registered, of all it has.
+        """The newest values of all features of an entity.
+
+        A registered entity has the features of its type. An unregistered entity has those for which it has values.
+
+        Args:
+            entity_id: Id of the entity.
+
+        Returns:
+            One row.
 
         Raises:
-            Unknown: the entity is neither registered nor has any value (UNKNOWN_ENTITY).
+            Unknown: The entity is not registered and has no values (UNKNOWN_ENTITY).
         """
         check_entity_ids([entity_id])
         columns, as_of = await self._read_all(entity_id)
@@ -78,15 +87,21 @@ class ReadingMethods(DefinitionMethods):
         *,
         corrections: bool = False,
     ) -> FeatureHistory:
-        """The stored values of one feature of one entity, newest first. ttl is not applied.
+        """The stored values of one feature of one entity, newest first. The ttl is not applied.
 
         Args:
-            entity_id: of the entity.
-            feature_name: a reference, no path.
-            start_time: the earliest event time, included.
-            end_time: the latest event time, included.
-            limit: the newest N; None: all.
-            corrections: every value of an event time, not only the one that wins.
+            entity_id: Id of the entity.
+            feature_name: Feature reference. Paths are refused.
+            start_time: Earliest event time, inclusive.
+            end_time: Latest event time, inclusive.
+            limit: Maximum number of values, counted from the newest; None for all.
+            corrections: Whether every correction of an event time is returned, or only the visible value.
+
+        Returns:
+            One row per value, with event time and ingest time.
+
+        Raises:
+            Unknown: The feature is not registered.
         """
         pages: list[FeatureHistory] = []
         token = ""
@@ -122,15 +137,25 @@ class ReadingMethods(DefinitionMethods):
         page_size: int = 1_000,
         page_token: str = "",
     ) -> FeatureHistory:
-        """One page of `get_feature_history`, whose arguments it takes.
+        """One page of `get_feature_history`.
 
         Args:
-            limit: the newest N of all pages together.
-            page_size: values of a page, at most 10,000; the corrections of one event time are never cut.
-            page_token: `next_page` of the page before; "": the first page.
+            entity_id: Id of the entity.
+            feature_name: Feature reference. Paths are refused.
+            start: Earliest event time, inclusive.
+            end: Latest event time, inclusive.
+            limit: Maximum number of values of all pages together, counted from the newest; None for all.
+            corrections: Whether every correction of an event time is returned, or only the visible value.
+            page_size: Values per page, at most 10,000. A page is longer where an event time has more corrections.
+            page_token: `next_page` of the previous page; "" for the first page.
 
         Returns:
-            The page; its `next_page` is "" at the end.
+            The page. Its `next_page` is "" after the last page.
+
+        Raises:
+            InvalidInput: The page token is not one of this method (INVALID_PAGE_TOKEN), or an argument is out of
+                bounds.
+            Unknown: The feature is not registered.
         """
         check_entity_ids([entity_id])
         if limit is not None and limit < 1:
@@ -141,7 +166,7 @@ class ReadingMethods(DefinitionMethods):
             )
         if FeatureRef.parse(feature_name).via is not None:
             raise InvalidInput(
-                "history is kept of a feature, not of a path; ask for the target entity's feature",
+                "a path has no history of its own; read the history of the target entity's feature",
                 reason=Reason.INVALID_REFERENCE,
                 field="feature",
             )
@@ -163,23 +188,27 @@ class ReadingMethods(DefinitionMethods):
         known_at: Time | Literal["label"] | None = None,
         timezone: str | None = None,
     ) -> HistoricalFeatures:
-        """Values as they were, for label rows that fit in memory; `training_set` asks the same of any number of rows.
+        """Point-in-time features for label rows that fit in memory.
+
+        `training_set` answers the same question for any number of rows.
 
         Args:
-            labels: entity ids (all at `timestamp`, default now), or a frame with the columns entity_id and timestamp;
-                further columns are carried through.
-            features: references; or give `service`.
-            timestamp: one moment for labels without a time.
-            service: a feature service.
-            known_at: only values known at that time, or with "label" at each row's own time; it must be settled.
-            timezone: of a frame whose times are naive.
+            labels: Entity ids, or a frame with the columns entity_id and timestamp. Other columns are copied to the
+                result.
+            features: Feature references. Either `features` or `service` is required.
+            timestamp: One time for all rows, for labels without times. Entity ids default to now.
+            service: Name of a feature service.
+            known_at: Only values ingested by this time are used; "label" uses the time of each row. It must be older
+                than the settling time.
+            timezone: Time zone of naive times.
 
         Returns:
-            The label rows, in their order, with a column per feature beside theirs.
+            The label rows in their order, and one column per feature.
 
         Raises:
-            FailedPrecondition: known_at is too young (KNOWN_AT_NOT_SETTLED).
-            InvalidInput: a label row has no good id or time, or a label column has the name of a feature's.
+            FailedPrecondition: `known_at` is not settled (KNOWN_AT_NOT_SETTLED).
+            InvalidInput: A label row has an invalid id or time, or a label column has the name of a feature.
+            Unknown: A feature or the service is not registered.
         """
         rows = label_rows(labels, timestamp, now=self.now(), timezone=timezone)
         bound = to_known_at(known_at)
@@ -204,18 +233,22 @@ class ReadingMethods(DefinitionMethods):
         service: str | None = None,
         known_at: KnownAt = None,
     ) -> OnlineFeatures:
-        """`get_historical_features` in columns.
+        """`get_historical_features` on columns.
 
         Args:
-            entity_ids: of n label rows.
-            event_time: int64[n], microseconds since 1970 UTC; None reads at now: what an online read answers, with no
+            entity_ids: n entity ids, one per label row.
+            event_time: int64[n], microseconds since 1970 UTC. None reads at now, as an online read does, without an
                 upper bound on event times.
-            features: references; or give `service`.
-            service: a feature service.
-            known_at: microseconds, "label" or None.
+            features: Feature references. Either `features` or `service` is required.
+            service: Name of a feature service.
+            known_at: Microseconds since 1970 UTC, "label" for the time of each row, or None for no bound.
 
         Returns:
-            n rows in the order given, and a column per feature.
+            n rows in the given order, and one column per feature.
+
+        Raises:
+            FailedPrecondition: `known_at` is not settled (KNOWN_AT_NOT_SETTLED).
+            Unknown: A feature or the service is not registered.
         """
         check_entity_ids(entity_ids)
         if event_time is not None:
@@ -231,7 +264,7 @@ class ReadingMethods(DefinitionMethods):
         return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=as_of)
 
     async def _column_names(self, selection: FeatureSelection) -> list[str]:
-        """The names that the columns of these features have in a table, before anything is read."""
+        """The names of the output columns of these features."""
         references = selection.references
         if selection.service is not None:
             references = (await self.get_feature_service(selection.service)).features
@@ -244,7 +277,7 @@ class ReadingMethods(DefinitionMethods):
         ]
 
     async def _pinned(self, reference: FeatureRef) -> str:
-        """A reference with the versions that it means now, as columns of one name are named by it."""
+        """A reference pinned to its current versions: the name of a column whose plain name is not unique."""
         steps = [reference] if reference.via is None else [reference.via, reference]
         versions = [each.version or (await self.get_feature(each.name)).version for each in steps]
         return ".".join(f"{each.name}@{version}" for each, version in zip(steps, versions, strict=True))

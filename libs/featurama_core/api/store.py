@@ -10,16 +10,19 @@ from featurama_core.api.writes import WritingMethods
 
 
 class FeatureStore(WritingMethods, DatasetMethods, ModelMethods):
-    """A feature store on one namespace. `featurama.connect` opens one; `featurama.sync.connect` its blocking form.
+    """A feature store on one namespace, opened by `featurama.connect` (its blocking form by `featurama.sync.connect`).
 
-    Times are zoned datetimes, ISO 8601 texts with a zone, or microseconds since 1970 UTC. All errors are of
-    `featurama.errors`; deadlines are the caller's `asyncio.timeout`. Any number of tasks of one loop may use a store.
+    Times are zoned datetimes, ISO 8601 texts with a zone, or microseconds since 1970 UTC. Errors are those of
+    `featurama.errors`. Deadlines are set with `asyncio.timeout`. Tasks of one event loop may share a store.
     """
 
     @abstractmethod
     async def in_namespace(self, namespace: str) -> FeatureStore:
-        """This open store on another namespace. It lives as long as this one, and needs no closing.
+        """A store on another namespace over the same connections. It is closed with this store.
+
+        Args:
+            namespace: Name of the namespace.
 
         Raises:
-            Unknown: there is no such namespace (UNKNOWN_NAMESPACE); servers say so with the first call.
+            Unknown: The namespace does not exist (UNKNOWN_NAMESPACE). With servers, the first call raises it.
         """

@@ -19,37 +19,40 @@ from featurama_core.types.writes import Deletion, WriteMode, WriteReport, WriteR
 
 
 class WritingMethods(Primitives):
-    """Writing frames, requests in columns, and deleting."""
+    """Writing frames and columns, and deleting values."""
 
     async def write(self, request: WriteRequest) -> WriteReport:
         """Write up to 10,000 rows in columns.
 
         Args:
-            request: without a request id it is given one, so that it can be sent again.
+            request: The rows. A request without a request id is given one, so that it can be sent again.
 
         Returns:
-            Every row (or value) is accepted, rejected or unknown, with a reason.
+            A verdict per row (or value): accepted, rejected or unknown, with a reason.
+
+        Raises:
+            InvalidInput: The request as a whole is refused: it is empty, too large or malformed.
         """
         if not request.request_id:
             request = replace(request, request_id=str(self._request_ids.next()))
         return await self._write(request)
 
     async def begin_import(self, scope: ImportScope, import_id: str = "") -> int:
-        """Begin an import of old history: rows with ingest times of their own.
+        """Begin an import of old history, which is rows with ingest times of their own.
 
-        `write_features` begins one for a frame by itself; the frames of one import name its number. The ingest times of
-        an import end in its number, so that of imports with equal times the later one is a correction. An audit record
-        names the features and times of the import before its first row.
+        `write_features` begins an import for a single frame. An import of several frames is begun once, and its number
+        is passed with every frame. The ingest times of an import end in its number, so that among imports with equal
+        times the later one is a correction. An audit record with the scope is written before the first row.
 
         Args:
-            scope: the features, event times and ingest times of all rows.
-            import_id: a UUIDv7; beginning again with it gives the same number. "": made here.
+            scope: Features, event times and ingest times of all rows.
+            import_id: A UUIDv7. Beginning again with the same id returns the same number. "" makes a new id.
 
         Returns:
-            The number, 0 to 999, which every write of the import names.
+            The import number, 0 to 999, to be passed with every write of the import.
 
         Raises:
-            InvalidInput: the scope is empty or too young, or no number is left (LIMIT_EXCEEDED).
+            InvalidInput: The scope is empty or not settled, or no number is left (LIMIT_EXCEEDED).
         """
         return await self._begin_import(scope, import_id or str(self._request_ids.next()))
 
@@ -69,23 +72,24 @@ class WritingMethods(Primitives):
         """Write a long frame (entity_id, feature_name, value, timestamp) or a wide one (entity_id, timestamp, ...).
 
         Args:
-            df: pandas, polars, Arrow or a mapping of columns; never changed.
-            version: of every feature; None: the newest of each.
-            batch_size: rows that are written at a time, at most 10,000.
-            mode: BULK writes twice as fast on a cluster, for backfills.
-            nulls: whether an empty cell of a wide frame is a null that is written ("write") or left out ("skip").
-            timezone: of a frame whose times are naive, such as "Europe/Berlin".
-            ingested_at_unit: what the numbers of a column ingested_at count. A frame with this column is an import of
-                old history (mode BULK).
-            import_number: of the import that the frame is a part of (`begin_import`); None: it is one itself.
-            progress: called with (rows settled, rows of the frame) after every batch.
+            df: A pandas or polars DataFrame, an Arrow table or a mapping of columns. It is not modified.
+            version: Version of every feature; None for the newest of each.
+            batch_size: Rows per request, at most 10,000.
+            mode: ATOMIC, or BULK for backfills, which is twice as fast on a cluster.
+            nulls: Whether an empty cell is written as a null ("write") or omitted ("skip").
+            timezone: Time zone of naive times, such as "Europe/Berlin".
+            ingested_at_unit: Unit of the numbers in a column ingested_at. A frame with this column is an import of old
+                history and requires mode BULK.
+            import_number: Number of the import that the frame belongs to (`begin_import`); None begins an import for
+                this frame.
+            progress: Called with (rows settled, rows of the frame) after every batch.
 
         Returns:
-            A report whose verdicts name rows of the frame. What fails after a row was stored is in the report, to be
-            sent again.
+            A report whose verdicts name rows of the frame. A failure after the first stored row is part of the report,
+            and its rows can be sent again.
 
         Raises:
-            FeaturamaError: nothing was stored, as far as is known.
+            FeaturamaError: A request failed before any row of the frame was known to be stored.
         """
         frame = write_requests(
             df,
@@ -109,11 +113,17 @@ class WritingMethods(Primitives):
         return sending.report.result()
 
     async def delete_entity(self, entity_id: str, deleted_through: Time | None = None) -> Deletion:
-        """Delete all values of an entity for ever; it may live again with later event times.
+        """Delete all values of an entity permanently. Values with later event times can be written afterwards.
 
         Args:
-            entity_id: of the entity.
-            deleted_through: values with this event time or an earlier one go; None: all that there are.
+            entity_id: Id of the entity.
+            deleted_through: Latest event time to delete, inclusive; None for all stored values.
+
+        Returns:
+            The latest event time deleted, and whether the stored bytes are removed too.
+
+        Raises:
+            InvalidInput: `deleted_through` is in the future.
         """
         check_entity_ids([entity_id])
         return await self._delete(entity_id, (), _through(deleted_through))
@@ -121,12 +131,19 @@ class WritingMethods(Primitives):
     async def delete_feature_values(
         self, entity_id: str, features: Sequence[str], deleted_through: Time | None = None
     ) -> Deletion:
-        """Delete the values of some features of an entity, all their versions, for ever.
+        """Delete the values of some features of an entity permanently, in all versions.
 
         Args:
-            entity_id: of the entity.
-            features: names without version, group or path.
-            deleted_through: values with this event time or an earlier one go; None: all that there are.
+            entity_id: Id of the entity.
+            features: Feature names without version, group or path.
+            deleted_through: Latest event time to delete, inclusive; None for all stored values.
+
+        Returns:
+            The latest event time deleted, and whether the stored bytes are removed too.
+
+        Raises:
+            InvalidInput: A name has a version, a group or a path, or `deleted_through` is in the future.
+            Unknown: A feature is not registered.
         """
         check_entity_ids([entity_id])
         names = [FeatureRef.parse(each) for each in ([features] if isinstance(features, str) else features)]

@@ -1,6 +1,6 @@
-"""Point-in-time training sets of any size: label rows in, the same rows with the values as they were out.
+"""Point-in-time training sets of any size: label rows with features as of their times.
 
-Output rows are the label rows: same number, same order. The values are those that `get_historical_features` finds; an
-engine finds them, and the room knows no store. Memory is bounded by a setting, not by the rows. The files of a set
-depend on the request alone, never on the memory, the plan or how often a build was interrupted. The room needs pyarrow.
+The output has exactly the label rows, in their order, with the values of `get_historical_features`. An engine finds the
+values; this package knows no store. Memory is bounded by a setting, independent of the number of rows. The files of a
+set depend on the request alone, not on memory, plan or interruptions of the build. The package requires pyarrow.
 """

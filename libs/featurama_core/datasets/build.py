@@ -1,8 +1,8 @@
-"""Parts of rows to files with their manifest: a directory of parts, or one file; complete or not at all.
+"""Writing parts of rows to files with a manifest: a directory of parts or one file, complete or not at all.
 
-Any source of parts will do: a store, servers, a model, or the tasks of a cluster. A build works in a folder whose notes
-say what is finished: an interrupted build goes on there. The notes name what they vouch for; whatever else lies in the
-folder is half-done and ignored.
+The source of the parts may be a store, servers, a model, or the tasks of a cluster. A build works in a folder with
+notes about finished work, where an interrupted build can be resumed. Files that the notes do not name are unfinished
+and ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from featurama_core.datasets.files import Format, TableFile, format_of, new_file, sha256_of
+from featurama_core.datasets.files import Format, WriteTable, format_of, new_file, sha256_of
 from featurama_core.datasets.manifest import FORMAT_VERSION, Manifest, code_versions, manifest_path
 from featurama_core.datasets.progress import Watcher
 from featurama_core.types.errors import Conflict, InvalidInput
@@ -29,7 +29,10 @@ _NOTES = "state.json"
 
 
 class WorkFolder:
-    """A build's folder, made empty unless `resume` and it holds notes of the same `identity`. All methods block."""
+    """The folder of a build. It is emptied unless `resume` is set and its notes have the same `identity`.
+
+    All methods block.
+    """
 
     def __init__(self, path: Path, identity: str, *, resume: bool) -> None:
         self.path = path
@@ -44,39 +47,34 @@ class WorkFolder:
         path.mkdir(parents=True, exist_ok=True)
         self._masks = int(self.notes.get("mask", 0))
 
-    @property
-    def is_resumed(self) -> bool:
-        """Whether an earlier build left something to go on with."""
-        return len(self.notes) > 1
-
     def note(self, facts: Mapping[str, Any]) -> None:
-        """Durably remember facts, all or none of them."""
+        """Store facts durably, all or none of them."""
         self.notes |= facts
         part = self.path / f"{_NOTES}.part"
         part.write_text(json.dumps(self.notes), "utf-8")
         part.replace(self.path / _NOTES)
 
     def save_mask(self, mask: BoolArray) -> int:
-        """Keep a bit mask; `note` the number under "mask" to make it the one that counts."""
+        """Store a bit mask. It becomes current when its number is noted under "mask"."""
         self._masks += 1
         with (self.path / f"mask-{self._masks}.npy").open("wb") as file:
             np.save(file, np.packbits(mask, axis=1))
         return self._masks
 
     def load_mask(self, columns: int) -> BoolArray:
-        """The mask that counts, of so many columns."""
+        """The current mask, with this number of columns."""
         with (self.path / f"mask-{self.notes['mask']}.npy").open("rb") as file:
             packed = np.load(file, allow_pickle=False)
         return np.unpackbits(packed, axis=1, count=columns).astype(np.bool_)
 
     def drop_masks(self, keep: int) -> None:
-        """Remove the masks that no longer count."""
+        """Remove all masks but one."""
         for path in self.path.glob("mask-*.npy"):
             if path.name != f"mask-{keep}.npy":
                 path.unlink()
 
     def below(self, name: str) -> WorkFolder:
-        """A folder in this one with notes of its own, to go on with where this one is (which needs a note to be)."""
+        """A folder in this one with its own notes, which is resumed with this one. This one must have a note."""
         return WorkFolder(self.path / name, self.notes["identity"], resume=True)
 
     def remove(self) -> None:
@@ -86,7 +84,7 @@ class WorkFolder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A run of rows: its number, the Arrow table, and what the manifest says of it, plain JSON values."""
+    """A run of rows: its number, its Arrow table, and its facts for the manifest as plain JSON values."""
 
     number: int
     table: Any
@@ -94,20 +92,20 @@ class Part:
 
 
 class PartSource(Protocol):
-    """One reading of a set."""
+    """One pass over a set."""
 
     @property
     def part_rows(self) -> int:
-        """Rows of a part; the last may have fewer."""
+        """Rows per part. The last part may have fewer."""
 
     async def request(self, file_format: Format) -> dict[str, Any]:
-        """What is asked: two sets with one request are one set."""
+        """The request for the manifest. Sets with equal requests are equal."""
 
     def parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
-        """The parts in order, those of `skip` left out."""
+        """The parts in order, without those of `skip`."""
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What the manifest says beside the files, from the facts of all parts in order."""
+        """The content of the manifest without the files, from the facts of all parts in order."""
 
 
 async def write_files(
@@ -123,14 +121,14 @@ async def write_files(
     target = Path(out)
     kind = format_of(target, file_format)
     if await asyncio.to_thread(target.exists) and not overwrite:
-        raise Conflict(f"{target.name} is there already; name another, or overwrite it", field="out")
+        raise Conflict(f"{target.name} exists already; choose another name, or overwrite it", field="out")
     request = await source.request(kind)
     identity = hashlib.sha256(json.dumps([request, source.part_rows]).encode()).hexdigest()
     work = await asyncio.to_thread(WorkFolder, target.with_name(f".{target.name}.building"), identity, resume=resume)
     try:
         content = await _write_parts(source, work, target, kind, request, progress)
     except InvalidInput:
-        # Going on would fail again; after anything else it may not.
+        # Resuming would fail again, unlike after other errors.
         await asyncio.to_thread(work.remove)
         raise
     await asyncio.to_thread(_put_in_place, work, target, content)
@@ -148,17 +146,17 @@ async def _write_parts(
     whole = bool(target.suffix)
     folder = work.path / "parts"
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
-    # One file has no finished parts to go on from: it is written again from the joins.
+    # A single file has no finished parts: it is written again from the stored joins.
     done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
     with ExitStack() as files:
-        file: TableFile | None = None
+        write: WriteTable | None = None
         async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts:
             async for part in parts:
                 if whole:
-                    if file is None:
+                    if write is None:
                         opening = new_file(folder / target.name, part.table.schema, kind)
-                        file = await asyncio.to_thread(files.enter_context, opening)
-                    await asyncio.to_thread(file.write, part.table)
+                        write = await asyncio.to_thread(files.enter_context, opening)
+                    await asyncio.to_thread(write, part.table)
                     done[str(part.number)] = part.facts
                 else:
                     path = folder / f"part-{part.number:05}.{kind}"
@@ -177,8 +175,8 @@ async def _write_parts(
 
 
 def _write_part(path: Path, table: Any, kind: Format) -> dict[str, Any]:
-    with new_file(path, table.schema, kind) as file:
-        file.write(table)
+    with new_file(path, table.schema, kind) as write:
+        write(table)
     return {"file": _file_facts(path, table.num_rows)}
 
 

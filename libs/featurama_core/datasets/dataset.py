@@ -1,7 +1,7 @@
-"""TrainingSet: label rows with the values as they were, as a stream, a frame, or files with a manifest.
+"""TrainingSet: label rows with point-in-time values, as a stream, a frame, or files with a manifest.
 
-Nothing is read before it is asked for, and each way of asking reads anew. An engine answers: a store (`StoreEngine`)
-or servers (`featurama.client`).
+A set is lazy, and every conversion reads it again. Its engine is a store (`SpilledRetrieval`) or servers
+(`featurama.client`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from featurama_core.datasets.build import Part, WorkFolder, write_files
 from featurama_core.datasets.files import Format
 from featurama_core.datasets.kept_rows import kept
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, TableSource, read_keys, sliced
+from featurama_core.datasets.labels import Keys, LabelSource, TableSource, read_keys, sliced
 from featurama_core.datasets.manifest import Facts, Manifest, facts_of
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.frames.results import HistoricalFeatures
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.frames.tables import arrow_fields, pandas_frame, polars_frame
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
@@ -36,35 +37,35 @@ _ROWS_ON_THE_LOOP = 1_000
 
 
 class Engine(Protocol):
-    """Who answers label rows."""
+    """Finds the values of label rows."""
 
     @property
     def part_rows(self) -> int:
-        """Rows of an output part."""
+        """Rows per output part."""
 
     @property
     def as_of_time(self) -> int:
-        """Microseconds: the moment from which retention, and the age of newest values, is reckoned."""
+        """Microseconds: retention, and the age of newest values, is measured from this time."""
 
     @property
     def references(self) -> list[str]:
-        """What is read, pinned where that is known."""
+        """The references of the features, pinned if their versions are known."""
 
     async def prepare(
         self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
     ) -> int | None:
-        """Come before `columns`. -> how many rows there are, if that is known."""
+        """Read ahead. Called once, before `columns`. -> number of rows, None if it is not known."""
 
     async def columns(self, part: int, keys: Keys) -> list[Column]:
-        """A column a feature for the rows of a part; parts are asked for in order, some may be left out."""
+        """A column per feature for the rows of a part. Parts are requested in order, possibly with gaps."""
 
     async def explain(self, source: LabelSource, columns: LabelColumns, work: WorkFolder) -> Plan:
-        """What it would read."""
+        """An estimate of the reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, as a manifest tells it. known_at: RFC 3339, "label" or None."""
+    """A request as recorded in a manifest. known_at: RFC 3339, "label" or None."""
 
     features: tuple[str, ...]
     service: str | None
@@ -75,43 +76,43 @@ class Asked:
 
 
 class Answer(Protocol):
-    """What is made of the values that were found for a run of label rows."""
+    """Converts the values of a run of label rows to a part of the output."""
 
     def check_names(self, labels: Sequence[str]) -> None:
-        """Raise InvalidInput if a label column has a name that is needed."""
+        """Raise InvalidInput if a label column has the name of an output column."""
 
     def request(self) -> dict[str, Any]:
-        """What it adds to the request: plain JSON values."""
+        """Additions to the request: plain JSON values."""
 
     async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
-        """The rows of a part. batch: its label rows, an Arrow record batch; as_of: microseconds."""
+        """The rows of a part. batch: its label rows, an Arrow record batch. as_of: microseconds."""
 
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What it adds to the manifest, from the facts of all parts."""
+        """Additions to the manifest, from the facts of all parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The usual answer: the label rows with a column a feature beside theirs."""
+    """The default answer: the label rows, and one column per feature."""
 
     statuses: bool
     event_times: bool
 
     def check_names(self, labels: Sequence[str]) -> None:
-        """Whoever resolved the features knows their names, and has looked."""
+        """Nothing: `DatasetRequest.refuse_names` has checked the names."""
 
     def request(self) -> dict[str, Any]:
-        """Nothing."""
+        """No additions."""
         return {}
 
     async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
-        """The table that `HistoricalFeatures.to_arrow` makes."""
+        """The table of `HistoricalFeatures.to_arrow`."""
         make = partial(self._table, batch, columns, as_of)
         table = make() if len(keys) <= _ROWS_ON_THE_LOOP else await asyncio.to_thread(make)
         return Part(number, table, facts_of(columns, keys.event_time))
 
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """A feature column each."""
+        """The facts of each feature column."""
         return {"features": Facts(parts).features()}
 
     def _table(self, batch: Any, columns: list[Column], as_of: int) -> Any:
@@ -121,8 +122,8 @@ class Values:
 
 
 class TrainingSet:
-    """The label rows with a column a feature beside theirs, or with what another answer makes of the values. Made by
-    `FeatureStore.training_set` and the clients'.
+    """The label rows with one column per feature, or the output of another `Answer`. A lazy result of
+    `FeatureStore.training_set`: every conversion reads the values again.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class TrainingSet:
         asked: Asked,
         answer: Answer | None = None,
     ) -> None:
-        """`begin` makes an engine for one reading of the set."""
+        """begin: creates the engine of one pass."""
         self._begin = begin
         self._references = begin().references
         self._source = source
@@ -146,7 +147,14 @@ class TrainingSet:
         return f"TrainingSet({rows} rows: {', '.join(self._references or self._asked.features)})"
 
     async def batches(self, *, progress: Watcher | None = None) -> AsyncGenerator[Any, None]:
-        """Arrow record batches in the order of the label rows. Leaving the iteration early removes what it kept."""
+        """The rows as Arrow record batches, in the order of the label rows.
+
+        Args:
+            progress: Called with reports of the progress.
+
+        Yields:
+            Record batches. Temporary files are removed at the end of the iteration, also if it ends early.
+        """
         work = await asyncio.to_thread(_temporary)
         try:
             parts = self.reading().parts(work, progress, set())
@@ -160,25 +168,37 @@ class TrainingSet:
             await asyncio.shield(asyncio.to_thread(work.remove))
 
     async def to_arrow(self, *, progress: Watcher | None = None) -> Any:
-        """All of it as a pyarrow.Table, in memory."""
+        """All rows as a pyarrow.Table in memory.
+
+        Args:
+            progress: Called with reports of the progress.
+        """
         import pyarrow as pa
 
         return pa.Table.from_batches([batch async for batch in self.batches(progress=progress)])
 
     async def to_pandas(self, *, progress: Watcher | None = None) -> pd.DataFrame:
-        """All of it as a pandas frame, in memory: the dtypes of `Result.to_pandas`."""
+        """All rows as a pandas DataFrame in memory, with the dtypes of `Result.to_pandas`.
+
+        Args:
+            progress: Called with reports of the progress.
+        """
         table = await self.to_arrow(progress=progress)
         frame: pd.DataFrame = await asyncio.to_thread(pandas_frame, arrow_fields(table))
         return frame.astype(self._source.dtypes) if isinstance(self._source, TableSource) else frame
 
     async def to_polars(self, *, progress: Watcher | None = None) -> pl.DataFrame:
-        """All of it as a polars frame, in memory: the types of `Result.to_polars`."""
+        """All rows as a polars DataFrame in memory, with the types of `Result.to_polars`.
+
+        Args:
+            progress: Called with reports of the progress.
+        """
         table = await self.to_arrow(progress=progress)
         frame: pl.DataFrame = await asyncio.to_thread(polars_frame, arrow_fields(table))
         return frame
 
     async def explain(self) -> Plan:
-        """How it would be read: what, in which way, why, and about how long that takes."""
+        """The planned reads, their strategies with reasons, and estimates of values and seconds."""
         work = await asyncio.to_thread(_temporary)
         try:
             return await self._begin().explain(self._source, self._columns, work)
@@ -194,19 +214,32 @@ class TrainingSet:
         resume: bool = False,
         progress: Watcher | None = None,
     ) -> Manifest:
-        """Write files and their manifest: a directory of parts, or one file where `out` ends in .parquet, .csv, .arrow.
+        """Write files and their manifest.
 
-        `out` appears complete or not at all. An interrupted build leaves its finished work in `.NAME.building` beside
-        it: `resume` goes on there if the request is the same, anything else begins anew. Conflict if `out` is there,
-        unless `overwrite`.
+        The output appears complete or not at all. An interrupted build leaves its finished work in the folder
+        `.NAME.building` next to the output.
+
+        Args:
+            out: Directory for a file per part, or one file if it ends in .parquet, .csv or .arrow.
+            format: "parquet", "csv" or "arrow"; None for that of the ending of `out`, parquet for a directory.
+            overwrite: Whether to replace an existing output.
+            resume: Whether to continue an interrupted build of the same request.
+            progress: Called with reports of the progress.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            Conflict: The output exists, and `overwrite` is not set.
+            InvalidInput: The label rows are invalid.
         """
         made = self.reading(Path(out).parent)
         return await write_files(made, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
 
     def reading(self, folder: Path | None = None) -> SetReading:
-        """One reading of it, for other ways of making its parts (`datasets.build`), which reads label files once.
+        """One pass over the set, for `datasets.build`. Label files are read once.
 
-        folder: whose disk may keep their rows meanwhile, None for that of temporary files.
+        folder: temporary copies of label rows are on the disk of this folder; None for that of temporary files.
         """
         return SetReading(self._begin(), kept(self._source, folder), self._columns, self._asked, self._answer)
 
@@ -218,7 +251,7 @@ def _temporary() -> WorkFolder:
 def request_of(
     source: LabelSource, columns: LabelColumns, asked: Asked, references: Sequence[str], file_format: Format
 ) -> dict[str, Any]:
-    """A request as a manifest tells it. Blocks on the label rows."""
+    """A request as recorded in a manifest. Blocks on the label rows."""
     several = {"entity_columns": dict(columns.of_types)} if columns.of_types else {}
     return {
         "features": list(references or asked.features),
@@ -240,7 +273,7 @@ def request_of(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetReading:
-    """One reading of a set by an engine: a `PartSource`."""
+    """One pass over a set with an engine: a `PartSource`."""
 
     engine: Engine
     source: LabelSource
@@ -254,19 +287,19 @@ class SetReading:
         return self.engine.part_rows
 
     async def request(self, file_format: Format) -> dict[str, Any]:
-        """What is asked, as the manifest tells it."""
+        """The request as recorded in the manifest."""
         asked = await asyncio.to_thread(
             request_of, self.source, self.columns, self.asked, self.engine.references, file_format
         )
         return asked | self.answer.request()
 
     async def parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
-        """The output parts in order, those of `skip` left out."""
+        """The output parts in order, without those of `skip`."""
         rows = await self.engine.prepare(self.source, self.columns, work, watcher)
         stage = Stage("writing", rows, watcher)
         slices = sliced(self.source, self.engine.part_rows)
         number = first = 0
-        # A few rows of a table are cut and judged sooner than a thread is woken.
+        # Slicing and checking a few rows takes less time than waking a thread.
         is_small = isinstance(self.source, TableSource) and (self.source.rows or 0) <= _ROWS_ON_THE_LOOP
         while (batch := next(slices, None) if is_small else await asyncio.to_thread(next, slices, None)) is not None:
             if number not in skip:
@@ -282,7 +315,7 @@ class SetReading:
             raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What the manifest says beside the files."""
+        """The content of the manifest without the files."""
         facts = Facts(parts)
         # Servers pin the versions with their first answer.
         pinned = list(self.engine.references) or [each["reference"] for each in facts.features()]

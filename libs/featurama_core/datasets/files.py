@@ -1,17 +1,17 @@
 """Tables in files: Parquet, CSV and Arrow (IPC).
 
-Label files are read in batches in a fixed order, single ones or all of a directory. The bytes of a written file depend
-on the rows and the format alone; it appears complete or not at all.
+A label file, or all files of a directory, are read in batches in a fixed order. The bytes of a written file depend on
+the rows and the format alone. It appears complete or not at all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +29,7 @@ _BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def files_of(path: Path) -> list[Path]:
-    """A file, or the readable files below a directory, sorted by their paths. InvalidInput if there are none."""
+    """A file, or the readable files below a directory sorted by path. InvalidInput if there are none."""
     if path.is_dir():
         found = sorted(each for each in path.rglob("*") if each.suffix in READABLE and not _hidden(each, path))
         if not found:
@@ -45,10 +45,11 @@ def files_of(path: Path) -> list[Path]:
 def read_batches(
     path: Path, texts: Sequence[str], columns: Sequence[str] | None = None, *, digest: Any = None
 ) -> Iterator[Any]:
-    """The rows of a file in order, at most BATCH_ROWS at a time. `texts`: CSV columns that are text, whatever they
-    look like. `columns`: these alone. In a text column of a CSV only what is empty is null: NA is a country.
+    """The rows of a file in order, at most BATCH_ROWS at a time.
 
-    digest: a hash that takes the file's bytes; the file is opened once for both.
+    texts: CSV columns that are always text; only the empty text is null in them ("NA" is a country). columns: those to
+    read of a Parquet or Arrow file, None for all. digest: a hash that is updated with the bytes of the file, which is
+    opened once for both.
     """
     with reading(path), pa.OSFile(str(path)) as file:
         if digest is not None:
@@ -60,25 +61,25 @@ def read_batches(
                 yield batch.slice(start, BATCH_ROWS)
 
 
-def described(path: Path, texts: Sequence[str], columns: Sequence[str] | None = None) -> tuple[Any, int | None]:
-    """The Arrow schema of what `read_batches` gives, and how many rows; None where telling takes reading them (CSV)."""
+def described(path: Path, texts: Sequence[str]) -> tuple[Any, int | None]:
+    """The Arrow schema of the batches of `read_batches`, and the number of rows, None if it is not stored (CSV)."""
     with reading(path), pa.OSFile(str(path)) as file:
         if path.suffix == ".parquet":
             with pyarrow.parquet.ParquetFile(file) as parquet:
                 schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
         elif path.suffix == ".csv":
-            with _open_csv(file, texts, columns) as reader:
+            with _open_csv(file, texts) as reader:
                 return reader.schema.remove_metadata(), None
         else:
             stream = pyarrow.ipc.open_file(file)
             schema = stream.schema
             rows = sum(stream.get_batch(at).num_rows for at in range(stream.num_record_batches))
-        return pa.schema(list(schema if columns is None else [schema.field(name) for name in columns])), rows
+        return pa.schema(list(schema)), rows
 
 
 def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
-    """These columns of a CSV that `output` wrote (a path or a buffer), as texts: nothing is guessed, and what is quoted
-    is a text even if it is empty, so that a null is no text.
+    """These columns of a CSV written here (a path or a buffer), as texts. Quoted texts are texts even if empty, so they
+    differ from nulls.
     """
     options = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(columns, pa.string()),
@@ -91,15 +92,12 @@ def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
         yield from reader
 
 
-class TableFile(Protocol):
-    """A file that tables are appended to."""
-
-    def write(self, table: Any) -> None:
-        """Append rows."""
+WriteTable = Callable[[Any], None]
+"""Appends the rows of a table to a file."""
 
 
 def format_of(out: Path, given: str | None) -> Format:
-    """The format that is named, or that the ending of `out` says; Parquet for a directory."""
+    """The given format, else that of the ending of `out`, else Parquet for a directory."""
     for each in FORMATS:
         if given == each or (given is None and out.suffix == f".{each}"):
             return each
@@ -109,26 +107,28 @@ def format_of(out: Path, given: str | None) -> Format:
 
 
 @contextmanager
-def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[TableFile]:
-    """A file of tables with this schema. It takes its name when the context ends well, and is removed otherwise."""
+def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[WriteTable]:
+    """A file of tables with this schema. It gets its name when the context ends without an error; otherwise it is
+    removed.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         if file_format == "parquet":
             with pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as parquet:
-                yield _Parquet(parquet)
+                yield lambda table: parquet.write_table(table, row_group_size=max(table.num_rows, 1))
         elif file_format == "arrow":
             with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema) as stream:
-                yield _Arrow(stream)
+                yield lambda table: stream.write_table(table.combine_chunks())
         else:
             with pyarrow.csv.CSVWriter(part, _as_texts(schema.empty_table()).schema) as csv:
-                yield _Csv(csv)
+                yield lambda table: csv.write_table(_as_texts(table))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
 def csv_of(table: Any) -> Any:
-    """What a CSV file of this table holds: an Arrow buffer."""
+    """The content of a CSV file of this table: an Arrow buffer."""
     texts, sink = _as_texts(table), pa.BufferOutputStream()
     with pyarrow.csv.CSVWriter(sink, texts.schema) as csv:
         csv.write_table(texts)
@@ -143,7 +143,7 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Pyarrow's complaints about a file become InvalidInput that names it."""
+    """Translate errors of pyarrow about a file to InvalidInput with its name."""
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError) as error:
@@ -156,7 +156,7 @@ def _batches(file: Any, suffix: str, texts: Sequence[str], columns: Sequence[str
         with pyarrow.parquet.ParquetFile(file) as parquet:
             yield from parquet.iter_batches(batch_size=BATCH_ROWS, columns=None if columns is None else list(columns))
     elif suffix == ".csv":
-        with _open_csv(file, texts, columns) as reader:
+        with _open_csv(file, texts) as reader:
             yield from map(_empty_as_null, reader)
     else:
         stream = pyarrow.ipc.open_file(file)
@@ -165,16 +165,12 @@ def _batches(file: Any, suffix: str, texts: Sequence[str], columns: Sequence[str
             yield batch if columns is None else batch.select(list(columns))
 
 
-def _open_csv(file: Any, texts: Sequence[str], columns: Sequence[str] | None) -> Any:
-    options = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(texts, pa.string()),
-        include_columns=None if columns is None else list(columns),
-    )
-    return _csv_reader(file, options)
+def _open_csv(file: Any, texts: Sequence[str]) -> Any:
+    return _csv_reader(file, pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())))
 
 
 def _empty_as_null(batch: Any) -> Any:
-    """Pyarrow's own spellings of null are one list for all columns."""
+    """Texts of a CSV with "" as null. pyarrow has one list of null spellings for all columns."""
     columns = [
         pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
         if pa.types.is_string(column.type)
@@ -188,7 +184,7 @@ def _csv_reader(source: Any, options: Any) -> Any:
     return pyarrow.csv.open_csv(
         source,
         read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES),
-        # A quoted text may hold line breaks, also where a block ends.
+        # A quoted text may contain line breaks, also at the end of a block.
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=options,
     )
@@ -198,32 +194,8 @@ def _hidden(path: Path, below: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(below).parts)
 
 
-class _Parquet:
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, table: Any) -> None:
-        self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
-
-
-class _Arrow:
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, table: Any) -> None:
-        self._writer.write_table(table.combine_chunks())
-
-
-class _Csv:
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, table: Any) -> None:
-        self._writer.write_table(_as_texts(table))
-
-
 def _as_texts(table: Any) -> Any:
-    """Times as ISO 8601 with their zone, which a CSV would lose; vectors and lists as JSON."""
+    """Times as ISO 8601 texts with their zone, which a CSV would lose; vectors and lists as JSON."""
     for at, field in enumerate(table.schema):
         kind = field.type
         if pa.types.is_timestamp(kind) and kind.tz is not None:

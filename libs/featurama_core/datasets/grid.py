@@ -1,4 +1,4 @@
-"""Label rows that nobody wrote down: entities at the moments of a grid, or at one moment."""
+"""Generated label rows: entities at the times of a grid, or at one time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class GridSource:
         return len(self._entity_ids) * self._moments
 
     def batches(self) -> Iterator[Any]:
-        """Made as they are asked for."""
+        """The rows, generated on demand."""
         start, _, every = self._bounds
         total = self.rows or 0
         for first in range(0, total, BATCH_ROWS):

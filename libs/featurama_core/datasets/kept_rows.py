@@ -1,5 +1,5 @@
-"""The rows of label files, read once: the first pass takes the fingerprint of the files and keeps the rows on disk; the
-passes after it read what is kept.
+"""Reading label files once: the first pass computes the fingerprint of the files and stores the rows on disk; later
+passes read the stored rows.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _IPC = pa.ipc.IpcWriteOptions(compression="lz4" if pa.Codec.is_available("lz4") 
 class KeptRows:
     """A `LabelSource` over a `FileSource`; one pass at a time.
 
-    folder: whose disk keeps the rows, None for that of temporary files. They lie in a file without a name, which is
-    gone with this object, also when the process ends in any way. All methods block.
+    folder: the rows are stored on the disk of this folder; None for that of temporary files. Their file has no name, so
+    it disappears with this object or the process. All methods block.
     """
 
     def __init__(self, source: FileSource, folder: Path | None = None) -> None:
@@ -35,16 +35,16 @@ class KeptRows:
 
     @property
     def schema(self) -> Any:
-        """Of the files."""
+        """The schema of the files."""
         return self._source.schema
 
     @property
     def rows(self) -> int | None:
-        """Of a CSV after the first pass."""
+        """Number of rows; for CSV files None until the end of the first pass."""
         return self._rows
 
     def batches(self) -> Iterator[Any]:
-        """The rows from the first on: kept while they are read from the files, or as they were kept."""
+        """The rows: in the first pass from the files, later as they are stored."""
         if self._kept is None:
             yield from self._first_pass()
             return
@@ -53,7 +53,7 @@ class KeptRows:
             yield from stream
 
     def fingerprint(self) -> dict[str, object]:
-        """Of the files, as they were when they were read."""
+        """The fingerprint of the files at the first pass."""
         if self._kept is None:
             deque(self.batches(), maxlen=0)
         return self._fingerprint
@@ -64,7 +64,7 @@ class KeptRows:
         descriptor, path = tempfile.mkstemp(prefix=".featurama-labels-", dir=self._folder)
         os.close(descriptor)
         sink, kept = pa.OSFile(path, "wb"), pa.OSFile(path)
-        # Before the first row: a pass may be left at any of them.
+        # Before the first row, because a pass may end at any of them.
         Path(path).unlink()
         files: list[dict[str, str]] = []
         rows = 0
@@ -77,5 +77,5 @@ class KeptRows:
 
 
 def kept(source: LabelSource, folder: Path | None = None) -> LabelSource:
-    """The source, or what reads its files once."""
+    """The source, for files one that reads them once."""
     return KeptRows(source, folder) if isinstance(source, FileSource) else source

@@ -1,6 +1,6 @@
-"""Label sources: where label rows come from, readable as often as a build needs, always in the same order.
+"""Label sources. They can be read repeatedly, always in the same order.
 
-A source gives Arrow record batches with the caller's columns; `read_keys` finds entity and moment in one.
+A source yields Arrow record batches with the columns of the caller. `read_keys` reads entity and time of a batch.
 """
 
 from __future__ import annotations
@@ -24,21 +24,9 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME
 from featurama_core.types.values import Int64Array
 
-__all__ = [
-    "FileSource",
-    "Keys",
-    "LabelColumns",
-    "LabelSource",
-    "TableSource",
-    "label_source",
-    "one_batch",
-    "read_keys",
-    "sliced",
-]
-
 
 class LabelSource(Protocol):
-    """Label rows. `rows`: how many, None if that takes reading them. All methods block."""
+    """Label rows. All methods block."""
 
     @property
     def schema(self) -> Any:
@@ -46,19 +34,19 @@ class LabelSource(Protocol):
 
     @property
     def rows(self) -> int | None:
-        """How many there are."""
+        """Number of rows, None if it is not known without reading them."""
 
     def batches(self) -> Iterator[Any]:
-        """The rows from the first on, as record batches."""
+        """All rows as record batches."""
 
     def fingerprint(self) -> dict[str, object]:
-        """What they are, for a manifest: equal for equal rows."""
+        """The identity of the rows for a manifest, equal for equal rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keys:
-    """n label rows: ids (Arrow string array, null where a row may name none and does) and moments, int64[n]
-    microseconds. of_column: the ids of each entity column; entity_ids are those of the first.
+    """n label rows. entity_ids: Arrow string array, null for a row without an entity if the column permits it.
+    event_time: int64[n] microseconds. of_column: the ids of each entity column; entity_ids are those of the first.
     """
 
     entity_ids: Any
@@ -77,13 +65,10 @@ class Keys:
         return np.flatnonzero(self.entity_ids.is_valid().to_numpy(zero_copy_only=False))
 
 
-def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None = None) -> LabelSource:
-    """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or several. Blocks on files.
-
-    `only`: these columns alone, of files.
-    """
+def label_source(labels: Any, columns: LabelColumns) -> LabelSource:
+    """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or a source. Blocks on files."""
     if isinstance(labels, (str, Path)):
-        source: LabelSource = FileSource(Path(labels), columns, only)
+        source: LabelSource = FileSource(Path(labels), columns)
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
@@ -95,7 +80,7 @@ def label_source(labels: Any, columns: LabelColumns, only: Sequence[str] | None 
 
 
 class TableSource:
-    """Rows of an Arrow table in memory. dtypes: of the pandas columns that it was made of, where Arrow has no such."""
+    """Rows of an Arrow table in memory. dtypes: pandas extension dtypes of its original columns."""
 
     def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None) -> None:
         self._table = table
@@ -103,12 +88,12 @@ class TableSource:
 
     @property
     def schema(self) -> Any:
-        """Of the table, without pandas' metadata."""
+        """The schema of the table, without metadata of pandas."""
         return self._table.schema
 
     @property
     def rows(self) -> int | None:
-        """All of them."""
+        """Number of rows."""
         return int(self._table.num_rows)
 
     def batches(self) -> Iterator[Any]:
@@ -128,43 +113,42 @@ class TableSource:
 class FileSource:
     """Rows of a file, or of all files of a directory."""
 
-    def __init__(self, path: Path, columns: LabelColumns, only: Sequence[str] | None) -> None:
+    def __init__(self, path: Path, columns: LabelColumns) -> None:
         self._path = path
         self._files = files_of(path)
         self._texts = [*columns.entities, columns.time]
-        self._only = only
-        self._schema, rows = described(self._files[0], self._texts, only)
-        # The first CSV ends the count: what it takes to tell is reading all of it.
+        self._schema, rows = described(self._files[0], self._texts)
+        # The rows of a CSV are not known without reading it.
         for each in self._files[1:]:
-            more = described(each, self._texts, only)[1] if rows is not None else None
+            more = described(each, self._texts)[1] if rows is not None else None
             rows = rows + more if rows is not None and more is not None else None
         self._rows = rows
 
     @property
     def schema(self) -> Any:
-        """Of the first file; the others must agree."""
+        """The schema of the first file. The others must have the same columns."""
         return self._schema
 
     @property
     def rows(self) -> int | None:
-        """None for CSV."""
+        """Number of rows, None for CSV."""
         return self._rows
 
     def batches(self, files: list[dict[str, str]] | None = None) -> Iterator[Any]:
-        """The files one after another. files: takes the name and the SHA-256 of each."""
+        """The rows of all files in order. files: receives the name and SHA-256 of each."""
         for path in self._files:
             digest = None if files is None else hashlib.sha256()
-            for batch in read_batches(path, self._texts, self._only, digest=digest):
+            for batch in read_batches(path, self._texts, digest=digest):
                 yield self._fitted(batch, path)
             if files is not None and digest is not None:
                 files.append({"name": path.name, "sha256": digest.hexdigest()})
 
     def fingerprint(self) -> dict[str, object]:
-        """Names and SHA-256 of the files, wherever they lie."""
+        """Names and SHA-256 of the files, without their folders."""
         return self.fingerprint_of([{"name": path.name, "sha256": sha256_of(path)} for path in self._files])
 
     def fingerprint_of(self, files: Sequence[Mapping[str, str]]) -> dict[str, object]:
-        """The same, of what `batches` found."""
+        """The fingerprint from the list of `batches`."""
         return {"kind": "files", "files": list(files)}
 
     def _fitted(self, batch: Any, path: Path) -> Any:
@@ -183,7 +167,7 @@ class FileSource:
 
 
 def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
-    """Entity and moment of each row of a batch whose first row is row `first` of all. InvalidInput: see `judged`."""
+    """Entity and time of each row of a batch. first: number of its first row. InvalidInput: see `judged`."""
     ids = {
         name: (_texts_or_none if columns.may_lack(name) else _texts)(batch.column(name), name)
         for name in columns.entities
@@ -197,7 +181,7 @@ def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
 
 
 def sliced(source: LabelSource, rows: int) -> Iterator[Any]:
-    """The source's rows as record batches of exactly `rows` rows (the last may be shorter)."""
+    """The rows of a source as record batches of exactly `rows` rows. The last may be shorter."""
     held: list[Any] = []
     have = 0
     for batch in source.batches():
@@ -219,7 +203,7 @@ def one_batch(table: Any) -> Any:
 
 
 def _parsed(times: Any) -> Any:
-    """ISO 8601 texts with a zone as times, where Arrow reads all of them; else the texts, to be judged one by one."""
+    """ISO 8601 texts as times if Arrow can read all of them; otherwise the texts, which are checked one by one."""
     try:
         parsed = pc.cast(times, pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
@@ -238,7 +222,7 @@ def _texts(ids: Any, name: str) -> Any:
 
 
 def _texts_or_none(ids: Any, name: str) -> Any:
-    """An empty text is none. A column without any value may be of any type."""
+    """Texts with "" as null. A column of nulls may have any type."""
     if ids.null_count == len(ids):
         return pa.nulls(len(ids), pa.string())
     texts = _texts(ids, name)
@@ -281,14 +265,14 @@ def _table(labels: Any) -> Any:
 
 
 def _dtypes(labels: Any) -> dict[str, Any]:
-    """The extension dtypes of a pandas frame: numpy's come back by themselves, or as what holds the same values."""
+    """The extension dtypes of a pandas frame. numpy dtypes need not be restored."""
     if frame_kind(labels) != "pandas":
         return {}
     return {name: dtype for name, dtype in labels.dtypes.items() if not isinstance(dtype, np.dtype)}
 
 
 class _Hashed(io.RawIOBase):
-    """A file that only adds up its hash."""
+    """A file that computes the hash of its content."""
 
     def __init__(self, digest: Any) -> None:
         self._digest = digest

@@ -1,4 +1,4 @@
-"""The manifest of a set: what was asked, what was answered, and the hashes by which both can be checked."""
+"""The manifest of a set: the request, facts of the result, and hashes to verify both."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from featurama_core.types.values import Int64Array, Status, ValueType, type_text
 
 MANIFEST = "manifest.json"
 DIRECTORY_MANIFEST = "_manifest.json"
-"""Readers of a directory of Parquet files pass over names that begin so."""
+"""Readers of a directory of Parquet files ignore names that begin with an underscore."""
 FORMAT_VERSION = 1
 _RANGED = (ValueType.DOUBLE, ValueType.INT, ValueType.BOOL)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`content` is what the file holds: plain JSON values."""
+    """A manifest. content: plain JSON values, as in the file."""
 
     content: Mapping[str, Any]
 
@@ -39,7 +39,7 @@ class Manifest:
 
     @property
     def features(self) -> list[dict[str, Any]]:
-        """A feature column each: name, reference, type, nulls, statuses, range."""
+        """Name, reference, type, nulls, statuses and range of each feature column."""
         return list(self.content["features"])
 
     @property
@@ -49,16 +49,16 @@ class Manifest:
 
     @property
     def request(self) -> dict[str, Any]:
-        """What was asked."""
+        """The request."""
         return dict(self.content["request"])
 
     @property
     def sha256(self) -> str:
-        """Of the manifest itself, as it stands in its file."""
+        """SHA-256 of the bytes of the manifest file."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def to_bytes(self) -> bytes:
-        """The file's bytes."""
+        """The bytes of the manifest file."""
         return (json.dumps(self.content, indent=2, ensure_ascii=False) + "\n").encode()
 
     def save(self, path: Path) -> None:
@@ -69,26 +69,26 @@ class Manifest:
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
-        """Read one. InvalidInput if it is no manifest of this version; blocks."""
+        """Read a manifest file. InvalidInput unless it is a manifest of this version. Blocks."""
         try:
             content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
-            problem = f"{path} is not there; name a set that `featurama dataset build` wrote"
+            problem = f"{path} does not exist; name a set written by `featurama dataset build`"
             raise InvalidInput(problem, field="manifest") from error
         except (OSError, ValueError) as error:
             raise InvalidInput(f"{path.name} cannot be read as a manifest", field="manifest") from error
         if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
-            raise InvalidInput(f"{path.name} is no manifest of version {FORMAT_VERSION}", field="manifest")
+            raise InvalidInput(f"{path.name} is not a manifest of version {FORMAT_VERSION}", field="manifest")
         return cls(content)
 
 
 def manifest_path(out: Path) -> Path:
-    """Where the manifest of a set lies: in its directory, or beside its file."""
+    """The path of the manifest of a set: in its directory, or next to its file."""
     return out / DIRECTORY_MANIFEST if not out.suffix else out.with_name(f"{out.name}.{MANIFEST}")
 
 
 def code_versions() -> dict[str, str]:
-    """What made the bytes."""
+    """Versions of the software that writes the files."""
     found = {"python": platform.python_version()}
     for name in ("featurama", "numpy", "pyarrow"):
         try:
@@ -99,13 +99,13 @@ def code_versions() -> dict[str, str]:
 
 
 class Facts:
-    """What a manifest says of the rows, added up part by part; plain JSON values between builds."""
+    """Facts of the rows of a set, from those of its parts (plain JSON values)."""
 
     def __init__(self, parts: Sequence[Mapping[str, Any]] = ()) -> None:
         self.parts = list(parts)
 
     def features(self) -> list[dict[str, Any]]:
-        """A feature column each."""
+        """The facts of each feature column."""
         merged: list[dict[str, Any]] = []
         for at, first in enumerate(self.parts[0]["features"] if self.parts else []):
             columns = [part["features"][at] for part in self.parts]
@@ -127,11 +127,11 @@ class Facts:
         return merged
 
     def rows(self) -> int:
-        """Of all parts."""
+        """Number of rows of all parts."""
         return sum(part["rows"] for part in self.parts)
 
     def time_range(self) -> dict[str, str] | None:
-        """The first and the last moment of a row."""
+        """The first and the last time of a row."""
         if not self.parts:
             return None
         first, last = min(part["first"] for part in self.parts), max(part["last"] for part in self.parts)

@@ -1,4 +1,4 @@
-"""What a build would read, told before it does."""
+"""The estimated reads of a build."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ Reading = Literal["auto", "scan", "slices"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedRead:
-    """One period of one group. period: its first moment; entities: of the label rows that may need it; rows: stored
-    values that will be read, seconds: for them, both estimated from a sample.
+    """The read of one period of one group. period: its first time. entities: number of entities of label rows that may
+    need it. rows, seconds: estimates of stored values read and of the time for them, from a sample.
 
-    via: the reference that a path follows there, "" for the label rows' own features; the entities are then estimated
-    too, from what the reference names in so many sampled label rows. column: the entity column that it is for, ""
-    where there is but one.
+    way, why: the strategy and its reason. via: the reference of a path, "" for features of the label rows' entities;
+    the entities are then estimated from `sampled` label rows. column: the entity column, "" if there is only one.
     """
 
     group: str
@@ -35,12 +34,11 @@ class PlannedRead:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a build would read. label_rows, label_entities: of the request's rows; paths: the references of features
-    that are read of the entities which label rows name; columns: the entity columns where there are several, whose
-    entities and passes are added up.
+    """The estimated reads of a build. label_rows, label_entities: number of label rows and of their entities. paths:
+    references of the requested paths. columns: the entity columns if there are several; their entities and passes are
+    added up.
 
-    A label row is taken to need the newest period that it reaches; where that holds nothing for it, older ones are
-    read besides.
+    A label row is assumed to need only the newest period that it may see. Older periods are read if that has no value.
     """
 
     label_rows: int
@@ -53,20 +51,20 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Stored values to be read, about."""
+        """Estimated number of stored values to be read."""
         return sum(each.rows for each in self.reads)
 
     @property
     def partitions(self) -> int:
-        """Partitions to be scanned or sliced."""
+        """Number of partitions to be read."""
         return sum(each.partitions for each in self.reads)
 
     @property
     def seconds(self) -> float:
-        """For all reads, about."""
+        """Estimated seconds for all reads."""
         return sum(each.seconds for each in self.reads)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, totals included."""
+        """Plain values with totals."""
         totals = {"rows": self.rows, "partitions": self.partitions, "seconds": round(self.seconds, 3)}
         return totals | asdict(self) | {"reads": [asdict(each) for each in self.reads]}

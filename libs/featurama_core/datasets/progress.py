@@ -1,4 +1,4 @@
-"""How far a build has come, for whoever watches it."""
+"""Reports of the progress of a build."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report. `stage`: labels (rows read), history (partitions joined) or writing (rows written).
+    """One report. stage: "labels" (rows read), "history" (periods joined) or "writing" (rows written).
 
-    total: None if it is not known. seconds: since the stage began. values: stored values read so far.
+    total: None if it is not known. seconds: since the start of the stage. values: stored values read so far.
     """
 
     stage: str
@@ -22,12 +22,12 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Units of the stage a second."""
+        """Units of the stage per second."""
         return self.done / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def left(self) -> float | None:
-        """Seconds that the stage will still take at its rate; None if it is not known."""
+        """Estimated remaining seconds of the stage, None if they are not known."""
         if self.total is None or not self.rate:
             return None
         return max(self.total - self.done, 0) / self.rate
@@ -37,7 +37,7 @@ Watcher = Callable[[Progress], None]
 
 
 class Stage:
-    """Reports of one stage; `watcher` None: nobody looks."""
+    """Reports of one stage. watcher: receives them; None for no reports."""
 
     def __init__(self, name: str, total: int | None, watcher: Watcher | None) -> None:
         self._name, self._total, self._watcher = name, total, watcher
@@ -46,7 +46,7 @@ class Stage:
         self.values = 0
 
     def advance(self, more: int, values: int = 0) -> None:
-        """`more` units are done, for which `values` stored values were read."""
+        """Report `more` finished units, for which `values` stored values were read."""
         self._done += more
         self.values += values
         if self._watcher is not None:

@@ -1,6 +1,6 @@
-"""A request for a dataset, as a few frozen values: the label rows, what may be seen of each, and how it is built.
+"""The request for a dataset: label rows, bounds of their values, and options of the build.
 
-`build_request` checks what can be checked without a store; a store resolves the features.
+`build_request` makes all checks that need no store. A store resolves the features.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import pyarrow as pa
 
 from featurama_core.datasets.dataset import Answer, Asked
 from featurama_core.datasets.grid import GridSource
-from featurama_core.datasets.labels import LabelColumns, LabelSource, label_source
+from featurama_core.datasets.labels import LabelSource, label_source
 from featurama_core.datasets.plan import Reading
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.times import Time, parse_duration, to_known_at, to_micros, to_rfc3339
+from featurama_core.types.times import KnownAt, Time, parse_duration, to_known_at, to_micros, to_rfc3339
 
 LEAST_MEMORY = 64 * 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -31,9 +32,7 @@ Entities = Callable[[str], Awaitable[list[str]]]
 
 
 class RowOptions(TypedDict, total=False):
-    """The options of `FeatureStore.training_set` that say which rows are meant and what is known of them, for functions
-    that pass them on.
-    """
+    """The options of `FeatureStore.training_set` for rows and times, for functions that pass them on."""
 
     known_at: Time | Literal["label"] | None
     entity_column: str
@@ -49,7 +48,7 @@ class RowOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelRows:
-    """Label rows that are given, None: the rows are those of an `EntityGrid`; and which columns say entity and time."""
+    """Label rows and their columns of entity and time. labels: None for the rows of an `EntityGrid`."""
 
     labels: Any
     columns: LabelColumns
@@ -57,7 +56,7 @@ class LabelRows:
 
 @dataclass(frozen=True, slots=True)
 class EntityGrid:
-    """All entities of a type at start, start + every, ... end; without these three their newest values."""
+    """All entities of a type at start, start + every, ..., end; without these three their newest values."""
 
     entity_type: str | None = None
     start: Time | None = None
@@ -66,13 +65,13 @@ class EntityGrid:
 
     @property
     def times(self) -> tuple[object, ...]:
-        """The times that are given."""
+        """The given ones of start, end and every."""
         return tuple(each for each in (self.start, self.end, self.every) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How a dataset is built and shown. memory: bytes, or a text such as "2GB"."""
+    """Options of the build. memory: bytes, or a text such as "2GB"."""
 
     memory: int | str = "2GB"
     reading: Reading = "auto"
@@ -91,22 +90,22 @@ class Build:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DatasetRequest:
-    """What is asked for. known_at: microseconds, "label" or None. answer: what is made of the values, None: columns."""
+    """A dataset request. known_at: microseconds, "label" or None. answer: converts the values, None for columns."""
 
     rows: LabelRows
     grid: EntityGrid
     selection: FeatureSelection
-    known_at: int | Literal["label"] | None
+    known_at: KnownAt
     build: Build
     answer: Answer | None = None
 
     async def open(self, now: int, entities: Entities) -> tuple[LabelSource, LabelColumns, bool]:
-        """The label rows, their columns, and whether they stand for `now` (microseconds). Raises InvalidInput."""
+        """The label rows, their columns, and whether they are read at `now` (microseconds). Raises InvalidInput."""
         rows, grid = self.rows, self.grid
         if rows.labels is not None:
             source = await asyncio.to_thread(label_source, rows.labels, rows.columns)
             return source, rows.columns, False
-        assert grid.entity_type is not None  # `build_request` has looked
+        assert grid.entity_type is not None  # checked by `build_request`
         ids = await entities(grid.entity_type)
         if not ids:
             raise InvalidInput(
@@ -121,7 +120,7 @@ class DatasetRequest:
         return GridSource(entity_ids, start, end, step), LabelColumns(), False
 
     def refuse_names(self, labels: Sequence[str], features: Sequence[str]) -> None:
-        """Raise InvalidInput if a label column has the name of a column that is made."""
+        """Raise InvalidInput if a label column has the name of an output column."""
         if self.answer is not None:
             self.answer.check_names(labels)
             return
@@ -133,7 +132,7 @@ class DatasetRequest:
                     raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
 
     def asked(self, *, at_now: bool) -> Asked:
-        """The request as a manifest records it."""
+        """The request as recorded in a manifest."""
         return Asked(
             features=self.selection.references,
             service=self.selection.service,
@@ -161,9 +160,7 @@ def build_request(
     end: Time | None = None,
     every: str | timedelta | int | None = None,
 ) -> DatasetRequest:
-    """The request of these arguments, which are those of `FeatureStore.training_set`. Raises InvalidInput where they
-    cannot go together.
-    """
+    """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
     columns = LabelColumns.of(entity_column, time_column, timestamp, timezone, entity_columns)
     grid = EntityGrid(entity_type, start, end, every)
     if labels is not None:
@@ -175,7 +172,7 @@ def build_request(
         raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
     elif len(grid.times) not in (0, 3):
         raise InvalidInput("a grid needs start=, end= and every=; none of them gives the newest values", field="every")
-    build.memory_bytes  # noqa: B018 - refused before anything is read
+    build.memory_bytes  # noqa: B018 - an invalid size is refused before any read
     if known_at == "label" and labels is None and not grid.times:
         raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
     return DatasetRequest(LabelRows(labels, columns), grid, selection, to_known_at(known_at), build, answer)

@@ -1,4 +1,4 @@
-"""Label rows with several entity columns: an engine a column over the same rows, their answers in the asked order."""
+"""Label rows with several entity columns: one engine per column over the same rows, with their results combined."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from featurama_core.datasets.build import WorkFolder
 from featurama_core.datasets.dataset import Engine
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource
+from featurama_core.datasets.labels import Keys, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 
@@ -19,10 +20,10 @@ T = TypeVar("T")
 
 
 class SeveralColumns:
-    """The `Engine` of features each of which is of the entity in a label column: `column_of`, in the asked order.
+    """The `Engine` of features of the entities in several label columns. column_of: the column of each feature.
 
-    begin: makes the engine of the features at these positions. All of them must cut the rows into the same parts; each
-    works in a folder of its own.
+    begin: creates the engine of the features at given positions. All engines must have equal part sizes. Each works in
+    its own folder.
     """
 
     def __init__(self, column_of: Sequence[str], begin: Callable[[list[int]], Engine]) -> None:
@@ -38,20 +39,20 @@ class SeveralColumns:
 
     @property
     def as_of_time(self) -> int:
-        """Microseconds; the earliest, where servers answered at several."""
+        """Microseconds, the earliest of all engines."""
         return min(engine.as_of_time for engine in self._engines.values())
 
     @property
     def references(self) -> list[str]:
-        """What is read."""
+        """The references of all features."""
         return self._in_order({column: engine.references for column, engine in self._engines.items()})
 
     async def prepare(
         self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
     ) -> int | None:
-        """One column after another. -> how many rows there are, if that is known."""
-        # Noted first: without a note there is nothing to go on with, and an engine that an interrupted build had not
-        # come to reckons from the same moment as the others.
+        """Prepare one column after another. -> number of rows, None if it is not known."""
+        # Noted first: a folder without notes cannot be resumed, and all engines of a resumed build measure from the
+        # same time.
         await asyncio.to_thread(work.note, {"as_of": work.notes.get("as_of", self.as_of_time)})
         rows = set()
         for number, (column, engine) in enumerate(self._engines.items()):
@@ -62,13 +63,13 @@ class SeveralColumns:
         return rows.pop()
 
     async def columns(self, part: int, keys: Keys) -> list[Column]:
-        """A column a feature for the rows of a part."""
+        """A column per feature for the rows of a part."""
         return self._in_order(
             {column: await engine.columns(part, keys.alone(column)) for column, engine in self._engines.items()}
         )
 
     async def explain(self, source: LabelSource, columns: LabelColumns, work: WorkFolder) -> Plan:
-        """What all engines would read, each read with its column."""
+        """The reads of all engines, each with its column."""
         plans = []
         for number, (column, engine) in enumerate(self._engines.items()):
             below = await asyncio.to_thread(_below, work, number)

@@ -1,7 +1,7 @@
-"""Checking a set: its files against its manifest and, with a store, its values against what is built again.
+"""Verifying a set: its files against its manifest and, with a store, its values against a new build.
 
-A difference is explained where deletion or retention explain it; with a settled known_at nothing else should differ. A
-set of newest values is built again as of the moment it was built at.
+Deletion and retention explain differences; with a settled known_at there should be no others. A set of newest values is
+built again as of the time of the original build.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _COMPARED_ROWS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Rows in which a column is another one when it is built again, for one cause: deletion, retention, later_writes
-    (there is no known_at that would exclude them) or unexplained. first_rows: the first of them.
+    """Rows in which a column differs from a new build, for one cause: deletion, retention, later_writes (no known_at
+    excludes them) or unexplained. first_rows: the first of these rows.
     """
 
     column: str
@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """problems: what is wrong with the files, in words. differences: None if the set was not built again."""
+    """The result of a verification. problems: of the files, as texts. differences: None without a new build."""
 
     files: int
     rows: int
@@ -48,7 +48,7 @@ class Verified:
 
     @property
     def is_good(self) -> bool:
-        """Files as written, and no difference but by deletion and retention."""
+        """Whether the files are unchanged, and all differences are explained by deletion or retention."""
         causes = {each.cause for each in self.differences or ()}
         return not self.problems and causes <= {"deletion", "retention"}
 
@@ -59,8 +59,8 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A set built again. features: as they are defined now; deleted: (entity id, feature name, "" for all) of all that
-    was ever deleted.
+    """A set built again. features: their current definitions. deleted: (entity id, feature name or "" for all features)
+    of all deletions.
     """
 
     dataset: TrainingSet
@@ -69,15 +69,15 @@ class Rebuilt:
 
 
 Rebuild = Callable[[DatasetRequest, int | None], Awaitable[Rebuilt]]
-"""Builds the set of a request again; with a moment, microseconds, the newest values of its rows as they were then.
-`featurama_core.store_datasets.rebuilt` does, of a namespace.
+"""Builds the set of a request again; with a time, microseconds, the newest values of its rows at that time. See
+`featurama_core.store_datasets.rebuilt`.
 """
 
 
 async def verify(out: str | Path, rebuild: Rebuild | None = None) -> Verified:
-    """Check the set at `out`: its directory, or its file. With `rebuild` it is built again and compared.
+    """Verify the set at `out`, its directory or file. With `rebuild` it is built again and compared.
 
-    InvalidInput where there is no manifest, or for scores, which cannot be built again.
+    InvalidInput if there is no manifest, or for scores with `rebuild`, which cannot be built again.
     """
     written = await asyncio.to_thread(WrittenSet, Path(out))
     problems = await asyncio.to_thread(written.file_problems)
@@ -92,7 +92,7 @@ async def verify(out: str | Path, rebuild: Rebuild | None = None) -> Verified:
 
 
 class _Compared:
-    """A set beside the same one built anew, row by row."""
+    """The comparison of a set with a new build, row by row."""
 
     def __init__(self, rebuild: Rebuild, written: WrittenSet) -> None:
         self._rebuild = rebuild
@@ -103,7 +103,7 @@ class _Compared:
         self._counts: dict[tuple[str, str], int] = {}
 
     async def differences(self) -> list[Difference]:
-        """One a (column, cause)."""
+        """One difference per (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
         again = await self._again(references)
         marked, resolved = again.deleted, {each.reference: each for each in again.features}
@@ -138,7 +138,7 @@ class _Compared:
             for column in (name, f"{name}__status", f"{name}__event_time"):
                 if column not in old.schema.names:
                     continue
-                # As texts: a NaN is itself, and a vector is compared whole.
+                # Compared as texts: a NaN equals itself, and a vector is one value.
                 was, now = old.column(column).to_pylist(), new.column(column).to_pylist()
                 if was == now:
                     continue
@@ -170,7 +170,7 @@ class _Compared:
 
 
 class _Cursor:
-    """Runs of rows out of a stream of batches."""
+    """Reads runs of rows from a stream of batches."""
 
     def __init__(self, batches: Any) -> None:
         self._batches = batches
@@ -186,7 +186,7 @@ class _Cursor:
 
 
 def _shown_link(old: Any, row: int, via: ResolvedFeature) -> str | None:
-    """The id that the reference named, where the set holds that column too."""
+    """The id that the reference named, if the set has its column."""
     for name in (via.name, via.reference):
         if name in old.schema.names and FeatureRef.parse(name).name == via.definition.name:
             link: str | None = old.column(name)[row].as_py()
@@ -195,5 +195,5 @@ def _shown_link(old: Any, row: int, via: ResolvedFeature) -> str | None:
 
 
 def differences_shown(found: Sequence[Difference]) -> list[dict[str, Any]]:
-    """A row a difference, for people."""
+    """Differences as rows for output."""
     return [asdict(each) | {"first_rows": ", ".join(map(str, each.first_rows))} for each in found]

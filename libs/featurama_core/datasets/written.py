@@ -1,7 +1,7 @@
-"""A set on disk as its manifest and its files hold it: label rows, columns of features, whole tables.
+"""A set on disk: label rows, feature columns and whole tables from its manifest and files.
 
-Parquet and Arrow keep types. A CSV keeps texts: its rows are read as texts, and new rows are taken through the writer
-before both are compared.
+Parquet and Arrow keep types. The rows of a CSV are read as texts, and new rows are converted to CSV before they are
+compared with them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurama_core.datasets.files import csv_of, read_batches, read_csv_as_written, reading, sha256_of
-from featurama_core.datasets.labels import LabelColumns
 from featurama_core.datasets.manifest import Manifest, manifest_path
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Status, ValueType, parse_value_type
 
 
 class WrittenSet:
-    """The set at a directory or file. A `LabelSource` of the rows that it was built for. All methods block."""
+    """The set at a directory or file. It is a `LabelSource` of its rows. All methods block."""
 
     def __init__(self, target: Path) -> None:
-        """Read the manifest. Raises InvalidInput where there is none."""
+        """Read the manifest. Raises InvalidInput if there is none."""
         self.manifest = Manifest.load(manifest_path(target))
         request = self.manifest.request
         self._target = target
@@ -49,20 +49,20 @@ class WrittenSet:
 
     @property
     def rows(self) -> int | None:
-        """By the manifest."""
+        """Number of rows, from the manifest."""
         return self.manifest.rows
 
     def batches(self) -> Iterator[Any]:
-        """Entity and moment of every row."""
+        """Entity and time of every row."""
         for batch in self._read(self.columns.keys):
             yield self._with_numbers(batch) if self._is_csv else batch
 
     def fingerprint(self) -> dict[str, object]:
-        """What the set was built for."""
+        """The fingerprint of the original label rows."""
         return dict(self.manifest.request["labels"])
 
     def file_problems(self) -> list[str]:
-        """What is wrong with the files, in words."""
+        """Problems of the files, as texts."""
         problems = []
         for file in self.manifest.files:
             path = self._folder / file["name"]
@@ -80,15 +80,15 @@ class WrittenSet:
         return problems
 
     def holds(self, reference: str) -> bool:
-        """Whether a pinned reference is among the features."""
+        """Whether the set has a feature with this pinned reference."""
         return reference in self._features
 
     def feature_batches(
         self, references: Mapping[str, str], labels: Sequence[str] = ()
     ) -> Iterator[tuple[Any, list[Column]]]:
-        """Runs of rows in order: (an Arrow batch of the label columns, a column a reference). Not of a CSV.
+        """Runs of rows in order: (an Arrow batch of the label columns, one column per reference). Not for CSV.
 
-        references: to the name that the column takes. Columns tell PRESENT from NOT_FOUND, and no event times.
+        references: reference -> name of its column. Statuses are PRESENT or NOT_FOUND, event times are 0.
         """
         kept = [self._features[each] for each in references]
         for batch in self._read([*labels, *dict.fromkeys(each["name"] for each in kept)]):
@@ -99,17 +99,17 @@ class WrittenSet:
             yield batch.select(list(labels)), columns
 
     def feature(self, reference: str, name: str) -> Column:
-        """All values of one feature, see `feature_batches`."""
+        """All values of one feature; see `feature_batches`."""
         return concatenate([column for _, (column,) in self.feature_batches({reference: name})])
 
     def tables(self, rows: int) -> Iterator[Any]:
-        """The set, at most so many rows at a time."""
+        """The rows of the set, at most `rows` at a time."""
         for batch in self._read(self._columns()):
             for start in range(0, batch.num_rows, rows):
                 yield pa.Table.from_batches([batch.slice(start, rows)])
 
     def in_its_words(self, table: Any) -> Any:
-        """New rows as the files of this set would give them back."""
+        """New rows as they would be read from files of this format."""
         if not self._is_csv:
             return table
         batches = read_csv_as_written(pa.BufferReader(csv_of(table)), table.column_names)
@@ -122,7 +122,7 @@ class WrittenSet:
                 with reading(path):
                     yield from read_csv_as_written(path, columns)
             else:
-                # Parquet takes `home` for the beginning of `home.mood` too.
+                # For Parquet, `home` also selects `home.mood`.
                 yield from (batch.select(columns) for batch in read_batches(path, [], columns))
 
     @cached_property
@@ -136,7 +136,7 @@ class WrittenSet:
         return [*request["label_columns"], *names]
 
     def _with_numbers(self, batch: Any) -> Any:
-        """Moments that were integers are integers again."""
+        """A batch of a CSV with integer times converted from texts."""
         time = self.columns.time
         if time not in batch.schema.names or not pc.all(pc.utf8_is_digit(batch.column(time))).as_py():
             return batch

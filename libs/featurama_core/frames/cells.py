@@ -1,7 +1,7 @@
 """Reads the columns of any frame as numpy arrays: pandas, polars, pyarrow, or a mapping of arrays and lists.
 
-A frame is recognised by its own type and read by its own methods, so that no library is imported that the caller
-has not. Nothing here writes into what it was given: arrays may be views of the caller's frame.
+A frame is recognised by its type and read by its own methods, so that no library is imported that the caller does not
+use. Frames are never modified: arrays may be views of them.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _KINDS: dict[tuple[str, str], FrameKind] = {
 class Cells:
     """One frame column of n rows.
 
-    values: bool, int64, uint64 or float64 [n]; float32/float64 [n, length] for vectors; datetime64[n] (`zoned`: it is
-    UTC); object[n] for text, lists and mixed values. missing: bool[n], None when no cell is.
-    `unsupported` names the column's type if no feature type can hold it; then `values` say nothing.
+    values: bool, int64, uint64 or float64 [n]; float32/float64 [n, length] for vectors; datetime64[n] (zoned: in UTC);
+    object[n] for text, lists and mixed values. missing: bool[n], None if no cell is missing. unsupported: the type of
+    the column if no feature type can hold it; then `values` is meaningless.
     """
 
     values: NDArray[Any]
@@ -57,7 +57,7 @@ class Frame:
 
 
 def frame_kind(value: object) -> FrameKind | None:
-    """Which kind of frame this is, None if it is none."""
+    """The kind of a frame, None for other objects."""
     for cls in type(value).__mro__:
         kind = _KINDS.get((cls.__module__.partition(".")[0], cls.__name__))
         if kind is not None:
@@ -66,7 +66,7 @@ def frame_kind(value: object) -> FrameKind | None:
 
 
 def open_frame(value: Any) -> Frame:
-    """The columns of a frame; refuses what is none, unnamed or repeated columns, and columns of unequal length."""
+    """The columns of a frame. InvalidInput for other objects, unnamed or repeated columns, and unequal lengths."""
     kind = frame_kind(value)
     if kind is None:
         hint = "; collect() it first" if type(value).__name__ == "LazyFrame" else ""

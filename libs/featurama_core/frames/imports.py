@@ -1,4 +1,4 @@
-"""What a part of an import holds, looked at before the import begins and its first row is written."""
+"""The content of a part of an import, determined before the import begins."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImportPart:
-    """scope: of the rows that can be sent, None if there are none. rows: int64[k], which these are. keys: uint64[k],
-    equal for rows that one import may hold once only (the same entity, event and ingest time, in a long frame feature),
-    and by chance, rarely, for others.
+    """scope: of the rows that can be sent, None if there are none. rows: int64[k], these rows. keys: uint64[k], hashes
+    of what is unique in an import: entity, event time, ingest time, and in a long frame the feature.
     """
 
     scope: ImportScope | None
@@ -32,7 +31,7 @@ class ImportPart:
 
 
 def import_part(frame: object, *, timezone: str | None = None, ingested_at_unit: TimeUnit | None = None) -> ImportPart:
-    """Look at a frame with a column ingested_at. Raises InvalidInput as `write_requests` does."""
+    """The content of a frame with a column ingested_at. Raises InvalidInput as `write_requests` does."""
     opened = open_frame(frame)
     features = feature_columns(list(opened.columns))
     keys = read_keys(opened, timezone, ingested_at_unit)
@@ -55,7 +54,7 @@ def import_part(frame: object, *, timezone: str | None = None, ingested_at_unit:
 
 
 def _hashes(texts: list[str]) -> NDArray[np.uint64]:
-    """uint64[n], the same for equal texts in every frame."""
+    """uint64[n], equal for equal texts in all frames."""
     of_text = {text: int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) for text in set(texts)}
     return np.fromiter(map(of_text.__getitem__, texts), dtype=np.uint64, count=len(texts))
 

@@ -1,7 +1,7 @@
-"""What identifies a frame's rows: entity ids, event times, and which rows go into one request together.
+"""Keys of frame rows: entity ids and times, and the grouping of rows into requests.
 
-Rows of one (entity, event time), and in an import one ingest time, are never parted, because the server judges
-conflicting duplicates inside a request.
+Rows with the same (entity, event time), and in an import the same ingest time, stay in one request, because conflicting
+duplicates are detected inside a request.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from featurama_core.types.writes import MAX_ROWS_PER_WRITE, Outcome, Verdict
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameKeys:
-    """The key columns of n frame rows. entity: int64[n], equal ids have equal numbers; ingested_at: int64[n] whole
-    microseconds as nanoseconds, of an import; `local` are the verdicts on rows that cannot be sent, by row.
+    """The key columns of n frame rows. entity: int64[n], equal for equal ids. ingested_at: int64[n] of an import, whole
+    microseconds as nanoseconds. local: verdicts on rows that cannot be sent, by row.
     """
 
     entity_ids: NDArray[np.object_]
@@ -44,12 +44,12 @@ class FrameKeys:
 
     @property
     def identity(self) -> list[Int64Array]:
-        """The columns whose equal values make rows one: a second one of them is the same or a conflict."""
+        """The key columns. Rows with equal keys are duplicates or conflicts."""
         by = [self.event_time, self.entity]
         return by if self.ingested_at is None else [self.ingested_at, *by]
 
     def scope(self, rows: Int64Array, features: Iterable[str]) -> ImportScope | None:
-        """What an import of these rows holds; None for no import, or one of nothing."""
+        """The scope of an import of these rows; None without rows, or if the frame is not an import."""
         if self.ingested_at is None or not len(rows):
             return None
         event_time, ingested_at = self.event_time[rows], self.ingested_at[rows] // 1_000
@@ -62,7 +62,7 @@ class FrameKeys:
         )
 
     def verdicts(self) -> list[Verdict]:
-        """Those on rows that cannot be sent, by row."""
+        """Verdicts on rows that cannot be sent, sorted by row."""
         return [self.local[row] for row in sorted(self.local)]
 
     def sendable(self) -> Int64Array:
@@ -73,7 +73,7 @@ class FrameKeys:
 
 
 def read_keys(frame: Frame, timezone: str | None, ingested_at_unit: TimeUnit | None = None) -> FrameKeys:
-    """Entity ids and times of a frame that has these columns."""
+    """Entity ids and times of a frame with these columns."""
     ids = coded_texts(read_cells(frame.columns["entity_id"]), "entity_id")
     event_time, bad_times = event_times(read_cells(frame.columns["timestamp"]), "timestamp", timezone)
     keys = FrameKeys(ids.rows(), ids.codes, event_time, None, {})
@@ -90,20 +90,20 @@ def read_keys(frame: Frame, timezone: str | None, ingested_at_unit: TimeUnit | N
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodedTexts:
-    """A column of n entity ids or names. texts: the distinct ones; codes: int64[n], the position of each row's, -1
-    where it is missing or not text.
+    """A column of n entity ids or names. texts: the distinct texts. codes: int64[n], the position of the text of each
+    row, -1 if it is missing or not text.
     """
 
     texts: Sequence[str]
     codes: Int64Array
 
     def rows(self) -> NDArray[np.object_]:
-        """The text of each row, "" where there is none."""
+        """The text of each row, "" if it is missing."""
         rows: NDArray[np.object_] = objects([*self.texts, ""])[self.codes]
         return rows
 
     def problems(self, field: str, *, may_lack: bool = False) -> dict[int, CellError]:
-        """What is wrong with them, by row: each text is judged once. may_lack: whether a row may have none."""
+        """Problems by row. Each distinct text is checked once. may_lack: whether a text may be missing."""
         reason = Reason.INVALID_ENTITY_ID if field == "entity_id" else Reason.INVALID_NAME
         wrong = {code: problem for code, text in enumerate(self.texts) if (problem := _problem(text, field))}
         if not may_lack:
@@ -113,7 +113,7 @@ class CodedTexts:
 
 
 def coded_texts(cells: Cells, field: str) -> CodedTexts:
-    """A column of entity ids or feature names, numbered in order of appearance. InvalidInput if it is none of text."""
+    """A column of entity ids or feature names, coded in order of appearance. InvalidInput unless it holds text."""
     if cells.unsupported or cells.values.dtype.kind != "O":
         shown = cells.unsupported or str(cells.values.dtype)
         raise InvalidInput(f"column {field} holds {shown}; it must hold text", field=field)
@@ -137,13 +137,13 @@ def _problem(text: str, field: str) -> str | None:
 
 
 def grouped(keys: Sequence[Int64Array], rows: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """(order, group) of the given rows: `rows[order]` has rows of equal keys side by side, groups in the order of
-    their first row; group: int64, ascending, for each of them.
+    """(order, group) of the given rows. `rows[order]` has rows with equal keys next to each other, groups in the order
+    of their first rows. group: int64, ascending, the group of each of them.
     """
     count = len(rows)
     if not count:
         return np.arange(0), np.arange(0)
-    # Sorted by key, rows of one key in their own order: a group's head is its first row.
+    # Sorted by key and within a key by row: the head of a group is its first row.
     by_key = np.lexsort([key[rows] for key in keys])
     new = np.ones(count, dtype=np.bool_)
     new[1:] = np.logical_or.reduce([np.diff(key[rows][by_key]) != 0 for key in keys])
@@ -157,9 +157,9 @@ def grouped(keys: Sequence[Int64Array], rows: Int64Array) -> tuple[Int64Array, I
 
 
 def cut(group: Int64Array, batch_size: int) -> Iterator[tuple[int, int]]:
-    """Ranges of at most `batch_size` positions that part no group; one larger group is a range of its own.
+    """Ranges of at most `batch_size` positions that split no group. A larger group is a range of its own.
 
-    Such a one is parted only if no request could hold it; `fold_repeats` leaves none.
+    A group larger than a request would be split; `fold_repeats` leaves none.
     """
     start, count = 0, len(group)
     while start < count:
@@ -175,10 +175,10 @@ def cut(group: Int64Array, batch_size: int) -> Iterator[tuple[int, int]]:
 def fold_repeats(
     keys: Sequence[Int64Array], rows: Int64Array, columns: Sequence[TypedCells]
 ) -> tuple[Int64Array, Int64Array, BoolArray]:
-    """Keys that repeat more often than a request has rows: equal rows are sent once.
+    """Fold the equal rows of keys that repeat more often than a request has rows.
 
-    Returns the rows to send, int64[k, 2] of (row, the row that stands for it), and bool[len(rows)] of rows that
-    differ more often than fits: they conflict, whatever the server would say of each.
+    Returns the rows to send, int64[k, 2] of (row, the equal row that is sent), and bool[len(rows)] of rows whose key
+    has more different values than fit a request: they conflict.
     """
     none = np.empty((0, 2), dtype=np.int64)
     conflicting = np.zeros(len(rows), dtype=np.bool_)

@@ -1,5 +1,5 @@
-"""A long frame becomes requests of unit VALUE: its rows are pivoted to one request row an (entity, event time), yet
-each value is judged by itself. A feature's k-th value for one key goes into the key's k-th request row.
+"""Long frames -> requests of unit VALUE. Rows are pivoted to one request row per (entity, event time), with a verdict
+per value. The k-th value of a feature for one key is in the k-th request row of the key.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteUnit
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pivot:
-    """m values in the order of their request rows. rows: int64[m], frame row of each value; at: int64[m], its request
-    row, counted over all requests; group: int64, the key of each request row; heads: a frame row of each.
+    """m values in the order of their request rows. rows: int64[m], frame row of each value. at: int64[m], its request
+    row, counted over all requests. group: int64, the key of each request row. heads: one frame row of each request row.
     """
 
     rows: Int64Array
@@ -32,7 +32,7 @@ class _Pivot:
 
 
 def long_write(frame: Frame, keys: FrameKeys, options: WriteOptions) -> FrameWrite:
-    """Requests of a frame with a row a value."""
+    """Requests of a frame with one row per value."""
     positions = {name: position for position, name in enumerate(frame.columns)}
     coded = coded_texts(read_cells(frame.columns["feature_name"]), "feature_name")
     names, feature = coded.rows(), coded.codes
@@ -68,7 +68,7 @@ def _pivot(by: list[Int64Array], feature: Int64Array, rows: Int64Array) -> _Pivo
     rows = rows[order]
     if not len(rows):
         return _Pivot(rows, rows, rows, rows)
-    # Within a key, values of one feature side by side in frame order; the count from the first is their `k`.
+    # Within a key, the values of a feature are adjacent and in frame order; `k` counts them from the first.
     by_feature = np.lexsort((feature[rows], group))
     rows = rows[by_feature]
     new = np.ones(len(rows), dtype=np.bool_)
@@ -118,7 +118,7 @@ def _columns(
 
 
 def _spread(column: Column, at: Int64Array, count: int, shared: Shared) -> Column:
-    """The column with its values at the request rows `at`, and nothing at the others."""
+    """The column with its values at the request rows `at`, and NOT_FOUND at the others."""
     if len(at) == count:
         return column  # `at` ascends, so it is every row in order
     values = empty_values(column.value_type, count, column.vector_length)

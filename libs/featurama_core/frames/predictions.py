@@ -1,4 +1,4 @@
-"""Predictions as a result, and the features that a caller gives for them."""
+"""Results of predictions, and the request features of a caller."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.frames.cells import open_frame, read_cells
+from featurama_core.frames.cells import objects, open_frame, read_cells
 from featurama_core.frames.results import Result
 from featurama_core.frames.tables import Field, status_field, time_field, value_field
 from featurama_core.frames.values import Shared, typed
@@ -24,7 +24,7 @@ _SCALARS = (str, bytes, int, float, np.generic)
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """Why a row has no prediction. field: for MISSING_FEATURE the first feature that lacks a value, else ""."""
+    """Why a row has no prediction. field: for MISSING_FEATURE the first feature without a value, else ""."""
 
     row: int
     reason: Reason
@@ -34,10 +34,10 @@ class RowError:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contributions:
-    """What each of the model's columns added to each prediction (SHAP values): values float64[n, k], base float64[n].
+    """Contribution of each column of the model to each prediction (SHAP values).
 
-    columns: names of the k. A row's values and its base add up to the prediction, or to its log-odds where the model's
-    objective is binary:logistic; they are 0 where the row has no prediction.
+    columns: names of the k columns. values: float64[n, k]. base: float64[n]. The values of a row and its base add up to
+    the prediction, or to its log-odds if the objective is binary:logistic. They are 0 if the row has no prediction.
     """
 
     columns: Sequence[str]
@@ -47,14 +47,23 @@ class Contributions:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Predictions(Result):
-    """A prediction a row. values: float64[n], NaN where `errors` names the row; target: the quantity predicted.
+    """One prediction per row.
 
-    features: what the model was given, in its order; missing: row -> names of the features it lacked.
-    entity_ids: as asked, empty if only features were given. as_of_time: microseconds, when features were read.
-    contributions: None unless asked for.
-    Of a model of classes: classes are their labels in the model's order, predicted_classes the likeliest, one a row (""
-    where `errors` names it), probabilities float64[n, classes] (NaN there); values are the probability of the second of
-    two classes, or the position of the likeliest of several. (), () and None of a model that predicts a number.
+    Attributes:
+        values: float64[n], NaN for a row in `errors`. For two classes, the probability of the second; for more classes,
+            the position of the likeliest one.
+        target: Name of the predicted quantity.
+        model: Name of the model.
+        version: Version of the model.
+        entity_ids: The requested ids; empty if all rows consist of request features.
+        features: Features passed to the model, in its order; () if they were not requested.
+        missing: Row -> names of features without a value.
+        errors: Rows without a prediction.
+        as_of_time: Microseconds since 1970 UTC, the time at which features were read.
+        contributions: None unless they were requested.
+        classes: Class labels in the order of the model; () for a model that predicts a number.
+        predicted_classes: Label of the likeliest class per row, "" for a row in `errors`; () for such a model.
+        probabilities: float64[n, classes], NaN for a row in `errors`; None for such a model.
     """
 
     values: NDArray[np.float64]
@@ -82,19 +91,19 @@ class Predictions(Result):
         )
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        """entity_id, prediction, the class and how likely each is (if any), error (if any), and the features used."""
+        """entity_id, prediction, classes and their probabilities (if any), error (if any), and the features used."""
         fields: list[Field] = []
         if self.entity_ids:
-            fields.append(Field("entity_id", "text", _texts(self.entity_ids)))
+            fields.append(Field("entity_id", "text", objects(self.entity_ids)))
         failed = np.zeros(len(self), dtype=np.bool_)
-        messages = _texts([""] * len(self))
+        messages = objects([""] * len(self))
         for error in self.errors:
             failed[error.row] = True
             messages[error.row] = error.message
         fields.append(Field("prediction", "double", self.values, failed if self.errors else None))
         if self.probabilities is not None:
             absent = failed if self.errors else None
-            fields.append(Field("predicted_class", "text", _texts(self.predicted_classes), absent))
+            fields.append(Field("predicted_class", "text", objects(self.predicted_classes), absent))
             for label, values in zip(self.classes, self.probabilities.T, strict=True):
                 fields.append(Field(f"probability_{label}", "double", np.ascontiguousarray(values), absent))
         if self.errors:
@@ -109,9 +118,9 @@ class Predictions(Result):
 
 
 def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
-    """(columns, number of rows) of given features; empty cells have status NOT_FOUND: not given in that row.
+    """(columns, number of rows) of request features. An empty cell has status NOT_FOUND: the row has no such feature.
 
-    rows: of the entities asked for; None if the features are the rows themselves.
+    rows: number of requested entities; None if every row consists of request features.
     """
     if features is None:
         return [], rows or 0
@@ -150,7 +159,3 @@ def _as_they_are(columns: list[Column], rows: int | None) -> tuple[list[Column],
         if len(column) != rows:
             raise InvalidInput(f"feature {column.name!r} has {len(column)} rows, not {rows}", field=column.name)
     return columns, rows
-
-
-def _texts(values: Sequence[str]) -> NDArray[np.object_]:
-    return np.fromiter(values, dtype=np.object_, count=len(values))

@@ -1,6 +1,6 @@
-"""A frame on its way: the requests it becomes, and one report for all of it.
+"""The requests of a frame, and one report for the whole frame.
 
-Accounting: every row of the frame (a value, in a long one) is accepted, rejected or unknown, exactly once.
+Every row of the frame (in a long frame every value) is accepted, rejected or unknown, exactly once.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedWrite:
-    """One request and where its units come from.
+    """One request and the origin of its units.
 
     rows: int64[len(request)], the frame row of each request row; for unit VALUE int64[columns, len(request)], the
-    frame row of each value, -1 where there is none. columns: the frame's column of each request column.
+    frame row of each value, -1 if there is none. columns: the frame column of each request column.
     """
 
     request: WriteRequest
@@ -32,18 +32,17 @@ class PreparedWrite:
     columns: Int64Array
 
     def frame_rows(self) -> Int64Array:
-        """The frame rows that this request carries, each once."""
+        """The frame rows of this request, without repetition."""
         return self.rows if self.request.unit is WriteUnit.ROW else self.rows[self.rows >= 0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameWrite:
-    """A validated frame of `rows` rows. Iterating makes its requests, each with a request id of that moment, so send
-    one before asking for the next; iterating again makes new ones.
+    """A validated frame of `rows` rows. Iterating creates its requests. A request id is created with its request, so a
+    request should be sent before the next one is created. Iterating again creates new requests.
 
-    local: verdicts on rows that cannot be sent. idle: rows that hold nothing to write. twins: int64[k, 2], rows left
-    out because another, identical row stands for them. scope: of an import, what it holds; it is `numbered` before it
-    is sent.
+    local: verdicts on rows that cannot be sent. idle: rows without values to write. twins: int64[k, 2] of (row, the
+    equal row that is sent instead). scope: of an import, which must be `numbered` before it is sent.
     """
 
     rows: int
@@ -57,7 +56,7 @@ class FrameWrite:
         return self.requests()
 
     def numbered(self, import_number: int) -> FrameWrite:
-        """The same frame, its requests with the number of their import."""
+        """The same frame with the import number in its requests."""
 
         def requests() -> Iterator[PreparedWrite]:
             for prepared in self.requests():
@@ -83,7 +82,7 @@ class FrameReport:
         self._request_ids.append(report.request_id or prepared.request.request_id)
         self._outcomes[prepared.frame_rows()] = Outcome.ACCEPTED
         by_value = prepared.request.unit is WriteUnit.VALUE
-        # A verdict on one value comes before one on the whole row, which speaks for the values that have none.
+        # Verdicts on values come first: a verdict on the whole row applies to the values without their own.
         for verdict in sorted(report.verdicts, key=lambda verdict: verdict.column < 0):
             column = int(prepared.columns[verdict.column]) if verdict.column >= 0 else -1
             if not by_value:
@@ -96,15 +95,15 @@ class FrameReport:
                 self._judge(row, replace(verdict, row=row, column=column))
 
     def add_failure(self, prepared: PreparedWrite, outcome: Outcome, reason: Reason, message: str) -> None:
-        """A request that failed as a whole: every unit of it is rejected, or of unknown outcome."""
+        """A request that failed as a whole: all its units have the given outcome."""
         self._request_ids.append(prepared.request.request_id)
         for row in prepared.frame_rows().tolist():
             self._judge(row, Verdict(row, -1, outcome, reason, "", message))
 
     def result(self) -> WriteReport:
-        """One report for the frame; verdicts by row. A row that no answer spoke of is of unknown outcome.
+        """One report for the frame, verdicts sorted by row. Rows without an answer have an unknown outcome.
 
-        `request_id` is that of the only request, "" if there were several.
+        request_id: that of the only request, "" if there were several.
         """
         for row, stands in self._write.twins.tolist():
             if self._outcomes[stands] == Outcome.ACCEPTED:
@@ -132,7 +131,7 @@ class FrameReport:
 
 
 class FrameSending:
-    """What became of a frame so far."""
+    """The progress of writing a frame."""
 
     def __init__(self, frame: FrameWrite, progress: Progress | None) -> None:
         self.report = FrameReport(frame)
@@ -142,7 +141,7 @@ class FrameSending:
         self._done = 0
 
     def settle(self, prepared: PreparedWrite, answer: WriteReport | FeaturamaError) -> None:
-        """A request's report, or its refusal: raised while nothing of the frame is stored."""
+        """Record the report or the failure of a request. A failure is raised while no row of the frame is stored."""
         if isinstance(answer, WriteReport):
             self.report.add(prepared, answer)
             self.stored = self.stored or bool(answer.accepted or answer.unknown)
@@ -157,7 +156,7 @@ class FrameSending:
     def give_up(
         self, unsettled: Sequence[PreparedWrite], unsent: Iterator[PreparedWrite], error: FeaturamaError
     ) -> None:
-        """The stream is gone for good: what was sent is unknown, the rest was surely not stored."""
+        """Record the end of the stream: requests that were sent are unknown, the others are rejected."""
         for prepared in unsettled:
             self.report.add_failure(prepared, Outcome.UNKNOWN, Reason.UNKNOWN_OUTCOME, error.message)
         for prepared in unsent:
@@ -165,6 +164,6 @@ class FrameSending:
 
 
 def _outcome(error: FeaturamaError) -> Outcome:
-    # A chunk that was sent before, unheard, may be stored although its id is too old now.
+    # A chunk sent earlier without an answer may be stored, although its id is too old now.
     unknown = isinstance(error, (OutcomeUnknown, DeadlineExceeded)) or error.reason is Reason.REQUEST_TOO_OLD
     return Outcome.UNKNOWN if unknown else Outcome.REJECTED

@@ -1,7 +1,8 @@
-"""What reads answer with: columns, and every shape users ask for them in.
+"""Results of reads: columns, and their conversions to frames, arrays and lists.
 
-`statuses=True` adds `<name>__status` (text), `event_times=True` `<name>__event_time`. A value that is not PRESENT is
-null; its status tells why. Columns that share a name (two versions of one feature) are named by their references.
+`statuses=True` adds columns `<name>__status` (text), `event_times=True` adds `<name>__event_time`. A value that is not
+PRESENT is null; its status is the reason. Columns with the same name (two versions of one feature) are named by their
+references.
 """
 
 from __future__ import annotations
@@ -39,32 +40,54 @@ if TYPE_CHECKING:
 
 
 class Result:
-    """A table of n rows in whatever shape is asked for. Every shape is a copy."""
+    """A table of n rows. Every conversion returns a copy.
+
+    All conversions take `statuses` and `event_times`, which add a status and an event time column per feature.
+    """
 
     __slots__ = ()
 
     def to_pandas(self, *, statuses: bool = False, event_times: bool = False) -> pd.DataFrame:
-        """float64, int64 (Int64 if some are null), bool (boolean), text, float32 arrays; datetime64[us, UTC]."""
+        """A pandas DataFrame.
+
+        Returns:
+            float64, int64 (Int64 with nulls), bool (boolean with nulls), text, float32 arrays; datetime64[us, UTC].
+        """
         frame: pd.DataFrame = pandas_frame(self._fields(statuses=statuses, event_times=event_times))
         return frame
 
     def to_polars(self, *, statuses: bool = False, event_times: bool = False) -> pl.DataFrame:
-        """Float64, Int64, Boolean, String, Array(Float32, length), Datetime("us", "UTC")."""
+        """A polars DataFrame.
+
+        Returns:
+            Float64, Int64, Boolean, String, Array(Float32, length); Datetime("us", "UTC").
+        """
         frame: pl.DataFrame = polars_frame(self._fields(statuses=statuses, event_times=event_times))
         return frame
 
     def to_arrow(self, *, statuses: bool = False, event_times: bool = False) -> pa.Table:
-        """double, int64, bool, string, fixed_size_list<float>[length], timestamp[us, UTC]."""
+        """A pyarrow Table.
+
+        Returns:
+            double, int64, bool, string, fixed_size_list<float>[length]; timestamp[us, UTC].
+        """
         return arrow_table(self._fields(statuses=statuses, event_times=event_times))
 
     def to_numpy(self, *, statuses: bool = False, event_times: bool = False) -> dict[str, NDArray[Any]]:
-        """Name -> array. Nulls are NaN in doubles and vectors, None in text, NaT in times; an int or bool column with
-        nulls is a numpy masked array. Times are datetime64[us] in UTC.
+        """Numpy arrays by column name.
+
+        Returns:
+            Name -> array. Nulls are NaN in doubles and vectors, None in text, NaT in times. An int or bool column with
+            nulls is a masked array. Times are datetime64[us] in UTC.
         """
         return numpy_arrays(self._fields(statuses=statuses, event_times=event_times))
 
     def to_dict(self, *, statuses: bool = False, event_times: bool = False) -> dict[str, list[Any]]:
-        """Name -> Python values, None for null; times are datetimes in UTC, vectors lists of float."""
+        """Lists of Python values by column name.
+
+        Returns:
+            Name -> values. Nulls are None, times are datetimes in UTC, vectors are lists of float.
+        """
         return lists(self._fields(statuses=statuses, event_times=event_times))
 
     def _repr_html_(self) -> str:
@@ -79,7 +102,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OnlineFeatures(Result):
-    """The newest values: a row an entity, in the order asked. as_of_time: microseconds, the moment of the read."""
+    """The newest values: one row per requested entity, in order.
+
+    Attributes:
+        entity_ids: The ids of the n rows.
+        columns: One column of n values per feature.
+        as_of_time: Microseconds since 1970 UTC, the time of the read.
+    """
 
     entity_ids: Sequence[str]
     columns: Sequence[Column]
@@ -89,7 +118,7 @@ class OnlineFeatures(Result):
         return len(self.entity_ids)
 
     def __repr__(self) -> str:
-        return _told("OnlineFeatures", len(self), self.columns, self.as_of_time)
+        return _summary("OnlineFeatures", len(self), self.columns, self.as_of_time)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         labels = [Field("entity_id", "text", objects(self.entity_ids))]
@@ -98,10 +127,13 @@ class OnlineFeatures(Result):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HistoricalFeatures(Result):
-    """Values as they were: the caller's label rows, all their columns kept, and a column a feature beside them.
+    """Point-in-time features: the label rows with all their columns, and one column per feature.
 
-    labels: array-likes of n rows in order, of any frame library; a list, or int64 numpy array of microseconds named
-    `timestamp`, is made into text or times. as_of_time: microseconds, the moment of the read.
+    Attributes:
+        labels: Name -> n values, as objects of any frame library. A list becomes text, and an int64 numpy array of
+            microseconds named `timestamp` becomes times.
+        columns: One column of n values per feature.
+        as_of_time: Microseconds since 1970 UTC, the time of the read.
     """
 
     labels: Mapping[str, Any]
@@ -112,7 +144,7 @@ class HistoricalFeatures(Result):
         return next((len(column) for column in (*self.labels.values(), *self.columns)), 0)
 
     def __repr__(self) -> str:
-        return _told("HistoricalFeatures", len(self), self.columns, self.as_of_time)
+        return _summary("HistoricalFeatures", len(self), self.columns, self.as_of_time)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         labels = [_label_field(name, values) for name, values in self.labels.items()]
@@ -123,7 +155,12 @@ class HistoricalFeatures(Result):
 class FeatureHistory(Result):
     """One feature of one entity, newest first: a long frame (entity_id, feature_name, timestamp, value, ingested_at).
 
-    column: n values with their event times; ingested_at: int64[n], nanosecond-like; next_page: "" at the end.
+    Attributes:
+        entity_id: Id of the entity.
+        column: n values with their event times.
+        ingested_at: int64[n], ingest times as nanoseconds since 1970 UTC.
+        as_of_time: Microseconds since 1970 UTC, the time of the read.
+        next_page: Token of the next page, "" after the last page.
     """
 
     entity_id: str
@@ -136,10 +173,10 @@ class FeatureHistory(Result):
         return len(self.column)
 
     def __repr__(self) -> str:
-        return _told("FeatureHistory", len(self), [self.column], self.as_of_time)
+        return _summary("FeatureHistory", len(self), [self.column], self.as_of_time)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        """`event_times` adds nothing: the timestamp is one."""
+        """`event_times` has no effect: the timestamp is the event time."""
         del event_times
         fields = [
             Field("entity_id", "text", objects([self.entity_id] * len(self))),
@@ -152,27 +189,27 @@ class FeatureHistory(Result):
 
 
 class Named(Protocol):
-    """What has a column in a table: a name, and a pinned reference or ""."""
+    """An object with a column in a table."""
 
     @property
     def name(self) -> str:
-        """Its own."""
+        """The name of the feature."""
 
     @property
     def reference(self) -> str:
-        """Pinned."""
+        """The pinned reference, or ""."""
 
 
 NamedT = TypeVar("NamedT", bound=Named)
 
 
 def distinct(columns: Iterable[NamedT]) -> list[NamedT]:
-    """Each once: `distance` and `distance@1` may be one column that is asked for twice."""
+    """The columns without repetition: `distance` and `distance@1` may be the same column."""
     return list({(column.name, column.reference): column for column in columns}.values())
 
 
 def output_names(columns: Sequence[Named]) -> list[str]:
-    """The name of each column in a table: its own, or its pinned reference if another column has that name too."""
+    """The name of each column in a table: its own, or its pinned reference if the name is not unique."""
     names = Counter(column.name for column in columns)
     return [column.reference or column.name if names[column.name] > 1 else column.name for column in columns]
 
@@ -184,14 +221,14 @@ def feature_columns(names: Iterable[str], *, statuses: bool, event_times: bool) 
 
 
 def refuse_repeats(names: Iterable[str]) -> None:
-    """Raise InvalidInput if two columns of a table would have one name."""
+    """Raise InvalidInput if two columns of a table would have the same name."""
     for name, times in Counter(names).items():
         if times > 1:
             raise InvalidInput(f"two columns would be named {name!r}; rename the label column", field=name)
 
 
 def _beside(labels: list[Field], columns: Sequence[Column], *, statuses: bool, event_times: bool) -> list[Field]:
-    """Label columns, and those of features."""
+    """Label columns, followed by those of features."""
     fields = list(labels)
     shown = distinct(columns)
     for name, column in zip(output_names(shown), shown, strict=True):
@@ -212,6 +249,6 @@ def _label_field(name: str, values: Any) -> Field:
     return Field(name, "carried", values)
 
 
-def _told(name: str, rows: int, columns: Sequence[Column], as_of_time: int) -> str:
+def _summary(name: str, rows: int, columns: Sequence[Column], as_of_time: int) -> str:
     shown = ", ".join(column.name for column in columns[:8]) + (", ..." if len(columns) > 8 else "")
     return f"{name}({rows} rows: {shown}; as of {to_rfc3339(as_of_time)})"

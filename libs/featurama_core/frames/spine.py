@@ -1,7 +1,8 @@
-"""Label rows: the entities and moments that a point-in-time read answers for. No row is lost, moved or changed.
+"""Label rows: the entities and times of a point-in-time read. No row is dropped, moved or changed.
 
-The rules of label rows, wherever they lie: `LabelColumns` says which columns hold entity and moment, `judged` what is
-an id and a time, and which row an error names. `label_rows` reads rows in memory, `datasets.labels` batches and files.
+These rules apply to label rows in memory and in files: `LabelColumns` names the columns of entity and time, `judged`
+checks ids and times, and an error names the first invalid row. `label_rows` reads rows in memory, `datasets.labels`
+reads batches and files.
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ from featurama_core.types.values import Int64Array
 
 @dataclass(frozen=True, slots=True)
 class LabelColumns:
-    """Which columns say entity and moment. `moment`: microseconds for all rows where there is no time column.
+    """The label columns with entity and time. moment: microseconds, for all rows, if there is no time column.
 
-    timezone: of times that name none. of_types: (entity type, column) where there are several columns; `entity` serves
-    the types that are not named, "" if there are none. optional: whether a row may name no entity in `entity`, as it
-    may in the columns of types.
+    timezone: of naive times. of_types: (entity type, column) if there are several entity columns; `entity` then serves
+    all other types, "" if there are none. optional: whether `entity` may be null, as the columns of `of_types` may.
     """
 
     entity: str = "entity_id"
@@ -46,50 +46,49 @@ class LabelColumns:
         timezone: str | None = None,
         entity_columns: Mapping[str, str] | None = None,
     ) -> LabelColumns:
-        """The arguments of `FeatureStore.training_set` of these names. Raises InvalidInput."""
+        """From the arguments of `FeatureStore.training_set`. Raises InvalidInput."""
         moment = None if timestamp is None else to_micros(timestamp, "timestamp")
         return cls(entity_column, time_column, moment, timezone, _of_types(entity_columns))
 
     @property
     def entities(self) -> list[str]:
-        """The entity columns, each once."""
+        """The entity columns, without repetition."""
         return list(dict.fromkeys([*([self.entity] if self.entity else []), *(name for _, name in self.of_types)]))
 
     @property
     def keys(self) -> list[str]:
-        """All columns that say entity or moment."""
+        """The columns with entity or time."""
         return self.entities if self.moment is not None else [*self.entities, self.time]
 
     @property
     def certain(self) -> LabelColumns:
-        """Those that are read whatever the features: beside columns of types, `entity` may turn out not to be."""
+        """The columns that are read for all features. With `of_types`, `entity` may turn out to be unused."""
         return replace(self, entity="") if self.of_types else self
 
     def may_lack(self, column: str) -> bool:
-        """Whether a row may name no entity in this column."""
+        """Whether this entity column may be null."""
         return self.optional or column != self.entity
 
     def of_type(self, entity_type: str) -> str:
-        """The column of a type's entities."""
+        """The column with the entities of a type."""
         return dict(self.of_types).get(entity_type, self.entity)
 
     def alone(self, column: str) -> LabelColumns:
-        """This one of the entity columns, with the time."""
+        """One of the entity columns, with the time."""
         return replace(self, entity=column, of_types=(), optional=self.may_lack(column))
 
     def needed(self, entity_types: Sequence[str], names: Sequence[str]) -> LabelColumns:
-        """The columns that features of these entity types need of the label columns `names`: without `entity` if each
-        type has its own.
+        """The columns that features of these entity types need: without `entity` if each type has its own column.
 
-        InvalidInput for a type that no feature has, and for a column that the label rows lack.
+        names: the label columns. InvalidInput for a type without a feature, and for a missing column.
         """
         named = dict(self.of_types)
         unused = [entity_type for entity_type in named if entity_type not in entity_types]
         if unused:
             there = ", ".join(sorted(set(entity_types)))
             raise InvalidInput(
-                f"no feature that is asked for is of the entity type {unused[0]} (they are of {there}); ask for one of "
-                "its features, or leave the type out",
+                f"no requested feature has the entity type {unused[0]} (they have {there}); request one of its "
+                "features, or leave the type out",
                 field="entity_columns",
             )
         needed = self.certain if all(entity_type in named for entity_type in entity_types) else self
@@ -97,7 +96,7 @@ class LabelColumns:
         return needed
 
     def check(self, names: Sequence[str]) -> None:
-        """InvalidInput unless label rows with the columns `names` have these, and one way to tell the moment."""
+        """Raise InvalidInput unless these columns are among the label columns `names`, with one source of times."""
         if self.moment is None and self.time in dict(self.of_types).values():
             raise InvalidInput(
                 f"the column {self.time} says the time; name another for its entity type, or another time_column",
@@ -115,10 +114,10 @@ class LabelColumns:
 
 
 def judged(ids: Mapping[str, CodedTexts], times: Any, columns: LabelColumns, rows: int, first: int = 0) -> Int64Array:
-    """The moments of a run of label rows whose first is row `first` of all: int64[rows] microseconds.
+    """The times of a run of label rows: int64[rows] microseconds.
 
-    ids: of each entity column; times: the time column of any library, unused where `columns` has a moment. InvalidInput
-    names the first row whose id or time is no good: a label row is never dropped.
+    ids: of each entity column. times: the time column, of any frame library, unused if `columns` has a moment. first:
+    number of the first row among all label rows. InvalidInput names the first row with an invalid id or time.
     """
     problems: dict[int, CellError] = {}
     for name, texts in ids.items():
@@ -146,8 +145,8 @@ def judged(ids: Mapping[str, CodedTexts], times: Any, columns: LabelColumns, row
 class Spine:
     """n label rows in memory. event_time: int64[n] microseconds.
 
-    carried: all columns of the caller, in order, as the caller's own column objects; a `timestamp` that was given
-    apart is int64[n] microseconds. kind: the kind of frame they came in.
+    carried: all columns of the caller, in order, as objects of the caller's frame library; a `timestamp` from a
+    separate argument is int64[n] microseconds. kind: the kind of frame.
     """
 
     entity_ids: list[str]
@@ -155,7 +154,7 @@ class Spine:
     carried: dict[str, Any]
     kind: FrameKind = "columns"
     at_now: bool = False
-    """No time was given: the rows stand for the moment of the read itself."""
+    """Whether the rows have no times and stand for the time of the read."""
 
     def __len__(self) -> int:
         return len(self.entity_ids)
@@ -165,17 +164,17 @@ class Spine:
         for name in names:
             if name in self.carried:
                 raise InvalidInput(
-                    f"the label column {name!r} has the name of a feature that is asked for; rename it", field=name
+                    f"the label column {name!r} has the name of a requested feature; rename it", field=name
                 )
 
 
 def label_rows(
     labels: object, timestamp: Time | None = None, *, now: int | None = None, timezone: str | None = None
 ) -> Spine:
-    """Label rows from a list of entity ids and one `timestamp` (else `now`, microseconds), or from a frame with
-    entity_id and timestamp columns and any others, which are carried along.
+    """Label rows from a list of entity ids and one `timestamp` (default `now`, microseconds), or from a frame with the
+    columns entity_id and timestamp and any others, which are copied to the output.
 
-    A frame without a timestamp column takes `timestamp` for every row. Raises InvalidInput: see `judged`.
+    `timestamp` applies to all rows of a frame without a timestamp column. Raises InvalidInput: see `judged`.
     """
     columns = LabelColumns.of(timestamp=timestamp, timezone=timezone)
     if frame_kind(labels) is None and type(labels).__name__ != "LazyFrame":
@@ -211,7 +210,7 @@ def _ids(column: Any) -> CodedTexts:
 
 
 def _with_times(frame: Frame, columns: LabelColumns, event_time: Int64Array) -> dict[str, Any]:
-    """The caller's columns with the moments beside the ids."""
+    """The columns of the caller with the times after the ids."""
     carried: dict[str, Any] = {}
     for name, column in frame.columns.items():
         carried[name] = column
@@ -221,7 +220,7 @@ def _with_times(frame: Frame, columns: LabelColumns, event_time: Int64Array) -> 
 
 
 def _of_types(given: Any) -> tuple[tuple[str, str], ...]:
-    """Entity type -> column, in the order of the types' names. InvalidInput for what is no such mapping."""
+    """(entity type, column) pairs, sorted. InvalidInput unless `given` is a mapping of texts to texts."""
     if given is None:
         return ()
     named = isinstance(given, Mapping) and all(

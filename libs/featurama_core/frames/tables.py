@@ -1,8 +1,7 @@
 """Frames out: named fields become a pandas, polars or Arrow table, numpy arrays, lists, or a small HTML table.
 
-The only conversion of results: a value type has one dtype in each library, whichever call found the values. Integers
-keep every digit beside nulls. pandas, polars and pyarrow are imported here only, when they are asked for. Every table
-is a copy of the fields: its owner may change it. A value that is not there is null.
+All results are converted here, so a value type has one dtype per library. Integers with nulls keep all digits. pandas,
+polars and pyarrow are imported on demand, and only here. Every table is a copy of the fields. An absent value is null.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ FieldKind = Literal["double", "int", "text", "bool", "vector", "us", "ns", "carr
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """One output column. values: the array of a `Column`, int64 times in microseconds ("us") or nanoseconds ("ns"), or
-    a caller's own column object ("carried"). absent: bool[n], None when every value is there.
+    a column object of the caller ("carried"). absent: bool[n], None if no value is absent.
     """
 
     name: str
@@ -61,13 +60,13 @@ def status_field(name: str, column: Column) -> Field:
 
 
 def time_field(name: str, column: Column) -> Field:
-    """The event times of a column, null where there is no value at all."""
+    """The event times of a column, null for NOT_FOUND and ERROR."""
     absent = (column.status == Status.NOT_FOUND) | (column.status == Status.ERROR)
     return Field(name, "us", column.event_time, absent if absent.any() else None)
 
 
 def arrow_fields(table: Any) -> list[Field]:
-    """The columns of an Arrow table, to be shown as those of any other result."""
+    """The columns of an Arrow table as fields."""
     return [Field(name, "carried", column) for name, column in zip(table.column_names, table.columns, strict=True)]
 
 
@@ -87,11 +86,11 @@ _PANDAS_DTYPE: dict[FieldKind, tuple[str, str]] = {
     "us": ("datetime64[us, UTC]", "datetime64[us, UTC]"),
     "ns": ("datetime64[ns, UTC]", "datetime64[ns, UTC]"),
 }
-"""Without nulls, and beside nulls. `str` is pandas' own dtype of text since 3, and object before."""
+"""Dtypes without nulls and with nulls. `str` is the text dtype of pandas 3; earlier versions use object."""
 
 
 def library(name: str) -> Any:
-    """The module pandas, polars or pyarrow, or an error that says what to install."""
+    """The module pandas, polars or pyarrow. FailedPrecondition if it is not installed."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -119,14 +118,14 @@ def arrow_table(fields: Sequence[Field]) -> Any:
 
 
 def numpy_arrays(fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
-    """Name -> array. What is not there is NaN in doubles and vectors, None in text, NaT in times; int and bool arrays
-    are then numpy masked arrays (plain ones otherwise). Times are datetime64, in UTC.
+    """Name -> array. Absent values are NaN in doubles and vectors, None in text, NaT in times; int and bool arrays with
+    absent values are masked arrays. Times are datetime64 in UTC.
     """
     return {field.name: _numpy_array(field) for field in fields}
 
 
 def lists(fields: Sequence[Field]) -> dict[str, list[Any]]:
-    """Name -> Python values, None for what is not there; times are datetimes in UTC."""
+    """Name -> Python values, None for absent values. Times are datetimes in UTC."""
     return {field.name: _list(field) for field in fields}
 
 
@@ -197,10 +196,7 @@ def _carried_in_pandas(pd: Any, field: Field) -> Any:
 
 
 def _of_arrow(name: str, column: Any) -> Field | None:
-    """An Arrow column of a type that a feature's values, statuses and times have, as these fields are; None for others.
-
-    column: a pyarrow Array or ChunkedArray of n rows.
-    """
+    """A field of an Arrow column (Array or ChunkedArray) of a type of features, statuses or times; None for others."""
     pa = library("pyarrow")
     dtype = column.type
     of_vectors = pa.types.is_fixed_size_list(dtype) and pa.types.is_floating(dtype.value_type)
@@ -227,14 +223,14 @@ _KIND_OF_ARROW: dict[str, FieldKind] = {
 
 
 def _beside_nulls(pd: Any, dtype: Any) -> Any:
-    """Pandas' dtype of an Arrow integer type that holds nulls; None for other types."""
-    # Arrow's `uint8` is `UInt8` there.
+    """The pandas dtype of an Arrow integer type with nulls; None for other types."""
+    # `uint8` of Arrow is `UInt8` in pandas.
     whole = library("pyarrow").types.is_integer(dtype)
     return pd.api.types.pandas_dtype(str(dtype).replace("int", "Int").replace("u", "U")) if whole else None
 
 
 def _of_values(name: str, values: Any) -> Field | None:
-    """A list or masked array whose values are of one type, beside nulls or not; None for others, and for vectors."""
+    """A field of a list or masked array with values of one type, with or without nulls; None for others and vectors."""
     if getattr(values, "ndim", 1) != 1:
         return None
     column = typed(read_cells(values))

@@ -1,8 +1,8 @@
-"""Times of a frame column as int64 microseconds. Pure numpy for time columns; text and Python datetimes are read one by
+"""Times of a frame column as int64 microseconds. Time columns are converted by numpy, texts and Python datetimes one by
 one.
 
 A naive column is refused unless its zone is declared. Finer times are floored. A time that a declared zone skips or
-has twice is a problem of its row: nothing is guessed.
+repeats is a problem of its row.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from featurama_core.types.values import BoolArray, Int64Array
 
 _PER_MICROSECOND = {"ns": 1_000, "ps": 1_000_000, "fs": 10**9, "as": 10**12}
 _UNITS = {"s": (SECOND, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
-"""Unit -> (microseconds in one of it, how many of it make one)."""
+"""Unit -> (microseconds per unit, units per microsecond), one of which is 1."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time of a zone that the caller declares
 _SINCE_1973 = 3 * 365 * 86_400 * SECOND
 
 
 def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
-    """int64[n] microseconds (0 where there is a problem), and the problems by row. Integers are microseconds."""
+    """int64[n] microseconds (0 for a row with a problem), and the problems by row. Integers are microseconds."""
     problems: dict[int, CellError] = {}
     values, missing = cells.values, cells.missing
     kind = "" if cells.unsupported else values.dtype.kind
@@ -65,9 +65,9 @@ def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
 def ingest_times(
     cells: Cells, field: str, timezone: str | None, unit: TimeUnit | None
 ) -> tuple[Int64Array, dict[int, CellError]]:
-    """int64[n] microseconds of an import's ingest times (0 where there is a problem), and the problems by row.
+    """int64[n] microseconds of the ingest times of an import (0 for a row with a problem), and the problems by row.
 
-    Numbers are refused in every container unless their unit is declared; finer times are floored.
+    Numbers are refused unless their unit is declared, in every kind of frame. Finer times are floored.
     """
     if unit is not None and unit not in _UNITS:
         raise InvalidInput(f"{field}_unit {str(unit)[:40]!r} is not one of {', '.join(_UNITS)}", field=f"{field}_unit")
@@ -108,13 +108,13 @@ def _is_count(value: object) -> bool:
 
 
 def _signed(values: NDArray[Any]) -> Int64Array:
-    """Integers as int64; those beyond it are cut to its largest."""
+    """Integers as int64, clipped to its maximum."""
     signed: Int64Array = np.minimum(values, np.iinfo(np.int64).max).astype(np.int64, copy=False)
     return signed
 
 
 def _floored(values: Int64Array, unit: TimeUnit) -> Int64Array:
-    """Numbers of a unit as microseconds; those beyond int64 are cut to a time outside the years that are allowed."""
+    """Numbers of a unit as microseconds. Those beyond int64 are clipped to a time outside the permitted years."""
     per_unit, per_micro = _UNITS[unit]
     largest = np.iinfo(np.int64).max // per_unit
     micros: Int64Array = np.clip(values, -largest, largest) * per_unit // per_micro
@@ -136,11 +136,11 @@ def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
         ticks = values.view(np.int64)
         whole = ticks // _PER_MICROSECOND[unit]
         if count != 1:
-            # In two parts, since ticks * count may not fit 64 bits; a time that is cut lies outside the calendar.
+            # In two parts, because ticks * count may exceed 64 bits. A clipped time is outside the calendar.
             rest = ticks % _PER_MICROSECOND[unit] * count // _PER_MICROSECOND[unit]
             whole = np.clip(whole, -(2**62 // count), 2**62 // count) * count + rest
         return np.where(missing, 0, whole), missing
-    # Coarse units reach beyond int64 microseconds: such times are cut to one just outside the years 1 to 9999.
+    # Coarse units exceed int64 microseconds: such times are clipped to one just outside the years 1 to 9999.
     low, high = (np.datetime64(year, "Y").astype(values.dtype) for year in ("-0010", "10010"))
     inside = np.where(missing, np.datetime64(0, "us").astype(values.dtype), np.clip(values, low, high))
     return inside.astype("datetime64[us]").view(np.int64), missing
@@ -188,7 +188,7 @@ def _to_utc(
     if timezone in ("UTC", "Etc/UTC"):
         return local
     chosen = chosen & (local >= MIN_EVENT_TIME + 86_400 * SECOND) & (local <= MAX_EVENT_TIME - 86_400 * SECOND)
-    # Clocks change at whole minutes since 1973, so that one look at the zone serves a minute.
+    # Clocks change at whole minutes since 1973, so the offset is looked up once per minute.
     step = np.where(local >= _SINCE_1973, 60 * SECOND, SECOND)
     moments, where = np.unique((local // step * step)[chosen], return_inverse=True)
     offsets = np.zeros(len(moments), dtype=np.int64)

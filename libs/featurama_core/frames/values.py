@@ -1,8 +1,8 @@
-"""Types the cells of a frame column. Numeric columns stay whole arrays; only object columns are looked at a value at
-a time, and then by Python type alone: no guessing.
+"""Types of the cells of a frame column. Numeric columns stay whole arrays. Values of object columns are typed one by
+one, by their Python types only.
 
-A column whose values have several types becomes several parts, which hold disjoint rows. An empty cell (None, NaN,
-NA, NaT) is a null. A cell that no feature type can hold is a problem of its row, never of the frame.
+A column with values of several types becomes several parts with disjoint rows. An empty cell (None, NaN, NA, NaT) is a
+null. A cell that no feature type can hold is a problem of its row, not of the frame.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from featurama_core.types.values import (
 )
 
 MAX_VECTOR_LENGTHS = 8
-"""Different lengths that one column of vectors may hold: each costs a column in every request."""
+"""Number of different lengths in one column of vectors: each takes a column in every request."""
 
 CellError = tuple[Reason, str]
 
@@ -39,8 +39,8 @@ _INT64_MAX = int(np.iinfo(np.int64).max)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TypedValues:
-    """The values of one type (and vector length). slots: int64[n], the position of each row's value in `values`, -1
-    where another part holds it; None when `values` are the rows themselves, nulls being zero values.
+    """The values of one type (and vector length). slots: int64[n], the position of the value of each row in `values`,
+    -1 if another part holds it; None if `values` has one value per row, with zero values for nulls.
     """
 
     value_type: ValueType
@@ -55,7 +55,7 @@ class TypedValues:
 
 @dataclass(slots=True, eq=False)
 class TypedCells:
-    """One frame column of n rows, typed. null: bool[n], None when none is; problems by row."""
+    """One typed frame column of n rows. null: bool[n], None if no value is null. problems: by row."""
 
     parts: list[TypedValues]
     null: BoolArray | None = None
@@ -64,7 +64,7 @@ class TypedCells:
     def columns(
         self, name: str, rows: Int64Array | slice, count: int, *, version: int, null_status: Status, shared: Shared
     ) -> list[Column]:
-        """Columns of the given `count` rows; none if they hold nothing to write."""
+        """Columns of the given `count` rows, without columns that have nothing to write."""
         zeros = shared.zeros[:count]
         null = None if self.null is None else self.null[rows]
         if null is not None and not null.any():
@@ -95,7 +95,7 @@ class TypedCells:
         return columns
 
     def value(self, row: int) -> object:
-        """The value of one row in a form that can be compared and hashed; None for a null."""
+        """The value of one row in a comparable and hashable form; None for a null."""
         if self.null is not None and self.null[row]:
             return None
         for part in self.parts:
@@ -106,7 +106,7 @@ class TypedCells:
         return None
 
     def _nothing(self, name: str, count: int, version: int, zeros: Int64Array) -> Column:
-        # Nulls have no type; they are sent as the type of the column's other rows.
+        # Nulls have no type; they are sent with the type of the other rows of the column.
         kind = self.parts[0].value_type if self.parts else ValueType.DOUBLE
         length = self.parts[0].vector_length if self.parts else 0
         status = np.full(count, Status.NOT_FOUND, dtype=np.uint8)
@@ -115,7 +115,7 @@ class TypedCells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared:
-    """Read-only arrays that columns without nulls share: all PRESENT, no event times."""
+    """Read-only arrays shared by columns without nulls: all PRESENT, no event times."""
 
     present: UInt8Array
     zeros: Int64Array
@@ -155,7 +155,7 @@ def typed(cells: Cells) -> TypedCells:
 
 
 def is_empty(value: object) -> bool:
-    """Whether this is an empty cell: None, NaN, NA or NaT."""
+    """Whether a cell is empty: None, NaN, NA or NaT."""
     return _kind_of(type(value)) == _NULL or (isinstance(value, float) and value != value)  # noqa: PLR0124
 
 
@@ -298,7 +298,7 @@ def _float32(values: NDArray[Any]) -> tuple[NDArray[np.float32], BoolArray]:
 
 
 class _Kinds(dict[type, int]):
-    """Python type -> ValueType, `_NULL` or `_BAD`; asked once a type."""
+    """Python type -> ValueType, `_NULL` or `_BAD`, computed once per type."""
 
     def __missing__(self, cls: type) -> int:
         self[cls] = kind = _kind_of(cls)

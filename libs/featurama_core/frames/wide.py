@@ -1,4 +1,4 @@
-"""A wide frame becomes requests of unit ROW: a row stands or falls as a whole."""
+"""Wide frames -> requests of unit ROW, with a verdict per row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode, WriteRequ
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """How a frame is written. `version` 0 is the newest; `null_status` what an empty cell becomes."""
+    """Options of writing a frame. version: 0 for the newest. null_status: status of an empty cell."""
 
     version: int
     batch_size: int
@@ -31,7 +31,7 @@ class WriteOptions:
     def request(
         self, keys: FrameKeys, rows: Int64Array | slice, columns: Sequence[Column], unit: WriteUnit
     ) -> WriteRequest:
-        """The next request, of these frame rows; columns: of as many values."""
+        """A new request of these frame rows, with columns of the same length."""
         return WriteRequest(
             entity_ids=keys.entity_ids[rows].tolist(),
             event_time=keys.event_time[rows],
@@ -44,7 +44,7 @@ class WriteOptions:
 
 
 def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: WriteOptions) -> FrameWrite:
-    """Requests of a frame with a column a feature."""
+    """Requests of a frame with one column per feature."""
     positions = {name: position for position, name in enumerate(frame.columns)}
     columns: dict[str, TypedCells] = {}
     for name in features:
@@ -85,7 +85,7 @@ def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: Writ
 
 
 def reject_conflicts(keys: FrameKeys, rows: Int64Array, twins: Int64Array, idle: Int64Array) -> None:
-    """Verdicts on the rows that are neither sent, nor stood for, nor idle: they repeat one key with more different
+    """Reject all rows that are neither sent, nor folded into an equal row, nor idle: their key has more different
     values than a request has rows.
     """
     left = np.ones(len(keys.entity_ids), dtype=np.bool_)

@@ -1,7 +1,7 @@
 """Frames in: a caller's frame becomes write requests.
 
-pandas, polars, Arrow and mappings of columns are read alike, and never changed. A frame is long (a row a value) or
-wide (a column a feature), told by its columns. No bad row costs the frame: it gets its verdict, the rest is sent.
+pandas, polars, Arrow and mappings of columns are treated in the same way and never modified. A frame is long (one row
+per value) or wide (one column per feature), as its columns say. An invalid row gets a verdict and the others are sent.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def write_requests(
 ) -> FrameWrite:
     """The requests that write a frame, at most `batch_size` rows each.
 
-    Long frames have the columns entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and a column
-    a feature. `ingested_at` besides is an import of old history (mode BULK). An empty cell (None, NaN, NA, NaT) is a
-    null that is written, or left out with nulls="skip". Values are typed by their column or, where it holds objects,
-    one by one; the server holds them against the definitions. timestamps: zoned times, ISO 8601 texts, or integer
-    microseconds; naive ones need `timezone`, a name such as "Europe/Berlin". ingested_at: the same, but numbers need
-    `ingested_at_unit`; it is floored to the microsecond.
+    Long frames have the columns entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and one
+    column per feature. A frame with a column ingested_at is an import of old history (mode BULK). An empty cell (None,
+    NaN, NA, NaT) is written as a null, or omitted with nulls="skip". Values are typed by their column or, in a column
+    of objects, one by one; the store compares the types with the definitions. Timestamps are zoned times, ISO 8601
+    texts or integer microseconds; naive ones need `timezone`, such as "Europe/Berlin". So are the times in ingested_at,
+    but numbers need `ingested_at_unit`; they are floored to the microsecond.
 
-    Rows of one (entity, event time) are in one request, which may exceed `batch_size` for it, never 10,000 rows.
-    Raises InvalidInput where the frame as a whole cannot be written; what is wrong with single rows is in `local`.
+    Rows with one (entity, event time) are in one request, which may exceed `batch_size` but not 10,000 rows. Raises
+    InvalidInput if the frame as a whole cannot be written. `FrameWrite.local` has the problems of single rows.
     """
     if version is not None and (isinstance(version, bool) or not 1 <= version < 2**31):
         raise InvalidInput("version must be a whole number from 1, or None for the newest", field="version")
@@ -69,7 +69,7 @@ def write_requests(
 
 
 def feature_columns(names: list[str]) -> list[str] | None:
-    """The feature columns of a wide frame of these columns; None for a long one. InvalidInput for neither."""
+    """The feature columns of a wide frame with these columns; None for a long frame. InvalidInput for others."""
     if "feature_name" in names or "value" in names:
         missing = [name for name in _LONG if name not in names]
         if missing:
@@ -80,14 +80,14 @@ def feature_columns(names: list[str]) -> list[str] | None:
         extra = [name for name in names if name not in (*_LONG, "ingested_at")]
         if extra:
             raise InvalidInput(
-                f"a long frame has no column {extra[0]!r}; drop it, or make a row a value of it", field=extra[0]
+                f"a long frame has no column {extra[0]!r}; drop it, or add a row per value of it", field=extra[0]
             )
         return None
     missing = [name for name in _WIDE if name not in names]
     if missing:
         raise InvalidInput(
             f"the frame lacks the column {', '.join(missing)}; a long frame has entity_id, feature_name, value, "
-            "timestamp, a wide one entity_id, timestamp and a column a feature",
+            "timestamp, a wide one entity_id, timestamp and one column per feature",
             field=missing[0],
         )
     features = [name for name in names if name not in (*_WIDE, "ingested_at")]

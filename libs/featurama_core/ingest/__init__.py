@@ -1,1 +1,1 @@
-"""The writing side: values are checked, converted, planned into cells, written, deleted and purged here only."""
+"""Writing: values are checked, converted, packed into cells, written, deleted and purged here."""

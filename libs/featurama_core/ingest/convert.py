@@ -1,6 +1,6 @@
-"""A given column becomes a column of the feature's own type, or its rows are refused; nothing is guessed.
+"""Conversion of a given column to the type of its feature. Rows that cannot be converted are refused.
 
-int into a double feature and integral double into an int feature, only below 2^53; no other cast.
+Only int to double and integral double to int are converted, below 2^53.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from featurama_core.types.values import (
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """Why a value or row is refused; `field` is what the caller named."""
+    """Why a value or row is refused. field: the name used by the caller."""
 
     reason: Reason
     field: str
@@ -36,11 +36,11 @@ class RowError:
 
 
 RowErrors = dict[int, RowError]
-"""Row -> what is wrong with it."""
+"""Row -> its error."""
 
 
 def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, RowErrors]:
-    """-> (the column in the definition's type, problems by row). Refused rows are NOT_FOUND in the result."""
+    """-> (the column in the type of the definition, errors by row). Refused rows are NOT_FOUND in the result."""
     target = definition.value_type
     present = column.status == Status.PRESENT
     problems: RowErrors = {}

@@ -1,7 +1,7 @@
-"""Deletion: the mark first, durable before anything else; then an audit record; then the cleaning.
+"""Deletion in three steps: a durable mark, an audit record, and the cleaning.
 
-The mark is what makes deletion true: every read drops what it covers. Cleaning may fail and be done again by the
-same call; nothing that was deleted becomes visible meanwhile.
+The mark alone is decisive: no read returns values that it covers. The cleaning may fail, and a repeated call does it
+again; deleted values stay invisible meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from featurama_core.types.writes import Deletion
 async def delete(
     namespace: Namespace, entity_id: str, feature_names: Sequence[str], deleted_through: int | None
 ) -> Deletion:
-    """Delete all values of an entity (no feature named), or of some of its features in all versions."""
+    """Delete all values of an entity, or those of the named features in all versions."""
     check_entity_ids([entity_id])
     snapshot = await namespace.registry.snapshot(fresh=True)
     for name in feature_names:
@@ -55,8 +55,8 @@ def _through(
     feature_names: Sequence[str],
     deleted_through: int | None,
 ) -> int:
-    """The newer of the wall clock and the newest event time stored for what is deleted; a caller may give an
-    earlier one.
+    """The bound of a deletion: the newer of the wall clock and the newest event time stored for the deleted features. A
+    caller may give an earlier one.
     """
     newest = namespace.now()
     for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
@@ -98,7 +98,7 @@ async def _clean(namespace: Namespace, mark: Mark, snapshot: Snapshot) -> None:
         is_covered = bool(decoded.readable[0] and is_gone(decoded.event_time, mark.deleted_through)[0])
         if any(deleted) and is_covered:
             rewritten = without_fields(layout, cell, deleted)
-            await namespace.storage.replace_cell(mark.entity_id, layout_id, cell, rewritten, int(decoded.event_time[0]))
+            await namespace.storage.replace_cell(mark.entity_id, layout_id, rewritten, int(decoded.event_time[0]))
 
 
 def _record(namespace: Namespace, entity_id: str, features: Sequence[str], through: int) -> AuditRecord:

@@ -1,4 +1,4 @@
-"""Imports of old history: how one begins, and the ingest times of its rows."""
+"""Beginning imports of old history, and the ingest times of their rows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from featurama_core.types.writes import WriteMode, WriteRequest
 
 
 async def begin_import(namespace: Namespace, scope: ImportScope, import_id: str = "") -> int:
-    """Take the number of an import, and leave an audit record of it before its first row. -> 0 to 999.
+    """Begin an import and write an audit record. -> its number, 0 to 999.
 
-    import_id: a UUIDv7, kept for retries: beginning again with it gives the same number. "": made here.
-    Raises InvalidInput for a scope that is empty or not settled, and where no number is left (LIMIT_EXCEEDED).
+    import_id: a UUIDv7, kept for retries: beginning again with it returns the same number. "" creates one. Raises
+    InvalidInput for a scope that is empty or not settled, and if no number is left (LIMIT_EXCEEDED).
     """
     _check_scope(scope)
     check_settled_import(namespace, scope.last_ingested)
@@ -32,7 +32,7 @@ async def begin_import(namespace: Namespace, scope: ImportScope, import_id: str 
 
 
 def numbered(namespace: Namespace, request: WriteRequest) -> WriteRequest:
-    """A request as it is stored: the ingest times of an import floored, with its number as their last digits."""
+    """A request with its stored ingest times: floored, with the import number as their last digits."""
     if request.ingested_at is None:
         if request.import_number is not None:
             raise InvalidInput("import_number belongs to rows with ingested_at; leave it out", field="import_number")
@@ -47,7 +47,7 @@ def numbered(namespace: Namespace, request: WriteRequest) -> WriteRequest:
         )
     if not 0 <= request.import_number <= MAX_IMPORT_NUMBER:
         raise InvalidInput(
-            f"import_number {request.import_number} is not from 0 to {MAX_IMPORT_NUMBER}; send what BeginImport gave",
+            f"import_number {request.import_number} is not from 0 to {MAX_IMPORT_NUMBER}; send that of BeginImport",
             field="import_number",
         )
     check_settled_import(namespace, int(request.ingested_at.max()) // 1_000)

@@ -1,4 +1,4 @@
-"""Housekeeping: removes what is past retention and that no read may show any more."""
+"""Purging: removes values past retention, which no read can return."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ ENTITIES_PER_PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """How much was removed; history rows where the server does not expire them itself."""
+    """Number of removed cells and of removed history rows, without those that the server expires."""
 
     latest_cells: int
     history_rows: int
 
 
 async def purge(namespace: Namespace) -> Purged:
-    """Remove expired latest cells, page by page, and expired history. Safe to run at any time, on several servers."""
+    """Remove expired latest cells, page by page, and expired history. Safe at any time, also on several servers."""
     snapshot = await namespace.registry.snapshot(fresh=True)
-    # A read that began before us may still show what expired since: leave that much room.
+    # A concurrent read may return values that expired after it began: they are kept for the settling time.
     now = namespace.now() - namespace.settings.settling_time
     horizons = {group.name: horizon(group.retention, MIN_TIME, now) for group in snapshot.groups.values()}
     if all(group.retention is None for group in snapshot.groups.values()):

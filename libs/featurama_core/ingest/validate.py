@@ -1,7 +1,7 @@
-"""A write is judged here, as columns: which rows (or values) are refused and why, and what is left to store.
+"""Validation of a write in columns: the refused rows (or values) with their errors, and the columns to store.
 
-Pure: the definitions, entity types and clock are given. Numeric columns cost no Python per value; only what is
-refused does. Duplicates are judged among values that are valid otherwise.
+Pure: definitions, entity types and clock are arguments. Numeric columns are handled by numpy; only refused values are
+handled one by one. Duplicates are detected among values that are otherwise valid.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from featurama_core.types.writes import (
 
 Target = tuple[FeatureDefinition, FeatureGroup]
 Resolve = Callable[[str, int], Target | RowError]
-"""(feature name, version or 0) -> its definition and group, or why there is none."""
+"""(feature name, version or 0) -> its definition and group, or the error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Validated:
-    """What is left of a request: k distinct (entity, event time) rows, and how its n rows map to them.
+    """The rows of a request to store: k distinct (entity, event time), and the mapping from its n rows.
 
-    kept_row: int64[n], the kept row that holds a request row's values, -1 where nothing of it is stored.
-    refused: per request column, problems by row; whole_rows: problems of rows as such.
+    kept_row: int64[n], the kept row with the values of a request row, -1 if none of its values is stored. refused: per
+    request column, errors by row. whole_rows: errors of whole rows.
     """
 
     request: WriteRequest
@@ -52,13 +52,13 @@ class Validated:
     refused: list[RowErrors]
 
     def report(self, outcome: UInt8Array, request_id: str) -> WriteReport:
-        """The verdict on every unit, given what became of each kept row (uint8[k] of Outcome)."""
+        """The verdict on every unit. outcome: of each kept row, uint8[k] of Outcome."""
         request, report = self.request, WriteReport(request_id)
         ended = np.full(len(request), Outcome.ACCEPTED, dtype=np.uint8)
         stored = self.kept_row >= 0
         ended[stored] = outcome[self.kept_row[stored]]
         if request.unit is WriteUnit.ROW:
-            # A refused value refuses its row; the first problem is the one reported.
+            # A refused value refuses its row. The first error is reported.
             problems = dict(self.whole_rows)
             for refused in self.refused:
                 for row, problem in refused.items():
@@ -105,7 +105,7 @@ _STORE_SAID: dict[int, tuple[Reason, str, str]] = {
 
 
 def check_shape(request: WriteRequest) -> None:
-    """Raise InvalidInput for what refuses a request as a whole: no rows, too many, columns of other lengths."""
+    """Raise InvalidInput for a request that is refused as a whole: no rows, too many, or columns of other lengths."""
     rows = len(request)
     if not rows or not request.columns:
         missing = "columns" if rows else "entity_ids"
@@ -126,7 +126,7 @@ def check_shape(request: WriteRequest) -> None:
         lengths.append(("ingested_at", len(request.ingested_at)))
     for name, length in lengths:
         if length != rows:
-            raise InvalidInput(f"{name} holds {length} elements for {rows} rows; send one a row", field=name)
+            raise InvalidInput(f"{name} holds {length} elements for {rows} rows; send one per row", field=name)
     for column in request.columns:
         if len(column.values) != rows or not np.isin(column.status, _WRITABLE).all():
             raise InvalidInput(
@@ -138,7 +138,7 @@ def check_shape(request: WriteRequest) -> None:
 def validate(
     request: WriteRequest, resolve: Resolve, entity_types: Mapping[str, str], *, now: int, max_clock_skew: int
 ) -> Validated:
-    """Judge a request whose shape is good. now: microseconds; entity_types: id -> type of registered entities."""
+    """Validate a request that passed `check_shape`. now: microseconds. entity_types: id -> type, if registered."""
     whole_rows = _row_problems(request, now + max_clock_skew)
     resolved = [resolve(column.name, column.version) for column in request.columns]
     refused: list[RowErrors] = []
@@ -223,7 +223,7 @@ def _refuse_second_values(
 def _valid_values(
     request: WriteRequest, converted: list[Column | None], whole_rows: RowErrors, refused: list[RowErrors]
 ) -> list[BoolArray]:
-    """Per column: bool[n], rows whose value is written and not refused."""
+    """Per column: bool[n], True for rows with a value that is not refused."""
     good = np.ones(len(request), dtype=np.bool_)
     good[list(whole_rows)] = False
     if request.unit is WriteUnit.ROW:
@@ -241,9 +241,9 @@ def _valid_values(
 
 
 def _same_key(request: WriteRequest) -> tuple[Int64Array, int]:
-    """Number the distinct (entity, event time) in order of first appearance. -> (int64[n], how many).
+    """Number the distinct (entity, event time) in order of appearance. -> (int64[n], their number).
 
-    An import's ingest times tell corrections of one event time apart.
+    In an import, ingest times distinguish the corrections of one event time.
     """
     numbers: dict[tuple[str, int, int], int] = {}
     ingested = request.event_time if request.ingested_at is None else request.ingested_at
@@ -267,7 +267,7 @@ def _refuse_conflicts(
         if not isinstance(target, RowError):
             by_feature.setdefault(target[0].key, []).append(position)
     for (name, _), positions in by_feature.items():
-        # One feature's columns hold disjoint rows by now: lay them over each other.
+        # The columns of one feature have disjoint rows here, so they can be merged.
         whole = _overlay(converted, valid, positions)
         rows = np.flatnonzero(np.any([valid[position] for position in positions], axis=0))
         first = np.full(groups, -1, dtype=np.int64)
@@ -301,7 +301,7 @@ def _overlay(converted: list[Column | None], valid: list[BoolArray], positions: 
 
 def _same_value(column: Column, left: Int64Array, right: Int64Array) -> BoolArray:
     same = column.values[left] == column.values[right]
-    # Bit for bit: there is one NaN by now, and 0.0 is not -0.0, or the order of rows would say which is stored.
+    # Compared by bits: NaNs are equal here, and 0.0 differs from -0.0, so the order of rows never decides.
     if column.value_type is ValueType.DOUBLE:
         bits = np.ascontiguousarray(column.values).view(np.int64)
         same = bits[left] == bits[right]
@@ -358,7 +358,7 @@ def _keep(
 
 
 def _gather(column: Column, held: BoolArray, kept_row: Int64Array, kept: int) -> Column:
-    """The column over the kept rows: the value of whichever request row holds it (equal ones are one)."""
+    """The column over the kept rows. Several request rows of a kept row have equal values."""
     if kept == len(column) and held.all():
         return column
     rows = np.flatnonzero(held)

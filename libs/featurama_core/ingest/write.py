@@ -1,4 +1,4 @@
-"""The write walk: judge the rows, plan cells, write, account for every row sent."""
+"""Writing a request: rows are validated, packed into cells and written, and every row gets a verdict."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from featurama_core.types.writes import Outcome, WriteReport, WriteRequest
 
 
 async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
-    """Write one request. Raises InvalidInput for what refuses it as a whole; all else is a verdict on a row."""
+    """Write one request. Raises InvalidInput if it is refused as a whole; other problems are verdicts on rows."""
     check_shape(request)
     return await _write(namespace, numbered(namespace, request))
 
 
 async def restore(namespace: Namespace, request: WriteRequest) -> WriteReport:
-    """Write one request of an exported namespace to a new one: as `write`, but its ingest times are kept to the
-    nanosecond, which are those of the first writes and imports. The imports themselves are restored before.
+    """Write one request of an exported namespace to a new one. Unlike `write`, it keeps the original ingest times to
+    the nanosecond. The imports themselves must be restored before.
     """
     check_shape(request)
     if request.ingested_at is None or request.import_number is not None:
-        raise InvalidInput("what is restored has the ingest times that were exported", field="ingested_at")
+        raise InvalidInput("restored rows need their exported ingest times", field="ingested_at")
     check_settled_import(namespace, int(request.ingested_at.max()) // 1_000)
     return await _write(namespace, request)
 
@@ -50,7 +50,7 @@ async def _write(namespace: Namespace, request: WriteRequest) -> WriteReport:
     validated = validate(
         request,
         lambda name, version: targets[name, version],
-        # Only of what can be an id: an adapter need not take an empty key.
+        # Only of valid ids: an adapter may refuse an empty key.
         await namespace.entity_types(each for each in request.entity_ids if not entity_id_problem(each))
         if typed
         else {},

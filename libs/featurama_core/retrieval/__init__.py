@@ -1,1 +1,1 @@
-"""The reading side: every read of stored values, online, at a past moment, as history, or for a training set."""
+"""Reading stored values: online, at a past time, as history, and for training sets."""

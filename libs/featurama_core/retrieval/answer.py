@@ -1,4 +1,4 @@
-"""From the stored values that won to the columns that are answered: tombstones, retention and ttl are applied here."""
+"""From winning stored values to the columns of a result: tombstones, retention and ttl are applied here."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """The winners of k features for n rows that share their event times, whatever their age.
+    """The winners of k features for n rows, with common event times, regardless of age.
 
-    values: k arrays of n; status: uint8[k, n], PRESENT, NULL_VALUE, NOT_FOUND or ERROR; event_time: int64[n], MIN_TIME
-    where nothing was found, MAX_TIME for an ERROR of unknown time.
+    values: k arrays of length n. status: uint8[k, n], PRESENT, NULL_VALUE, NOT_FOUND or ERROR. event_time: int64[n],
+    MIN_TIME without a winner, MAX_TIME for an ERROR of unknown time.
     """
 
     values: Sequence[ValueArray]
@@ -37,9 +37,9 @@ class Stored:
         event_time: Int64Array,
         winner: Int64Array,
     ) -> Stored:
-        """The winners of n rows among h stored ones, by their positions int64[n], -1 where there is none.
+        """The winners of n rows among h stored rows. winner: int64[n], their positions, -1 without a winner.
 
-        values: k arrays of h; status: uint8[k, h]; event_time: int64[h].
+        values: k arrays of length h. status: uint8[k, h]. event_time: int64[h].
         """
         hit = winner >= 0
         if hit.all():
@@ -54,14 +54,14 @@ class Stored:
 
     @classmethod
     def nothing(cls, features: Sequence[ResolvedFeature], rows: int) -> Stored:
-        """Features of which nothing is stored."""
+        """No winners."""
         values = [empty_values(each.value_type, rows, each.definition.vector_length) for each in features]
         status = np.full((len(features), rows), Status.NOT_FOUND, dtype=np.uint8)
         return cls(values, status, np.full(rows, MIN_TIME, dtype=np.int64))
 
 
 Winners = list[tuple[list[int], Stored]]
-"""(positions of features, their winners); every feature is in exactly one."""
+"""(positions of features, their winners). Every feature is in exactly one."""
 
 
 def placed(features: Sequence[ResolvedFeature], winners: Winners, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
@@ -74,18 +74,18 @@ def placed(features: Sequence[ResolvedFeature], winners: Winners, tombstones: To
 
 
 def unread(features: Sequence[ResolvedFeature], rows: int) -> tuple[list[int], Stored]:
-    """Features of which the store did not answer for any row."""
+    """ERROR for all features and rows: the store did not answer."""
     nothing = Stored.nothing(features, rows)
     status = np.full_like(nothing.status, Status.ERROR)
     return list(range(len(features))), Stored(nothing.values, status, np.full(rows, MAX_TIME, dtype=np.int64))
 
 
 def answered(features: Sequence[ResolvedFeature], stored: Stored, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
-    """A column per feature, in order, of n rows: what the rows see of the winners."""
+    """A column of n rows per feature, in order: the visible winners and their statuses."""
     columns: list[Column | None] = [None] * len(features)
     for positions in by_group(features):
         group = features[positions[0]].group
-        # Features of one group without tombstones have ttl and horizon in common: one comparison for all.
+        # Without tombstones the features of a group share ttl and horizon: one comparison for all.
         alike = [positions] if not tombstones else [[at] for at in positions]
         for members in alike:
             gone = horizon(group.retention, tombstones.through(features[members[0]].definition.name), as_of.now)

@@ -1,10 +1,9 @@
-"""As-of join on columns: which row of the history a label row sees. Pure numpy: no clock, no I/O, no pandas.
+"""As-of join on columns: the history row that each label row sees. Numpy only: no clock, no I/O, no pandas.
 
-Rows of history are sorted ascending by (entity, event time, ingest time); callers sort once, at the scan.
-A label row sees rows of its own entity with event time <= t and ingest time <= known_at, never others; of
-those the last one wins, which is the newest event time and among equal event times the newest ingest time.
-The output has exactly the label rows, in their order. Cost: O(log h) a label row plus one pass over the
-history, however much of it came late.
+Rows of history are sorted ascending by (entity, event time, ingest time); callers sort once, at the scan. A label row
+sees the rows of its entity with event time <= t and ingest time <= known_at. The last of them wins: the newest event
+time, and among equal event times the newest ingest time. The output has exactly the label rows, in their order. Cost:
+O(log h) per label row plus one pass over the history, also if much of it was ingested late.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _HIGHEST = np.array([max(byte.bit_length() - 1, 0) for byte in range(256)], dtyp
 class HistoryKeys:
     """The sort keys of a history of h rows, with the bounds of each entity's rows.
 
-    Made by `HistoryKeys.of`. It holds the given arrays, not copies: do not change them afterwards.
+    Created by `HistoryKeys.of`. It holds references to the given arrays, which must not be modified afterwards.
     """
 
     entity: Int64
@@ -46,7 +45,7 @@ class HistoryKeys:
 
     @classmethod
     def of(cls, entity: Int64, time: Int64, ingested: Int64) -> HistoryKeys:
-        """Keys of a history that is sorted by (entity, time, ingested); `check_sorted` tells whether it is.
+        """Keys of a history that is sorted by (entity, time, ingested), which is not checked.
 
         Raises TypeError if an array is not int64, ValueError if one is not of the shape of `entity` or a
         code is negative.
@@ -70,7 +69,7 @@ def as_of(
     *,
     known_at: int | Int64 | None = None,
 ) -> Int64:
-    """Position of the winning history row of each label row, -1 where there is none: int64[l], read-only.
+    """Position of the winning history row of each label row, -1 if there is none: int64[l], read-only.
 
     `history_*`: int64[h], sorted by (entity, time, ingested). `label_entity`: int64[l], -1 = an entity
     without history; `label_time`: int64[l], microseconds. `known_at` bounds `history_ingested`, in its unit,
@@ -89,9 +88,9 @@ def as_of_many(
     *,
     known_at: int | Int64 | None = None,
 ) -> list[Int64]:
-    """`as_of` for several features that lie in the same history rows; one int64[l] a feature, read-only.
+    """`as_of` for several features of the same history rows: one int64[l] per feature, read-only.
 
-    `present[i]` is bool[h]: a row where it is False does not hold feature i and is skipped; None = every row
+    `present[i]` is bool[h]: a row where it is False does not hold feature i and is skipped. None: every row
     holds it. Label rows are searched once for all features, and features with equal masks share one result.
     `label_time` None: no upper bound on event times.
     Raises TypeError or ValueError, naming the argument, for a wrong dtype or shape.
@@ -122,29 +121,6 @@ def as_of_many(
             winners[signature] = winner
         results.append(winners[signature])
     return results
-
-
-def sort_history(entity: Int64, time: Int64, ingested: Int64) -> Int64:
-    """Order that sorts a history by (entity, time, ingested): int64[h].
-
-    One or two passes if it is sorted already, or if each entity's rows lie newest first as the stores keep
-    them; else a sort. Rows that are equal in all three come in no promised order.
-    """
-    order = np.arange(len(entity), dtype=np.int64)
-    if _first_disorder(entity, time, ingested) < 0:
-        return order
-    bounds = _runs(entity)
-    oldest_first = np.repeat(bounds[:-1] + bounds[1:] - 1, np.diff(bounds)) - order
-    if _first_disorder(entity, time[oldest_first], ingested[oldest_first]) < 0:
-        return oldest_first
-    return np.lexsort((ingested, time, entity)).astype(np.int64, copy=False)
-
-
-def check_sorted(entity: Int64, time: Int64, ingested: Int64) -> None:
-    """Raise ValueError, naming the row, unless the history is sorted by (entity, time, ingested)."""
-    row = _first_disorder(entity, time, ingested)
-    if row >= 0:
-        raise ValueError(f"history: row {row} comes before row {row - 1} in (entity, time, ingested); use sort_history")
 
 
 def _candidates(keys: HistoryKeys, entity: Int64, time: Int64 | None) -> tuple[Int64, Int64]:
@@ -201,7 +177,7 @@ def _last_at_most(values: Int64, begin: Int64, end: Int64, bound: Int64 | None) 
         return last
     late = np.flatnonzero((last >= 0) & (values.take(last, mode="clip") > bound))
     if len(late):
-        # Stepping back row by row would be quadratic on a backfill, where all of an entity came late.
+        # Stepping back row by row would be quadratic on a backfill, where all rows of an entity are late.
         levels = _minima(values)
         for part in _chunks(len(late)):
             rows = late[part]
@@ -248,32 +224,19 @@ def _search_back(levels: list[Int64], begin: Int64, end: Int64, bound: Int64) ->
 
 
 def _admitted(blocks: Int64, block: Int64, bound: Int64) -> NDArray[np.uint8]:
-    """One byte a row: bit i is set where value i of the row's block is <= the row's bound."""
+    """One byte per row: bit i is set if value i of the block of the row is <= the bound of the row."""
     return np.packbits(blocks[block] <= bound[:, None], bitorder="little")
 
 
-def _first_disorder(entity: Int64, time: Int64, ingested: Int64) -> int:
-    """First row that sorts before the row above it, -1 if none does."""
-    _require_int64(len(entity), entity=entity, time=time, ingested=ingested)
-    for rows in _chunks(len(entity) - 1):
-        above, below = rows, slice(rows.start + 1, rows.stop + 1)
-        wrong = ingested[below] < ingested[above]
-        for key in (time, entity):
-            wrong = (key[below] < key[above]) | ((key[below] == key[above]) & wrong)
-        if wrong.any():
-            return int(rows.start + 1 + wrong.argmax())
-    return -1
-
-
 def _runs(entity: Int64) -> Int64:
-    """Where each run of equal entities starts, and the end of the last one."""
+    """The start of each run of equal entities, and the end of the last one."""
     start = np.ones(len(entity) + 1, dtype=np.bool_)
     np.not_equal(entity[1:], entity[:-1], out=start[1:-1])
     return np.flatnonzero(start)
 
 
 def _signature(keys: HistoryKeys, mask: Mask | None, feature: int) -> bytes | None:
-    """Equal for equal masks; None for a mask that leaves out nothing."""
+    """Equal for equal masks; None for a mask that is True everywhere."""
     if mask is None:
         return None
     if mask.dtype != np.bool_:

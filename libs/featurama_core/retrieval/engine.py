@@ -1,8 +1,9 @@
 """One engine: the values of a plan's features for (entity, moment) rows, from one row to ten million.
 
-`Retrieval.columns` answers rows that fit in memory; `SpilledRetrieval` (spilled.py) answers a stream of them with the
+`Retrieval.columns` answers rows that fit in memory; `SpilledRetrieval` (spilled.py) answers a stream of rows with the
 same stages. The source of each stage is chosen here: the latest cells for reads at now, lookups for few entities, else
-the partitions of each group, by scans or lookups as the planner finds quicker. The rows are the same either way.
+the partitions of each group, by scans or lookups, whichever the planner estimates to be faster. The source does not
+change the values.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
 LOOKUP_ENTITIES = 200
-"""Up to so many entities, the whole history that a row may see is looked up at once."""
+"""Maximum number of entities whose whole visible history is looked up at once."""
 _ROWS_ON_THE_LOOP, _VALUES_ON_THE_LOOP = 5_000, 100_000
-"""Up to so many, the search takes less than a few milliseconds: no thread is woken for it."""
+"""Up to these numbers the search takes a few milliseconds at most: no thread is woken for it."""
 
 
 class Retrieval:
-    """The values of a plan for the rows of one request. Owns nothing.
+    """The values of a plan for the rows of one request. It owns no resources.
 
-    values_only: neither statuses nor event times are of interest, so nothing older than a ttl need be read.
-    errors_as_status: an entity that the store did not answer for is ERROR (an online read); else it fails the call.
+    values_only: statuses and event times are not needed, so values older than the ttl are not read. errors_as_status:
+    an entity for which the store does not answer has status ERROR (an online read); otherwise the call fails.
     """
 
     def __init__(
@@ -59,28 +60,26 @@ class Retrieval:
         self._stages = plan.stages
         self._bounds = bounds
         self._strategy: Reading = strategy
-        # A reference that a path follows is judged by its status, as a value that is read by itself.
+        # A path depends on the status of its reference, so references are read beyond the ttl.
         self._bounded_by_ttl = values_only and not bounds.at_now and not plan.followed
         self._errors_as_status = errors_as_status
 
     async def columns(self, entity_ids: Sequence[str | None], event_time: Int64Array | None) -> list[Column]:
-        """A column per feature of the plan, in order, for n rows. Nothing is found for a row without an id.
+        """A column per feature of the plan, in order, for n rows. A row without an id is NOT_FOUND.
 
-        event_time: int64[n] microseconds, None at now.
+        event_time: int64[n] microseconds, None for a read at now.
         """
         if None in entity_ids:
             named = np.array([row for row, each in enumerate(entity_ids) if each is not None], dtype=np.int64)
             ids = [each for each in entity_ids if each is not None]
             found = await self.columns(ids, None if event_time is None else event_time[named])
             return [column.spread(named, len(entity_ids)) for column in found]
-        return await self._columns([each for each in entity_ids if each is not None], event_time)
+        ids = [each for each in entity_ids if each is not None]
+        return await self._plan.read(ids, self._reader(self._bounds.rows(event_time)))
 
     async def follow(self, own: list[Column], event_time: Int64Array | None) -> list[Column]:
-        """The same columns where those of the rows' own entities are known already: references are followed."""
+        """The same columns from given columns of the entities of the rows: references are followed."""
         return await self._plan.follow(own, self._reader(self._bounds.rows(event_time)))
-
-    async def _columns(self, entity_ids: Sequence[str], event_time: Int64Array | None) -> list[Column]:
-        return await self._plan.read(entity_ids, self._reader(self._bounds.rows(event_time)))
 
     def _reader(self, as_of: AsOf) -> ReadStage:
         async def stage(number: int, ids: Sequence[str], rows: Int64Array | None) -> list[Column]:
@@ -101,7 +100,7 @@ class Retrieval:
             winners = await self._look_up(features, distinct, entity, as_of)
         else:
             winners = await self._from_partitions(features, distinct, entity, as_of)
-        # After the joins: what is deleted meanwhile is gone from the answer too.
+        # Read after the joins, so that concurrent deletions are respected.
         tombstones = await self._source.tombstones(distinct)
         return placed(features, winners, tombstones.take(entity), as_of)
 
@@ -114,7 +113,7 @@ class Retrieval:
         except StoreUnavailable:
             if not (self._errors_as_status and is_followed):
                 raise
-            # The entities that references name did not answer: the rows' own features stand.
+            # The store does not answer for the referenced entities. The features of the rows themselves stay valid.
             return placed(features, [unread(features, len(entity_ids))], Tombstones(len(entity_ids)), as_of)
         winners = newest_cells(cells, layouts, features, len(entity_ids), as_of)
         return placed(features, winners, Tombstones.of_cells(cells, len(entity_ids)), as_of)
@@ -126,7 +125,7 @@ class Retrieval:
         return cells, layouts
 
     async def _look_up(self, features: Features, distinct: list[str], entity: Int64Array, as_of: AsOf) -> Winners:
-        """From the whole history of the entities, as far as a row may see it."""
+        """From the whole visible history of the entities."""
         start = first_kept([horizon(each.group.retention, MIN_TIME, as_of.now) for each in features])
         end = MAX_TIME if as_of.event_time is None else int(np.max(as_of.event_time))
         histories = await self._source.lookup(distinct, features, start, end)
@@ -155,4 +154,4 @@ class Retrieval:
 
 
 async def _unnoted(period: int) -> None:
-    """Rows in memory are not resumed: which periods are done need not be kept."""
+    """A read in memory cannot be resumed, so finished periods are not recorded."""

@@ -12,8 +12,9 @@ from featurama_core.types.values import Int64Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EntityRows:
-    """n rows of one join, sorted by (entity, moment). entity_ids: e distinct ids; entity: int64[n], codes, positions in
-    them; bounds: int64[e + 1], the rows of each entity; event_time: int64[n], moments; row: int64[n], row numbers.
+    """n rows of one join, sorted by (entity, moment). entity_ids: e distinct ids. entity: int64[n], codes: positions in
+    `entity_ids`. bounds: int64[e + 1], the rows of each entity. event_time: int64[n], moments. row: int64[n], row
+    numbers.
     """
 
     entity_ids: Sequence[str]
@@ -27,7 +28,7 @@ class EntityRows:
 
     @classmethod
     def of(cls, entity_ids: Sequence[str], event_time: Int64Array) -> EntityRows:
-        """Rows in any order, numbered as they come."""
+        """Rows in any order, numbered in this order."""
         distinct, entity = distinct_ids(entity_ids)
         return cls.sorted(distinct, entity, event_time, np.arange(len(entity), dtype=np.int64))
 
@@ -42,7 +43,7 @@ class EntityRows:
         return cls(entity_ids, entity, bounds, event_time[order], row[order])
 
     def positions(self, codes: Int64Array) -> tuple[Int64Array, Int64Array]:
-        """Positions of the rows of these entities (-1: of none), and the position in `codes` of each."""
+        """Positions of the rows of these entities (code -1 has none), and the position in `codes` of each."""
         known = np.flatnonzero(codes >= 0)
         first = self.bounds[codes[known]]
         count = self.bounds[codes[known] + 1] - first
@@ -52,7 +53,7 @@ class EntityRows:
 
 
 def distinct_ids(entity_ids: Sequence[str]) -> tuple[list[str], Int64Array]:
-    """The distinct ids as they first come, and the position among them of each: int64[n]."""
+    """The distinct ids in order of appearance, and the position of each id among them: int64[n]."""
     codes: dict[str, int] = {}
     of_row = np.fromiter((codes.setdefault(each, len(codes)) for each in entity_ids), np.int64, len(entity_ids))
     return list(codes), of_row

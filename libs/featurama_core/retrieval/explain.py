@@ -1,6 +1,6 @@
-"""What a build would read, before it reads: each group's periods, and those of the entities that references name.
+"""The reads of a build, without building: the periods of each group, for label rows and for referenced entities.
 
-Whom a reference names is estimated from a sample of the label rows.
+The referenced entities are estimated from a sample of the label rows.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ async def _explained(
     reading: Reading,
     scale: float,
 ) -> list[PlannedRead]:
-    """scale: how many entities there are for each one that the rows have."""
+    """scale: ratio of all entities to those of the rows."""
     reads = []
     for positions in by_group(features):
         wanted = [features[at] for at in positions]
@@ -78,8 +78,8 @@ async def _explained(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _TargetSample:
-    """seen: label rows that were looked at. rows: those whose reference names an entity, by that entity. entities: how
-    many entities all label rows name, about.
+    """seen: number of sampled label rows. rows: those whose reference names an entity, keyed by that entity. entities:
+    estimated number of entities that all label rows name.
     """
 
     seen: int
@@ -90,7 +90,7 @@ class _TargetSample:
 async def _sample_targets(
     source: ValueSource, link: ResolvedFeature, rows: EntityRows, total: int, bounds: ReadBounds
 ) -> _TargetSample:
-    """Look at what `link` names in some of the rows, which are some of `total`."""
+    """The entities that `link` names in a sample of the rows. total: number of all label rows."""
     looked: Int64Array = np.unique(np.linspace(0, len(rows) - 1, SAMPLE_ROWS).astype(np.int64))
     moments = rows.event_time[looked]
     ids: Sequence[str] = [rows.entity_ids[code] for code in rows.entity[looked].tolist()]
@@ -98,7 +98,7 @@ async def _sample_targets(
     (column,) = await retrieval.columns(ids, None if bounds.at_now else moments)
     hop = ReferenceHop.of(column)
     names, codes, seen = np.unique(np.array(hop.targets, dtype=np.str_), return_inverse=True, return_counts=True)
-    # Good and Turing: the share of rows whose entity was met once is the chance that the next row names a new one.
+    # Good-Turing: the share of rows whose entity was seen once estimates the chance that the next row names a new one.
     newly = (seen == 1).sum() / len(looked)
     entities = min(len(names) + round(newly * (total - len(looked))), total)
     sampled = np.arange(len(codes), dtype=np.int64)

@@ -1,6 +1,6 @@
-"""The history walk: the stored values of one feature of one entity, newest first, in pages.
+"""History: the stored values of one feature of one entity, newest first, in pages.
 
-One winner per event time unless corrections are asked for. ttl is not applied; marks and retention are.
+One winner per event time, or all corrections on request. Deletions and retention are applied, ttl is not.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ async def read_page(
     page_size: int,
     page_token: str,
 ) -> FeatureHistory:
-    """One page. The values of one event time are never cut, so with many corrections a page may be longer."""
+    """One page. The corrections of one event time stay together, so a page may be longer than `page_size`."""
     end, left = _unpack_token(page_token) if page_token else (wanted.end, wanted.limit)
     source = ValueSource(namespace)
     as_of = ReadBounds(None, namespace.now(), at_now=True).rows(None)
@@ -47,7 +47,7 @@ async def read_page(
     deleted = int(np.max(tombstones.through(feature.definition.name)))
     gone = int(np.max(horizon(feature.group.retention, deleted, as_of.now)))
     size = page_size if left is None else min(page_size, left)
-    # One more than a page: that there is a next one is seen without another read.
+    # One more than a page, to detect the next page without another read.
     start = max(wanted.start, gone + 1)
     (history,) = await source.lookup([entity_id], [feature], start, end, newest=size + 1)
     keys = HistoryKeys.of(history.entity, history.event_time, history.ingested_at)
@@ -59,21 +59,21 @@ async def read_page(
     page = rows[:count]
     more = len(page) < len(rows) or len(history.event_time) > size
     left = None if left is None else left - len(page)
-    goes_on = more and len(page) > 0 and left != 0
+    has_next = more and len(page) > 0 and left != 0
     return FeatureHistory(
         entity_id=entity_id,
         column=history.column.take(page),
         ingested_at=history.ingested_at[page],
         as_of_time=as_of.now,
-        next_page=_pack_token(int(history.event_time[page[-1]]) - 1, left) if goes_on else "",
+        next_page=_pack_token(int(history.event_time[page[-1]]) - 1, left) if has_next else "",
     )
 
 
 async def visible_history(
     namespace: Namespace, entity_ids: Sequence[str], features: Sequence[ResolvedFeature], now: int
 ) -> list[History]:
-    """The visible value of every (entity, event time), corrections resolved: one History per feature, whose codes are
-    positions of the distinct ids.
+    """The visible value of every (entity, event time): one History per feature. Codes are positions in `entity_ids`,
+    which are distinct.
     """
     source = ValueSource(namespace)
     as_of = ReadBounds(None, now, at_now=True).rows(None)
@@ -90,7 +90,7 @@ async def visible_history(
 
 
 def _whole_times(times: Int64Array, size: int) -> int:
-    """How many of these times, newest first, hold the first `size` without cutting an event time."""
+    """Number of these times, newest first, that contain the first `size` without splitting an event time."""
     if len(times) <= size:
         return len(times)
     return int(np.searchsorted(-times, -times[size - 1], side="right"))
@@ -113,7 +113,7 @@ def _unpack_token(token: str) -> tuple[int, int | None]:
 
 def _bad_token() -> InvalidInput:
     return InvalidInput(
-        "page_token was not made by this call; send the token of the page before, or none",
+        "page_token is not a token of this call; send the token of the previous page, or none",
         reason=Reason.INVALID_PAGE_TOKEN,
         field="page_token",
     )

@@ -1,8 +1,8 @@
-"""Joining rows with stored history, block by block: each row takes, for each feature, the newest stored value that it
-may see, and looks in older blocks only for the features it has not found.
+"""Joining rows with stored history, block by block. Each row takes the newest visible value of each feature, and needs
+older blocks only for the features not found yet.
 
-Exact as long as blocks of one entity come newest first: a block holds whole event times, so what is newest in the
-newest block that holds anything admitted wins. Tombstones, retention and ttl are applied afterwards, in `answer`.
+The blocks of an entity must come newest first. A block holds whole event times, so the first block with a visible value
+has the winner. Tombstones, retention and ttl are applied afterwards, in `answer`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from featurama_core.types.values import BoolArray, Int64Array
 
 
 class MatchSink(Protocol):
-    """Takes what joins find."""
+    """Receives the matches of joins."""
 
     def add(self, features: tuple[int, ...], rows: Int64Array, event_time: Int64Array, columns: list[Column]) -> None:
-        """Winners of features (positions) at the same rows (row numbers) and event times; a row has at most one of
-        each feature.
+        """Add winners of features (positions) at the same rows (row numbers) and event times. A row receives at most
+        one value per feature.
         """
 
 
 class RowJoin:
-    """The rows of one pass against some features. Blocks; belongs to one task."""
+    """The join of the rows of one pass with some features. Blocks; belongs to one task."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class RowJoin:
         max_ages: Sequence[int | None],
         sink: MatchSink,
     ) -> None:
-        """positions: of the features in the sink. as_of: of `rows`, in their order. max_ages: microseconds beyond which
-        a feature's value is of no use, None where there is no such bound.
+        """positions: of the features in the sink. as_of: of `rows`, in their order. max_ages: microseconds, the age
+        beyond which a value of a feature is not needed; None for no bound.
         """
         self.rows = rows
         self._positions = list(positions)
@@ -56,13 +56,13 @@ class RowJoin:
         self._pending: NDArray[np.bool_] = np.ones(len(rows), dtype=np.bool_)
 
     def resume(self, still_open: BoolArray) -> None:
-        """Go on where an earlier build stopped."""
+        """Continue an interrupted build."""
         self.open = still_open
         self._refresh()
 
     def entities(self, start: int, end: int) -> Int64Array:
-        """Codes of the entities that need a period [start, end): they have a row at `start` or later that lacks a
-        feature which the period could give it.
+        """Codes of the entities that need a period [start, end): they have a row at `start` or later without a value of
+        a feature that the period may contain.
         """
         moment = self.rows.event_time
         for feature, max_age in enumerate(self._max_ages):
@@ -77,7 +77,7 @@ class RowJoin:
     def take(self, codes: Int64Array, histories: Sequence[History], start: int) -> None:
         """Join a block of whole entities of the period that begins at `start`.
 
-        codes: of the block's entities among the rows', -1 for those that no row has.
+        codes: of the entities of the block, -1 for an entity without rows.
         """
         rows, entity = self.rows.positions(codes)
         needed = self._pending[rows] & may_see(self.rows.event_time[rows], start, MAX_TIME, None)
@@ -118,7 +118,7 @@ class RowJoin:
 def found_in(
     histories: Sequence[History], features: Sequence[ResolvedFeature], entity: Int64Array, as_of: AsOf
 ) -> Winners:
-    """The winners of n rows in the whole history of their entities, at once. entity: int64[n], codes."""
+    """The winners of n rows in the whole history of their entities. entity: int64[n], codes."""
     winners: Winners = []
     for members, keys in shared_keys(histories):
         (winner,) = newest(keys, [None], entity, as_of)
@@ -129,9 +129,7 @@ def found_in(
 
 
 def shared_keys(histories: Sequence[History]) -> Iterator[tuple[list[int], HistoryKeys]]:
-    """Positions of the histories that share their key arrays, and these keys: features of one cell are searched
-    together.
-    """
+    """Positions of the histories with common key arrays, and these keys: features of a cell are searched together."""
     shared: dict[tuple[int, int, int], list[int]] = {}
     for at, history in enumerate(histories):
         shared.setdefault((id(history.entity), id(history.event_time), id(history.ingested_at)), []).append(at)

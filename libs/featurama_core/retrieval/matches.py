@@ -1,4 +1,4 @@
-"""What rows were found to see, in memory: a sink of joins, in the order of the rows."""
+"""The matches of joins in memory, in the order of the rows."""
 
 from __future__ import annotations
 

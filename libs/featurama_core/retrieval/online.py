@@ -1,7 +1,7 @@
 """The newest stored values of entities, from their latest cells. Pure: cells in, winners out.
 
-Cells are decoded by layout. Features that lie in the same layouts are searched together. An unknown layout makes the
-entity ERROR, an unreadable cell its layout's features; neither is ever answered with a guess.
+Cells are decoded by layout. Features in the same layouts are searched together. A cell of an unknown layout makes all
+features of its entity ERROR, an unreadable cell those of its layout.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Arra
 def newest_cells(
     cells: Cells, layouts: Mapping[int, Layout], features: Sequence[ResolvedFeature], entities: int, as_of: AsOf
 ) -> Winners:
-    """The winner of each feature for each of n entities. `layouts` holds the known layouts of the cells."""
+    """The winner of each feature for each of n entities. layouts: the known layouts of the cells."""
     is_value = ~marks_in(cells)
     unknown = cells.failed
     read: dict[int, _LayoutCells] = {}
@@ -54,7 +54,7 @@ def newest_cells(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _LayoutCells:
-    """The decoded cells of one layout; entity: int64[c]. An entity has one cell of a layout."""
+    """The decoded cells of one layout. entity: int64[c]. An entity has at most one cell of a layout."""
 
     layout: Layout
     entity: Int64Array
@@ -69,7 +69,7 @@ class _LayoutCells:
 
 
 def _winners(pieces: list[_LayoutCells], features: list[ResolvedFeature], entities: int, as_of: AsOf) -> Winners:
-    """Of features that lie in the same layouts."""
+    """The winners of features in the same layouts."""
     if not pieces:
         return [(list(range(len(features))), Stored.nothing(features, entities))]
     entity = _joined([each.entity for each in pieces])
@@ -114,7 +114,7 @@ def _tied(
     entities: int,
     as_of: AsOf,
 ) -> Stored:
-    """Two layouts hold different values of one (event time, ingest time): their bytes decide, feature by feature."""
+    """The winners of a feature if two layouts hold values of one (event time, ingest time): their bytes decide."""
     definition = feature.definition
     ranks = byte_ranks(Column(definition.name, definition.value_type, values, status, time))
     order = np.lexsort((ranks, ingested, time, entity))
@@ -124,12 +124,12 @@ def _tied(
 
 
 def _unsorted(winner: Int64Array, order: Int64Array) -> Int64Array:
-    """Positions among sorted cells -> positions among the cells as they came."""
+    """Positions among sorted cells -> positions among the cells in their original order."""
     return np.where(winner >= 0, order[winner], -1)
 
 
 def _with_errors(stored: Stored, unknown: BoolArray, pieces: list[_LayoutCells]) -> Stored:
-    """ERROR for entities that were not read, and for those one of whose cells is unreadable."""
+    """ERROR for entities that were not read, and for those with an unreadable cell."""
     broken = unknown
     for each in pieces:
         if not each.cells.readable.all():

@@ -1,4 +1,4 @@
-"""Reading a group's history for the rows of one join, period by period, newest first."""
+"""Reading the history of a group for the rows of one join, period by period, newest first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
 VALUES_AT_ONCE = 1_000_000
-"""Stored values that one read of slices should bring."""
+"""Target number of stored values per read of slices."""
 _FIRST_ENTITIES, _MOST_ENTITIES = 32, 5_000
 
 Finished = Callable[[int], Awaitable[None]]
@@ -44,7 +44,7 @@ class GroupReader:
         self._codes = {entity_id: code for code, entity_id in enumerate(join.rows.entity_ids)}
 
     async def periods(self) -> list[list[Partition]]:
-        """The partitions that label rows may need, a list a period, newest first."""
+        """The partitions that label rows may need: one list per period, newest first."""
         if not len(self.join.rows):
             return []
         newest = int(self.join.rows.event_time.max()) // self._length
@@ -55,22 +55,22 @@ class GroupReader:
         return [list(each) for _, each in groupby(wanted, key=lambda each: each.period)]
 
     async def read(self, periods: Sequence[list[Partition]], stage: Stage, finished: Finished) -> None:
-        """Join every period. `finished` is told each one that is."""
+        """Join every period. `finished` is called after each."""
         for partitions in periods:
             period = partitions[0].period
             start = period * self._length
             entities = await asyncio.to_thread(self.join.entities, start, start + self._length)
             values = 0
             if len(entities):
-                way, _ = await self._planner.choose(partitions, entities)
-                read = self._slices(entities, start) if way == "slices" else self._scans(partitions, start)
+                strategy, _ = await self._planner.choose(partitions, entities)
+                read = self._slices(entities, start) if strategy == "slices" else self._scans(partitions, start)
                 values = await read
             stage.advance(1, values)
             await finished(period)
 
     async def explain(self, periods: Sequence[list[Partition]], scale: float = 1.0) -> list[PlannedRead]:
-        """What `read` would do, as far as can be told before: a label row is taken to need the newest period that it
-        reaches, and no older one. scale: how many entities there are for each one that the label rows have.
+        """An estimate of the reads of `read`: a label row is assumed to need only the newest period that it may see.
+        scale: ratio of all entities to those of the label rows.
         """
         reads = []
         for partitions in periods:
@@ -116,7 +116,7 @@ class GroupReader:
 
 
 class _Sizes:
-    """How many entities one read of slices asks for, so that what it brings stays bounded."""
+    """The number of entities per read of slices, adapted so that the number of values stays bounded."""
 
     def __init__(self) -> None:
         self._size = _FIRST_ENTITIES
@@ -134,7 +134,7 @@ class _Sizes:
 
 
 async def _ahead(blocks: AsyncIterator[ScanBlock]) -> AsyncIterator[ScanBlock]:
-    """The same blocks; the next one is read while the last one is worked on."""
+    """The same blocks. The next one is read during the processing of the current one."""
     coming: asyncio.Future[ScanBlock | None] = asyncio.ensure_future(_next(blocks))
     try:
         while (block := await coming) is not None:

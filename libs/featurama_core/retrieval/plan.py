@@ -1,7 +1,7 @@
-"""What a list of features reads: their own entities' values first, then those of the entities that references name.
+"""The reads of a list of features: values of the requested entities first, then those of referenced entities.
 
-A path (`destination.traffic_level`) is two reads: the reference, then the feature of the entity it names. Where the
-reference is not PRESENT, its status and event time are the path's; else status and event time are the target's.
+A path (`destination.traffic_level`) is two reads: the reference, then the feature of the entity that it names. A path
+has the status and event time of the target, or those of the reference if the reference is not PRESENT.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ ReadStage = Callable[[int, Sequence[str], Int64Array | None], Awaitable[list[Col
 class ReadPlan:
     """Compiled once per list of features.
 
-    own: what is read of the request's entities, references among it, each once. followed: per reference (its position
-    in `own`) the features of the entities it names. sources: per requested feature its position among the `own` columns
-    followed by all followed ones. Stage 0 of a read is `own`, stage n the n-th of `followed`.
+    own: the distinct features read of the requested entities, including references. followed: per reference (its
+    position in `own`) the features of the entities that it names. sources: per requested feature its position among the
+    `own` columns and the followed ones after them. Stage 0 of a read is `own`, stage n the n-th of `followed`.
     """
 
     own: Features
@@ -59,7 +59,7 @@ class ReadPlan:
         return [self.own, *(targets for _, targets in self.followed)]
 
     def without(self, references: frozenset[int]) -> ReadPlan:
-        """All own columns, then those behind the references (positions in `own`) that are not left out."""
+        """A plan of all own and followed columns, without the columns of these references (positions in `own`)."""
         followed = tuple(each for each in self.followed if each[0] not in references)
         columns = len(self.own) + sum(len(targets) for _, targets in followed)
         return ReadPlan(self.own, followed, tuple(range(columns)))
@@ -82,7 +82,7 @@ class ReadPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceHop:
-    """rows: int64[p], where the reference is PRESENT; targets: the p entity ids it names there."""
+    """rows: int64[p], the rows with a PRESENT reference. targets: the p entity ids that it names."""
 
     link: Column
     rows: Int64Array
@@ -90,12 +90,12 @@ class ReferenceHop:
 
     @classmethod
     def of(cls, link: Column) -> ReferenceHop:
-        """Where a reference column leads."""
+        """The targets of a reference column."""
         rows = np.flatnonzero(link.status == Status.PRESENT)
         return cls(link, rows, link.values[rows].tolist())
 
     def column(self, feature: ResolvedFeature, found: Column | None) -> Column:
-        """The path's column: `found` holds the target feature for the p rows (None when p is 0)."""
+        """The column of a path. found: the target feature for the p rows (None if p is 0)."""
         definition, rows = feature.definition, len(self.link)
         values = empty_values(definition.value_type, rows, definition.vector_length)
         status, event_time = self.link.status.copy(), self.link.event_time.copy()

@@ -1,7 +1,8 @@
-"""How each period of a group is read, and what that will take.
+"""The strategy for reading each period of a group, and its estimated cost.
 
-Two ways give the same rows. A scan reads a whole partition, also of entities that no label row has; slices ask for each
-entity by itself. Slices are chosen for few entities; else both are tried on a sample and the quicker one is taken.
+Both strategies find the same values. A scan reads a whole partition, including entities without label rows; slices read
+each entity separately. Slices are chosen for few entities; otherwise both are measured on a sample and the faster one
+is chosen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _SAMPLE = 32
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """Of one period of a group. per_slice, per_scanned: seconds an entity; values: stored values an entity."""
+    """Measurements of one period of a group. per_slice, per_scanned: seconds per entity. values: stored values per
+    entity. scanned: estimated number of entities in the period.
+    """
 
     per_slice: float
     values: float
@@ -35,7 +38,7 @@ class _Sample:
 
 @dataclass(slots=True)
 class _Begun:
-    """A scan of a partition, and the blocks that were read of it."""
+    """A begun scan of a partition, and the blocks read so far."""
 
     partition: Partition
     read: list[ScanBlock]
@@ -52,7 +55,7 @@ class _Begun:
 
 
 class Planner:
-    """Decides for one pass over one group; samples at most once."""
+    """Chooses the strategy for one pass over one group. It samples at most once."""
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class Planner:
     async def choose(
         self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0
     ) -> tuple[Way, str]:
-        """How to read one period for these entities (codes), or for `scale` times as many like them, and why."""
+        """The strategy for one period and these entities (codes), or `scale` times as many, and its reason."""
         if self._reading != "auto":
             return self._reading, "as asked"
         needed = round(len(entities) * scale)
@@ -83,16 +86,16 @@ class Planner:
         which = f"{needed} of about {max(sample.scanned, needed):.0f} entities are needed"
         if slices <= scan:
             await self._end_begun()
-            return "slices", f"{which}: {_told(slices)} by slices, {_told(scan)} by a scan"
-        return "scan", f"{which}: {_told(scan)} by a scan, {_told(slices)} by slices"
+            return "slices", f"{which}: {_text(slices)} by slices, {_text(scan)} by a scan"
+        return "scan", f"{which}: {_text(scan)} by a scan, {_text(slices)} by slices"
 
     async def explain(self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0) -> PlannedRead:
-        """The same with figures."""
-        way, why = await self.choose(partitions, entities, scale)
+        """The chosen strategy with its estimates."""
+        strategy, reason = await self.choose(partitions, entities, scale)
         sample = await self._sampled(partitions, entities)
         await self._end_begun()
         needed = round(len(entities) * scale)
-        if way == "slices":
+        if strategy == "slices":
             rows, seconds = needed * sample.values, needed * sample.per_slice
         else:
             rows, seconds = sample.scanned * sample.values, sample.scanned * sample.per_scanned
@@ -102,15 +105,15 @@ class Planner:
             len(self._features),
             to_rfc3339(period),
             len(partitions),
-            way,
-            why,
+            strategy,
+            reason,
             needed,
             round(rows),
             round(seconds, 4),
         )
 
     async def scan(self, partition: Partition) -> AsyncGenerator[ScanBlock, None]:
-        """The blocks of a partition; what the sample has read of it is not read again."""
+        """The blocks of a partition. Blocks read for the sample are not read again."""
         begun = self._begun
         if begun is None or begun.partition != partition:
             await self._end_begun()
@@ -156,12 +159,12 @@ class Planner:
         inside = len(first.entity_ids)
         per_scanned = (scanned_at - sliced_at) / inside
         if more or len(partitions) > 1:
-            # Ids come in the order of their bytes: the label rows' share among the first stands for all.
+            # Ids are sorted by their bytes: the share of label rows' entities in the first block is assumed for all.
             total = max(len(entities) * inside / max(met, 0.5), inside)
         else:
             total = inside
         return _Sample(per_slice, values, per_scanned, total)
 
 
-def _told(seconds: float) -> str:
+def _text(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1_000 * seconds:.2g} ms"

@@ -1,4 +1,4 @@
-"""Where stored values come from: the storage of a namespace, or one shard of it."""
+"""The source of stored values: the storage of a namespace, or one shard of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureGroup
 
 FEW_ENTITIES = 1_000
-"""Up to so many entities, tombstones are read with their latest cells; else the namespace's list is read."""
+"""Maximum number of entities whose tombstones are read from their latest cells instead of the list of all marks."""
 
 
 class ValueSource:
     """The stored values of a namespace.
 
-    shard: (number, of how many, a power of two), the entities of interest; partitions of others are left out.
+    shard: (number, number of shards, a power of two) of the entities. Partitions of other entities are left out.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class ValueSource:
         *,
         newest: int | None = None,
     ) -> list[History]:
-        """Stored values of distinct entities with start <= event time <= end: one History per feature. newest: at least
-        so many of each entity and feature are enough, the newest ones with all their corrections.
+        """Stored values of distinct entities with start <= event time <= end: one History per feature. newest: see
+        `NamespaceStorage.read_history`.
         """
         wanted = [(each.definition, each.group) for each in features]
         return await self._namespace.storage.read_history(entity_ids, wanted, start=start, end=end, newest=newest)
@@ -61,7 +61,7 @@ class ValueSource:
         """The partitions of a group that may hold entities of the shard."""
         number, shards = self._shard
         found = await self._namespace.storage.partitions(group)
-        # Buckets and shards are cut by the same hash, both into powers of two.
+        # Buckets and shards use the same hash, and their numbers are powers of two.
         return [each for each in found if each.bucket % (both := min(shards, each.buckets)) == number % both]
 
     def scan(

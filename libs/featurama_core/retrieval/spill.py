@@ -1,9 +1,9 @@
-"""Joins of any size on disk: the rows that wait to be joined, and the matches that wait to be written.
+"""Joins of any size on disk: rows to be joined, and matches to be written.
 
-Rows are cut into shards by a stable hash of the entity id. All rows of an entity are in one shard, so shards are joined
-one after another and only one is in memory; where a partition has several buckets, a shard needs only some of them,
-since the hash is the one that cuts a CQL server's buckets. Matches come in the order of entities and leave in the order
-of rows: they are cut by output part and written to files where they exceed the memory.
+Rows are split into shards by a stable hash of the entity id. All rows of an entity are in one shard, so shards are
+joined one after another with one of them in memory. A shard needs only some of the buckets of a partition, because
+buckets on a CQL server use the same hash. Matches arrive in the order of entities and are read in the order of rows:
+they are split by output part, and written to files beyond the memory limit.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import Int64Array, ValueArray, ValueType
 
 SHARDS = 64
-"""On disk; as many of them as fit the memory are joined together."""
+"""Number of shards on disk. Those that fit the memory are joined together."""
 FEW_ROWS = 250_000
-"""Up to here one shard holds them all."""
+"""Maximum number of rows with a single shard."""
 _BUFFER_ROWS = 1_000_000
 _SCHEMA = pa.schema([("entity_id", pa.string()), ("event_time", pa.int64()), ("row", pa.int64())])
 _ROW_BYTES, _ENTITY_BYTES = 72, 256
-"""Of memory that a label row, and a distinct entity, take while their shard is joined."""
+"""Memory per label row and per distinct entity during the join of their shard."""
 _OVERHEAD = 64
 
 
@@ -49,13 +49,13 @@ class EntityRowShards:
         self._buffered = 0
         self._written = 0
         self.rows_of = np.zeros(shards, dtype=np.int64)
-        # At most: an entity counts once in each file.
+        # An upper bound: an entity is counted once per file.
         self._entities_of = np.zeros(shards, dtype=np.int64)
         folder.mkdir(parents=True, exist_ok=True)
 
     @classmethod
     def reopened(cls, folder: Path, state: dict[str, Any]) -> EntityRowShards:
-        """What `state` was taken of."""
+        """The inverse of `state`."""
         keys = cls(folder, len(state["rows"]))
         keys.rows_of = np.array(state["rows"], dtype=np.int64)
         keys._entities_of = np.array(state["entities"], dtype=np.int64)
@@ -71,7 +71,7 @@ class EntityRowShards:
         }
 
     def add(self, entity_ids: Any, event_time: Int64Array, row: Int64Array) -> None:
-        """Append rows; `flush` after the last."""
+        """Append rows. Call `flush` after the last."""
         columns = [entity_ids, pa.array(event_time), pa.array(row)]
         self._buffer.append(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA))
         self._buffered += len(row)
@@ -79,7 +79,7 @@ class EntityRowShards:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is buffered: a file with a batch a shard."""
+        """Write the buffered rows: one file with one batch per shard."""
         if not self._buffered:
             return
         table = pa.Table.from_batches(self._buffer, _SCHEMA).combine_chunks()
@@ -101,7 +101,7 @@ class EntityRowShards:
         self._buffer, self._buffered = [], 0
 
     def passes(self, memory: int) -> int:
-        """How many joins the shards need so that each fits `memory` bytes: a power of two."""
+        """Number of joins of shards so that each fits `memory` bytes: a power of two."""
         size = self.rows_of * _ROW_BYTES + self._entities_of * _ENTITY_BYTES
         passes = 1
         while passes < self._shards and size.reshape(-1, passes).sum(axis=0).max() > memory:
@@ -118,7 +118,7 @@ class EntityRowShards:
             with pa.OSFile(str(self._folder / f"{at:06}.arrow")) as source:
                 reader = pa.ipc.open_file(source)
                 for shard in wanted:
-                    # Copied out: a column that is kept would keep the batch, and so all its ids.
+                    # Copied: a reference to a column would keep the batch with all its ids in memory.
                     batch = reader.get_batch(shard)
                     here = slice(first, first + batch.num_rows)
                     time[here], row[here] = batch.column(1), batch.column(2)
@@ -133,7 +133,7 @@ class EntityRowShards:
 
 
 def _ranked(coded: list[Any]) -> tuple[list[str], Int64Array]:
-    """Dictionary-encoded ids -> the distinct ones, ascending by their bytes, and the position of each row's there."""
+    """Dictionary-encoded ids -> the distinct ids, ascending by their bytes, and the position of the id of each row."""
     column = pa.chunked_array(coded, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
     if not len(column):
         return [], np.zeros(0, dtype=np.int64)
@@ -168,7 +168,7 @@ class MatchSpool:
         self._held: dict[tuple[int, ...], list[_Chunk]] = {}
         self._bytes = 0
         self.files: list[str] = []
-        # Of each file: which features, and which batch holds which part.
+        # Per file: its features, and the batch of each part.
         self._index: dict[str, tuple[tuple[int, ...], dict[int, int]]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -180,7 +180,7 @@ class MatchSpool:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is in memory: one file per set of features, one batch per output part."""
+        """Write the matches in memory: one file per set of features, one batch per output part."""
         for features, chunks in self._held.items():
             name = f"{len(self.files):06}.arrow"
             self._write(name, features, chunks)
@@ -188,7 +188,7 @@ class MatchSpool:
         self._held, self._bytes = {}, 0
 
     def reopen(self, files: Sequence[str]) -> None:
-        """Take up these files of an earlier build; others are not looked at."""
+        """Use these files of an earlier build. Other files are ignored."""
         for name in files:
             with pa.OSFile(str(self._folder / name)) as source:
                 metadata = pa.ipc.open_file(source).schema.metadata
@@ -198,7 +198,7 @@ class MatchSpool:
         self.files = list(files)
 
     def stored(self, part: int, rows: int, wanted: Sequence[int] | None = None) -> list[Stored]:
-        """The winners of each feature (only of those `wanted`) for the `rows` rows of an output part."""
+        """The winners of each feature for the `rows` rows of an output part. wanted: positions, None for all."""
         positions = list(range(len(self._features))) if wanted is None else list(wanted)
         matches = Matches([self._features[at] for at in positions], rows)
         slots = {feature: at for at, feature in enumerate(positions)}

@@ -1,8 +1,9 @@
-"""The engine for a stream of label rows of any size: what waits is on disk, finished work survives an interruption.
+"""The engine for a stream of label rows of any size. Intermediate data is on disk, and finished work survives an
+interruption.
 
-Rows are cut into shards by entity, each stage is joined a (shard, group) at a time, and the matches come back in the
-order of rows, part by part. The stages are those of the plan: what a reference named becomes the entity of the next.
-Rows that fit one call are answered by `Retrieval.columns` instead, without a file.
+Rows are split into shards by entity, each stage is joined one (shard, group) at a time, and the matches are read in the
+order of rows, part by part. The stages are those of the plan: the targets of a reference are the entities of the next
+stage. `Retrieval.columns` answers few rows in memory, without files.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from featurama_core.datasets.build import WorkFolder
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys, sliced
+from featurama_core.datasets.labels import Keys, LabelSource, read_keys, sliced
 from featurama_core.datasets.plan import Plan, Reading
 from featurama_core.datasets.progress import Stage, Watcher
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.answer import Stored, answered
 from featurama_core.retrieval.engine import Retrieval
@@ -41,22 +43,22 @@ from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import Int64Array, ValueType
 
 ROWS_AT_ONCE = 10_000
-"""Up to so many label rows are answered in memory."""
+"""Maximum number of label rows that are answered in memory."""
 _PART_BYTES = 96 * 1024 * 1024
 _MOST_PART_ROWS, _FEWEST_PART_ROWS = 500_000, 5_000
 _NOTED_EVERY = 15.0
-"""Seconds of work that an interruption may cost."""
+"""Seconds of work that an interruption may lose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Into how much a build cuts its rows, where it is not left to the engine."""
+    """Sizes of a build; None for those chosen by the engine."""
 
     part_rows: int | None = None
     shards: int | None = None
 
     def shards_of(self, rows: int | None) -> int:
-        """Shards for about so many label rows."""
+        """Number of shards for about `rows` label rows."""
         if self.shards is not None:
             return self.shards
         return 1 if rows is not None and rows <= FEW_ROWS else SHARDS
@@ -65,8 +67,8 @@ class Sizes:
 class SpilledRetrieval:
     """Answers the label rows of one request from a namespace, once: `prepare` first, then `columns` part by part.
 
-    values_only: neither statuses nor event times are of interest, so nothing older than a ttl need be read. memory:
-    bytes, about, that a build may use.
+    values_only: statuses and event times are not needed, so values older than the ttl are not read. memory: approximate
+    limit, bytes.
     """
 
     def __init__(
@@ -93,17 +95,17 @@ class SpilledRetrieval:
         self._sizes = sizes or Sizes()
         self._in_memory = False
         self._noted = 0.0
-        # Not in the notes before the matches that they vouch for are on disk.
+        # Noted only after their matches are on disk.
         self._done: list[str] = []
 
     @property
     def as_of_time(self) -> int:
-        """Microseconds: the moment from which retention, and the age of newest values, is reckoned."""
+        """Microseconds: retention, and the age of newest values, is measured from this time."""
         return self._bounds.now
 
     @property
     def part_rows(self) -> int:
-        """Rows of an output part: of the features alone, so that files do not depend on the machine."""
+        """Rows per output part. It depends on the features only, so that files do not depend on the machine."""
         return part_rows_of(self._features) if self._sizes.part_rows is None else self._sizes.part_rows
 
     @property
@@ -114,7 +116,7 @@ class SpilledRetrieval:
     async def prepare(
         self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
     ) -> int:
-        """Read what the label rows need. -> how many rows there are."""
+        """Read the values that the label rows need. -> number of rows."""
         self._noted = time.monotonic()
         if isinstance(self._bounds.known_at, int):
             check_settled(self._bounds.known_at, self._bounds.now, self._settling_time)
@@ -138,7 +140,7 @@ class SpilledRetrieval:
         return rows
 
     def _fits(self, rows: int | None) -> bool:
-        """Whether so many rows are answered in memory."""
+        """Whether this number of rows is answered in memory."""
         if rows is None or self._sizes.shards is not None:
             return False
         return rows <= ROWS_AT_ONCE and rows * _row_bytes(self._features) <= self._memory // 8
@@ -150,16 +152,16 @@ class SpilledRetrieval:
                 self._source, self._plan, self._bounds, strategy=self._reading, values_only=self._values_only
             )
             return await retrieval.columns(keys.entity_ids.to_pylist(), keys.event_time)
-        own = await self._stored_stage(part, keys, 0, range(len(self._plan.own)), None)
+        own = await asyncio.to_thread(self._stored, part, keys, 0, range(len(self._plan.own)))
 
         async def stage(number: int, targets: Sequence[str], rows: Int64Array | None) -> list[Column]:
             wanted = range(len(self._plan.stages[number]))
-            return await self._stored_stage(part, keys, number, wanted, rows, targets)
+            return await asyncio.to_thread(self._stored, part, keys, number, wanted, rows, targets)
 
         return await self._plan.follow(own, stage)
 
     async def explain(self, source: LabelSource, columns: LabelColumns, work: WorkFolder) -> Plan:
-        """What `prepare` would read, without reading it."""
+        """The reads of `prepare`, estimated."""
         shards = await self._label_shards(source, columns, work, None)
         passes, rows = shards.passes(self._memory // 2), int(work.notes["rows"])
         if not rows:
@@ -171,7 +173,7 @@ class SpilledRetrieval:
         return Plan(rows, entities, passes, -(-rows // self.part_rows), tuple(reads), paths)
 
     def _take_up(self, work: WorkFolder) -> None:
-        """A resumed build reckons from the moment of the first one."""
+        """A resumed build measures ages from the time of the original build."""
         bounds = self._bounds
         now = int(work.notes.get("as_of", bounds.now))
         self._bounds = ReadBounds(bounds.known_at, now, bounds.at_now, bounds.aged_at)
@@ -214,7 +216,7 @@ class SpilledRetrieval:
         work: WorkFolder,
         watcher: Watcher | None,
     ) -> None:
-        """Join all rows with these features. What the notes say is done is not done again."""
+        """Join all rows with these features. Work that is noted as done is skipped."""
         make = partial(MatchSpool, work.path / f"hits-{name}", features, self.part_rows, self._memory // 8)
         this = _Round(name, features, await asyncio.to_thread(make))
         await asyncio.to_thread(this.matches.reopen, work.notes["hits"].get(name, []))
@@ -241,7 +243,7 @@ class SpilledRetrieval:
         watcher: Watcher | None,
     ) -> None:
         wanted = [this.features[at] for at in positions]
-        # A reference that a path follows is judged by its status, as a value that is read by itself.
+        # A path depends on the status of its reference, so references are read beyond the ttl.
         bounded = self._values_only and not self._bounds.at_now and not self._plan.followed
         ages = [each.group.ttl if bounded else None for each in wanted]
         as_of = self._bounds.rows(rows.event_time)
@@ -267,7 +269,7 @@ class SpilledRetrieval:
             self._noted = time.monotonic()
 
     def _note(self, work: WorkFolder, facts: dict[str, Any], join: RowJoin | None) -> None:
-        # What the notes call done rests on the matches of every round.
+        # Notes of finished work depend on the matches of every stage.
         for each in self._rounds:
             each.matches.flush()
         mask = work.save_mask(join.open) if join is not None else 0
@@ -278,7 +280,7 @@ class SpilledRetrieval:
     async def _follow(
         self, source: LabelSource, columns: LabelColumns, work: WorkFolder, rows: int, watcher: Watcher | None
     ) -> None:
-        """The stages after the first: the entities that each reference names become its rows."""
+        """The stages after the first: their rows have the entities that each reference names."""
         self._tombstones = await self._source.all_tombstones()
         for number, (reference, targets) in enumerate(self._plan.followed):
             name = f"path{number}"
@@ -287,7 +289,7 @@ class SpilledRetrieval:
             else:
                 shards = await asyncio.to_thread(EntityRowShards, work.path / name, self._sizes.shards_of(rows))
                 async for part, keys in self._parts(source, columns):
-                    (link,) = await self._stored_stage(part, keys, 0, [reference], None)
+                    (link,) = await asyncio.to_thread(self._stored, part, keys, 0, [reference])
                     await asyncio.to_thread(self._add_targets, shards, part, keys, link)
                 await asyncio.to_thread(shards.flush)
                 await self._note_when_due(work, {name: shards.state()})
@@ -306,27 +308,19 @@ class SpilledRetrieval:
             yield part, await asyncio.to_thread(read_keys, batch, columns, part * self.part_rows)
             part += 1
 
-    async def _stored_stage(
-        self,
-        part: int,
-        keys: Keys,
-        number: int,
-        wanted: Sequence[int],
-        rows: Int64Array | None,
-        targets: Sequence[str] | None = None,
-    ) -> list[Column]:
-        """What the joins of a stage found for rows of a part. targets: the entities of `rows`, else of all its rows."""
-        return await asyncio.to_thread(self._stored, part, keys, number, wanted, rows, targets)
-
     def _stored(
         self,
         part: int,
         keys: Keys,
         number: int,
         wanted: Sequence[int],
-        rows: Int64Array | None,
-        targets: Sequence[str] | None,
+        rows: Int64Array | None = None,
+        targets: Sequence[str] | None = None,
     ) -> list[Column]:
+        """The matches of a stage for rows of a part. targets: the entities of `rows`, None for all rows of the part.
+
+        Blocks.
+        """
         this = self._rounds[number]
         tombstones = Tombstones(len(keys) if rows is None else len(rows))
         if not self._tombstones.is_empty:
@@ -343,7 +337,7 @@ class SpilledRetrieval:
 
 
 def part_rows_of(features: Sequence[ResolvedFeature]) -> int:
-    """Rows of an output part that holds these features."""
+    """Rows per output part with these features."""
     return int(np.clip(_PART_BYTES // _row_bytes(features), _FEWEST_PART_ROWS, _MOST_PART_ROWS))
 
 

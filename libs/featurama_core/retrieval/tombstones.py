@@ -1,4 +1,4 @@
-"""Deletion bounds of the entities of a read: from their latest cells, or from the namespace's list of marks."""
+"""Deletion bounds of the entities of a read: from their latest cells, or from the list of all marks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from featurama_core.types.values import Int64Array
 
 
 class Tombstones:
-    """The deletion bounds of n entities, or of n rows of entities."""
+    """The deletion bounds of n entities or rows."""
 
     def __init__(
         self,
@@ -23,14 +23,14 @@ class Tombstones:
         bounds: Mapping[int, Mapping[str | int, int]] | None = None,
         key: Callable[[str], str | int] = str,
     ) -> None:
-        """bounds: row -> {key of a feature, or of the whole entity: deleted through}; `key` makes it from a name."""
+        """bounds: row -> {key of a feature or of the whole entity: deleted through}. key: the key of a feature name."""
         self._rows = rows
         self._bounds = bounds or {}
         self._key = key
 
     @classmethod
     def of_cells(cls, cells: Cells, entities: int) -> Tombstones:
-        """Of the entities whose latest partitions these cells are."""
+        """The deletion bounds of the entities of these cells."""
         bounds: dict[int, dict[str | int, int]] = {}
         for entity, key, through in unpack_marks(cells, marks_in(cells)):
             bounds.setdefault(entity, {})[key] = through
@@ -41,7 +41,7 @@ class Tombstones:
         return bool(self._bounds)
 
     def through(self, feature: str) -> Bound:
-        """Up to which event time this feature is deleted: int64[n], or MIN_TIME for all rows."""
+        """The event time through which this feature is deleted: int64[n], or MIN_TIME for all rows."""
         if not self._bounds:
             return MIN_TIME
         whole, own = self._key(""), self._key(feature)
@@ -73,7 +73,7 @@ class TombstoneList:
         return not self._by_entity
 
     def of(self, entity_ids: Sequence[str]) -> Tombstones:
-        """Of the entity of each row."""
+        """The deletion bounds of the entity of each row."""
         if not self._by_entity:
             return Tombstones(len(entity_ids))
         found = {row: marks for row, each in enumerate(entity_ids) if (marks := self._by_entity.get(each)) is not None}

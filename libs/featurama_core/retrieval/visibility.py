@@ -1,11 +1,11 @@
-"""Which stored value is visible at a moment, and with which status. Numpy only: no clock, no I/O.
+"""The stored value that is visible at a moment, and its status. Numpy only: no clock, no I/O.
 
-The one place that compares event times, ingest times, deletion bounds, retention and ttl:
-- A value is gone when its event time is at or before its horizon: a tombstone covers it, or its retention has ended.
+Only this module compares event times, ingest times, deletion bounds, retention and ttl:
+- A value is gone if its event time is at or before its horizon: a tombstone covers it, or its retention has ended.
 - A row sees values with event time at or before its moment and ingest time at or before its bound.
-- Of these the last in the order (entity, event time, ingest time, value bytes) wins. A winner that is gone stands for
-  nothing: everything before it is gone as well, so the horizon may be applied after the search.
-- A winner that is older than ttl, counted from the row's own moment, is OUTSIDE_MAX_AGE.
+- Of these the last in the order (entity, event time, ingest time, value bytes) wins. If a winner is gone, all earlier
+  values are gone too, so the horizon may be applied after the search.
+- A winner that is older than ttl, measured from the moment of the row, is OUTSIDE_MAX_AGE.
 
 Event times and moments are microseconds since 1970 UTC, ingest times have the unit of the stores (nanosecond-like).
 """
@@ -14,31 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from featurama_core.retrieval.as_of import HistoryKeys, Mask, as_of_many
 from featurama_core.types.errors import FailedPrecondition, Reason
-from featurama_core.types.times import MIN_TIME, to_rfc3339
+from featurama_core.types.times import MIN_TIME, KnownAt, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array
 
 Bound = int | Int64Array
 """One bound for all rows, or int64[n], one per row."""
-
-KnownAt = int | Literal["label"] | None
-"""Microseconds, the own moment of every row, or no bound."""
 
 _MIN_KNOWN_AT = -(2**63) // 1_000 + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AsOf:
-    """What n rows may see.
+    """Bounds of the values that n rows see.
 
-    event_time: the newest event time that a row sees, None: no upper bound (a read at now). ingested_at: the newest
-    ingest time, None: no bound. age_from: the moment from which ttl is measured. now: the moment from which retention
-    is measured.
+    event_time: newest event time, None for no bound (a read at now). ingested_at: newest ingest time, None for no
+    bound. age_from: ttl is measured from it. now: retention is measured from it.
     """
 
     event_time: Bound | None
@@ -54,10 +49,10 @@ class AsOf:
 
 @dataclass(frozen=True, slots=True)
 class ReadBounds:
-    """What one request may see, before its rows are known.
+    """Bounds of the values that one request sees, before its rows are known.
 
-    known_at: see `KnownAt`. now: microseconds, when the request began. at_now: the rows have no moments and no upper
-    bound. aged_at: for rows at now, the moment from which ttl is measured, if it is not `now`.
+    known_at: see `KnownAt`. now: microseconds, the start of the request. at_now: whether the rows have no moments and
+    no upper bound. aged_at: for rows at now, the moment that ttl is measured from; None for `now`.
     """
 
     known_at: KnownAt
@@ -65,13 +60,8 @@ class ReadBounds:
     at_now: bool = False
     aged_at: int | None = None
 
-    @property
-    def is_unbounded(self) -> bool:
-        """Whether the newest stored values are the answer."""
-        return self.at_now and self.known_at is None
-
     def rows(self, event_time: Int64Array | None) -> AsOf:
-        """Rows with these moments, int64[n]; they are not looked at in a read at now."""
+        """Bounds of rows with these moments, int64[n], which are ignored in a read at now."""
         if self.at_now or event_time is None:
             known = None if self.known_at is None else ingest_bound(_moment(self.known_at))
             return AsOf(None, known, self.now if self.aged_at is None else self.aged_at, self.now)
@@ -80,8 +70,8 @@ class ReadBounds:
 
 
 def horizon(retention: int | None, deleted_through: Bound, now: int) -> Bound:
-    """Event times at or before it are gone. retention: microseconds, None: kept for ever. deleted_through: the bound
-    of the tombstones, MIN_TIME where there is none.
+    """Values with event times at or before the horizon are gone. retention: microseconds, None for no limit.
+    deleted_through: the bound of the tombstones, MIN_TIME without one.
     """
     if retention is None:
         return deleted_through
@@ -93,26 +83,26 @@ def horizon(retention: int | None, deleted_through: Bound, now: int) -> Bound:
 
 
 def per_entity(bound: Bound, entity: Int64Array) -> Bound:
-    """The bound of each stored row, from those of entities, by the codes int64[h] of the rows' entities."""
+    """The bound of each stored row from the bounds of entities. entity: int64[h], the codes of the rows."""
     return bound[entity] if isinstance(bound, np.ndarray) else bound
 
 
 def is_gone(event_time: Int64Array, gone: Bound) -> Mask:
-    """Which event times lie at or before their horizon."""
+    """True for event times at or before their horizon."""
     return event_time <= gone
 
 
 def first_kept(horizons: Sequence[Bound]) -> int:
-    """The first event time that one of these horizons leaves."""
+    """The first event time after the earliest of these horizons."""
     return min(int(np.min(each)) for each in horizons) + 1
 
 
 def newest(keys: HistoryKeys, present: Sequence[Mask | None], entity: Int64Array, as_of: AsOf) -> list[Int64Array]:
-    """Position of the winning stored row of each row, -1 where there is none: one int64[n] per feature, read-only.
+    """Position of the winning stored row of each row, -1 if there is none: one int64[n] per feature, read-only.
 
-    keys: h stored rows in the order (entity, event time, ingest time, value bytes). present[i]: bool[h], which of them
-    hold feature i, None: all. entity: int64[n], the code of each row's entity. Features with equal masks share one
-    result.
+    keys: h stored rows in the order (entity, event time, ingest time, value bytes). present[i]: bool[h], True for the
+    rows that hold feature i; None for all. entity: int64[n], the entity code of each row. Features with equal masks
+    share one result.
     """
     event_time = as_of.event_time
     if isinstance(event_time, int):
@@ -130,8 +120,8 @@ def newest_per_event_time(keys: HistoryKeys, admitted: Mask) -> Int64Array:
 
 
 def admitted(keys: HistoryKeys, as_of: AsOf, gone: Bound, *, start: int = MIN_TIME) -> Mask:
-    """Which of h stored rows may be shown: not gone (`gone` per stored row, or one), from `start` on, and within
-    `as_of`, whose bounds are single ones.
+    """True for stored rows, bool[h], that are visible: not gone, from `start` on, and within `as_of`, whose bounds are
+    single numbers.
     """
     shown: BoolArray = ~is_gone(keys.time, gone)
     if start > MIN_TIME:
@@ -144,11 +134,11 @@ def admitted(keys: HistoryKeys, as_of: AsOf, gone: Bound, *, start: int = MIN_TI
 
 
 def statuses(stored: UInt8Array, event_time: Int64Array, gone: Bound, ttl: int | None, as_of: AsOf) -> UInt8Array:
-    """The statuses that are answered, of the same shape as `stored`.
+    """The statuses of results, in the shape of `stored`.
 
-    stored: uint8[n], or uint8[features, n], the winners' own: PRESENT, NULL_VALUE, NOT_FOUND (no winner) or ERROR.
-    event_time: int64[n], the winners'; MAX_TIME for an ERROR whose event time is unknown, which is never gone. gone,
-    ttl (microseconds, None: valid for ever): of the features, which have them in common.
+    stored: uint8[n] or uint8[features, n], the stored statuses of the winners: PRESENT, NULL_VALUE, NOT_FOUND (no
+    winner) or ERROR. event_time: int64[n], of the winners; MAX_TIME for an ERROR of unknown time, which is never gone.
+    gone, ttl (microseconds, None for no limit): the same for all features.
     """
     status = stored
     lost = is_gone(event_time, gone)
@@ -164,8 +154,8 @@ def statuses(stored: UInt8Array, event_time: Int64Array, gone: Bound, ttl: int |
 
 
 def may_see(moment: Int64Array, start: int, end: int, ttl: int | None) -> Mask:
-    """Which rows, by their moments int64[n], may show a value with start <= event time < end. ttl: beyond which a value
-    is of no use, None: never.
+    """True for rows with moments int64[n] that may see a value with start <= event time < end. ttl: the age beyond
+    which a value is not needed; None for no limit.
     """
     reached = moment >= start
     return reached if ttl is None else reached & (moment - ttl < end)
@@ -174,17 +164,17 @@ def may_see(moment: Int64Array, start: int, end: int, ttl: int | None) -> Mask:
 def ingest_bound(known_at: Bound) -> Bound:
     """The largest ingest time that a `known_at` admits."""
     if isinstance(known_at, np.ndarray):
-        # Before the year 1678 the product would leave int64, and wrap to a bound that admits everything.
+        # Before the year 1678 the product would overflow int64 and wrap to a bound that admits everything.
         bound: Int64Array = np.maximum(known_at, _MIN_KNOWN_AT) * 1_000 + 999
         return bound
     return known_at * 1_000 + 999
 
 
 def check_settled(known_at: Bound | None, now: int, settling_time: int, *, first_row: int = 0) -> None:
-    """Refuse a `known_at` that later writes could still change. first_row: of the label rows that it is given for.
+    """Refuse a `known_at` whose values later writes could still change. first_row: number of its first label row.
 
     Raises:
-        FailedPrecondition: KNOWN_AT_NOT_SETTLED, naming the moment and the newest one that is settled.
+        FailedPrecondition: KNOWN_AT_NOT_SETTLED, with the moment and the newest settled one.
     """
     if known_at is None or (isinstance(known_at, np.ndarray) and not len(known_at)):
         return

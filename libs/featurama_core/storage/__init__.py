@@ -1,1 +1,1 @@
-"""Where values, definitions and models are kept: one port, one adapter a folder."""
+"""Storage of values, definitions and models: one port, and one folder per adapter."""

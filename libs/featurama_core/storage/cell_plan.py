@@ -1,8 +1,8 @@
-"""Which layouts the values of a write go to, and the packed cells themselves.
+"""The layouts of the values of a write, and their packed cells.
 
-A row's column set goes to one layout if its group knows that set: the whole group always, and up to 16 further sets
-as they come. Any other set is split into layouts of one feature each, so the cells of an entity stay near 16 + F.
-Replicas need not choose alike: reads merge.
+The columns of a row are packed into one layout if the group knows that set of columns: the whole group, and the first
+16 other sets. Any other set is split into layouts of one feature, so an entity has about 16 + F cells. Replicas may
+choose different layouts: reads merge them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Key = tuple[str, int]
 
 
 class LayoutBook:
-    """The column sets that each group of one namespace is written in; bounded."""
+    """The known sets of columns of each group of one namespace. Bounded."""
 
     def __init__(self) -> None:
         self._sets: dict[str, dict[frozenset[_Key], Layout]] = {}
@@ -33,7 +33,7 @@ class LayoutBook:
     def layouts(
         self, group: str, whole: Iterable[FeatureDefinition], written: Sequence[FeatureDefinition]
     ) -> list[Layout]:
-        """The layouts that together hold `written`; `whole` is the newest version of every feature of the group."""
+        """The layouts that together hold `written`. whole: the newest version of every feature of the group."""
         known = self._sets.setdefault(group, {})
         keys = frozenset(definition.key for definition in written)
         if layout := known.get(keys):
@@ -52,7 +52,7 @@ def plan_cells(
     event_time: Int64Array,
     ingested_at: Int64Array,
 ) -> list[CellRun]:
-    """Pack every written value of k rows into exactly one cell."""
+    """Pack every written value of k rows, each into one cell."""
     runs: list[CellRun] = []
     groups: dict[str, list[StoredColumn]] = {}
     for stored in columns:

@@ -1,7 +1,7 @@
 """A layout: the sorted set of (feature, version, type) that one packed cell holds.
 
-Its id is the first 8 bytes of SHA-256 over that list, so replicas agree on it without talking. A deletion mark
-lives among the cells under an id made the same way.
+Its id is the first 8 bytes of SHA-256 over that list, so replicas agree on it without communication. A deletion mark is
+stored among the cells under an id derived in the same way.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Layout:
 
     @cached_property
     def text(self) -> str:
-        """What is stored and hashed: a line a field, `name version type`."""
+        """The stored and hashed form: one line `name version type` per field."""
         return "\n".join(
             f"{field.name} {field.version} {type_text(field.value_type, field.vector_length)}" for field in self.fields
         )

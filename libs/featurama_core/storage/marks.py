@@ -1,7 +1,7 @@
-"""Deletion marks as they lie among an entity's latest cells.
+"""Deletion marks among the latest cells of an entity.
 
-A mark's content is its time alone, counted from MIN_TIME: its first bit is 0. Every packed cell is longer, and one that
-was cut to this length begins with an ingest time after 1970, whose first bit is 1.
+The content of a mark is its time, counted from MIN_TIME, so its first bit is 0. Every packed cell is longer, and a cell
+truncated to this length begins with an ingest time after 1970, whose first bit is 1.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MARK_BYTES = 8
 
 
 def pack_mark(deleted_through: int) -> bytes:
-    """Content of a mark's row."""
+    """The content of a mark."""
     return (deleted_through - MIN_TIME).to_bytes(MARK_BYTES, "big")
 
 
 def marks_in(cells: Cells) -> BoolArray:
-    """bool[c]: which cells are marks."""
+    """bool[c], True where a cell is a mark."""
     found = (len(cell) == MARK_BYTES and cell[0] < 0x80 for cell in cells.cells)
     return np.fromiter(found, np.bool_, len(cells.cells))
 
@@ -35,6 +35,6 @@ def unpack_marks(cells: Cells, marks: BoolArray) -> Iterator[tuple[int, int, int
 
 
 def layouts_in(cells: Cells) -> set[int]:
-    """Ids of the layouts that these cells are written in."""
+    """Ids of the layouts of these cells."""
     ids: Int64Array = cells.layout_id[~marks_in(cells)]
     return set(ids.tolist())

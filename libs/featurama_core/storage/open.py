@@ -1,4 +1,4 @@
-"""One door to every adapter: the URL's scheme chooses, and only the chosen adapter is imported."""
+"""Opening a storage. The scheme of the URL selects the adapter, and only that adapter is imported."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from featurama_core.storage.settings import StorageSettings, StorageUrl
 
 @asynccontextmanager
 async def open_storage(settings: StorageSettings) -> AsyncIterator[Storage]:
-    """Open the storage that `settings.url` names; leaving the context closes all it holds.
+    """Open the storage at `settings.url`. Leaving the context closes it with its namespaces.
 
-    Raises InvalidInput for a URL that cannot be read, StoreUnavailable when nothing answers there.
+    Raises InvalidInput for an invalid URL, StoreUnavailable if the database does not answer.
     """
     url = StorageUrl.parse(settings.url)
     if url.scheme == "sqlite":

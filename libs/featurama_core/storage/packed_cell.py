@@ -1,16 +1,16 @@
-"""The packed cell: all values one write gave for one entity and event time, for one layout.
+"""The packed cell: all values of one write for one entity, event time and layout.
 
     offset 0        ingested_at   8 bytes, big-endian, offset binary
     offset 8        event time    8 bytes, big-endian, offset binary
     offset 16       codec version 1 byte
-    offset 17       absent mask   1 bit a field, most significant first
-                    null bitmap   1 bit a field
-                    slots         8 bytes a field, little-endian: double, int, bool; (offset, length) of text, vectors
+    offset 17       absent mask   1 bit per field, most significant first
+                    null bitmap   1 bit per field
+                    slots         8 bytes per field, little-endian: double, int, bool; (offset, length) of text, vectors
                     tail          UTF-8 text and float32 vectors; offsets count from its start
 
-The order is what makes concurrent writes converge: of two cells with one event time the larger bytes win, which is
-the later correction, and of one correction the one with more fields deleted. Absent and null slots are zero.
-Cells of one layout are encoded and decoded together; only text costs Python per value.
+The order of the bytes makes concurrent writes converge: of two cells with one event time the larger bytes win. That is
+the later correction, and of one correction the cell with more deleted fields. Absent and null slots are zero.
+Cells of one layout are encoded and decoded together. Only text is handled value by value in Python.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _TAIL_TYPES = (ValueType.TEXT, ValueType.VECTOR)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unpacked:
-    """c decoded cells. event_time, ingested_at: int64[c]; values[f], status[f]: a column a field of the layout.
+    """c decoded cells. event_time, ingested_at: int64[c]. values[f], status[f]: one column per field of the layout.
 
-    readable: bool[c]; where it is False the times are meaningless and every status is ERROR.
+    readable: bool[c]. Where it is False, the times are meaningless and every status is ERROR.
     """
 
     event_time: Int64Array
@@ -55,7 +55,7 @@ class Unpacked:
 
 
 def pack(layout: Layout, columns: Sequence[Column], event_time: Int64Array, ingested_at: Int64Array) -> list[bytes]:
-    """N rows -> n cells. `columns[f]` belongs to `layout.fields[f]`; status PRESENT, NULL_VALUE or NOT_FOUND."""
+    """N rows -> n cells. columns[f] belongs to layout.fields[f]; its status is PRESENT, NULL_VALUE or NOT_FOUND."""
     rows = len(event_time)
     head = np.zeros(rows, dtype=_head_dtype(len(layout.fields)))
     head["ingested_at"] = _ordered(ingested_at)
@@ -86,7 +86,7 @@ def pack(layout: Layout, columns: Sequence[Column], event_time: Int64Array, inge
 
 
 def unpack(layout: Layout, cells: Sequence[bytes]) -> Unpacked:
-    """C cells of one layout -> columns. A truncated cell or another codec version is unreadable, never guessed."""
+    """C cells of one layout -> columns. Truncated cells and those of another codec version are not readable."""
     dtype = _head_dtype(len(layout.fields))
     width, count = dtype.itemsize, len(cells)
     sizes = np.fromiter(map(len, cells), dtype=np.int64, count=count)
@@ -132,7 +132,7 @@ def unpack(layout: Layout, cells: Sequence[bytes]) -> Unpacked:
 
 
 def without_fields(layout: Layout, cell: bytes, deleted: Sequence[bool]) -> bytes:
-    """The readable cell with the deleted fields absent, their slots zeroed and their text gone: larger bytes."""
+    """A readable cell with its deleted fields made absent, which makes the bytes larger. Slots and text are removed."""
     decoded = unpack(layout, [cell])
     if not decoded.readable[0]:
         raise ValueError("an unreadable cell cannot be rewritten")
@@ -189,7 +189,7 @@ def _tail_parts(field: LayoutField, column: Column, present: BoolArray) -> list[
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tail:
-    """Where the texts or vectors of one field lie: `joined` holds all cells, a tail reaches from start to end."""
+    """Positions of the texts or vectors of one field. joined: all cells; start, end: the tail of each cell."""
 
     joined: bytes
     start: Int64Array

@@ -1,11 +1,11 @@
-"""The storage port: what every adapter can do, batch-first, in columns and cells.
+"""The storage port: the operations of every adapter, in batches of columns and cells.
 
-Adapters keep bytes and rows; meaning is decided above them, once: which value wins, what a deletion mark covers,
-ttl, retention and statuses (`storage/latest.py`, `store.py`). So every adapter returns what is stored, also what is
-covered by a mark or past retention, unless told a bound.
+Adapters store bytes and rows. `retrieval.visibility` alone decides which value wins, what a deletion mark covers, ttl,
+retention and statuses. An adapter therefore also returns values that are covered by a mark or past retention, within
+the bounds of the call.
 
-Errors: `StoreUnavailable` when it surely was not done, `OutcomeUnknown` when a write may have been done,
-`DeadlineExceeded` when an ambient deadline ended. Foreign exceptions never leave an adapter.
+Errors: `StoreUnavailable` if the operation was not carried out, `OutcomeUnknown` if a write may have been carried out,
+`DeadlineExceeded` if an ambient deadline passed. Foreign exceptions never leave an adapter.
 Times are int64 microseconds, `ingested_at` int64 as in storage-layout "Times".
 """
 
@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import numpy as np
 
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
@@ -28,12 +30,12 @@ from featurama_core.types.schema import (
     FeatureService,
 )
 from featurama_core.types.times import DAY
-from featurama_core.types.values import BoolArray, Int64Array, UInt8Array
+from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, empty_values
 from featurama_core.types.writes import StoredColumn, WriteMode
 
 
 class Consistency(StrEnum):
-    """How many replicas answer; the embedded store has one and ignores it."""
+    """Number of replicas that must answer. The embedded store has one and ignores it."""
 
     LOCAL_ONE = "LOCAL_ONE"
     LOCAL_QUORUM = "LOCAL_QUORUM"
@@ -43,9 +45,10 @@ class Consistency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NamespaceOptions:
-    """Fixed when a namespace is made. `history_period`: length of a history partition, microseconds.
+    """Options fixed at the creation of a namespace. history_period: length of a history partition, microseconds.
 
-    `replication` (CQL): {"dc1": 3}; empty: the URL's setting, else one replica by SimpleStrategy.
+    replication: copies per datacentre on CQL, {"dc1": 3}; None for the setting of the URL, else one copy by
+    SimpleStrategy.
     """
 
     history_period: int = 30 * DAY
@@ -64,10 +67,10 @@ class CellRun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteBatch:
-    """Validated rows, both as columns and as packed cells; every written value is in exactly one run.
+    """Validated rows, both as columns and as packed cells. Every written value is in exactly one run.
 
-    An (entity, event time, ingested_at) appears once. event_time, ingested_at: int64[n].
-    The layouts of the runs are registered (`put_layouts`) before a batch is written.
+    Each (entity, event time, ingested_at) appears once. event_time, ingested_at: int64[n]. The layouts of the runs are
+    registered (`put_layouts`) before the batch is written.
     """
 
     entity_ids: Sequence[str]
@@ -81,8 +84,8 @@ class WriteBatch:
 class Cells:
     """All cells of the latest partitions of n entities, flat and unordered, deletion marks (`pack_mark`) among them.
 
-    entity: int64[c], position in the asked ids; layout_id: int64[c]; cells: c blobs; failed: bool[n], entities whose
-    partition could not be read (they have no cells here).
+    entity: int64[c], position in the requested ids. layout_id: int64[c]. cells: c blobs. failed: bool[n], entities
+    whose partition could not be read (they have no cells here).
     """
 
     entity: Int64Array
@@ -95,15 +98,23 @@ class Cells:
 class History:
     """Stored values of one feature version, sorted ascending by (entity, event time, ingested_at).
 
-    entity: int64[h], a code: the position in the asked ids, or in `entity_ids` of a scan; values see `ValueArray`;
-    status: uint8[h], PRESENT, NULL_VALUE or ERROR (an unreadable cell).
-    Columns of one cell may share their entity, event_time and ingested_at arrays (the same objects).
+    entity: int64[h], a code: the position in the requested ids, or in `entity_ids` of a scan. The statuses of `column`
+    are PRESENT, NULL_VALUE or ERROR (an unreadable cell). Features of one cell may share their entity, event_time and
+    ingested_at arrays (the same objects).
     """
 
     entity: Int64Array
     event_time: Int64Array
     ingested_at: Int64Array
     column: Column
+
+    @classmethod
+    def nothing(cls, feature: FeatureDefinition) -> History:
+        """No rows, of the feature's type."""
+        none, status = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint8)
+        values = empty_values(feature.value_type, 0, feature.vector_length)
+        column = Column(feature.name, feature.value_type, values, status, none, feature.version, feature.reference)
+        return cls(none, none, none, column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScanBlock:
-    """A part of a scan, whole entities of it: their ids (ascending) and a History a feature, coded by position."""
+    """A run of whole entities of a scan: their ids (ascending), and one History per feature, coded by position."""
 
     entity_ids: Sequence[str]
     histories: Sequence[History]
@@ -125,7 +136,7 @@ class ScanBlock:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Everything of the entity (of its feature, when named) with event time <= deleted_through is gone."""
+    """Values of the entity (of one feature if it is named) with event time <= deleted_through are deleted."""
 
     entity_id: str
     feature_name: str
@@ -134,7 +145,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All definitions of a namespace, with the incarnation they belong to (a new one each time it is made)."""
+    """All definitions of a namespace, and its incarnation, which is new after every creation of the namespace."""
 
     incarnation: str
     entity_types: Sequence[EntityType]
@@ -145,7 +156,7 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """Who did what when. `detail` is a JSON object, as text."""
+    """A record of the audit log. at: microseconds. detail: a JSON object as text."""
 
     at: int
     action: str
@@ -155,7 +166,7 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A model version: its manifest (a JSON object, as text); the artefact lies in chunks beside it."""
+    """A version of a model. manifest: a JSON object as text. The artefact is stored separately, in chunks."""
 
     name: str
     version: int
@@ -165,24 +176,24 @@ class StoredModel:
 
 
 class NamespaceStorage(Protocol):
-    """One namespace, open. Made by `Storage.namespace`, closed with its Storage."""
+    """One open namespace. Created by `Storage.namespace`, closed with its Storage."""
 
     @property
     def options(self) -> NamespaceOptions:
-        """What was fixed at its creation."""
+        """The options fixed at its creation."""
 
     # Values
 
     async def write(self, batch: WriteBatch, mode: WriteMode) -> UInt8Array:
         """Make rows durable in history and latest. -> uint8[n] of Outcome.
 
-        ACCEPTED: in every table. REJECTED: surely not complete, may be sent again (store unavailable).
+        ACCEPTED: stored in every table. REJECTED: not stored completely; it may be sent again (store unavailable).
         UNKNOWN: may be stored, wholly or partly. Writing the same batch again changes nothing.
-        In `latest` a cell loses against one with newer event time, or equal event time and larger bytes.
+        In `latest` a cell loses to one with a newer event time, or with the same event time and larger bytes.
         """
 
     async def read_cells(self, entity_ids: Sequence[str], *, consistency: Consistency | None = None) -> Cells:
-        """The latest partitions of distinct entities, concurrently; one failing entity fails only itself."""
+        """The latest partitions of distinct entities. A failure of one entity does not affect the others."""
 
     async def read_history(
         self,
@@ -193,14 +204,14 @@ class NamespaceStorage(Protocol):
         end: int,
         newest: int | None = None,
     ) -> list[History]:
-        """Values with start <= event time <= end of distinct entities; a History a feature, in order.
+        """Values with start <= event time <= end of distinct entities: one History per feature, in order.
 
-        With `newest` at least that many newest stored rows of each (entity, feature), if there are so many,
-        and always every correction of an event time that is returned.
+        newest: at least this number of the newest rows of each (entity, feature), as far as there are so many, and all
+        corrections of every event time that is returned. None for all rows.
         """
 
     async def partitions(self, group: FeatureGroup) -> list[Partition]:
-        """Every partition of the group that may hold data, sorted; read from the store each time."""
+        """Every partition of the group that may hold data, sorted. Not cached."""
 
     def scan_history(
         self, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
@@ -210,50 +221,50 @@ class NamespaceStorage(Protocol):
         """
 
     async def put_layouts(self, layouts: Sequence[Layout]) -> None:
-        """Make layouts readable; acknowledged before a cell of theirs is written. Idempotent."""
+        """Register layouts. They are acknowledged before a cell in them is written. Idempotent."""
 
     async def get_layouts(self, layout_ids: Sequence[int]) -> dict[int, Layout]:
         """The known ones among these ids."""
 
     async def take_import(self, import_id: str, scope: ImportScope) -> int:
-        """Begin an import, by one conditional write. -> its number (`next_number` of all that began before it).
+        """Begin an import with one conditional write. -> its number (`next_number` after all earlier imports).
 
-        Beginning it again with the same id gives the same number. `InvalidInput` (LIMIT_EXCEEDED) if none is left.
+        Beginning it again with the same id returns the same number. `InvalidInput` (LIMIT_EXCEEDED) if none is left.
         """
 
     async def list_imports(self) -> list[ImportRecord]:
-        """Every import that has begun, in that order."""
+        """Every import that has begun, in the order of beginning."""
 
     # Deletion
 
     async def put_mark(self, mark: Mark) -> None:
-        """Durably set a mark among the entity's cells and in the list for scans; a lower mark never replaces a
+        """Durably set a mark among the cells of the entity and in the list for scans. A lower mark never replaces a
         higher one.
         """
 
     async def list_marks(self) -> list[Mark]:
-        """All marks of the namespace, for scans; those of single entities come with `read_cells`."""
+        """All marks of the namespace, for scans. `read_cells` returns those of single entities."""
 
     async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
-        """Remove what the mark covers: history rows of `features` (those the mark is about) and, for a mark of a
-        whole entity, its cells. Resumable; a mark never depends on it.
+        """Remove the values that the mark covers: history rows of `features` and, for a mark of a whole entity, its
+        cells. It can be repeated; reads do not depend on it.
         """
 
-    async def replace_cell(self, entity_id: str, layout_id: int, old: bytes, new: bytes, event_time: int) -> None:
-        """Put `new` over `old` in latest, at the same timestamp; `new` is larger bytes, so it wins over `old` and over
-        every resend of it, and loses against anything newer.
+    async def replace_cell(self, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:
+        """Put `new` over the cell of this layout and event time in latest. The larger bytes win: `new` is larger than
+        that cell, so it also wins over every resend of it, and loses against anything newer.
         """
 
     async def drop_cells(
         self, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
     ) -> None:
-        """Remove these cells if they still are of that event time or an earlier one (expired values)."""
+        """Remove these cells (expired values) unless a newer event time has replaced them."""
 
     async def list_latest_entities(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        """A page of entity ids that have cells, and where to go on (None at the end). For housekeeping."""
+        """A page of ids of entities with cells, and the position of the next page, None after the last."""
 
     async def purge_history(self, group: FeatureGroup, before: int) -> int:
-        """Remove history with event time < before where the server does not do so itself. -> rows removed, if known."""
+        """Remove history with event time < before, unless the server expires it. -> number of rows removed here."""
 
     # Definitions and entities
 
@@ -261,51 +272,55 @@ class NamespaceStorage(Protocol):
         """All definitions."""
 
     async def put_definition(self, definition: Definition) -> Definition:
-        """Store it unless its key is taken. -> what is stored now. Atomic between replicas."""
+        """Store a definition unless its key is taken. -> the stored definition. Atomic between replicas.
+
+        InvalidInput for a retention that the database cannot express.
+        """
 
     async def update_definition(self, definition: Definition) -> None:
-        """Replace what may change: deprecated; a group's retention, buckets, description. Unknown without it."""
+        """Replace the fields that may change (`definition_rows`). Unknown if it is not registered."""
 
     async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        """Store each; an id that is taken by another type keeps what it has. -> what is stored now, in order."""
+        """Store entities, except those whose id is taken by another type. -> the stored entities, in order."""
 
     async def get_entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """The registered ones among these ids."""
 
     async def list_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
-        """A page of the entities of a type, and where to go on (None at the end)."""
+        """A page of the entities of a type, and the position of the next page, None after the last."""
 
     async def remove_entity(self, entity_id: str) -> None:
-        """Forget the registration (name, metadata, type); its values are `clean`'s business."""
+        """Remove the registration (name, metadata, type). `clean` removes the values."""
 
     # Models and audit
 
     async def put_model(self, model: StoredModel, chunks: Sequence[bytes]) -> bool:
-        """Store artefact chunks, then the version; False if the version is taken (nothing changed)."""
+        """Store the artefact chunks, then the version. False if the version is taken; nothing changes then."""
 
     async def list_models(self, name: str | None = None) -> list[StoredModel]:
-        """Versions of one model, or of all, by name and version."""
+        """Versions of one model, or of all, sorted by name and version."""
 
     async def read_artefact(self, name: str, version: int) -> bytes:
-        """The artefact's bytes, chunks joined. `Unknown` without it, `CorruptData` when a chunk is missing."""
+        """The bytes of an artefact. `Unknown` if the version does not exist, `CorruptData` if a chunk is missing."""
 
     async def remove_model(self, name: str, version: int) -> None:
         """Remove a version and its chunks."""
 
     async def put_alias(self, model: str, alias: str, version: int, *, expected: int | None = None) -> bool:
-        """Point an alias at a version, atomically: if it names `expected` now (0: nothing; None: whatever it names).
+        """Move an alias to a version, atomically, if it names `expected` (0: the alias must not exist; None: no
+        condition).
 
-        False: it names neither that nor `version`, and nothing changed. Of two moves from one version one is told so.
+        False: it names neither `expected` nor `version`; nothing changes. Of two concurrent moves one returns False.
         """
 
     async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
         """(model, alias) -> version."""
 
     async def append_audit(self, record: AuditRecord) -> None:
-        """Durably append."""
+        """Durably append a record to the audit log."""
 
     async def list_audit(self, limit: int) -> list[AuditRecord]:
-        """The newest first."""
+        """The newest records, newest first."""
 
 
 class Storage(Protocol):
@@ -315,19 +330,19 @@ class Storage(Protocol):
         """Names, sorted."""
 
     async def create_namespace(self, name: str, options: NamespaceOptions) -> None:
-        """Make it with all tables. `Conflict` (NAMESPACE_EXISTS) if it is there."""
+        """Create a namespace with all tables. `Conflict` (NAMESPACE_EXISTS) if it exists."""
 
     async def drop_namespace(self, name: str) -> None:
-        """Delete it with all it holds. `Unknown` (UNKNOWN_NAMESPACE) if it is not there."""
+        """Delete a namespace with its content. `Unknown` (UNKNOWN_NAMESPACE) if it does not exist."""
 
     async def namespace(self, name: str) -> NamespaceStorage:
-        """Open one, after checking that its schema is of this code's version. Cached while its incarnation lives.
+        """Open a namespace after checking the version of its schema. Cached during the life of its incarnation.
 
         `Unknown` (UNKNOWN_NAMESPACE), or `FailedPrecondition` (SCHEMA_MISMATCH: run `featurama migrate`).
         """
 
     async def migrate(self, name: str) -> list[str]:
-        """Apply the numbered schema files that a namespace lacks. -> their names. Safe to repeat."""
+        """Apply the numbered schema files that a namespace lacks. -> their names. Idempotent."""
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the database answers."""

@@ -1,4 +1,4 @@
-"""How a storage is reached, as values. A password never shows in `repr`, logs or errors."""
+"""URL and settings of a storage. Passwords never appear in `repr`, logs or errors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SCHEMES = ("sqlite", "scylla", "cassandra")
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Settings of a storage beside its URL. Times in milliseconds; the embedded store uses `url` only.
+    """URL and settings of a storage. The embedded store uses `url` and `read_only` only.
 
     url: `sqlite:///relative/dir`, `sqlite:////absolute/dir`, `scylla://user@host1,host2:9042/?dc=dc1&replication=3`.
-    tls_*: paths of PEM files; names are verified unless `tls_verify` is off.
-    read_only: the embedded store opens its files for reading and makes none; on a cluster grants say who may write.
+    tls_*: paths of PEM files; host names are verified unless `tls_verify` is off. read_only: the embedded store opens
+    its files for reading and creates none; on a cluster, permissions are granted to users.
     """
 
     url: str
@@ -37,7 +37,7 @@ class StorageSettings:
 
 @dataclass(frozen=True, slots=True)
 class StorageUrl:
-    """A storage URL, taken apart. `path` (sqlite) or `hosts` (CQL) is set; `port` 0 means the default."""
+    """A parsed storage URL. `path` (sqlite) or `hosts` (CQL) is set. port: 0 for the default."""
 
     scheme: str
     path: str = ""
@@ -49,7 +49,7 @@ class StorageUrl:
 
     @classmethod
     def parse(cls, url: str) -> StorageUrl:
-        """Take a URL apart; an error names the part that is wrong and never repeats a password."""
+        """Parse a URL. InvalidInput names the invalid part and never contains a password."""
         parts = urlsplit(url)
         if parts.scheme not in _SCHEMES:
             raise _invalid(f"scheme {parts.scheme!r} is not one of sqlite, scylla, cassandra")
@@ -67,12 +67,12 @@ class StorageUrl:
         return cls("cql", hosts=names, port=port, user=unquote(user), password=unquote(password), options=options)
 
     def option(self, name: str, default: str = "") -> str:
-        """An option of the query part."""
+        """An option in the query of the URL."""
         return dict(self.options).get(name, default)
 
 
 def redacted(url: str) -> str:
-    """The URL without a password, for people and logs."""
+    """The URL without its password, for output and logs."""
     parts = urlsplit(url)
     credentials, at, hosts = parts.netloc.rpartition("@")
     user, colon, _ = credentials.partition(":")

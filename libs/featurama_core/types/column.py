@@ -1,7 +1,7 @@
-"""Columns of values: what every read answers with and every write consists of. A value never travels alone.
+"""Columns of values: the content of every read and every write.
 
-Numbers stay numpy arrays from the storage to the wire; text is an object array of str; a vector column is
-float32[n, length]. A slot whose status is not PRESENT holds the type's zero value.
+Numbers are numpy arrays from the storage to the wire, text is an object array of str, and a vector column is
+float32[n, length]. A slot whose status is not PRESENT holds the zero value of its type.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArr
 class Column:
     """One feature's values for n rows.
 
-    values: see `ValueArray`; status: uint8[n] of `Status`; event_time: int64[n] microseconds, 0 where there is none
-    (always so in writes, where the row carries it). `version` 0 in a write: the newest.
-    `reference` is the pinned reference of a resolved column, `distance@1`.
+    values: see `ValueArray`. status: uint8[n] of `Status`. event_time: int64[n] microseconds, 0 where there is none,
+    and in writes, where it belongs to the row. version: 0 in a write means the newest. reference: the pinned reference
+    of a resolved column, such as `distance@1`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Column:
         return replace(self, values=self.values[rows], status=self.status[rows], event_time=self.event_time[rows])
 
     def spread(self, rows: Int64Array, total: int) -> Column:
-        """The column for `total` rows, of which it holds `rows` in their order; nothing is found for the others."""
+        """A column of `total` rows with these values at `rows`, in their order, and NOT_FOUND at the others."""
         values = empty_values(self.value_type, total, self.vector_length)
         status = np.full(total, Status.NOT_FOUND, dtype=np.uint8)
         event_time = np.zeros(total, dtype=np.int64)
@@ -78,7 +78,7 @@ def column_of(name: str, value_type: ValueType, values: ValueArray, *, version: 
 
 
 def masked(values: ValueArray, value_type: ValueType, status: UInt8Array, vector_length: int = 0) -> ValueArray:
-    """`values` with the zero value wherever `status` is not PRESENT; the same array when all are."""
+    """`values` with the zero value wherever `status` is not PRESENT; the same array if all are PRESENT."""
     hidden = status != Status.PRESENT
     if not hidden.any():
         return values
@@ -90,8 +90,8 @@ def masked(values: ValueArray, value_type: ValueType, status: UInt8Array, vector
 def byte_ranks(column: Column) -> Int64Array:
     """int64[n], ascending by the bytes of the values: the last key of the order of stored values (semantics, "Ties").
 
-    Numbers count as big-endian bytes and text as UTF-8, compared unsigned, as a CQL server compares them. A null has no
-    bytes; a value that cannot be read comes before everything that can.
+    Numbers are compared as big-endian bytes and text as UTF-8, both unsigned, as on a CQL server. Unreadable values
+    come first, then nulls and absent values, then the others.
     """
     readable = np.where(column.status == Status.PRESENT, 2, np.where(column.status == Status.ERROR, 0, 1))
     values: np.ndarray[tuple[int, ...], np.dtype[np.generic]] = column.values
@@ -107,7 +107,7 @@ def byte_ranks(column: Column) -> Int64Array:
 
 
 def concatenate(columns: list[Column]) -> Column:
-    """Rows of several columns of one feature, one after another."""
+    """Columns of one feature appended to each other."""
     if len(columns) == 1:
         return columns[0]
     return replace(

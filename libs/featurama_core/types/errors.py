@@ -1,7 +1,7 @@
-"""Every error the store can answer with: one base, a leaf a cause, a reason that clients can switch on.
+"""All errors of the store: one base class, one subclass per cause, and a machine-readable reason.
 
-`str(error)` is written for the caller: it names the field and the fix and holds nothing of the inside.
-Transports map `reason` to their own codes; adapters raise these `from` the foreign error.
+The message is written for the caller: it names the field and the fix, and contains no internals. Transports map
+`reason` to their own codes. Adapters raise these `from` the foreign error.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Reason(IntEnum):
 
 
 class FeaturamaError(Exception):
-    """Base of all errors meant for callers.
+    """Base of all errors raised to callers.
 
-    `reason` is stable and machine-readable; `metadata` holds short strings such as the offending field.
+    reason: stable and machine-readable. metadata: short strings such as the name of the invalid field.
     """
 
     reason: Reason = Reason.INTERNAL
@@ -77,59 +77,59 @@ class FeaturamaError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence for the caller."""
+        """The message for the caller."""
         return str(self.args[0])
 
 
 class InvalidInput(FeaturamaError):
-    """The request can never succeed as it stands; the message names the field and the fix."""
+    """The request is invalid and will fail again unchanged. The message names the field and the fix."""
 
     reason = Reason.INVALID_ARGUMENT
 
 
 class Unknown(FeaturamaError):
-    """Something the request names is not there."""
+    """The request names something that does not exist."""
 
     reason = Reason.UNKNOWN_FEATURE
 
 
 class Conflict(FeaturamaError):
-    """What is to be created exists already, and differs; or what is to be changed was changed by others meanwhile."""
+    """The object to create exists with another content, or the object to change was changed concurrently."""
 
     reason = Reason.DEFINITION_CONFLICT
 
 
 class StoreUnavailable(FeaturamaError):
-    """The storage surely did not do it; the same request may be sent again."""
+    """The storage did not carry out the request. The same request may be sent again."""
 
     reason = Reason.STORE_UNAVAILABLE
 
 
 class OutcomeUnknown(FeaturamaError):
-    """The storage may have done it; send the same request again, with the same id."""
+    """The storage may have carried out the request. Send the same request again, with the same id."""
 
     reason = Reason.UNKNOWN_OUTCOME
 
 
 class DeadlineExceeded(FeaturamaError):
-    """The caller's deadline ended before the answer was there."""
+    """The deadline of the caller passed before the answer arrived."""
 
     reason = Reason.DEADLINE_EXCEEDED
 
 
 class Overloaded(FeaturamaError):
-    """Admission is closed for the moment; back off and send again."""
+    """The server admits no more requests at the moment. Back off and send the request again."""
 
     reason = Reason.OVERLOADED
 
 
 class FailedPrecondition(FeaturamaError):
-    """The installation is not in the state the request needs (schema, model, service)."""
+    """The installation is not in the state that the request needs (schema, model, service)."""
 
     reason = Reason.SCHEMA_MISMATCH
 
 
 class CorruptData(FeaturamaError):
-    """Stored bytes could not be read; never answered with a guessed value."""
+    """Stored bytes cannot be read. They are never replaced by a guessed value."""
 
     reason = Reason.CORRUPT_DATA

@@ -1,8 +1,8 @@
-"""Imports of old history: what one holds, and the number that its ingest times end in.
+"""Imports of old history: their scope, and the number that their ingest times end in.
 
-An import brings its own ingest times. They are floored to the microsecond, and their last three digits are the import's
-number, so that of two imports with equal times the later one is a correction. The number is one more than the largest
-number of the earlier imports that it may meet: those that share a feature, event times and ingest times with it.
+The rows of an import have their own ingest times. These are floored to the microsecond, and their last three digits are
+the number of the import, so that of two imports with equal times the later one is a correction. The number is one more
+than the largest number of the earlier imports that share a feature, event times and ingest times with it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ MAX_IMPORT_NUMBER = 999
 
 @dataclass(frozen=True, slots=True)
 class ImportScope:
-    """What an import holds at most. features: names, which mean all versions; (): all features.
+    """Upper bound of the content of an import. features: names, in all versions; () for all features.
 
-    Times are microseconds, first and last included.
+    Times are microseconds, first and last inclusive.
     """
 
     features: tuple[str, ...]
@@ -32,7 +32,7 @@ class ImportScope:
     last_ingested: int
 
     def overlaps(self, other: ImportScope) -> bool:
-        """Whether a value of the one could have the feature, event time and ingest time of a value of the other."""
+        """Whether both may contain a value with the same feature, event time and ingest time."""
         return (
             self.first_event <= other.last_event
             and other.first_event <= self.last_event
@@ -42,7 +42,7 @@ class ImportScope:
         )
 
     def joined(self, other: ImportScope) -> ImportScope:
-        """The scope of both."""
+        """The smallest scope that contains both."""
         return ImportScope(
             tuple(sorted({*self.features, *other.features})),
             min(self.first_event, other.first_event),
@@ -52,13 +52,13 @@ class ImportScope:
         )
 
     def features_json(self) -> str:
-        """The features as a JSON list, for a table."""
+        """The features as a JSON list."""
         return json.dumps(list(self.features))
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
-    """An import that has begun. import_id: chosen by its client, so that beginning it again changes nothing."""
+    """An import that has begun. import_id: chosen by the client, so that a repeated beginning changes nothing."""
 
     import_id: str
     number: int
@@ -77,11 +77,11 @@ class ImportRecord:
 
 
 UNNUMBERED = ImportRecord("", 0, ImportScope((), MIN_TIME, MAX_TIME, MIN_TIME, MAX_TIME))
-"""Stands for all imports of a release in which they had no numbers: their times end in zeros."""
+"""All imports of a release without import numbers: their times end in zeros."""
 
 
 def known_import(begun: Iterable[ImportRecord], import_id: str, scope: ImportScope) -> ImportRecord | None:
-    """The import that began with this id. InvalidInput if it began with another scope."""
+    """The import with this id, None if it has not begun. InvalidInput if it began with another scope."""
     for record in begun:
         if record.import_id == import_id:
             if record.scope != scope:

@@ -10,14 +10,13 @@ from featurama_core.types.times import to_rfc3339
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A version of a model, as the online service that answered sees it.
+    """A version of a model, in the state that the answering online service has.
 
-    state: "loaded", "not loaded" or "unusable", and then `problem` says why. aliases: those that name it; serves: those
-    that the server answers with it, which for a `degraded` alias is not the version that it names. classes: labels of
-    what it tells apart, in order; () if it predicts a number. features: references that it reads,
-    pinned to versions; columns: of its matrix. scores: by what was scored ("test", "train", "baseline"), then by
-    measure ("mae", "rmse", "r2"). created_at: microseconds UTC. manifest: a JSON object as text, all there is to know;
-    only `get_model` asks for it.
+    state: "loaded", "not loaded" or "unusable"; `problem` says why it is unusable. aliases: aliases that name this
+    version. serves: aliases for which the server uses this version, including `degraded` ones that name another
+    version. classes: class labels in order; () for a model that predicts a number. features: pinned references that it
+    reads. columns: columns of its matrix. scores: by data ("test", "train", "baseline"), then by measure ("mae",
+    "rmse", "r2"). created_at: microseconds since 1970 UTC. manifest: a JSON object as text, set by `get_model` only.
     """
 
     name: str
@@ -43,7 +42,7 @@ class Model:
 
     @property
     def degraded(self) -> Sequence[str]:
-        """Aliases that name another version, but this one answers: theirs cannot be used, or is being loaded."""
+        """Aliases that name another version, which is unusable or being loaded, and are served by this one."""
         return tuple(alias for alias in self.serves if alias not in self.aliases)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What may be a name: features, groups, types, services, models, namespaces, entity ids."""
+"""Valid names of features, groups, types, services, models and namespaces, and valid entity ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from featurama_core.types.errors import InvalidInput, Reason
 
 DEFAULT_NAMESPACE = "default"
 DEFAULT_ENTITY_TYPE = "entity"
-"""The entity type of features registered without one: they take any id."""
+"""The entity type of features registered without one. Its features accept any id."""
 DEFAULT_GROUP = "default"
 
 MAX_ENTITY_ID_BYTES = 256
@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def check_name(name: str, field: str) -> str:
-    """Return `name` if it may name a definition; `field` says in the error which one was wrong."""
+    """Return `name` if it is a valid name of a definition. field: name of the argument, for the error."""
     if name in RESERVED_NAMES or name.startswith("__"):
         raise InvalidInput(
             f"{field} {_shown(name)} is reserved; choose another name",
@@ -38,7 +38,7 @@ def check_name(name: str, field: str) -> str:
 
 
 def check_namespace(name: str) -> str:
-    """Return `name` if it may name a namespace."""
+    """Return `name` if it is a valid name of a namespace."""
     if not _NAMESPACE.fullmatch(name):
         raise InvalidInput(
             f"namespace {_shown(name)} is not a name; use [a-z][a-z0-9_]{{0,39}}",
@@ -49,7 +49,7 @@ def check_namespace(name: str) -> str:
 
 
 def entity_id_problem(entity_id: object) -> str | None:
-    """Why this is not an entity id, or None. An id is 1-256 bytes of UTF-8 without control characters."""
+    """The problem of an invalid entity id, None for a valid one: 1-256 bytes of UTF-8 without control characters."""
     if not isinstance(entity_id, str):
         return "entity_id must be text"
     if not entity_id:
@@ -66,7 +66,7 @@ def entity_id_problem(entity_id: object) -> str | None:
 
 
 def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> None:
-    """Refuse an empty list, a text in place of a list, a list longer than `limit`, and any id that is not one."""
+    """Raise InvalidInput for an empty list, a text instead of a list, a list longer than `limit` or an invalid id."""
     if isinstance(entity_ids, (str, bytes)):
         raise InvalidInput(
             f"entity_ids is the single value {_shown(str(entity_ids))}; give a list of ids", field="entity_ids"
@@ -79,7 +79,7 @@ def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> 
             reason=Reason.LIMIT_EXCEEDED,
             field="entity_ids",
         )
-    # Each id is judged once: rows repeat their entities.
+    # Each id is checked once: entities are repeated in rows.
     try:
         distinct: Iterable[str] = dict.fromkeys(entity_ids)
     except TypeError:

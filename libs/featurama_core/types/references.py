@@ -1,4 +1,4 @@
-"""How a feature is named: `distance`, `distance@2`, `delivery_metrics:distance@2`, and paths of one step
+"""Feature references: `distance`, `distance@2`, `delivery_metrics:distance@2`, and paths of one step
 (`destination.traffic_level`, `destination@1.traffic_level@2`).
 """
 
@@ -19,7 +19,7 @@ _PATH = re.compile(rf"({_PART})\.({_PART})")
 
 @dataclass(frozen=True, slots=True)
 class FeatureRef:
-    """A reference as written. `version` None: the newest; `group` None: not said; `via`: the reference it follows."""
+    """A reference as written. version: None for the newest. group: None if omitted. via: the reference it follows."""
 
     name: str
     version: int | None = None
@@ -28,7 +28,7 @@ class FeatureRef:
 
     @classmethod
     def parse(cls, text: str) -> FeatureRef:
-        """Read a reference or a path; the syntax only, not whether it exists."""
+        """Parse a reference or a path. Only the syntax is checked."""
         if match := _REFERENCE.fullmatch(text):
             return cls._of(match.groups())
         if match := _PATH.fullmatch(text):
@@ -47,7 +47,7 @@ class FeatureRef:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedFeature:
-    """A reference bound to definitions: the feature that is read, its group, and the reference a path follows."""
+    """A reference bound to definitions: the feature, its group, and the reference that a path follows."""
 
     definition: FeatureDefinition
     group: FeatureGroup
@@ -67,7 +67,7 @@ class ResolvedFeature:
 
     @property
     def entity_type(self) -> str:
-        """The type of the entity that is asked for (of the reference's owner, for a path)."""
+        """The type of the requested entity; for a path the type of the entity that owns the reference."""
         return self.definition.entity_type if self.via is None else self.via.definition.entity_type
 
     @property
@@ -78,14 +78,14 @@ class ResolvedFeature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSelection:
-    """The features of a read: references in order, or those that a feature service pins (then `references` is ())."""
+    """The features of a read: references in order, or a feature service (then `references` is ())."""
 
     references: tuple[str, ...] = ()
     service: str | None = None
 
     @classmethod
     def of(cls, features: Sequence[str] | None, service: str | None) -> FeatureSelection:
-        """Of the two arguments that public methods take; a text is one reference."""
+        """The selection of the `features` and `service` arguments of public methods. A text is one reference."""
         if (features is None) == (service is None):
             raise InvalidInput("name either features or a feature service", field="features")
         if service is not None:
@@ -101,7 +101,7 @@ class FeatureSelection:
             if not isinstance(reference, str):
                 raise InvalidInput("features must be texts such as 'distance' or 'distance@2'", field="features")
             if not reference.isascii():
-                FeatureRef.parse(reference)  # says what is wrong, before a lone surrogate fails to be sent
+                FeatureRef.parse(reference)  # raises here: a lone surrogate could not be encoded later
         return cls(references)
 
 

@@ -1,7 +1,7 @@
-"""Request ids: UUIDv7, made once by the client; the id is also the ingest time of every row in the request.
+"""Request ids: UUIDv7, created once by the client. The id determines the ingest time of every row of the request.
 
-`ingested_at` = milliseconds x 1,000,000 + (the 20 bits after them x 1,000,000 >> 20): it reads as nanoseconds
-and keeps the order of ids. Our ids carry the sub-millisecond fraction in those 20 bits and strictly increase.
+`ingested_at` = milliseconds x 1,000,000 + (the 20 bits after them x 1,000,000 >> 20). It reads as nanoseconds and
+keeps the order of ids. Ids created here hold the fraction of the millisecond in those 20 bits and strictly increase.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _ingested_at(millis: int, fraction: int) -> int:
 
 
 def parse_request_id(text: str, field: str = "request_id") -> uuid.UUID:
-    """The UUIDv7 in `text`; anything else is refused, and `field` named."""
+    """Parse a UUIDv7. InvalidInput names `field` for any other text."""
     try:
         request_id = uuid.UUID(text)
     except ValueError as error:
@@ -41,7 +41,7 @@ def ingest_time(request_id: uuid.UUID) -> int:
 
 
 class RequestIds:
-    """Makes strictly increasing ids on one clock; safe to share between threads."""
+    """Creates strictly increasing ids from one clock. Safe to share between threads."""
 
     def __init__(self, clock: Clock = time.time_ns) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class RequestIds:
         self._lock = threading.Lock()
 
     def next(self) -> uuid.UUID:
-        """A new UUIDv7 whose ingest time is larger than that of every id made here before."""
+        """A new UUIDv7. Its ingest time is larger than those of all ids created here before."""
         millis, nanos = divmod(self._clock(), 1_000_000)
         with self._lock:
             # One step of the 20-bit fraction is about a nanosecond, and `_ingested_at` floors to whole ones:

@@ -1,6 +1,6 @@
-"""Definitions: what a team registers before it writes. All are immutable values; a change is a new version.
+"""Definitions, registered before values are written. They are immutable values; a changed feature is a new version.
 
-Durations and times are int64 microseconds. `created_at` (microseconds UTC) is set by the registry, not compared.
+Durations and times are int64 microseconds. The registry sets `created_at` (microseconds UTC); it is not compared.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class EntityType:
 class FeatureGroup:
     """Features of one entity type that are computed and written together.
 
-    `ttl` is a reading rule, `retention` how long values are stored (None: for ever), `buckets` (a power of two)
-    cuts the scans of periods that begin after it was set.
+    ttl: age up to which reads return a value. retention: age up to which a value is stored. None for no limit.
+    buckets: number of partitions per period, a power of two; a change applies to periods that begin later.
     """
 
     name: str = DEFAULT_GROUP
@@ -66,7 +66,7 @@ class FeatureGroup:
 class FeatureDefinition:
     """One version of a feature.
 
-    `references` names the entity type whose ids this text feature holds, so that paths can follow it.
+    references: entity type whose ids this text feature holds, so that paths can follow it.
     """
 
     name: str
@@ -104,7 +104,7 @@ class FeatureDefinition:
 
     @property
     def key(self) -> tuple[str, int]:
-        """(name, version): what is unique in a namespace."""
+        """(name, version), unique in a namespace."""
         return self.name, self.version
 
     @property
@@ -120,7 +120,7 @@ class FeatureDefinition:
 
 @dataclass(frozen=True, slots=True)
 class FeatureService:
-    """The features one model consumes, pinned and in a fixed order (`distance@1`, `destination@1.traffic_level@2`)."""
+    """The pinned features of one model in a fixed order (`distance@1`, `destination@1.traffic_level@2`)."""
 
     name: str
     features: tuple[str, ...]
@@ -129,7 +129,7 @@ class FeatureService:
     created_at: int = field(default=0, compare=False)
 
     def check(self) -> None:
-        """Raise InvalidInput unless every field is within its bounds (references are checked by the registry)."""
+        """Raise InvalidInput unless every field is within its bounds. The registry checks the references."""
         check_name(self.name, "feature_service")
         _check_text(self.description, "description")
         if not self.features:
@@ -143,7 +143,7 @@ Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A registered thing. `metadata` is a JSON object, as text; times are microseconds UTC."""
+    """A registered entity. metadata: a JSON object as text. Times are microseconds since 1970 UTC."""
 
     entity_id: str
     entity_type: str
@@ -151,6 +151,14 @@ class Entity:
     metadata: str = "{}"
     created_at: int = field(default=0, compare=False)
     updated_at: int = field(default=0, compare=False)
+
+
+def check_version(version: int, least: int = 1) -> int:
+    """Return `version` if it may be the version of a feature or a model; `least` 0 admits "none"."""
+    # On the wire 0 stands for an omitted version: a 0 given by the caller must be refused before.
+    if isinstance(version, bool) or not least <= version < 2**31:
+        raise InvalidInput(f"version must be a whole number from {least}", field="version")
+    return version
 
 
 def _check_text(text: str, name: str) -> None:

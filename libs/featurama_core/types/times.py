@@ -1,6 +1,6 @@
-"""Times are int64 microseconds since 1970 UTC; ingest times carry three digits more (storage-layout, "Times").
+"""Times are int64 microseconds since 1970 UTC. Ingest times have three more digits (storage-layout, "Times").
 
-A naive time is refused everywhere; finer times are floored.
+Naive times are refused. Finer times are floored.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 
 MIN_TIME = -(2**62)
-"""Earlier than any event time that a datetime can name; safe to add and subtract durations to."""
+"""Earlier than every event time of a datetime. Durations can be added and subtracted without overflow."""
 MAX_TIME = 2**62
 
 MAX_INGEST_TIME = (2**63 - 1) // 1_000
-"""Microseconds: the last whole one, before and after 1970, whose nanoseconds fit 64 bits (years 1678 to 2261)."""
+"""Microseconds: largest distance from 1970 whose nanoseconds fit 64 bits (years 1678 to 2261)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,7 +32,7 @@ _UNITS = {"us": 1, "ms": 1_000, "s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECO
 
 
 class Clock(Protocol):
-    """Wall clock, injected everywhere."""
+    """A wall clock. Clocks are always passed as arguments."""
 
     def __call__(self) -> int:
         """Nanoseconds since 1970 UTC, like `time.time_ns`."""
@@ -43,11 +43,15 @@ Time = datetime | str | int
 
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
-"""What a number that stands for a time counts, since 1970 UTC."""
+"""Unit of a time that is given as a number since 1970 UTC."""
 
 
-def to_known_at(value: Time | None) -> int | Literal["label"] | None:
-    """A `known_at` as users give it: a time -> microseconds; "label" (each row's own time) and None stay."""
+KnownAt = int | Literal["label"] | None
+"""Bound of ingest times: microseconds, "label" for the time of each row, or None for no bound."""
+
+
+def to_known_at(value: Time | None) -> KnownAt:
+    """A `known_at` argument: a time -> microseconds; "label" and None are returned unchanged."""
     if value is None:
         return None
     return "label" if value == "label" else to_micros(value, "known_at")
@@ -90,7 +94,7 @@ def to_rfc3339(micros: int) -> str:
 
 
 def parse_duration(value: str | int | timedelta | None, field: str) -> int | None:
-    """`"7d"`, `"36h"`, `"90s"`, a timedelta or microseconds -> microseconds; None stays None."""
+    """`"7d"`, `"36h"`, `"90s"`, a timedelta or microseconds -> microseconds; None -> None."""
     if value is None:
         return None
     if isinstance(value, timedelta):
@@ -112,18 +116,13 @@ def parse_duration(value: str | int | timedelta | None, field: str) -> int | Non
 
 
 def duration_text(micros: int | None) -> str | None:
-    """The shortest text that `parse_duration` reads back."""
+    """The inverse of `parse_duration`: the text with the largest unit that fits."""
     if micros is None:
         return None
     for unit in ("w", "d", "h", "m", "s", "ms"):
         if micros % _UNITS[unit] == 0:
             return f"{micros // _UNITS[unit]}{unit}"
     return f"{micros}us"
-
-
-def known_at_bound(known_at: int) -> int:
-    """The largest ingest time that `known_at` (microseconds) admits."""
-    return known_at * 1_000 + 999
 
 
 def _parse(text: str, field: str) -> datetime:

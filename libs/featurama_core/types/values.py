@@ -12,7 +12,7 @@ from featurama_core.types.errors import InvalidInput, Reason
 MAX_TEXT_BYTES = 8 * 1024
 MAX_VECTOR_LENGTH = 2_048
 EXACT_INT_LIMIT = 2**53
-"""Below this magnitude every integer is a double and back without loss."""
+"""Integers below this magnitude convert to double and back without loss."""
 
 Int64Array = NDArray[np.int64]
 UInt8Array = NDArray[np.uint8]
@@ -40,9 +40,9 @@ _ALIASES = {"float": ValueType.DOUBLE, "string": ValueType.TEXT}
 
 
 class Status(IntEnum):
-    """What a read value is. The numbers are those of `featurama.v1.FeatureStatus`.
+    """Status of a value that is read. The numbers are those of `featurama.v1.FeatureStatus`.
 
-    In a write NOT_FOUND means: nothing is written for this feature in this row.
+    In a write, NOT_FOUND means that the row has no value for the feature.
     """
 
     PRESENT = 1
@@ -82,7 +82,7 @@ def type_text(value_type: ValueType, vector_length: int) -> str:
 
 
 def empty_values(value_type: ValueType, rows: int, vector_length: int = 0) -> ValueArray:
-    """`rows` zero values (0.0, 0, False, "", zero vectors): what stands in a slot whose value is withheld."""
+    """`rows` zero values (0.0, 0, False, "", zero vectors), the content of slots without a value."""
     if value_type is ValueType.DOUBLE:
         return np.zeros(rows, dtype=np.float64)
     if value_type is ValueType.INT:

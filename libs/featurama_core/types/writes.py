@@ -1,7 +1,7 @@
-"""What a write is: rows in columns, the unit that is judged, and the verdict on each.
+"""Writes: rows in columns, and a verdict per row or per value.
 
-A row is one entity and one event time. A column may appear several times for one feature (a long frame with values
-of several types), as long as each row has at most one value for it.
+A row has one entity and one event time. Several columns may hold values of one feature (a long frame with values of
+several types), but each row has at most one value per feature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_ROWS_PER_WRITE = 10_000
 
 
 class WriteMode(IntEnum):
-    """How rows reach the tables. The numbers are those of `featurama.v1.WriteMode`."""
+    """How rows are written to the tables. The numbers are those of `featurama.v1.WriteMode`."""
 
     ATOMIC = 1
     """All rows of one (entity, event time) become visible together."""
@@ -30,16 +30,16 @@ class WriteMode(IntEnum):
 
 
 class WriteUnit(IntEnum):
-    """What one verdict is about. The numbers are those of `featurama.v1.WriteUnit`."""
+    """Unit of a verdict. The numbers are those of `featurama.v1.WriteUnit`."""
 
     ROW = 1
-    """A wide frame: an entity's row stands or falls as a whole."""
+    """Rows of a wide frame: one invalid value rejects the row."""
     VALUE = 2
-    """A long frame: every value is judged by itself."""
+    """Values of a long frame, each with its own verdict."""
 
 
 class Outcome(IntEnum):
-    """What became of a row (or value). The numbers are those of `featurama.v1.WriteOutcome`."""
+    """Outcome of a row (or value). The numbers are those of `featurama.v1.WriteOutcome`."""
 
     ACCEPTED = 1
     REJECTED = 2
@@ -48,10 +48,10 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteRequest:
-    """n rows as the caller sent them. event_time: int64[n] microseconds.
+    """n rows. event_time: int64[n] microseconds.
 
-    `ingested_at` (int64[n], nanosecond-like) is for imports of old history only; otherwise the request id says it.
-    It is floored to the microsecond and ends in `import_number`, the number that the import took when it began.
+    ingested_at: int64[n], nanosecond-like, for imports of old history; otherwise the request id determines it. It is
+    stored floored to the microsecond and ends in `import_number`, the number of the import.
     """
 
     entity_ids: Sequence[str]
@@ -67,7 +67,7 @@ class WriteRequest:
         return len(self.entity_ids)
 
     def sent(self) -> int:
-        """How many units this request holds: rows, or written values."""
+        """Number of units in this request: rows or written values."""
         if self.unit is WriteUnit.ROW:
             return len(self.entity_ids)
         return int(sum(int((column.status != Status.NOT_FOUND).sum()) for column in self.columns))
@@ -75,7 +75,7 @@ class WriteRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredColumn:
-    """A validated column of a write: values of the definition's own type, status PRESENT, NULL_VALUE or NOT_FOUND."""
+    """A validated column of a write: values of the type of the definition, status PRESENT, NULL_VALUE or NOT_FOUND."""
 
     definition: FeatureDefinition
     group: FeatureGroup
@@ -84,7 +84,7 @@ class StoredColumn:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a unit was not accepted. `column` is the position of the column, -1 for the row as a whole."""
+    """Why a unit was not accepted. column: position of the column, -1 for the whole row."""
 
     row: int
     column: int
@@ -96,7 +96,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class WriteReport:
-    """accepted + rejected + unknown = sent, always; verdicts list every unit that was not accepted."""
+    """Result of a write: accepted + rejected + unknown = sent. verdicts: one per unit that was not accepted."""
 
     request_id: str
     accepted: int = 0
@@ -106,7 +106,7 @@ class WriteReport:
 
     @property
     def sent(self) -> int:
-        """Units that were sent."""
+        """Number of units sent."""
         return self.accepted + self.rejected + self.unknown
 
     def __iter__(self) -> Iterator[Verdict]:
@@ -115,7 +115,7 @@ class WriteReport:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What was deleted: values with event time <= deleted_through (microseconds); `cleaned`: the bytes are gone too."""
+    """Values with event time <= deleted_through (microseconds) are deleted. cleaned: whether their bytes are too."""
 
     deleted_through: int
     cleaned: bool

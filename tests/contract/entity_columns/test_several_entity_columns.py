@@ -186,9 +186,9 @@ async def test_what_cannot_work_is_refused_and_named(store: OpenedStore) -> None
             ).to_arrow()
         assert caught.value.metadata["field"] == field
 
-    await refused("no feature that is asked for is of the entity type customer", "entity_columns", features=DRIVER)
+    await refused("no requested feature has the entity type customer", "entity_columns", features=DRIVER)
     await refused(
-        "entity type pilot .they are of customer, driver.",
+        "entity type pilot .they have customer, driver.",
         "entity_columns",
         entity_columns=COLUMNS | {"pilot": "driver_id"},
     )

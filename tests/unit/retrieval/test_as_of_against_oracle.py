@@ -6,15 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from featurama_core.retrieval.as_of import (
     HistoryKeys,
     as_of,
     as_of_many,
-    check_sorted,
-    sort_history,
 )
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -128,27 +126,3 @@ def test_long_histories_that_mostly_came_late_agree_with_the_oracle(seed: int) -
     assert [winner_of(history, label, label.known_at) for label in labels] == whole.tolist()
     held = mask.tolist()
     assert [winner_of(history, label, label.known_at, held) for label in labels] == part.tolist()
-
-
-@given(st.lists(st.builds(Row, codes, moments, moments), max_size=40), st.booleans())
-@settings(max_examples=150)
-def test_sort_history_orders_by_entity_then_event_then_ingest_time(rows: list[Row], newest_first: bool) -> None:
-    """Every row once, in ascending order, from any order: also from the stores' newest-first."""
-    if newest_first:
-        rows = sorted(sorted(rows, reverse=True), key=lambda row: row.entity)
-    entity, time, ingested = columns(rows)
-    order = sort_history(entity, time, ingested)
-    assert list(range(len(rows))) == sorted(order.tolist())
-    assert sorted(rows) == [rows[position] for position in order.tolist()]
-    check_sorted(entity[order], time[order], ingested[order])
-
-
-@given(st.lists(st.builds(Row, codes, moments, moments), max_size=12))
-def test_check_sorted_refuses_exactly_the_histories_that_are_not_sorted(rows: list[Row]) -> None:
-    """A history in disorder would leak values silently, so the check must see every disorder."""
-    if rows == sorted(rows):
-        check_sorted(*columns(rows))
-    else:
-        first = next(row for row in range(1, len(rows)) if rows[row] < rows[row - 1])
-        with pytest.raises(ValueError, match=rf"row {first} comes before row {first - 1} "):
-            check_sorted(*columns(rows))

@@ -11,8 +11,6 @@ from featurama_core.retrieval.as_of import (
     HistoryKeys,
     as_of,
     as_of_many,
-    check_sorted,
-    sort_history,
 )
 
 FRY, LEELA, STRANGER = 0, 1, -1
@@ -161,8 +159,6 @@ BAD_CALLS: list[tuple[str, type[Exception], Callable[[], object]]] = [
         ValueError,
         lambda: as_of_many(HistoryKeys.of(ONE, ONE, ONE), [np.array([True, True])], ONE, ONE),
     ),
-    ("time: shape", ValueError, lambda: check_sorted(ONE, ints(1, 2), ONE)),
-    ("ingested: dtype", TypeError, lambda: sort_history(ONE, ONE, ONE.astype(float))),
 ]
 
 

@@ -20,7 +20,6 @@ from featurama_core.types.times import (
     MAX_EVENT_TIME,
     MIN_EVENT_TIME,
     duration_text,
-    known_at_bound,
     parse_duration,
     to_datetime,
     to_micros,
@@ -149,10 +148,6 @@ def test_an_id_that_is_no_uuid7_is_refused(text):
     with pytest.raises(InvalidInput) as refused:
         parse_request_id(text)
     assert Reason.INVALID_REQUEST_ID is refused.value.reason
-
-
-def test_known_at_admits_the_whole_microsecond():
-    assert 5_999 == known_at_bound(5)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 isort:skip_file
 The wire twin: messages with the same field numbers as in featurama.v1, in which every packed array of fixed-width
 elements is `repeated bytes`. On the wire a packed array is exactly the little-endian array behind a length, so the
-Featurama servers and SDK hand numpy buffers straight through; every other client uses featurama.v1, with the same
+Featurama servers and SDK pass numpy buffers without conversion; every other client uses featurama.v1, with the same
 bytes. `repeated`, because a sender may split a packed array into chunks.
 """
 
@@ -63,7 +63,7 @@ class Column(_message.Message):
 
     @_builtins.property
     def bool_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """A byte each, 0 or 1."""
+        """One byte per row, 0 or 1."""
 
     @_builtins.property
     def text_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -75,7 +75,7 @@ class Column(_message.Message):
 
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """A byte each: all numbers of FeatureStatus are below 128."""
+        """One byte per row: all numbers of FeatureStatus are below 128."""
 
     @_builtins.property
     def event_time_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:

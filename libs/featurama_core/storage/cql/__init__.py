@@ -1,8 +1,8 @@
-"""The cluster: any CQL server (ScyllaDB, Apache Cassandra), a keyspace a namespace, through acsylla.
+"""The adapter for CQL servers (ScyllaDB, Apache Cassandra) through acsylla. A namespace is a keyspace.
 
-The driver's names, errors and texts stay inside this package. Data rows carry their event time as CQL timestamp, so
-the newest event wins without a read; no NULL is ever bound to a value column; every statement but the conditional
-ones is idempotent, and those converge when they are run again. Statements in flight are bounded by one cap a session.
+The names, errors and texts of the driver stay inside this package. Data rows have their event time as CQL timestamp, so
+the newest event wins without a read. NULL is never bound to a value column. All statements are idempotent, except the
+conditional ones, which converge when they are repeated. The number of statements in flight per session is bounded.
 """
 
 from featurama_core.storage.cql.storage import CqlStorage

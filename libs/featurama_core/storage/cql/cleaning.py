@@ -1,6 +1,6 @@
-"""Removing what a deletion mark covers: tombstones at the mark's time, one a partition or a slice of it.
+"""Removing the values that a deletion mark covers, by tombstones of partitions or slices at the time of the mark.
 
-A tombstone of time D covers rows with event time <= D, those too that arrive later, and nothing newer.
+A tombstone of time D covers rows with event time <= D, including rows that arrive later.
 """
 
 from __future__ import annotations

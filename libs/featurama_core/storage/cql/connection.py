@@ -13,7 +13,7 @@ from typing import Any
 
 import acsylla
 
-from featurama_core.storage.cql.failures import DriverError, told
+from featurama_core.storage.cql.failures import DriverError, translated
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import InvalidInput
 
@@ -24,8 +24,8 @@ _ON = {"1": True, "true": True, "0": False, "false": False, "": False}
 
 @asynccontextmanager
 async def connected(url: StorageUrl, settings: StorageSettings) -> AsyncIterator[Any]:
-    """A session on the running loop; leaving the context closes it. Raises InvalidInput for settings that contradict
-    each other, StoreUnavailable when no server answers.
+    """A session on the running loop. Leaving the context closes it. Raises InvalidInput for contradicting settings,
+    StoreUnavailable if no server answers.
     """
     options: dict[str, Any] = {
         "port": url.port or _DEFAULT_PORT,
@@ -33,13 +33,13 @@ async def connected(url: StorageUrl, settings: StorageSettings) -> AsyncIterator
         "request_timeout": max(settings.request_timeout_ms, 1) / 1_000,
         "consistency": consistency(settings.consistency),
         "serial_consistency": acsylla.Consistency.LOCAL_SERIAL,
-        # Ours knows which statements may run again and what an earlier attempt left open.
+        # `Driver` retries: it knows which statements may be repeated and whether an earlier attempt had an effect.
         "retry_policy": "fallthrough",
         "exponential_reconnect_base_delay_ms": 100,
         "exponential_reconnect_max_delay_ms": 5_000,
         "coalesce_delay_us": settings.coalesce_delay_us,
-        # Nothing here reads the driver's copy of the schema, which it fetches for all namespaces whenever a session
-        # opens and a table is made. Token-aware routing looks at keyspaces, and they stay.
+        # The driver's copy of the schema is not used here, and fetching it for all namespaces is slow. Token-aware
+        # routing needs the keyspaces only, which are still fetched.
         "use_schema": False,
         "log_level": "disabled",
         **_credentials(url, settings),
@@ -47,7 +47,7 @@ async def connected(url: StorageUrl, settings: StorageSettings) -> AsyncIterator
     }
     if dc := url.option("dc"):
         options["load_balance_dc_aware"] = dc
-    # Its lines hold users' names, and without a handler they would reach stderr.
+    # The lines of the driver contain user names, and would be written to stderr without a handler.
     logging.getLogger("acsylla").addHandler(logging.NullHandler())
     cluster = acsylla.create_cluster(list(url.hosts), **options)
     try:
@@ -55,7 +55,7 @@ async def connected(url: StorageUrl, settings: StorageSettings) -> AsyncIterator
         try:
             yield session
         finally:
-            # Finished also when our owner is cancelled: nobody else would end the driver's threads.
+            # Shielded from cancellation, because only this ends the threads of the driver.
             await asyncio.shield(session.close())
     finally:
         await _release(cluster)
@@ -65,14 +65,14 @@ async def _session(cluster: Any) -> Any:
     try:
         return await cluster.create_session()
     except DriverError as error:
-        raise told(error, maybe_done=False) from error
+        raise translated(error, maybe_done=False) from error
 
 
 async def _release(cluster: Any) -> None:
-    """Close the socket pairs by which the driver's threads wake the loop: acsylla 1.2 leaves them to the garbage
-    collector, and the loop holds them.
+    """Close the socket pairs through which the threads of the driver wake the loop. acsylla 1.2 leaves them to the
+    garbage collector, and the loop keeps references to them.
     """
-    # A thread may still be about to wake us for the last time.
+    # A thread may still be about to wake the loop for the last time.
     await asyncio.sleep(_LAST_WAKE)
     parts = [cluster, *(part for part in gc.get_referents(cluster) if type(part).__module__.startswith("acsylla"))]
     loop = asyncio.get_running_loop()
@@ -94,10 +94,10 @@ def _credentials(url: StorageUrl, settings: StorageSettings) -> dict[str, str]:
 
 
 def _tls(url: StorageUrl, settings: StorageSettings) -> dict[str, Any]:
-    asked = url.option("tls").lower()
-    if asked not in _ON:
+    switch = url.option("tls").lower()
+    if switch not in _ON:
         raise InvalidInput("storage URL: option tls is 1 or 0", field="storage")
-    if not (_ON[asked] or settings.tls_ca or settings.tls_cert):
+    if not (_ON[switch] or settings.tls_ca or settings.tls_cert):
         return {}
     if settings.tls_verify and not settings.tls_ca:
         raise InvalidInput("tls_ca is empty; give the authority's PEM file, or turn tls_verify off", field="tls_ca")

@@ -1,4 +1,4 @@
-"""Columns of stored rows -> a History. Pure; a null is a row without a value."""
+"""Columns of stored rows -> a History. Pure. A null is a row without a value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def history_of(
     ingested_at: Int64Array,
     values: Sequence[Any],
 ) -> History:
-    """Rows in any order -> sorted by (entity, event time, ingested_at). `values`: as the driver gives them."""
+    """Rows in any order -> a History sorted by (entity, event time, ingested_at). values: as returned by the driver."""
     null = _nulls(values)
     array, broken = _values(feature, values, null)
     status = np.full(len(values), Status.PRESENT, dtype=np.uint8)
@@ -40,12 +40,6 @@ def history_of(
     return History(entity[order], event_time, ingested_at[order], column)
 
 
-def empty_history(feature: FeatureDefinition) -> History:
-    """No rows, of the feature's type."""
-    nothing = np.empty(0, dtype=np.int64)
-    return history_of(feature, nothing, nothing, nothing, [])
-
-
 def int64s(values: Sequence[int]) -> Int64Array:
     """A column of times or versions."""
     return np.array(values, dtype=np.int64)
@@ -58,7 +52,7 @@ def _nulls(values: Sequence[Any]) -> BoolArray:
 
 
 def _values(feature: FeatureDefinition, values: Sequence[Any], null: BoolArray) -> tuple[ValueArray, BoolArray]:
-    """The array, and where what is stored is no value of the feature."""
+    """The values, and bool[n] of stored bytes that are not a value of the feature."""
     array = empty_values(feature.value_type, len(values), feature.vector_length)
     broken = np.zeros(len(values), dtype=np.bool_)
     there = np.flatnonzero(~null)

@@ -1,8 +1,7 @@
 """One session, shared by all namespaces: bounded statements in flight, retries, translation of errors.
 
-A statement runs at most three times, and only while the request timeout has not passed since its first attempt; a
-caller's own deadline cancels it wherever it stands. Once an attempt may have had its effect, no later failure makes
-the outcome certain again.
+A statement runs at most three times, within the request timeout from its first attempt. The deadline of the caller
+cancels it at any point. Once an attempt may have had an effect, the outcome stays unknown whatever a later one raises.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from typing import Any
 import acsylla
 
 from featurama_core.storage.cql.connection import connected, consistency
-from featurama_core.storage.cql.failures import DriverError, is_passing, surely_not_done, told
+from featurama_core.storage.cql.failures import DriverError, is_passing, surely_not_done, translated
 from featurama_core.storage.port import Consistency
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import FeaturamaError, OutcomeUnknown, StoreUnavailable
 
 OnStatement = Callable[[str], Awaitable[None] | None]
-"""A seam for faults; see `CqlStorage.open`."""
+"""Fault injection; see `CqlStorage.open`."""
 
 PAGE_ROWS = 5_000
 _SCHEMA_TIMEOUT = 60.0
@@ -40,14 +39,14 @@ class Prepared:
 
 
 class Pages:
-    """The pages of one query, read as they are asked for."""
+    """The pages of one query, read on demand."""
 
     def __init__(self, read: Callable[[], Awaitable[tuple[list[Any], bool]]]) -> None:
         self._read = read
         self._more = True
 
     async def next(self) -> list[Any] | None:
-        """The next page, perhaps empty; None after the last. Raises StoreUnavailable."""
+        """The next page, which may be empty; None after the last. Raises StoreUnavailable."""
         if not self._more:
             return None
         rows, self._more = await self._read()
@@ -55,18 +54,18 @@ class Pages:
 
 
 Bound = tuple[Prepared, Sequence[object]]
-"""A prepared statement and its values. Values that are left off at the end stay unset."""
+"""A prepared statement and its values. Omitted trailing values stay unset."""
 
 
 class Driver:
-    """A session. Made by `open`, closed by it."""
+    """A session, opened and closed by `open`."""
 
     def __init__(self, session: Any, settings: StorageSettings, on_statement: OnStatement | None) -> None:
         self._session = session
         self._budget = max(settings.request_timeout_ms, 1) / 1_000
         self._batch_timeout_ms = max(settings.request_timeout_ms, 1)
         self._batch_consistency = consistency(settings.consistency)
-        # Each completion wakes the loop through one small socket: more statements at once gain nothing.
+        # Completions wake the loop through one small socket: more concurrent statements are not faster.
         self.width = max(settings.max_in_flight, 1)
         self._slots = asyncio.Semaphore(self.width)
         self._on_statement = on_statement
@@ -85,7 +84,7 @@ class Driver:
         return Prepared(text, await self._run(lambda: self._session.create_prepared(text), text, reading=True))
 
     async def read(self, prepared: Prepared, values: Sequence[object], level: Consistency | None = None) -> list[Any]:
-        """All rows, as tuples, however many pages they fill. Raises StoreUnavailable."""
+        """All rows of all pages, as tuples. Raises StoreUnavailable."""
         statement = prepared.statement.bind(values, page_size=PAGE_ROWS)
         if level is not None:
             statement.set_consistency(consistency(level))
@@ -106,9 +105,9 @@ class Driver:
         await self._run(lambda: self._session.execute(statement), prepared.text)
 
     async def decide(self, prepared: Prepared, values: Sequence[object]) -> dict[str, Any] | None:
-        """Run a conditional statement. -> None when it applied, else the row that stood against it.
+        """Run a conditional statement. -> None if it was applied, else the row that did not fulfil the condition.
 
-        Run again after an unknown outcome it may stand against itself: callers compare with what they wanted.
+        A statement that is repeated after an unknown outcome may find its own row: callers compare it.
         """
         statement = prepared.statement.bind(values)
         result = await self._run(lambda: self._session.execute(statement), prepared.text)
@@ -140,7 +139,7 @@ class Driver:
         return [row.as_tuple() for row in result]
 
     async def change_schema(self, text: str) -> None:
-        """Run a statement that makes or removes tables; one that may run again. The servers may take a minute."""
+        """Run a repeatable statement that creates or removes tables. It may take a minute."""
         statement = acsylla.create_statement(text)
         statement.set_timeout(_SCHEMA_TIMEOUT)
         await self._run(lambda: self._session.execute(statement), text)
@@ -155,13 +154,13 @@ class Driver:
     async def _run(self, attempt: Callable[[], Awaitable[Any]], text: str, *, reading: bool = False) -> Any:
         if self._on_statement is None:
             return await self._attempts(attempt, reading=reading)
-        await self._tell(text, StoreUnavailable("the statement was not sent; send the request again"))
+        await self._announce(text, StoreUnavailable("the statement was not sent; send the request again"))
         result = await self._attempts(attempt, reading=reading)
         if reading:
-            await self._tell(f"DONE {text}", StoreUnavailable("the answer was lost; try again"))
+            await self._announce(f"DONE {text}", StoreUnavailable("the answer was lost; try again"))
         else:
             lost = OutcomeUnknown("the confirmation was lost; it may be done: send the same request again")
-            await self._tell(f"DONE {text}", lost)
+            await self._announce(f"DONE {text}", lost)
         return result
 
     async def _attempts(self, attempt: Callable[[], Awaitable[Any]], *, reading: bool) -> Any:
@@ -176,12 +175,12 @@ class Driver:
                     failure = error
             maybe_done |= not reading and not surely_not_done(failure)
             if now() + pause > end or not is_passing(failure):
-                raise told(failure, maybe_done=maybe_done) from failure
-            # Outside of the slot: others may use it meanwhile.
+                raise translated(failure, maybe_done=maybe_done) from failure
+            # Outside of the slot, which others may use meanwhile.
             await asyncio.sleep(pause)
         raise AssertionError
 
-    async def _tell(self, text: str, failure: FeaturamaError) -> None:
+    async def _announce(self, text: str, failure: FeaturamaError) -> None:
         assert self._on_statement is not None
         try:
             answer = self._on_statement(text)

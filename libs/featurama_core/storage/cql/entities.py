@@ -1,6 +1,6 @@
-"""The register of entities: id, type, name, metadata; and the ids of each type, cut into buckets.
+"""Registered entities: id, type, name, metadata; and the ids of each type, in buckets.
 
-The registry decides; a row of `entity_by_type` is written before it and may be a stray.
+`entity_registry` is authoritative. A row of `entity_by_type` is written before it and may be left over.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from featurama_core.types.schema import Entity
 _BUCKETS = 16
 _TURNS = 5
 _AT_ONCE = 64
-"""Conditional statements take four rounds between the replicas."""
+"""Conditional statements take four round trips between replicas."""
 
 _MAKE = (
     "INSERT INTO ks.entity_registry (entity_id, entity_type, name, metadata, created_at, updated_at)"
@@ -35,7 +35,7 @@ _PAGE = "SELECT entity_id FROM ks.entity_by_type WHERE entity_type = ? AND bucke
 
 
 async def put_entities(statements: Statements, entities: Sequence[Entity]) -> list[Entity]:
-    """Store each; another type and every `created_at` stay as they are. -> what is stored, in order."""
+    """Store entities. A registered type and `created_at` never change. -> the stored entities, in order."""
     driver = statements.driver
     into_type, make, change = [await statements.get(text) for text in (_INTO_TYPE, _MAKE, _CHANGE)]
     standing = await get_entities(statements, [entity.entity_id for entity in entities])
@@ -74,19 +74,19 @@ async def put_entities(statements: Statements, entities: Sequence[Entity]) -> li
 
 
 async def get_entities(statements: Statements, entity_ids: Sequence[str]) -> dict[str, Entity]:
-    """The registered ones."""
+    """The registered ones among these ids."""
     get, driver = await statements.get(_GET), statements.driver
-    asked = list(dict.fromkeys(entity_ids))
-    found = await collect(asked, lambda entity_id: driver.read(get, (entity_id,)), driver.width)
+    distinct = list(dict.fromkeys(entity_ids))
+    found = await collect(distinct, lambda entity_id: driver.read(get, (entity_id,)), driver.width)
     return {row[0]: Entity(*row) for rows in found for row in rows}
 
 
 async def list_entities(
     statements: Statements, entity_type: str, after: str | None, limit: int
 ) -> tuple[list[Entity], str | None]:
-    """A page of a type's entities, by their UTF-8 bytes; shorter than `limit` where ids are strays."""
+    """A page of the entities of a type, sorted by UTF-8 bytes. Left-over rows make it shorter than `limit`."""
     page, driver = await statements.get(_PAGE), statements.driver
-    # An even share of each bucket, and some more; what lies behind the shortest one is left for the next page.
+    # An even share of each bucket, and some more. Ids beyond the end of the shortest share are left for the next page.
     share = limit // (_BUCKETS // 2) + 8
 
     async def read(bucket: int) -> list[Any]:
@@ -103,7 +103,7 @@ async def list_entities(
 
 
 async def remove_entity(statements: Statements, entity_id: str) -> None:
-    """Forget the registration."""
+    """Remove the registration."""
     driver = statements.driver
     found = await get_entities(statements, [entity_id])
     for entity in found.values():

@@ -1,15 +1,15 @@
-"""What the driver raises, told in our words: surely not done, or perhaps done. Its texts never reach a caller."""
+"""Translation of the errors of the driver: not carried out, or outcome unknown. Its texts never reach a caller."""
 
 from __future__ import annotations
 
 from acsylla import errors as driver_errors
 
-from featurama_core.types.errors import OutcomeUnknown, Reason, StoreUnavailable, Unknown
+from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 
 DriverError: type[Exception] = driver_errors.CassException
 RefusedStatement: type[Exception] = driver_errors.CassErrorServerInvalidQuery
 TABLE_GOES: tuple[type[Exception], ...] = (RefusedStatement, driver_errors.CassErrorServerServerError)
-"""What a statement meets whose table another process is dropping: it is unknown, or fails inside the server."""
+"""Errors of statements on a table that another process is dropping."""
 AlreadyThere: type[Exception] = driver_errors.CassErrorServerAlreadyExists
 
 _NOT_NOW = {
@@ -34,19 +34,19 @@ _WITHOUT_CONNECTION = "no secure connection to the CQL server; check tls, tls_ca
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether the same statement may succeed a moment later."""
+    """Whether the same statement may succeed shortly afterwards."""
     name = type(error).__name__
     return isinstance(error, DriverError) and name not in _REFUSED and not name.startswith("CassErrorSsl")
 
 
 def surely_not_done(error: Exception) -> bool:
-    """Whether the statement had no effect; otherwise nobody knows."""
+    """Whether the statement certainly had no effect."""
     name = type(error).__name__
     return name in _NOT_NOW or name in _REFUSED or name.startswith("CassErrorSsl") or isinstance(error, RuntimeError)
 
 
-def told(error: Exception, *, maybe_done: bool) -> StoreUnavailable | OutcomeUnknown:
-    """The error for the caller. `maybe_done`: an attempt may have had its effect."""
+def translated(error: Exception, *, maybe_done: bool) -> StoreUnavailable | OutcomeUnknown:
+    """The error for the caller. maybe_done: whether an attempt may have had an effect."""
     name = type(error).__name__
     found: StoreUnavailable | OutcomeUnknown
     if maybe_done:
@@ -60,12 +60,3 @@ def told(error: Exception, *, maybe_done: bool) -> StoreUnavailable | OutcomeUnk
         found = StoreUnavailable(_NOT_NOW.get(name) or _REFUSED.get(name) or unanswered)
     found.__cause__ = error
     return found
-
-
-def unknown_namespace(name: str) -> Unknown:
-    """The namespace is not there, or not the one that was opened."""
-    return Unknown(
-        f"namespace {name!r} does not exist; make it with `featurama namespaces create {name}`",
-        reason=Reason.UNKNOWN_NAMESPACE,
-        namespace=name,
-    )

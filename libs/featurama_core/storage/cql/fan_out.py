@@ -1,4 +1,4 @@
-"""Doing the same for many things at once, with a bounded number of tasks."""
+"""The same work on many items, with a bounded number of tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 
 async def for_each(things: Iterable[T], work: Callable[[T], Awaitable[object]], width: int) -> None:
-    """Run `work` on every thing, at most `width` at a time; things are taken when there is room for them.
+    """Run `work` on every item, at most `width` at a time. Items are taken from the iterator on demand.
 
     The first failure cancels the others and is raised.
     """
@@ -30,7 +30,7 @@ async def for_each(things: Iterable[T], work: Callable[[T], Awaitable[object]], 
 
 
 async def collect(things: Sequence[T], work: Callable[[T], Awaitable[R]], width: int) -> list[R]:
-    """The results of `work`, in order; otherwise as `for_each`."""
+    """The results of `work`, in order; see `for_each`."""
     if len(things) == 1:
         return [await work(things[0])]
     results: list[R | None] = [None] * len(things)
@@ -39,4 +39,4 @@ async def collect(things: Sequence[T], work: Callable[[T], Awaitable[R]], width:
         results[number] = await work(things[number])
 
     await for_each(range(len(things)), keep, width)
-    return results  # type: ignore[return-value]  # every place was filled
+    return results  # type: ignore[return-value]  # all places are filled

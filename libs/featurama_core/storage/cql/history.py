@@ -1,4 +1,4 @@
-"""Reading history of given entities: slices of the periods that hold data, a partition (entity, period) at a time."""
+"""Reading the history of given entities: slices of the periods with data, one partition (entity, period) at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from featurama_core.storage.cql.decoding import empty_history, history_of, int64s
+from featurama_core.storage.cql.decoding import history_of, int64s
 from featurama_core.storage.cql.driver import Prepared
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
@@ -39,7 +39,7 @@ class _Found:
 
     def history(self, feature: FeatureDefinition) -> History:
         if not self.rows:
-            return empty_history(feature)
+            return History.nothing(feature)
         times, ingested, values = zip(*self.rows, strict=True)
         return history_of(feature, int64s(self.codes), int64s(times), int64s(ingested), values)
 
@@ -53,7 +53,7 @@ class Bounds:
     history_period: int
 
     def within(self, periods: Sequence[int]) -> list[int]:
-        """Those periods that reach into the bounds, ascending."""
+        """The periods that overlap the bounds, ascending."""
         first, last = self.start // self.history_period, self.end // self.history_period
         return sorted(period for period in periods if first <= period <= last)
 
@@ -84,7 +84,7 @@ async def _slices(
     within: dict[str, list[int]],
     bounds: Bounds,
 ) -> dict[tuple[str, int], _Found]:
-    """One statement reads all features of a group that have the same version and type."""
+    """All rows. One statement reads all features of a group with the same version and type."""
     found = {definition.key: _Found() for definition, _ in features}
     alike: dict[tuple[str, int, ValueType], list[str]] = {}
     for definition, group in features:
@@ -128,7 +128,7 @@ async def _newest(
     bounds: Bounds,
     count: int,
 ) -> dict[tuple[str, int], _Found]:
-    """The newest rows of each (entity, feature), from the newest period back."""
+    """The newest rows of each (entity, feature), from the newest period backwards."""
     found = {definition.key: _Found() for definition, _ in features}
     driver = statements.driver
     wanted = []

@@ -1,7 +1,6 @@
-"""The history rows of a write: each value twice, by entity and by feature name, ready to be bound.
+"""The history rows of a write, ready to be bound. Each value has two rows: by entity and by feature name.
 
-Sizes are those that a server adds up for its batch limit, rounded up: every row counts its keys, its times and a
-fixed share.
+Sizes are upper bounds of the sizes that a server adds up for its batch limit: keys, times and a fixed share per row.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ VALUE_COLUMNS = {
     ValueType.VECTOR: "value_vector",
 }
 ROW_SHARE = 96
-"""Bytes of a row beside its names and its value: version, times, period, bucket, liveness, the cell's header."""
+"""Bytes per row in addition to names and value: version, times, period, bucket, liveness, cell header."""
 
 _FIXED_BYTES = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowKeys:
-    """What all columns of a write share: n rows. `buckets`: (group, period) -> buckets."""
+    """The keys of n rows, shared by all columns of a write. buckets: (group, period) -> number of buckets."""
 
     entity_ids: Sequence[str]
     id_bytes: Int64Array
@@ -85,7 +84,7 @@ class HistoryColumn:
     """The history rows of one column of a write."""
 
     def __init__(self, stored: StoredColumn, keys: RowKeys, insertions: Insertions, now: int) -> None:
-        """`now`: microseconds, from which the rows' remaining life is reckoned."""
+        """now: microseconds, for the remaining life of the rows."""
         self._keys = keys
         self._insertions = insertions
         self._name = stored.definition.name
@@ -161,7 +160,7 @@ def _values(stored: StoredColumn, present: list[bool]) -> list[Any]:
 
 
 def _remaining_seconds(stored: StoredColumn, keys: RowKeys, now: int) -> list[int]:
-    """TTL of each row: its remaining life and a day, so that a reader's clock decides; 0 for ever."""
+    """TTL of each row: its remaining life and one more day, so that the clock of the reader decides; 0 for no limit."""
     retention = stored.group.retention
     if retention is None:
         return [0] * len(keys.event_time)

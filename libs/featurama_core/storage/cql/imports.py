@@ -1,7 +1,7 @@
-"""Imports that have begun, and the number that the next one takes.
+"""Imports that have begun, and the number of the next one.
 
-They are numbered through from 1, without a gap, in one partition: the conditional statement that takes a place in this
-sequence also takes the import's number, because the number follows from the imports before that place.
+Imports form a sequence from 1 without gaps in one partition. The conditional statement that takes a place in the
+sequence also fixes the import number, because the number follows from the imports before that place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ async def list_imports(statements: Statements) -> list[ImportRecord]:
 
 
 async def take_import(statements: Statements, import_id: str, scope: ImportScope) -> int:
-    """Begin an import, or find that it has begun. -> its number."""
+    """Begin an import unless it has begun. -> its number."""
     insertion = await statements.get(INTO_IMPORTS)
     while True:
         begun = await list_imports(statements)
@@ -31,6 +31,6 @@ async def take_import(statements: Statements, import_id: str, scope: ImportScope
         if record is not None:
             return record.number
         record = ImportRecord(import_id, next_number(begun, scope), scope)
-        # Another import may take this place first, or this statement after a lost answer: the list says which.
+        # The place may be taken by another import, or by this statement after a lost answer: the list says which.
         if await statements.driver.decide(insertion, (len(begun) + 1, *record.row())) is None:
             return record.number

@@ -1,7 +1,7 @@
 """Whether a name still stands for the namespace that was opened.
 
-The servers prepare a statement anew when its table was dropped and made again, so an old object would write into
-the new namespace. What is asked at most once in STALENESS, and after failures, is the incarnation.
+The servers prepare statements again after a table was dropped and created again, so an old object would write into the
+new namespace. The incarnation is therefore read at most once per STALENESS, and after failures.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from featurama_core.storage.cql.failures import unknown_namespace
 from featurama_core.storage.cql.keyspaces import Keyspaces
 from featurama_core.storage.cql.shared_call import SharedCall
+from featurama_core.storage.namespaces import unknown_namespace
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 
 STALENESS = 1.0
 """Seconds."""
 _AFTER_FAILURE = 0.5
-"""Seconds: a store that does not answer is not waited for twice."""
+"""Seconds. Callers should not wait twice for a store that does not answer."""
 
 
 class Incarnation:
-    """One incarnation of a namespace, as long as it lives."""
+    """One incarnation of a namespace."""
 
     def __init__(self, keyspaces: Keyspaces, name: str, incarnation: str) -> None:
         self.name = name
@@ -33,11 +33,11 @@ class Incarnation:
         self._gone = False
 
     def end(self) -> None:
-        """It was dropped by this process."""
+        """Mark it as dropped by this process."""
         self._gone = True
 
     async def check(self) -> None:
-        """Raise Unknown (UNKNOWN_NAMESPACE) unless it lives. Raises StoreUnavailable."""
+        """Raise Unknown (UNKNOWN_NAMESPACE) if it was dropped. Raises StoreUnavailable."""
         if not self._gone and self._now() >= self._fresh_until:
             await self._renew()
         if self._gone:
@@ -45,7 +45,7 @@ class Incarnation:
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:
-        """Around every use: raises Unknown before it and, where that is why it failed, after it."""
+        """Wrap every use: Unknown is raised before it, and after a failure that the drop has caused."""
         await self.check()
         try:
             yield
@@ -54,17 +54,17 @@ class Incarnation:
             raise
 
     async def after_failure(self) -> None:
-        """Raise Unknown if a failure came from the namespace's end."""
+        """Raise Unknown if the namespace was dropped, which explains the failure."""
         try:
             async with asyncio.timeout(_AFTER_FAILURE):
                 await self._renew()
         except (StoreUnavailable, TimeoutError):
-            # The store does not answer at all: the first failure says so.
+            # The store does not answer: the first failure is raised.
             return
         if self._gone:
             raise unknown_namespace(self.name)
 
     async def _renew(self) -> None:
-        asked = self._now()
+        began = self._now()
         self._gone |= await self._ask() != self.id
-        self._fresh_until = asked + STALENESS
+        self._fresh_until = began + STALENESS

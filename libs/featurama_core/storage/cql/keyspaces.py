@@ -1,7 +1,7 @@
-"""Keyspaces: how a namespace is made, found, brought up to date and removed.
+"""Keyspaces: creating, finding, migrating and dropping namespaces.
 
-`namespace_info` (incarnation, history_period) is written before the other tables, `schema_version` names a schema
-file after its last table: what a crash left half-made is completed by `migrate` with the same options.
+`namespace_info` (incarnation, history_period) is written before the other tables are created, and `schema_version`
+names a schema file after its last table. `migrate` completes a namespace that a crash left incomplete.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from string import Template
 
 from featurama_core.storage.cql.driver import Driver
-from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement, unknown_namespace
+from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement
 from featurama_core.storage.cql.imports import INTO_IMPORTS
+from featurama_core.storage.namespaces import (
+    check_options,
+    check_schema_files,
+    is_namespace,
+    missing_files,
+    namespace_exists,
+    unknown_namespace,
+)
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageUrl
 from featurama_core.types.errors import (
-    Conflict,
-    FailedPrecondition,
     FeaturamaError,
     InvalidInput,
     OutcomeUnknown,
@@ -33,7 +38,7 @@ from featurama_core.types.names import check_namespace
 from featurama_core.types.times import DAY, SECOND
 
 KEYSPACE_LENGTH = 48
-"""What every CQL server allows."""
+"""Limit of CQL servers."""
 _DEFAULT_PREFIX = "fs_"
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,39}|")
 _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -41,7 +46,7 @@ _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _ON_EARLIER_DATA = {
     "0002_imports.cql": (INTO_IMPORTS, (1, *UNNUMBERED.row())),
 }
-"""A schema file -> what is written on top where a namespace is older than the file and may hold data."""
+"""Schema file -> row to insert when the file is applied to an older namespace, which may have data."""
 
 _OWN_TABLES = (
     "CREATE TABLE IF NOT EXISTS ks.namespace_info (key text PRIMARY KEY, value text)",
@@ -53,7 +58,7 @@ class Keyspaces:
     """The namespaces of one cluster."""
 
     def __init__(self, driver: Driver, url: StorageUrl, schema: Mapping[str, str]) -> None:
-        """`schema`: what `read_schema` found."""
+        """`schema`: the schema files, name -> CQL."""
         self._schema = schema
         self._driver = driver
         self._prefix = url.option("keyspace_prefix", _DEFAULT_PREFIX)
@@ -62,7 +67,7 @@ class Keyspaces:
         self._replication = _replication(url)
 
     def keyspace(self, name: str) -> str:
-        """The keyspace of a namespace. Raises InvalidInput for what is no name, and for one that is too long."""
+        """The keyspace of a namespace. InvalidInput for an invalid name or one that is too long."""
         keyspace = self._prefix + check_namespace(name)
         if len(keyspace) > KEYSPACE_LENGTH:
             raise InvalidInput(
@@ -76,23 +81,16 @@ class Keyspaces:
         """Names of the namespaces, sorted."""
         rows = await self._driver.look_up("SELECT keyspace_name FROM system_schema.keyspaces")
         names = [keyspace.removeprefix(self._prefix) for (keyspace,) in rows if keyspace.startswith(self._prefix)]
-        return sorted(name for name in names if _is_name(name))
+        return sorted(name for name in names if is_namespace(name))
 
     async def info(self, name: str) -> dict[str, str]:
-        """The rows of namespace_info, after the schema was checked. Unknown, FailedPrecondition."""
+        """The rows of namespace_info, after a check of the schema. Raises Unknown, FailedPrecondition."""
         async with self._reading(name) as keyspace:
-            applied = await self._applied(keyspace)
-            known = list(self._schema)
-            if newer := sorted(set(applied) - set(known)):
-                raise _newer(name, newer)
-            if missing := [file for file in known if file not in applied]:
-                raise FailedPrecondition(
-                    f"namespace {name!r} lacks schema {', '.join(missing)}; run `featurama migrate`", namespace=name
-                )
+            check_schema_files(name, await self._applied(keyspace), self._schema)
             return await self._info(keyspace)
 
     async def incarnation(self, name: str) -> str | None:
-        """Which incarnation the name stands for now; None when there is none."""
+        """The current incarnation of a name; None if the namespace does not exist."""
         try:
             return (await self._info(self.keyspace(name))).get("incarnation")
         except StoreUnavailable as error:
@@ -101,9 +99,8 @@ class Keyspaces:
             raise
 
     async def create(self, name: str, options: NamespaceOptions) -> None:
-        """Make a namespace with all tables; Conflict if it is there."""
-        if options.history_period <= 0:
-            raise InvalidInput("history_period must be longer than zero", field="history_period")
+        """Create a namespace with all tables. Conflict if it exists."""
+        check_options(options)
         keyspace = self.keyspace(name)
         replication = self._replication if not options.replication else _by_datacentre(options.replication)
         await self._create_keyspace(name, keyspace, replication)
@@ -114,15 +111,14 @@ class Keyspaces:
             raise
 
     async def drop(self, name: str) -> None:
-        """Remove a namespace; Unknown if it is not there."""
+        """Drop a namespace. Unknown if it does not exist."""
         await self._driver.change_schema(f"DROP KEYSPACE IF EXISTS {await self._existing(name)}")
 
     async def migrate(self, name: str) -> list[str]:
         """Apply the schema files that the namespace lacks. -> their names."""
         async with self._reading(name) as keyspace:
             applied = await self._applied(keyspace)
-            if newer := sorted(set(applied) - set(self._schema)):
-                raise _newer(name, newer)
+            missing_files(name, applied, self._schema)  # refuses the schema of a newer release
             period = NamespaceOptions().history_period
             if applied:
                 period = int((await self._info(keyspace)).get("history_period", period))
@@ -132,14 +128,12 @@ class Keyspaces:
         text = f"CREATE KEYSPACE {keyspace} WITH replication = {replication}"
         try:
             if await self._is_scylla():
-                # Its tablets do not know conditional statements before 2025.4.
+                # Tablets support conditional statements from 2025.4 on.
                 text += " AND tablets = {'enabled': false}"
             await self._driver.change_schema(text)
         except StoreUnavailable as error:
             if isinstance(error.__cause__, AlreadyThere):
-                raise Conflict(
-                    f"namespace {name!r} exists already", reason=Reason.NAMESPACE_EXISTS, namespace=name
-                ) from error
+                raise namespace_exists(name) from error
             raise
 
     async def _is_scylla(self) -> bool:
@@ -174,12 +168,12 @@ class Keyspaces:
         try:
             await self._driver.change_schema(f"DROP KEYSPACE IF EXISTS {keyspace}")
         except (StoreUnavailable, OutcomeUnknown):
-            # It stays half-made: `migrate` completes it, `drop` removes it.
+            # It stays incomplete: `migrate` completes it, `drop` removes it.
             return
 
     @asynccontextmanager
     async def _reading(self, name: str) -> AsyncIterator[str]:
-        """The keyspace of a namespace whose tables are read; Unknown if it is not there, or goes meanwhile."""
+        """The keyspace of a namespace, for reading its tables. Unknown if it does not exist or is dropped meanwhile."""
         try:
             yield self.keyspace(name)
         except StoreUnavailable as error:
@@ -201,7 +195,7 @@ class Keyspaces:
         try:
             rows = await self._driver.look_up(_in(keyspace, "SELECT name FROM ks.schema_version"))
         except StoreUnavailable as error:
-            # Its maker has not come to this table yet, or died before it.
+            # The process that creates the namespace has not created this table yet, or has crashed before.
             if isinstance(error.__cause__, RefusedStatement) and await self._is_there(keyspace):
                 return []
             raise
@@ -216,20 +210,13 @@ def _in(keyspace: str, text: str) -> str:
     return text.replace("ks.", f"{keyspace}.")
 
 
-def read_schema() -> dict[str, str]:
-    """File name -> CQL, in order of their numbers. Blocks."""
-    folder = files("featurama_core.storage.cql") / "schema"
-    found = {entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".cql")}
-    return dict(sorted(found.items()))
-
-
 def _statements(cql: str) -> list[str]:
     lines = [line for line in cql.splitlines() if not line.startswith("--")]
     return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]
 
 
 def _windows(history_period: int) -> str:
-    """Time windows as long as a period: a window's files hold the same partitions."""
+    """Time windows with the length of a period: the files of a window hold the same partitions."""
     units = (("DAYS", DAY), ("HOURS", 3_600 * SECOND), ("MINUTES", 60 * SECOND))
     unit, length = next((each for each in units if history_period >= each[1]), units[-1])
     size = max(history_period // length, 1)
@@ -254,22 +241,6 @@ def _by_datacentre(copies: Mapping[str, int]) -> str:
             raise InvalidInput("replication names datacentres and their number of copies, from 1", field="replication")
     named = ", ".join(f"'{dc}': {number}" for dc, number in copies.items())
     return f"{{'class': 'NetworkTopologyStrategy', {named}}}"
-
-
-def _is_name(text: str) -> bool:
-    try:
-        check_namespace(text)
-    except InvalidInput:
-        return False
-    return True
-
-
-def _newer(namespace: str, names: list[str]) -> FailedPrecondition:
-    return FailedPrecondition(
-        f"namespace {namespace!r} has schema {', '.join(names)} of a newer release; update this installation,"
-        " then run `featurama migrate`",
-        namespace=namespace,
-    )
 
 
 def _invalid(problem: str) -> InvalidInput:

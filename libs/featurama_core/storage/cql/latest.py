@@ -30,7 +30,7 @@ _MARKS = "SELECT entity_id, feature_name, deleted_through FROM ks.deletions WHER
 
 
 async def read_cells(statements: Statements, entity_ids: Sequence[str], level: Consistency | None) -> Cells:
-    """All cells of these entities, a read an entity."""
+    """All cells of these entities, by one query per entity."""
     driver = statements.driver
     try:
         prepared = await statements.get(_READ)
@@ -47,7 +47,7 @@ async def read_cells(statements: Statements, entity_ids: Sequence[str], level: C
 
 
 def all_failed(entities: int) -> Cells:
-    """No cells: the store does not answer."""
+    """The result of a read that failed for all entities."""
     return _cells([None] * entities)
 
 
@@ -63,21 +63,21 @@ def _cells(found: Sequence[list[Any] | None]) -> Cells:
 
 
 async def replace_cell(statements: Statements, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:
-    """Put `new` at the same timestamp: of two cells the larger bytes stay."""
+    """Write `new` at the same timestamp: of two cells the larger bytes win."""
     await statements.driver.write(await statements.get(INTO_LATEST), (event_time, new, entity_id, layout_id))
 
 
 async def drop_cells(
     statements: Statements, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
 ) -> None:
-    """Remove cells that are of the given event time or older: a tombstone of that time covers no newer one."""
+    """Remove cells with the given event time or an older one: a tombstone of that time covers no newer cell."""
     drop, driver = await statements.get(_DROP), statements.driver
     cells = list(zip(event_times, entity_ids, layout_ids, strict=True))
     await for_each(cells, lambda cell: driver.write(drop, cell), driver.width)
 
 
 async def list_latest_entities(statements: Statements, after: str | None, limit: int) -> tuple[list[str], str | None]:
-    """A page of the entities that have cells (or marks), in the order of their tokens."""
+    """A page of the entities with cells (or marks), in the order of their tokens."""
     driver = statements.driver
     if after is None:
         rows = await driver.read(await statements.get(_FIRST_PAGE), (limit,))
@@ -88,9 +88,9 @@ async def list_latest_entities(statements: Statements, after: str | None, limit:
 
 
 async def put_mark(statements: Statements, mark: Mark) -> None:
-    """Set the mark in the entity's partition and in the list for scans, together.
+    """Set the mark in the partition of the entity and in the list for scans, in one batch.
 
-    At D + 1: a higher mark wins over a lower one, and the entity's tombstone at D spares its own mark.
+    Its timestamp is D + 1: a higher mark wins over a lower one, and the tombstone at D does not remove the mark itself.
     """
     through = mark.deleted_through
     among_cells = (through + 1, pack_mark(through), mark.entity_id, mark_id(mark.feature_name))

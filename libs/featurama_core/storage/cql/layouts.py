@@ -1,4 +1,4 @@
-"""Registered layouts. Writing one again is harmless: its id is its content's hash."""
+"""Registered layouts. Writing one again changes nothing: its id is the hash of its content."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ async def put_layouts(statements: Statements, layouts: Sequence[Layout]) -> None
 async def get_layouts(statements: Statements, layout_ids: Sequence[int]) -> dict[int, Layout]:
     """The known ones among these ids."""
     get, driver = await statements.get(_GET), statements.driver
-    asked = list(dict.fromkeys(layout_ids))
-    found = await collect(asked, lambda layout_id: driver.read(get, (layout_id,)), driver.width)
+    distinct = list(dict.fromkeys(layout_ids))
+    found = await collect(distinct, lambda layout_id: driver.read(get, (layout_id,)), driver.width)
     return {layout_id: Layout.parse(fields) for rows in found for layout_id, fields in rows}

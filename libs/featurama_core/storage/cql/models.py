@@ -1,6 +1,7 @@
 """Model versions, their artefacts in chunks, aliases; and the audit log.
 
-Chunks lie under an id of their own, written before the version that names it: two writers of one version never mix.
+The chunks of an artefact have an id of their own and are written before the version that names it, so the chunks of two
+writers of one version never mix.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _FIND = "SELECT artefact_bytes, chunks, artefact FROM ks.models WHERE name = ? A
 _REMOVE = "DELETE FROM ks.models WHERE name = ? AND version = ? IF EXISTS"
 _CHUNKS = "SELECT content FROM ks.model_chunks WHERE artefact = ?"
 _REMOVE_CHUNKS = "DELETE FROM ks.model_chunks WHERE artefact = ?"
-# Never without a condition: the times of plain and of conditional writes are of different clocks.
+# Always conditional: plain and conditional writes take their times from different clocks.
 _INTO_ALIASES = "INSERT INTO ks.model_aliases (model, alias, version) VALUES (?, ?, ?) IF NOT EXISTS"
 _MOVE_ALIAS = "UPDATE ks.model_aliases SET version = ? WHERE model = ? AND alias = ? IF version = ?"
 _ALIASES = "SELECT model, alias, version FROM ks.model_aliases"
@@ -38,7 +39,7 @@ _CHUNKS_A_PAGE = 16
 
 
 async def put_model(statements: Statements, model: StoredModel, chunks: Sequence[bytes]) -> bool:
-    """Store a version with its artefact; False if it is taken."""
+    """Store a version with its artefact. False if the version is taken."""
     driver = statements.driver
     artefact = secrets.token_hex(16)
     into_chunks = await statements.get(_INTO_CHUNKS)
@@ -46,14 +47,14 @@ async def put_model(statements: Statements, model: StoredModel, chunks: Sequence
     await for_each(rows, lambda row: driver.write(into_chunks, row), _CHUNKS_AT_ONCE)
     row = (model.name, model.version, model.manifest, model.created_at, model.artefact_bytes, len(chunks), artefact)
     taken = await driver.decide(await statements.get(_INTO_MODELS), row)
-    # Tried again after a lost answer, it finds itself.
+    # A statement repeated after a lost answer finds its own row.
     if taken is None or taken["artefact"] == artefact:
         return True
     await driver.write(await statements.get(_REMOVE_CHUNKS), (artefact,))
     return False
 
 
-async def list_models(statements: Statements, name: str | None) -> list[StoredModel]:
+async def list_models(statements: Statements, name: str | None = None) -> list[StoredModel]:
     """Versions of one model, or of all, by name and version."""
     if name is None:
         rows = await statements.driver.read(await statements.get(_LIST), ())
@@ -63,7 +64,7 @@ async def list_models(statements: Statements, name: str | None) -> list[StoredMo
 
 
 async def read_artefact(statements: Statements, name: str, version: int) -> bytes:
-    """The chunks joined, checked against what was stored."""
+    """The chunks joined, checked against the stored sizes."""
     driver = statements.driver
     models = await driver.read(await statements.get(_FIND), (name, version))
     if not models:
@@ -88,8 +89,10 @@ async def remove_model(statements: Statements, name: str, version: int) -> None:
         await driver.write(await statements.get(_REMOVE_CHUNKS), (artefact,))
 
 
-async def put_alias(statements: Statements, model: str, alias: str, version: int, expected: int | None) -> bool:
-    """Point an alias at a version, if it names `expected` (0: nothing; None: whatever it names) or that version."""
+async def put_alias(
+    statements: Statements, model: str, alias: str, version: int, *, expected: int | None = None
+) -> bool:
+    """See `NamespaceStorage.put_alias`."""
     driver = statements.driver
     named = expected or 0
     while True:
@@ -97,15 +100,15 @@ async def put_alias(statements: Statements, model: str, alias: str, version: int
             against = await driver.decide(await statements.get(_MOVE_ALIAS), (version, model, alias, named))
         else:
             against = await driver.decide(await statements.get(_INTO_ALIASES), (model, alias, version))
-        # Tried again after a lost answer, it finds its own version.
+        # A statement repeated after a lost answer finds its own version.
         if against is None or against.get("version") == version:
             return True
         if expected is not None:
             return False
-        named = against.get("version") or 0  # no row at all: the alias was not there
+        named = against.get("version") or 0  # without a row the alias did not exist
 
 
-async def list_aliases(statements: Statements, model: str | None) -> dict[tuple[str, str], int]:
+async def list_aliases(statements: Statements, model: str | None = None) -> dict[tuple[str, str], int]:
     """(model, alias) -> version."""
     if model is None:
         rows = await statements.driver.read(await statements.get(_ALIASES), ())
@@ -116,7 +119,7 @@ async def list_aliases(statements: Statements, model: str | None) -> dict[tuple[
 
 async def append_audit(statements: Statements, record: AuditRecord) -> None:
     """Append a record."""
-    # Among equal times the later one is the larger; the rest keeps processes apart.
+    # Among equal times the later id is the larger. The random part keeps the ids of processes distinct.
     own_id = f"{time.time_ns():016x}{secrets.token_hex(4)}"
     row = (record.at // DAY, record.at, own_id, record.action, record.subject, record.detail)
     await statements.driver.write(await statements.get(_INTO_AUDIT), row)

@@ -1,8 +1,10 @@
-"""One open namespace: the port's methods, each while the namespace lives."""
+"""One open namespace: the methods of the port. All of them check that the namespace still exists."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -21,9 +23,7 @@ from featurama_core.storage.cql import (
 from featurama_core.storage.cql.incarnation import Incarnation
 from featurama_core.storage.cql.periods import HistoryPeriods
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import (
-    AuditRecord,
     Catalogue,
     Cells,
     Consistency,
@@ -32,21 +32,35 @@ from featurama_core.storage.port import (
     NamespaceOptions,
     Partition,
     ScanBlock,
-    StoredModel,
     WriteBatch,
 )
 from featurama_core.types.errors import StoreUnavailable
-from featurama_core.types.imports import ImportRecord, ImportScope
-from featurama_core.types.schema import Definition, Entity, FeatureDefinition, FeatureGroup
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.times import Clock
 from featurama_core.types.values import UInt8Array
 from featurama_core.types.writes import Outcome, WriteMode
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _while_it_lives(
+    work: Callable[Concatenate[Statements, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[CqlNamespace, P], Coroutine[Any, Any, T]]:
+    """A method of the port that is `work` on the namespace's statements."""
+
+    @wraps(work)
+    async def method(self: CqlNamespace, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self.incarnation.living():
+            return await work(self._statements, *args, **kwargs)
+
+    return method
 
 
 class CqlNamespace:
     """`NamespaceStorage` on one keyspace. Opened by its `CqlStorage`, which owns the session.
 
-    After the namespace was dropped, or made again, every method raises Unknown (UNKNOWN_NAMESPACE) within a second.
+    One second after the namespace was dropped, every method raises Unknown (UNKNOWN_NAMESPACE).
     """
 
     def __init__(
@@ -60,7 +74,7 @@ class CqlNamespace:
 
     @property
     def options(self) -> NamespaceOptions:
-        """What was fixed at its creation."""
+        """The options fixed at its creation."""
         return self._options
 
     async def write(self, batch: WriteBatch, mode: WriteMode) -> UInt8Array:
@@ -101,13 +115,13 @@ class CqlNamespace:
         end: int,
         newest: int | None = None,
     ) -> list[History]:
-        """Values with start <= event time <= end, a History a feature."""
+        """Values with start <= event time <= end: one History per feature."""
         bounds = history.Bounds(start, end, self._options.history_period)
         async with self.incarnation.living():
             return await history.read_history(self._statements, self._periods, entity_ids, features, bounds, newest)
 
     async def partitions(self, group: FeatureGroup) -> list[Partition]:
-        """Every bucket of the periods that hold rows of the group."""
+        """Every bucket of the periods with rows of the group."""
         async with self.incarnation.living():
             return await self._periods.partitions(group)
 
@@ -126,141 +140,41 @@ class CqlNamespace:
                 return
             yield block
 
-    async def put_layouts(self, layouts_: Sequence[Layout]) -> None:
-        """Register layouts."""
-        async with self.incarnation.living():
-            await layouts.put_layouts(self._statements, layouts_)
-
-    async def get_layouts(self, layout_ids: Sequence[int]) -> dict[int, Layout]:
-        """The known ones."""
-        async with self.incarnation.living():
-            return await layouts.get_layouts(self._statements, layout_ids)
-
-    async def take_import(self, import_id: str, scope: ImportScope) -> int:
-        """Begin an import. -> its number."""
-        async with self.incarnation.living():
-            return await imports.take_import(self._statements, import_id, scope)
-
-    async def list_imports(self) -> list[ImportRecord]:
-        """In the order in which they began."""
-        async with self.incarnation.living():
-            return await imports.list_imports(self._statements)
-
-    async def put_mark(self, mark: Mark) -> None:
-        """Set a deletion mark."""
-        async with self.incarnation.living():
-            await latest.put_mark(self._statements, mark)
-
-    async def list_marks(self) -> list[Mark]:
-        """All marks."""
-        async with self.incarnation.living():
-            return await latest.list_marks(self._statements)
+    put_layouts = _while_it_lives(layouts.put_layouts)
+    get_layouts = _while_it_lives(layouts.get_layouts)
+    take_import = _while_it_lives(imports.take_import)
+    list_imports = _while_it_lives(imports.list_imports)
+    put_mark = _while_it_lives(latest.put_mark)
+    replace_cell = _while_it_lives(latest.replace_cell)
+    list_marks = _while_it_lives(latest.list_marks)
+    drop_cells = _while_it_lives(latest.drop_cells)
+    list_latest_entities = _while_it_lives(latest.list_latest_entities)
+    put_definition = _while_it_lives(definitions.put_definition)
+    update_definition = _while_it_lives(definitions.update_definition)
+    put_entities = _while_it_lives(entities.put_entities)
+    get_entities = _while_it_lives(entities.get_entities)
+    list_entities = _while_it_lives(entities.list_entities)
+    remove_entity = _while_it_lives(entities.remove_entity)
+    put_model = _while_it_lives(models.put_model)
+    list_models = _while_it_lives(models.list_models)
+    read_artefact = _while_it_lives(models.read_artefact)
+    remove_model = _while_it_lives(models.remove_model)
+    put_alias = _while_it_lives(models.put_alias)
+    list_aliases = _while_it_lives(models.list_aliases)
+    append_audit = _while_it_lives(models.append_audit)
+    list_audit = _while_it_lives(models.list_audit)
 
     async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
-        """Remove what the mark covers."""
+        """Remove the values that the mark covers."""
         async with self.incarnation.living():
             period = self._options.history_period
             await cleaning.clean(self._statements, self._periods, mark, features, period)
 
-    async def replace_cell(
-        self,
-        entity_id: str,
-        layout_id: int,
-        old: bytes,  # noqa: ARG002 - the larger bytes win, whatever `old` was
-        new: bytes,
-        event_time: int,
-    ) -> None:
-        """Put `new` over `old` in latest."""
-        async with self.incarnation.living():
-            await latest.replace_cell(self._statements, entity_id, layout_id, new, event_time)
-
-    async def drop_cells(
-        self, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
-    ) -> None:
-        """Remove cells of these event times or older ones."""
-        async with self.incarnation.living():
-            await latest.drop_cells(self._statements, entity_ids, layout_ids, event_times)
-
-    async def list_latest_entities(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        """A page of entities that have cells."""
-        async with self.incarnation.living():
-            return await latest.list_latest_entities(self._statements, after, limit)
-
     async def purge_history(self, group: FeatureGroup, before: int) -> int:  # noqa: ARG002 - the rows' TTL does it
-        """Nothing: history rows of a group with retention expire by themselves."""
+        """Nothing: the history rows of a group with retention expire on the server."""
         return 0
 
     async def load_catalogue(self) -> Catalogue:
         """All definitions."""
         async with self.incarnation.living():
             return await definitions.load_catalogue(self._statements, self.incarnation.id)
-
-    async def put_definition(self, definition: Definition) -> Definition:
-        """Store it unless its key is taken. InvalidInput for a retention that the server cannot express."""
-        async with self.incarnation.living():
-            return await definitions.put_definition(self._statements, definition)
-
-    async def update_definition(self, definition: Definition) -> None:
-        """Replace the fields that may change; Unknown unless it is there."""
-        async with self.incarnation.living():
-            await definitions.update_definition(self._statements, definition)
-
-    async def put_entities(self, entities_: Sequence[Entity]) -> list[Entity]:
-        """Store each unless its id is of another type."""
-        async with self.incarnation.living():
-            return await entities.put_entities(self._statements, entities_)
-
-    async def get_entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
-        """The registered ones."""
-        async with self.incarnation.living():
-            return await entities.get_entities(self._statements, entity_ids)
-
-    async def list_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
-        """A page of a type's entities."""
-        async with self.incarnation.living():
-            return await entities.list_entities(self._statements, entity_type, after, limit)
-
-    async def remove_entity(self, entity_id: str) -> None:
-        """Forget the registration."""
-        async with self.incarnation.living():
-            await entities.remove_entity(self._statements, entity_id)
-
-    async def put_model(self, model: StoredModel, chunks: Sequence[bytes]) -> bool:
-        """Store a version; False if it is taken."""
-        async with self.incarnation.living():
-            return await models.put_model(self._statements, model, chunks)
-
-    async def list_models(self, name: str | None = None) -> list[StoredModel]:
-        """Versions of one model, or of all."""
-        async with self.incarnation.living():
-            return await models.list_models(self._statements, name)
-
-    async def read_artefact(self, name: str, version: int) -> bytes:
-        """The artefact's bytes."""
-        async with self.incarnation.living():
-            return await models.read_artefact(self._statements, name, version)
-
-    async def remove_model(self, name: str, version: int) -> None:
-        """Remove a version."""
-        async with self.incarnation.living():
-            await models.remove_model(self._statements, name, version)
-
-    async def put_alias(self, model: str, alias: str, version: int, *, expected: int | None = None) -> bool:
-        """Point an alias at a version, if it names `expected`."""
-        async with self.incarnation.living():
-            return await models.put_alias(self._statements, model, alias, version, expected)
-
-    async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
-        """(model, alias) -> version."""
-        async with self.incarnation.living():
-            return await models.list_aliases(self._statements, model)
-
-    async def append_audit(self, record: AuditRecord) -> None:
-        """Durably append."""
-        async with self.incarnation.living():
-            await models.append_audit(self._statements, record)
-
-    async def list_audit(self, limit: int) -> list[AuditRecord]:
-        """The newest first."""
-        async with self.incarnation.living():
-            return await models.list_audit(self._statements, limit)

@@ -1,7 +1,7 @@
-"""Which periods of a group hold history, and how each is cut into buckets.
+"""The periods of a group that hold history, and their numbers of buckets.
 
-A period is registered before its first data row. The buckets are those that the store answers with, since replicas
-race; they never change after, so they are remembered. The list of periods is read each time.
+A period is registered before its first data row. Replicas may register it at the same time, so the number of buckets is
+the one that the store returns. It never changes afterwards and is cached. The list of periods is not cached.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _AT_ONCE = 16
 
 
 def stable_hash(entity_id: str) -> int:
-    """CRC-32 of the id's UTF-8 bytes. Stored data depends on it: never change it."""
+    """CRC-32 of the UTF-8 bytes of the id. Stored data depends on it: it must not change."""
     return zlib.crc32(entity_id.encode())
 
 
@@ -33,25 +33,25 @@ class HistoryPeriods:
         self._buckets: dict[tuple[str, int], int] = {}
 
     async def register(self, wanted: Iterable[tuple[FeatureGroup, int]]) -> dict[tuple[str, int], int]:
-        """(group name, period) -> buckets, registered now where they were not. Raises StoreUnavailable,
-        OutcomeUnknown; registering again is harmless.
+        """(group name, period) -> buckets. New periods are registered. Raises StoreUnavailable, OutcomeUnknown; it can
+        be repeated.
         """
-        asked = {(group.name, period): group for group, period in wanted}
-        if len(self._buckets) + len(asked) > _REMEMBERED:
+        groups = {(group.name, period): group for group, period in wanted}
+        if len(self._buckets) + len(groups) > _REMEMBERED:
             self._buckets.clear()
-        new = [key for key in asked if key not in self._buckets]
+        new = [key for key in groups if key not in self._buckets]
         if new:
             register = await self._statements.get(_REGISTER)
 
             async def put(key: tuple[str, int]) -> None:
-                taken = await self._statements.driver.decide(register, (*key, asked[key].buckets))
-                self._buckets[key] = asked[key].buckets if taken is None else taken["buckets"]
+                taken = await self._statements.driver.decide(register, (*key, groups[key].buckets))
+                self._buckets[key] = groups[key].buckets if taken is None else taken["buckets"]
 
             await collect(new, put, _AT_ONCE)
-        return {key: self._buckets[key] for key in asked}
+        return {key: self._buckets[key] for key in groups}
 
     async def of_group(self, group: FeatureGroup) -> dict[int, int]:
-        """Period -> buckets, ascending; read from the store."""
+        """Period -> buckets, ascending. Not cached."""
         rows = await self._statements.driver.read(await self._statements.get(_OF_GROUP), (group.name,))
         return dict(rows)
 

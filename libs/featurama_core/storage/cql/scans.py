@@ -1,5 +1,5 @@
-"""Scanning a partition of a group: its features are read side by side, each by pages in the order of entity ids
-(Cassandra's order of text is that of its UTF-8 bytes, which is also Python's), and cut where all of them are complete.
+"""Scanning a partition of a group. Its features are read concurrently, in pages sorted by entity id, and cut into
+blocks of entities that are complete for all features. Cassandra sorts text by its UTF-8 bytes, as Python does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.storage.cql.decoding import empty_history, history_of, int64s
+from featurama_core.storage.cql.decoding import history_of, int64s
 from featurama_core.storage.cql.driver import PAGE_ROWS, Pages
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
@@ -22,7 +22,7 @@ from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import Int64Array
 
 _ROWS_AHEAD = 100_000
-"""Rows that all pages of one step hold together."""
+"""Rows of all pages of one step together."""
 _SMALLEST_PAGE = 500
 
 _SCAN = " FROM ks.feature_values_by_name WHERE feature_name = ? AND period = ? AND bucket = ?"
@@ -30,7 +30,7 @@ _SCAN = " FROM ks.feature_values_by_name WHERE feature_name = ? AND period = ? A
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Page:
-    """Rows of one feature name, entity ids ascending. values: a column a value type, in the stream's order."""
+    """Rows of one feature name, entity ids ascending. values: one column per value type, in the order of the stream."""
 
     entity_ids: tuple[str, ...]
     version: Int64Array
@@ -55,7 +55,7 @@ class _Page:
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """The rows of one feature name that are read and not yet given on."""
+    """The rows of one feature name that are read and not yet part of a block."""
 
     source: Pages
     pages: list[_Page] = field(default_factory=list)
@@ -70,11 +70,11 @@ class _Stream:
 
     @property
     def last(self) -> str:
-        """The newest entity read, which may have more rows to come; less than every id before the first."""
+        """The last entity read, which may have further rows; "" before the first."""
         return self.pages[-1].entity_ids[-1] if self.pages else ""
 
     def take(self, bound: str | None) -> list[_Page]:
-        """Give on the rows of entities before `bound` (None: all)."""
+        """Remove and return the rows of entities before `bound` (None: of all)."""
         if bound is None:
             taken, self.pages = self.pages, []
             return taken
@@ -106,7 +106,7 @@ async def scan_history(
         streams[name] = _Stream(statements.driver.pages(await statements.get(text), values, page_rows))
     bound: str | None = ""
     while bound is not None:
-        # Those that end at the bound hold the others up.
+        # The streams that end at the bound delay the others.
         behind = [stream for stream in streams.values() if not stream.done and stream.last <= bound]
         await for_each(behind, _Stream.advance, statements.driver.width)
         bound = min((stream.last for stream in streams.values() if not stream.done), default=None)
@@ -127,7 +127,7 @@ def _block(
 
 def _history(feature: FeatureDefinition, columns: list[str], pages: list[_Page], code: dict[str, int]) -> History:
     if not pages:
-        return empty_history(feature)
+        return History.nothing(feature)
     position = columns.index(VALUE_COLUMNS[feature.value_type])
     ids = chain.from_iterable(page.entity_ids for page in pages)
     version = np.concatenate([page.version for page in pages])

@@ -1,6 +1,6 @@
-"""One call for all who want its answer while it runs.
+"""One call shared by concurrent callers.
 
-Without it a store that does not answer would keep those who wait in line for one timeout each.
+Without it, callers would wait for one timeout each, one after another, for a store that does not answer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class SharedCall(Generic[T]):
-    """A call that is made by the first who comes; who came before it ended takes its answer, or its failure."""
+    """A call made for the first caller. Callers that arrive before it ends share its result or failure."""
 
     def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
         self._call = call
@@ -25,7 +25,7 @@ class SharedCall(Generic[T]):
         self._answer: T | FeaturamaError | None = None
 
     async def __call__(self) -> T:
-        """The answer, not older than this question's beginning less the call's duration."""
+        """The result of a call that ends after this one begins."""
         came = self._now()
         async with self._turn:
             if self._ended < came:
@@ -36,6 +36,6 @@ class SharedCall(Generic[T]):
                 self._ended = self._now()
             answer = self._answer
         if isinstance(answer, FeaturamaError):
-            # A fresh one each: it is raised in several tasks.
+            # A new error per caller: it is raised in several tasks.
             raise type(answer)(answer.message, reason=answer.reason, **answer.metadata) from answer.__cause__
         return answer  # type: ignore[return-value]  # the call has ended

@@ -10,7 +10,7 @@ from featurama_core.storage.cql.shared_call import SharedCall
 
 
 class Statements:
-    """Prepared statements of one incarnation of a keyspace. The texts are the code's own, so they are few."""
+    """Prepared statements of one incarnation of a keyspace. The texts are those of this package, so they are few."""
 
     def __init__(self, driver: Driver, keyspace: str) -> None:
         self.driver = driver

@@ -1,4 +1,4 @@
-"""`CqlStorage`: the session and the namespaces that are open."""
+"""`CqlStorage`: the session and the open namespaces."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 from featurama_core.storage.cql.driver import Driver, OnStatement
 from featurama_core.storage.cql.incarnation import Incarnation
-from featurama_core.storage.cql.keyspaces import Keyspaces, read_schema
+from featurama_core.storage.cql.keyspaces import Keyspaces
 from featurama_core.storage.cql.namespace import CqlNamespace
 from featurama_core.storage.cql.statements import Statements
+from featurama_core.storage.namespaces import read_schema
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import Unknown
@@ -19,7 +20,7 @@ from featurama_core.types.times import Clock
 
 
 class CqlStorage:
-    """`Storage` on a CQL cluster. Made by `open`, which also closes it; belongs to one event loop."""
+    """`Storage` on a CQL cluster, opened and closed by `open`. It belongs to one event loop."""
 
     def __init__(self, driver: Driver, keyspaces: Keyspaces, clock: Clock) -> None:
         self._driver = driver
@@ -38,15 +39,15 @@ class CqlStorage:
         *,
         clock: Clock = time.time_ns,
     ) -> AsyncIterator[CqlStorage]:
-        """Connect; leaving the context ends the session. Raises StoreUnavailable when no server answers.
+        """Connect. Leaving the context ends the session. Raises StoreUnavailable if no server answers.
 
-        `on_statement` is a seam for faults, called (and awaited, if it says so) before each statement with its CQL
-        text, and after it with "DONE " and the text. A batch is one statement, "LOGGED BATCH" or "UNLOGGED BATCH",
-        its distinct texts on the lines below; a batch of one is that statement. Preparing calls it with the text to
-        prepare. What it raises is the statement's failure and is not tried again: before, surely not done; after,
-        outcome unknown. A FeaturamaError is passed on as it is.
+        on_statement: fault injection. It is called before each statement with its CQL text, and after it with "DONE "
+        and the text; a returned awaitable is awaited. A batch is one statement, "LOGGED BATCH" or "UNLOGGED BATCH" with
+        its distinct texts on the following lines; a batch of one is that statement. Preparing calls it with the text to
+        prepare. An exception that it raises is the failure of the statement, without retries: not carried out before
+        the statement, outcome unknown after it. A FeaturamaError is raised unchanged.
         """
-        schema = await asyncio.to_thread(read_schema)
+        schema = await asyncio.to_thread(read_schema, "cql", ".cql")
         async with Driver.open(url, settings, on_statement) as driver:
             yield cls(driver, Keyspaces(driver, url, schema), clock)
 
@@ -55,11 +56,11 @@ class CqlStorage:
         return await self._keyspaces.names()
 
     async def create_namespace(self, name: str, options: NamespaceOptions) -> None:
-        """Make it with all tables. Conflict (NAMESPACE_EXISTS) if it is there. Takes seconds."""
+        """Create a namespace with all tables. Conflict (NAMESPACE_EXISTS) if it exists. Takes seconds."""
         await self._keyspaces.create(name, options)
 
     async def drop_namespace(self, name: str) -> None:
-        """Delete it. Unknown (UNKNOWN_NAMESPACE) if it is not there."""
+        """Drop a namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""
         try:
             await self._keyspaces.drop(name)
         finally:
@@ -68,7 +69,7 @@ class CqlStorage:
             opened.incarnation.end()
 
     async def namespace(self, name: str) -> CqlNamespace:
-        """Open one, or the open one while it lives (asked at most once a second)."""
+        """Open a namespace, or return the open one while it exists (checked at most once per second)."""
         opened = self._opened.get(name)
         if opened is not None and await _lives(opened):
             return opened

@@ -1,9 +1,9 @@
-"""Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value of a row and its latest cells, several
-rows together while the batch stays small; a row that is too large goes as several batches one after another, both
-history rows of a value in the same one and the latest cells in the last. BULK: each table by itself, UNLOGGED batches
-of one partition, all at once.
+"""Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value of a row and its latest cells, for
+several rows up to a maximum size. A row that is too large is split into several batches, one after another: both
+history rows of a value are in one batch, and the latest cells are in the last. BULK: UNLOGGED batches of one partition,
+table by table and concurrently.
 
-A row is accepted when every part of it is stored, rejected when surely none is, unknown otherwise.
+A row is accepted if every part of it is stored, rejected if certainly none is, and unknown otherwise.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ MAX_BULK_ROWS = 100
 BATCHES_AT_ONCE = 48
 
 _Sized = tuple[Bound, int, int]
-"""A statement, the row it belongs to, its bytes."""
+"""A statement, its row, and its size in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Batches that follow one another, and the rows that stand or fall with them."""
+    """Consecutive batches, and the rows whose outcome depends on them."""
 
     rows: Sequence[int]
     batches: Sequence[list[Bound]]
@@ -67,7 +67,7 @@ async def write_batch(
         insertions = {value_type: await Insertions.prepare(statements, value_type) for value_type in types}
         into_latest = await statements.get(INTO_LATEST)
     except (StoreUnavailable, OutcomeUnknown):
-        # Nothing of any row was sent.
+        # No row was sent.
         tally.rejected[:] = True
         return tally.outcomes()
     keys = RowKeys.of(batch, period, buckets)
@@ -79,7 +79,7 @@ async def write_batch(
 
 
 class _Plan:
-    """Cuts a write into parts. Statements are made when a part is taken, so few are in memory."""
+    """Splits a write into parts. Statements are created when a part is taken, so few are in memory."""
 
     def __init__(
         self, batch: WriteBatch, keys: RowKeys, columns: Sequence[HistoryColumn], into_latest: Prepared
@@ -90,7 +90,7 @@ class _Plan:
         self._into_latest = into_latest
 
     def atomic(self) -> Iterator[Part]:
-        """A LOGGED batch for every few rows, several for a large one."""
+        """One LOGGED batch per few rows, several for a large row."""
         cells: list[list[tuple[CellRun, bytes]]] = [[] for _ in self._batch.entity_ids]
         cell_bytes = np.zeros(len(cells), dtype=np.int64)
         for run in self._batch.runs:
@@ -118,7 +118,7 @@ class _Plan:
     def bulk(self) -> Iterator[Part]:
         """UNLOGGED batches of one partition, table by table."""
         by_name = [self._by_name(column) for column in self._columns]
-        # In turn: batches of one partition at the same time would wait for each other on the server.
+        # Alternating: concurrent batches of one partition would wait for each other on the server.
         yield from _in_turn([self._by_entity(), _in_turn(by_name), self._latest()])
 
     def _together(self, rows: list[int], cells: Sequence[Sequence[tuple[CellRun, bytes]]]) -> Part:
@@ -141,7 +141,7 @@ class _Plan:
                     held = 0
                 batches[-1] += (column.by_entity(row), column.by_name(row))
                 held += size
-        # Cells of one entity are one partition: a batch of them alone is not held to the limit.
+        # The cells of one entity are one partition, so the limit does not apply to a batch of them alone.
         if held + latest_bytes > MAX_BATCH_BYTES:
             return [*batches, latest]
         batches[-1] += latest
@@ -171,7 +171,7 @@ class _Plan:
             yield from _cut((column.by_name(row), row, column.row_bytes[row]) for row in rows)
 
     def _latest(self) -> Iterator[Part]:
-        """Of an entity's cells of one layout only the newest can win; all its rows wait for it."""
+        """Of the cells of an entity in one layout only the newest can win; all rows of the entity depend on it."""
         newest: dict[tuple[str, int], tuple[int, CellRun, bytes]] = {}
         rows_of: dict[str, list[int]] = {}
         times, ids = self._keys.event_time, self._keys.entity_ids
@@ -190,7 +190,7 @@ class _Plan:
 
 
 def _in_turn(sources: Sequence[Iterator[Part]]) -> Iterator[Part]:
-    """One of each source, again and again, until all are empty."""
+    """One part of each source in rotation, until all are empty."""
     while sources:
         left = []
         for source in sources:
@@ -218,7 +218,7 @@ def _cut(statements: Iterable[_Sized]) -> Iterator[Part]:
 
 
 class _Tally:
-    """What became of the parts of each row: bool[n] each."""
+    """Outcomes of the parts of each row: arrays bool[n]."""
 
     def __init__(self, rows: int) -> None:
         self.stored: BoolArray = np.zeros(rows, dtype=np.bool_)
@@ -227,7 +227,7 @@ class _Tally:
         self._failed_in_a_row = 0
 
     async def send(self, driver: Driver, parts: Iterator[Part]) -> None:
-        """Write every part; a store that is down is not asked for all of them."""
+        """Write every part. After many failures in a row the remaining parts are rejected without a request."""
         width = min(BATCHES_AT_ONCE, driver.width)
 
         async def send(part: Part) -> None:

@@ -1,7 +1,7 @@
-"""The embedded store: a directory with one SQLite file a namespace.
+"""The embedded store: a directory with one SQLite file per namespace.
 
-A namespace has one writer thread that commits groups of requests (WAL, synchronous=FULL) and small pools of
-readers; nothing of SQLite runs on the event loop. Several processes may open one directory.
+A namespace has one writer thread, which commits groups of requests (WAL, synchronous=FULL), and small pools of readers.
+SQLite never runs on the event loop. Several processes may open one directory.
 """
 
 from featurama_core.storage.sqlite.storage import SqliteStorage

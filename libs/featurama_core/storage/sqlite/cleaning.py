@@ -1,5 +1,5 @@
-"""Removing what a deletion mark covers, and history past its retention: a piece a transaction, so that other
-writes go in between. Done again it changes nothing.
+"""Removing the values that a deletion mark covers, and history past its retention, in small transactions with other
+writes between them. Idempotent.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def history_periods(
 
 
 def remove_entity_period(transaction: Transaction, mark: Mark, key: int, period: int) -> None:
-    """Remove the entity's rows that its mark covers in one period of one group."""
+    """Remove the rows of the entity that its mark covers, in one period of one group."""
     transaction.execute(
         "DELETE FROM feature_history WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp <= ?",
         (key, period, entity_key(transaction, mark.entity_id), mark.deleted_through),
@@ -58,7 +58,7 @@ def remove_entity_period(transaction: Transaction, mark: Mark, key: int, period:
 
 
 def remove_entity_cells(transaction: Transaction, mark: Mark) -> None:
-    """Remove the entity's latest cells that its mark covers; marks stay."""
+    """Remove the latest cells of the entity that its mark covers. Marks stay."""
     entity = entity_key(transaction, mark.entity_id)
     names = transaction.execute("SELECT feature_name FROM deletions WHERE entity = ?", (entity,)).fetchall()
     transaction.execute(
@@ -77,9 +77,7 @@ def rewrite_period(
     key: int,
     period: int,
 ) -> None:
-    """Make the features absent in the entity's covered cells of one period; a cell that holds nothing else
-    goes.
-    """
+    """Make features absent in the covered cells of an entity in one period. Cells without other values are removed."""
     entity = entity_key(transaction, mark.entity_id)
     layouts = cache.read(transaction)
     gone = {feature.key for feature in features}
@@ -94,7 +92,7 @@ def rewrite_period(
 
 
 def remove_before(transaction: Transaction, key: int, period: int, entities: Sequence[int], before: int) -> int:
-    """Remove rows of these entities with event time < before in one period. -> how many."""
+    """Remove rows of these entities with event time < before in one period. -> number of rows removed."""
     return transaction.execute(
         "DELETE FROM feature_history WHERE feature_group = ? AND period = ? AND timestamp < ?"
         " AND entity IN (SELECT value FROM json_each(?))",
@@ -103,14 +101,14 @@ def remove_before(transaction: Transaction, key: int, period: int, entities: Seq
 
 
 def _portions(cursor: sqlite3.Cursor) -> Iterator[list[tuple[int, int, bytes]]]:
-    # Read whole before the first change: rows must not move under an open cursor.
+    # Read completely before the first change: rows must not move under an open cursor.
     rows = iter(cursor.fetchall())
     while portion := list(islice(rows, _CELLS_AT_ONCE)):
         yield portion
 
 
 def _without(layout: Layout, cells: list[bytes], gone: set[tuple[str, int]]) -> list[bytes | None]:
-    """Cells with fields made absent; b"": nothing is left of it; None: unreadable, left to the mark."""
+    """Cells with fields made absent; b"" for a cell without values; None for an unreadable cell, which stays."""
     decoded = unpack(layout, cells)
     columns = []
     for field, values, status in zip(layout.fields, decoded.values, decoded.status, strict=True):

@@ -1,8 +1,8 @@
-"""Connections to one namespace's file, and whether the file is still that one.
+"""Connections to the file of one namespace, and the check that the file is still the same.
 
-A connection keeps its file alive after another process removed or replaced it, so each use compares the
-name's device and inode with those that were opened; an inode cannot be used again while a connection holds
-it. Only SQLite opens the file: closing any other descriptor of it would drop the locks of this process.
+A connection keeps its file alive after another process removed or replaced it, so each use compares the device and
+inode of the name with those that were opened. An inode is not reused while a connection holds it. Only SQLite opens the
+file: closing any other descriptor of it would release the locks of this process.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ OnStatement = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """Which file a name stands for."""
+    """Identity of the file that a name stands for."""
 
     device: int
     inode: int
 
     @classmethod
     def of(cls, path: Path) -> FileIdentity | None:
-        """The identity of the file, None without one."""
+        """The identity of the file, None if it does not exist."""
         try:
             found = path.stat()
         except FileNotFoundError:
@@ -37,7 +37,7 @@ class FileIdentity:
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Open an existing file and its WAL; never makes one. Used by one thread at a time, not one only."""
+    """Open an existing file and its WAL. The connection may change threads, but is used by one at a time."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -49,10 +49,10 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -16384")
-        # A checkpoint costs two more syncs: every 16 MiB of pages, not every 4.
+        # A checkpoint costs two more syncs: every 16 MiB of pages instead of every 4.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA journal_size_limit = 67108864")
-        # SQLite opens the WAL by name at the first read; our caller holds the directory's lock until then.
+        # SQLite opens the WAL by name at the first read. The caller holds the lock of the directory until then.
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if read_only:
             connection.execute("PRAGMA query_only = ON")
@@ -63,14 +63,14 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 class Transaction:
-    """What a write may do inside the writer's transaction: statements, each announced to `on_statement`."""
+    """The statements of a write inside the transaction of the writer. Each is announced to `on_statement`."""
 
     def __init__(self, connection: sqlite3.Connection, on_statement: OnStatement | None) -> None:
         self._connection = connection
         self._on_statement = on_statement
 
     def announce(self, step: str) -> None:
-        """Tell the fault seam what comes next."""
+        """Call `on_statement` before a step."""
         if self._on_statement is not None:
             self._on_statement(step)
 
@@ -86,4 +86,4 @@ class Transaction:
 
 
 Reader = sqlite3.Connection | Transaction
-"""Where a query may run: a reader's snapshot, or inside a write."""
+"""Where a query may run: in the snapshot of a reader or inside a write."""

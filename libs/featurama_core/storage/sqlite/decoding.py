@@ -1,7 +1,7 @@
-"""Rows of `feature_history` -> a History a feature. Pure; per value nothing is done in Python but text.
+"""Rows of `feature_history` -> one History per feature. Pure. Only text is handled value by value in Python.
 
-A row: (entity code, event time, ingested_at, layout id, cell). The key columns are the truth for its times: a
-cell whose own times differ, or that cannot be read, is ERROR at the time of its key.
+A row: (entity code, event time, ingested_at, layout id, cell). The key columns are authoritative for its times: a cell
+with other times, or an unreadable one, is ERROR at the time of its key.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from featurama_core.storage.port import History
 from featurama_core.storage.sqlite.layouts import KnownLayouts
 from featurama_core.types.column import Column, byte_ranks, concatenate, masked
 from featurama_core.types.schema import FeatureDefinition
-from featurama_core.types.values import BoolArray, Int64Array, Status, empty_values
+from featurama_core.types.values import BoolArray, Int64Array, Status
 
 Row: TypeAlias = tuple[int, int, int, int, bytes]
 
 
 def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
-    """A History a feature, in order, sorted by (entity, event time, ingested_at)."""
+    """One History per feature, in order, sorted by (entity, event time, ingested_at)."""
     if not rows:
-        return [_empty(feature) for feature in features]
+        return [History.nothing(feature) for feature in features]
     codes, times, ingested, layout_ids, cells = zip(*rows, strict=True)
     code = np.array(codes, dtype=np.int64)
     event_time = np.array(times, dtype=np.int64)
@@ -41,7 +41,7 @@ def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: 
 
 
 def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefinition]) -> list[History]:
-    """Blocks of whole entities, one after another -> one History a feature. Shared arrays stay shared."""
+    """Consecutive blocks of whole entities -> one History per feature. Shared arrays stay shared."""
     if len(blocks) == 1:
         return blocks[0]
     shared: dict[tuple[int, ...], tuple[Int64Array, Int64Array, Int64Array]] = {}
@@ -49,7 +49,7 @@ def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefin
     for position, feature in enumerate(features):
         parts = [block[position] for block in blocks if len(block[position].entity)]
         if not parts:
-            joined.append(_empty(feature))
+            joined.append(History.nothing(feature))
             continue
         identity = tuple(id(part.entity) for part in parts)
         if identity not in shared:
@@ -58,7 +58,7 @@ def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefin
                 np.concatenate([part.event_time for part in parts]),
                 np.concatenate([part.ingested_at for part in parts]),
             )
-        joined.append(_history(shared[identity], concatenate([part.column for part in parts])))
+        joined.append(History(*shared[identity], concatenate([part.column for part in parts])))
     return joined
 
 
@@ -85,12 +85,12 @@ def _decode_layout(
             status, values = status[there], values[there]
         values = masked(values, feature.value_type, status, feature.vector_length)
         column = Column(feature.name, feature.value_type, values, status, own[1], feature.version, feature.reference)
-        found.append(_history(own, column))
+        found.append(History(*own, column))
 
 
 def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
     if not pieces:
-        return _empty(feature)
+        return History.nothing(feature)
     if len(pieces) == 1:
         return pieces[0]
     entity = np.concatenate([piece.entity for piece in pieces])
@@ -100,33 +100,15 @@ def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
     order = np.lexsort((ingested_at, event_time, entity))
     same = _repeats(entity[order], event_time[order], ingested_at[order])
     if same.any():
-        # Two layouts hold one key. The bytes of the value decide: a readable copy stands before an unreadable one.
+        # Two layouts hold one key. The bytes of the value decide; an unreadable value loses.
         order = np.lexsort((byte_ranks(column), ingested_at, event_time, entity))
         order = order[np.append(~same, True)]
     entity, event_time, ingested_at = entity[order], event_time[order], ingested_at[order]
-    return _history((entity, event_time, ingested_at), column.take(order))
+    return History(entity, event_time, ingested_at, column.take(order))
 
 
 def _repeats(entity: Int64Array, event_time: Int64Array, ingested_at: Int64Array) -> BoolArray:
-    """bool[h - 1]: which sorted keys are those of the next row."""
+    """bool[h - 1], True where a sorted key equals the next one."""
     same: BoolArray = (entity[1:] == entity[:-1]) & (event_time[1:] == event_time[:-1])
     same &= ingested_at[1:] == ingested_at[:-1]
     return same
-
-
-def _history(keys: tuple[Int64Array, Int64Array, Int64Array], column: Column) -> History:
-    return History(entity=keys[0], event_time=keys[1], ingested_at=keys[2], column=column)
-
-
-def _empty(feature: FeatureDefinition) -> History:
-    nothing = np.empty(0, dtype=np.int64)
-    column = Column(
-        feature.name,
-        feature.value_type,
-        empty_values(feature.value_type, 0, feature.vector_length),
-        np.empty(0, dtype=np.uint8),
-        nothing,
-        feature.version,
-        feature.reference,
-    )
-    return _history((nothing, nothing, nothing), column)

@@ -1,9 +1,9 @@
-"""The directory: which namespaces there are, and how one is made, removed and opened. Synchronous.
+"""The directory: listing, creating, dropping and opening namespaces. Synchronous.
 
-`<name>.db` is a namespace, made under another name and renamed when it is complete. `.lock` orders making and removing
-(exclusive) against opening (shared), between processes: SQLite finds the WAL by name, so a connection must never be
-opened while the file of that name is replaced. The first 8 bytes of `.lock`, mapped into memory, count makings and
-removals: who holds a namespace open sees without a system call that it must look again.
+`<name>.db` is a namespace, created under another name and renamed when it is complete. The lock on `.lock` separates
+creations and drops (exclusive) from openings (shared) between processes: SQLite finds the WAL by name, so a connection
+must never be opened while the file of that name is replaced. The first 8 bytes of `.lock`, mapped into memory, count
+creations and drops, so holders of open namespaces see a change without a system call.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from featurama_core.storage.namespaces import check_options, is_namespace, namespace_exists, unknown_namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite.connections import FileIdentity, connect
-from featurama_core.storage.sqlite.failures import translating, unknown_namespace
+from featurama_core.storage.sqlite.failures import translating
 from featurama_core.storage.sqlite.migrations import apply_missing, check_schema
-from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, StoreUnavailable
+from featurama_core.types.errors import FailedPrecondition, StoreUnavailable
 from featurama_core.types.names import check_namespace
 
 _COUNT_BYTES = 8
@@ -37,10 +38,10 @@ class Directory:
         self._changes: mmap.mmap | None = None
 
     def prepare(self) -> None:
-        """Make the directory unless it is there, and map the count of changes. Ended by `close`."""
+        """Create the directory if it is missing, and map the count of changes. Ended by `close`."""
         if self._read_only:
             if not self._root.is_dir():
-                raise StoreUnavailable("there is no storage in this directory; whoever writes makes it")
+                raise StoreUnavailable("there is no storage in this directory; open it for writing first")
         else:
             with translating():
                 self._root.mkdir(parents=True, exist_ok=True)
@@ -50,12 +51,12 @@ class Directory:
             self._changes = mmap.mmap(descriptor, _COUNT_BYTES)
 
     def close(self) -> None:
-        """Let the mapping go."""
+        """Close the mapping."""
         if self._changes is not None:
             self._changes.close()
 
     def changes(self) -> int:
-        """How often a namespace was made or removed here, by any process. Never blocks."""
+        """Number of creations and drops in this directory, by any process. Never blocks."""
         assert self._changes is not None
         return int.from_bytes(self._changes[:_COUNT_BYTES], "little")
 
@@ -67,22 +68,21 @@ class Directory:
     def names(self) -> list[str]:
         """Names of the namespaces, sorted."""
         with translating():
-            return sorted(path.stem for path in self._root.glob("*.db") if _is_name(path.stem))
+            return sorted(path.stem for path in self._root.glob("*.db") if is_namespace(path.stem))
 
     def identity(self, name: str) -> FileIdentity | None:
-        """Which file the namespace is now."""
+        """The identity of the current file of a namespace."""
         with translating():
             return FileIdentity.of(self._path(name))
 
     def create(self, name: str, options: NamespaceOptions) -> None:
-        """Make a namespace; it appears complete or not at all."""
-        if options.history_period <= 0:
-            raise InvalidInput("history_period must be longer than zero", field="history_period")
+        """Create a namespace. It appears complete or not at all."""
+        check_options(options)
         self._check_writable()
         path = self._path(check_namespace(name))
         with self._locked(fcntl.LOCK_EX):
             if path.exists():
-                raise Conflict(f"namespace {name!r} exists already", reason=Reason.NAMESPACE_EXISTS, namespace=name)
+                raise namespace_exists(name)
             self._remove(*self._root.glob(f".{name}.*.new*"))
             draft = self._root / f".{name}.{secrets.token_hex(8)}.new"
             try:
@@ -95,7 +95,7 @@ class Directory:
             self._count()
 
     def drop(self, name: str) -> None:
-        """Remove a namespace; who has it open notices at the next use."""
+        """Drop a namespace. Holders of an open one notice it at the next use."""
         self._check_writable()
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
@@ -107,7 +107,7 @@ class Directory:
             self._remove(*_companions(path))
 
     def open(self, name: str) -> tuple[FileIdentity, sqlite3.Connection]:
-        """The writer's connection (a reading one if read-only) and the identity of its file; its schema was checked."""
+        """Open a namespace after a schema check. -> identity of its file, connection of the writer or of a reader."""
         path = self._path(name)
         with self._locked(fcntl.LOCK_SH):
             identity = FileIdentity.of(path)
@@ -122,7 +122,7 @@ class Directory:
             return identity, connection
 
     def open_reader(self, name: str, identity: FileIdentity) -> sqlite3.Connection:
-        """A reading connection to that very file; `Unknown` when the name stands for another by now."""
+        """A connection for reading the identified file. `Unknown` if the name stands for another file now."""
         path = self._path(name)
         with self._locked(fcntl.LOCK_SH):
             if FileIdentity.of(path) != identity:
@@ -144,7 +144,7 @@ class Directory:
             raise FailedPrecondition("this storage is open for reading only", field="read_only")
 
     def _path(self, name: str) -> Path:
-        # Checked even for reading: a name goes into a path.
+        # Checked even for reading: the name becomes part of a path.
         return self._root / f"{check_namespace(name)}.db"
 
     @contextmanager
@@ -155,7 +155,7 @@ class Directory:
                 fcntl.flock(descriptor, kind)
                 yield descriptor
             finally:
-                # Not left to close: a mapping holds the same open file, and with it the lock.
+                # Released explicitly: the mapping holds the same open file, and with it the lock.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
                 os.close(descriptor)
 
@@ -187,16 +187,8 @@ def _fill(draft: Path, name: str, options: NamespaceOptions) -> None:
             "INSERT INTO namespace_info VALUES (?, ?)",
             [("incarnation", uuid.uuid4().hex), ("history_period", str(options.history_period))],
         )
-    # The last connection's close moved the WAL into the file and removed it.
+    # Closing the last connection moved the WAL into the file and removed it.
 
 
 def _companions(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
-
-
-def _is_name(text: str) -> bool:
-    try:
-        check_namespace(text)
-    except InvalidInput:
-        return False
-    return True

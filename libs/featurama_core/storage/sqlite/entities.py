@@ -1,4 +1,4 @@
-"""The register of entities: id, type, name, metadata."""
+"""Registered entities: id, type, name, metadata."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHERE entity_type = ? AND entity_id > ? ORDER BY entity_id LIMIT ?
 
 
 def put_entities(transaction: Transaction, entities: Sequence[Entity]) -> list[Entity]:
-    """Store each; another type and every `created_at` stay as they are. -> what is stored, in order."""
+    """Store entities. A registered type and `created_at` never change. -> the stored entities, in order."""
     transaction.executemany(
         _PUT,
         [(e.entity_id, e.entity_type, e.name, e.metadata, e.created_at, e.updated_at) for e in entities],
@@ -37,18 +37,18 @@ def put_entities(transaction: Transaction, entities: Sequence[Entity]) -> list[E
 
 
 def get_entities(connection: Reader, entity_ids: Sequence[str]) -> dict[str, Entity]:
-    """The registered ones."""
+    """The registered ones among these ids."""
     return {row[0]: Entity(*row) for row in connection.execute(_GET, (as_json(list(entity_ids)),))}
 
 
 def list_entities(
     connection: sqlite3.Connection, entity_type: str, after: str | None, limit: int
 ) -> tuple[list[Entity], str | None]:
-    """A page of a type's entities, by their UTF-8 bytes."""
+    """A page of the entities of a type, sorted by UTF-8 bytes."""
     page = [Entity(*row) for row in connection.execute(_PAGE, (entity_type, after or "", limit))]
     return page, page[-1].entity_id if len(page) == limit else None
 
 
 def remove_entity(transaction: Transaction, entity_id: str) -> None:
-    """Forget the registration."""
+    """Remove the registration."""
     transaction.execute("DELETE FROM entity_registry WHERE entity_id = ?", (entity_id,))

@@ -1,4 +1,4 @@
-"""What SQLite and the file system raise, told in our words. Paths and SQL never reach a caller."""
+"""Translation of the errors of SQLite and the file system. Paths and SQL never reach a caller."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from featurama_core.types.errors import (
     CorruptData,
     FeaturamaError,
     OutcomeUnknown,
-    Reason,
     StoreUnavailable,
-    Unknown,
 )
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -29,9 +27,7 @@ _CAUSES = {
 
 
 def translated(error: BaseException) -> BaseException:
-    """The error for the caller, of a step that surely was not kept. Ours and those that are no failure of the
-    store (a programming error) stay what they are.
-    """
+    """The error for the caller, for a step that was not stored. Programming errors are returned unchanged."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED:
@@ -41,7 +37,7 @@ def translated(error: BaseException) -> BaseException:
     elif isinstance(error, OSError):
         found = StoreUnavailable("the storage directory cannot be used; check that it is there and its permissions")
     elif isinstance(error, FeaturamaError):
-        # One failed commit answers several callers.
+        # The error of a failed commit is raised to several callers.
         found = again(error)
     else:
         return error
@@ -50,34 +46,25 @@ def translated(error: BaseException) -> BaseException:
 
 
 def again(error: FeaturamaError) -> FeaturamaError:
-    """The same error anew: one that was raised carries the traceback of its caller."""
+    """A new copy of an error: a raised one has the traceback of its caller."""
     return type(error)(error.message, reason=error.reason, **error.metadata)
 
 
 def unknown_outcome(error: BaseException) -> OutcomeUnknown:
-    """The error of a request whose commit was begun and not seen to end."""
+    """The error of a request whose commit has begun and may have succeeded."""
     found = OutcomeUnknown("the commit failed half-way and may be kept; send the same request again")
     found.__cause__ = error
     return found
 
 
-def unknown_namespace(name: str) -> Unknown:
-    """The namespace is not there, or not the one that was opened."""
-    return Unknown(
-        f"namespace {name!r} does not exist; make it with `featurama namespaces create {name}`",
-        reason=Reason.UNKNOWN_NAMESPACE,
-        namespace=name,
-    )
-
-
 def closed() -> StoreUnavailable:
-    """The storage is being closed, or is."""
+    """The storage is closed or being closed."""
     return StoreUnavailable("the embedded store is closed; open it again")
 
 
 @contextmanager
 def translating() -> Iterator[None]:
-    """Raise the translation of what SQLite or the file system raises inside."""
+    """Translate errors of SQLite and the file system raised inside."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

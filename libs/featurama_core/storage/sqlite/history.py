@@ -1,4 +1,4 @@
-"""Reading history of given entities: slices over the periods that hold data."""
+"""Reading the history of given entities: slices of the periods with data."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array
 
 BLOCK_ROWS = 65_536
-"""Rows that are in memory as Python objects at a time (more only for a single entity that has more)."""
+"""Rows in memory as Python objects at a time. Only a single entity with more rows exceeds it."""
 _ENTITIES_AT_ONCE = 256
 
-# One seek a period: DISTINCT would walk every row.
+# One seek per period: DISTINCT would visit every row.
 _PERIODS = """
 WITH RECURSIVE periods(period) AS (
     SELECT min(period) FROM feature_history WHERE feature_group = :feature_group
@@ -37,7 +37,7 @@ _ASKED = """
 SELECT asked.key, entities.id FROM json_each(?) AS asked
 CROSS JOIN entities ON entities.entity_id = asked.value ORDER BY asked.key
 """
-# CROSS JOIN fixes the order of the loops, and so the order of the rows: by entity, as asked.
+# CROSS JOIN fixes the order of the loops, and with it the order of the rows: by entity, as requested.
 _SLICES = """
 WITH asked(position, entity) AS MATERIALIZED (SELECT key, value FROM json_each(:entities)),
      periods(period) AS MATERIALIZED (SELECT value FROM json_each(:periods))
@@ -57,12 +57,12 @@ ORDER BY timestamp DESC, ingested_at DESC, layout
 
 
 def periods_of(connection: Reader, key: int) -> list[int]:
-    """Periods in which the group has rows, ascending."""
+    """Periods with rows of the group, ascending."""
     return [period for (period,) in connection.execute(_PERIODS, {"feature_group": key})]
 
 
 def partitions(connection: sqlite3.Connection, group: FeatureGroup) -> list[Partition]:
-    """A partition a period: one file is read by one scan at a time, so `buckets` cut nothing here."""
+    """One partition per period. `buckets` is ignored: one scan reads a file at a time."""
     key = group_key(connection, group.name)
     return [] if key is None else [Partition(period, 0, 1) for period in periods_of(connection, key)]
 
@@ -103,7 +103,7 @@ def read_history(
 
 
 def whole_entities(cursor: sqlite3.Cursor, block_rows: int) -> Iterator[list[Row]]:
-    """Cut rows that come entity by entity into lists of about `block_rows`, never inside an entity."""
+    """Split rows sorted by entity into lists of about `block_rows`, never inside an entity."""
     kept: list[Row] = []
     while rows := cursor.fetchmany(block_rows):
         kept += rows
@@ -116,7 +116,7 @@ def whole_entities(cursor: sqlite3.Cursor, block_rows: int) -> Iterator[list[Row
 
 
 class _Slices:
-    """The rows of one group that one read asks for."""
+    """The rows of one group for one read."""
 
     def __init__(
         self,
@@ -159,8 +159,8 @@ class _Slices:
             yield self._newest(range(first, min(first + _ENTITIES_AT_ONCE, len(entities))), entities, count)
 
     def _newest(self, positions: range, entities: Sequence[int], count: int) -> list[History]:
-        # A row need not hold every feature, so how far back to read is known only after decoding: rounds,
-        # each twice as deep, over the entities that still lack values.
+        # A row may lack features, so the depth needed is known only after decoding: rounds of twice the depth over
+        # the entities that still lack values.
         sources = {position: _Newest(self._entity_rows(position, entities[position])) for position in positions}
         rows: list[Row] = []
         depth = max(count, 1)
@@ -193,7 +193,7 @@ class _Newest:
         self.exhausted = False
 
     def take(self, count: int) -> list[Row]:
-        """`count` rows or more: those of the last event time come together."""
+        """At least `count` rows, with all rows of the last event time."""
         taken = self._ahead + list(islice(self._rows, count))
         self._ahead = []
         for row in self._rows if taken else ():
@@ -206,7 +206,7 @@ class _Newest:
 
 
 def _coded(histories: list[History], code: Int64Array) -> list[History]:
-    """Positions among the entities found -> positions among the entities asked for."""
+    """Positions among the entities found -> positions among the entities requested."""
     if len(code) == 0 or code[-1] == len(code) - 1:
         return histories
     # Shared arrays stay shared.

@@ -1,4 +1,4 @@
-"""Imports that have begun, and the number that the next one takes."""
+"""Imports that have begun, and the number of the next one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def list_imports(connection: sqlite3.Connection) -> list[ImportRecord]:
 
 
 def take_import(transaction: Transaction, import_id: str, scope: ImportScope) -> int:
-    """Begin an import, or find that it has begun. -> its number."""
+    """Begin an import unless it has begun. -> its number."""
     begun = [ImportRecord.of_row(*row) for row in transaction.execute(_LIST)]
     record = known_import(begun, import_id, scope)
     if record is None:

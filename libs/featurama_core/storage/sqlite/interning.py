@@ -1,5 +1,5 @@
-"""Entity ids and group names as integers. Looked up in each transaction, so a rolled-back id is never
-remembered.
+"""Entity ids and group names as integers. They are looked up in each transaction and not cached, so a rolled-back id is
+never used.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ CROSS JOIN entities ON entities.entity_id = asked.value
 
 
 def as_json(values: Sequence[object]) -> str:
-    """A list as one bound parameter for `json_each`, so that a statement's text does not depend on its
-    length.
-    """
+    """A list as one bound parameter for `json_each`, so that the text of a statement does not depend on its length."""
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 def entity_keys(connection: Reader, entity_ids: Iterable[str]) -> dict[str, int]:
-    """The keys of those ids that have one."""
+    """The keys of the ids that have one."""
     return dict(connection.execute(_FIND_ENTITIES, (as_json(list(entity_ids)),)).fetchall())
 
 
@@ -37,7 +35,7 @@ def entity_key(connection: Reader, entity_id: str) -> int | None:
 
 
 def intern_entities(transaction: Transaction, entity_ids: Sequence[str]) -> Int64Array:
-    """Keys of these ids, in order; new ones are made."""
+    """Keys of these ids, in order. New ids get a key."""
     distinct = dict.fromkeys(entity_ids)
     keys = entity_keys(transaction, distinct)
     if len(keys) < len(distinct):

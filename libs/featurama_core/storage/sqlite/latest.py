@@ -28,8 +28,8 @@ ORDER BY entity_id LIMIT ?
 
 
 def read_cells(connection: sqlite3.Connection, entity_ids: Sequence[str]) -> Cells:
-    """All cells of these entities. After a failed read each entity is tried alone, so that a damaged page
-    fails only the entities that lie in it.
+    """All cells of these entities. After a failed read each entity is read alone, so that a damaged page fails only the
+    entities stored in it.
     """
     failed = np.zeros(len(entity_ids), dtype=np.bool_)
     try:
@@ -54,7 +54,7 @@ def read_cells(connection: sqlite3.Connection, entity_ids: Sequence[str]) -> Cel
 
 
 def replace_cell(transaction: Transaction, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:
-    """Put `new` where the cell still is of this event time and smaller bytes."""
+    """Write `new` if the cell still has this event time and smaller bytes."""
     key = entity_key(transaction, entity_id)
     transaction.execute(
         "UPDATE feature_latest SET cell = ? WHERE entity = ? AND layout = ? AND timestamp = ? AND cell < ?",
@@ -65,7 +65,7 @@ def replace_cell(transaction: Transaction, entity_id: str, layout_id: int, new: 
 def drop_cells(
     transaction: Transaction, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
 ) -> None:
-    """Remove cells that are of the given event time or older."""
+    """Remove cells with the given event time or an older one."""
     transaction.executemany(
         "DELETE FROM feature_latest WHERE entity = (SELECT id FROM entities WHERE entity_id = ?)"
         " AND layout = ? AND timestamp <= ?",
@@ -74,13 +74,13 @@ def drop_cells(
 
 
 def list_latest_entities(connection: sqlite3.Connection, after: str | None, limit: int) -> tuple[list[str], str | None]:
-    """A page of the entities that have cells (or marks), by their UTF-8 bytes."""
+    """A page of the entities with cells (or marks), sorted by UTF-8 bytes."""
     page = [entity_id for (entity_id,) in connection.execute(_PAGE, (after or "", limit))]
     return page, page[-1] if len(page) == limit else None
 
 
 def put_mark(transaction: Transaction, mark: Mark) -> None:
-    """Set the mark in the entity's partition and in the list; the higher one stays."""
+    """Set the mark in the partition of the entity and in the list. The higher of two marks stays."""
     (entity,) = intern_entities(transaction, [mark.entity_id]).tolist()
     through = mark.deleted_through
     transaction.execute(
@@ -88,7 +88,7 @@ def put_mark(transaction: Transaction, mark: Mark) -> None:
         " SET deleted_through = max(deleted_through, excluded.deleted_through)",
         (entity, mark.feature_name, through),
     )
-    # At D + 1, as on a cluster: cleaning what lies at or before D spares the mark itself.
+    # At D + 1, as on a cluster: removing cells at or before D does not remove the mark itself.
     transaction.execute(INTO_LATEST, (entity, mark_id(mark.feature_name), through + 1, pack_mark(through)))
 
 

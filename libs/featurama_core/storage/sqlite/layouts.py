@@ -1,6 +1,6 @@
-"""Registered layouts, and which of them hold a feature. Append-only, so what was read stays true.
+"""Registered layouts, and which of them hold a feature. They are append-only, so cached layouts stay valid.
 
-`LayoutCache` belongs to one open namespace and dies with it.
+A `LayoutCache` belongs to one open namespace.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from featurama_core.types.schema import FeatureDefinition
 
 
 class KnownLayouts:
-    """The layouts as of one snapshot. Never changed once made."""
+    """The layouts as of one snapshot. Immutable."""
 
     def __init__(self, last_number: int, by_id: dict[int, Layout]) -> None:
         self.last_number = last_number
@@ -34,7 +34,7 @@ class KnownLayouts:
         return sorted({layout for feature in features for layout in self._holding.get(LayoutField.of(feature), ())})
 
     def with_rows(self, rows: Sequence[tuple[int, int, str]]) -> KnownLayouts:
-        """These and more."""
+        """These layouts and further ones."""
         added = {layout_id: Layout.parse(fields) for _, layout_id, fields in rows}
         return KnownLayouts(rows[-1][0], self._by_id | added)
 
@@ -47,7 +47,7 @@ class LayoutCache:
         self._known = KnownLayouts(0, {})
 
     def read(self, connection: Reader) -> KnownLayouts:
-        """All layouts of the snapshot, at least."""
+        """At least all layouts of the snapshot."""
         known = self._known
         rows = connection.execute(
             "SELECT number, layout_id, fields FROM feature_layouts WHERE number > ? ORDER BY number",
@@ -57,7 +57,7 @@ class LayoutCache:
             return known
         known = known.with_rows(rows)
         if isinstance(connection, sqlite3.Connection):
-            # Only what is committed is remembered; a writer's own transaction may be rolled back.
+            # Only committed layouts are cached: the transaction of a writer may be rolled back.
             with self._lock:
                 if known.last_number > self._known.last_number:
                     self._known = known
@@ -65,7 +65,7 @@ class LayoutCache:
 
 
 def put_layouts(transaction: Transaction, layouts: Sequence[Layout]) -> None:
-    """Register layouts; again is harmless."""
+    """Register layouts. Idempotent."""
     transaction.executemany(
         "INSERT OR IGNORE INTO feature_layouts (layout_id, fields) VALUES (?, ?)",
         [(layout.layout_id, layout.text) for layout in layouts],

@@ -11,7 +11,7 @@ from featurama_core.types.errors import CorruptData, Reason, Unknown
 
 
 def put_model(transaction: Transaction, model: StoredModel, chunks: Sequence[bytes]) -> bool:
-    """Store a version with its artefact; False if it is taken."""
+    """Store a version with its artefact. False if the version is taken."""
     stored = transaction.execute(
         "INSERT OR IGNORE INTO models VALUES (?, ?, ?, ?, ?, ?)",
         (model.name, model.version, model.manifest, model.created_at, model.artefact_bytes, len(chunks)),
@@ -25,7 +25,7 @@ def put_model(transaction: Transaction, model: StoredModel, chunks: Sequence[byt
     return True
 
 
-def list_models(connection: sqlite3.Connection, name: str | None) -> list[StoredModel]:
+def list_models(connection: sqlite3.Connection, name: str | None = None) -> list[StoredModel]:
     """Versions of one model, or of all."""
     rows = connection.execute(
         "SELECT name, version, manifest, created_at, artefact_bytes FROM models"
@@ -36,7 +36,7 @@ def list_models(connection: sqlite3.Connection, name: str | None) -> list[Stored
 
 
 def read_artefact(connection: sqlite3.Connection, name: str, version: int) -> bytes:
-    """The chunks joined, checked against what was stored."""
+    """The chunks joined, checked against the stored sizes."""
     model = connection.execute(
         "SELECT artefact_bytes, chunks FROM models WHERE name = ? AND version = ?", (name, version)
     ).fetchone()
@@ -61,8 +61,8 @@ def remove_model(transaction: Transaction, name: str, version: int) -> None:
     transaction.execute("DELETE FROM model_chunks WHERE name = ? AND version = ?", (name, version))
 
 
-def put_alias(transaction: Transaction, model: str, alias: str, version: int, expected: int | None) -> bool:
-    """Point an alias at a version, if it names `expected` (0: nothing; None: whatever it names) or that version."""
+def put_alias(transaction: Transaction, model: str, alias: str, version: int, *, expected: int | None = None) -> bool:
+    """See `NamespaceStorage.put_alias`."""
     named = transaction.execute(
         "SELECT version FROM model_aliases WHERE model = ? AND alias = ?", (model, alias)
     ).fetchone()
@@ -72,7 +72,7 @@ def put_alias(transaction: Transaction, model: str, alias: str, version: int, ex
     return True
 
 
-def list_aliases(connection: sqlite3.Connection, model: str | None) -> dict[tuple[str, str], int]:
+def list_aliases(connection: sqlite3.Connection, model: str | None = None) -> dict[tuple[str, str], int]:
     """(model, alias) -> version."""
     rows = connection.execute(
         "SELECT model, alias, version FROM model_aliases WHERE :model IS NULL OR model = :model ORDER BY model, alias",

@@ -1,15 +1,15 @@
-"""One open namespace: the port's methods, each handed to the writer or to a reader."""
+"""One open namespace: the methods of the port, executed by the writer or a reader."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from featurama_core.storage.layouts import Layout
+from featurama_core.storage.namespaces import unknown_namespace
 from featurama_core.storage.port import (
-    AuditRecord,
     Catalogue,
     Cells,
     Consistency,
@@ -18,31 +18,57 @@ from featurama_core.storage.port import (
     NamespaceOptions,
     Partition,
     ScanBlock,
-    StoredModel,
     WriteBatch,
 )
 from featurama_core.storage.sqlite import cleaning, definitions, history, imports, latest, models, scans, values
 from featurama_core.storage.sqlite import entities as registered
 from featurama_core.storage.sqlite import layouts as registered_layouts
-from featurama_core.storage.sqlite.connections import FileIdentity, OnStatement
+from featurama_core.storage.sqlite.connections import FileIdentity, OnStatement, Transaction
 from featurama_core.storage.sqlite.directory import Directory
-from featurama_core.storage.sqlite.failures import translating, unknown_namespace
+from featurama_core.storage.sqlite.failures import translating
 from featurama_core.storage.sqlite.readers import Readers
 from featurama_core.storage.sqlite.writer import Writer
 from featurama_core.types.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
-from featurama_core.types.imports import ImportRecord, ImportScope
-from featurama_core.types.schema import Definition, Entity, FeatureDefinition, FeatureGroup
+from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
 from featurama_core.types.values import UInt8Array
 from featurama_core.types.writes import Outcome, WriteMode, all_accepted
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _SERVING_READERS = 3
 _SCANNING_READERS = 2
 
 
+def _writing(
+    work: Callable[Concatenate[Transaction, P], T],
+) -> Callable[Concatenate[SqliteNamespace, P], Coroutine[Any, Any, T]]:
+    """A method of the port that is `work` in a transaction of the writer."""
+
+    @wraps(work)
+    async def method(self: SqliteNamespace, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._writer.run(lambda transaction: work(transaction, *args, **kwargs))
+
+    return method
+
+
+def _reading(
+    work: Callable[Concatenate[sqlite3.Connection, P], T], *, is_long: bool = False
+) -> Callable[Concatenate[SqliteNamespace, P], Coroutine[Any, Any, T]]:
+    """A method of the port that is `work` in a snapshot of a reader, of a scanner if it is long."""
+
+    @wraps(work)
+    async def method(self: SqliteNamespace, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        readers = self._scanners if is_long else self._readers
+        return await readers.run(lambda connection: work(connection, *args, **kwargs))
+
+    return method
+
+
 class SqliteNamespace:
     """`NamespaceStorage` on one file. Opened and closed by its `SqliteStorage`.
 
-    After the namespace was dropped, or made again, every method raises Unknown (UNKNOWN_NAMESPACE).
+    After the namespace was dropped, every method raises Unknown (UNKNOWN_NAMESPACE).
     """
 
     def __init__(
@@ -53,7 +79,7 @@ class SqliteNamespace:
         info: dict[str, str],
         on_statement: OnStatement | None,
     ) -> None:
-        """`opened` is taken over; `info`: the rows of namespace_info."""
+        """opened: closed by this object. info: the rows of namespace_info."""
         self.name = name
         self.incarnation = info["incarnation"]
         self._options = NamespaceOptions(history_period=int(info["history_period"]))
@@ -64,7 +90,7 @@ class SqliteNamespace:
         self._writer = Writer(name, opened[1], self.check, on_statement)
         connect = partial(directory.open_reader, name, self._identity)
         self._readers = Readers(f"reader-{name}", _SERVING_READERS, connect, self.check)
-        # Their own threads: long scans never stand before an online read.
+        # Separate threads: long scans never delay an online read.
         self._scanners = Readers(f"scanner-{name}", _SCANNING_READERS, connect, self.check)
 
     @classmethod
@@ -80,18 +106,18 @@ class SqliteNamespace:
             raise unknown_namespace(self.name)
 
     async def close(self, ended: FeaturamaError) -> None:
-        """Finish what waits; end all threads and connections. Later calls raise `ended`."""
+        """Finish waiting requests, then end all threads and connections. Later calls raise `ended`."""
         await self._readers.close(ended)
         await self._scanners.close(ended)
         await self._writer.close(ended)
 
     @property
     def options(self) -> NamespaceOptions:
-        """What was fixed at its creation."""
+        """The options fixed at its creation."""
         return self._options
 
     async def write(self, batch: WriteBatch, mode: WriteMode) -> UInt8Array:  # noqa: ARG002 - one file is always atomic
-        """All rows of a batch stand or fall together, in either mode."""
+        """All rows of a batch have the same outcome, in either mode."""
         outcomes = all_accepted(len(batch.entity_ids))
         work = partial(values.write_batch, batch=batch, history_period=self._options.history_period)
         try:
@@ -115,7 +141,7 @@ class SqliteNamespace:
         end: int,
         newest: int | None = None,
     ) -> list[History]:
-        """Values with start <= event time <= end, a History a feature."""
+        """Values with start <= event time <= end: one History per feature."""
 
         def read(connection: sqlite3.Connection) -> list[History]:
             return history.read_history(
@@ -128,18 +154,18 @@ class SqliteNamespace:
                 history_period=self._options.history_period,
             )
 
-        # One entity's newest values are a page of somebody's screen; anything more is a bulk read.
+        # The newest values of one entity are an interactive read; all others are bulk reads.
         readers = self._readers if newest is not None and len(entity_ids) == 1 else self._scanners
         return await readers.run(read)
 
     async def partitions(self, group: FeatureGroup) -> list[Partition]:
-        """The periods that hold rows of the group."""
+        """The periods with rows of the group."""
         return await self._scanners.run(partial(history.partitions, group=group))
 
     async def scan_history(
         self, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
     ) -> AsyncIterator[ScanBlock]:
-        """Blocks of about 64k rows, whole entities each."""
+        """Blocks of about 64k rows of whole entities."""
         period = partition.period
         order = await self._scanners.run(partial(scans.entities_of, group=group, period=period))
         at = 0
@@ -157,32 +183,30 @@ class SqliteNamespace:
             if block is not None:
                 yield block
 
-    async def put_layouts(self, layouts: Sequence[Layout]) -> None:
-        """Register layouts."""
-        await self._writer.run(partial(registered_layouts.put_layouts, layouts=layouts))
-
-    async def get_layouts(self, layout_ids: Sequence[int]) -> dict[int, Layout]:
-        """The known ones."""
-        return await self._readers.run(partial(registered_layouts.get_layouts, layout_ids=layout_ids))
-
-    async def take_import(self, import_id: str, scope: ImportScope) -> int:
-        """Begin an import. -> its number."""
-        return await self._writer.run(partial(imports.take_import, import_id=import_id, scope=scope))
-
-    async def list_imports(self) -> list[ImportRecord]:
-        """In the order in which they began."""
-        return await self._readers.run(imports.list_imports)
-
-    async def put_mark(self, mark: Mark) -> None:
-        """Set a deletion mark."""
-        await self._writer.run(partial(latest.put_mark, mark=mark))
-
-    async def list_marks(self) -> list[Mark]:
-        """All marks."""
-        return await self._scanners.run(latest.list_marks)
+    put_layouts = _writing(registered_layouts.put_layouts)
+    get_layouts = _reading(registered_layouts.get_layouts)
+    take_import = _writing(imports.take_import)
+    list_imports = _reading(imports.list_imports)
+    put_mark = _writing(latest.put_mark)
+    replace_cell = _writing(latest.replace_cell)
+    list_marks = _reading(latest.list_marks, is_long=True)
+    list_latest_entities = _reading(latest.list_latest_entities, is_long=True)
+    put_definition = _writing(definitions.put_definition)
+    update_definition = _writing(definitions.update_definition)
+    get_entities = _reading(registered.get_entities)
+    list_entities = _reading(registered.list_entities)
+    remove_entity = _writing(registered.remove_entity)
+    put_model = _writing(models.put_model)
+    list_models = _reading(models.list_models)
+    read_artefact = _reading(models.read_artefact)
+    remove_model = _writing(models.remove_model)
+    put_alias = _writing(models.put_alias)
+    list_aliases = _reading(models.list_aliases)
+    append_audit = _writing(models.append_audit)
+    list_audit = _reading(models.list_audit)
 
     async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
-        """Remove what the mark covers, a period of a group at a time."""
+        """Remove the values that the mark covers, one period of a group at a time."""
         through = mark.deleted_through // self._options.history_period
         if not mark.feature_name:
             periods = await self._scanners.run(partial(cleaning.history_periods, groups=None, through=through))
@@ -204,28 +228,12 @@ class SqliteNamespace:
                 )
                 await self._writer.run(rewrite)
 
-    async def replace_cell(
-        self,
-        entity_id: str,
-        layout_id: int,
-        old: bytes,  # noqa: ARG002 - the larger bytes win, whatever `old` was
-        new: bytes,
-        event_time: int,
-    ) -> None:
-        """Put `new` over `old` in latest."""
-        work = partial(latest.replace_cell, entity_id=entity_id, layout_id=layout_id, new=new, event_time=event_time)
-        await self._writer.run(work)
-
     async def drop_cells(
         self, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
     ) -> None:
         """Remove cells of these event times or older ones."""
         work = partial(latest.drop_cells, entity_ids=entity_ids, layout_ids=layout_ids, event_times=event_times)
         await self._writer.run(work, weight=len(entity_ids))
-
-    async def list_latest_entities(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        """A page of entities that have cells."""
-        return await self._scanners.run(partial(latest.list_latest_entities, after=after, limit=limit))
 
     async def purge_history(self, group: FeatureGroup, before: int) -> int:
         """Remove rows with event time < before, some entities at a time."""
@@ -244,64 +252,9 @@ class SqliteNamespace:
         """All definitions."""
         return await self._readers.run(partial(definitions.load_catalogue, incarnation=self.incarnation))
 
-    async def put_definition(self, definition: Definition) -> Definition:
-        """Store it unless its key is taken."""
-        return await self._writer.run(partial(definitions.put_definition, definition=definition))
-
-    async def update_definition(self, definition: Definition) -> None:
-        """Replace the fields that may change; Unknown unless it is there."""
-        await self._writer.run(partial(definitions.update_definition, definition=definition))
-
     async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        """Store each unless its id is of another type."""
+        """Store entities, except those whose id is taken by another type."""
         return await self._writer.run(partial(registered.put_entities, entities=entities), weight=len(entities))
-
-    async def get_entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
-        """The registered ones."""
-        return await self._readers.run(partial(registered.get_entities, entity_ids=entity_ids))
-
-    async def list_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
-        """A page of a type's entities."""
-        work = partial(registered.list_entities, entity_type=entity_type, after=after, limit=limit)
-        return await self._readers.run(work)
-
-    async def remove_entity(self, entity_id: str) -> None:
-        """Forget the registration."""
-        await self._writer.run(partial(registered.remove_entity, entity_id=entity_id))
-
-    async def put_model(self, model: StoredModel, chunks: Sequence[bytes]) -> bool:
-        """Store a version; False if it is taken."""
-        return await self._writer.run(partial(models.put_model, model=model, chunks=chunks))
-
-    async def list_models(self, name: str | None = None) -> list[StoredModel]:
-        """Versions of one model, or of all."""
-        return await self._readers.run(partial(models.list_models, name=name))
-
-    async def read_artefact(self, name: str, version: int) -> bytes:
-        """The artefact's bytes."""
-        return await self._readers.run(partial(models.read_artefact, name=name, version=version))
-
-    async def remove_model(self, name: str, version: int) -> None:
-        """Remove a version."""
-        await self._writer.run(partial(models.remove_model, name=name, version=version))
-
-    async def put_alias(self, model: str, alias: str, version: int, *, expected: int | None = None) -> bool:
-        """Point an alias at a version, if it names `expected`."""
-        return await self._writer.run(
-            partial(models.put_alias, model=model, alias=alias, version=version, expected=expected)
-        )
-
-    async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
-        """(model, alias) -> version."""
-        return await self._readers.run(partial(models.list_aliases, model=model))
-
-    async def append_audit(self, record: AuditRecord) -> None:
-        """Durably append."""
-        await self._writer.run(partial(models.append_audit, record=record))
-
-    async def list_audit(self, limit: int) -> list[AuditRecord]:
-        """The newest first."""
-        return await self._readers.run(partial(models.list_audit, limit=limit))
 
 
 def _open(directory: Directory, name: str) -> tuple[tuple[FileIdentity, sqlite3.Connection], dict[str, str]]:

@@ -1,6 +1,6 @@
-"""Readers of a namespace: threads with a connection each, every request in a snapshot of its own.
+"""Readers of a namespace: threads with one connection each. Every request has its own snapshot.
 
-WAL: a reader never waits for the writer, nor the writer for a reader.
+With WAL, readers never wait for the writer, and the writer never waits for readers.
 """
 
 from __future__ import annotations
@@ -25,19 +25,17 @@ class Readers:
     def __init__(
         self, name: str, count: int, connect: Callable[[], sqlite3.Connection], check: Callable[[], None]
     ) -> None:
-        """`check` raises when the namespace is gone; it is asked before each query."""
+        """check: raises if the namespace was dropped; called before each query."""
         self._connect = connect
         self._check = check
-        # Callers wait on the event loop for a free thread: the executor's own queue stays short.
+        # Callers wait on the event loop for a free thread, so the queue of the executor stays short.
         self._free = asyncio.Semaphore(count)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix=f"featurama-{name}")
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._ended: FeaturamaError | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Do `work` on a connection whose snapshot begins now. A cancelled caller leaves the query to end by
-        itself.
-        """
+        """Run `work` on a connection whose snapshot begins now. A query continues after its caller is cancelled."""
         async with self._free:
             if self._ended is not None:
                 raise again(self._ended)
@@ -45,7 +43,7 @@ class Readers:
             return await loop.run_in_executor(self._threads, partial(self._in_snapshot, work))
 
     async def close(self, ended: FeaturamaError) -> None:
-        """Let running queries end, then close every connection; later callers get `ended`."""
+        """Wait for running queries, then close every connection. Later calls raise `ended`."""
         self._ended = ended
         await asyncio.to_thread(self._shut)
 

@@ -1,5 +1,5 @@
-"""Scanning a partition: entities in the order of their UTF-8 bytes, each block a short snapshot of its own,
-so that a slow consumer never holds back the WAL's checkpoint.
+"""Scanning a partition: entities in the order of their UTF-8 bytes. Each block has its own short snapshot, so a slow
+consumer never delays the checkpoint of the WAL.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from featurama_core.storage.sqlite.layouts import LayoutCache
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array
 
-# One seek an entity, not a walk over its rows. SQLite compares text by its UTF-8 bytes.
+# One seek per entity instead of a visit to each row. SQLite compares text by its UTF-8 bytes.
 _ENTITIES = """
 WITH RECURSIVE found(entity) AS (
     SELECT min(entity) FROM feature_history WHERE feature_group = :feature_group AND period = :period
@@ -42,9 +42,7 @@ ORDER BY asked.key
 
 
 def entities_of(connection: sqlite3.Connection, group: FeatureGroup, period: int) -> Int64Array:
-    """Keys of the entities that have rows in the period, in the order of their ids. 8 bytes each: a million
-    fit.
-    """
+    """Keys of the entities with rows in the period, in the order of their ids: int64, 8 MB per million."""
     key = group_key(connection, group.name)
     if key is None:
         return np.empty(0, dtype=np.int64)
@@ -61,9 +59,7 @@ def read_block(
     period: int,
     entities: Int64Array,
 ) -> tuple[ScanBlock | None, int]:
-    """The rows of the first of `entities`, about BLOCK_ROWS of them. -> block (None: no rows), entities done
-    with.
-    """
+    """About BLOCK_ROWS rows of the first entities. -> (block, None without rows; number of entities covered)."""
     layouts = cache.read(connection)
     chunk = entities[:BLOCK_ROWS].tolist()
     cursor = connection.execute(

@@ -1,4 +1,4 @@
-"""`SqliteStorage`: the directory and the namespaces that are open."""
+"""`SqliteStorage`: the directory and the open namespaces."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from featurama_core.storage.namespaces import unknown_namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite.connections import OnStatement
 from featurama_core.storage.sqlite.directory import Directory
-from featurama_core.storage.sqlite.failures import closed, unknown_namespace
+from featurama_core.storage.sqlite.failures import closed
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.types.errors import FeaturamaError, Unknown
 
 
 class SqliteStorage:
-    """`Storage` in a directory. Made by `open`, which also closes it; belongs to one event loop."""
+    """`Storage` in a directory, opened and closed by `open`. It belongs to one event loop."""
 
     def __init__(self, directory: Directory, on_statement: OnStatement | None) -> None:
         self._directory = directory
         self._on_statement = on_statement
         self._opened: dict[str, SqliteNamespace] = {}
-        # The directory's count of changes when each of them was last found to be current.
+        # The count of changes of the directory at the last successful check of each namespace.
         self._current_at: dict[str, int] = {}
-        # Opening and closing in turn: two openings of one name would start two writers.
+        # Serialises opening and closing: two openings of one name would start two writers.
         self._turn = asyncio.Lock()
         self._closed = False
 
@@ -33,16 +34,15 @@ class SqliteStorage:
     async def open(
         cls, path: str, on_statement: OnStatement | None = None, *, read_only: bool = False
     ) -> AsyncIterator[SqliteStorage]:
-        """Open a directory, made unless it is there; leaving the context commits what waits and closes every
+        """Open a directory, creating it if it is missing. Leaving the context commits waiting requests and closes every
         file.
 
-        `on_statement` is a seam for faults: the writer thread of each namespace calls it before each step of
-        a write transaction, with "BEGIN", the SQL text of each statement (an executemany is one), "COMMIT",
-        and with "COMMITTED" after the commit. What it raises is that step's failure: at a statement of its
-        request alone, at BEGIN and COMMIT of the whole group (surely not kept), at COMMITTED of the whole
-        group, outcome unknown.
+        on_statement: fault injection. The writer thread of each namespace calls it before each step of a write
+        transaction, with "BEGIN", the SQL text of each statement (an executemany is one), "COMMIT", and with
+        "COMMITTED" after the commit. An exception that it raises is the failure of the step: of one request at a
+        statement, of the whole group at BEGIN and COMMIT (not stored) and at COMMITTED (outcome unknown).
 
-        `read_only`: the directory must be there, and every write is refused by SQLite itself.
+        read_only: the directory must exist, and SQLite refuses every write.
         """
         directory = Directory(Path(path), read_only=read_only)
         await asyncio.to_thread(directory.prepare)
@@ -51,7 +51,7 @@ class SqliteStorage:
             yield storage
         finally:
             closing = asyncio.ensure_future(storage._close())
-            # Finished also when our owner is cancelled: nobody else would end the threads.
+            # Shielded from cancellation, because only this ends the threads.
             while not closing.done():
                 try:
                     await asyncio.shield(closing)
@@ -64,18 +64,18 @@ class SqliteStorage:
         return await asyncio.to_thread(self._directory.names)
 
     async def create_namespace(self, name: str, options: NamespaceOptions) -> None:
-        """Make it with all tables. Conflict (NAMESPACE_EXISTS) if it is there."""
+        """Create a namespace with all tables. Conflict (NAMESPACE_EXISTS) if it exists."""
         await asyncio.to_thread(self._directory.create, name, options)
 
     async def drop_namespace(self, name: str) -> None:
-        """Delete it. Unknown (UNKNOWN_NAMESPACE) if it is not there."""
+        """Drop a namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""
         async with self._turn:
             await self._forget(name, unknown_namespace(name))
             await asyncio.to_thread(self._directory.drop, name)
 
     async def namespace(self, name: str) -> SqliteNamespace:
-        """Open one, or the open one while its file is the same."""
-        # Servers ask for each request: no lock and no thread while nothing was made or removed.
+        """Open a namespace, or return the open one while its file is the same."""
+        # Called once per request of a server: no lock and no thread while nothing was created or dropped.
         opened = self._opened.get(name)
         if opened is not None and not opened.gone and self._current_at[name] == self._directory.changes():
             return opened

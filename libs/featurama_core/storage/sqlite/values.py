@@ -1,4 +1,4 @@
-"""Writing rows: history and latest in one transaction, statements that run over columns."""
+"""Writing rows: history and latest in one transaction, by statements on columns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.interning import intern_entities, intern_group
 from featurama_core.types.values import Int64Array
 
-# A key that is there already: a resend (equal bytes), or a cell whose fields were deleted since (larger
-# bytes).
+# An existing key is a resend (equal bytes) or a cell whose fields were deleted since (larger bytes).
 _INTO_HISTORY = """
 INSERT INTO feature_history (feature_group, period, entity, timestamp, ingested_at, layout, cell)
 VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -27,7 +26,7 @@ WHERE excluded.timestamp > timestamp OR (excluded.timestamp = timestamp AND excl
 
 
 def write_batch(transaction: Transaction, batch: WriteBatch, history_period: int) -> None:
-    """Store every row of the batch; what is there and wins stays."""
+    """Store every row of the batch, except where a stored cell wins."""
     entity = intern_entities(transaction, batch.entity_ids)
     period = batch.event_time // history_period
     for run in batch.runs:
@@ -40,7 +39,7 @@ def _write_history(
     transaction: Transaction, batch: WriteBatch, run: CellRun, entity: Int64Array, period: Int64Array
 ) -> None:
     rows = run.rows
-    # In key order the B-tree is walked once.
+    # In the order of keys the B-tree is traversed once.
     order = np.lexsort((-batch.event_time[rows], entity[rows], period[rows]))
     rows = rows[order]
     cells = run.cells
@@ -61,7 +60,7 @@ def _write_history(
 def _write_latest(transaction: Transaction, batch: WriteBatch, run: CellRun, entity: Int64Array) -> None:
     entities, times = entity[run.rows], batch.event_time[run.rows]
     order = np.lexsort((batch.ingested_at[run.rows], times, entities))
-    # Of an entity's rows only the newest event can win, of its corrections the last: its bytes are larger.
+    # Of the rows of an entity only the newest event can win, and of its corrections the last: its bytes are larger.
     last = np.append(entities[order][1:] != entities[order][:-1], True)[: len(order)]
     newest = order[last]
     cells = run.cells

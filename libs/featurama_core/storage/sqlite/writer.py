@@ -1,8 +1,8 @@
 """The writer of a namespace: one thread, one connection, group commit.
 
-Requests that wait while a commit runs go into the next transaction together, each under a savepoint of its
-own, so that one failing request never fails another. A caller is answered after COMMIT, never before; a
-caller that was cancelled leaves its request to the writer, which drops it if it has not begun.
+Requests that wait during a commit form the next transaction, each under its own savepoint, so that a failing request
+never fails another. A caller is answered after COMMIT. The request of a cancelled caller is dropped if it has not
+begun.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from featurama_core.types.errors import FeaturamaError
 _T = TypeVar("_T")
 
 MAX_WAITING = 256
-"""Requests in the writer's queue; more callers wait for a place, on the event loop."""
+"""Requests in the queue of the writer. Further callers wait on the event loop."""
 GROUP_WEIGHT = 20_000
-"""Rows after which a transaction takes no further request: what a caller may have to wait for."""
+"""Rows after which a transaction accepts no further request. It bounds the waiting time of a caller."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,22 +50,22 @@ class Writer:
         check: Callable[[], None],
         on_statement: OnStatement | None,
     ) -> None:
-        """`check` raises when the namespace is gone; it is asked inside each transaction."""
+        """check: raises if the namespace was dropped; called inside each transaction."""
         self._connection = connection
         self._transaction = Transaction(connection, on_statement)
         self._check = check
         self._loop = asyncio.get_running_loop()
         self._places = asyncio.Semaphore(MAX_WAITING)
-        # A SimpleQueue: its put takes no lock that could hold up the event loop. Bounded by `_places`.
+        # A SimpleQueue: its put takes no lock that could block the event loop. Bounded by `_places`.
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._ended: FeaturamaError | None = None
         self._thread = threading.Thread(target=self._serve, name=f"featurama-writer-{name}", daemon=True)
         self._thread.start()
 
     async def run(self, work: Callable[[Transaction], _T], *, weight: int = 1) -> _T:
-        """Do `work` in a transaction; return what it returned once that is durable.
+        """Run `work` in a transaction. Returns its result after the commit.
 
-        Raises StoreUnavailable when it surely was not kept, OutcomeUnknown when COMMIT failed.
+        Raises StoreUnavailable if it was not stored, OutcomeUnknown if COMMIT failed.
         """
         await self._places.acquire()
         if self._ended is not None:
@@ -73,12 +73,11 @@ class Writer:
             raise again(self._ended)
         answer: asyncio.Future[object] = self._loop.create_future()
         self._queue.put(_Request(work, weight, answer))
-        # The place is given back with the answer, not here: a cancelled caller's request still stands in the
-        # queue.
+        # The place is released with the answer: the request of a cancelled caller is still in the queue.
         return await answer  # type: ignore[return-value]  # what `work` returned
 
     async def close(self, ended: FeaturamaError) -> None:
-        """Finish what waits, then close the connection; later callers get `ended`."""
+        """Finish waiting requests, then close the connection. Later calls raise `ended`."""
         if self._ended is None:
             self._ended = ended
             self._queue.put(None)
@@ -110,7 +109,7 @@ class Writer:
         results = self._attempt(group)
         if results is not None:
             return results
-        # SQLite threw the whole transaction away (disk full, I/O error): nothing of the group was kept.
+        # SQLite rolled back the whole transaction (disk full, I/O error): nothing of the group was stored.
         alone: list[object] = []
         for request in group:
             result = self._attempt([request])
@@ -118,8 +117,8 @@ class Writer:
         return alone
 
     def _attempt(self, group: Sequence[_Request]) -> list[object] | None:
-        """One transaction. -> what each request returned or `_Failed`; None: lost as a whole, try them one by
-        one.
+        """One transaction. -> the result of each request or `_Failed`; None if it was rolled back as a whole and the
+        requests are to be tried one by one.
         """
         try:
             self._transaction.announce("BEGIN")
@@ -143,7 +142,7 @@ class Writer:
             self._connection.execute("COMMIT")
             self._transaction.announce("COMMITTED")
         except Exception as error:  # noqa: BLE001 - as above
-            # Its frames may lie in the WAL, and a crash before the next commit would bring them back.
+            # Its frames may be in the WAL, and a crash before the next commit would restore them.
             self._roll_back()
             return [result if isinstance(result, _Failed) else _Failed(unknown_outcome(error)) for result in results]
         return results
@@ -171,7 +170,7 @@ class Writer:
                 self._connection.execute("ROLLBACK")
 
     def _answer(self, group: Sequence[_Request], results: Sequence[object]) -> None:
-        # The loop may be gone when its owner was torn down without closing the storage: nobody waits then.
+        # The loop may have ended without the storage being closed; then no caller is waiting.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._deliver, group, results)
 

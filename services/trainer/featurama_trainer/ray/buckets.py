@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from featurama_core.datasets.labels import Keys, LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.labels import Keys, LabelSource, read_keys
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Int64Array
 

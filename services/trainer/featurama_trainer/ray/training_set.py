@@ -18,13 +18,14 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from featurama_core.datasets.labels import LabelColumns, LabelSource, read_keys
+from featurama_core.datasets.labels import LabelSource, read_keys
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
+from featurama_core.frames.spine import LabelColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
-from featurama_core.retrieval.visibility import KnownAt, ReadBounds
+from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import EmbeddedStore
 from featurama_core.store_datasets import NewestMoment
@@ -32,6 +33,7 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
+from featurama_core.types.times import KnownAt
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.links import Follow, add_link
 from featurama_trainer.ray.output import Output

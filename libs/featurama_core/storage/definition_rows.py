@@ -1,0 +1,96 @@
+"""Definitions as rows: one table per kind, with the same columns in every adapter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from featurama_core.types.errors import Reason
+from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.values import ValueType
+
+_ATTRIBUTES = {"feature_name": "name", "feature_group": "group", "references_type": "references"}
+"""Columns whose attribute has another name."""
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _to_json(texts: tuple[str, ...]) -> str:
+    return json.dumps(list(texts), ensure_ascii=False)
+
+
+def _from_json(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
+_TO_COLUMN: dict[str, Callable[[Any], Any]] = {"value_type": int, "tags": _to_json, "features": _to_json}
+_FROM_COLUMN: dict[str, Callable[[Any], Any]] = {
+    "value_type": ValueType, "tags": _from_json, "features": _from_json, "deprecated": bool,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionTable:
+    """The table of one kind of definition.
+
+    columns: the `keys` columns of the primary key first. changing: the columns that may change later. reason: of the
+    error for a definition that is not registered.
+    """
+
+    kind: type[Any]
+    name: str
+    keys: int
+    columns: tuple[str, ...]
+    changing: tuple[str, ...]
+    reason: Reason
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the primary key."""
+        return self.columns[: self.keys]
+
+    def row(self, definition: Any) -> dict[str, Any]:
+        """Column -> stored value."""
+        return {
+            column: _TO_COLUMN.get(column, _same)(getattr(definition, _ATTRIBUTES.get(column, column)))
+            for column in self.columns
+        }
+
+    def read(self, row: Mapping[str, Any]) -> Any:
+        """The inverse of `row`."""
+        values = {column: _FROM_COLUMN.get(column, _same)(row[column]) for column in self.columns}
+        return self.kind(**{_ATTRIBUTES.get(column, column): value for column, value in values.items()})
+
+
+DEFINITION_TABLES: dict[type[Any], DefinitionTable] = {
+    table.kind: table
+    for table in (
+        DefinitionTable(
+            EntityType, "entity_types", 1,
+            ("name", "description", "deprecated", "created_at"),
+            ("description", "deprecated"), Reason.UNKNOWN_ENTITY_TYPE,
+        ),
+        DefinitionTable(
+            FeatureGroup, "feature_groups", 1,
+            ("name", "entity_type", "description", "ttl", "retention", "buckets", "deprecated", "created_at"),
+            ("description", "retention", "buckets", "deprecated"), Reason.UNKNOWN_FEATURE_GROUP,
+        ),
+        DefinitionTable(
+            FeatureDefinition, "feature_metadata", 2,
+            (
+                "feature_name", "version", "entity_type", "feature_group", "value_type", "vector_length",
+                "references_type", "description", "tags", "owner", "deprecated", "created_at",
+            ),
+            ("deprecated",), Reason.UNKNOWN_FEATURE,
+        ),
+        DefinitionTable(
+            FeatureService, "feature_services", 1,
+            ("name", "features", "description", "deprecated", "created_at"),
+            ("deprecated",), Reason.UNKNOWN_FEATURE_SERVICE,
+        ),
+    )
+}  # fmt: skip
