@@ -204,7 +204,7 @@ async def test_a_binary_model_answers_the_probability_of_its_second_class(
     truth = (await store.get_online_features([fish(number) for number in range(FISH)], ["big"])).columns[0]
     answered = np.array([each == "true" for each in answer.classes()])
     assert np.mean(answered == truth.values) > 0.95
-    assert "Honesty" in html(report)
+    assert "Reliability of the probabilities" in html(report)
 
 
 async def test_labels_may_come_from_a_file_and_versions_are_compared_on_them(
@@ -254,7 +254,7 @@ async def test_a_kept_set_holds_the_classes_and_trains_the_same_model_again(
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"class_labels": ["carp", "shark"]}, r"other values \(eel & \$2\)"),
+        ({"class_labels": ["carp", "shark"]}, r"has values \(eel & \$2\)"),
         ({"objective": "binary:logistic"}, "3 classes"),
         ({"labels": {"target": "score"}}, "whole numbers"),
         ({"objective": "reg:squarederror"}, "a number is needed"),

@@ -92,7 +92,7 @@ async def test_a_binary_model_learns_from_a_label_file_and_predicts_probabilitie
         ids = [delivery(number) for number in range(1, 60)]
         answer = await predictor.predict(store.space, PredictionRequest("late", entity_ids=ids))
     assert 0.0 < answer.values.min() < 0.3 < 0.7 < answer.values.max() < 1.0
-    assert "Honesty" in html(report)
+    assert "Reliability of the probabilities" in html(report)
 
 
 async def test_a_model_of_several_classes_predicts_the_index_of_the_likeliest(
