@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from tests.opened import OpenedStore
 
 from featurama_core.ingest.write import write
 from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.port import NamespaceStorage, WriteBatch
 from featurama_core.types.column import column_of
 from featurama_core.types.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.request_ids import RequestIds, ingest_time, parse_request_id
-from featurama_core.types.values import ValueType
-from featurama_core.types.writes import Outcome, WriteRequest
+from featurama_core.types.values import UInt8Array, ValueType
+from featurama_core.types.writes import Outcome, WriteMode, WriteRequest
 
 from .standing_clock import Unique, answers, store_over
 
@@ -147,3 +148,34 @@ async def test_types_of_entities_are_looked_up_for_features_of_a_type_alone(
     assert 1 == (await write(failing.space, rows([unique("fry")], tally, clock.now))).accepted
     with pytest.raises(StoreUnavailable, match="away"):
         await write(failing.space, rows([unique("fry")], size, clock.now))
+
+
+class Noting:
+    """A storage that notes the batches that it takes, and how."""
+
+    def __init__(self, inner: NamespaceStorage) -> None:
+        self._inner = inner
+        self.written: list[tuple[list[tuple[str, list[object]]], WriteMode]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def write(self, batch: WriteBatch, mode: WriteMode) -> UInt8Array:
+        """As ever."""
+        columns = [(each.definition.reference, each.column.to_list()) for each in batch.columns]
+        self.written.append((columns, mode))
+        return await self._inner.write(batch, mode)
+
+
+@pytest.mark.parametrize("mode", list(WriteMode))
+async def test_a_batch_has_its_columns_and_the_mode_of_the_request(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, unique: Unique, mode: WriteMode
+) -> None:
+    """A storage may need either; one without a good row is not sent."""
+    tally = unique("tally")
+    await store.register_feature(tally, "int")
+    noting = Noting(namespace)
+    space = store_over(noting, clock).space  # type: ignore[arg-type]
+    await write(space, replace(rows([unique("fry"), unique("leela")], tally, clock.now), mode=mode))
+    await write(space, replace(rows([""], tally, clock.now), mode=mode))
+    assert [([(f"{tally}@1", [0, 1])], mode)] == noting.written
