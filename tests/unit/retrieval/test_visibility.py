@@ -232,14 +232,6 @@ def test_taking_rows_takes_their_own_bounds() -> None:
     assert (None, None, NOW, NOW) == (single.event_time, single.ingested_at, single.age_from, single.now)
 
 
-def test_only_a_read_at_now_that_knows_everything_is_unbounded() -> None:
-    """A `known_at` bounds a read at now, and moments bound any other."""
-    assert ReadBounds(None, NOW, at_now=True).is_unbounded
-    assert not ReadBounds(5, NOW, at_now=True).is_unbounded
-    assert not ReadBounds(None, NOW).is_unbounded
-    assert not ReadBounds(5, NOW).is_unbounded
-
-
 def test_moments_are_not_looked_at_in_a_read_at_now() -> None:
     """Retention counts from the request's begin in every read."""
     rows = ReadBounds(7, NOW, at_now=True).rows(ints(1, 2))
