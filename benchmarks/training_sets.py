@@ -102,18 +102,18 @@ def label_file(folder: Path, labels: int) -> Path:
 LABELS = pa.schema([("entity_id", pa.string()), ("timestamp", pa.timestamp("us", "UTC")), ("label", pa.float64())])
 
 
-async def build(storage: str, labels: int, memory: str, reading: Any) -> None:
+async def build(storage: str, labels: int, memory: str, strategy: Any) -> None:
     folder = Path(tempfile.mkdtemp(dir="."))
     try:
         path = label_file(folder, labels)
         stages: dict[str, Progress] = {}
         began = time.perf_counter()
         async with connect(storage) as store:
-            made = await store.training_set(path, NAMES, memory=memory, reading=reading)
+            made = await store.training_set(path, NAMES, memory=memory, strategy=strategy)
             manifest = await made.write(folder / "set", progress=lambda each: stages.update({each.stage: each}))
         seconds = time.perf_counter() - began
         told = ", ".join(f"{each.stage} {each.seconds:.1f} s ({each.values:,} values)" for each in stages.values())
-        print(f"build {manifest.rows:,} rows, {reading}: {seconds:.1f} s, peak {peak()} MiB; {told}")
+        print(f"build {manifest.rows:,} rows, {strategy}: {seconds:.1f} s, peak {peak()} MiB; {told}")
         print({each["name"]: each["nulls"] for each in manifest.features[:2]}, len(manifest.files), "files")
     finally:
         shutil.rmtree(folder)
@@ -147,12 +147,12 @@ def main() -> None:
     parser.add_argument("--values", type=int, default=10_000_000)
     parser.add_argument("--labels", type=int, default=1_000_000)
     parser.add_argument("--memory", default="2GB")
-    parser.add_argument("--reading", default="auto")
+    parser.add_argument("--strategy", default="auto")
     given = parser.parse_args()
     if given.what == "fill":
         asyncio.run(fill(given.storage, given.values))
     elif given.what == "build":
-        asyncio.run(build(given.storage, given.labels, given.memory, given.reading))
+        asyncio.run(build(given.storage, given.labels, given.memory, given.strategy))
     else:
         with_polars(given.storage, given.labels)
 

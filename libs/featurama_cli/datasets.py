@@ -13,7 +13,7 @@ from featurama_core.types.errors import InvalidInput
 
 if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
-    from featurama_core.datasets.dataset import TrainingSet
+    from featurama_core.datasets.dataset import TrainingDataset
     from featurama_core.datasets.plan import Plan
     from featurama_core.datasets.progress import Progress, Watcher
 
@@ -25,12 +25,12 @@ async def requested_set(
     features: str | None,
     service: str | None,
     **options: Any,
-) -> TrainingSet:
+) -> TrainingDataset:
     """The set that the options of the command describe."""
     names = names_of(features, service)
     if names is None and service is None:
         raise InvalidInput("name the features to add: --features a,b or --service name", field="features")
-    made: TrainingSet = await store.training_set(labels, names, service=service, **options)
+    made: TrainingDataset = await store.training_set(labels, names, service=service, **options)
     return made
 
 
@@ -46,8 +46,8 @@ def reads_shown(plan: Plan) -> list[dict[str, object]]:
             "entities": f"~{each.entities:,}" if each.via else f"{each.entities:,}",
             "values": f"~{each.rows:,}",
             "seconds": f"~{each.seconds:.2g}",
-            "read by": each.way,
-            "because": each.why,
+            "read by": each.strategy,
+            "because": each.reason,
         }
         for each in plan.reads
     ]
@@ -75,7 +75,7 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 async def build_dataset(
-    training: TrainingSet, out: Path, *, file_format: str | None, overwrite: bool, resume: bool
+    training: TrainingDataset, out: Path, *, file_format: str | None, overwrite: bool, resume: bool
 ) -> dict[str, object]:
     """Write the set. -> a summary for display."""
     from featurama_core.datasets.files import format_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from featurama_core.types.errors import FailedPrecondition
 from featurama_model.manifest import ModelManifest
 from featurama_trainer.classes import Classes
-from featurama_trainer.config import LabelSource
+from featurama_trainer.config import SpineSource
 from featurama_trainer.labels import Labels
 from featurama_trainer.labels_file import read_label_file
 
@@ -19,7 +19,7 @@ def label_rows(candidate: ModelManifest, file: Path | None) -> Labels | None:
     if candidate.training is None:
         raise FailedPrecondition(f"the manifest of version {candidate.version} has no training data", field="version")
     source = {**candidate.training.labels, "target": candidate.target, "file": str(file)}
-    return read_label_file(LabelSource.model_validate(source), Classes.of_manifest(candidate))
+    return read_label_file(SpineSource.model_validate(source), Classes.of_manifest(candidate))
 
 
 def differences(first: ModelManifest, second: ModelManifest) -> list[dict[str, object]]:

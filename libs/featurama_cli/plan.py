@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import Catalogue, NamespaceStorage
+from featurama_core.storage.port import Definitions, NamespaceStorage
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.schema import (
@@ -92,9 +92,9 @@ class _Rehearsal:
     def __init__(self, definitions: Iterable[Definition]) -> None:
         self.definitions: dict[Key, Definition] = {_key(each): each for each in definitions}
 
-    async def load_catalogue(self) -> Catalogue:
+    async def load_definitions(self) -> Definitions:
         all_of = self.definitions.values()
-        return Catalogue(
+        return Definitions(
             incarnation="rehearsal",
             entity_types=[each for each in all_of if isinstance(each, EntityType)],
             groups=[each for each in all_of if isinstance(each, FeatureGroup)],

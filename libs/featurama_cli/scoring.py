@@ -40,7 +40,7 @@ async def scored_files(
         if ray:
             from featurama_trainer import ray as on_ray
 
-            where = on_ray.StorePlace.of(storage_options(place.url).storage_settings(), place.namespace)
+            where = on_ray.StoreLocation.of(storage_options(place.url).storage_settings(), place.namespace)
             cutting = on_ray.Cutting(work=work, concurrency=tasks)
             by_tasks = partial(on_ray.write_scores, made, namespace, where, checked, cutting=cutting)
             with on_ray.connected(address), stage_bars() as watch:

@@ -12,8 +12,8 @@ from featurama_core.registry import Registry, Snapshot
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.cell_plan import LayoutBook
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.marks import layouts_in
 from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
+from featurama_core.storage.tombstone_cells import layouts_in
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.request_ids import RequestIds

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from featurama_core.storage.port import Catalogue, NamespaceStorage
+from featurama_core.storage.port import Definitions, NamespaceStorage
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
 from featurama_core.types.references import FeatureRef, ResolvedFeature
@@ -33,7 +33,7 @@ _REMEMBERED_LISTS = 1_024
 class Snapshot:
     """All definitions at one moment."""
 
-    catalogue: Catalogue
+    catalogue: Definitions
     read_at: float
     entity_types: dict[str, EntityType] = field(init=False)
     groups: dict[str, FeatureGroup] = field(init=False)
@@ -199,7 +199,7 @@ class Registry:
 
     async def _read(self) -> Snapshot:
         read_at = time.monotonic()
-        self._snapshot = Snapshot(await self._storage.load_catalogue(), read_at)
+        self._snapshot = Snapshot(await self._storage.load_definitions(), read_at)
         return self._snapshot
 
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:

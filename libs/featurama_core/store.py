@@ -41,9 +41,9 @@ from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
-    from featurama_core.frames.spine import LabelColumns
+    from featurama_core.datasets.spine_sources import SpineSource
+    from featurama_core.frames.spine import SpineColumns
 
 
 class EmbeddedStore(FeatureStore):
@@ -78,7 +78,7 @@ class EmbeddedStore(FeatureStore):
         """Whether the database answers; see `FeatureStore`."""
         del service
         try:
-            await self._namespace.storage.load_catalogue()
+            await self._namespace.storage.load_definitions()
         except FeaturamaError:
             return False
         return True
@@ -248,7 +248,7 @@ class EmbeddedStore(FeatureStore):
         return await delete(self._namespace, entity_id, features, deleted_through)
 
     async def _dataset_source(
-        self, request: DatasetRequest, source: LabelSource, columns: LabelColumns, *, at_now: bool, now: int
+        self, request: DatasetRequest, source: SpineSource, columns: SpineColumns, *, at_now: bool, now: int
     ) -> DatasetSource:
         from featurama_core.store_datasets import dataset_source
 

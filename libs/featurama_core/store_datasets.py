@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from featurama_core.api.primitives import DatasetSource
-from featurama_core.datasets.dataset import Engine, TrainingSet
-from featurama_core.datasets.labels import Keys, LabelSource, read_keys
+from featurama_core.datasets.dataset import Engine, TrainingDataset
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
+from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys
 from featurama_core.datasets.verify import Rebuilt
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
@@ -26,8 +26,8 @@ from featurama_core.types.times import MIN_TIME, KnownAt
 async def dataset_source(
     namespace: Namespace,
     request: DatasetRequest,
-    source: LabelSource,
-    columns: LabelColumns,
+    source: SpineSource,
+    columns: SpineColumns,
     *,
     at_now: bool,
     now: int,
@@ -41,7 +41,7 @@ async def dataset_source(
         namespace,
         bounds=ReadBounds(request.known_at, now, at_now),
         values_only=not build.statuses and not build.event_times,
-        reading=build.reading,
+        strategy=build.strategy,
     )
     if columns.of_types:
         names = (await asyncio.to_thread(getattr, source, "schema")).names
@@ -71,16 +71,16 @@ async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | No
             ReadBounds(bound, now, at_now=True, aged_at=as_of),
             values_only=not build.statuses and not build.event_times,
             memory=build.memory_bytes,
-            reading=build.reading,
+            strategy=build.strategy,
         )
         opened = DatasetSource(begin, columns)
-    dataset = TrainingSet(opened.begin, source, opened.columns, request.asked(at_now=as_of is not None))
-    deleted = {(each.entity_id, each.feature_name) for each in await namespace.storage.list_marks()}
+    dataset = TrainingDataset(opened.begin, source, opened.columns, request.asked(at_now=as_of is not None))
+    deleted = {(each.entity_id, each.feature_name) for each in await namespace.storage.list_tombstones()}
     return Rebuilt(dataset, features, deleted)
 
 
 def _several(
-    one: Callable[..., Engine], features: Sequence[ResolvedFeature], columns: LabelColumns, memory: int
+    one: Callable[..., Engine], features: Sequence[ResolvedFeature], columns: SpineColumns, memory: int
 ) -> Callable[[], Engine]:
     """One engine per entity column; the engines share the memory."""
     sizes = Sizes(part_rows=part_rows_of(features))
@@ -111,7 +111,7 @@ class NewestMoment:
             check_settled(keys.event_time, self._now, self._settling_time, first_row=first)
             self.time = max(int(keys.event_time.max()), self.time if self.time is not None else MIN_TIME)
 
-    def see_all(self, source: LabelSource, columns: LabelColumns) -> None:
+    def see_all(self, source: SpineSource, columns: SpineColumns) -> None:
         """Include all label rows if their times are used as `known_at`. Blocks."""
         first = 0
         for batch in source.batches() if self._of_rows else ():

@@ -93,7 +93,7 @@ class TrainingFacts:
     (microseconds) train, rows from `split_time` on test.
 
     dataset_sha256: of the manifest of the training set; if the set was not kept, of its request (pinned references,
-    known_at, labels) and its files. labels: the source of the label rows (`LabelSource`; an existing training set is
+    known_at, labels) and its files. labels: the source of the label rows (`SpineSource`; an existing training set is
     its `file`), from which they can be read again. known_at: "" for none. config_sha256: hash of the training config.
     """
 

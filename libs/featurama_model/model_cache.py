@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 from featurama_core.storage.port import NamespaceStorage, StoredModel
 from featurama_core.types.errors import FailedPrecondition
 from featurama_core.types.names import check_name
+from featurama_model.alias_fallback import EarlierVersions
 from featurama_model.artefacts import ArtefactDirectory
-from featurama_model.falling_back import EarlierVersions
 from featurama_model.loading import LoadedModel, load_checked
 from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker

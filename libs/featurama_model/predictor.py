@@ -19,15 +19,15 @@ from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason, Unknown
 from featurama_core.types.values import Status
+from featurama_model.entity_checks import unknown_entities
 from featurama_model.evaluation import explained, outputs
-from featurama_model.given import given_columns, not_stored, overlaid
 from featurama_model.loading import LoadedModel
 from featurama_model.manifest import ModelManifest
 from featurama_model.model_cache import CacheSettings, ModelCache, ModelEvent
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import Prediction, PredictionRequest, with_refused
+from featurama_model.request_features import given_columns, not_stored, overlaid
 from featurama_model.shadow import Comparison, Shadow, ShadowSettings
-from featurama_model.unknown_entities import unknown_entities
 
 if TYPE_CHECKING:
     from featurama_core.namespace import Namespace

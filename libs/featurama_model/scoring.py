@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from featurama_core.datasets.build import Part
-from featurama_core.datasets.dataset import TrainingSet
-from featurama_core.datasets.labels import Keys
+from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.request import Build, RowOptions, build_request
+from featurama_core.datasets.spine_sources import Keys
 from featurama_core.frames.predictions import RowError
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
@@ -26,11 +26,11 @@ from featurama_core.types.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.engineered import Float64Array
+from featurama_model.entity_checks import unknown_entities
 from featurama_model.loading import LoadedModel
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import Scores, with_refused
 from featurama_model.score_table import check_label_names, facts_of, merged, score_table
-from featurama_model.unknown_entities import unknown_entities
 
 if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
@@ -85,8 +85,8 @@ async def _unknown(namespace: Namespace, entity_type: str, entity_ids: Any, cand
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoreAnswer:
-    """Computes scores from the values of a training set (`featurama_core.datasets.dataset.Answer`)."""
+class ScoreOutput:
+    """Computes scores from the values of a training set (`featurama_core.datasets.dataset.OutputBuilder`)."""
 
     model: LoadedModel
     namespace: Namespace
@@ -131,7 +131,7 @@ async def scores(
     artefacts: ArtefactDirectory | None = None,
     checker: ModelChecker | None = None,
     **rows: Unpack[RowOptions],
-) -> TrainingSet:
+) -> TrainingDataset:
     """The label rows with one prediction per row, as a dataset with the methods of a training set: batches, frames,
     files.
 
@@ -147,7 +147,7 @@ async def scores(
         labels,
         FeatureSelection(tuple(feature.reference for feature in loaded.manifest.features)),
         Build(memory),
-        ScoreAnswer(loaded, namespace),
+        ScoreOutput(loaded, namespace),
         **rows,
     )
     return await EmbeddedStore(namespace).open_dataset(request)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from featurama_core.datasets.dataset import TrainingSet
+from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Progress
 
@@ -14,7 +14,7 @@ _MOST_ATTEMPTS = 400
 
 
 async def built_in_pieces(
-    asked: Callable[[], Awaitable[TrainingSet]], target: Path, between: Callable[[], None] = lambda: None
+    asked: Callable[[], Awaitable[TrainingDataset]], target: Path, between: Callable[[], None] = lambda: None
 ) -> tuple[Manifest, list[str]]:
     """Write to `target`, interrupted after the first report, then after the second, and so on until it is done.
 

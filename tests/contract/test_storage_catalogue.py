@@ -50,7 +50,7 @@ def one_of_each(names: Names) -> list[Definition]:
 
 async def stored(namespace: NamespaceStorage, names: Names) -> list[Definition]:
     """This test's definitions as the catalogue has them."""
-    catalogue = await namespace.load_catalogue()
+    catalogue = await namespace.load_definitions()
     everything: list[Definition] = [
         *catalogue.entity_types, *catalogue.groups, *catalogue.features, *catalogue.services
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from acsylla import errors as driver_errors
 from featurama_core.storage.cql import CqlStorage
 from featurama_core.storage.cql.driver import OnStatement
 from featurama_core.storage.namespaces import read_schema
-from featurama_core.storage.port import Mark, NamespaceOptions
+from featurama_core.storage.port import NamespaceOptions, Tombstone
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import (
     FailedPrecondition,
@@ -180,7 +180,7 @@ async def test_one_failing_read_fails_only_its_entity_and_a_lost_store_all(url: 
         faults.at, faults.skip = "SELECT", 0
         assert (await namespace.read_cells(["a", "b"])).failed.all()
         with pytest.raises(StoreUnavailable):
-            await namespace.load_catalogue()
+            await namespace.load_definitions()
 
 
 async def test_an_unknown_outcome_is_told_as_such(url: str, made: str) -> None:
@@ -188,11 +188,11 @@ async def test_an_unknown_outcome_is_told_as_such(url: str, made: str) -> None:
     faults = Faults()
     async with opened(url, faults) as storage:
         namespace = await storage.namespace(made)
-        mark = Mark(uuid.uuid4().hex, "", NOW)
+        mark = Tombstone(uuid.uuid4().hex, "", NOW)
         for at, expected in (("DONE LOGGED", OutcomeUnknown), ("LOGGED", StoreUnavailable)):
             faults.at = at
             with pytest.raises(expected) as caught:
-                await namespace.put_mark(mark)
+                await namespace.put_tombstone(mark)
             assert "broken" not in str(caught.value)
 
 

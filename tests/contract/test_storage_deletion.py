@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from featurama_core.storage.layouts import mark_id
-from featurama_core.storage.marks import pack_mark
+from featurama_core.storage.layouts import tombstone_id
 from featurama_core.storage.packed_cell import without_fields
-from featurama_core.storage.port import Mark, NamespaceStorage
+from featurama_core.storage.port import NamespaceStorage, Tombstone
+from featurama_core.storage.tombstone_cells import pack_tombstone
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteMode
 
@@ -24,21 +24,24 @@ async def marks_of(namespace: NamespaceStorage, entity_id: str) -> dict[int, byt
 async def test_a_mark_lies_among_the_cells_and_in_the_list(namespace: NamespaceStorage, names: Names) -> None:
     """For the entity as a whole and for a feature, also where nothing else is stored."""
     fry, speed = names.entity("fry"), names.feature("speed")
-    whole, one = Mark(fry, "", NOW), Mark(fry, speed.name, NOW + 5)
-    await namespace.put_mark(whole)
-    await namespace.put_mark(one)
-    assert await marks_of(namespace, fry) == {mark_id(): pack_mark(NOW), mark_id(speed.name): pack_mark(NOW + 5)}
-    assert {mark for mark in await namespace.list_marks() if mark.entity_id == fry} == {whole, one}
+    whole, one = Tombstone(fry, "", NOW), Tombstone(fry, speed.name, NOW + 5)
+    await namespace.put_tombstone(whole)
+    await namespace.put_tombstone(one)
+    assert await marks_of(namespace, fry) == {
+        tombstone_id(): pack_tombstone(NOW),
+        tombstone_id(speed.name): pack_tombstone(NOW + 5),
+    }
+    assert {mark for mark in await namespace.list_tombstones() if mark.entity_id == fry} == {whole, one}
 
 
 async def test_the_higher_mark_stays(namespace: NamespaceStorage, names: Names) -> None:
     """Lower, equal and higher marks after one another, times before 1970 among them."""
     fry = names.entity("fry")
     for through, expected in ((-5 * DAY, -5 * DAY), (-6 * DAY, -5 * DAY), (NOW, NOW), (NOW, NOW), (NOW - 1, NOW)):
-        await namespace.put_mark(Mark(fry, "", through))
-        assert await marks_of(namespace, fry) == {mark_id(): pack_mark(expected)}
-        found = [mark for mark in await namespace.list_marks() if mark.entity_id == fry]
-        assert found == [Mark(fry, "", expected)]
+        await namespace.put_tombstone(Tombstone(fry, "", through))
+        assert await marks_of(namespace, fry) == {tombstone_id(): pack_tombstone(expected)}
+        found = [mark for mark in await namespace.list_tombstones() if mark.entity_id == fry]
+        assert found == [Tombstone(fry, "", expected)]
 
 
 async def test_cleaning_an_entity_removes_what_its_mark_covers_and_nothing_newer(
@@ -54,9 +57,9 @@ async def test_cleaning_an_entity_removes_what_its_mark_covers_and_nothing_newer
     ]
     await store(namespace, rows, [[speed]], names.group)
     newer = await store(namespace, [Row(fry, NOW + 1, {mood.name: "alive"})], [[mood]], names.group)
-    mark = Mark(fry, "", NOW)
+    mark = Tombstone(fry, "", NOW)
     features = [(speed, names.group), (mood, names.group)]
-    await namespace.put_mark(mark)
+    await namespace.put_tombstone(mark)
     for _ in range(2):
         await namespace.clean(mark, features)
         speeds, moods = await namespace.read_history([fry, leela], features, **EVER)
@@ -64,7 +67,7 @@ async def test_cleaning_an_entity_removes_what_its_mark_covers_and_nothing_newer
         assert listed(moods, [fry, leela]) == [(fry, NOW + 1, "alive")]
         run = newer.runs[0]
         assert await marks_of(namespace, fry) == {
-            mark_id(): pack_mark(NOW),
+            tombstone_id(): pack_tombstone(NOW),
             run.layout.layout_id: run.cells[0],
         }
     assert len(await marks_of(namespace, leela)) == 1
@@ -79,8 +82,8 @@ async def test_cleaning_a_feature_spares_the_others_of_its_rows(namespace: Names
         await store(namespace, [Row(who, NOW, {speed.name: 1.0, mood.name: "calm"})], [[speed, mood]], names.group)
         await store(namespace, [Row(who, NOW - 40 * DAY, {speed.name: 2.0})], [[faster]], names.group)
         await store(namespace, [Row(who, NOW + 1, {speed.name: 3.0, mood.name: None})], [[speed, mood]], names.group)
-    mark = Mark(fry, speed.name, NOW)
-    await namespace.put_mark(mark)
+    mark = Tombstone(fry, speed.name, NOW)
+    await namespace.put_tombstone(mark)
     for _ in range(2):
         await namespace.clean(mark, [(speed, names.group), (faster, names.group)])
         wanted = [(speed, names.group), (faster, names.group), (mood, names.group)]

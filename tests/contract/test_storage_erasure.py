@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.storage.layouts import mark_id
+from featurama_core.storage.layouts import tombstone_id
 from featurama_core.storage.packed_cell import without_fields
-from featurama_core.storage.port import Mark, NamespaceOptions, NamespaceStorage
+from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Tombstone
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import ValueType
@@ -35,8 +35,8 @@ async def test_a_resend_brings_no_erased_value_back_into_history(namespace: Name
     speed, mood, fry = names.feature("speed"), names.feature("mood", ValueType.TEXT), names.entity("fry")
     row = Row(fry, NOW, {speed.name: 1.0, mood.name: "calm"})
     made = await store(namespace, [row], [[speed, mood]], names.group)
-    mark = Mark(fry, mood.name, NOW)
-    await namespace.put_mark(mark)
+    mark = Tombstone(fry, mood.name, NOW)
+    await namespace.put_tombstone(mark)
     await namespace.clean(mark, [(mood, names.group)])
     assert [[(NOW, 1.0)], []] == await history_of(namespace, names, fry, speed, mood)
     for mode in (WriteMode.ATOMIC, WriteMode.BULK):
@@ -56,10 +56,10 @@ async def test_cleaning_a_feature_spares_newer_rows_of_the_same_layout(
         Row(fry, NOW + 1, {speed.name: 4.0, mood.name: "d"}),
     ]
     await store(namespace, rows, [[speed, mood]], names.group)
-    await namespace.clean(Mark(fry, mood.name, NOW), [(mood, names.group)])
+    await namespace.clean(Tombstone(fry, mood.name, NOW), [(mood, names.group)])
     speeds = [(NOW - 1, 1.0), (NOW, 2.0), (NOW, 3.0), (NOW + 1, 4.0)]
     assert [speeds, [(NOW + 1, "d")]] == await history_of(namespace, names, fry, speed, mood)
-    await namespace.clean(Mark(fry, "", NOW), [(speed, names.group), (mood, names.group)])
+    await namespace.clean(Tombstone(fry, "", NOW), [(speed, names.group), (mood, names.group)])
     assert [[(NOW + 1, 4.0)], [(NOW + 1, "d")]] == await history_of(namespace, names, fry, speed, mood)
 
 
@@ -67,13 +67,13 @@ async def test_cleaning_an_entity_spares_its_marks(namespace: NamespaceStorage, 
     """Without them old writes would be seen again."""
     speed, fry = names.feature("speed"), names.entity("fry")
     await store(namespace, [Row(fry, NOW, {speed.name: 1.0})], [[speed]], names.group)
-    marks = [Mark(fry, "", NOW), Mark(fry, speed.name, NOW)]
+    marks = [Tombstone(fry, "", NOW), Tombstone(fry, speed.name, NOW)]
     for mark in marks:
-        await namespace.put_mark(mark)
+        await namespace.put_tombstone(mark)
     await namespace.clean(marks[0], [(speed, names.group)])
     cells = await namespace.read_cells([fry])
-    assert {mark_id(), mark_id(speed.name)} == set(cells.layout_id.tolist())
-    assert set(marks) == {mark for mark in await namespace.list_marks() if mark.entity_id == fry}
+    assert {tombstone_id(), tombstone_id(speed.name)} == set(cells.layout_id.tolist())
+    assert set(marks) == {mark for mark in await namespace.list_tombstones() if mark.entity_id == fry}
 
 
 @pytest.mark.parametrize(("later", "ingested_later"), [(0, 1), (1, -1)], ids=["correction", "newer event"])
@@ -111,7 +111,7 @@ async def test_no_cell_of_the_file_holds_what_was_deleted(
     await embedded.put_layouts([run.layout for run in made.runs])
     await embedded.write(made, WriteMode.ATOMIC)
     for feature in (speed, mood):
-        await embedded.clean(Mark(fry, feature.name, NOW), [(feature, names.group)])
+        await embedded.clean(Tombstone(fry, feature.name, NOW), [(feature, names.group)])
     other = sqlite3.connect(tmp_path / "crew.db")
     try:
         cells = [cell for (cell,) in other.execute("SELECT cell FROM feature_history")]
@@ -133,7 +133,7 @@ async def test_a_cell_that_cannot_be_read_is_left_to_the_mark(
     try:
         with other:
             other.execute("UPDATE feature_history SET cell = x'00112233' WHERE timestamp = ?", (NOW,))
-        await embedded.clean(Mark(fry, mood.name, NOW), [(mood, names.group)])
+        await embedded.clean(Tombstone(fry, mood.name, NOW), [(mood, names.group)])
         cells = dict(other.execute("SELECT timestamp, cell FROM feature_history").fetchall())
     finally:
         other.close()

@@ -64,7 +64,7 @@ async def test_a_namespace_made_again_is_empty_and_another_incarnation(
     kept = await store(namespace, [Row(fry, NOW, {speed.name: 9.0})], [[speed]], names.group)
     await storage.create_namespace(name, NamespaceOptions())
     first = await storage.namespace(name)
-    incarnation = (await first.load_catalogue()).incarnation
+    incarnation = (await first.load_definitions()).incarnation
     await store(first, [Row(fry, NOW, {speed.name: 1.0})], [[speed]], names.group)
     await first.put_definition(speed)
     await storage.drop_namespace(name)
@@ -72,7 +72,7 @@ async def test_a_namespace_made_again_is_empty_and_another_incarnation(
     try:
         second = await storage.namespace(name)
         assert second is not first
-        catalogue = await second.load_catalogue()
+        catalogue = await second.load_definitions()
         assert catalogue.incarnation != incarnation
         assert list(catalogue.features) == []
         assert len((await second.read_cells([fry])).cells) == 0

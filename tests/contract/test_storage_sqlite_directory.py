@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from featurama_core.storage.namespaces import read_schema
-from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
+from featurama_core.storage.port import NamespaceOptions, StoredModel, Tombstone
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.migrations import apply_missing
 from featurama_core.types.errors import CorruptData, FailedPrecondition, Reason, StoreUnavailable, Unknown
@@ -61,9 +61,9 @@ async def test_a_namespace_that_another_owner_dropped_is_unknown_to_old_hands(tm
                 old.read_cells(["fry"]),
                 old.read_history(["fry"], [(SPEED, GROUP)], **EVER),
                 old.partitions(GROUP),
-                old.load_catalogue(),
+                old.load_definitions(),
                 old.write(batch([fry], [[SPEED]], GROUP), WriteMode.ATOMIC),
-                old.put_mark(Mark("fry", "", NOW)),
+                old.put_tombstone(Tombstone("fry", "", NOW)),
             ):
                 with pytest.raises(Unknown) as caught:
                     await attempt
@@ -187,7 +187,7 @@ async def test_a_making_that_was_cut_short_leaves_no_namespace(tmp_path: Path) -
         assert await storage.list_namespaces() == []
         await storage.create_namespace("crew", NamespaceOptions())
         assert not await asyncio.to_thread(draft.exists)
-        assert (await (await storage.namespace("crew")).load_catalogue()).incarnation
+        assert (await (await storage.namespace("crew")).load_definitions()).incarnation
 
 
 async def test_an_unreadable_cell_is_an_error_at_the_time_of_its_key(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ async def test_an_unreadable_cell_is_an_error_at_the_time_of_its_key(tmp_path: P
         assert listed(speeds, ["fry"]) == [*errors, ("fry", NOW + 4, 1.5)]
         assert listed(moods, ["fry"]) == [*errors, ("fry", NOW + 4, "calm")]
         assert speeds.column.values.tolist() == [0.0] * 4 + [1.5]
-        await namespace.clean(Mark("fry", "speed", NOW + 4), [(SPEED, GROUP)])
+        await namespace.clean(Tombstone("fry", "speed", NOW + 4), [(SPEED, GROUP)])
         (moods,) = await namespace.read_history(["fry"], [(MOOD, GROUP)], **EVER)
         assert listed(moods, ["fry"])[-1] == ("fry", NOW + 4, "calm")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import AuditRecord, Mark, NamespaceOptions, WriteBatch
+from featurama_core.storage.port import AuditRecord, NamespaceOptions, Tombstone, WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.storage.sqlite.writer import GROUP_WEIGHT
@@ -294,7 +294,7 @@ async def test_a_layout_of_a_transaction_that_was_not_kept_is_forgotten(
     await faults.held.wait()
     later = [
         asyncio.ensure_future(namespace.put_layouts([Layout.of([lost])])),
-        asyncio.ensure_future(namespace.clean(Mark("fry", "speed", NOW), [(SPEED, GROUP)])),
+        asyncio.ensure_future(namespace.clean(Tombstone("fry", "speed", NOW), [(SPEED, GROUP)])),
     ]
     while namespace._writer._queue.qsize() < 2:  # noqa: ASYNC110 - the cleaning looks its periods up in a thread first
         await asyncio.sleep(0)

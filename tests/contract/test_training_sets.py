@@ -17,12 +17,12 @@ import pyarrow.parquet
 import pytest
 
 from featurama import sync
-from featurama_core.datasets.dataset import Asked, TrainingSet
+from featurama_core.datasets.dataset import RecordedRequest, TrainingDataset
 from featurama_core.datasets.files import format_of, new_file, sha256_of
-from featurama_core.datasets.labels import label_source
 from featurama_core.datasets.progress import Progress
+from featurama_core.datasets.spine_sources import label_source
 from featurama_core.datasets.verify import verify
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.retrieval import spilled
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
@@ -94,9 +94,9 @@ def write_labels(file: Path) -> None:
         write(table)
 
 
-async def small_parts(store: OpenedStore, source: Any, features: list[str] | None = None) -> TrainingSet:
+async def small_parts(store: OpenedStore, source: Any, features: list[str] | None = None) -> TrainingDataset:
     """A set of parts of 60 rows, joined in four passes."""
-    columns = LabelColumns()
+    columns = SpineColumns()
     begin = partial(
         SpilledRetrieval,
         store.space,
@@ -104,11 +104,11 @@ async def small_parts(store: OpenedStore, source: Any, features: list[str] | Non
         ReadBounds(None, store.now()),
         values_only=True,
         memory=1,
-        reading="auto",
+        strategy="auto",
         sizes=Sizes(part_rows=60, shards=4),
     )
-    asked = Asked(tuple(FEATURES), None, None, statuses=False, event_times=False)
-    return TrainingSet(begin, await asyncio.to_thread(label_source, source, columns), columns, asked)
+    asked = RecordedRequest(tuple(FEATURES), None, None, statuses=False, event_times=False)
+    return TrainingDataset(begin, await asyncio.to_thread(label_source, source, columns), columns, asked)
 
 
 async def test_every_kind_of_labels_gives_the_same_set(store: OpenedStore, tmp_path: Path) -> None:
@@ -231,10 +231,10 @@ async def test_few_entities_are_read_by_slices_and_many_by_what_is_quicker(store
     """`explain` names the way and the reason, and counts what will be read."""
     made = await store.training_set(labels(), ["speed", "note"])
     plan = await made.explain()
-    assert {read.way for read in plan.reads} == {"slices"}
+    assert {read.strategy for read in plan.reads} == {"lookup"}
     assert (plan.label_rows, plan.label_entities, plan.partitions) == (500, 41, len(plan.reads))
-    scanned = await store.training_set(labels(), ["speed", "note"], reading="scan")
-    assert {(read.way, read.why) for read in (await scanned.explain()).reads} == {("scan", "as asked")}
+    scanned = await store.training_set(labels(), ["speed", "note"], strategy="scan")
+    assert {(read.strategy, read.reason) for read in (await scanned.explain()).reads} == {("scan", "as asked")}
 
 
 async def test_explain_estimates_whom_a_reference_names(store: OpenedStore) -> None:

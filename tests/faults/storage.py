@@ -26,7 +26,7 @@ CHANGES = frozenset(
         "write",
         "put_layouts",
         "take_import",
-        "put_mark",
+        "put_tombstone",
         "clean",
         "replace_cell",
         "drop_cells",

@@ -39,4 +39,4 @@ def test_a_fault_at_any_call_loses_nothing_acknowledged_and_can_be_sent_again(ar
             assert unfinished(steps, played) == sorted({*again.acknowledged, *again.deleted})
             scene.run(check_finished(scene, healthy, steps))
         number += 1
-    assert {"write", "put_layouts", "put_mark", "clean"} <= set(met)
+    assert {"write", "put_layouts", "put_tombstone", "clean"} <= set(met)

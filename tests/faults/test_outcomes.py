@@ -12,7 +12,7 @@ from tests.laws.scene import Arena, Scene
 from tests.laws.wire import read_online, request_of
 from tests.opened import OpenedStore
 
-from featurama_core.storage.layouts import mark_id
+from featurama_core.storage.layouts import tombstone_id
 from featurama_core.storage.port import AuditRecord, Cells
 from featurama_core.types.errors import OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.writes import Outcome, WriteReport
@@ -22,7 +22,7 @@ from .storage import Fault, FaultyStorage, Meddling
 
 def failing(scene: Scene, call: str, fault: Fault) -> OpenedStore:
     """A server whose first `call` meets the fault; it has registered no layout yet."""
-    number = {"put_layouts": 0, "write": 1, "put_mark": 0, "append_audit": 1, "clean": 2}[call]
+    number = {"put_layouts": 0, "write": 1, "put_tombstone": 0, "append_audit": 1, "clean": 2}[call]
     return scene.server(FaultyStorage(scene.storages[0], Meddling(fault, number)))  # type: ignore[arg-type]
 
 
@@ -50,7 +50,7 @@ def tallies(scene: Scene) -> list[str]:
 def cells(scene: Scene) -> int:
     """How many cells the latest table holds of the first entity, the mark of a deletion aside."""
     found = scene.run(scene.storages[0].read_cells([scene.entities[0]])).layout_id
-    return sum(layout_id != mark_id() for layout_id in found.tolist())
+    return sum(layout_id != tombstone_id() for layout_id in found.tolist())
 
 
 def audits(scene: Scene) -> list[AuditRecord]:
@@ -86,7 +86,9 @@ def test_a_deletion_whose_mark_is_not_stored_deletes_nothing_and_leaves_no_recor
     with arena.scene(grows=False) as scene:
         write(scene, scene.servers[0], tally=1)
         with pytest.raises(StoreUnavailable):
-            scene.run(failing(scene, "put_mark", Fault.NOT_DONE).delete_feature_values(scene.entities[0], ["tally"]))
+            scene.run(
+                failing(scene, "put_tombstone", Fault.NOT_DONE).delete_feature_values(scene.entities[0], ["tally"])
+            )
         assert ["PRESENT", "PRESENT"] == tallies(scene)
         assert [] == audits(scene)
 
@@ -138,7 +140,7 @@ def test_a_lost_answer_of_the_mark_is_an_unknown_outcome_and_deleting_again_sett
     with arena.scene(grows=False) as scene:
         write(scene, scene.servers[0], tally=1)
         with pytest.raises(OutcomeUnknown):
-            scene.run(failing(scene, "put_mark", Fault.DONE_UNSEEN).delete_entity(scene.entities[0]))
+            scene.run(failing(scene, "put_tombstone", Fault.DONE_UNSEEN).delete_entity(scene.entities[0]))
         assert ["NOT_FOUND", "PRESENT"] == tallies(scene)
         assert scene.run(scene.servers[1].delete_entity(scene.entities[0])).cleaned
         assert 0 == cells(scene)

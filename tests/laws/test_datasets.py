@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.opened import OpenedStore
 
-from featurama_core.datasets.dataset import Asked, TrainingSet
-from featurama_core.datasets.labels import label_source
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.datasets.dataset import RecordedRequest, TrainingDataset
+from featurama_core.datasets.spine_sources import label_source
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
 
@@ -47,12 +47,12 @@ def test_training_sets_agree_with_point_in_time_reads(arena: Arena, examples: se
         writes=WRITES,
         labels=LABELS,
         known=st.sampled_from([None, "label", 0, 30 * SECOND]),
-        reading=st.sampled_from(["scan", "slices", "auto"]),
+        strategy=st.sampled_from(["scan", "lookup", "auto"]),
         forgotten=st.sampled_from(["", "level", "home", "heat", "all"]),
         aged=st.sampled_from([0, RETENTION // 2]),
     )
     def check(
-        writes: Drawn, labels: list[tuple[int, int]], known: Any, reading: Any, forgotten: str, aged: int
+        writes: Drawn, labels: list[tuple[int, int]], known: Any, strategy: Any, forgotten: str, aged: int
     ) -> None:
         with arena.scene() as scene:
             write_all(scene, writes)
@@ -64,9 +64,9 @@ def test_training_sets_agree_with_point_in_time_reads(arena: Arena, examples: se
             features = [*PINNED, *KEPT, f"{scene.growing}@1"]
             store = scene.servers[0]
             expected = scene.run(store.get_historical_features(rows, features, known_at=known_at))
-            built = scene.run(all_of(store, rows, features, known_at, reading))
+            built = scene.run(all_of(store, rows, features, known_at, strategy))
             assert told(expected.to_arrow(statuses=True, event_times=True)) == told(built)
-            plain = scene.run(all_of(store, rows, features, known_at, reading, statuses=False))
+            plain = scene.run(all_of(store, rows, features, known_at, strategy, statuses=False))
             assert told(expected.to_arrow()) == told(plain)
 
     check()
@@ -76,8 +76,8 @@ def test_the_newest_values_of_all_agree_with_online_reads(arena: Arena, examples
     """A set without labels and without a grid is an online read of every entity."""
 
     @settings(examples, max_examples=max(examples.max_examples // 3, 6))
-    @given(writes=WRITES, reading=st.sampled_from(["scan", "slices"]))
-    def check(writes: Drawn, reading: Any) -> None:
+    @given(writes=WRITES, strategy=st.sampled_from(["scan", "lookup"]))
+    def check(writes: Drawn, strategy: Any) -> None:
         with arena.scene() as scene:
             write_all(scene, writes)
             store = scene.servers[0]
@@ -86,7 +86,7 @@ def test_the_newest_values_of_all_agree_with_online_reads(arena: Arena, examples
             features = [*PINNED, *KEPT]
             online = scene.run(store.get_online_features(scene.entities, features))
             made = store.training_set(
-                features=features, entity_type="thing", statuses=True, event_times=True, reading=reading
+                features=features, entity_type="thing", statuses=True, event_times=True, strategy=strategy
             )
 
             async def build() -> Any:
@@ -115,10 +115,10 @@ def test_the_files_of_a_set_are_the_same_after_later_writes(arena: Arena, exampl
                 known_at = scene.clock.now - SETTLING
                 rows = label_frame(scene, labels, settled=False)
 
-                def build(name: str, server: int, reading: Literal["scan", "slices"]) -> dict[str, bytes]:
+                def build(name: str, server: int, strategy: Literal["scan", "lookup"]) -> dict[str, bytes]:
                     async def write() -> None:
                         made = await scene.servers[server].training_set(
-                            rows, [*PINNED, scene.growing], known_at=known_at, statuses=True, reading=reading
+                            rows, [*PINNED, scene.growing], known_at=known_at, statuses=True, strategy=strategy
                         )
                         await made.write(folder / name, format=file_format)
 
@@ -131,7 +131,7 @@ def test_the_files_of_a_set_are_the_same_after_later_writes(arena: Arena, exampl
                 scene.clock.advance(SECOND)
                 write_all(scene, before)
                 scene.restart(1)
-                assert first == build("second", 1, "slices")
+                assert first == build("second", 1, "lookup")
                 assert len(first) == 1
         finally:
             shutil.rmtree(folder)
@@ -146,12 +146,12 @@ def told(table: Any) -> list[str]:
 
 
 async def all_of(
-    store: OpenedStore, labels: Any, features: Sequence[str], known_at: Any, reading: Any, *, statuses: bool = True
+    store: OpenedStore, labels: Any, features: Sequence[str], known_at: Any, strategy: Any, *, statuses: bool = True
 ) -> Any:
     """The whole set in one table, made in what a large set needs: two rows a part, four shards, and, for scans, a
     spool that holds nothing and a pass a shard.
     """
-    columns = LabelColumns()
+    columns = SpineColumns()
     newest = known_at if known_at != "label" else max(labels.column("timestamp").cast(pa.int64()).to_pylist())
     begin = partial(
         SpilledRetrieval,
@@ -159,13 +159,13 @@ async def all_of(
         await store.space.resolve(features, known_at=newest),
         ReadBounds(known_at, store.now()),
         values_only=not statuses,
-        memory=100 if reading == "scan" else 1 << 30,
-        reading=reading,
+        memory=100 if strategy == "scan" else 1 << 30,
+        strategy=strategy,
         sizes=Sizes(part_rows=2, shards=4),
     )
-    asked = Asked(tuple(features), None, None, statuses=statuses, event_times=statuses)
+    asked = RecordedRequest(tuple(features), None, None, statuses=statuses, event_times=statuses)
     source = await asyncio.to_thread(label_source, labels, columns)
-    return (await TrainingSet(begin, source, columns, asked).to_arrow()).combine_chunks()
+    return (await TrainingDataset(begin, source, columns, asked).to_arrow()).combine_chunks()
 
 
 def label_frame(scene: Scene, labels: list[tuple[int, int]], *, settled: bool) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from featurama_core.ingest.purge import purge
-from featurama_core.storage.layouts import mark_id
+from featurama_core.storage.layouts import tombstone_id
 from featurama_core.types.errors import Reason, Unknown
 from featurama_core.types.writes import WriteReport
 
@@ -33,7 +33,7 @@ def status(scene: Scene, entity: int, *references: str) -> list[str]:
 def cells(scene: Scene, entity: int) -> Mapping[int, bytes]:
     """layout id -> bytes of the entity's latest cells, the marks of deletions aside."""
     found = scene.run(scene.storages[0].read_cells([scene.entities[entity]]))
-    marks = {mark_id(), mark_id("note"), mark_id("tally")}
+    marks = {tombstone_id(), tombstone_id("note"), tombstone_id("tally")}
     pairs = zip(found.layout_id.tolist(), map(bytes, found.cells), strict=True)
     return {layout_id: cell for layout_id, cell in pairs if layout_id not in marks}
 

@@ -9,8 +9,8 @@ import pytest
 from tests.faults.storage import FaultyStorage, Reading, not_answering
 from tests.opened import OpenedStore
 
-from featurama_core.storage.marks import MARK_BYTES
 from featurama_core.storage.port import Cells
+from featurama_core.storage.tombstone_cells import TOMBSTONE_BYTES
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.values import Status
 
@@ -43,7 +43,7 @@ def cutting(size: int) -> Reading:
     """Every packed cell is cut to `size` bytes; there are no marks."""
 
     def read(_: Sequence[str], cells: Cells) -> Cells:
-        assert MARK_BYTES not in map(len, cells.cells)
+        assert TOMBSTONE_BYTES not in map(len, cells.cells)
         cut = [cell[:size] for cell in cells.cells]
         return replace(cells, cells=cut)
 

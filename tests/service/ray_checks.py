@@ -239,7 +239,7 @@ async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
         store_datasets.SpilledRetrieval = partial(SpilledRetrieval, sizes=Sizes(part_rows=150, shards=2))  # type: ignore[misc,assignment]
         whole = await (await make()).write(folder / "whole")
         by_tasks = partial(
-            on_ray.write_scores, namespace=store.space, place=on_ray.StorePlace.of(url, namespace), model=checked
+            on_ray.write_scores, namespace=store.space, place=on_ray.StoreLocation.of(url, namespace), model=checked
         )
 
         def interrupt(progress: Progress) -> None:

@@ -21,7 +21,7 @@ from tests.service.predicting_store import NAME, define, publish_mutated
 from tests.service.servers import shared_checker
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.datasets.dataset import TrainingSet
+from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.verify import verify
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
@@ -284,7 +284,7 @@ async def test_an_interrupted_run_leaves_nothing_and_goes_on_where_it_stopped(
         if progress.stage == "writing" and progress.done >= 120:
             raise KeyboardInterrupt
 
-    stopped: TrainingSet = await make()
+    stopped: TrainingDataset = await make()
     with pytest.raises(KeyboardInterrupt):
         await stopped.write(tmp_path / "set", progress=interrupt)
     assert not (tmp_path / "set").exists()

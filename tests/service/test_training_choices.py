@@ -25,7 +25,7 @@ from featurama_model.prediction import PredictionRequest
 from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.comparing import compare_on_holdout
-from featurama_trainer.config import LabelSource, TrainingConfig
+from featurama_trainer.config import SpineSource, TrainingConfig
 from featurama_trainer.labels import read_labels
 from featurama_trainer.page import html, write_report
 from featurama_trainer.training import train
@@ -54,7 +54,7 @@ async def store(filled: Path, tmp_path: Path) -> AsyncIterator[OpenedStore]:
 
 
 async def label_table(store: OpenedStore) -> pa.Table:
-    labels = await read_labels(store.space, LabelSource())
+    labels = await read_labels(store.space, SpineSource())
     return pa.table(
         {
             "parcel": labels.entity_ids,

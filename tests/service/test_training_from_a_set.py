@@ -19,7 +19,7 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
 from featurama_model.registry import ModelRegistry
 from featurama_model.scoring import scores
-from featurama_trainer.config import LabelSource, TrainingConfig
+from featurama_trainer.config import SpineSource, TrainingConfig
 from featurama_trainer.labels import read_labels
 from featurama_trainer.page import html
 from featurama_trainer.training import train
@@ -54,7 +54,7 @@ async def store(filled: Path, tmp_path: Path) -> AsyncIterator[OpenedStore]:
 
 async def label_table(store: OpenedStore) -> pa.Table:
     """The label rows that a run would take, in an order of their own, one without an outcome."""
-    labels = await read_labels(store.space, LabelSource())
+    labels = await read_labels(store.space, SpineSource())
     table = pa.table(
         {
             "parcel": [*labels.entity_ids, delivery(3)],
@@ -126,7 +126,7 @@ async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_t
     assert expected.manifest.artefact == report.manifest.artefact
     assert report.manifest.training is not None
     assert report.manifest.training.labels["entity_column"] == "parcel"
-    other = CONFIG.model_copy(update={"labels": LabelSource(entity_type="character")})
+    other = CONFIG.model_copy(update={"labels": SpineSource(entity_type="character")})
     with pytest.raises(InvalidInput, match="none of character"):
         await train(store.space, other, dataset=tmp_path / "set", alias="")
 

@@ -37,7 +37,7 @@ from featurama_model.manifest import Artefact, ModelManifest
 from featurama_model.prediction import PredictionRequest
 from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
-from featurama_trainer.config import LabelSource, TrainingConfig
+from featurama_trainer.config import SpineSource, TrainingConfig
 from featurama_trainer.dataset import TrainingMatrix, model_inputs
 from featurama_trainer.fitting import fit
 from featurama_trainer.labels import Labels, read_labels
@@ -118,7 +118,7 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Ope
     await write_rows(
         store, {"entity_id": ["delivery_unsent"], "timestamp": [sent[delivery(1)]], "actual_duration": [1.0]}
     )
-    labels = await read_labels(store.space, LabelSource())
+    labels = await read_labels(store.space, SpineSource())
     assert labels.entity_ids == [delivery(1), delivery(2)]
     assert labels.event_time.tolist() == [micros(sent[delivery(1)]), micros(sent[delivery(2)])]
     assert labels.target.tolist() == [4.5, 2.25]
@@ -259,7 +259,7 @@ async def test_too_few_labels_publish_nothing(store: OpenedStore) -> None:
         (TrainingConfig(features=("distance",)), Reason.UNKNOWN_FEATURE),
         (TrainingConfig(baseline="no_such_feature"), Reason.UNKNOWN_FEATURE),
         (TrainingConfig(baseline="destination"), Reason.TYPE_MISMATCH),
-        (TrainingConfig(labels=LabelSource(target="destination")), Reason.TYPE_MISMATCH),
+        (TrainingConfig(labels=SpineSource(target="destination")), Reason.TYPE_MISMATCH),
         (TrainingConfig(features=("actual_duration",), engineered=()), Reason.INVALID_ARGUMENT),
         (TrainingConfig(features=("destination",), engineered=()), Reason.INVALID_ARGUMENT),
         (TrainingConfig(engineered=(Power("far", "destination", 2),)), Reason.UNKNOWN_FEATURE),

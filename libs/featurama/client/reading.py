@@ -22,9 +22,9 @@ from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
-    from featurama_core.frames.spine import LabelColumns
+    from featurama_core.datasets.spine_sources import SpineSource
+    from featurama_core.frames.spine import SpineColumns
 
 MAX_ONLINE_ENTITIES = 10_000
 MAX_LABEL_ROWS = 100_000
@@ -127,7 +127,7 @@ class ReadCalls(Calling):
         return columns, min(chunk.as_of_time for chunk in chunks)
 
     async def _dataset_source(
-        self, request: DatasetRequest, source: LabelSource, columns: LabelColumns, *, at_now: bool, now: int
+        self, request: DatasetRequest, source: SpineSource, columns: SpineColumns, *, at_now: bool, now: int
     ) -> DatasetSource:
         from featurama.client.training_sets import dataset_source
 

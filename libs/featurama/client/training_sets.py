@@ -11,14 +11,14 @@ import pyarrow as pa
 from featurama.client.answers import concurrently
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import DatasetSource
-from featurama_core.datasets.build import WorkFolder
+from featurama_core.datasets.build import BuildFolder
 from featurama_core.datasets.dataset import Engine
-from featurama_core.datasets.labels import Keys, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.datasets.spine_sources import Keys, SpineSource
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, FeatureSelection
@@ -52,9 +52,9 @@ class ClientEngine:
 
     async def prepare(
         self,
-        source: LabelSource,
-        columns: LabelColumns,  # noqa: ARG002 - nothing is read ahead
-        work: WorkFolder,  # noqa: ARG002
+        source: SpineSource,
+        columns: SpineColumns,  # noqa: ARG002 - nothing is read ahead
+        work: BuildFolder,  # noqa: ARG002
         watcher: Watcher | None,  # noqa: ARG002
     ) -> int | None:
         """Nothing: parts are read on demand."""
@@ -91,24 +91,24 @@ class ClientEngine:
 
     async def explain(
         self,
-        source: LabelSource,
-        columns: LabelColumns,  # noqa: ARG002 - the servers plan each call themselves
-        work: WorkFolder,  # noqa: ARG002
+        source: SpineSource,
+        columns: SpineColumns,  # noqa: ARG002 - the servers plan each call themselves
+        work: BuildFolder,  # noqa: ARG002
     ) -> Plan:
         """The number of calls. The servers plan the reads of each call."""
         rows = await asyncio.to_thread(_count, source)
         return Plan(rows, 0, 1, -(-rows // MAX_PART_ROWS), (), ())
 
 
-def _count(source: LabelSource) -> int:
+def _count(source: SpineSource) -> int:
     return source.rows if source.rows is not None else sum(batch.num_rows for batch in source.batches())
 
 
 async def dataset_source(
     store: FeatureStore,
     request: DatasetRequest,
-    source: LabelSource,
-    columns: LabelColumns,
+    source: SpineSource,
+    columns: SpineColumns,
     *,
     at_now: bool,
     now: int,

@@ -17,7 +17,7 @@ from featurama_core.namespace import Namespace
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.tombstones import TombstoneList
 from featurama_core.retrieval.visibility import ReadBounds, admitted, horizon, per_entity
-from featurama_core.storage.port import History, Mark, ScanBlock
+from featurama_core.storage.port import History, ScanBlock, Tombstone
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import CorruptData, InvalidInput
@@ -31,8 +31,8 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
     _prepare(folder)
     now = namespace.now()
     storage = namespace.storage
-    catalogue = await storage.load_catalogue()
-    marks = await storage.list_marks()
+    catalogue = await storage.load_definitions()
+    marks = await storage.list_tombstones()
     store = EmbeddedStore(namespace)
     entities = [entity for each in catalogue.entity_types for entity in await store.list_entities(each.name)]
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
@@ -75,7 +75,7 @@ def _prepare(folder: Path) -> None:
     (folder / layout.HISTORY).mkdir(parents=True)
 
 
-def _write_rows(path: Path, schema: Any, rows: Sequence[Entity] | Sequence[Mark]) -> None:
+def _write_rows(path: Path, schema: Any, rows: Sequence[Entity] | Sequence[Tombstone]) -> None:
     columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in schema]
     pyarrow.parquet.write_table(pa.Table.from_arrays(columns, schema=schema), path)
 
@@ -115,7 +115,7 @@ class _History:
         namespace: Namespace,
         group: FeatureGroup,
         features: Sequence[FeatureDefinition],
-        marks: Sequence[Mark],
+        marks: Sequence[Tombstone],
         now: int,
     ) -> None:
         self._storage = namespace.storage

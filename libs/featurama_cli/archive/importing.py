@@ -21,7 +21,7 @@ from featurama_cli.archive import layout
 from featurama_core.ingest.write import restore
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import Mark, NamespaceOptions, StoredModel
+from featurama_core.storage.port import NamespaceOptions, StoredModel, Tombstone
 from featurama_core.store import Stores
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
@@ -148,9 +148,9 @@ async def _entities(namespace: Namespace, path: Path) -> int:
 
 
 async def _marks(namespace: Namespace, path: Path) -> int:
-    marks = [Mark(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
+    marks = [Tombstone(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
     for mark in marks:
-        await namespace.storage.put_mark(mark)
+        await namespace.storage.put_tombstone(mark)
     return len(marks)
 
 

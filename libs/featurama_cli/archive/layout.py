@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurama_core.storage.port import Catalogue
+from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportRecord, ImportScope
 from featurama_core.types.schema import (
@@ -58,7 +58,7 @@ def arrow_type(feature: FeatureDefinition) -> Any:
     }[feature.value_type]
 
 
-def definitions_to_json(catalogue: Catalogue) -> dict[str, list[dict[str, object]]]:
+def definitions_to_json(catalogue: Definitions) -> dict[str, list[dict[str, object]]]:
     """All definitions with their times and flags, as JSON values."""
     features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in catalogue.features]
     return {

@@ -30,8 +30,8 @@ async def build(
     event_times: Annotated[
         bool, typer.Option("--event-times", help="Add a column <feature>__event_time per feature.")
     ] = False,
-    reading: Annotated[
-        str, typer.Option("--reading", help="How history is read: auto, scan or slices (storage only).")
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="How history is read: auto, scan or lookup (storage only).")
     ] = "auto",
     explain: Annotated[bool, typer.Option("--explain", help="Show the plan of the reads, without reading.")] = False,
     as_json: JsonOption = False,
@@ -47,8 +47,8 @@ async def build(
 
     if options.out is None and not explain:
         raise InvalidInput("name the output with --out", field="out")
-    if reading not in ("auto", "scan", "slices"):
-        raise InvalidInput("--reading is auto, scan or slices", field="reading")
+    if strategy not in ("auto", "scan", "lookup"):
+        raise InvalidInput("--strategy is auto, scan or lookup", field="strategy")
     default_column, of_types = entity_columns_of(entity_column)
     async with open_store(place) as store:
         training = await requested_set(
@@ -56,7 +56,7 @@ async def build(
             options.labels,
             features=features,
             service=service,
-            reading=reading,
+            strategy=strategy,
             entity_column=default_column,
             entity_columns=of_types,
             statuses=statuses,

@@ -12,7 +12,7 @@ from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import Time
 
 if TYPE_CHECKING:
-    from featurama_core.datasets.dataset import TrainingSet
+    from featurama_core.datasets.dataset import TrainingDataset
     from featurama_core.datasets.request import DatasetRequest
 
 
@@ -38,8 +38,8 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         statuses: bool = False,
         event_times: bool = False,
         memory: int | str = "2GB",
-        reading: Literal["auto", "scan", "slices"] = "auto",
-    ) -> TrainingSet:
+        strategy: Literal["auto", "scan", "lookup"] = "auto",
+    ) -> TrainingDataset:
         """Point-in-time features for any number of label rows, streamed to frames or files. Requires pyarrow.
 
         `get_historical_features` answers the same question for rows that fit in memory. No values are read until rows
@@ -83,7 +83,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         request = build_request(
             labels,
             FeatureSelection.of(features, service),
-            Build(memory, reading, statuses=statuses, event_times=event_times),
+            Build(memory, strategy, statuses=statuses, event_times=event_times),
             known_at=known_at,
             entity_column=entity_column,
             entity_columns=entity_columns,
@@ -97,13 +97,13 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         )
         return await self.open_dataset(request)
 
-    async def open_dataset(self, request: DatasetRequest) -> TrainingSet:
+    async def open_dataset(self, request: DatasetRequest) -> TrainingDataset:
         """The dataset of a request.
 
         Args:
             request: Made by `featurama_core.datasets.request.build_request`.
         """
-        from featurama_core.datasets.dataset import TrainingSet
+        from featurama_core.datasets.dataset import TrainingDataset
         from featurama_core.datasets.kept_rows import kept
 
         now = self.now()
@@ -113,7 +113,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             # The newest row is searched first; that pass over a file also serves the first build.
             source = kept(source)
         opened = await self._dataset_source(request, source, columns, at_now=at_now, now=now)
-        return TrainingSet(opened.begin, source, opened.columns, request.asked(at_now=at_now), request.answer)
+        return TrainingDataset(opened.begin, source, opened.columns, request.asked(at_now=at_now), request.answer)
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
         """Ids of the entities of a type, ascending, for a grid."""

@@ -21,9 +21,9 @@ from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 if TYPE_CHECKING:
     from featurama_core.datasets.dataset import Engine
-    from featurama_core.datasets.labels import LabelSource
     from featurama_core.datasets.request import DatasetRequest
-    from featurama_core.frames.spine import LabelColumns
+    from featurama_core.datasets.spine_sources import SpineSource
+    from featurama_core.frames.spine import SpineColumns
 
 D = TypeVar("D", bound=Definition)
 
@@ -49,7 +49,7 @@ class DatasetSource:
     """
 
     begin: Callable[[], Engine]
-    columns: LabelColumns
+    columns: SpineColumns
 
 
 class Primitives(ABC):
@@ -153,7 +153,7 @@ class Primitives(ABC):
 
     @abstractmethod
     async def _dataset_source(
-        self, request: DatasetRequest, source: LabelSource, columns: LabelColumns, *, at_now: bool, now: int
+        self, request: DatasetRequest, source: SpineSource, columns: SpineColumns, *, at_now: bool, now: int
     ) -> DatasetSource:
         """Resolve the features as far as this store can and refuse an impossible request. Reads no values."""
 

@@ -28,7 +28,7 @@ from featurama_core.types.values import BoolArray
 _NOTES = "state.json"
 
 
-class WorkFolder:
+class BuildFolder:
     """The folder of a build. It is emptied unless `resume` is set and its notes have the same `identity`.
 
     All methods block.
@@ -73,9 +73,9 @@ class WorkFolder:
             if path.name != f"mask-{keep}.npy":
                 path.unlink()
 
-    def below(self, name: str) -> WorkFolder:
+    def below(self, name: str) -> BuildFolder:
         """A folder in this one with its own notes, which is resumed with this one. This one must have a note."""
-        return WorkFolder(self.path / name, self.notes["identity"], resume=True)
+        return BuildFolder(self.path / name, self.notes["identity"], resume=True)
 
     def remove(self) -> None:
         """Remove the folder with all it holds."""
@@ -101,7 +101,7 @@ class PartSource(Protocol):
     async def request(self, file_format: Format) -> dict[str, Any]:
         """The request for the manifest. Sets with equal requests are equal."""
 
-    def parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
+    def parts(self, work: BuildFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
         """The parts in order, without those of `skip`."""
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -117,14 +117,14 @@ async def write_files(
     resume: bool = False,
     progress: Watcher | None = None,
 ) -> Manifest:
-    """See `TrainingSet.write`."""
+    """See `TrainingDataset.write`."""
     target = Path(out)
     kind = format_of(target, file_format)
     if await asyncio.to_thread(target.exists) and not overwrite:
         raise Conflict(f"{target.name} exists already; choose another name, or overwrite it", field="out")
     request = await source.request(kind)
     identity = hashlib.sha256(json.dumps([request, source.part_rows]).encode()).hexdigest()
-    work = await asyncio.to_thread(WorkFolder, target.with_name(f".{target.name}.building"), identity, resume=resume)
+    work = await asyncio.to_thread(BuildFolder, target.with_name(f".{target.name}.building"), identity, resume=resume)
     try:
         content = await _write_parts(source, work, target, kind, request, progress)
     except InvalidInput:
@@ -137,7 +137,7 @@ async def write_files(
 
 async def _write_parts(
     source: PartSource,
-    work: WorkFolder,
+    work: BuildFolder,
     target: Path,
     kind: Format,
     request: dict[str, Any],
@@ -184,7 +184,7 @@ def _file_facts(path: Path, rows: int) -> dict[str, Any]:
     return {"name": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
-def _put_in_place(work: WorkFolder, target: Path, manifest: Manifest) -> None:
+def _put_in_place(work: BuildFolder, target: Path, manifest: Manifest) -> None:
     parts = work.path / "parts"
     if target.suffix:
         (parts / target.name).replace(target)

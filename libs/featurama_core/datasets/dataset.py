@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from featurama_core.datasets.build import Part, WorkFolder, write_files
+from featurama_core.datasets.build import BuildFolder, Part, write_files
 from featurama_core.datasets.files import Format
 from featurama_core.datasets.kept_rows import kept
-from featurama_core.datasets.labels import Keys, LabelSource, TableSource, read_keys, sliced
-from featurama_core.datasets.manifest import Facts, Manifest, facts_of
+from featurama_core.datasets.manifest import Manifest, PartStatistics, facts_of
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
+from featurama_core.datasets.spine_sources import Keys, SpineSource, TableSource, read_keys, sliced
 from featurama_core.frames.results import HistoricalFeatures
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.tables import arrow_fields, pandas_frame, polars_frame
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
@@ -52,19 +52,19 @@ class Engine(Protocol):
         """The references of the features, pinned if their versions are known."""
 
     async def prepare(
-        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
+        self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
     ) -> int | None:
         """Read ahead. Called once, before `columns`. -> number of rows, None if it is not known."""
 
     async def columns(self, part: int, keys: Keys) -> list[Column]:
         """A column per feature for the rows of a part. Parts are requested in order, possibly with gaps."""
 
-    async def explain(self, source: LabelSource, columns: LabelColumns, work: WorkFolder) -> Plan:
+    async def explain(self, source: SpineSource, columns: SpineColumns, work: BuildFolder) -> Plan:
         """An estimate of the reads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedRequest:
     """A request as recorded in a manifest. known_at: RFC 3339, "label" or None."""
 
     features: tuple[str, ...]
@@ -75,7 +75,7 @@ class Asked:
     at_now: bool = False
 
 
-class Answer(Protocol):
+class OutputBuilder(Protocol):
     """Converts the values of a run of label rows to a part of the output."""
 
     def check_names(self, labels: Sequence[str]) -> None:
@@ -113,7 +113,7 @@ class Values:
 
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The facts of each feature column."""
-        return {"features": Facts(parts).features()}
+        return {"features": PartStatistics(parts).features()}
 
     def _table(self, batch: Any, columns: list[Column], as_of: int) -> Any:
         labels = dict(zip(batch.schema.names, batch.columns, strict=True))
@@ -121,18 +121,18 @@ class Values:
         return found.to_arrow(statuses=self.statuses, event_times=self.event_times)
 
 
-class TrainingSet:
-    """The label rows with one column per feature, or the output of another `Answer`. A lazy result of
+class TrainingDataset:
+    """The label rows with one column per feature, or the output of another `OutputBuilder`. A lazy result of
     `FeatureStore.training_set`: every conversion reads the values again.
     """
 
     def __init__(
         self,
         begin: Callable[[], Engine],
-        source: LabelSource,
-        columns: LabelColumns,
-        asked: Asked,
-        answer: Answer | None = None,
+        source: SpineSource,
+        columns: SpineColumns,
+        asked: RecordedRequest,
+        answer: OutputBuilder | None = None,
     ) -> None:
         """begin: creates the engine of one pass."""
         self._begin = begin
@@ -244,12 +244,12 @@ class TrainingSet:
         return SetReading(self._begin(), kept(self._source, folder), self._columns, self._asked, self._answer)
 
 
-def _temporary() -> WorkFolder:
-    return WorkFolder(Path(tempfile.mkdtemp(prefix="featurama-set-")), "", resume=False)
+def _temporary() -> BuildFolder:
+    return BuildFolder(Path(tempfile.mkdtemp(prefix="featurama-set-")), "", resume=False)
 
 
 def request_of(
-    source: LabelSource, columns: LabelColumns, asked: Asked, references: Sequence[str], file_format: Format
+    source: SpineSource, columns: SpineColumns, asked: RecordedRequest, references: Sequence[str], file_format: Format
 ) -> dict[str, Any]:
     """A request as recorded in a manifest. Blocks on the label rows."""
     several = {"entity_columns": dict(columns.of_types)} if columns.of_types else {}
@@ -276,10 +276,10 @@ class SetReading:
     """One pass over a set with an engine: a `PartSource`."""
 
     engine: Engine
-    source: LabelSource
-    columns: LabelColumns
-    asked: Asked
-    answer: Answer
+    source: SpineSource
+    columns: SpineColumns
+    asked: RecordedRequest
+    answer: OutputBuilder
 
     @property
     def part_rows(self) -> int:
@@ -293,7 +293,7 @@ class SetReading:
         )
         return asked | self.answer.request()
 
-    async def parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
+    async def parts(self, work: BuildFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
         """The output parts in order, without those of `skip`."""
         rows = await self.engine.prepare(self.source, self.columns, work, watcher)
         stage = Stage("writing", rows, watcher)
@@ -316,7 +316,7 @@ class SetReading:
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The content of the manifest without the files."""
-        facts = Facts(parts)
+        facts = PartStatistics(parts)
         # Servers pin the versions with their first answer.
         pinned = list(self.engine.references) or [each["reference"] for each in facts.features()]
         return {

@@ -14,13 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from featurama_core.datasets.labels import FileSource, LabelSource
+from featurama_core.datasets.spine_sources import FileSource, SpineSource
 
 _IPC = pa.ipc.IpcWriteOptions(compression="lz4" if pa.Codec.is_available("lz4") else None)
 
 
 class KeptRows:
-    """A `LabelSource` over a `FileSource`; one pass at a time.
+    """A `SpineSource` over a `FileSource`; one pass at a time.
 
     folder: the rows are stored on the disk of this folder; None for that of temporary files. Their file has no name, so
     it disappears with this object or the process. All methods block.
@@ -76,6 +76,6 @@ class KeptRows:
         self._kept, self._rows, self._fingerprint = kept, rows, self._source.fingerprint_of(files)
 
 
-def kept(source: LabelSource, folder: Path | None = None) -> LabelSource:
+def kept(source: SpineSource, folder: Path | None = None) -> SpineSource:
     """The source, for files one that reads them once."""
     return KeptRows(source, folder) if isinstance(source, FileSource) else source

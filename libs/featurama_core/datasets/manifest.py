@@ -98,7 +98,7 @@ def code_versions() -> dict[str, str]:
     return found
 
 
-class Facts:
+class PartStatistics:
     """Facts of the rows of a set, from those of its parts (plain JSON values)."""
 
     def __init__(self, parts: Sequence[Mapping[str, Any]] = ()) -> None:

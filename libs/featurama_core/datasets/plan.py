@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Way = Literal["scan", "slices"]
-Reading = Literal["auto", "scan", "slices"]
+ChosenStrategy = Literal["scan", "lookup"]
+Strategy = Literal["auto", "scan", "lookup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,16 +14,16 @@ class PlannedRead:
     """The read of one period of one group. period: its first time. entities: number of entities of label rows that may
     need it. rows, seconds: estimates of stored values read and of the time for them, from a sample.
 
-    way, why: the strategy and its reason. via: the reference of a path, "" for features of the label rows' entities;
-    the entities are then estimated from `sampled` label rows. column: the entity column, "" if there is only one.
+    strategy, reason: the strategy and its reason. via: the reference of a path, "" for features of the label rows'
+    entities; the entities are then estimated from `sampled` label rows. column: the entity column, "" if there is one.
     """
 
     group: str
     features: int
     period: str
     partitions: int
-    way: Way
-    why: str
+    strategy: ChosenStrategy
+    reason: str
     entities: int
     rows: int
     seconds: float

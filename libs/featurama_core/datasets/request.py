@@ -14,11 +14,11 @@ from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
 
-from featurama_core.datasets.dataset import Answer, Asked
+from featurama_core.datasets.dataset import OutputBuilder, RecordedRequest
 from featurama_core.datasets.grid import GridSource
-from featurama_core.datasets.labels import LabelSource, label_source
-from featurama_core.datasets.plan import Reading
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.datasets.plan import Strategy
+from featurama_core.datasets.spine_sources import SpineSource, label_source
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import KnownAt, Time, parse_duration, to_known_at, to_micros, to_rfc3339
@@ -51,7 +51,7 @@ class LabelRows:
     """Label rows and their columns of entity and time. labels: None for the rows of an `EntityGrid`."""
 
     labels: Any
-    columns: LabelColumns
+    columns: SpineColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Build:
     """Options of the build. memory: bytes, or a text such as "2GB"."""
 
     memory: int | str = "2GB"
-    reading: Reading = "auto"
+    strategy: Strategy = "auto"
     statuses: bool = False
     event_times: bool = False
 
@@ -97,9 +97,9 @@ class DatasetRequest:
     selection: FeatureSelection
     known_at: KnownAt
     build: Build
-    answer: Answer | None = None
+    answer: OutputBuilder | None = None
 
-    async def open(self, now: int, entities: Entities) -> tuple[LabelSource, LabelColumns, bool]:
+    async def open(self, now: int, entities: Entities) -> tuple[SpineSource, SpineColumns, bool]:
         """The label rows, their columns, and whether they are read at `now` (microseconds). Raises InvalidInput."""
         rows, grid = self.rows, self.grid
         if rows.labels is not None:
@@ -113,11 +113,11 @@ class DatasetRequest:
             )
         entity_ids = await asyncio.to_thread(pa.array, ids, pa.string())
         if grid.start is None or grid.end is None:
-            return GridSource(entity_ids, now, now, 1), LabelColumns(), True
+            return GridSource(entity_ids, now, now, 1), SpineColumns(), True
         step = parse_duration(grid.every, "every")
         assert step is not None  # as above
         start, end = to_micros(grid.start, "start"), to_micros(grid.end, "end")
-        return GridSource(entity_ids, start, end, step), LabelColumns(), False
+        return GridSource(entity_ids, start, end, step), SpineColumns(), False
 
     def refuse_names(self, labels: Sequence[str], features: Sequence[str]) -> None:
         """Raise InvalidInput if a label column has the name of an output column."""
@@ -131,9 +131,9 @@ class DatasetRequest:
                 if each in labels:
                     raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
 
-    def asked(self, *, at_now: bool) -> Asked:
+    def asked(self, *, at_now: bool) -> RecordedRequest:
         """The request as recorded in a manifest."""
-        return Asked(
+        return RecordedRequest(
             features=self.selection.references,
             service=self.selection.service,
             known_at=to_rfc3339(self.known_at) if isinstance(self.known_at, int) else self.known_at,
@@ -147,7 +147,7 @@ def build_request(
     labels: Any,
     selection: FeatureSelection,
     build: Build,
-    answer: Answer | None = None,
+    answer: OutputBuilder | None = None,
     *,
     known_at: Time | Literal["label"] | None = None,
     entity_column: str = "entity_id",
@@ -161,7 +161,7 @@ def build_request(
     every: str | timedelta | int | None = None,
 ) -> DatasetRequest:
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
-    columns = LabelColumns.of(entity_column, time_column, timestamp, timezone, entity_columns)
+    columns = SpineColumns.of(entity_column, time_column, timestamp, timezone, entity_columns)
     grid = EntityGrid(entity_type, start, end, every)
     if labels is not None:
         if grid.entity_type is not None or grid.times:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from featurama_core.datasets.build import WorkFolder
+from featurama_core.datasets.build import BuildFolder
 from featurama_core.datasets.dataset import Engine
-from featurama_core.datasets.labels import Keys, LabelSource
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.datasets.spine_sources import Keys, SpineSource
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 
@@ -48,7 +48,7 @@ class SeveralColumns:
         return self._in_order({column: engine.references for column, engine in self._engines.items()})
 
     async def prepare(
-        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
+        self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
     ) -> int | None:
         """Prepare one column after another. -> number of rows, None if it is not known."""
         # Noted first: a folder without notes cannot be resumed, and all engines of a resumed build measure from the
@@ -68,7 +68,7 @@ class SeveralColumns:
             {column: await engine.columns(part, keys.alone(column)) for column, engine in self._engines.items()}
         )
 
-    async def explain(self, source: LabelSource, columns: LabelColumns, work: WorkFolder) -> Plan:
+    async def explain(self, source: SpineSource, columns: SpineColumns, work: BuildFolder) -> Plan:
         """The reads of all engines, each with its column."""
         plans = []
         for number, (column, engine) in enumerate(self._engines.items()):
@@ -97,7 +97,7 @@ class SeveralColumns:
         return [placed[at] for at in range(len(placed))]
 
 
-def _below(work: WorkFolder, number: int) -> WorkFolder:
+def _below(work: BuildFolder, number: int) -> BuildFolder:
     below = work.below(f"column-{number}")
     if "as_of" in work.notes:
         below.note({"as_of": work.notes["as_of"]})

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurama_core.datasets.dataset import TrainingSet
+from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.request import Build, DatasetRequest, EntityGrid, LabelRows
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.types.errors import InvalidInput
@@ -38,7 +38,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerificationReport:
     """The result of a verification. problems: of the files, as texts. differences: None without a new build."""
 
     files: int
@@ -63,7 +63,7 @@ class Rebuilt:
     of all deletions.
     """
 
-    dataset: TrainingSet
+    dataset: TrainingDataset
     features: Sequence[ResolvedFeature]
     deleted: set[tuple[str, str]]
 
@@ -74,7 +74,7 @@ Rebuild = Callable[[DatasetRequest, int | None], Awaitable[Rebuilt]]
 """
 
 
-async def verify(out: str | Path, rebuild: Rebuild | None = None) -> Verified:
+async def verify(out: str | Path, rebuild: Rebuild | None = None) -> VerificationReport:
     """Verify the set at `out`, its directory or file. With `rebuild` it is built again and compared.
 
     InvalidInput if there is no manifest, or for scores with `rebuild`, which cannot be built again.
@@ -82,13 +82,13 @@ async def verify(out: str | Path, rebuild: Rebuild | None = None) -> Verified:
     written = await asyncio.to_thread(WrittenSet, Path(out))
     problems = await asyncio.to_thread(written.file_problems)
     manifest = written.manifest
-    found = Verified(len(manifest.files), manifest.rows, tuple(problems))
+    found = VerificationReport(len(manifest.files), manifest.rows, tuple(problems))
     if rebuild is None or problems:
         return found
     if "model" in manifest.request:
         raise InvalidInput("scores can be checked, not built again; score the labels again", field="out")
     differences = await _Compared(rebuild, written).differences()
-    return Verified(found.files, found.rows, found.problems, tuple(differences))
+    return VerificationReport(found.files, found.rows, found.problems, tuple(differences))
 
 
 class _Compared:

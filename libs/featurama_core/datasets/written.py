@@ -17,14 +17,14 @@ import pyarrow.compute as pc
 
 from featurama_core.datasets.files import csv_of, read_batches, read_csv_as_written, reading, sha256_of
 from featurama_core.datasets.manifest import Manifest, manifest_path
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Status, ValueType, parse_value_type
 
 
 class WrittenSet:
-    """The set at a directory or file. It is a `LabelSource` of its rows. All methods block."""
+    """The set at a directory or file. It is a `SpineSource` of its rows. All methods block."""
 
     def __init__(self, target: Path) -> None:
         """Read the manifest. Raises InvalidInput if there is none."""
@@ -34,7 +34,7 @@ class WrittenSet:
         self._folder = target.parent if target.suffix else target
         self._is_csv = request["format"] == "csv"
         self.label_columns: list[str] = list(request["label_columns"])
-        self.columns = LabelColumns(
+        self.columns = SpineColumns(
             request["entity_column"] or "",
             request["time_column"],
             None if request["time"] is None else to_micros(request["time"]),

@@ -1,6 +1,6 @@
 """Label rows: the entities and times of a point-in-time read. No row is dropped, moved or changed.
 
-These rules apply to label rows in memory and in files: `LabelColumns` names the columns of entity and time, `judged`
+These rules apply to label rows in memory and in files: `SpineColumns` names the columns of entity and time, `judged`
 checks ids and times, and an error names the first invalid row. `label_rows` reads rows in memory, `datasets.labels`
 reads batches and files.
 """
@@ -23,7 +23,7 @@ from featurama_core.types.values import Int64Array
 
 
 @dataclass(frozen=True, slots=True)
-class LabelColumns:
+class SpineColumns:
     """The label columns with entity and time. moment: microseconds, for all rows, if there is no time column.
 
     timezone: of naive times. of_types: (entity type, column) if there are several entity columns; `entity` then serves
@@ -45,7 +45,7 @@ class LabelColumns:
         timestamp: Time | None = None,
         timezone: str | None = None,
         entity_columns: Mapping[str, str] | None = None,
-    ) -> LabelColumns:
+    ) -> SpineColumns:
         """From the arguments of `FeatureStore.training_set`. Raises InvalidInput."""
         moment = None if timestamp is None else to_micros(timestamp, "timestamp")
         return cls(entity_column, time_column, moment, timezone, _of_types(entity_columns))
@@ -61,7 +61,7 @@ class LabelColumns:
         return self.entities if self.moment is not None else [*self.entities, self.time]
 
     @property
-    def certain(self) -> LabelColumns:
+    def certain(self) -> SpineColumns:
         """The columns that are read for all features. With `of_types`, `entity` may turn out to be unused."""
         return replace(self, entity="") if self.of_types else self
 
@@ -73,11 +73,11 @@ class LabelColumns:
         """The column with the entities of a type."""
         return dict(self.of_types).get(entity_type, self.entity)
 
-    def alone(self, column: str) -> LabelColumns:
+    def alone(self, column: str) -> SpineColumns:
         """One of the entity columns, with the time."""
         return replace(self, entity=column, of_types=(), optional=self.may_lack(column))
 
-    def needed(self, entity_types: Sequence[str], names: Sequence[str]) -> LabelColumns:
+    def needed(self, entity_types: Sequence[str], names: Sequence[str]) -> SpineColumns:
         """The columns that features of these entity types need: without `entity` if each type has its own column.
 
         names: the label columns. InvalidInput for a type without a feature, and for a missing column.
@@ -113,7 +113,7 @@ class LabelColumns:
             )
 
 
-def judged(ids: Mapping[str, CodedTexts], times: Any, columns: LabelColumns, rows: int, first: int = 0) -> Int64Array:
+def judged(ids: Mapping[str, CodedTexts], times: Any, columns: SpineColumns, rows: int, first: int = 0) -> Int64Array:
     """The times of a run of label rows: int64[rows] microseconds.
 
     ids: of each entity column. times: the time column, of any frame library, unused if `columns` has a moment. first:
@@ -176,7 +176,7 @@ def label_rows(
 
     `timestamp` applies to all rows of a frame without a timestamp column. Raises InvalidInput: see `judged`.
     """
-    columns = LabelColumns.of(timestamp=timestamp, timezone=timezone)
+    columns = SpineColumns.of(timestamp=timestamp, timezone=timezone)
     if frame_kind(labels) is None and type(labels).__name__ != "LazyFrame":
         return _of_ids(labels, columns, now)
     frame = open_frame(labels)
@@ -187,7 +187,7 @@ def label_rows(
     return Spine(ids.rows().tolist(), event_time, carried, frame.kind)
 
 
-def _of_ids(labels: Any, columns: LabelColumns, now: int | None) -> Spine:
+def _of_ids(labels: Any, columns: SpineColumns, now: int | None) -> Spine:
     if isinstance(labels, (str, bytes)) or not hasattr(labels, "__iter__"):
         raise InvalidInput(
             "entity_ids must be a list of entity ids, or a frame with entity_id and timestamp", field="entity_ids"
@@ -209,7 +209,7 @@ def _ids(column: Any) -> CodedTexts:
     return coded_texts(cells, "entity_id")
 
 
-def _with_times(frame: Frame, columns: LabelColumns, event_time: Int64Array) -> dict[str, Any]:
+def _with_times(frame: Frame, columns: SpineColumns, event_time: Int64Array) -> dict[str, Any]:
     """The columns of the caller with the times after the ids."""
     carried: dict[str, Any] = {}
     for name, column in frame.columns.items():

@@ -14,7 +14,7 @@ from featurama_core.registry import Snapshot
 from featurama_core.retrieval.visibility import is_gone
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import unpack, without_fields
-from featurama_core.storage.port import AuditRecord, Cells, Mark
+from featurama_core.storage.port import AuditRecord, Cells, Tombstone
 from featurama_core.types.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.values import Status
@@ -33,9 +33,9 @@ async def delete(
     if cells.failed.any():
         raise StoreUnavailable("the store did not answer for this entity; try again")
     through = _through(namespace, cells, layouts, feature_names, deleted_through)
-    marks = [Mark(entity_id, name, through) for name in feature_names or ("",)]
+    marks = [Tombstone(entity_id, name, through) for name in feature_names or ("",)]
     for mark in marks:
-        await namespace.storage.put_mark(mark)
+        await namespace.storage.put_tombstone(mark)
     await namespace.storage.append_audit(_record(namespace, entity_id, feature_names, through))
     if not feature_names:
         await namespace.storage.remove_entity(entity_id)
@@ -81,7 +81,7 @@ def _through(
     return deleted_through
 
 
-async def _clean(namespace: Namespace, mark: Mark, snapshot: Snapshot) -> None:
+async def _clean(namespace: Namespace, mark: Tombstone, snapshot: Snapshot) -> None:
     named = [mark.feature_name] if mark.feature_name else list(snapshot.features)
     definitions = [definition for name in named for definition in snapshot.features[name]]
     features = [(definition, snapshot.groups[definition.group]) for definition in definitions]

@@ -13,21 +13,21 @@ ENTITIES_PER_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
+class PurgeReport:
     """Number of removed cells and of removed history rows, without those that the server expires."""
 
     latest_cells: int
     history_rows: int
 
 
-async def purge(namespace: Namespace) -> Purged:
+async def purge(namespace: Namespace) -> PurgeReport:
     """Remove expired latest cells, page by page, and expired history. Safe at any time, also on several servers."""
     snapshot = await namespace.registry.snapshot(fresh=True)
     # A concurrent read may return values that expired after it began: they are kept for the settling time.
     now = namespace.now() - namespace.settings.settling_time
     horizons = {group.name: horizon(group.retention, MIN_TIME, now) for group in snapshot.groups.values()}
     if all(group.retention is None for group in snapshot.groups.values()):
-        return Purged(0, 0)
+        return PurgeReport(0, 0)
     rows = 0
     for group in snapshot.groups.values():
         if group.retention is not None:
@@ -50,4 +50,4 @@ async def purge(namespace: Namespace) -> Purged:
             await namespace.storage.drop_cells(*([list(each) for each in zip(*drops, strict=True)]))
             cells_dropped += len(drops)
         if after is None:
-            return Purged(cells_dropped, rows)
+            return PurgeReport(cells_dropped, rows)

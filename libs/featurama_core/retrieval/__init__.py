@@ -1,1 +1,1 @@
-"""Reading stored values: online, at a past time, as history, and for training sets."""
+"""Strategy stored values: online, at a past time, as history, and for training sets."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from featurama_core.datasets.plan import Reading
+from featurama_core.datasets.plan import Strategy
 from featurama_core.datasets.progress import Stage
 from featurama_core.retrieval.answer import Stored, Winners, answered, placed, unread
 from featurama_core.retrieval.entity_rows import EntityRows, distinct_ids
@@ -51,7 +51,7 @@ class Retrieval:
         plan: ReadPlan,
         bounds: ReadBounds,
         *,
-        strategy: Reading = "auto",
+        strategy: Strategy = "auto",
         values_only: bool = False,
         errors_as_status: bool = False,
     ) -> None:
@@ -59,7 +59,7 @@ class Retrieval:
         self._plan = plan
         self._stages = plan.stages
         self._bounds = bounds
-        self._strategy: Reading = strategy
+        self._strategy: Strategy = strategy
         # A path depends on the status of its reference, so references are read beyond the ttl.
         self._bounded_by_ttl = values_only and not bounds.at_now and not plan.followed
         self._errors_as_status = errors_as_status
@@ -147,7 +147,7 @@ class Retrieval:
             wanted = [features[at] for at in positions]
             ages = [each.group.ttl if self._bounded_by_ttl else None for each in wanted]
             join = await asyncio.to_thread(RowJoin, rows, positions, of_rows, ages, matches)
-            reader = GroupReader(self._source, wanted, join, reading=self._strategy, now=as_of.now)
+            reader = GroupReader(self._source, wanted, join, strategy=self._strategy, now=as_of.now)
             periods = await reader.periods()
             await reader.read(periods, Stage("history", len(periods), None), _unnoted)
         return matches.winners()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featurama_core.datasets.plan import PlannedRead, Reading
+from featurama_core.datasets.plan import PlannedRead, Strategy
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.entity_rows import EntityRows
 from featurama_core.retrieval.join import RowJoin
@@ -34,7 +34,7 @@ async def explain_stages(
     shards: EntityRowShards,
     passes: int,
     rows: int,
-    reading: Reading,
+    strategy: Strategy,
 ) -> tuple[list[PlannedRead], int]:
     """-> (the reads of all stages, distinct entities of the label rows). rows: label rows in all."""
     reads: list[PlannedRead] = []
@@ -44,7 +44,7 @@ async def explain_stages(
         entities += len(loaded.entity_ids)
         if largest is None or len(loaded) > len(largest):
             largest = loaded
-        reads += await _explained(source.of_shard(number, passes), plan.own, loaded, bounds, reading, 1.0)
+        reads += await _explained(source.of_shard(number, passes), plan.own, loaded, bounds, strategy, 1.0)
     if largest is None or not len(largest):
         return reads, entities
     for reference, targets in plan.followed:
@@ -52,7 +52,7 @@ async def explain_stages(
         sample = await _sample_targets(source, link, largest, rows, bounds)
         scale = sample.entities / max(len(sample.rows.entity_ids), 1) / passes
         for number in range(passes):
-            found = await _explained(source.of_shard(number, passes), targets, sample.rows, bounds, reading, scale)
+            found = await _explained(source.of_shard(number, passes), targets, sample.rows, bounds, strategy, scale)
             reads += [replace(each, via=link.reference, sampled=sample.seen) for each in found]
     return reads, entities
 
@@ -62,7 +62,7 @@ async def _explained(
     features: Features,
     rows: EntityRows,
     bounds: ReadBounds,
-    reading: Reading,
+    strategy: Strategy,
     scale: float,
 ) -> list[PlannedRead]:
     """scale: ratio of all entities to those of the rows."""
@@ -71,7 +71,7 @@ async def _explained(
         wanted = [features[at] for at in positions]
         nowhere = Matches((), 0)
         join = RowJoin(rows, positions, bounds.rows(rows.event_time), [None] * len(wanted), nowhere)
-        reader = GroupReader(source, wanted, join, reading=reading, now=bounds.now)
+        reader = GroupReader(source, wanted, join, strategy=strategy, now=bounds.now)
         reads += await reader.explain(await reader.periods(), scale)
     return reads
 

@@ -15,9 +15,9 @@ from featurama_core.retrieval.answer import Stored, Winners
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.visibility import AsOf, newest
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.marks import marks_in
 from featurama_core.storage.packed_cell import Unpacked, unpack
 from featurama_core.storage.port import Cells
+from featurama_core.storage.tombstone_cells import tombstones_in
 from featurama_core.types.column import Column, byte_ranks
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME
@@ -28,7 +28,7 @@ def newest_cells(
     cells: Cells, layouts: Mapping[int, Layout], features: Sequence[ResolvedFeature], entities: int, as_of: AsOf
 ) -> Winners:
     """The winner of each feature for each of n entities. layouts: the known layouts of the cells."""
-    is_value = ~marks_in(cells)
+    is_value = ~tombstones_in(cells)
     unknown = cells.failed
     read: dict[int, _LayoutCells] = {}
     for layout_id in set(cells.layout_id[is_value].tolist()):

@@ -1,4 +1,4 @@
-"""Reading the history of a group for the rows of one join, period by period, newest first."""
+"""Strategy the history of a group for the rows of one join, period by period, newest first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
-from featurama_core.datasets.plan import PlannedRead, Reading
+from featurama_core.datasets.plan import PlannedRead, Strategy
 from featurama_core.datasets.progress import Stage
 from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.planner import Planner
@@ -22,7 +22,7 @@ from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
 VALUES_AT_ONCE = 1_000_000
-"""Target number of stored values per read of slices."""
+"""Target number of stored values per read of lookups."""
 _FIRST_ENTITIES, _MOST_ENTITIES = 32, 5_000
 
 Finished = Callable[[int], Awaitable[None]]
@@ -32,14 +32,14 @@ class GroupReader:
     """Reads the history of features of one group for the rows of one join."""
 
     def __init__(
-        self, source: ValueSource, features: Sequence[ResolvedFeature], join: RowJoin, *, reading: Reading, now: int
+        self, source: ValueSource, features: Sequence[ResolvedFeature], join: RowJoin, *, strategy: Strategy, now: int
     ) -> None:
         self._source = source
         self._length = source.history_period
         self._group = features[0].group
         self._features = features
         self.join = join
-        self._planner = Planner(source, features, join.rows.entity_ids, reading)
+        self._planner = Planner(source, features, join.rows.entity_ids, strategy)
         self._gone = horizon(self._group.retention, MIN_TIME, now)
         self._codes = {entity_id: code for code, entity_id in enumerate(join.rows.entity_ids)}
 
@@ -63,7 +63,7 @@ class GroupReader:
             values = 0
             if len(entities):
                 strategy, _ = await self._planner.choose(partitions, entities)
-                read = self._slices(entities, start) if strategy == "slices" else self._scans(partitions, start)
+                read = self._look_up(entities, start) if strategy == "lookup" else self._scans(partitions, start)
                 values = await read
             stage.advance(1, values)
             await finished(period)
@@ -101,7 +101,7 @@ class GroupReader:
         codes = np.fromiter((known(each, -1) for each in block.entity_ids), np.int64, len(block.entity_ids))
         self.join.take(codes, block.histories, start)
 
-    async def _slices(self, entities: Int64Array, start: int) -> int:
+    async def _look_up(self, entities: Int64Array, start: int) -> int:
         values = 0
         entity_ids = self.join.rows.entity_ids
         sizes = _Sizes()
@@ -116,7 +116,7 @@ class GroupReader:
 
 
 class _Sizes:
-    """The number of entities per read of slices, adapted so that the number of values stays bounded."""
+    """The number of entities per read of lookups, adapted so that the number of values stays bounded."""
 
     def __init__(self) -> None:
         self._size = _FIRST_ENTITIES

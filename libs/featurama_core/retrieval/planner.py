@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.datasets.plan import PlannedRead, Reading, Way
+from featurama_core.datasets.plan import ChosenStrategy, PlannedRead, Strategy
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.storage.port import Partition, ScanBlock
 from featurama_core.types.references import ResolvedFeature
@@ -62,32 +62,32 @@ class Planner:
         source: ValueSource,
         features: Sequence[ResolvedFeature],
         entity_ids: Sequence[str],
-        reading: Reading,
+        strategy: Strategy,
     ) -> None:
         self._source = source
         self._group = features[0].group
         self._features = features
         self._entity_ids = entity_ids
-        self._reading = reading
+        self._strategy = strategy
         self._sample: _Sample | None = None
         self._begun: _Begun | None = None
 
     async def choose(
         self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0
-    ) -> tuple[Way, str]:
+    ) -> tuple[ChosenStrategy, str]:
         """The strategy for one period and these entities (codes), or `scale` times as many, and its reason."""
-        if self._reading != "auto":
-            return self._reading, "as asked"
+        if self._strategy != "auto":
+            return self._strategy, "as asked"
         needed = round(len(entities) * scale)
         if needed <= FEW_ENTITIES:
-            return "slices", f"few entities ({needed}) are needed"
+            return "lookup", f"few entities ({needed}) are needed"
         sample = await self._sampled(partitions, entities)
         slices, scan = needed * sample.per_slice, sample.scanned * sample.per_scanned
         which = f"{needed} of about {max(sample.scanned, needed):.0f} entities are needed"
         if slices <= scan:
             await self._end_begun()
-            return "slices", f"{which}: {_text(slices)} by slices, {_text(scan)} by a scan"
-        return "scan", f"{which}: {_text(scan)} by a scan, {_text(slices)} by slices"
+            return "lookup", f"{which}: {_text(slices)} by lookups, {_text(scan)} by a scan"
+        return "scan", f"{which}: {_text(scan)} by a scan, {_text(slices)} by lookups"
 
     async def explain(self, partitions: Sequence[Partition], entities: Int64Array, scale: float = 1.0) -> PlannedRead:
         """The chosen strategy with its estimates."""
@@ -95,7 +95,7 @@ class Planner:
         sample = await self._sampled(partitions, entities)
         await self._end_begun()
         needed = round(len(entities) * scale)
-        if strategy == "slices":
+        if strategy == "lookup":
             rows, seconds = needed * sample.values, needed * sample.per_slice
         else:
             rows, seconds = sample.scanned * sample.values, sample.scanned * sample.per_scanned

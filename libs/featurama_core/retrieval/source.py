@@ -81,4 +81,4 @@ class ValueSource:
 
     async def all_tombstones(self) -> TombstoneList:
         """The deletion bounds of all entities."""
-        return TombstoneList(await self._namespace.storage.list_marks())
+        return TombstoneList(await self._namespace.storage.list_tombstones())

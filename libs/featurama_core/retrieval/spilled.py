@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from featurama_core.datasets.build import WorkFolder
-from featurama_core.datasets.labels import Keys, LabelSource, read_keys, sliced
-from featurama_core.datasets.plan import Plan, Reading
+from featurama_core.datasets.build import BuildFolder
+from featurama_core.datasets.plan import Plan, Strategy
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys, sliced
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.answer import Stored, answered
 from featurama_core.retrieval.engine import Retrieval
@@ -79,7 +79,7 @@ class SpilledRetrieval:
         *,
         values_only: bool,
         memory: int,
-        reading: Reading,
+        strategy: Strategy,
         sizes: Sizes | None = None,
     ) -> None:
         self._settling_time = namespace.settings.settling_time
@@ -89,8 +89,8 @@ class SpilledRetrieval:
         self._bounds = bounds
         self._values_only = values_only
         self._memory = memory
-        self._reading: Reading = reading
-        self._rounds: list[_Round] = []
+        self._strategy: Strategy = strategy
+        self._rounds: list[_JoinStage] = []
         self._tombstones = TombstoneList(())
         self._sizes = sizes or Sizes()
         self._in_memory = False
@@ -114,7 +114,7 @@ class SpilledRetrieval:
         return [each.reference for each in self._features]
 
     async def prepare(
-        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
+        self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
     ) -> int:
         """Read the values that the label rows need. -> number of rows."""
         self._noted = time.monotonic()
@@ -149,7 +149,7 @@ class SpilledRetrieval:
         """A column per feature for the rows of an output part."""
         if self._in_memory:
             retrieval = Retrieval(
-                self._source, self._plan, self._bounds, strategy=self._reading, values_only=self._values_only
+                self._source, self._plan, self._bounds, strategy=self._strategy, values_only=self._values_only
             )
             return await retrieval.columns(keys.entity_ids.to_pylist(), keys.event_time)
         own = await asyncio.to_thread(self._stored, part, keys, 0, range(len(self._plan.own)))
@@ -160,26 +160,26 @@ class SpilledRetrieval:
 
         return await self._plan.follow(own, stage)
 
-    async def explain(self, source: LabelSource, columns: LabelColumns, work: WorkFolder) -> Plan:
+    async def explain(self, source: SpineSource, columns: SpineColumns, work: BuildFolder) -> Plan:
         """The reads of `prepare`, estimated."""
         shards = await self._label_shards(source, columns, work, None)
         passes, rows = shards.passes(self._memory // 2), int(work.notes["rows"])
         if not rows:
             raise _no_rows()
         reads, entities = await explain_stages(
-            self._source, self._plan, self._bounds, shards, passes, rows, self._reading
+            self._source, self._plan, self._bounds, shards, passes, rows, self._strategy
         )
         paths = tuple(each.reference for each in self._features if each.via is not None)
         return Plan(rows, entities, passes, -(-rows // self.part_rows), tuple(reads), paths)
 
-    def _take_up(self, work: WorkFolder) -> None:
+    def _take_up(self, work: BuildFolder) -> None:
         """A resumed build measures ages from the time of the original build."""
         bounds = self._bounds
         now = int(work.notes.get("as_of", bounds.now))
         self._bounds = ReadBounds(bounds.known_at, now, bounds.at_now, bounds.aged_at)
 
     async def _label_shards(
-        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, watcher: Watcher | None
+        self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
     ) -> EntityRowShards:
         folder = work.path / "keys"
         if "keys" in work.notes:
@@ -213,12 +213,12 @@ class SpilledRetrieval:
         name: str,
         features: Features,
         shards: EntityRowShards,
-        work: WorkFolder,
+        work: BuildFolder,
         watcher: Watcher | None,
     ) -> None:
         """Join all rows with these features. Work that is noted as done is skipped."""
         make = partial(MatchSpool, work.path / f"hits-{name}", features, self.part_rows, self._memory // 8)
-        this = _Round(name, features, await asyncio.to_thread(make))
+        this = _JoinStage(name, features, await asyncio.to_thread(make))
         await asyncio.to_thread(this.matches.reopen, work.notes["hits"].get(name, []))
         self._rounds.append(this)
         passes = shards.passes(self._memory // 2)
@@ -235,11 +235,11 @@ class SpilledRetrieval:
     async def _item(
         self,
         item: str,
-        this: _Round,
+        this: _JoinStage,
         positions: Sequence[int],
         rows: EntityRows,
         source: ValueSource,
-        work: WorkFolder,
+        work: BuildFolder,
         watcher: Watcher | None,
     ) -> None:
         wanted = [this.features[at] for at in positions]
@@ -248,7 +248,7 @@ class SpilledRetrieval:
         ages = [each.group.ttl if bounded else None for each in wanted]
         as_of = self._bounds.rows(rows.event_time)
         join = RowJoin(rows, positions, as_of, ages, this.matches)
-        reader = GroupReader(source, wanted, join, reading=self._reading, now=self._bounds.now)
+        reader = GroupReader(source, wanted, join, strategy=self._strategy, now=self._bounds.now)
         finished: list[int] = []
         if work.notes.get("item") == item:
             finished = list(work.notes["periods"])
@@ -263,12 +263,12 @@ class SpilledRetrieval:
         self._done.append(item)
         await self._note_when_due(work, {"item": "", "periods": []})
 
-    async def _note_when_due(self, work: WorkFolder, facts: dict[str, Any], join: RowJoin | None = None) -> None:
+    async def _note_when_due(self, work: BuildFolder, facts: dict[str, Any], join: RowJoin | None = None) -> None:
         if time.monotonic() - self._noted > _NOTED_EVERY:
             await asyncio.to_thread(self._note, work, facts, join)
             self._noted = time.monotonic()
 
-    def _note(self, work: WorkFolder, facts: dict[str, Any], join: RowJoin | None) -> None:
+    def _note(self, work: BuildFolder, facts: dict[str, Any], join: RowJoin | None) -> None:
         # Notes of finished work depend on the matches of every stage.
         for each in self._rounds:
             each.matches.flush()
@@ -278,7 +278,7 @@ class SpilledRetrieval:
         work.drop_masks(mask)
 
     async def _follow(
-        self, source: LabelSource, columns: LabelColumns, work: WorkFolder, rows: int, watcher: Watcher | None
+        self, source: SpineSource, columns: SpineColumns, work: BuildFolder, rows: int, watcher: Watcher | None
     ) -> None:
         """The stages after the first: their rows have the entities that each reference names."""
         self._tombstones = await self._source.all_tombstones()
@@ -301,7 +301,7 @@ class SpilledRetrieval:
             times = np.full(len(hop.rows), MAX_TIME) if self._bounds.at_now else keys.event_time[hop.rows]
             shards.add(pa.array(hop.targets, pa.string()), times, hop.rows + part * self.part_rows)
 
-    async def _parts(self, source: LabelSource, columns: LabelColumns) -> AsyncIterator[tuple[int, Keys]]:
+    async def _parts(self, source: SpineSource, columns: SpineColumns) -> AsyncIterator[tuple[int, Keys]]:
         batches = sliced(source, self.part_rows)
         part = 0
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
@@ -356,7 +356,7 @@ def _no_rows() -> InvalidInput:
 _WIDTHS = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1, ValueType.TEXT: 64}
 
 
-class _Round:
+class _JoinStage:
     """One stage of the plan, joined with all rows."""
 
     def __init__(self, name: str, features: Features, matches: MatchSpool) -> None:

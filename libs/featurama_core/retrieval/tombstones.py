@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from featurama_core.retrieval.visibility import Bound
-from featurama_core.storage.layouts import mark_id
-from featurama_core.storage.marks import marks_in, unpack_marks
-from featurama_core.storage.port import Cells, Mark
+from featurama_core.storage.layouts import tombstone_id
+from featurama_core.storage.port import Cells, Tombstone
+from featurama_core.storage.tombstone_cells import tombstones_in, unpack_tombstones
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array
 
@@ -32,9 +32,9 @@ class Tombstones:
     def of_cells(cls, cells: Cells, entities: int) -> Tombstones:
         """The deletion bounds of the entities of these cells."""
         bounds: dict[int, dict[str | int, int]] = {}
-        for entity, key, through in unpack_marks(cells, marks_in(cells)):
+        for entity, key, through in unpack_tombstones(cells, tombstones_in(cells)):
             bounds.setdefault(entity, {})[key] = through
-        return cls(entities, bounds, mark_id)
+        return cls(entities, bounds, tombstone_id)
 
     def __bool__(self) -> bool:
         """Whether anything is deleted."""
@@ -61,7 +61,7 @@ class Tombstones:
 class TombstoneList:
     """All marks of a namespace, by entity."""
 
-    def __init__(self, marks: Iterable[Mark]) -> None:
+    def __init__(self, marks: Iterable[Tombstone]) -> None:
         self._by_entity: dict[str, dict[str | int, int]] = {}
         for mark in marks:
             through = self._by_entity.setdefault(mark.entity_id, {})

@@ -73,7 +73,7 @@ class Layout:
         return {field.key: position for position, field in enumerate(self.fields)}
 
 
-def mark_id(feature_name: str = "") -> int:
+def tombstone_id(feature_name: str = "") -> int:
     """Id of the deletion mark of an entity's feature, or of the whole entity (empty name)."""
     return _id_of(f"deleted\n{feature_name}")
 

@@ -82,7 +82,7 @@ class WriteBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """All cells of the latest partitions of n entities, flat and unordered, deletion marks (`pack_mark`) among them.
+    """All cells of the latest partitions of n entities, flat and unordered, tombstones (`pack_tombstone`) among them.
 
     entity: int64[c], position in the requested ids. layout_id: int64[c]. cells: c blobs. failed: bool[n], entities
     whose partition could not be read (they have no cells here).
@@ -135,7 +135,7 @@ class ScanBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Tombstone:
     """Values of the entity (of one feature if it is named) with event time <= deleted_through are deleted."""
 
     entity_id: str
@@ -144,7 +144,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Definitions:
     """All definitions of a namespace, and its incarnation, which is new after every creation of the namespace."""
 
     incarnation: str
@@ -237,15 +237,15 @@ class NamespaceStorage(Protocol):
 
     # Deletion
 
-    async def put_mark(self, mark: Mark) -> None:
+    async def put_tombstone(self, mark: Tombstone) -> None:
         """Durably set a mark among the cells of the entity and in the list for scans. A lower mark never replaces a
         higher one.
         """
 
-    async def list_marks(self) -> list[Mark]:
+    async def list_tombstones(self) -> list[Tombstone]:
         """All marks of the namespace, for scans. `read_cells` returns those of single entities."""
 
-    async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
+    async def clean(self, mark: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
         """Remove the values that the mark covers: history rows of `features` and, for a mark of a whole entity, its
         cells. It can be repeated; reads do not depend on it.
         """
@@ -268,7 +268,7 @@ class NamespaceStorage(Protocol):
 
     # Definitions and entities
 
-    async def load_catalogue(self) -> Catalogue:
+    async def load_definitions(self) -> Definitions:
         """All definitions."""
 
     async def put_definition(self, definition: Definition) -> Definition:

@@ -22,7 +22,7 @@ from featurama_model.manifest import ModelManifest, TrainingFacts
 from featurama_model.promotion import promote
 from featurama_model.registry import ModelRegistry, Trial
 from featurama_trainer.classes import Classes
-from featurama_trainer.config import LabelSource
+from featurama_trainer.config import SpineSource
 from featurama_trainer.labels import Labels, read_labels
 from featurama_trainer.point_in_time_set import built_set
 from featurama_trainer.scores import primary, scores_of
@@ -167,7 +167,7 @@ async def _labels_again(namespace: Namespace, candidate: ModelManifest, progress
     facts = _facts(candidate)
     if not facts.labels or "file" in facts.labels:
         raise _refused("its label rows are not in the store; give the label file")
-    source = LabelSource.model_validate(dict(facts.labels))
+    source = SpineSource.model_validate(dict(facts.labels))
     return await read_labels(namespace, source, progress=progress, classes=Classes.of_manifest(candidate))
 
 

@@ -48,7 +48,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class LabelSource(_Frozen):
+class SpineSource(_Frozen):
     """The source of label rows.
 
     Without `file`, the store: one row per registered entity of the type that has a `target`, with its newest value. The
@@ -129,7 +129,7 @@ class TrainingConfig(_Frozen):
 
     model: str = "delivery_time"
     description: str = ""
-    labels: LabelSource = LabelSource()
+    labels: SpineSource = SpineSource()
     feature_service: str = "delivery_time"
     features: tuple[str, ...] = ()
     engineered: tuple[Expression, ...] = DELIVERY_EXPRESSIONS

@@ -20,7 +20,7 @@ from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_model.engineered import NUMERIC, Float64Array, numbers
 from featurama_trainer.classes import TRUTH, Classes
-from featurama_trainer.config import LabelSource
+from featurama_trainer.config import SpineSource
 
 ENTITIES_PER_PAGE = 5_000
 
@@ -87,7 +87,7 @@ class Targets:
 
 async def read_labels(
     namespace: Namespace,
-    source: LabelSource,
+    source: SpineSource,
     *,
     known_at: int | None = None,
     classes: Classes | None = None,

@@ -11,25 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Status, ValueType
 from featurama_trainer.classes import Classes
-from featurama_trainer.config import LabelSource
+from featurama_trainer.config import SpineSource
 from featurama_trainer.labels import Labels, Targets, sorted_labels
 
 
-def read_label_file(source: LabelSource, classes: Classes | None = None) -> Labels:
+def read_label_file(source: SpineSource, classes: Classes | None = None) -> Labels:
     """The rows of `source.file` with a target: a number, or one of `classes` (None for a regression).
 
     Raises InvalidInput with the file, column or row.
     """
     import pyarrow as pa
 
-    from featurama_core.datasets.labels import label_source, one_batch, read_keys
+    from featurama_core.datasets.spine_sources import label_source, one_batch, read_keys
 
-    columns = LabelColumns(source.entity_column, source.time_column)
+    columns = SpineColumns(source.entity_column, source.time_column)
     rows = label_source(Path(source.file), columns)
     if source.target not in rows.schema.names:
         raise InvalidInput(

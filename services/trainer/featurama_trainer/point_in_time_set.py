@@ -21,8 +21,8 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from featurama_core.datasets.labels import read_keys
 from featurama_core.datasets.progress import Progress, Watcher
+from featurama_core.datasets.spine_sources import read_keys
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.namespace import Namespace
 from featurama_core.store import EmbeddedStore

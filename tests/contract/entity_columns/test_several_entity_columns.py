@@ -37,10 +37,10 @@ from .ride_city import (
 
 
 @pytest.mark.parametrize("known", [None, "label", "settled"])
-@pytest.mark.parametrize("reading", ["scan", "slices"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup"])
 @pytest.mark.parametrize("small", [False, True])
 async def test_a_set_of_several_columns_is_the_sets_of_each_side_by_side(
-    store: OpenedStore, city: City, monkeypatch: pytest.MonkeyPatch, known: Any, reading: Any, small: bool
+    store: OpenedStore, city: City, monkeypatch: pytest.MonkeyPatch, known: Any, strategy: Any, small: bool
 ) -> None:
     """Values, statuses and event times; before and after corrections; with rows that name nobody."""
     table = rides()
@@ -53,7 +53,7 @@ async def test_a_set_of_several_columns_is_the_sets_of_each_side_by_side(
     if small:
         in_small_parts(monkeypatch)
     made = await store.training_set(
-        table, MIXED, entity_columns=COLUMNS, reading=reading, memory="10KB" if small else "1GB", **shown
+        table, MIXED, entity_columns=COLUMNS, strategy=strategy, memory="10KB" if small else "1GB", **shown
     )
     built = await made.to_arrow()
     assert built.select(table.column_names).equals(table)
@@ -64,7 +64,7 @@ async def test_a_set_of_several_columns_is_the_sets_of_each_side_by_side(
     assert found >= {"PRESENT", "NOT_FOUND"} | ({"NULL_VALUE", "OUTSIDE_MAX_AGE"} if known != "label" else set())
     assert {"PRESENT", "NOT_FOUND"} == set(built.column("trips__status").to_pylist())
     assert {"PRESENT", "NOT_FOUND"} <= set(built.column("home.heat__status").to_pylist())
-    plain = await store.training_set(table, MIXED, entity_columns=COLUMNS, reading=reading, known_at=known_at)
+    plain = await store.training_set(table, MIXED, entity_columns=COLUMNS, strategy=strategy, known_at=known_at)
     names = [name for name in expected if "__" not in name]
     assert told(await plain.to_arrow(), names) == {name: expected[name] for name in names}
 

@@ -15,7 +15,7 @@ import pytest
 from tests.contract.interrupted import built_in_pieces
 from tests.opened import OpenedStore, open_store
 
-from featurama_core.datasets.dataset import TrainingSet
+from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.verify import verify
 from featurama_core.retrieval import spilled
@@ -46,7 +46,7 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     in_small_parts(monkeypatch)
     monkeypatch.setattr(spilled, "_NOTED_EVERY", noted_every)
 
-    async def small() -> TrainingSet:
+    async def small() -> TrainingDataset:
         return await store.training_set(rides(200), MIXED, entity_columns=COLUMNS, memory="60KB", statuses=True)
 
     whole = await (await small()).write(tmp_path / "whole")
@@ -132,10 +132,10 @@ async def test_a_set_of_several_columns_is_built_again_and_a_deletion_is_named(
 
 async def test_the_bytes_are_the_same_after_later_writes(store: OpenedStore, city: City, tmp_path: Path) -> None:
     """Law 9, and whichever way history is read."""
-    made = await store.training_set(rides(90), MIXED, entity_columns=COLUMNS, known_at=city.settled, reading="scan")
+    made = await store.training_set(rides(90), MIXED, entity_columns=COLUMNS, known_at=city.settled, strategy="scan")
     first = await made.write(tmp_path / "first")
     await write(store, 5_000.0)
-    made = await store.training_set(rides(90), MIXED, entity_columns=COLUMNS, known_at=city.settled, reading="slices")
+    made = await store.training_set(rides(90), MIXED, entity_columns=COLUMNS, known_at=city.settled, strategy="lookup")
     second = await made.write(tmp_path / "second")
     assert first.files == second.files
     assert first.request == second.request

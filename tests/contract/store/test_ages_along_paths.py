@@ -11,13 +11,13 @@ from tests.opened import OpenedStore
 from .standing_clock import DAY, SECOND, Unique, answers, write
 
 TTL = 60 * SECOND
-Reading = Literal["scan", "slices"]
+Strategy = Literal["scan", "lookup"]
 
 
-@pytest.mark.parametrize("reading", ["scan", "slices"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup"])
 @pytest.mark.parametrize("short", ["reference", "target"])
 async def test_a_reference_and_its_target_are_each_as_old_as_their_own_ttl_allows(
-    store: OpenedStore, clock: FakeClock, unique: Unique, short: str, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, short: str, strategy: Strategy
 ) -> None:
     """Both lie in an older period than the label rows; neither one's ttl ends the other's value."""
     path = await written(store, clock, unique, short)
@@ -25,10 +25,10 @@ async def test_a_reference_and_its_target_are_each_as_old_as_their_own_ttl_allow
     rows = {"entity_id": [unique("fry")] * 2, "timestamp": [start - 1 + TTL, start + TTL]}
     expected = [("PRESENT", 7), ("OUTSIDE_MAX_AGE", None)]
     assert [expected] == answers(await store.get_historical_features(rows, [path]))
-    made = await store.training_set(rows, [path], reading=reading)
+    made = await store.training_set(rows, [path], strategy=strategy)
     assert [7, None] == (await made.to_arrow()).column(path).to_pylist()
     # The reference itself, beside the path and without it.
-    both: Any = await store.training_set(rows, [path.split(".")[0], path], reading=reading)
+    both: Any = await store.training_set(rows, [path.split(".")[0], path], strategy=strategy)
     link = [unique("mars"), None if short == "reference" else unique("mars")]
     assert {"entity_id": rows["entity_id"], path.split(".")[0]: link, path: [7, None]} == {
         name: column for name, column in (await both.to_arrow()).to_pydict().items() if name != "timestamp"

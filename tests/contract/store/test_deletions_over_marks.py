@@ -9,7 +9,7 @@ import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
-from featurama_core.storage.layouts import Layout, mark_id
+from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.storage.port import NamespaceStorage
 from featurama_core.types.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.schema import FeatureDefinition
@@ -22,7 +22,7 @@ def names_in_order(unique: Unique) -> tuple[str, str]:
     """Two features, such that the mark of the first lies before the cell of the second."""
     names = (unique(f"f{number}") for number in itertools.count())
     for first, second in itertools.pairwise(names):
-        if mark_id(first) < Layout.of([FeatureDefinition(second, ValueType.TEXT)]).layout_id:
+        if tombstone_id(first) < Layout.of([FeatureDefinition(second, ValueType.TEXT)]).layout_id:
             return first, second
     raise AssertionError
 

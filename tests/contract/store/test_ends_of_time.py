@@ -14,7 +14,7 @@ from featurama_core.storage.port import NamespaceStorage
 from .standing_clock import DAY, SECOND, Unique, answers, as_of, store_over, write
 
 RETENTION = 300 * SECOND
-Reading = Literal["scan", "slices"]
+Strategy = Literal["scan", "lookup"]
 
 
 async def kept_feature(store: OpenedStore, unique: Unique) -> str:
@@ -26,11 +26,11 @@ async def kept_feature(store: OpenedStore, unique: Unique) -> str:
 
 
 async def built(
-    store: OpenedStore, rows: list[tuple[str, int]], features: list[str], reading: Reading, *, statuses: bool = True
+    store: OpenedStore, rows: list[tuple[str, int]], features: list[str], strategy: Strategy, *, statuses: bool = True
 ) -> dict[str, list[object]]:
     """The columns of a training set of (entity, time) rows."""
     frame = {"entity_id": [entity_id for entity_id, _ in rows], "timestamp": [moment for _, moment in rows]}
-    made = await store.training_set(frame, features, statuses=statuses, reading=reading)
+    made = await store.training_set(frame, features, statuses=statuses, strategy=strategy)
     columns: dict[str, list[object]] = (await made.to_arrow()).to_pydict()
     return columns
 
@@ -51,24 +51,24 @@ async def test_a_history_ends_at_retention_before_anything_is_purged(
     assert ([2.5], "") == (page.column.to_list(), page.next_page)
 
 
-@pytest.mark.parametrize("reading", ["scan", "slices"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup"])
 async def test_a_training_set_shows_the_last_microsecond_of_retention_and_no_more(
-    store: OpenedStore, clock: FakeClock, unique: Unique, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, strategy: Strategy
 ) -> None:
     """As a point-in-time read does."""
     heat, fry, t = await kept_feature(store, unique), unique("fry"), clock.now
     await write(store, heat, [(fry, t, 1.5)])
     clock.nanos = (t + RETENTION) * 1_000
-    assert ([1.5], ["PRESENT"]) == await shown(store, fry, t, heat, reading)
+    assert ([1.5], ["PRESENT"]) == await shown(store, fry, t, heat, strategy)
     assert [[("PRESENT", 1.5)]] == await as_of(store, [(fry, t)], heat)
     clock.advance(1)
-    assert ([None], ["NOT_FOUND"]) == await shown(store, fry, t, heat, reading)
+    assert ([None], ["NOT_FOUND"]) == await shown(store, fry, t, heat, strategy)
     assert [[("NOT_FOUND", None)]] == await as_of(store, [(fry, t)], heat)
 
 
-@pytest.mark.parametrize("reading", ["scan", "slices"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup"])
 async def test_a_period_is_read_until_its_last_microsecond_is_past_retention(
-    store: OpenedStore, clock: FakeClock, unique: Unique, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, strategy: Strategy
 ) -> None:
     """Retention ends in the middle of a period, or at its end."""
     period = store.space.storage.options.history_period
@@ -79,14 +79,14 @@ async def test_a_period_is_read_until_its_last_microsecond_is_past_retention(
     await store.register_feature(heat, "double", group=group)
     await write(store, heat, [(fry, end - 1, 1.5)])
     clock.advance(DAY)
-    assert ([1.5], ["PRESENT"]) == await shown(store, fry, end, heat, reading)
+    assert ([1.5], ["PRESENT"]) == await shown(store, fry, end, heat, strategy)
     clock.advance(1)
-    assert ([None], ["NOT_FOUND"]) == await shown(store, fry, end, heat, reading)
+    assert ([None], ["NOT_FOUND"]) == await shown(store, fry, end, heat, strategy)
 
 
-@pytest.mark.parametrize("reading", ["scan", "slices"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup"])
 async def test_a_value_at_the_start_of_a_period_is_seen_from_that_instant_on(
-    store: OpenedStore, clock: FakeClock, unique: Unique, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, strategy: Strategy
 ) -> None:
     """And the last microsecond of the period before it until then."""
     period = store.space.storage.options.history_period
@@ -96,17 +96,17 @@ async def test_a_value_at_the_start_of_a_period_is_seen_from_that_instant_on(
     await write(store, speed, [(fry, start - 1, 1), (fry, start, 2), (leela, start, 3)])
     rows = [(fry, start - 2), (fry, start - 1), (fry, start), (fry, start + 1), (leela, start - 1), (leela, start)]
     expected = [None, 1, 2, 2, None, 3]
-    assert expected == (await built(store, rows, [speed], reading))[speed]
+    assert expected == (await built(store, rows, [speed], strategy))[speed]
     # Alone, its row is the only one that needs the period.
-    assert [2] == (await built(store, rows[2:3], [speed], reading))[speed]
+    assert [2] == (await built(store, rows[2:3], [speed], strategy))[speed]
     assert expected == [value for _, value in (await as_of(store, rows, speed))[0]]
     assert [2, 1] == (await store.get_feature_history(fry, speed, start - 1, start)).column.to_list()
     assert [2] == (await store.get_feature_history(fry, speed, start, start)).column.to_list()
 
 
-@pytest.mark.parametrize("reading", ["scan", "slices"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup"])
 async def test_a_value_of_an_older_period_counts_until_the_last_microsecond_of_its_ttl(
-    store: OpenedStore, clock: FakeClock, unique: Unique, reading: Reading
+    store: OpenedStore, clock: FakeClock, unique: Unique, strategy: Strategy
 ) -> None:
     """Without statuses, where a set need not read what is too old to be shown; each row by its own time."""
     period = store.space.storage.options.history_period
@@ -118,9 +118,9 @@ async def test_a_value_of_an_older_period_counts_until_the_last_microsecond_of_i
     await write(store, pace, [(fry, at, 1.5)])
     rows = [(fry, at + 60 * SECOND), (fry, at + 60 * SECOND + 1)]
     for statuses in (False, True):
-        assert [1.5, None] == (await built(store, rows, [pace], reading, statuses=statuses))[pace]
-        assert [None] == (await built(store, rows[1:], [pace], reading, statuses=statuses))[pace]
-    assert ["PRESENT", "OUTSIDE_MAX_AGE"] == (await built(store, rows, [pace], reading))[f"{pace}__status"]
+        assert [1.5, None] == (await built(store, rows, [pace], strategy, statuses=statuses))[pace]
+        assert [None] == (await built(store, rows[1:], [pace], strategy, statuses=statuses))[pace]
+    assert ["PRESENT", "OUTSIDE_MAX_AGE"] == (await built(store, rows, [pace], strategy))[f"{pace}__status"]
 
 
 async def test_an_entity_that_does_not_answer_is_an_error_without_a_time_also_under_retention_and_ttl(
@@ -134,15 +134,15 @@ async def test_an_entity_that_does_not_answer_is_an_error_without_a_time_also_un
         await store.register_feature_group(group, **limits)
         features.append((await store.register_feature(f"f_{group}", "double", group=group)).name)
         await write(store, features[-1], [(fry, clock.now, 1.5), (leela, clock.now, 2.5)])
-    broken = store_over(FaultyStorage(namespace, reading=not_answering([leela])), clock)  # type: ignore[arg-type]
+    broken = store_over(FaultyStorage(namespace, strategy=not_answering([leela])), clock)  # type: ignore[arg-type]
     answer = await broken.get_online_features([fry, leela], features)
     assert [[("PRESENT", 1.5), ("ERROR", None)]] * 2 == answers(answer)
     assert [[clock.now, 0]] * 2 == [column.event_time.tolist() for column in answer.columns]
 
 
 async def shown(
-    store: OpenedStore, who: str, moment: int, feature: str, reading: Reading
+    store: OpenedStore, who: str, moment: int, feature: str, strategy: Strategy
 ) -> tuple[list[object], list[object]]:
     """Value and status of a set of one row."""
-    columns = await built(store, [(who, moment)], [feature], reading)
+    columns = await built(store, [(who, moment)], [feature], strategy)
     return columns[feature], columns[f"{feature}__status"]

@@ -9,7 +9,7 @@ import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
-from featurama_core.storage.port import Catalogue, NamespaceStorage
+from featurama_core.storage.port import Definitions, NamespaceStorage
 from featurama_core.types.errors import Conflict, Reason
 
 from .standing_clock import Unique, answers, store_over, two_versions, write
@@ -31,10 +31,10 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def load_catalogue(self) -> Catalogue:
+    async def load_definitions(self) -> Definitions:
         """As stored now; answered when `released` is set, if it holds."""
         self.reads += 1
-        found = await self._inner.load_catalogue()
+        found = await self._inner.load_definitions()
         if self.holds:
             self.read.set()
             await self.released.wait()

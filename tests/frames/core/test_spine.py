@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from featurama_core.datasets.labels import label_source, read_keys
-from featurama_core.frames.spine import LabelColumns, label_rows
+from featurama_core.datasets.spine_sources import label_source, read_keys
+from featurama_core.frames.spine import SpineColumns, label_rows
 from featurama_core.types.errors import InvalidInput
 
 pytestmark = pytest.mark.unit
@@ -21,7 +21,7 @@ def in_memory(labels: dict[str, Any], timestamp: int | None) -> Any:
 
 
 def in_batches(labels: dict[str, Any], timestamp: int | None) -> Any:
-    columns = LabelColumns.of(timestamp=timestamp)
+    columns = SpineColumns.of(timestamp=timestamp)
     source = label_source(labels, columns)
     return [read_keys(batch, columns, 0).event_time for batch in source.batches()]
 
@@ -61,7 +61,7 @@ def test_a_bad_row_is_named_alike_in_memory_and_in_batches(
 
 def test_a_row_may_name_no_entity_in_a_column_of_a_type() -> None:
     """It may hold null or nothing there, and must name one in the default column."""
-    columns = LabelColumns.of(entity_columns={"driver": "driver_id"})
+    columns = SpineColumns.of(entity_columns={"driver": "driver_id"})
     rows = {"entity_id": ["a", "b"], "timestamp": [T0] * 2, "driver_id": pa.array(["", None])}
     (batch,) = label_source(rows, columns).batches()
     keys = read_keys(batch, columns, 0)

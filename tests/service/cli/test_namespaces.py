@@ -112,7 +112,7 @@ async def _read(namespace: str, now: int) -> dict[str, object]:
         seen["models"] = await store.space.storage.list_models()
         seen["artefact"] = await store.space.storage.read_artefact("m", 3)
         seen["aliases"] = await store.space.storage.list_aliases()
-        seen["marks"] = [(each.entity_id, each.feature_name) for each in await store.space.storage.list_marks()]
+        seen["marks"] = [(each.entity_id, each.feature_name) for each in await store.space.storage.list_tombstones()]
     return seen
 
 

@@ -11,8 +11,8 @@ from tests.unit.featurama_model.models import MANIFEST
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Status, ValueType
-from featurama_model.given import given_columns, overlaid
 from featurama_model.manifest import ModelFeature
+from featurama_model.request_features import given_columns, overlaid
 
 TWO_PLANETS = replace(
     MANIFEST,

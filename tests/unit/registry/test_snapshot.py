@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from featurama_core.registry import MAX_FEATURES_PER_READ, Snapshot
-from featurama_core.storage.port import Catalogue
+from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason, Unknown
 from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
@@ -24,7 +24,7 @@ HOME = feature("home", kind="ship", group="ship", to="planet")
 SIZE = feature("size", kind="planet", group="planet")
 CREW = feature("crew", kind="ship", group="ship")
 SNAPSHOT = Snapshot(
-    Catalogue(
+    Definitions(
         "one",
         [EntityType("ship"), EntityType("planet")],
         [FeatureGroup("default"), FeatureGroup("ship", "ship"), FeatureGroup("planet", "planet")],
@@ -108,7 +108,8 @@ def test_a_path_binds_both_its_steps() -> None:
     assert (SNAPSHOT.groups["planet"], SNAPSHOT.groups["ship"]) == (resolved.group, resolved.via and resolved.via.group)
     assert Reason.UNKNOWN_FEATURE_VERSION == refusal(Unknown, resolve, "home.speed", 99)[0]
     late = Snapshot(
-        Catalogue("one", [], [FeatureGroup("ship", "ship")], [feature("home", group="ship", at=50, to="planet")], []), 0
+        Definitions("one", [], [FeatureGroup("ship", "ship")], [feature("home", group="ship", at=50, to="planet")], []),
+        0,
     )
     assert "home" == refusal(Unknown, late.resolve, FeatureRef.parse("home.size"), 49)[1]
 
@@ -161,7 +162,7 @@ def test_a_list_that_is_empty_too_long_or_names_a_feature_twice_is_refused() -> 
     )
     assert 2 == len(SNAPSHOT.resolve_all(["speed@1", "speed@2"]))
     many = [feature(f"f{at}") for at in range(MAX_FEATURES_PER_READ + 1)]
-    wide = Snapshot(Catalogue("one", [], [FeatureGroup("default")], many, []), 0)
+    wide = Snapshot(Definitions("one", [], [FeatureGroup("default")], many, []), 0)
     names = [each.name for each in many]
     assert MAX_FEATURES_PER_READ == len(wide.resolve_all(names[1:]))
     assert (

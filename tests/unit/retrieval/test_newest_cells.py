@@ -12,10 +12,10 @@ from featurama_core.retrieval.answer import answered
 from featurama_core.retrieval.online import newest_cells
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import ReadBounds
-from featurama_core.storage.layouts import Layout, mark_id
-from featurama_core.storage.marks import MARK_BYTES, layouts_in, pack_mark
+from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.storage.packed_cell import pack, without_fields
 from featurama_core.storage.port import Cells
+from featurama_core.storage.tombstone_cells import TOMBSTONE_BYTES, layouts_in, pack_tombstone
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
@@ -49,7 +49,7 @@ def cell(values: dict[FeatureDefinition, object], time: int, ingested: int = 0, 
 
 
 def mark(through: int, name: str = "", entity: int = 0) -> Cell:
-    return entity, mark_id(name), pack_mark(through)
+    return entity, tombstone_id(name), pack_tombstone(through)
 
 
 def cells(found: Iterable[Cell], entities: int = 1, failed: Sequence[int] = ()) -> Cells:
@@ -138,7 +138,7 @@ def test_an_unknown_layout_makes_its_entity_an_error() -> None:
     assert [("ERROR", None, None), ("NOT_FOUND", None, None)] == shown(stored, NOTE, 2)
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, MARK_BYTES, 9, 20])
+@pytest.mark.parametrize("size", [0, 1, 7, TOMBSTONE_BYTES, 9, 20])
 def test_an_unreadable_cell_is_an_error_for_the_features_of_its_layout_only(size: int) -> None:
     """Even beside a newer good cell, and when it is as long as a mark: which value is the newest cannot be known."""
     entity, layout_id, content = cell({SPEED: 1.0, NOTE: "a"}, 10)

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
-from featurama_core.storage.layouts import mark_id
-from featurama_core.storage.marks import pack_mark
-from featurama_core.storage.port import Cells, Mark
+from featurama_core.storage.layouts import tombstone_id
+from featurama_core.storage.port import Cells, Tombstone
+from featurama_core.storage.tombstone_cells import pack_tombstone
 from featurama_core.types.times import MIN_TIME
 
-MARKS = TombstoneList([Mark("fry", "speed", 10), Mark("fry", "", 7), Mark("leela", "note", 20), Mark("fry", "note", 5)])
+MARKS = TombstoneList(
+    [
+        Tombstone("fry", "speed", 10),
+        Tombstone("fry", "", 7),
+        Tombstone("leela", "note", 20),
+        Tombstone("fry", "note", 5),
+    ]
+)
 
 
 def bounds(tombstones: Tombstones, feature: str) -> list[int]:
@@ -33,15 +40,15 @@ def test_bounds_are_microseconds_a_row() -> None:
     assert isinstance(through, np.ndarray)
     assert np.int64 == through.dtype
     assert [10, 10] == through.tolist()
-    assert 1 == np.asarray(TombstoneList([Mark("fry", "", MIN_TIME + 1)]).of(["fry"]).through("x"))[0] - MIN_TIME
+    assert 1 == np.asarray(TombstoneList([Tombstone("fry", "", MIN_TIME + 1)]).of(["fry"]).through("x"))[0] - MIN_TIME
 
 
 def test_of_several_marks_of_one_feature_the_furthest_counts() -> None:
     """In any order; the end of time too."""
     for through in ([3, 9, 6], [9, 3, 6], [3, 6, 9]):
-        marks = TombstoneList(Mark("fry", "speed", each) for each in through)
+        marks = TombstoneList(Tombstone("fry", "speed", each) for each in through)
         assert [9] == bounds(marks.of(["fry"]), "speed")
-    assert [MIN_TIME] == bounds(TombstoneList([Mark("fry", "speed", MIN_TIME)]).of(["fry"]), "speed")
+    assert [MIN_TIME] == bounds(TombstoneList([Tombstone("fry", "speed", MIN_TIME)]).of(["fry"]), "speed")
 
 
 def test_without_marks_nothing_is_deleted() -> None:
@@ -68,8 +75,8 @@ def cells(*marks: tuple[int, str, int]) -> Cells:
     """(position of the entity, feature, deleted through)."""
     return Cells(
         np.array([mark[0] for mark in marks], dtype=np.int64),
-        np.array([mark_id(mark[1]) for mark in marks], dtype=np.int64),
-        [pack_mark(mark[2]) for mark in marks],
+        np.array([tombstone_id(mark[1]) for mark in marks], dtype=np.int64),
+        [pack_tombstone(mark[2]) for mark in marks],
         np.zeros(3, dtype=np.bool_),
     )
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurama_core.storage.layouts import Layout, mark_id
+from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import RESERVED_NAMES, check_name, check_namespace, entity_id_problem
 from featurama_core.types.references import FeatureRef
@@ -126,7 +126,7 @@ def test_a_layout_has_one_id_whatever_the_order():
     assert 1 == len({layout.layout_id for layout in layouts})
     assert layouts[0] == Layout.parse(layouts[0].text)
     assert -(2**63) <= layouts[0].layout_id < 2**63
-    assert 3 == len({layouts[0].layout_id, mark_id(), mark_id("a")})
+    assert 3 == len({layouts[0].layout_id, tombstone_id(), tombstone_id("a")})
 
 
 @given(

@@ -11,7 +11,7 @@ from featurama_core.storage.cql.driver import Bound
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.periods import HistoryPeriods, stable_hash
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import Mark
+from featurama_core.storage.port import Tombstone
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
 _ENTITY_PERIOD = "DELETE FROM ks.feature_values USING TIMESTAMP ? WHERE entity_id = ? AND period = ?"
@@ -29,7 +29,7 @@ _AT_ONCE = 32
 async def clean(
     statements: Statements,
     periods: HistoryPeriods,
-    mark: Mark,
+    mark: Tombstone,
     features: Sequence[tuple[FeatureDefinition, FeatureGroup]],
     history_period: int,
 ) -> None:

@@ -12,7 +12,7 @@ from featurama_core.storage.cql.failures import RefusedStatement
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable
-from featurama_core.storage.port import Catalogue
+from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable, Unknown
 from featurama_core.types.schema import Definition, FeatureGroup
 from featurama_core.types.times import DAY, SECOND
@@ -20,7 +20,7 @@ from featurama_core.types.times import DAY, SECOND
 _PROBE = "INSERT INTO ks.namespace_info (key, value) VALUES ('ttl_probe', '') USING TTL ?"
 
 
-async def load_catalogue(statements: Statements, incarnation: str) -> Catalogue:
+async def load_definitions(statements: Statements, incarnation: str) -> Definitions:
     """Every definition, by name and version."""
 
     async def all_of(table: DefinitionTable) -> list[Any]:
@@ -29,7 +29,7 @@ async def load_catalogue(statements: Statements, incarnation: str) -> Catalogue:
         # Columns of the key come first, and no two rows share a key.
         return [table.read(dict(zip(table.columns, row, strict=True))) for row in sorted(rows, key=itemgetter(0, 1))]
 
-    return Catalogue(incarnation, *await collect(list(DEFINITION_TABLES.values()), all_of, len(DEFINITION_TABLES)))
+    return Definitions(incarnation, *await collect(list(DEFINITION_TABLES.values()), all_of, len(DEFINITION_TABLES)))
 
 
 async def put_definition(statements: Statements, definition: Definition) -> Definition:

@@ -10,9 +10,9 @@ import numpy as np
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.layouts import mark_id
-from featurama_core.storage.marks import pack_mark
-from featurama_core.storage.port import Cells, Consistency, Mark
+from featurama_core.storage.layouts import tombstone_id
+from featurama_core.storage.port import Cells, Consistency, Tombstone
+from featurama_core.storage.tombstone_cells import pack_tombstone
 from featurama_core.types.errors import StoreUnavailable
 
 # An UPDATE leaves no row behind once its cell is gone.
@@ -87,13 +87,13 @@ async def list_latest_entities(statements: Statements, after: str | None, limit:
     return page, page[-1] if len(page) == limit else None
 
 
-async def put_mark(statements: Statements, mark: Mark) -> None:
+async def put_tombstone(statements: Statements, mark: Tombstone) -> None:
     """Set the mark in the partition of the entity and in the list for scans, in one batch.
 
     Its timestamp is D + 1: a higher mark wins over a lower one, and the tombstone at D does not remove the mark itself.
     """
     through = mark.deleted_through
-    among_cells = (through + 1, pack_mark(through), mark.entity_id, mark_id(mark.feature_name))
+    among_cells = (through + 1, pack_tombstone(through), mark.entity_id, tombstone_id(mark.feature_name))
     bucket = stable_hash(mark.entity_id) % _MARK_BUCKETS
     in_list = (bucket, mark.entity_id, mark.feature_name, through, through + 1)
     await statements.driver.write_batch(
@@ -102,8 +102,8 @@ async def put_mark(statements: Statements, mark: Mark) -> None:
     )
 
 
-async def list_marks(statements: Statements) -> list[Mark]:
+async def list_tombstones(statements: Statements) -> list[Tombstone]:
     """Every mark of the namespace, by entity and feature."""
     marks, driver = await statements.get(_MARKS), statements.driver
     found = await collect(range(_MARK_BUCKETS), lambda bucket: driver.read(marks, (bucket,)), _MARK_BUCKETS)
-    return [Mark(*row) for row in sorted(row for rows in found for row in rows)]
+    return [Tombstone(*row) for row in sorted(row for rows in found for row in rows)]

@@ -24,14 +24,14 @@ from featurama_core.storage.cql.incarnation import Incarnation
 from featurama_core.storage.cql.periods import HistoryPeriods
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import (
-    Catalogue,
     Cells,
     Consistency,
+    Definitions,
     History,
-    Mark,
     NamespaceOptions,
     Partition,
     ScanBlock,
+    Tombstone,
     WriteBatch,
 )
 from featurama_core.types.errors import StoreUnavailable
@@ -144,9 +144,9 @@ class CqlNamespace:
     get_layouts = _while_it_lives(layouts.get_layouts)
     take_import = _while_it_lives(imports.take_import)
     list_imports = _while_it_lives(imports.list_imports)
-    put_mark = _while_it_lives(latest.put_mark)
+    put_tombstone = _while_it_lives(latest.put_tombstone)
     replace_cell = _while_it_lives(latest.replace_cell)
-    list_marks = _while_it_lives(latest.list_marks)
+    list_tombstones = _while_it_lives(latest.list_tombstones)
     drop_cells = _while_it_lives(latest.drop_cells)
     list_latest_entities = _while_it_lives(latest.list_latest_entities)
     put_definition = _while_it_lives(definitions.put_definition)
@@ -164,7 +164,7 @@ class CqlNamespace:
     append_audit = _while_it_lives(models.append_audit)
     list_audit = _while_it_lives(models.list_audit)
 
-    async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
+    async def clean(self, mark: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
         """Remove the values that the mark covers."""
         async with self.incarnation.living():
             period = self._options.history_period
@@ -174,7 +174,7 @@ class CqlNamespace:
         """Nothing: the history rows of a group with retention expire on the server."""
         return 0
 
-    async def load_catalogue(self) -> Catalogue:
+    async def load_definitions(self) -> Definitions:
         """All definitions."""
         async with self.incarnation.living():
-            return await definitions.load_catalogue(self._statements, self.incarnation.id)
+            return await definitions.load_definitions(self._statements, self.incarnation.id)

@@ -10,9 +10,9 @@ from itertools import islice
 
 import numpy as np
 
-from featurama_core.storage.layouts import Layout, mark_id
+from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.storage.packed_cell import pack, unpack
-from featurama_core.storage.port import Mark
+from featurama_core.storage.port import Tombstone
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.history import periods_of
 from featurama_core.storage.sqlite.interning import as_json, entity_key, group_key
@@ -49,7 +49,7 @@ def history_periods(
     return [(key, period) for key in keys for period in periods_of(connection, key) if period <= through]
 
 
-def remove_entity_period(transaction: Transaction, mark: Mark, key: int, period: int) -> None:
+def remove_entity_period(transaction: Transaction, mark: Tombstone, key: int, period: int) -> None:
     """Remove the rows of the entity that its mark covers, in one period of one group."""
     transaction.execute(
         "DELETE FROM feature_history WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp <= ?",
@@ -57,21 +57,21 @@ def remove_entity_period(transaction: Transaction, mark: Mark, key: int, period:
     )
 
 
-def remove_entity_cells(transaction: Transaction, mark: Mark) -> None:
+def remove_entity_cells(transaction: Transaction, mark: Tombstone) -> None:
     """Remove the latest cells of the entity that its mark covers. Marks stay."""
     entity = entity_key(transaction, mark.entity_id)
     names = transaction.execute("SELECT feature_name FROM deletions WHERE entity = ?", (entity,)).fetchall()
     transaction.execute(
         "DELETE FROM feature_latest WHERE entity = ? AND timestamp <= ?"
         " AND layout NOT IN (SELECT value FROM json_each(?))",
-        (entity, mark.deleted_through, as_json([mark_id(name) for (name,) in names])),
+        (entity, mark.deleted_through, as_json([tombstone_id(name) for (name,) in names])),
     )
 
 
 def rewrite_period(
     transaction: Transaction,
     cache: LayoutCache,
-    mark: Mark,
+    mark: Tombstone,
     *,
     features: Sequence[FeatureDefinition],
     key: int,

@@ -6,15 +6,15 @@ import sqlite3
 from typing import Any
 
 from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable
-from featurama_core.storage.port import Catalogue
+from featurama_core.storage.port import Definitions
 from featurama_core.storage.sqlite.connections import Reader, Transaction
 from featurama_core.types.errors import Unknown
 from featurama_core.types.schema import Definition
 
 
-def load_catalogue(connection: sqlite3.Connection, incarnation: str) -> Catalogue:
+def load_definitions(connection: sqlite3.Connection, incarnation: str) -> Definitions:
     """Every definition of one snapshot, by name and version."""
-    return Catalogue(
+    return Definitions(
         incarnation,
         *(_read(connection, table, f"ORDER BY {', '.join(table.key)}") for table in DEFINITION_TABLES.values()),
     )

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from featurama_core.storage.layouts import mark_id
-from featurama_core.storage.marks import pack_mark
-from featurama_core.storage.port import Cells, Mark
+from featurama_core.storage.layouts import tombstone_id
+from featurama_core.storage.port import Cells, Tombstone
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.failures import translated
 from featurama_core.storage.sqlite.interning import as_json, entity_key, intern_entities
 from featurama_core.storage.sqlite.values import INTO_LATEST
+from featurama_core.storage.tombstone_cells import pack_tombstone
 
 _READ = """
 SELECT asked.key, latest.layout, latest.cell FROM json_each(?) AS asked
@@ -79,7 +79,7 @@ def list_latest_entities(connection: sqlite3.Connection, after: str | None, limi
     return page, page[-1] if len(page) == limit else None
 
 
-def put_mark(transaction: Transaction, mark: Mark) -> None:
+def put_tombstone(transaction: Transaction, mark: Tombstone) -> None:
     """Set the mark in the partition of the entity and in the list. The higher of two marks stays."""
     (entity,) = intern_entities(transaction, [mark.entity_id]).tolist()
     through = mark.deleted_through
@@ -89,13 +89,13 @@ def put_mark(transaction: Transaction, mark: Mark) -> None:
         (entity, mark.feature_name, through),
     )
     # At D + 1, as on a cluster: removing cells at or before D does not remove the mark itself.
-    transaction.execute(INTO_LATEST, (entity, mark_id(mark.feature_name), through + 1, pack_mark(through)))
+    transaction.execute(INTO_LATEST, (entity, tombstone_id(mark.feature_name), through + 1, pack_tombstone(through)))
 
 
-def list_marks(connection: sqlite3.Connection) -> list[Mark]:
+def list_tombstones(connection: sqlite3.Connection) -> list[Tombstone]:
     """Every mark of the namespace."""
     rows = connection.execute(
         "SELECT entities.entity_id, feature_name, deleted_through FROM deletions"
         " JOIN entities ON entities.id = deletions.entity ORDER BY entities.entity_id, feature_name"
     )
-    return [Mark(*row) for row in rows]
+    return [Tombstone(*row) for row in rows]

@@ -10,14 +10,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from featurama_core.storage.namespaces import unknown_namespace
 from featurama_core.storage.port import (
-    Catalogue,
     Cells,
     Consistency,
+    Definitions,
     History,
-    Mark,
     NamespaceOptions,
     Partition,
     ScanBlock,
+    Tombstone,
     WriteBatch,
 )
 from featurama_core.storage.sqlite import cleaning, definitions, history, imports, latest, models, scans, values
@@ -187,9 +187,9 @@ class SqliteNamespace:
     get_layouts = _reading(registered_layouts.get_layouts)
     take_import = _writing(imports.take_import)
     list_imports = _reading(imports.list_imports)
-    put_mark = _writing(latest.put_mark)
+    put_tombstone = _writing(latest.put_tombstone)
     replace_cell = _writing(latest.replace_cell)
-    list_marks = _reading(latest.list_marks, is_long=True)
+    list_tombstones = _reading(latest.list_tombstones, is_long=True)
     list_latest_entities = _reading(latest.list_latest_entities, is_long=True)
     put_definition = _writing(definitions.put_definition)
     update_definition = _writing(definitions.update_definition)
@@ -205,7 +205,7 @@ class SqliteNamespace:
     append_audit = _writing(models.append_audit)
     list_audit = _reading(models.list_audit)
 
-    async def clean(self, mark: Mark, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
+    async def clean(self, mark: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
         """Remove the values that the mark covers, one period of a group at a time."""
         through = mark.deleted_through // self._options.history_period
         if not mark.feature_name:
@@ -248,9 +248,9 @@ class SqliteNamespace:
                 removed += await self._writer.run(work)
         return removed
 
-    async def load_catalogue(self) -> Catalogue:
+    async def load_definitions(self) -> Definitions:
         """All definitions."""
-        return await self._readers.run(partial(definitions.load_catalogue, incarnation=self.incarnation))
+        return await self._readers.run(partial(definitions.load_definitions, incarnation=self.incarnation))
 
     async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         """Store entities, except those whose id is taken by another type."""

@@ -12,16 +12,16 @@ Ray listens on all interfaces of the machine: see docs/ray.md. Needs the extra `
 """
 
 from featurama_trainer.ray.history import HistoryDatasource, history
-from featurama_trainer.ray.place import StorePlace
 from featurama_trainer.ray.scoring import score, write_scores
 from featurama_trainer.ray.session import connected
+from featurama_trainer.ray.store_location import StoreLocation
 from featurama_trainer.ray.training_set import Cutting, training_set
 from featurama_trainer.ray.world import WorldDatasource, generate, generate_labels
 
 __all__ = [
     "Cutting",
     "HistoryDatasource",
-    "StorePlace",
+    "StoreLocation",
     "WorldDatasource",
     "connected",
     "generate",

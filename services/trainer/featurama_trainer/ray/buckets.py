@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from featurama_core.datasets.labels import Keys, LabelSource, read_keys
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Int64Array
 
@@ -66,7 +66,7 @@ class LabelBuckets:
         self._folder = Path(tempfile.mkdtemp(prefix="featurama-labels-", dir=below))
         self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
-    def fill(self, source: LabelSource, columns: LabelColumns, checked: Checked) -> None:
+    def fill(self, source: SpineSource, columns: SpineColumns, checked: Checked) -> None:
         """Read the source once. Raises InvalidInput for a bad row, or for no rows."""
         if ROW in source.schema.names:
             raise InvalidInput(f"a label column is named {ROW}; rename it", field=ROW)

@@ -42,7 +42,7 @@ from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_micros
 from featurama_core.types.values import Int64Array, Status, UInt8Array, empty_values
-from featurama_trainer.ray.place import StorePlace, in_own_loop, own_loop
+from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own_loop
 
 TASKS_AT_ONCE = 4
 _VALUE_BYTES = 16
@@ -80,7 +80,7 @@ class HistoryRequest:
 class HistoryDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
     """The history of features of one group. Tasks open the store."""
 
-    def __init__(self, place: StorePlace, request: HistoryRequest, partitions: Sequence[Partition]) -> None:
+    def __init__(self, place: StoreLocation, request: HistoryRequest, partitions: Sequence[Partition]) -> None:
         super().__init__()
         self._place = place
         self._request = request
@@ -106,7 +106,7 @@ class HistoryDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
 
 
 def history(
-    storage: str | StorageSettings | StorePlace,
+    storage: str | StorageSettings | StoreLocation,
     features: Sequence[str],
     *,
     namespace: str = DEFAULT_NAMESPACE,
@@ -123,7 +123,7 @@ def history(
     time, included. tasks: their maximum number (default: one per partition); concurrency: of tasks at a time. Raises
     InvalidInput for features of several groups, and for paths.
     """
-    place = StorePlace.of(storage, namespace)
+    place = StoreLocation.of(storage, namespace)
     bounds = (
         MIN_TIME if start is None else to_micros(start, "start"),
         MAX_TIME if end is None else to_micros(end, "end"),
@@ -160,14 +160,14 @@ async def _plan(
     return request, sorted(found, key=lambda each: (each.bucket / each.buckets, each.period))
 
 
-def _read(place: StorePlace, request: HistoryRequest, partitions: Sequence[Partition]) -> Iterator[pa.Table]:
+def _read(place: StoreLocation, request: HistoryRequest, partitions: Sequence[Partition]) -> Iterator[pa.Table]:
     return in_own_loop(place, partial(_tables, request=request, partitions=partitions))
 
 
 async def _tables(
     namespace: Namespace, *, request: HistoryRequest, partitions: Sequence[Partition]
 ) -> AsyncIterator[pa.Table]:
-    tombstones = TombstoneList(await namespace.storage.list_marks())
+    tombstones = TombstoneList(await namespace.storage.list_tombstones())
     definitions = [each.definition for each in request.features]
     for partition in partitions:
         async for block in namespace.storage.scan_history(definitions, request.group, partition):

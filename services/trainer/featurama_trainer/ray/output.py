@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurama_core.frames.results import distinct, feature_columns, output_names, refuse_repeats
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.tables import arrow_table, status_field, time_field, value_field
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.types.column import Column
@@ -31,7 +31,7 @@ class Output:
     event_times: bool
     prefix: str = ""
 
-    def plans(self, columns: LabelColumns) -> list[tuple[str, ReadPlan]]:
+    def plans(self, columns: SpineColumns) -> list[tuple[str, ReadPlan]]:
         """(entity column, read plan of its entities) for every entity column that features need."""
         of_column: dict[str, list[ResolvedFeature]] = {}
         for each in self.features:

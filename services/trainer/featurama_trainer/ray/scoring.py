@@ -16,13 +16,13 @@ from typing import Any, Unpack
 import pyarrow as pa
 import ray.data
 
-from featurama_core.datasets.build import Part, WorkFolder, write_files
-from featurama_core.datasets.dataset import SetReading, TrainingSet
+from featurama_core.datasets.build import BuildFolder, Part, write_files
+from featurama_core.datasets.dataset import SetReading, TrainingDataset
 from featurama_core.datasets.files import Format
-from featurama_core.datasets.labels import LabelSource, read_keys
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.request import Build, RowOptions, build_request
+from featurama_core.datasets.spine_sources import SpineSource, read_keys
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -34,7 +34,7 @@ from featurama_model.score_table import check_label_names, facts_of, score_table
 from featurama_model.scoring import scored
 from featurama_trainer.ray.buckets import ROW
 from featurama_trainer.ray.output import Output
-from featurama_trainer.ray.place import StorePlace, in_own_loop, own_loop
+from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own_loop
 from featurama_trainer.ray.training_set import (
     BROADCAST_ENTITIES,
     TASKS_AT_ONCE,
@@ -51,7 +51,7 @@ _HIDDEN = "__feature."
 
 
 def score(
-    storage: str | StorageSettings | StorePlace,
+    storage: str | StorageSettings | StoreLocation,
     labels: Any,
     model: str,
     *,
@@ -68,7 +68,7 @@ def score(
 
     This call reads and checks the model; the other arguments are those of `training_set`.
     """
-    place = StorePlace.of(storage, namespace)
+    place = StoreLocation.of(storage, namespace)
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     with own_loop(place) as (loop, opened):
         checked = loop.run(checked_model(opened, ModelReference.parse(model), artefacts=artefacts))
@@ -84,9 +84,9 @@ def score(
 
 
 async def write_scores(
-    scores: TrainingSet,
+    scores: TrainingDataset,
     namespace: Namespace,
-    place: StorePlace,
+    place: StoreLocation,
     model: CheckedModel,
     out: str | Path,
     *,
@@ -106,7 +106,7 @@ async def write_scores(
 
 
 async def _scores(
-    namespace: Namespace, place: StorePlace, asked: AskedRows, model: CheckedModel, cutting: Cutting
+    namespace: Namespace, place: StoreLocation, asked: AskedRows, model: CheckedModel, cutting: Cutting
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
     references = [feature.reference for feature in model.manifest.features]
@@ -141,7 +141,7 @@ class _ByTasks:
     """The parts of a set of scores, computed by tasks: a `PartSource`."""
 
     def __init__(
-        self, reading: SetReading, namespace: Namespace, place: StorePlace, model: CheckedModel, cutting: Cutting
+        self, reading: SetReading, namespace: Namespace, place: StoreLocation, model: CheckedModel, cutting: Cutting
     ) -> None:
         self._reading = reading
         self._namespace = namespace
@@ -157,7 +157,7 @@ class _ByTasks:
     async def request(self, file_format: Format) -> dict[str, Any]:
         return await self._reading.request(file_format)
 
-    async def parts(self, work: WorkFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
+    async def parts(self, work: BuildFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
         reading = self._reading
         self._now = int(work.notes.get("as_of", self._now))
         await asyncio.to_thread(work.note, {"as_of": self._now})
@@ -193,9 +193,9 @@ class _ByTasks:
 
 
 class _Rest:
-    """The label rows after the first ones: a `LabelSource`."""
+    """The label rows after the first ones: a `SpineSource`."""
 
-    def __init__(self, source: LabelSource, first: int) -> None:
+    def __init__(self, source: SpineSource, first: int) -> None:
         self._source = source
         self._first = first
 

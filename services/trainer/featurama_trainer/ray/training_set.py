@@ -18,9 +18,9 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from featurama_core.datasets.labels import LabelSource, read_keys
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
-from featurama_core.frames.spine import LabelColumns
+from featurama_core.datasets.spine_sources import SpineSource, read_keys
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
@@ -35,9 +35,9 @@ from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.times import KnownAt
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
-from featurama_trainer.ray.links import Follow, add_link
 from featurama_trainer.ray.output import Output
-from featurama_trainer.ray.place import StorePlace, in_own_loop, own_loop
+from featurama_trainer.ray.reference_shuffle import Follow, add_link
+from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own_loop
 
 TASKS_AT_ONCE = 4
 ROWS_SORTED_AT_ONCE = 500_000
@@ -52,11 +52,11 @@ class SetRequest:
     far: references of its plan (positions in `own`) that a later stage follows.
     """
 
-    place: StorePlace
+    place: StoreLocation
     output: Output
     bounds: ReadBounds
     values_only: bool
-    columns: LabelColumns
+    columns: SpineColumns
     plans: tuple[tuple[str, ReadPlan], ...]
     bucketed: str
     far: frozenset[int]
@@ -118,7 +118,7 @@ class Cutting:
 
 
 def training_set(
-    storage: str | StorageSettings | StorePlace,
+    storage: str | StorageSettings | StoreLocation,
     labels: Any = None,
     features: Sequence[str] | None = None,
     *,
@@ -141,7 +141,7 @@ def training_set(
     minimum number of buckets. concurrency: tasks that read the store at a time. broadcast: maximum number of entities
     of a reference whose history every task reads.
     """
-    place = StorePlace.of(storage, namespace)
+    place = StoreLocation.of(storage, namespace)
     wanted = build_request(
         labels,
         FeatureSelection.of(features, service),
@@ -161,8 +161,8 @@ def training_set(
 class AskedRows:
     """Label rows, their columns and their bounds. now: microseconds, the start of the request."""
 
-    source: LabelSource
-    columns: LabelColumns
+    source: SpineSource
+    columns: SpineColumns
     at_now: bool
     known_at: KnownAt
     now: int
@@ -177,7 +177,7 @@ async def asked_rows(namespace: Namespace, request: DatasetRequest) -> AskedRows
 
 async def partitioned(
     opened: Namespace,
-    place: StorePlace,
+    place: StoreLocation,
     asked: AskedRows,
     resolve: Callable[..., Awaitable[Sequence[ResolvedFeature]]],
     shown: Callable[[tuple[str, ...], tuple[ResolvedFeature, ...]], Output],

@@ -19,13 +19,13 @@ import pyarrow.compute as pc
 from featurama_core.datasets.files import BATCH_ROWS, described, files_of, read_batches, sha256_of
 from featurama_core.frames.cells import frame_kind
 from featurama_core.frames.keys import CodedTexts
-from featurama_core.frames.spine import LabelColumns, judged
+from featurama_core.frames.spine import SpineColumns, judged
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME
 from featurama_core.types.values import Int64Array
 
 
-class LabelSource(Protocol):
+class SpineSource(Protocol):
     """Label rows. All methods block."""
 
     @property
@@ -65,10 +65,10 @@ class Keys:
         return np.flatnonzero(self.entity_ids.is_valid().to_numpy(zero_copy_only=False))
 
 
-def label_source(labels: Any, columns: LabelColumns) -> LabelSource:
+def label_source(labels: Any, columns: SpineColumns) -> SpineSource:
     """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or a source. Blocks on files."""
     if isinstance(labels, (str, Path)):
-        source: LabelSource = FileSource(Path(labels), columns)
+        source: SpineSource = FileSource(Path(labels), columns)
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
@@ -113,7 +113,7 @@ class TableSource:
 class FileSource:
     """Rows of a file, or of all files of a directory."""
 
-    def __init__(self, path: Path, columns: LabelColumns) -> None:
+    def __init__(self, path: Path, columns: SpineColumns) -> None:
         self._path = path
         self._files = files_of(path)
         self._texts = [*columns.entities, columns.time]
@@ -166,7 +166,7 @@ class FileSource:
             ) from error
 
 
-def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
+def read_keys(batch: Any, columns: SpineColumns, first: int) -> Keys:
     """Entity and time of each row of a batch. first: number of its first row. InvalidInput: see `judged`."""
     ids = {
         name: (_texts_or_none if columns.may_lack(name) else _texts)(batch.column(name), name)
@@ -180,7 +180,7 @@ def read_keys(batch: Any, columns: LabelColumns, first: int) -> Keys:
     return Keys(ids[columns.entities[0]], event_time, ids)
 
 
-def sliced(source: LabelSource, rows: int) -> Iterator[Any]:
+def sliced(source: SpineSource, rows: int) -> Iterator[Any]:
     """The rows of a source as record batches of exactly `rows` rows. The last may be shorter."""
     held: list[Any] = []
     have = 0

@@ -24,16 +24,16 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class StorePlace:
+class StoreLocation:
     """A namespace of a storage. settings: with the password, which is sent to the tasks; `repr` never shows it."""
 
     settings: StorageSettings
     namespace: str = DEFAULT_NAMESPACE
 
     @classmethod
-    def of(cls, storage: str | StorageSettings | StorePlace, namespace: str = DEFAULT_NAMESPACE) -> StorePlace:
+    def of(cls, storage: str | StorageSettings | StoreLocation, namespace: str = DEFAULT_NAMESPACE) -> StoreLocation:
         """A read-only place with few statements in flight. A relative directory is resolved by the caller."""
-        if isinstance(storage, StorePlace):
+        if isinstance(storage, StoreLocation):
             return storage
         settings = StorageSettings(storage) if isinstance(storage, str) else storage
         url = StorageUrl.parse(settings.url)
@@ -49,7 +49,7 @@ class StorePlace:
             yield Namespace(self.namespace, opened, StoreSettings(), time.time_ns)
 
 
-def in_own_loop(place: StorePlace, work: Callable[[Namespace], AsyncIterator[_T]]) -> Iterator[_T]:
+def in_own_loop(place: StoreLocation, work: Callable[[Namespace], AsyncIterator[_T]]) -> Iterator[_T]:
     """The items that `work` yields, from an event loop and a store that live as long as the iteration."""
     with own_loop(place) as (loop, namespace):
         coming = work(namespace)
@@ -58,7 +58,7 @@ def in_own_loop(place: StorePlace, work: Callable[[Namespace], AsyncIterator[_T]
 
 
 @contextmanager
-def own_loop(place: StorePlace) -> Iterator[tuple[LoopThread, Namespace]]:
+def own_loop(place: StoreLocation) -> Iterator[tuple[LoopThread, Namespace]]:
     """An event loop in a thread, and the namespace of the place, open on it until the context ends."""
     loop = LoopThread("featurama-ray")
     try:

@@ -23,7 +23,7 @@ from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_trainer.ray.buckets import bucket_of
 from featurama_trainer.ray.output import Output
-from featurama_trainer.ray.place import StorePlace, in_own_loop
+from featurama_trainer.ray.store_location import StoreLocation, in_own_loop
 
 _CARRIED = ("shard", "target", "status", "event_time", "moment")
 
@@ -45,7 +45,7 @@ def add_link(table: pa.Table, number: int, link: Column, moment: Int64Array, sha
 class Follow:
     """A stage of a dataset: adds the feature columns of link `number` and drops its carried columns."""
 
-    place: StorePlace
+    place: StoreLocation
     bounds: ReadBounds
     number: int
     reference: ResolvedFeature

@@ -14,21 +14,21 @@ from featurama_core.storage.port import Cells
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import BoolArray, Int64Array
 
-MARK_BYTES = 8
+TOMBSTONE_BYTES = 8
 
 
-def pack_mark(deleted_through: int) -> bytes:
+def pack_tombstone(deleted_through: int) -> bytes:
     """The content of a mark."""
-    return (deleted_through - MIN_TIME).to_bytes(MARK_BYTES, "big")
+    return (deleted_through - MIN_TIME).to_bytes(TOMBSTONE_BYTES, "big")
 
 
-def marks_in(cells: Cells) -> BoolArray:
+def tombstones_in(cells: Cells) -> BoolArray:
     """bool[c], True where a cell is a mark."""
-    found = (len(cell) == MARK_BYTES and cell[0] < 0x80 for cell in cells.cells)
+    found = (len(cell) == TOMBSTONE_BYTES and cell[0] < 0x80 for cell in cells.cells)
     return np.fromiter(found, np.bool_, len(cells.cells))
 
 
-def unpack_marks(cells: Cells, marks: BoolArray) -> Iterator[tuple[int, int, int]]:
+def unpack_tombstones(cells: Cells, marks: BoolArray) -> Iterator[tuple[int, int, int]]:
     """(position of the entity, id of the mark, deleted through) of each mark."""
     for at in np.flatnonzero(marks).tolist():
         yield int(cells.entity[at]), int(cells.layout_id[at]), int.from_bytes(cells.cells[at], "big") + MIN_TIME
@@ -36,5 +36,5 @@ def unpack_marks(cells: Cells, marks: BoolArray) -> Iterator[tuple[int, int, int
 
 def layouts_in(cells: Cells) -> set[int]:
     """Ids of the layouts of these cells."""
-    ids: Int64Array = cells.layout_id[~marks_in(cells)]
+    ids: Int64Array = cells.layout_id[~tombstones_in(cells)]
     return set(ids.tolist())
