@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import FailedPrecondition, Reason
 from featurama_core.types.values import Status
 from featurama_core.types.writes import WriteMode, WriteReport
 
@@ -89,7 +89,7 @@ def test_an_import_may_be_as_young_as_what_is_settled(arena: Arena, younger: int
         if not refused:
             assert 3 == scene.run(scene.servers[0].write(request)).accepted
             return
-        with pytest.raises(InvalidInput) as error:
+        with pytest.raises(FailedPrecondition) as error:
             scene.run(scene.servers[0].write(request))
         assert Reason.KNOWN_AT_NOT_SETTLED == error.value.reason
 

@@ -29,13 +29,15 @@ SERVICE = {"service": "pilots"}
 
 class Upgraded(grpc.GenericRpcHandler):
     """A server on which version 2 of `speed` is registered right after its first answer. The value of `e7` is 71 in
-    version 1, 72 in version 2. `named`: the features and the service of each call. stubborn: it answers the newest
+    version 1, 72 in version 2. `named`: the features and the service of each call;
+    `newest`: the newest time of the label rows of each. stubborn: it answers the newest
     version, whichever is named.
     """
 
     def __init__(self, *, stubborn: bool = False) -> None:
         self.named: list[tuple[tuple[str, ...], str]] = []
         self.rows: list[int] = []
+        self.newest: list[int] = []
         self._stubborn = stubborn
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
@@ -58,6 +60,7 @@ class Upgraded(grpc.GenericRpcHandler):
 
     async def _historical(self, data: bytes, context: Any) -> AsyncIterator[bytes]:
         request = wire.parse_get_historical_features_request(data)
+        self.newest.append(int(request.event_time.max()))
         columns = self._answer(request.features, request.service or "", request.entity_ids)
         yield wire.historical_chunk_to_wire(
             wire.HistoricalChunk(0, len(request.entity_ids), columns, 1)
@@ -74,7 +77,8 @@ class Upgraded(grpc.GenericRpcHandler):
 def speed(entity_ids: Sequence[str], version: int) -> Column:
     """The column of one version."""
     rows = len(entity_ids)
-    values = np.array([int(entity_id[1:]) * 10 + version for entity_id in entity_ids], dtype=np.int64)
+    numbers = [int(entity_id[1:] or 0) for entity_id in entity_ids]
+    values = np.array(numbers, dtype=np.int64) * 10 + version
     status = np.full(rows, Status.PRESENT, dtype=np.uint8)
     times = np.ones(rows, dtype=np.int64)
     return Column("speed", ValueType.INT, values, status, times, version, f"speed@{version}")
@@ -115,6 +119,26 @@ async def test_a_past_read_in_several_calls_is_of_the_versions_that_the_first_on
 
 
 @pytest.mark.parametrize("features", [SPEED, SERVICE], ids=["features", "service"])
+async def test_rows_known_at_their_own_times_are_of_the_versions_of_the_newest_row(features: Any) -> None:
+    """Wherever it stands: one row of its time names the versions for the calls that follow."""
+    server = Upgraded()
+    ids, expected = numbered(MAX_LABEL_ROWS + 1)
+    times = np.ones(len(ids), dtype=np.int64)
+    times[-1] = 9
+    async with client_of(server) as client:
+        read = await client.point_in_time(
+            ids,
+            times,
+            features=features.get("feature_names"),
+            service=features.get("service"),
+            known_at="label",
+        )
+    assert ("speed@1", expected) == (read.columns[0].reference, read.columns[0].values.tolist())
+    assert [first_call(features), pinned(), pinned()] == server.named
+    assert ([1, MAX_LABEL_ROWS, 1], [9, 1, 9]) == (server.rows, server.newest)
+
+
+@pytest.mark.parametrize("features", [SPEED, SERVICE], ids=["features", "service"])
 async def test_all_parts_of_a_training_set_are_of_the_versions_that_the_first_one_found(features: Any) -> None:
     """A part is a call."""
     server = Upgraded()
@@ -124,6 +148,24 @@ async def test_all_parts_of_a_training_set_are_of_the_versions_that_the_first_on
         made = await client.training_set(labels, features.get("feature_names"), service=features.get("service"))
         assert expected == (await made.to_arrow()).column("speed").to_pylist()
     assert [first_call(features), pinned()] == server.named
+
+
+@pytest.mark.parametrize("features", [SPEED, SERVICE], ids=["features", "service"])
+async def test_a_training_set_known_at_its_rows_is_of_the_versions_of_the_newest_row(features: Any) -> None:
+    """Which may stand in any part."""
+    server = Upgraded()
+    ids, expected = numbered(MAX_PART_ROWS + 1)
+    times = pa.array([9] + [1] * (len(ids) - 1)).cast(pa.timestamp("us", "UTC"))
+    async with client_of(server) as client:
+        made = await client.training_set(
+            pa.table({"entity_id": ids, "timestamp": times}),
+            features.get("feature_names"),
+            service=features.get("service"),
+            known_at="label",
+        )
+        assert expected == (await made.to_arrow()).column("speed").to_pylist()
+    assert [first_call(features), pinned(), pinned()] == server.named
+    assert ([1, MAX_PART_ROWS, 1], [9, 9, 1]) == (server.rows, server.newest)
 
 
 async def test_calls_that_were_answered_with_different_versions_are_no_answer() -> None:

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 import featurama
-from featurama.errors import InvalidInput, Reason
+from featurama.errors import FailedPrecondition, InvalidInput, Reason
 from featurama.v1 import errors_pb2, ingest_service_pb2, online_service_pb2
 from featurama_core.types.request_ids import RequestIds
 
@@ -163,7 +163,7 @@ async def test_a_frame_that_cannot_be_an_import_begins_none(client, unique):
     bulk = featurama.WriteMode.BULK
     with pytest.raises(InvalidInput, match="ingested_at_unit="):
         await client.write_features(frame, mode=bulk)
-    with pytest.raises(InvalidInput) as young:
+    with pytest.raises(FailedPrecondition) as young:
         await client.write_features(frame | {"ingested_at": [now_us()]}, mode=bulk, ingested_at_unit="us")
     assert young.value.reason is Reason.KNOWN_AT_NOT_SETTLED
     with pytest.raises(InvalidInput) as unknown:

@@ -100,6 +100,8 @@ class ReadCalls(Calling):
                 return await self._read_online(entity_ids, features, consistency=None, event_times=True)
             event_time = np.full(len(entity_ids), self.now(), dtype=np.int64)
         times = event_time
+        if known_at == "label" and len(entity_ids) > MAX_LABEL_ROWS:
+            features = await self._known_at(features, int(times.max()))
 
         async def one(at: int, features: FeatureSelection) -> list[wire.HistoricalChunk]:
             part = slice(at, at + MAX_LABEL_ROWS)
@@ -125,6 +127,17 @@ class ReadCalls(Calling):
                 chunks += part
         columns = joined([chunk.columns for chunk in chunks], self._open.online.target)
         return columns, min(chunk.as_of_time for chunk in chunks)
+
+    async def _known_at(self, features: FeatureSelection, newest: int) -> FeatureSelection:
+        """The versions of the features that all rows of one request read, known at its newest time, microseconds."""
+        # Any id will do: only the references of the columns are used.
+        row = ["-"], np.array([newest], dtype=np.int64)
+        request = wire.HistoricalRequest(
+            self.namespace, *row, features.references, features.service, "label", include_statuses=False
+        )
+        (chunk,) = await self._label_rows(request)
+        pinned = tuple(column.reference for column in chunk.columns)
+        return FeatureSelection(pinned) if all(pinned) else features
 
     async def _dataset_source(
         self, request: DatasetRequest, source: SpineSource, columns: SpineColumns, *, at_now: bool, now: int

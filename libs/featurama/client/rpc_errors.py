@@ -39,6 +39,7 @@ _LEAVES: Final[tuple[tuple[range, type[FeaturamaError]], ...]] = (
 )
 _LEAF: Final[Mapping[Reason, type[FeaturamaError]]] = MappingProxyType(
     {
+        Reason.KNOWN_AT_NOT_SETTLED: FailedPrecondition,
         Reason.DEPRECATED: FailedPrecondition,
         Reason.STORE_UNAVAILABLE: StoreUnavailable,
         Reason.UNKNOWN_OUTCOME: OutcomeUnknown,

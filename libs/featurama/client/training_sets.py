@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
@@ -17,12 +18,12 @@ from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.spine_sources import Keys, SpineSource
+from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, FeatureSelection
-from featurama_core.types.times import KnownAt
+from featurama_core.types.times import MIN_TIME, KnownAt
 
 MAX_PART_ROWS = 100_000
 
@@ -117,12 +118,14 @@ async def dataset_source(
     known_at = request.known_at
     if at_now and known_at is not None:
         raise InvalidInput("servers read newest values without known_at; leave it out", field="known_at")
-    one = partial(ClientEngine, store, known_at=known_at, at_now=at_now, now=now)
+    one, selection = partial(ClientEngine, store, known_at=known_at, at_now=at_now, now=now), request.selection
+    if known_at == "label":
+        selection = await _known_at(store, selection, await asyncio.to_thread(_newest, source, columns.certain))
     if not columns.of_types:
-        return DatasetSource(partial(one, request.selection), columns)
-    references: Sequence[str] = request.selection.references
-    if request.selection.service is not None:
-        references = (await store.get_feature_service(request.selection.service)).features
+        return DatasetSource(partial(one, selection), columns)
+    references: Sequence[str] = selection.references
+    if selection.service is not None:
+        references = (await store.get_feature_service(selection.service)).features
     types = await _entity_types(store, references)
     columns = columns.needed(types, source.schema.names)
 
@@ -130,6 +133,31 @@ async def dataset_source(
         return one(FeatureSelection(tuple(references[at] for at in positions)))
 
     return DatasetSource(partial(SeveralColumns, [columns.of_type(each) for each in types], begin), columns)
+
+
+def _newest(source: SpineSource, columns: SpineColumns) -> int | None:
+    """The newest time of a label row, microseconds; None without rows."""
+    newest: int | None = None
+    first = 0
+    for batch in source.batches():
+        keys = read_keys(batch, columns, first)
+        if len(keys):
+            newest = max(int(keys.event_time.max()), newest if newest is not None else MIN_TIME)
+        first += len(keys)
+    return newest
+
+
+async def _known_at(store: FeatureStore, features: FeatureSelection, newest: int | None) -> FeatureSelection:
+    """The versions of the features that all parts read: those known at the newest time of a label row."""
+    if newest is None:
+        return features
+    # Any id will do: only the references of the columns are used.
+    row = ["-"], np.array([newest], dtype=np.int64)
+    read = await store.point_in_time(
+        *row, features=features.references or None, service=features.service, known_at="label"
+    )
+    pinned = tuple(column.reference for column in read.columns)
+    return FeatureSelection(pinned) if all(pinned) else features
 
 
 async def _entity_types(store: FeatureStore, references: Sequence[str]) -> list[str]:

@@ -52,7 +52,8 @@ class WritingMethods(Primitives):
             The import number, 0 to 999, to be passed with every write of the import.
 
         Raises:
-            InvalidInput: The scope is empty or not settled, or no number is left (LIMIT_EXCEEDED).
+            InvalidInput: The scope is empty, or no number is left (LIMIT_EXCEEDED).
+            FailedPrecondition: The scope is not settled (KNOWN_AT_NOT_SETTLED).
         """
         return await self._begin_import(scope, import_id or str(self._request_ids.next()))
 

@@ -4,8 +4,10 @@ passes read the stored rows.
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +22,7 @@ _IPC = pa.ipc.IpcWriteOptions(compression="lz4" if pa.Codec.is_available("lz4") 
 
 
 class KeptRows:
-    """A `SpineSource` over a `FileSource`; one pass at a time.
+    """A `SpineSource` over a `FileSource`. Any number of passes may run at a time.
 
     folder: the rows are stored on the disk of this folder; None for that of temporary files. Their file has no name, so
     it disappears with this object or the process. All methods block.
@@ -29,7 +31,7 @@ class KeptRows:
     def __init__(self, source: FileSource, folder: Path | None = None) -> None:
         self._source = source
         self._folder = folder
-        self._kept: Any = None
+        self._kept: int | None = None
         self._fingerprint: dict[str, object] = {}
         self._rows = source.rows
 
@@ -48,8 +50,7 @@ class KeptRows:
         if self._kept is None:
             yield from self._first_pass()
             return
-        self._kept.seek(0)
-        with pa.ipc.open_stream(self._kept) as stream:
+        with io.BufferedReader(_Pass(self._kept)) as file, pa.ipc.open_stream(file) as stream:
             yield from stream
 
     def fingerprint(self) -> dict[str, object]:
@@ -62,8 +63,8 @@ class KeptRows:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
         descriptor, path = tempfile.mkstemp(prefix=".featurama-labels-", dir=self._folder)
-        os.close(descriptor)
-        sink, kept = pa.OSFile(path, "wb"), pa.OSFile(path)
+        weakref.finalize(self, os.close, descriptor)
+        sink = pa.OSFile(path, "wb")
         # Before the first row, because a pass may end at any of them.
         Path(path).unlink()
         files: list[dict[str, str]] = []
@@ -73,7 +74,23 @@ class KeptRows:
                 stream.write_batch(batch)
                 rows += batch.num_rows
                 yield batch
-        self._kept, self._rows, self._fingerprint = kept, rows, self._source.fingerprint_of(files)
+        self._kept, self._rows, self._fingerprint = descriptor, rows, self._source.fingerprint_of(files)
+
+
+class _Pass(io.RawIOBase):
+    """A file from its start, with a position of its own."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += read
+        return read
 
 
 def kept(source: SpineSource, folder: Path | None = None) -> SpineSource:

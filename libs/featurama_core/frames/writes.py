@@ -51,6 +51,8 @@ def write_requests(
         raise InvalidInput("version must be a whole number from 1, or None for the newest", field="version")
     if isinstance(batch_size, bool) or not 1 <= batch_size <= MAX_ROWS_PER_WRITE:
         raise InvalidInput(f"batch_size must be from 1 to {MAX_ROWS_PER_WRITE}", field="batch_size")
+    if not isinstance(mode, WriteMode):
+        raise InvalidInput("mode must be WriteMode.ATOMIC or WriteMode.BULK", field="mode")
     if nulls not in ("write", "skip"):
         raise InvalidInput('nulls must be "write" or "skip"', field="nulls")
     opened = open_frame(frame)

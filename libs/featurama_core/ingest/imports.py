@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from featurama_core.namespace import Namespace
 from featurama_core.storage.port import AuditRecord
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.imports import MAX_IMPORT_NUMBER, ImportScope, numbered_times
 from featurama_core.types.names import check_name
 from featurama_core.types.request_ids import parse_request_id
@@ -19,7 +19,8 @@ async def begin_import(namespace: Namespace, scope: ImportScope, import_id: str 
     """Begin an import and write an audit record. -> its number, 0 to 999.
 
     import_id: a UUIDv7, kept for retries: beginning again with it returns the same number. "" creates one. Raises
-    InvalidInput for a scope that is empty or not settled, and if no number is left (LIMIT_EXCEEDED).
+    InvalidInput for an empty scope, and if no number is left (LIMIT_EXCEEDED); FailedPrecondition for one that is not
+    settled (KNOWN_AT_NOT_SETTLED).
     """
     _check_scope(scope)
     check_settled_import(namespace, scope.last_ingested)
@@ -57,10 +58,10 @@ def numbered(namespace: Namespace, request: WriteRequest) -> WriteRequest:
 
 
 def check_settled_import(namespace: Namespace, newest: int) -> None:
-    """Raise InvalidInput (KNOWN_AT_NOT_SETTLED) if the newest ingest time of an import (microseconds) is too young."""
+    """Raise FailedPrecondition (KNOWN_AT_NOT_SETTLED) if an import's newest ingest time (microseconds) is too young."""
     settled = namespace.now() - namespace.settings.settling_time
     if newest > settled:
-        raise InvalidInput(
+        raise FailedPrecondition(
             f"ingested_at must not be later than {to_rfc3339(settled)}: younger times are not settled",
             reason=Reason.KNOWN_AT_NOT_SETTLED,
             field="ingested_at",

@@ -11,7 +11,7 @@ from tests.opened import OpenedStore
 
 from featurama_core.ingest.write import restore
 from featurama_core.types.column import column_of
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteRequest
 
@@ -42,7 +42,7 @@ async def test_restored_rows_keep_their_ingest_times_to_the_nanosecond(
     assert (3, 0, 0) == (report.accepted, report.rejected, report.unknown)
     history = await store.get_feature_history(fry, tally)
     assert ([2, 1, 0], ingested[::-1]) == (history.column.to_list(), history.ingested_at.tolist())
-    with pytest.raises(InvalidInput, match="not settled") as refused:
+    with pytest.raises(FailedPrecondition, match="not settled") as refused:
         await restore(store.space, rows(fry, tally, times, [0, settled + 1_000, 0]))
     assert (Reason.KNOWN_AT_NOT_SETTLED, "ingested_at") == (refused.value.reason, refused.value.metadata["field"])
 
@@ -59,4 +59,4 @@ async def test_what_has_no_ingest_times_or_takes_new_ones_is_not_restored(
         assert "ingested_at" == refused.value.metadata["field"]
     with pytest.raises(InvalidInput) as refused:
         await restore(store.space, rows(fry, tally, [now], [5, 6]))
-    assert "ingested_at holds 2 elements for 1 rows; send one a row" == refused.value.message
+    assert "ingested_at holds 2 elements for 1 rows; send one per row" == refused.value.message

@@ -269,7 +269,15 @@ def test_a_frame_that_cannot_be_written_is_refused_with_the_name_of_what_is_wron
 
 
 @pytest.mark.parametrize(
-    "options", [{"version": 0}, {"batch_size": 0}, {"batch_size": 10_001}, {"nulls": "drop"}, {"timezone": "Mars/Dome"}]
+    "options",
+    [
+        {"version": 0},
+        {"batch_size": 0},
+        {"batch_size": 10_001},
+        {"nulls": "drop"},
+        {"timezone": "Mars/Dome"},
+        {"mode": "atomic"},
+    ],
 )
 def test_options_out_of_bounds_are_refused(options, prepare):
     with pytest.raises(InvalidInput):

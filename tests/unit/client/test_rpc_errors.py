@@ -57,7 +57,7 @@ def test_every_reason_comes_back_with_its_message_and_metadata(reason: Reason) -
     [
         (Reason.INVALID_NAME, InvalidInput),
         (Reason.REQUEST_TOO_OLD, InvalidInput),
-        (Reason.KNOWN_AT_NOT_SETTLED, InvalidInput),
+        (Reason.KNOWN_AT_NOT_SETTLED, FailedPrecondition),
         (Reason.UNKNOWN_NAMESPACE, Unknown),
         (Reason.UNKNOWN_MODEL, Unknown),
         (Reason.DEFINITION_CONFLICT, Conflict),
