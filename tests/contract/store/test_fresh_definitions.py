@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
+from featurama_core.registry import Registry
 from featurama_core.storage.port import Catalogue, NamespaceStorage
 from featurama_core.types.errors import Conflict, Reason
 
@@ -165,3 +167,33 @@ async def test_definitions_are_read_once_while_they_are_fresh_enough(
         for _ in range(3):
             assert speed in (await registry.snapshot()).features
         assert reads == watched.reads
+
+
+class MadeAnew:
+    """A storage whose namespace is another one as soon as `incarnation` changes."""
+
+    def __init__(self, inner: NamespaceStorage) -> None:
+        self._inner = inner
+        self.incarnation = "first"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def load_catalogue(self) -> Catalogue:
+        """As ever, of this incarnation."""
+        return replace(await self._inner.load_catalogue(), incarnation=self.incarnation)
+
+
+async def test_a_namespace_that_was_made_anew_is_noticed_once(namespace: NamespaceStorage, clock: FakeClock) -> None:
+    """When its definitions are read; the first read of all is of no other namespace."""
+    storage, noticed = MadeAnew(namespace), list[str]()
+    registry = Registry(
+        storage,  # type: ignore[arg-type]
+        staleness=0.0,
+        now=lambda: clock.now,
+        on_new_incarnation=lambda: noticed.append(storage.incarnation),
+    )
+    for incarnation, expected in (("first", []), ("first", []), ("second", ["second"]), ("second", ["second"])):
+        storage.incarnation = incarnation
+        await registry.snapshot()
+        assert expected == noticed
