@@ -47,7 +47,7 @@ def _rank(definition: Definition) -> tuple[int, int]:
 
 def _of_python(path: Path) -> list[Definition]:
     if not path.is_file():
-        raise InvalidInput(f"{path} is not there; name a file", field="file")
+        raise InvalidInput(f"{path} does not exist; name a file", field="file")
     try:
         names = runpy.run_path(str(path), run_name="featurama_definitions")
     except Exception as error:

@@ -56,7 +56,7 @@ async def test_training_sets_say_what_was_written(
     tmp_path: Path,
 ) -> None:
     """Corrections, late facts, nulls, NaN, expired and deleted values, two versions and a path; written in random order
-    by every way there is; read by the store (both ways of reading), by the client and by the command, as Parquet and
+    by every way there is; read by the store (both strategies), by the client and by the command, as Parquet and
     CSV: with everything known, at a past moment, and with what was known at each row's own time."""
     world = shuttles.draw(seed, time.time_ns() // 1_000, unique)
     names = {name: unique(name) for group in FEATURES.values() for name in group}
@@ -68,12 +68,12 @@ async def test_training_sets_say_what_was_written(
     async with open_store(StorageSettings(storage_url, request_timeout_ms=20_000), namespace=namespace) as store:
         for known in (None, "label", middle):
             expected = oracle(world, known)
-            for reading in ("scan", "slices"):
+            for strategy in ("scan", "lookup"):
                 made = await store.training_set(
-                    labels, references, known_at=known, statuses=True, event_times=True, reading=reading
+                    labels, references, known_at=known, statuses=True, event_times=True, strategy=strategy
                 )
                 check(world, expected, await made.to_arrow(), names, known)
-                plain = await store.training_set(labels, references, known_at=known, reading=reading)
+                plain = await store.training_set(labels, references, known_at=known, strategy=strategy)
                 check(world, expected, await plain.to_arrow(), names, known)
             made = await client.training_set(labels, references, known_at=known, statuses=True, event_times=True)
             check(world, expected, await made.to_arrow(), names, known)

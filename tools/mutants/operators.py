@@ -139,8 +139,11 @@ class _Finder(cst.CSTVisitor):
         """A name for a type, at the top of the module."""
         if self._functions or self._classes or not isinstance(node, cst.Assign):
             return False
-        return isinstance(node.value, cst.Subscript) or (
-            isinstance(node.value, cst.BinaryOperation) and isinstance(node.value.operator, cst.BitOr)
+        value = node.value
+        return (
+            isinstance(value, cst.Subscript)
+            or (isinstance(value, cst.BinaryOperation) and isinstance(value.operator, cst.BitOr))
+            or (isinstance(value, cst.Call) and isinstance(value.func, cst.Name) and value.func.value == "TypeVar")
         )
 
 

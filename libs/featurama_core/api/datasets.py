@@ -69,7 +69,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             event_times: Whether to add a column `<name>__event_time` per feature.
             memory: Approximate memory limit, bytes or a text such as "2GB", at least 64 MB. Servers ignore it and
                 answer 100,000 rows at a time.
-            reading: How history is read. It does not change the rows; servers ignore it.
+            strategy: How history is read. It does not change the rows; servers ignore it.
 
         Returns:
             A dataset with `to_pandas`, `to_polars`, `to_arrow`, `batches`, `write` and `explain`.

@@ -38,7 +38,7 @@ def files_of(path: Path) -> list[Path]:
     if path.suffix not in READABLE:
         raise InvalidInput(f"{path.name} is none of {', '.join(READABLE)}; rename or convert it", field="labels")
     if not path.is_file():
-        raise InvalidInput(f"{path} is not there; name a file or a directory", field="labels")
+        raise InvalidInput(f"{path} does not exist; name a file or a directory", field="labels")
     return [path]
 
 

@@ -134,7 +134,7 @@ async def test_an_entity_that_does_not_answer_is_an_error_without_a_time_also_un
         await store.register_feature_group(group, **limits)
         features.append((await store.register_feature(f"f_{group}", "double", group=group)).name)
         await write(store, features[-1], [(fry, clock.now, 1.5), (leela, clock.now, 2.5)])
-    broken = store_over(FaultyStorage(namespace, strategy=not_answering([leela])), clock)  # type: ignore[arg-type]
+    broken = store_over(FaultyStorage(namespace, reading=not_answering([leela])), clock)  # type: ignore[arg-type]
     answer = await broken.get_online_features([fry, leela], features)
     assert [[("PRESENT", 1.5), ("ERROR", None)]] * 2 == answers(answer)
     assert [[clock.now, 0]] * 2 == [column.event_time.tolist() for column in answer.columns]

@@ -44,8 +44,8 @@ async def seen(store: OpenedStore, feature: str, who: str, moments: list[int]) -
     rows = [(who, moment) for moment in moments]
     values = [value for _, value in (await as_of(store, rows, feature))[0]]
     frame = {"entity_id": [who] * len(moments), "timestamp": moments}
-    for reading in ("scan", "slices"):
-        made = await store.training_set(frame, [feature], reading=reading)  # type: ignore[arg-type]
+    for strategy in ("scan", "lookup"):
+        made = await store.training_set(frame, [feature], strategy=strategy)  # type: ignore[arg-type]
         assert values == (await made.to_arrow()).column(feature).to_pylist()
     history = await store.get_feature_history(who, feature, corrections=True)
     return [values, history.column.to_list()]

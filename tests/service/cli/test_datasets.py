@@ -177,7 +177,7 @@ def test_entity_columns_that_cannot_be_meant_are_refused(labelled: Featurama, fo
 
 def test_a_set_that_is_not_there_is_named(labelled: Featurama) -> None:
     ran = labelled("dataset", "verify", "nowhere")
-    assert (ran.code, "nowhere/_manifest.json is not there" in ran.err) == (2, True), ran.err
+    assert (ran.code, "nowhere/_manifest.json does not exist" in ran.err) == (2, True), ran.err
 
 
 def test_an_entity_that_is_unknown_is_named(labelled: Featurama) -> None:

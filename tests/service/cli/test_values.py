@@ -75,8 +75,8 @@ def test_a_wide_file_is_written(defined: Featurama, folder: Path, ending: str) -
         }
     )
     path = folder / f"wide.{ending}"
-    with new_file(path, table.schema, format_of(path, None)) as file:
-        file.write(table)
+    with new_file(path, table.schema, format_of(path, None)) as write:
+        write(table)
     ran = defined("write", f"wide.{ending}", "--json")
     assert ran.json == {"accepted": 2, "rejected": 0, "unknown": 0, "verdicts": []}
     read = defined("get", "planet_earth", "planet_mars", "-f", "temperature,storm,nickname,moons", "--json")
