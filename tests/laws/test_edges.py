@@ -7,7 +7,7 @@ import pytest
 
 from featurama_core.ingest.purge import purge
 from featurama_core.types.column import column_of
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.times import MIN_EVENT_TIME
 from featurama_core.types.values import Status, ValueType
@@ -187,20 +187,23 @@ def test_an_unsettled_import_is_refused(arena: Arena) -> None:
     """It would change what a settled known_at admits."""
     with arena.scene() as scene:
         row = Row(scene.entities[0], scene.clock.now, {("tally", 1): 1})
-        for young, mode in ((scene.clock.now - SETTLING + 1, WriteMode.BULK), (0, WriteMode.ATOMIC)):
+        young = scene.clock.now - SETTLING + 1
+        for ingested, mode, refused in (
+            (young, WriteMode.BULK, FailedPrecondition),
+            (0, WriteMode.ATOMIC, InvalidInput),
+        ):
             request = request_of(
                 [row],
                 scene.next_id(scene.clock.now),
                 scene.oracle,
                 whole_rows=True,
                 mode=mode,
-                ingested_at=[young * 1_000],
+                ingested_at=[ingested * 1_000],
                 import_number=0,
             )
-            with pytest.raises(InvalidInput):
+            with pytest.raises(refused):
                 scene.run(scene.servers[0].write(request))
-        young = scene.clock.now - SETTLING + 1
-        with pytest.raises(InvalidInput) as caught:
+        with pytest.raises(FailedPrecondition) as caught:
             scene.run(scene.servers[0].begin_import(ImportScope(("tally",), 0, 0, 0, young)))
         assert Reason.KNOWN_AT_NOT_SETTLED is caught.value.reason
 
