@@ -94,3 +94,8 @@ async def storage(opening: Opening) -> AsyncIterator[Storage]:
 @pytest.fixture
 async def namespace(storage: Storage, shared_namespace: str) -> NamespaceStorage:
     return await storage.namespace(shared_namespace)
+
+
+@pytest.fixture
+def url(cql_endpoint: Any) -> str:
+    return f"cassandra://{cql_endpoint.host}:{cql_endpoint.port}"

@@ -5,64 +5,27 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
 import pytest
-from acsylla import errors as driver_errors
 
 from featurama_core.storage.cql import CqlStorage
-from featurama_core.storage.cql.driver import OnStatement
-from featurama_core.storage.namespaces import read_schema
 from featurama_core.storage.port import NamespaceOptions, Tombstone
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import (
-    FailedPrecondition,
     InvalidInput,
     OutcomeUnknown,
-    Reason,
     StoreUnavailable,
-    Unknown,
 )
-from featurama_core.types.imports import UNNUMBERED, ImportScope
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import Outcome, WriteMode
 from tests.contract.batches import DAY, NOW, Row, batch, listed, store
+from tests.contract.cql_opened import EVER, GROUP, Faults, feature, opened
 from tests.cql_server.endpoint import server_stays
 
 pytestmark = [pytest.mark.contract, pytest.mark.cql]
-
-EVER = {"start": -(2**62), "end": 2**62}
-GROUP = FeatureGroup("group")
-
-
-def feature(name: str, value_type: ValueType = ValueType.DOUBLE, vector_length: int = 0) -> FeatureDefinition:
-    return FeatureDefinition(name, value_type, group="group", vector_length=vector_length)
-
-
-class Faults:
-    """Notes every statement; raises at the ones whose text starts with `at`, after `skip` of them."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-        self.at = ""
-        self.skip = 0
-        self.error: Exception = RuntimeError("broken")
-
-    def __call__(self, text: str) -> None:
-        self.seen.append(text)
-        if self.at and text.startswith(self.at):
-            if self.skip == 0:
-                raise self.error
-            self.skip -= 1
-
-
-@pytest.fixture
-def url(cql_endpoint: Any) -> str:
-    return f"cassandra://{cql_endpoint.host}:{cql_endpoint.port}"
 
 
 @pytest.fixture(scope="session")
@@ -82,13 +45,6 @@ def made(cql_endpoint: Any, name: str):
     yield name
     if server_stays():
         asyncio.run(do("drop_namespace"))
-
-
-@asynccontextmanager
-async def opened(url: str, faults: OnStatement | None = None, **settings: Any) -> AsyncIterator[CqlStorage]:
-    chosen = StorageSettings(url, **{"request_timeout_ms": 20_000, **settings})
-    async with CqlStorage.open(StorageUrl.parse(url), chosen, faults) as storage:
-        yield storage
 
 
 async def test_a_row_beyond_the_batch_limit_is_written_in_several_batches(url: str, made: str) -> None:
@@ -194,105 +150,6 @@ async def test_an_unknown_outcome_is_told_as_such(url: str, made: str) -> None:
             with pytest.raises(expected) as caught:
                 await namespace.put_tombstone(mark)
             assert "broken" not in str(caught.value)
-
-
-async def test_a_half_made_namespace_is_refused_completed_and_keeps_its_options(url: str) -> None:
-    """The process that made it died half-way."""
-    name, faults = f"half_{uuid.uuid4().hex[:12]}", Faults()
-    async with opened(url, faults) as storage, opened(url) as other:
-        faults.at, faults.error = "CREATE TABLE IF NOT EXISTS fs_half", KeyboardInterrupt()
-        faults.skip = 6
-        with pytest.raises(KeyboardInterrupt):
-            await storage.create_namespace(name, NamespaceOptions(history_period=7 * DAY))
-        try:
-            with pytest.raises(FailedPrecondition) as refused:
-                await other.namespace(name)
-            assert refused.value.reason is Reason.SCHEMA_MISMATCH
-            assert await other.migrate(name) == list(await asyncio.to_thread(read_schema, "cql", ".cql"))
-            assert (await other.namespace(name)).options.history_period == 7 * DAY
-        finally:
-            await other.drop_namespace(name)
-
-
-async def test_a_namespace_without_a_table_of_imports_gets_it_and_keeps_its_data(url: str) -> None:
-    """Imports had no numbers then: the first one after the migration takes 1, in a namespace made now 0."""
-    name, scope = f"old_{uuid.uuid4().hex[:12]}", ImportScope(("speed",), NOW, NOW, NOW, NOW)
-    speed = feature("speed")
-    async with opened(url) as storage:
-        await storage.create_namespace(name, NamespaceOptions())
-        try:
-            namespace = await storage.namespace(name)
-            await store(namespace, [Row("fry", NOW, {"speed": 1.0})], [[speed]], GROUP)
-            assert await namespace.take_import("first", scope) == 0
-            await storage._driver.change_schema(f"DROP TABLE fs_{name}.imports")
-            await storage._driver.change_schema(f"DELETE FROM fs_{name}.schema_version WHERE name = '0002_imports.cql'")
-            async with opened(url) as other:
-                with pytest.raises(FailedPrecondition, match="0002_imports"):
-                    await other.namespace(name)
-                assert await other.migrate(name) == ["0002_imports.cql"]
-                assert await other.migrate(name) == []
-                migrated = await other.namespace(name)
-                assert await migrated.list_imports() == [UNNUMBERED]
-                assert [await migrated.take_import(each, scope) for each in ("a", "b", "a")] == [1, 2, 1]
-                (history,) = await migrated.read_history(["fry"], [(speed, GROUP)], **EVER)
-                assert listed(history, ["fry"]) == [("fry", NOW, 1.0)]
-        finally:
-            await storage.drop_namespace(name)
-
-
-@pytest.mark.parametrize(("door", "fails"), [("namespace", False), ("namespace", True), ("migrate", False)])
-async def test_a_namespace_that_goes_while_it_is_opened_is_unknown(url: str, door: str, fails: bool) -> None:
-    """Dropped by another process meanwhile: a server that starts goes on without it.
-
-    fails: inside of a statement, which the CQL server then cannot do ("Unknown CF").
-    """
-    name, faults = f"goes_{uuid.uuid4().hex[:12]}", Faults()
-    async with opened(url, faults) as other:
-        faults.at, faults.skip, faults.error = "CREATE TABLE IF NOT EXISTS fs_goes", 2, KeyboardInterrupt()
-        with pytest.raises(KeyboardInterrupt):
-            await other.create_namespace(name, NamespaceOptions())
-
-        async def drop(text: str) -> None:
-            if text.startswith("SELECT name FROM"):
-                await other.drop_namespace(name)
-                if fails:
-                    raise driver_errors.CassErrorServerServerError
-
-        async with opened(url, drop) as storage:
-            with pytest.raises(Unknown) as caught:
-                await getattr(storage, door)(name)
-            assert caught.value.reason is Reason.UNKNOWN_NAMESPACE
-
-
-async def test_a_failed_creation_leaves_nothing(url: str) -> None:
-    """A statement in the middle fails: the keyspace goes again."""
-    name, faults = f"half_{uuid.uuid4().hex[:12]}", Faults()
-    async with opened(url, faults) as storage:
-        faults.at, faults.skip = "CREATE TABLE IF NOT EXISTS fs_half", 5
-        with pytest.raises(StoreUnavailable):
-            await storage.create_namespace(name, NamespaceOptions())
-        faults.at = ""
-        assert name not in await storage.list_namespaces()
-
-
-async def test_a_namespace_that_another_process_made_anew_is_noticed(url: str) -> None:
-    """The old object answers Unknown soon, and its caches never reach the new one."""
-    name, speed = f"anew_{uuid.uuid4().hex[:12]}", feature("speed")
-    async with opened(url) as mine, opened(url) as other:
-        await mine.create_namespace(name, NamespaceOptions())
-        try:
-            first = await mine.namespace(name)
-            await store(first, [Row("fry", NOW, {"speed": 1.0})], [[speed]], GROUP)
-            await other.drop_namespace(name)
-            await other.create_namespace(name, NamespaceOptions())
-            with pytest.raises(Unknown):
-                await first.read_cells(["fry"])
-            second = await mine.namespace(name)
-            assert second is not first
-            await store(second, [Row("fry", NOW, {"speed": 2.0})], [[speed]], GROUP)
-            assert len(await second.partitions(GROUP)) == 1
-        finally:
-            await other.drop_namespace(name)
 
 
 async def test_history_expires_by_itself_and_latest_does_not(url: str, made: str) -> None:

@@ -19,7 +19,6 @@ import pytest
 from featurama import sync
 from featurama_core.datasets.dataset import RecordedRequest, TrainingDataset
 from featurama_core.datasets.files import format_of, new_file, sha256_of
-from featurama_core.datasets.kept_rows import kept
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.spine_sources import label_source
 from featurama_core.datasets.verify import verify
@@ -161,17 +160,6 @@ async def test_a_label_file_is_read_once_a_build(
     assert (await made.to_arrow()).num_rows == manifest.rows == 500
     left = await asyncio.to_thread(lambda: [*(tmp_path / "new").glob(".*"), *(tmp_path / "temporary").iterdir()])
     assert [] == left
-
-
-def test_the_rows_of_a_label_file_may_be_read_twice_at_a_time(tmp_path: Path) -> None:
-    """Each reading has all rows, in order, wherever the other one stands."""
-    table = pa.table({"entity_id": [f"e{row}" for row in range(200_000)], "timestamp": pa.array([START] * 200_000)})
-    pyarrow.parquet.write_table(table, tmp_path / "l.parquet", row_group_size=5_000)
-    rows = kept(label_source(tmp_path / "l.parquet", SpineColumns.of()), tmp_path)
-    expected = pa.Table.from_batches(rows.batches())
-    assert len(pairs := list(zip(rows.batches(), rows.batches(), strict=True))) > 1
-    for side in (0, 1):
-        assert expected.equals(pa.Table.from_batches([pair[side] for pair in pairs]))
 
 
 async def test_a_text_of_a_label_file_may_hold_line_breaks(store: OpenedStore, tmp_path: Path) -> None:

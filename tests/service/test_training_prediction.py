@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.opened import OpenedStore
+from tests.service.model_faults import ModelFaults
 from tests.service.servers import shared_checker
 from tests.service.training_world import delivery, make_trained_directory
 
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import Cells, NamespaceOptions, NamespaceStorage, StoredModel
+from featurama_core.storage.port import NamespaceOptions, StoredModel
 from featurama_core.store import Stores
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, StoreUnavailable, Unknown
@@ -173,48 +174,14 @@ async def test_a_deleted_entity_is_unknown(store: OpenedStore, predictor: Predic
     assert (error.row, error.reason) == (0, Reason.UNKNOWN_ENTITY)
 
 
-class Storage:
-    """The namespace's storage, with faults that a test sets. `unanswered`: entities whose partition fails."""
-
-    def __init__(self, storage: NamespaceStorage) -> None:
-        self._storage = storage
-        self.unanswered: set[str] = set()
-        self.names_fail = False
-        self.artefact_reads = 0
-        self.artefact_asked = asyncio.Event()
-        self.artefact_gate = asyncio.Event()
-        self.artefact_gate.set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
-
-    async def read_cells(self, entity_ids: Sequence[str], **options: Any) -> Cells:
-        cells = await self._storage.read_cells(entity_ids, **options)
-        failed = np.array([each in self.unanswered for each in entity_ids])
-        kept = np.flatnonzero(~failed[cells.entity])
-        blobs = [cells.cells[at] for at in kept.tolist()]
-        return Cells(cells.entity[kept], cells.layout_id[kept], blobs, cells.failed | failed)
-
-    async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
-        if self.names_fail:
-            raise StoreUnavailable("nobody is home")
-        return await self._storage.list_aliases(model)
-
-    async def read_artefact(self, name: str, version: int) -> bytes:
-        self.artefact_reads += 1
-        self.artefact_asked.set()
-        await self.artefact_gate.wait()
-        return await self._storage.read_artefact(name, version)
-
-
 @pytest.fixture
-def faulty(store: OpenedStore) -> tuple[OpenedStore, Storage]:
-    storage: Any = Storage(store.space.storage)
+def faulty(store: OpenedStore) -> tuple[OpenedStore, ModelFaults]:
+    storage: Any = ModelFaults(store.space.storage)
     return OpenedStore(Namespace("default", storage, StoreSettings(), lambda: store.now() * 1_000)), storage
 
 
 async def test_a_row_that_the_store_does_not_answer_for_fails_alone(
-    faulty: tuple[OpenedStore, Storage], predictor: Predictor
+    faulty: tuple[OpenedStore, ModelFaults], predictor: Predictor
 ) -> None:
     store, storage = faulty
     storage.unanswered = {delivery(2)}
@@ -224,7 +191,7 @@ async def test_a_row_that_the_store_does_not_answer_for_fails_alone(
 
 
 async def test_a_path_whose_target_does_not_answer_fails_the_rows_that_lead_there(
-    faulty: tuple[OpenedStore, Storage], predictor: Predictor
+    faulty: tuple[OpenedStore, ModelFaults], predictor: Predictor
 ) -> None:
     store, storage = faulty
     ids = [delivery(number) for number in range(1, 21)]
@@ -296,7 +263,7 @@ async def test_versions_and_aliases_choose_the_model(store: OpenedStore, predict
 
 
 async def test_requests_at_the_same_time_load_a_model_once(
-    faulty: tuple[OpenedStore, Storage], predictor: Predictor
+    faulty: tuple[OpenedStore, ModelFaults], predictor: Predictor
 ) -> None:
     store, storage = faulty
     answers = await asyncio.gather(*(by_ids(predictor, store, delivery(1)) for _ in range(20)))
@@ -305,7 +272,7 @@ async def test_requests_at_the_same_time_load_a_model_once(
 
 
 async def test_a_waiting_request_may_be_cancelled_without_failing_the_others(
-    faulty: tuple[OpenedStore, Storage], predictor: Predictor
+    faulty: tuple[OpenedStore, ModelFaults], predictor: Predictor
 ) -> None:
     store, storage = faulty
     storage.artefact_gate.clear()
@@ -324,7 +291,7 @@ async def loads_have_ended(predictor: Predictor) -> None:
 
 
 async def test_when_the_alias_moves_the_old_version_serves_until_the_new_one_is_loaded(
-    faulty: tuple[OpenedStore, Storage], predictor: Predictor, seconds: Seconds
+    faulty: tuple[OpenedStore, ModelFaults], predictor: Predictor, seconds: Seconds
 ) -> None:
     store, storage = faulty
     assert (await by_ids(predictor, store, delivery(1))).manifest.version == 1
@@ -359,7 +326,7 @@ async def test_a_champion_that_cannot_be_used_never_replaces_the_one_that_serves
 
 
 async def test_while_the_store_does_not_name_the_champion_the_last_one_serves(
-    faulty: tuple[OpenedStore, Storage], predictor: Predictor, seconds: Seconds
+    faulty: tuple[OpenedStore, ModelFaults], predictor: Predictor, seconds: Seconds
 ) -> None:
     store, storage = faulty
     storage.names_fail = True
