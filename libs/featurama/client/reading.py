@@ -11,6 +11,7 @@ import numpy as np
 from featurama import wire
 from featurama.client.answers import concurrently, joined, reading_answer
 from featurama.client.stubs import Calling
+from featurama.client.versions import pinned, pinned_at
 from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api.primitives import Consistency, DatasetSource, HistoryRange
@@ -101,7 +102,7 @@ class ReadCalls(Calling):
             event_time = np.full(len(entity_ids), self.now(), dtype=np.int64)
         times = event_time
         if known_at == "label" and len(entity_ids) > MAX_LABEL_ROWS:
-            features = await self._known_at(features, int(times.max()))
+            features = await pinned_at(self, features, int(times.max()))
 
         async def one(at: int, features: FeatureSelection) -> list[wire.HistoricalChunk]:
             part = slice(at, at + MAX_LABEL_ROWS)
@@ -119,25 +120,12 @@ class ReadCalls(Calling):
 
         chunks = await one(0, features)
         if len(entity_ids) > MAX_LABEL_ROWS:
-            pinned = tuple(column.reference for column in chunks[0].columns)
-            if all(pinned):
-                features = FeatureSelection(pinned)
+            features = pinned(features, chunks[0].columns)
             starts = range(MAX_LABEL_ROWS, len(entity_ids), MAX_LABEL_ROWS)
             for part in await concurrently([partial(one, at, features) for at in starts]):
                 chunks += part
         columns = joined([chunk.columns for chunk in chunks], self._open.online.target)
         return columns, min(chunk.as_of_time for chunk in chunks)
-
-    async def _known_at(self, features: FeatureSelection, newest: int) -> FeatureSelection:
-        """The versions of the features that all rows of one request read, known at its newest time, microseconds."""
-        # Any id will do: only the references of the columns are used.
-        row = ["-"], np.array([newest], dtype=np.int64)
-        request = wire.HistoricalRequest(
-            self.namespace, *row, features.references, features.service, "label", include_statuses=False
-        )
-        (chunk,) = await self._label_rows(request)
-        pinned = tuple(column.reference for column in chunk.columns)
-        return FeatureSelection(pinned) if all(pinned) else features
 
     async def _dataset_source(
         self, request: DatasetRequest, source: SpineSource, columns: SpineColumns, *, at_now: bool, now: int

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
+from featurama.client.versions import pinned, pinned_at
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import DatasetSource
 from featurama_core.datasets.build import BuildFolder
@@ -85,9 +85,7 @@ class ClientEngine:
         columns = list(read.columns)
         if not self._answered:
             self._answered, self.as_of_time = True, read.as_of_time
-            pinned = tuple(column.reference for column in columns)
-            if all(pinned):
-                self._features = FeatureSelection(pinned)
+            self._features = pinned(self._features, columns)
         return columns
 
     async def explain(
@@ -120,7 +118,8 @@ async def dataset_source(
         raise InvalidInput("servers read newest values without known_at; leave it out", field="known_at")
     one, selection = partial(ClientEngine, store, known_at=known_at, at_now=at_now, now=now), request.selection
     if known_at == "label":
-        selection = await _known_at(store, selection, await asyncio.to_thread(_newest, source, columns.certain))
+        newest = await asyncio.to_thread(_newest, source, columns.certain)
+        selection = selection if newest is None else await pinned_at(store, selection, newest)
     if not columns.of_types:
         return DatasetSource(partial(one, selection), columns)
     references: Sequence[str] = selection.references
@@ -145,19 +144,6 @@ def _newest(source: SpineSource, columns: SpineColumns) -> int | None:
             newest = max(int(keys.event_time.max()), newest if newest is not None else MIN_TIME)
         first += len(keys)
     return newest
-
-
-async def _known_at(store: FeatureStore, features: FeatureSelection, newest: int | None) -> FeatureSelection:
-    """The versions of the features that all parts read: those known at the newest time of a label row."""
-    if newest is None:
-        return features
-    # Any id will do: only the references of the columns are used.
-    row = ["-"], np.array([newest], dtype=np.int64)
-    read = await store.point_in_time(
-        *row, features=features.references or None, service=features.service, known_at="label"
-    )
-    pinned = tuple(column.reference for column in read.columns)
-    return FeatureSelection(pinned) if all(pinned) else features
 
 
 async def _entity_types(store: FeatureStore, references: Sequence[str]) -> list[str]:
