@@ -87,7 +87,7 @@ async def _rehearsed(store: FeatureStore, there: _Rehearsal, wanted: Definition)
 
 
 class _Rehearsal:
-    """A catalogue in memory: the part of a namespace's storage that the registry uses."""
+    """Definitions in memory: the part of a namespace's storage that the registry uses."""
 
     def __init__(self, definitions: Iterable[Definition]) -> None:
         self.definitions: dict[Key, Definition] = {_key(each): each for each in definitions}

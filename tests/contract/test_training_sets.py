@@ -227,7 +227,7 @@ async def test_another_request_does_not_go_on_with_the_work_of_the_last(store: O
     assert (manifest.rows, [each["name"] for each in manifest.features]) == (120, ["speed"])
 
 
-async def test_few_entities_are_read_by_slices_and_many_by_what_is_quicker(store: OpenedStore) -> None:
+async def test_few_entities_are_read_by_lookup_and_many_by_what_is_quicker(store: OpenedStore) -> None:
     """`explain` names the way and the reason, and counts what will be read."""
     made = await store.training_set(labels(), ["speed", "note"])
     plan = await made.explain()
@@ -291,7 +291,7 @@ async def test_a_set_that_is_built_again_is_the_same_until_something_is_deleted(
     assert not found.is_good
 
 
-async def test_a_csv_is_built_again_and_compared_in_its_own_words(tmp_path: Path) -> None:
+async def test_a_csv_is_built_again_and_compared_as_text(tmp_path: Path) -> None:
     """Values that a CSV writes ambiguously unless quoted, of each type; and a change is seen."""
     async with open_store(f"sqlite:///{tmp_path / 'store'}") as store:
         odd = ["NA", "", "null", 'a "b",\nc', None]

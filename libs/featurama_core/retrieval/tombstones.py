@@ -1,4 +1,4 @@
-"""Deletion bounds of the entities of a read: from their latest cells, or from the list of all marks."""
+"""Deletion bounds of the entities of a read: from their latest cells, or from the list of all tombstones."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Tombstones:
 
 
 class TombstoneList:
-    """All marks of a namespace, by entity."""
+    """All tombstones of a namespace, by entity."""
 
     def __init__(self, marks: Iterable[Tombstone]) -> None:
         self._by_entity: dict[str, dict[str | int, int]] = {}
