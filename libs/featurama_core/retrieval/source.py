@@ -13,7 +13,7 @@ from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureGroup
 
 FEW_ENTITIES = 1_000
-"""Maximum number of entities whose tombstones are read from their latest cells instead of the list of all tombstones."""
+"""Maximum number of entities whose tombstones are read from their latest cells instead of the whole list."""
 
 
 class ValueSource:
