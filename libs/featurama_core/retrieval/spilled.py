@@ -42,7 +42,7 @@ from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import Int64Array, ValueType
 
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 100_000
 """Maximum number of label rows that are answered in memory."""
 _PART_BYTES = 96 * 1024 * 1024
 _MOST_PART_ROWS, _FEWEST_PART_ROWS = 500_000, 5_000
