@@ -64,6 +64,21 @@ class Column:
         return [value if there else None for value, there in zip(values, present, strict=True)]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Plain:
+    """Read-only arrays shared by columns without other statuses and event times: all PRESENT, times 0."""
+
+    present: UInt8Array
+    zeros: Int64Array
+
+    @classmethod
+    def of(cls, rows: int) -> Plain:
+        """For columns of at most `rows` rows."""
+        present, zeros = np.full(rows, Status.PRESENT, dtype=np.uint8), np.zeros(rows, dtype=np.int64)
+        present.flags.writeable = zeros.flags.writeable = False
+        return cls(present, zeros)
+
+
 def column_of(name: str, value_type: ValueType, values: ValueArray, *, version: int = 0) -> Column:
     """A column for a write in which every row holds a value."""
     rows = len(values)
