@@ -71,9 +71,7 @@ async def read_artefact(statements: Statements, name: str, version: int) -> byte
         raise Unknown(f"model {name!r} has no version {version}", reason=Reason.UNKNOWN_MODEL, model=name)
     size, count, artefact = models[0]
     pages = driver.pages(await statements.get(_CHUNKS), (artefact,), _CHUNKS_A_PAGE)
-    chunks: list[bytes] = []
-    while (page := await pages.next()) is not None:
-        chunks += [content for (content,) in page]
+    chunks = [content async for page in pages for (content,) in page]
     joined = b"".join(chunks)
     if (len(joined), len(chunks)) != (size, count):
         raise CorruptData(f"the artefact of model {name!r} version {version} is incomplete; store it anew", model=name)
