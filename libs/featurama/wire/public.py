@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from featurama.v1 import columns_pb2
-from featurama.wire.shapes import ARRAYS, DTYPES, Arrays, check_only, checked_times, columns_from, head, whole_vectors
-from featurama_core.frames.cells import objects
+from featurama.wire.shapes import ARRAYS, Arrays, check_only, checked_times, columns_from, head, whole_vectors
 from featurama_core.types.column import Column
-from featurama_core.types.values import Int64Array, ValueArray, ValueType
+from featurama_core.types.values import DTYPES, Int64Array, ValueArray, ValueType
 
 
 def columns_to_proto(
@@ -53,8 +52,5 @@ def _arrays(message: columns_pb2.Column, value_type: ValueType) -> Arrays:
 
 
 def _values(message: columns_pb2.Column, value_type: ValueType) -> ValueArray:
-    array = getattr(message, ARRAYS[value_type])
-    if value_type is ValueType.TEXT:
-        return objects(array)
-    values: ValueArray = np.array(array, dtype=DTYPES[value_type])
+    values: ValueArray = np.array(getattr(message, ARRAYS[value_type]), dtype=DTYPES[value_type])
     return whole_vectors(values, message) if value_type is ValueType.VECTOR else values

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-import numpy as np
-
 from featurama.v1 import columns_pb2
 from featurama.wire.v1 import twin_pb2
 from featurama_core.types.column import Column, Plain, masked
@@ -27,21 +25,8 @@ ColumnMessage = columns_pb2.Column | twin_pb2.Column
 """Either message. Both have the same fields."""
 M = TypeVar("M", columns_pb2.Column, twin_pb2.Column)
 
-ARRAYS = {
-    ValueType.DOUBLE: "double_values",
-    ValueType.INT: "int_values",
-    ValueType.TEXT: "text_values",
-    ValueType.BOOL: "bool_values",
-    ValueType.VECTOR: "vector_values",
-}
+ARRAYS = {each: f"{each.label}_values" for each in ValueType}
 """The field of either message that holds the values of a type."""
-DTYPES: dict[ValueType, type[Any]] = {
-    ValueType.DOUBLE: np.float64,
-    ValueType.INT: np.int64,
-    ValueType.BOOL: np.bool_,
-    ValueType.VECTOR: np.float32,
-}
-"""The elements of these arrays; text has none."""
 _TYPES: dict[int, ValueType] = {int(each): each for each in ValueType}
 
 

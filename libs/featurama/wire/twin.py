@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from featurama.wire.shapes import (
     ARRAYS,
-    DTYPES,
     Arrays,
     Unreadable,
     check_only,
@@ -31,7 +30,7 @@ from featurama.wire.shapes import (
 from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.cells import objects
 from featurama_core.types.column import Column
-from featurama_core.types.values import Int64Array, Status, ValueArray, ValueType
+from featurama_core.types.values import DTYPES, Int64Array, Status, ValueArray, ValueType
 
 if sys.byteorder != "little":  # pragma: no cover
     raise ImportError("featurama.wire hands little-endian buffers to the wire; this machine is big-endian")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featurama_core.frames.cells import objects, open_frame, read_cells
 from featurama_core.frames.results import Result
-from featurama_core.frames.tables import Field, status_field, time_field, value_field
+from featurama_core.frames.tables import Field, feature_fields
 from featurama_core.frames.values import typed
 from featurama_core.types.column import Column, Plain
 from featurama_core.types.errors import InvalidInput, Reason
@@ -109,11 +109,7 @@ class Predictions(Result):
         if self.errors:
             fields.append(Field("error", "text", messages, ~failed))
         for column in self.features:
-            fields.append(value_field(column.name, column))
-            if statuses:
-                fields.append(status_field(f"{column.name}__status", column))
-            if event_times:
-                fields.append(time_field(f"{column.name}__event_time", column))
+            fields += feature_fields(column.name, column, statuses=statuses, event_times=event_times)
         return fields
 
 

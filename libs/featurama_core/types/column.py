@@ -43,8 +43,8 @@ class Column:
         """Whether every row holds a value."""
         return bool((self.status == Status.PRESENT).all())
 
-    def take(self, rows: Int64Array) -> Column:
-        """The given rows, in the given order."""
+    def take(self, rows: Int64Array | slice) -> Column:
+        """The given rows, in the given order; a slice copies nothing."""
         return replace(self, values=self.values[rows], status=self.status[rows], event_time=self.event_time[rows])
 
     def spread(self, rows: Int64Array, total: int) -> Column:

@@ -52,10 +52,6 @@ def _values(feature: FeatureDefinition, values: Sequence[Any], null: BoolArray) 
         broken[there[~fits]] = True
         joined = b"".join(value for value in present if len(value) == width)
         array[there[fits]] = np.frombuffer(joined, dtype="<f4").reshape(-1, feature.vector_length)
-    elif feature.value_type is ValueType.TEXT:
-        texts = np.empty(len(present), dtype=np.object_)
-        texts[:] = present
-        array[there] = texts
     else:
         array[there] = np.array(present, dtype=array.dtype)
     return array, broken

@@ -19,13 +19,7 @@ from featurama_core.types.times import DAY, SECOND
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_core.types.writes import StoredColumn
 
-VALUE_COLUMNS = {
-    ValueType.DOUBLE: "value_double",
-    ValueType.INT: "value_int",
-    ValueType.TEXT: "value_text",
-    ValueType.BOOL: "value_bool",
-    ValueType.VECTOR: "value_vector",
-}
+VALUE_COLUMNS = {each: f"value_{each.label}" for each in ValueType}
 ROW_SHARE = 96
 """Bytes per row in addition to names and value: version, times, period, bucket, liveness, cell header."""
 

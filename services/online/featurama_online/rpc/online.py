@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from featurama import wire
@@ -116,7 +115,7 @@ class OnlineServicer:
         step = _rows_per_chunk(read.columns)
         for first in range(0, call.rows, step):
             rows = min(step, call.rows - first)
-            columns = [_rows_of(column, first, rows) for column in read.columns]
+            columns = [column.take(slice(first, first + rows)) for column in read.columns]
             chunk = wire.HistoricalChunk(first, rows, columns, read.as_of_time)
             await call.send(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
 
@@ -169,8 +168,3 @@ def _value_bytes(column: Column) -> int:
     if column.value_type is ValueType.TEXT:
         return 4 * max(map(len, column.values.tolist()), default=0)
     return 8
-
-
-def _rows_of(column: Column, first: int, rows: int) -> Column:
-    part = slice(first, first + rows)
-    return replace(column, values=column.values[part], status=column.status[part], event_time=column.event_time[part])
