@@ -100,34 +100,30 @@ def library(name: str) -> Any:
 
 
 def pandas_frame(fields: Sequence[Field]) -> Any:
-    """pandas.DataFrame with a plain index: float64 (NaN), int64 or Int64, bool or boolean, text, arrays of float32,
-    datetime64[.., UTC].
-    """
+    """See `Result.to_pandas`. The index is plain."""
     pd = library("pandas")
     return pd.DataFrame({field.name: _pandas_series(pd, field) for field in fields}, copy=True)
 
 
 def polars_frame(fields: Sequence[Field]) -> Any:
-    """polars.DataFrame: Float64, Int64, Boolean, String, Array(Float32), Datetime(.., UTC)."""
+    """See `Result.to_polars`."""
     pl = library("polars")
     return pl.DataFrame([_polars_series(pl, field) for field in fields])
 
 
 def arrow_table(fields: Sequence[Field]) -> Any:
-    """pyarrow.Table: double, int64, bool, string, fixed_size_list<float>, timestamp[.., UTC]."""
+    """See `Result.to_arrow`."""
     pa = library("pyarrow")
     return pa.table({field.name: _arrow_array(pa, field) for field in fields})
 
 
 def numpy_arrays(fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
-    """Name -> array. Absent values are NaN in doubles and vectors, None in text, NaT in times; int and bool arrays with
-    absent values are masked arrays. Times are datetime64 in UTC.
-    """
+    """See `Result.to_numpy`."""
     return {field.name: _numpy_array(field) for field in fields}
 
 
 def lists(fields: Sequence[Field]) -> dict[str, list[Any]]:
-    """Name -> Python values, None for absent values. Times are datetimes in UTC."""
+    """See `Result.to_dict`."""
     return {field.name: _list(field) for field in fields}
 
 

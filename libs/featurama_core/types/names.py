@@ -31,9 +31,14 @@ def check_name(name: str, field: str) -> str:
 
 def check_namespace(name: str) -> str:
     """Return `name` if it is a valid name of a namespace."""
-    if not _NAMESPACE.fullmatch(name):
+    if not is_namespace(name):
         raise _invalid(name, "namespace", f"is not a name; use {_NAMESPACE.pattern}")
     return name
+
+
+def is_namespace(text: str) -> bool:
+    """Whether a text may name a namespace."""
+    return _NAMESPACE.fullmatch(text) is not None
 
 
 def entity_id_problem(entity_id: object) -> str | None:

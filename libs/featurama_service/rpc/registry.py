@@ -19,7 +19,7 @@ from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.types.schema import Entity, FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
-from featurama_service.rpc.pages import key_before, page_length, page_of, token_after
+from featurama_service.rpc.pages import key_before, page_length, page_of, token_after, version_key
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
 Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Awaitable[Reply]]
@@ -146,9 +146,7 @@ def _version(kind: wire.DefinitionKind[Any], request: Any) -> int | None:
 
 
 def _key(definition: Any) -> str:
-    """What a page token remembers of the last definition of its page."""
-    # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
-    return f"{definition.name} {getattr(definition, 'version', 0):010}"
+    return version_key(definition.name, getattr(definition, "version", 0))
 
 
 async def _served_by_ingest(_: bytes, __: Call) -> NoReturn:

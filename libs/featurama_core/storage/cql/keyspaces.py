@@ -19,7 +19,6 @@ from featurama_core.storage.cql.imports import INTO_IMPORTS
 from featurama_core.storage.namespaces import (
     check_options,
     check_schema_files,
-    is_namespace,
     missing_files,
     namespace_exists,
     unknown_namespace,
@@ -34,7 +33,7 @@ from featurama_core.types.errors import (
     StoreUnavailable,
 )
 from featurama_core.types.imports import UNNUMBERED
-from featurama_core.types.names import check_namespace
+from featurama_core.types.names import check_namespace, is_namespace
 from featurama_core.types.times import DAY, SECOND
 
 KEYSPACE_LENGTH = 48

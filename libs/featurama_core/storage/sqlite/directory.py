@@ -21,7 +21,6 @@ from pathlib import Path
 from featurama_core.storage.namespaces import (
     check_options,
     check_schema_files,
-    is_namespace,
     namespace_exists,
     read_schema,
     unknown_namespace,
@@ -31,7 +30,7 @@ from featurama_core.storage.sqlite.connections import FileIdentity, connect
 from featurama_core.storage.sqlite.failures import translating
 from featurama_core.storage.sqlite.migrations import applied, apply_missing
 from featurama_core.types.errors import CorruptData, FailedPrecondition, StoreUnavailable
-from featurama_core.types.names import check_namespace
+from featurama_core.types.names import check_namespace, is_namespace
 
 _COUNT_BYTES = 8
 
