@@ -63,7 +63,8 @@ def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefin
 
 def recoded(histories: list[History], code: Callable[[Int64Array], Int64Array]) -> list[History]:
     """The histories with `code` of their entities. Shared arrays stay shared."""
-    shared = {id(history.entity): code(history.entity) for history in histories}
+    entities = {id(history.entity): history.entity for history in histories}
+    shared = {key: code(entity) for key, entity in entities.items()}
     return [replace(history, entity=shared[id(history.entity)]) for history in histories]
 
 
