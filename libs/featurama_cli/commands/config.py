@@ -9,10 +9,7 @@ import typer
 from featurama_cli.place import JsonOption
 from featurama_cli.service_settings import SERVICES, settings_kind
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def config(
     service: Annotated[str | None, typer.Argument(help=f"One of {', '.join(SERVICES)}; default: all.")] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only settings that differ from the default.")] = False,

@@ -10,12 +10,7 @@ import typer
 from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, entity_columns_of
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-
-@app.callback()
-def dataset() -> None:
-    """Build point-in-time training sets, and verify them."""
+app = typer.Typer(help="Build point-in-time training sets, and verify them.")
 
 
 @app.command()

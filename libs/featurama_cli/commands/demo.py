@@ -9,10 +9,7 @@ import typer
 
 from featurama_cli.place import run
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def demo(
     storage: Annotated[
         str | None,

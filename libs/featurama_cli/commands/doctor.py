@@ -6,10 +6,7 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def doctor(place: Place, as_json: JsonOption = False) -> None:
     """Diagnose this installation and show how to fix problems. Nothing is changed. Exit code 1 if a check fails."""

@@ -12,12 +12,7 @@ from featurama_cli.place import JsonOption, Place, at_a_place
 if TYPE_CHECKING:
     from featurama_core.types.schema import Entity
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-
-@app.callback()
-def entities() -> None:
-    """List, show and register entities."""
+app = typer.Typer(help="List, show and register entities.")
 
 
 @app.command("list")

@@ -11,10 +11,7 @@ from featurama_cli.place import JsonOption, Place, at_a_place
 if TYPE_CHECKING:
     from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def features(
     place: Place,

@@ -8,10 +8,7 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_storage
 async def migrate(
     place: Place,

@@ -9,15 +9,10 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="List, compare, promote, roll back and delete models.")
 
 ByOption = Annotated[str, typer.Option("--by", help="User in the audit log; default: the user of the process.")]
 LabelsOption = Annotated[Path | None, typer.Option("--labels", help="Label file, for a model trained from a file.")]
-
-
-@app.callback()
-def models() -> None:
-    """List, compare, promote, roll back and delete models."""
 
 
 @app.command("list")

@@ -9,12 +9,7 @@ import typer
 
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-
-@app.callback()
-def namespaces() -> None:
-    """Create, list, export, import and delete namespaces. A namespace is an isolated tenant."""
+app = typer.Typer(help="Create, list, export, import and delete namespaces. A namespace is an isolated tenant.")
 
 
 @app.command("list")

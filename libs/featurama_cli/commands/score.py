@@ -10,10 +10,7 @@ import typer
 from featurama_cli.label_options import EntityColumnOption, LabelRowOptions
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_storage
 async def score(
     place: Place,

@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False)
-
 SERVED = ("online", "ingest", "gateway")
 
 
-@app.command()
 def serve(service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVED)}.")]) -> None:
     """Run one service, configured by the environment. It drains on SIGTERM and SIGINT.
 

@@ -8,12 +8,9 @@ import typer
 
 from featurama_cli.place import Place, serving_a_storage
 
-app = typer.Typer(add_completion=False)
-
 _PORT = {"min": 0, "max": 65_535}
 
 
-@app.command()
 @serving_a_storage
 async def up(
     place: Place,

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
     from featurama_core.types.values import ValueType
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def write(
     place: Place,
