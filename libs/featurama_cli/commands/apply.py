@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import note, show
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.progress import bar, confirmed
 
 
 @at_a_place
@@ -23,9 +25,7 @@ async def apply(
     Definitions never change in place. A different definition of the same name is a conflict, and nothing is registered.
     """
     from featurama_cli.definitions_file import read_definitions
-    from featurama_cli.output import note, show
     from featurama_cli.plan import Step, plan, registered
-    from featurama_cli.progress import bar, confirmed
     from featurama_cli.session import is_there, open_store
 
     wanted = read_definitions(file)

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import show_one, when
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.progress import must_confirm
 
 
 @at_a_place
@@ -26,8 +28,6 @@ async def delete(
 
     Late writes and old copies of deleted values stay invisible. The entity can get new values with later event times.
     """
-    from featurama_cli.output import show_one, when
-    from featurama_cli.progress import must_confirm
     from featurama_cli.session import open_store
 
     what = f"the values of {', '.join(features)} of {entity_id}" if features else f"all values of {entity_id}"

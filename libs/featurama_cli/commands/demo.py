@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import console, to_json
 from featurama_cli.place import run
 
 
@@ -37,7 +38,6 @@ def demo(
 
     from featurama_cli.demo.report import show_figures
     from featurama_cli.demo.walk import DemoOptions, walk
-    from featurama_cli.output import console, to_json
     from featurama_core.types.writes import WriteMode
 
     out = console()
