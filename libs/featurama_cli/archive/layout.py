@@ -18,54 +18,34 @@ from featurama_core.types.schema import (
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.types.values import ValueType, parse_value_type
+from featurama_core.types.values import parse_value_type
 
 FORMAT = 2
 WITHOUT_IMPORTS = 1
 """The format without numbers of imports, which has no imports.json."""
 MANIFEST, DEFINITIONS, IMPORTS = "manifest.json", "definitions.json", "imports.json"
-ENTITIES, MARKS = "entities.parquet", "marks.parquet"
+ENTITIES, TOMBSTONES = "entities.parquet", "marks.parquet"
 HISTORY, MODELS = "history", "models"
 STATUS = "__status"
 """Suffix of the column with the statuses of a value column."""
 
-TIME = pa.timestamp("us", tz="UTC")
-KEYS = [("entity_id", pa.string()), ("timestamp", TIME), ("ingested_at", pa.int64())]
 ENTITY_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("entity_id", "entity_type", "name", "metadata")]
     + [("created_at", pa.int64()), ("updated_at", pa.int64())]
 )
-MARK_SCHEMA = pa.schema([("entity_id", pa.string()), ("feature_name", pa.string()), ("deleted_through", pa.int64())])
+TOMBSTONE_SCHEMA = pa.schema(
+    [("entity_id", pa.string()), ("feature_name", pa.string()), ("deleted_through", pa.int64())]
+)
 
 
-def history_schema(features: Sequence[FeatureDefinition]) -> pa.Schema:
-    """Keys, then a value column and a status column per feature version."""
-    fields = list(KEYS)
-    for feature in features:
-        fields += [(feature.reference, arrow_type(feature)), (feature.reference + STATUS, pa.uint8())]
-    return pa.schema(fields)
-
-
-def arrow_type(feature: FeatureDefinition) -> Any:
-    """The Arrow type of a feature's values."""
-    if feature.value_type is ValueType.VECTOR:
-        return pa.list_(pa.float32(), feature.vector_length)
-    return {
-        ValueType.DOUBLE: pa.float64(),
-        ValueType.INT: pa.int64(),
-        ValueType.TEXT: pa.string(),
-        ValueType.BOOL: pa.bool_(),
-    }[feature.value_type]
-
-
-def definitions_to_json(catalogue: Definitions) -> dict[str, list[dict[str, object]]]:
+def definitions_to_json(stored: Definitions) -> dict[str, list[dict[str, object]]]:
     """All definitions with their times and flags, as JSON values."""
-    features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in catalogue.features]
+    features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in stored.features]
     return {
-        "entity_types": [asdict(each) for each in catalogue.entity_types],
-        "feature_groups": [asdict(each) for each in catalogue.groups],
+        "entity_types": [asdict(each) for each in stored.entity_types],
+        "feature_groups": [asdict(each) for each in stored.groups],
         "features": features,
-        "feature_services": [asdict(each) | {"features": list(each.features)} for each in catalogue.services],
+        "feature_services": [asdict(each) | {"features": list(each.features)} for each in stored.services],
     }
 
 
