@@ -66,6 +66,10 @@ class LabelBuckets:
         self._folder = Path(tempfile.mkdtemp(prefix="featurama-labels-", dir=below))
         self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
+    def __reduce__(self) -> Any:
+        # A copy in another process would remove the files.
+        raise TypeError("label buckets cannot be sent to another process")
+
     def fill(self, source: SpineSource, columns: SpineColumns, checked: Checked) -> None:
         """Read the source once. Raises InvalidInput for a bad row, or for no rows."""
         if ROW in source.schema.names:

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import ray.data
-from ray.data.block import BlockMetadata
-from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.frames.results import output_names
 from featurama_core.frames.tables import Field, arrow_table, value_field
@@ -32,6 +29,7 @@ from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MAX_TIME, MIN_TIME, Time, to_micros
 from featurama_core.types.values import Int64Array
+from featurama_trainer.ray.reads import Read, dataset_of
 from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own_loop
 
 TASKS_AT_ONCE = 4
@@ -62,34 +60,6 @@ class HistoryRequest:
         return AsOf(self.end, known, self.now, self.now)
 
 
-class HistoryDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
-    """The history of features of one group. Tasks open the store."""
-
-    def __init__(self, place: StoreLocation, request: HistoryRequest, partitions: Sequence[Partition]) -> None:
-        super().__init__()
-        self._place = place
-        self._request = request
-        self._partitions = list(partitions)
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        """Unknown before it is read."""
-        return None
-
-    def get_read_tasks(
-        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
-    ) -> list[ReadTask]:
-        """At most `parallelism` tasks of adjacent partitions, with at least one partition per task."""
-        del data_context
-        count = min(max(parallelism, 1), len(self._partitions))
-        columns = [History.nothing(each.definition).column for each in self._request.features]
-        schema = _table(self._request, [], np.zeros((3, 0), np.int64), columns).schema
-        tasks = []
-        for run in np.array_split(np.arange(len(self._partitions)), count) if count else []:
-            read = partial(_read, self._place, self._request, [self._partitions[at] for at in run.tolist()])
-            tasks.append(ReadTask(read, BlockMetadata(None, None, None, None), schema, per_task_row_limit))
-        return tasks
-
-
 def history(
     storage: str | StorageSettings | StoreLocation,
     features: Sequence[str],
@@ -116,9 +86,13 @@ def history(
     known = None if known_at is None else to_micros(known_at, "known_at")
     with own_loop(place) as (loop, opened):
         request, partitions = loop.run(_plan(opened, features, bounds, known, corrections))
-    source = HistoryDatasource(place, request, partitions)
+    columns = [History.nothing(each.definition).column for each in request.features]
+    schema = _table(request, [], np.zeros((3, 0), np.int64), columns).schema
+    # At most `tasks` runs of adjacent partitions, with at least one partition each.
     blocks = max(min(tasks or len(partitions), len(partitions)), 1)
-    return ray.data.read_datasource(source, override_num_blocks=blocks, concurrency=min(concurrency, blocks))
+    runs = np.array_split(np.arange(len(partitions)), blocks) if partitions else []
+    reads = [Read(partial(_read, place, request, [partitions[at] for at in run]), schema=schema) for run in runs]
+    return dataset_of(reads, concurrency=min(concurrency, blocks))
 
 
 async def _plan(

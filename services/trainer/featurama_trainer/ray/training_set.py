@@ -15,8 +15,6 @@ from typing import Any, Unpack
 
 import pyarrow as pa
 import ray.data
-from ray.data.block import BlockMetadata
-from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.datasets.spine_sources import SpineSource, read_keys
@@ -36,6 +34,7 @@ from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.times import KnownAt
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.output import Output
+from featurama_trainer.ray.reads import Read, dataset_of
 from featurama_trainer.ray.reference_shuffle import Follow, add_link
 from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own_loop
 
@@ -71,38 +70,6 @@ class SetRequest:
             (number, plan.own[reference], targets)
             for number, (reference, targets) in enumerate(plan.followed)
             if reference in self.far
-        ]
-
-
-class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
-    """Joined buckets of label rows, with one read task per bucket."""
-
-    def __init__(self, request: SetRequest, buckets: LabelBuckets) -> None:
-        super().__init__()
-        self._request = request
-        # Keeps the files as long as the dataset can be read.
-        self._buckets = buckets
-
-    def __reduce__(self) -> Any:
-        # A copy in another process would remove the files.
-        raise TypeError("a BucketDatasource cannot be sent to another process; send its read tasks")
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        """None: unknown before the joins."""
-        return None
-
-    def get_read_tasks(
-        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
-    ) -> list[ReadTask]:
-        """One task per non-empty bucket."""
-        del parallelism, data_context  # the buckets are fixed
-        return [
-            ReadTask(
-                partial(_read, self._request, each),
-                BlockMetadata(each.rows, None, None, None),
-                per_task_row_limit=per_task_row_limit,
-            )
-            for each in self._buckets.filled()
         ]
 
 
@@ -209,10 +176,11 @@ def dataset(
 ) -> ray.data.Dataset:
     """The joins, as a lazy dataset. shape: maps a block of joined rows to output rows; it keeps the row number."""
     output = request.output
-    count = len(buckets.filled())
+    reads = [Read(partial(_read, request, each), each.rows) for each in buckets.filled()]
+    count = len(reads)
     at_once = min(cutting.concurrency, count)
     pool = ray.data.TaskPoolStrategy(at_once)
-    rows = ray.data.read_datasource(BucketDatasource(request, buckets), override_num_blocks=count, concurrency=at_once)
+    rows = dataset_of(reads, concurrency=at_once, kept=buckets)
     for number, reference, targets in request.followed_later:
         step = Follow(request.place, request.bounds, number, reference, targets, output)
         rows = rows.repartition(count, keys=[step.shard_column]).map_batches(
