@@ -10,7 +10,8 @@ import asyncio
 import numpy as np
 
 from featurama_core.frames.predictions import Contributions
-from featurama_model.engineered import Float32Array, Float64Array
+from featurama_model.engineered import Float32Array
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
 
 _STEPS_ON_LOOP = 1_000_000

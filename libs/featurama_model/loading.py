@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array
-from featurama_model.engineered import Float32Array, Float64Array
+from featurama_model.engineered import Float32Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, ModelManifest
 from featurama_model.structure import Malformed, Structure, check_structure
 from featurama_model.xgboost_alone import import_xgboost

@@ -13,7 +13,7 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.values import BoolArray, Status
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import ModelManifest
 from featurama_model.registry import CHAMPION
 

@@ -25,8 +25,8 @@ from featurama_core.types.references import FeatureSelection
 from featurama_core.types.values import BoolArray, Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
-from featurama_model.engineered import Float64Array
 from featurama_model.entity_checks import unknown_entities
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import Scores, with_refused

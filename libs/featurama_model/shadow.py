@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from featurama_core.types.errors import FeaturamaError, Unknown
-from featurama_model.engineered import Float64Array
 from featurama_model.evaluation import predicted
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
 from featurama_model.model_cache import ModelCache
 from featurama_model.prediction import Prediction, PredictionRequest

@@ -16,7 +16,7 @@ from featurama_core.datasets.written import WrittenSet
 from featurama_core.namespace import Namespace
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.types.values import BoolArray
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import load_model
 from featurama_model.manifest import ModelManifest, TrainingFacts
 from featurama_model.promotion import promote

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import to_micros
-from featurama_model.engineered import Cycle, Expression, Power, Product, Ratio
+from featurama_model.expressions import Cycle, Expression, Power, Product, Ratio
 from featurama_model.manifest import MAX_CLASSES, MissingPolicy, Objective
 
 MAX_CONFIG_BYTES = 1024 * 1024

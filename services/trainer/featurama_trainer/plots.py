@@ -16,7 +16,7 @@ import numpy as np
 
 from featurama_core.types.times import DAY
 from featurama_core.types.values import Int64Array
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_trainer.fitting import Curve
 from featurama_trainer.report import Evidence
 

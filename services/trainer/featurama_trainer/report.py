@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import ModelManifest
 from featurama_trainer.comparing import HoldoutComparison
 from featurama_trainer.fitting import Curve

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import Objective
 
 _LEAST = 1e-15

@@ -23,7 +23,8 @@ from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.namespace import Namespace
 from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
-from featurama_model.engineered import Float64Array, numbers
+from featurama_model.engineered import numbers
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import ModelManifest, TrainingFacts
 from featurama_model.model_checker import ModelChecker
 from featurama_model.promotion import promote, trying
