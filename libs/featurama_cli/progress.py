@@ -63,12 +63,12 @@ def _bars() -> Any:
 
 
 def confirmed(question: str) -> bool:
-    """Ask on a terminal. True without a terminal, so that scripts run unattended."""
+    """The answer of the user on a terminal. True without a terminal, so that scripts run unattended."""
     return not _interactive() or typer.confirm(question, err=True)
 
 
 def must_confirm(question: str, yes: bool) -> None:
-    """Ask before an irreversible action. Without a terminal `--yes` is required."""
+    """End the command unless the user confirms an irreversible action. Without a terminal `--yes` is required."""
     if not yes and not _interactive():
         raise InvalidInput("this cannot be undone and needs a terminal for confirmation; give --yes", field="yes")
     if not yes and not typer.confirm(question, err=True):

@@ -154,11 +154,7 @@ class World:
 
     def _dispatch_table(self, index: Ints) -> pa.Table:
         sent = self._deliveries.dispatches(index)
-        features = {
-            "distance": sent.distance,
-            "package_weight": sent.package_weight,
-            "hazard_level": sent.hazard_level,
-            "estimated_duration": sent.estimated_duration,
+        features = {name: getattr(sent, name) for name in COLUMNS[DELIVERY_METRICS]} | {
             "origin": self._planets.ids.take(pa.array(sent.origin)),
             "destination": self._planets.ids.take(pa.array(sent.destination)),
             "assigned_to": self._characters.ids.take(pa.array(sent.assigned_to)),
@@ -174,11 +170,7 @@ class World:
 
     def _outcome_table(self, index: Ints) -> pa.Table:
         arrived = self._deliveries.arrivals(index, self._deliveries.dispatches(index))
-        features = {
-            "actual_duration": arrived.actual_duration,
-            "delay_minutes": arrived.delay_minutes,
-            "fuel_consumption": arrived.fuel_consumption,
-        }
+        features = {name: getattr(arrived, name) for name in COLUMNS[DELIVERY_OUTCOME]}
         return wide_table(DELIVERY_OUTCOME, delivery_ids(index), arrived.time_us, features)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from featurama_cli.output import note, show
-from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
 from featurama_cli.progress import bar, confirmed
 
 
@@ -16,7 +16,7 @@ from featurama_cli.progress import bar, confirmed
 async def apply(
     place: Place,
     file: Annotated[Path, typer.Argument(help="YAML file, or Python file, which is executed.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the plan without registering.")] = False,
     as_json: JsonOption = False,
 ) -> None:

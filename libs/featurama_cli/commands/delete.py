@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from featurama_cli.output import show_one, when
-from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
 from featurama_cli.progress import must_confirm
 
 
@@ -21,7 +21,7 @@ async def delete(
     through: Annotated[
         str | None, typer.Option("--through", help="Only event times up to this time (ISO 8601 with zone).")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete the values of an entity, or of some of its features, permanently.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from featurama_cli.output import note, show, show_json, show_one, when
-from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place, at_a_storage
 from featurama_cli.progress import must_confirm
 from featurama_core.types.errors import InvalidInput
 
@@ -206,7 +206,7 @@ async def delete(
     place: Place,
     name: Annotated[str, typer.Argument()],
     version: Annotated[int, typer.Argument(min=1)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
     by: ByOption = "",
 ) -> None:
     """Delete a version and its artefact. A version that an alias names is refused."""

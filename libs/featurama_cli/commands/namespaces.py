@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from featurama_cli.output import note, show, show_one
-from featurama_cli.place import JsonOption, Place, at_a_storage
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_storage
 from featurama_cli.progress import bar, must_confirm
 from featurama_core.types.errors import Conflict, InvalidInput, Reason
 
@@ -75,7 +75,7 @@ async def create(
 async def delete(
     place: Place,
     name: Annotated[str, typer.Argument()],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Delete a namespace with its definitions, values and models."""
     from featurama_cli.session import open_stores

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys
+from featurama_core.datasets.spine_sources import Keys, read_keys
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Int64Array
@@ -70,21 +70,22 @@ class LabelBuckets:
         # A copy in another process would remove the files.
         raise TypeError("label buckets cannot be sent to another process")
 
-    def fill(self, source: SpineSource, columns: SpineColumns, checked: Checked) -> None:
-        """Read the source once. Raises InvalidInput for a bad row, or for no rows."""
-        if ROW in source.schema.names:
+    def fill(
+        self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: SpineColumns, checked: Checked
+    ) -> None:
+        """Read the label rows. Raises InvalidInput for a bad row, or for no rows."""
+        if ROW in schema.names:
             raise InvalidInput(f"a label column is named {ROW}; rename it", field=ROW)
-        schema = source.schema.append(pa.field(ROW, pa.int64()))
-        self._schema = schema
+        self._schema = schema.append(pa.field(ROW, pa.int64()))
         with ExitStack() as files:
             writers: dict[int, Any] = {}
             held: list[tuple[pa.RecordBatch, Int64Array]] = []
             waiting = 0
-            for batch in source.batches():
+            for batch in batches:
                 keys = read_keys(batch, columns, self.rows)
                 checked(keys, self.rows)
                 row = pa.array(np.arange(self.rows, self.rows + len(keys)))
-                numbered = pa.RecordBatch.from_arrays([*batch.columns, row], schema=schema)
+                numbered = pa.RecordBatch.from_arrays([*batch.columns, row], schema=self._schema)
                 held.append((numbered, bucket_of(keys.entity_ids, self.count)))
                 self.rows += len(keys)
                 waiting += len(keys)

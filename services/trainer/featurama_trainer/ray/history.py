@@ -104,7 +104,7 @@ async def _plan(
     if any(each.via is not None for each in resolved):
         raise InvalidInput("a path has no history; name a feature", reason=Reason.INVALID_REFERENCE, field="features")
     if len({each.group.name for each in resolved}) > 1:
-        raise InvalidInput("features are of several groups; ask for one group at a time", field="features")
+        raise InvalidInput("features are of several groups; name those of one group", field="features")
     # `distance` and `distance@1` may be the same feature, which is one column.
     distinct = tuple({each.reference: each for each in resolved}.values())
     request = HistoryRequest(distinct, bounds[0], bounds[1], known_at, corrections, now)

@@ -117,35 +117,50 @@ def training_set(
     )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     with own_loop(place) as (loop, opened):
-        asked = loop.run(asked_rows(opened, wanted))
+        spine = loop.run(spine_rows(opened, wanted))
         resolve = partial(opened.resolve, wanted.selection)
         shown = partial(Output, statuses=statuses, event_times=event_times)
-        request, buckets = loop.run(partitioned(opened, place, asked, resolve, shown, cutting))
+        request, buckets = loop.run(partitioned(opened, place, spine, resolve, shown, cutting))
     return dataset(request, buckets, cutting, request.output.shaped)
 
 
 @dataclass(frozen=True, slots=True)
-class AskedRows:
-    """Label rows, their columns and their bounds. now: microseconds, the start of the request."""
+class SpineRows:
+    """Label rows from row `first` on, their columns and their bounds. now: microseconds, the start of the request."""
 
     source: SpineSource
     columns: SpineColumns
     at_now: bool
     known_at: KnownAt
     now: int
+    first: int = 0
+
+    @property
+    def rows(self) -> int | None:
+        """Their number, if it is known."""
+        return None if self.source.rows is None else max(self.source.rows - self.first, 0)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows as record batches. Blocks."""
+        passed = 0
+        for batch in self.source.batches():
+            left = batch.slice(max(self.first - passed, 0))
+            passed += batch.num_rows
+            if left.num_rows:
+                yield left
 
 
-async def asked_rows(namespace: Namespace, request: DatasetRequest) -> AskedRows:
+async def spine_rows(namespace: Namespace, request: DatasetRequest) -> SpineRows:
     """The given label rows, or generated ones without labels."""
     now = namespace.now()
     source, columns, at_now = await request.open(now, namespace.entity_ids)
-    return AskedRows(source, columns, at_now, request.known_at, now)
+    return SpineRows(source, columns, at_now, request.known_at, now)
 
 
 async def partitioned(
     opened: Namespace,
     place: StoreLocation,
-    asked: AskedRows,
+    spine: SpineRows,
     resolve: Callable[..., Awaitable[Sequence[ResolvedFeature]]],
     shown: Callable[[tuple[str, ...], tuple[ResolvedFeature, ...]], Output],
     cutting: Cutting,
@@ -153,20 +168,20 @@ async def partitioned(
     """Read, check and partition the label rows on disk. resolve: resolves the features, as known at `known_at`; shown:
     the output of label columns and features.
     """
-    source = asked.source
-    buckets = LabelBuckets(cutting.work, buckets_for(source.rows, cutting.tasks))
-    newest = NewestMoment(opened, asked.known_at, asked.now)
-    cut_by = asked.columns.certain
-    await asyncio.to_thread(buckets.fill, source, cut_by, newest.see)
+    schema = spine.source.schema
+    buckets = LabelBuckets(cutting.work, buckets_for(spine.rows, cutting.tasks))
+    newest = NewestMoment(opened, spine.known_at, spine.now)
+    cut_by = spine.columns.certain
+    await asyncio.to_thread(buckets.fill, schema, spine.batches(), cut_by, newest.see)
     resolved = await resolve(known_at=newest.time)
-    columns = asked.columns
+    columns = spine.columns
     if columns.of_types:
-        columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
-    output = shown(tuple(source.schema.names), tuple(resolved))
+        columns = columns.needed([each.entity_type for each in resolved], schema.names)
+    output = shown(tuple(schema.names), tuple(resolved))
     output.check_names()
     plans, bucketed = output.plans(columns), cut_by.entities[0]
     far = await _far(opened, dict(plans).get(bucketed), cutting.broadcast)
-    bounds = ReadBounds(asked.known_at, asked.now, asked.at_now)
+    bounds = ReadBounds(spine.known_at, spine.now, spine.at_now)
     values_only = not (output.statuses or output.event_times)
     return SetRequest(place, output, bounds, values_only, columns, tuple(plans), bucketed, far), buckets
 
