@@ -20,13 +20,8 @@ _STEPS_A_PIECE = 200_000_000
 """In units of `contribution_steps`: about a second."""
 
 
-async def predicted(model: LoadedModel, inputs: Float32Array) -> Float64Array:
-    """Predictions float64[n] of the engineered matrix float32[n, k]."""
-    return model.values(await outputs(model, inputs))
-
-
 async def outputs(model: LoadedModel, inputs: Float32Array) -> Float64Array:
-    """The outputs of the model (`LoadedModel.outputs`), by one call of XGBoost."""
+    """The outputs of the engineered matrix float32[n, k] (`LoadedModel.outputs`), by one call of XGBoost."""
     if model.steps(len(inputs)) <= _STEPS_ON_LOOP:
         return model.outputs(inputs)
     return await asyncio.to_thread(model.outputs, inputs)

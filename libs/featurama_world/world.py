@@ -25,7 +25,6 @@ from featurama_world.columns import (
     PLANET_CONDITIONS,
     TIMESTAMP,
     delivery_ids,
-    delivery_names,
     wide_table,
 )
 from featurama_world.config import HOUR_US, ReadingGrid, WorldConfig
@@ -97,7 +96,7 @@ class World:
         for index in _chunks(self.config.deliveries, rows_per_batch):
             choice = np.floor(self._draws.uniform("delivery/cargo", index) * len(self._cargo))
             metadata = self._cargo.take(pa.array(choice.astype(np.int64)))
-            yield _entity_table("delivery", delivery_ids(index), delivery_names(index), metadata)
+            yield _entity_table("delivery", delivery_ids(index), delivery_ids(index, "Delivery "), metadata)
 
     def batches(
         self, *, rows_per_batch: int = ROWS_PER_BATCH, groups: Collection[str] = GROUPS

@@ -50,7 +50,7 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
             rows, values = rows + more[0], values + more[1]
     models = await _models(namespace, folder)
     (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(definitions), indent=1))
-    (folder / layout.IMPORTS).write_text(json.dumps(layout.imports_to_json(await storage.list_imports()), indent=1))
+    (folder / layout.IMPORTS).write_bytes(layout.imports_to_json(await storage.list_imports()))
     counts = {
         "entities": len(entities),
         "features": len(definitions.features),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,15 +36,13 @@ from featurama_core.types.writes import WriteMode, WriteReport, WriteRequest
 ROWS_PER_WRITE = 5_000
 CHUNK_BYTES = 256 * 1024
 
-_Kind = TypeVar("_Kind", dict[str, Any], list[Any])
-
 
 async def import_namespace(
     stores: Stores, name: str, folder: Path, advance: Callable[[int], None]
 ) -> dict[str, object]:
     """Create namespace `name` from an export. -> counts. On failure the namespace is removed."""
     manifest = _manifest(folder)
-    definitions = layout.definitions_from_json(_read(folder / layout.DEFINITIONS, dict))
+    definitions = layout.definitions_from_json(_read(folder / layout.DEFINITIONS))
     features = {each.reference: each for each in definitions if isinstance(each, FeatureDefinition)}
     files = sorted((folder / layout.HISTORY).glob("*.parquet"))
     _check_settled(files)
@@ -93,7 +91,7 @@ def _check(file: Path, report: WriteReport) -> None:
 def _manifest(folder: Path) -> Mapping[str, Any]:
     if not (folder / layout.MANIFEST).is_file():
         raise InvalidInput(f"{folder} is not a complete export: it has no {layout.MANIFEST}", field="folder")
-    manifest = _read(folder / layout.MANIFEST, dict)
+    manifest = _read(folder / layout.MANIFEST)
     if manifest.get("format") not in (layout.WITHOUT_IMPORTS, layout.FORMAT):
         raise InvalidInput(f"{folder} has format {manifest.get('format')!r}, not {layout.FORMAT}", field="folder")
     return manifest
@@ -104,19 +102,19 @@ async def _imports(namespace: Namespace, manifest: Mapping[str, Any], folder: Pa
     if manifest["format"] == layout.WITHOUT_IMPORTS:
         begun = [UNNUMBERED]
     else:
-        begun = layout.imports_from_json(_read(folder / layout.IMPORTS, list))
+        begun = layout.imports_from_json((folder / layout.IMPORTS).read_bytes())
     for record in begun:
         if await namespace.storage.take_import(record.import_id, record.scope) != record.number:
             raise InvalidInput(f"{layout.IMPORTS} does not have its imports in order", field="folder")
 
 
-def _read(path: Path, kind: type[_Kind]) -> _Kind:
+def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read as JSON", field="folder") from error
-    if not isinstance(found, kind):
-        raise InvalidInput(f"{path} does not hold a JSON {kind.__name__}", field="folder")
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{path} does not hold a JSON object", field="folder")
     return found
 
 
@@ -152,7 +150,7 @@ async def _tombstones(namespace: Namespace, path: Path) -> int:
 
 
 async def _models(namespace: Namespace, folder: Path) -> int:
-    listed = _read(folder / "models.json", dict) if folder.is_dir() else {"models": [], "aliases": []}  # noqa: ASYNC240
+    listed = _read(folder / "models.json") if folder.is_dir() else {"models": [], "aliases": []}  # noqa: ASYNC240
     for each in listed["models"]:
         content = (folder / Path(each["artefact"]).name).read_bytes()
         model = StoredModel(each["name"], each["version"], each["manifest"], each["created_at"], len(content))

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
 
 from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.imports import ImportRecord, ImportScope
+from featurama_core.types.imports import ImportRecord
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -38,6 +39,9 @@ TOMBSTONE_SCHEMA = pa.schema(
 )
 
 
+_IMPORTS = TypeAdapter(list[ImportRecord])
+
+
 def definitions_to_json(stored: Definitions) -> dict[str, list[dict[str, object]]]:
     """All definitions with their times and flags, as JSON values."""
     features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in stored.features]
@@ -49,23 +53,16 @@ def definitions_to_json(stored: Definitions) -> dict[str, list[dict[str, object]
     }
 
 
-def imports_to_json(begun: Sequence[ImportRecord]) -> list[dict[str, object]]:
-    """Imports in the order of their begin, as JSON values."""
-    return [asdict(each) for each in begun]
+def imports_to_json(begun: Sequence[ImportRecord]) -> bytes:
+    """Imports in the order of their begin."""
+    return _IMPORTS.dump_json(list(begun), indent=1)
 
 
-def imports_from_json(given: Sequence[Mapping[str, Any]]) -> list[ImportRecord]:
+def imports_from_json(text: bytes) -> list[ImportRecord]:
     """The imports of `imports_to_json`. Raises InvalidInput for other content."""
     try:
-        return [
-            ImportRecord(
-                each["import_id"],
-                each["number"],
-                ImportScope(**{**each["scope"], "features": tuple(each["scope"]["features"])}),
-            )
-            for each in given
-        ]
-    except (KeyError, TypeError) as error:
+        return _IMPORTS.validate_json(text)
+    except ValidationError as error:
         raise InvalidInput(f"{IMPORTS} is not a file of `namespaces export`", field="folder") from error
 
 

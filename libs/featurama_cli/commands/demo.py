@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -58,5 +59,5 @@ def demo(
     show_figures(out, figures, report, options)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(to_json(figures.to_dict()) + "\n", encoding="utf-8")
+        json_file.write_text(to_json(asdict(figures)) + "\n", encoding="utf-8")
         out.print(f"\nFigures are in {json_file}.", markup=False)

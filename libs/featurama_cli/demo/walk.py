@@ -135,14 +135,16 @@ async def _prediction(store: FeatureStore, at: Addresses, namespace: str, entity
         raise CorruptData(f"{entity_id} was not predicted: {by_grpc.errors[0].message}")
     by_rest = await rest.predict(at.gateway, namespace, entity_id)
     actual = await store.get_online_features([entity_id], ["actual_duration"])
+    hours = float(by_grpc.values[0])
     made = OnePrediction(
         entity_id=entity_id,
         model=by_grpc.model,
         version=by_grpc.version,
-        grpc_hours=float(by_grpc.values[0]),
+        grpc_hours=hours,
         rest_hours=float(by_rest["predicted_duration"]),
         actual_hours=float(actual.columns[0].values[0]),
         features_used=dict(by_rest["features_used"]),
+        agree=hours == float(by_rest["predicted_duration"]),
     )
     if not made.agree:
         raise CorruptData(f"gRPC predicts {made.grpc_hours}, REST {made.rest_hours}, for {entity_id}")
