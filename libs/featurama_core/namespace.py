@@ -35,6 +35,7 @@ class Namespace:
         self.request_ids = RequestIds(clock)
         self._clock = clock
         self.layout_book = LayoutBook()
+        self.begun_imports: set[int] = set()
         self._layouts: dict[int, Layout] = {}
         self._types: dict[str, tuple[str | None, int]] = {}
         self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now)

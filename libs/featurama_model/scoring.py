@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -115,7 +116,7 @@ class ScoreOutput:
         del as_of  # scores are as of the rows' own moments
         found = await scored(self.model, self.namespace, keys.entity_ids, columns, keys.event_time)
         table = await asyncio.to_thread(score_table, batch, self.model.manifest, found)
-        return Part(number, table, facts_of(table, keys.event_time))
+        return Part(number, table, partial(facts_of, table, keys.event_time))
 
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Counts of predicted and failed rows and missing features."""

@@ -24,6 +24,7 @@ from featurama_core.datasets.spine_sources import label_source
 from featurama_core.datasets.verify import verify
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.retrieval import spilled
+from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.settings import StorageSettings
@@ -100,7 +101,7 @@ async def small_parts(store: OpenedStore, source: Any, features: list[str] | Non
     begin = partial(
         SpilledRetrieval,
         store.space,
-        await store.space.resolve(features or FEATURES),
+        ReadPlan.of(await store.space.resolve(features or FEATURES)),
         ReadBounds(None, store.now()),
         values_only=True,
         memory=1,

@@ -18,12 +18,12 @@ from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys
+from featurama_core.datasets.spine_sources import Keys, SpineSource, newest_time
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, FeatureSelection
-from featurama_core.types.times import MIN_TIME, KnownAt
+from featurama_core.types.times import KnownAt
 
 MAX_PART_ROWS = 100_000
 
@@ -118,7 +118,7 @@ async def dataset_source(
         raise InvalidInput("servers read newest values without known_at; leave it out", field="known_at")
     one, selection = partial(ClientEngine, store, known_at=known_at, at_now=at_now, now=now), request.selection
     if known_at == "label":
-        newest = await asyncio.to_thread(_newest, source, columns.certain)
+        newest = await asyncio.to_thread(newest_time, source, columns.certain)
         selection = selection if newest is None else await pinned_at(store, selection, newest)
     if not columns.of_types:
         return DatasetSource(partial(one, selection), columns)
@@ -132,18 +132,6 @@ async def dataset_source(
         return one(FeatureSelection(tuple(references[at] for at in positions)))
 
     return DatasetSource(partial(SeveralColumns, [columns.of_type(each) for each in types], begin), columns)
-
-
-def _newest(source: SpineSource, columns: SpineColumns) -> int | None:
-    """The newest time of a label row, microseconds; None without rows."""
-    newest: int | None = None
-    first = 0
-    for batch in source.batches():
-        keys = read_keys(batch, columns, first)
-        if len(keys):
-            newest = max(int(keys.event_time.max()), newest if newest is not None else MIN_TIME)
-        first += len(keys)
-    return newest
 
 
 async def _entity_types(store: FeatureStore, references: Sequence[str]) -> list[str]:

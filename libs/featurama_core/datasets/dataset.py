@@ -7,7 +7,6 @@ A set is lazy, and every conversion reads it again. Its engine is a store (`Spil
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +19,7 @@ from featurama_core.datasets.kept_rows import kept
 from featurama_core.datasets.manifest import Manifest, PartStatistics, facts_of
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.datasets.spine_sources import Keys, SpineSource, TableSource, read_keys, sliced
+from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, Keys, SpineSource, TableSource, read_keys, sliced
 from featurama_core.frames.results import HistoricalFeatures
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.tables import arrow_fields, pandas_frame, polars_frame
@@ -31,9 +30,6 @@ from featurama_core.types.times import to_rfc3339
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-
-
-_ROWS_ON_THE_LOOP = 1_000
 
 
 class Engine(Protocol):
@@ -108,8 +104,8 @@ class Values:
     async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
         """The table of `HistoricalFeatures.to_arrow`."""
         make = partial(self._table, batch, columns, as_of)
-        table = make() if len(keys) <= _ROWS_ON_THE_LOOP else await asyncio.to_thread(make)
-        return Part(number, table, facts_of(columns, keys.event_time))
+        table = make() if len(keys) <= ROWS_ON_THE_LOOP else await asyncio.to_thread(make)
+        return Part(number, table, partial(facts_of, columns, keys.event_time))
 
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The facts of each feature column."""
@@ -155,7 +151,7 @@ class TrainingDataset:
         Yields:
             Record batches. Temporary files are removed at the end of the iteration, also if it ends early.
         """
-        work = await asyncio.to_thread(_temporary)
+        work = BuildFolder()
         try:
             parts = self.reading().parts(work, progress, set())
             try:
@@ -165,7 +161,8 @@ class TrainingDataset:
             finally:
                 await parts.aclose()
         finally:
-            await asyncio.shield(asyncio.to_thread(work.remove))
+            if not work.is_empty:
+                await asyncio.shield(asyncio.to_thread(work.remove))
 
     async def to_arrow(self, *, progress: Watcher | None = None) -> Any:
         """All rows as a pyarrow.Table in memory.
@@ -199,7 +196,7 @@ class TrainingDataset:
 
     async def explain(self) -> Plan:
         """The planned reads, their strategies with reasons, and estimates of values and seconds."""
-        work = await asyncio.to_thread(_temporary)
+        work = BuildFolder()
         try:
             return await self._begin().explain(self._source, self._columns, work)
         finally:
@@ -242,10 +239,6 @@ class TrainingDataset:
         folder: temporary copies of label rows are on the disk of this folder; None for that of temporary files.
         """
         return SetReading(self._begin(), kept(self._source, folder), self._columns, self._asked, self._answer)
-
-
-def _temporary() -> BuildFolder:
-    return BuildFolder(Path(tempfile.mkdtemp(prefix="featurama-set-")), "", resume=False)
 
 
 def request_of(
@@ -300,7 +293,7 @@ class SetReading:
         slices = sliced(self.source, self.engine.part_rows)
         number = first = 0
         # Slicing and checking a few rows takes less time than waking a thread.
-        is_small = isinstance(self.source, TableSource) and (self.source.rows or 0) <= _ROWS_ON_THE_LOOP
+        is_small = isinstance(self.source, TableSource) and (self.source.rows or 0) <= ROWS_ON_THE_LOOP
         while (batch := next(slices, None) if is_small else await asyncio.to_thread(next, slices, None)) is not None:
             if number not in skip:
                 judge = partial(read_keys, batch, self.columns, first)

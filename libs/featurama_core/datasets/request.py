@@ -17,7 +17,7 @@ import pyarrow as pa
 from featurama_core.datasets.dataset import OutputBuilder, RecordedRequest
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.plan import Strategy
-from featurama_core.datasets.spine_sources import SpineSource, label_source
+from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, label_source
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
@@ -103,7 +103,12 @@ class DatasetRequest:
         """The label rows, their columns, and whether they are read at `now` (microseconds). Raises InvalidInput."""
         rows, grid = self.rows, self.grid
         if rows.labels is not None:
-            source = await asyncio.to_thread(label_source, rows.labels, rows.columns)
+            is_small = hasattr(rows.labels, "columns") and len(rows.labels) <= ROWS_ON_THE_LOOP
+            source = (
+                label_source(rows.labels, rows.columns)
+                if is_small
+                else await asyncio.to_thread(label_source, rows.labels, rows.columns)
+            )
             return source, rows.columns, False
         assert grid.entity_type is not None  # checked by `build_request`
         ids = await entities(grid.entity_type)

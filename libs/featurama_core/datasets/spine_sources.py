@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,8 +21,15 @@ from featurama_core.frames.cells import frame_kind
 from featurama_core.frames.keys import CodedTexts
 from featurama_core.frames.spine import SpineColumns, judged
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
+
+ROWS_ON_THE_LOOP = 1_000
+"""Up to this number, converting and checking label rows takes less time than waking a thread."""
+
+
+CheckTimes = Callable[..., None]
+"""Called with the times of some label rows, int64[n], and `first_row`, the number of the first of them."""
 
 
 class SpineSource(Protocol):
@@ -180,6 +187,18 @@ def read_keys(batch: Any, columns: SpineColumns, first: int) -> Keys:
     return Keys(ids[columns.entities[0]], event_time, ids)
 
 
+def newest_time(source: SpineSource, columns: SpineColumns, check: CheckTimes | None = None) -> int | None:
+    """The newest time of a label row, microseconds; None without rows. Blocks."""
+    newest, first = MIN_TIME, 0
+    for batch in source.batches():
+        times = read_keys(batch, columns, first).event_time
+        if check is not None:
+            check(times, first_row=first)
+        newest = int(times.max(initial=newest))
+        first += len(times)
+    return newest if first else None
+
+
 def sliced(source: SpineSource, rows: int) -> Iterator[Any]:
     """The rows of a source as record batches of exactly `rows` rows. The last may be shorter."""
     held: list[Any] = []
@@ -251,7 +270,8 @@ def _table(labels: Any) -> Any:
             )
     try:
         if kind == "pandas":
-            table = pa.Table.from_pandas(labels, preserve_index=False)
+            threads = 1 if len(labels) <= ROWS_ON_THE_LOOP else None
+            table = pa.Table.from_pandas(labels, preserve_index=False, nthreads=threads)
         elif kind == "polars":
             table = labels.to_arrow()
         elif kind == "arrow":

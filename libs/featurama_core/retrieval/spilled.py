@@ -31,7 +31,7 @@ from featurama_core.retrieval.explain import explain_stages
 from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.matches import taken
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.spill import FEW_ROWS, SHARDS, EntityRowShards, MatchSpool
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
@@ -42,7 +42,7 @@ from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import Int64Array, ValueType
 
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 100_000
 """Maximum number of label rows that are answered in memory."""
 _PART_BYTES = 96 * 1024 * 1024
 _MOST_PART_ROWS, _FEWEST_PART_ROWS = 500_000, 5_000
@@ -74,7 +74,7 @@ class SpilledRetrieval:
     def __init__(
         self,
         namespace: Namespace,
-        features: Sequence[ResolvedFeature],
+        plan: ReadPlan,
         bounds: ReadBounds,
         *,
         values_only: bool,
@@ -84,8 +84,8 @@ class SpilledRetrieval:
     ) -> None:
         self._settling_time = namespace.settings.settling_time
         self._source = ValueSource(namespace)
-        self._plan = ReadPlan.of(features)
-        self._features = features
+        self._plan = plan
+        self._features = plan.features
         self._bounds = bounds
         self._values_only = values_only
         self._memory = memory
@@ -125,7 +125,8 @@ class SpilledRetrieval:
             if not source.rows:
                 raise _no_rows()
             self._in_memory = True
-            await asyncio.to_thread(work.note, {"as_of": self._bounds.now})
+            if not work.is_temporary:
+                await asyncio.to_thread(work.note, {"as_of": self._bounds.now})
             return source.rows
         shards = await self._label_shards(source, columns, work, watcher)
         self._done = list(work.notes["done"])
@@ -181,13 +182,12 @@ class SpilledRetrieval:
     async def _label_shards(
         self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
     ) -> EntityRowShards:
-        folder = work.path / "keys"
         if "keys" in work.notes:
-            return await asyncio.to_thread(EntityRowShards.reopened, folder, work.notes["keys"])
+            return await asyncio.to_thread(EntityRowShards.reopened, work.path / "keys", work.notes["keys"])
         stage = Stage("labels", source.rows, watcher)
 
         def read() -> tuple[EntityRowShards, int]:
-            shards, first = EntityRowShards(folder, self._sizes.shards_of(source.rows)), 0
+            shards, first = EntityRowShards(work.path / "keys", self._sizes.shards_of(source.rows)), 0
             for batch in source.batches():
                 of_batch = read_keys(batch, columns, first)
                 if self._bounds.known_at == "label":
@@ -223,7 +223,7 @@ class SpilledRetrieval:
         self._rounds.append(this)
         passes = shards.passes(self._memory // 2)
         for number in range(passes):
-            items = [(f"{name}/{number}/{passes}/{at}", each) for at, each in enumerate(by_group(features))]
+            items = [(f"{name}/{number}/{passes}/{at}", each) for at, each in enumerate(features.groups)]
             left = [(item, positions) for item, positions in items if item not in self._done]
             if not left:
                 continue
@@ -338,7 +338,7 @@ class SpilledRetrieval:
 
 def part_rows_of(features: Sequence[ResolvedFeature]) -> int:
     """Rows per output part with these features."""
-    return int(np.clip(_PART_BYTES // _row_bytes(features), _FEWEST_PART_ROWS, _MOST_PART_ROWS))
+    return min(max(_PART_BYTES // _row_bytes(features), _FEWEST_PART_ROWS), _MOST_PART_ROWS)
 
 
 def _row_bytes(features: Sequence[ResolvedFeature]) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
@@ -56,6 +57,20 @@ def test_each_reference_that_is_followed_is_a_stage_of_its_own() -> None:
     assert [[TRAFFIC.reference, SHAPE.reference], [RATING.reference]] == [names(each) for _, each in plan.followed]
     assert (3, 1, 5, 4, 0) == plan.sources
     assert [names(plan.own), *(names(each) for _, each in plan.followed)] == [names(each) for each in plan.stages]
+
+
+def test_slots_name_the_field_of_each_feature_in_each_layout() -> None:
+    """Features in the same layouts are together; one in no layout is alone. A set of layouts is compiled once."""
+    both, one = (Layout.of(each.definition for each in some) for some in ([PLACE, SPEED, DRIVER], [SPEED]))
+    features = Features([SPEED, RATING, PLACE, DRIVER])
+    found = features.slots([both, one])
+    assert found is features.slots([one, both])
+    assert {
+        (0,): {both.layout_id: (2,), one.layout_id: (0,)},
+        (1,): {},
+        (2, 3): {both.layout_id: (1, 0)},
+    } == {each.positions: dict(each.fields) for each in found}
+    assert [(0,), (1, 2, 3)] == [each.positions for each in features.slots([one])]
 
 
 def test_a_plan_without_a_reference_keeps_its_own_columns() -> None:

@@ -189,7 +189,8 @@ class _ByTasks:
     def _part(self, number: int, table: pa.Table) -> Part:
         whole = table.combine_chunks()
         (batch,) = whole.to_batches()
-        return Part(number, whole, facts_of(whole, read_keys(batch, self._reading.columns, 0).event_time))
+        keys = read_keys(batch, self._reading.columns, 0)
+        return Part(number, whole, partial(facts_of, whole, keys.event_time))
 
 
 class _Rest:

@@ -25,10 +25,9 @@ from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
-from featurama_core.retrieval.visibility import ReadBounds
+from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import EmbeddedStore
-from featurama_core.store_datasets import NewestMoment
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -188,10 +187,16 @@ async def partitioned(
     """
     source = asked.source
     buckets = LabelBuckets(cutting.work, buckets_for(source.rows, cutting.tasks))
-    newest = NewestMoment(opened, asked.known_at, asked.now)
+    settled = partial(check_settled, now=asked.now, settling_time=opened.settings.settling_time)
     cut_by = asked.columns.certain
-    await asyncio.to_thread(buckets.fill, source, cut_by, newest.see)
-    resolved = await resolve(known_at=newest.time)
+    if isinstance(asked.known_at, str):
+        await asyncio.to_thread(buckets.fill, source, cut_by, settled)
+        newest: int | None = buckets.newest
+    else:
+        newest = asked.known_at
+        settled(newest)
+        await asyncio.to_thread(buckets.fill, source, cut_by)
+    resolved = await resolve(known_at=newest)
     columns = asked.columns
     if columns.of_types:
         columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
