@@ -12,7 +12,7 @@ from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
 from featurama_core.namespace import Namespace
-from featurama_core.retrieval.engine import LOOKUP_ENTITIES, Retrieval
+from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
@@ -30,6 +30,8 @@ from .standing_clock import DAY, SECOND, SETTLING, Unique, store_over, write
 
 MINUTE = 60 * SECOND
 PERIOD = 30 * DAY
+FEW = 200
+"""Entities whose whole past is looked up at once, at most."""
 NOTHING = ("NOT_FOUND", None)
 Answers = list[list[tuple[str, object]]]
 
@@ -117,7 +119,8 @@ async def test_a_read_at_now_is_one_read_of_the_newest_cells(store: OpenedStore,
     read, (fry, leela) = Reading(store, speed), (unique("fry"), unique("leela"))
     assert [[("PRESENT", 3), ("PRESENT", 2), ("PRESENT", 3)]] == await read([leela, fry, leela], None)
     assert [("latest", [leela, fry])] == read.source.calls
-    assert [[("PRESENT", 2), ("PRESENT", 3)]] == await read([fry, leela], None)
+    await store.delete_entity(leela)
+    assert [[("PRESENT", 2), NOTHING]] == await read([fry, leela], None)
 
 
 async def test_the_past_of_few_entities_is_one_look_up(
@@ -125,7 +128,7 @@ async def test_the_past_of_few_entities_is_one_look_up(
 ) -> None:
     """Of all that may be visible: up to the last moment of the rows. One entity more, and the partitions are read."""
     read, then = Reading(store, speed), clock.now - SETTLING - MINUTE
-    ids = [unique("fry"), *(unique(f"e{number:03}") for number in range(LOOKUP_ENTITIES - 1))]
+    ids = [unique("fry"), *(unique(f"e{number:03}") for number in range(FEW - 1))]
     rows = [*ids, unique("fry")]
     times = [then, *[then - 5] * (len(ids) - 1), then - 1]
     expected = [[("PRESENT", 2), *[NOTHING] * (len(ids) - 1), ("PRESENT", 1)]]
@@ -133,6 +136,16 @@ async def test_the_past_of_few_entities_is_one_look_up(
     assert [("lookup", ids, MIN_TIME + 1, then), ("tombstones",), ("latest", ids)] == read.source.calls
     assert [[("PRESENT", 3), *expected[0]]] == await read([unique("leela"), *rows], [then, *times])
     assert "partitions" in read.source.words
+
+
+async def test_thousands_of_rows_of_few_entities_are_one_look_up_too(
+    store: OpenedStore, speed: str, clock: FakeClock, unique: Unique
+) -> None:
+    """Each at its own moment, however long the search takes."""
+    read, (fry, leela), then = Reading(store, speed), (unique("fry"), unique("leela")), clock.now - SETTLING - MINUTE
+    answer = await read([fry, leela, fry] * 2_000, [then, then, then - 1] * 2_000)
+    assert [[("PRESENT", 2), ("PRESENT", 3), ("PRESENT", 1)] * 2_000] == answer
+    assert 1 == sum(each[0] == "lookup" for each in read.source.calls)
 
 
 async def test_a_look_up_begins_where_the_longest_retention_ends(
@@ -215,6 +228,21 @@ async def test_what_is_too_old_is_not_read_where_only_values_are_wanted(
     assert [[old]] == await path([fry], [clock.now], **scan, values_only=True)
     known_at = clock.now - SETTLING
     assert [[old]] == await alone([fry], None, **scan, values_only=True, known_at=known_at)
+
+
+async def test_partitions_of_which_nothing_is_kept_are_not_read(
+    store: OpenedStore, clock: FakeClock, unique: Unique
+) -> None:
+    """Retention has ended for all that they hold, though a purge may not have come yet."""
+    fry, speed, then = unique("fry"), unique("speed"), clock.now
+    await store.register_feature_group(unique("kept"), retention="40d")
+    await store.register_feature(speed, "int", group=unique("kept"))
+    await write(store, speed, [(fry, then, 1)])
+    read = Reading(store, speed)
+    assert [[("PRESENT", 1)]] == await read([fry], [then], strategy="scan")
+    clock.advance(40 * DAY + PERIOD)
+    assert [[NOTHING]] == await read([fry], [then], strategy="scan")
+    assert {"partitions", "tombstones", "latest"} == read.source.words
 
 
 async def test_a_row_without_an_id_has_no_values(
