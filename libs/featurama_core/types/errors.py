@@ -18,7 +18,7 @@ class Reason(IntEnum):
     INVALID_ARGUMENT = 1
     """The request is invalid."""
     INVALID_NAME = 2
-    """A name is reserved or not of the form [a-z][a-z0-9_]{0,62}."""
+    """A name is reserved or not of the form `[a-z][a-z0-9_]{0,62}`."""
     INVALID_ENTITY_ID = 3
     """An entity id is empty, longer than 256 bytes or holds control characters."""
     INVALID_REFERENCE = 4
