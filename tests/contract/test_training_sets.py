@@ -255,8 +255,8 @@ async def test_explain_estimates_whom_a_reference_names(store: OpenedStore) -> N
     plan = await (await store.training_set(rows, ["home.mood"])).explain()
     assert [(read.via, read.entities) for read in plan.reads if read.via] == [("home@1", 3_000)]
     assert all(3_000 <= read.rows < 3_200 for read in plan.reads)
-    with pytest.raises(InvalidInput, match="no label rows"):
-        await (await store.training_set(rows.slice(0, 0), ["home.mood"])).explain()
+    empty = await (await store.training_set(rows.slice(0, 0), ["home.mood"])).explain()
+    assert (empty.label_rows, empty.parts, empty.reads) == (0, 0, ())
 
 
 async def test_the_files_of_every_format_hold_the_same_rows(store: OpenedStore, tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ async def test_what_cannot_work_is_refused_before_anything_is_read(store: Opened
     table = labels(10)
     with pytest.raises(FailedPrecondition, match="known_at is"):
         await store.training_set(table, ["speed"], known_at=store.now())
-    with pytest.raises(InvalidInput, match="two columns would be named 'speed'"):
+    with pytest.raises(InvalidInput, match="the label column 'speed' and the feature 'speed' have one name"):
         await store.training_set(table.rename_columns(["entity_id", "timestamp", "speed"]), ["speed"])
     with pytest.raises(InvalidInput, match="lack the column who"):
         await store.training_set(table, ["speed"], entity_column="who")
@@ -368,8 +368,6 @@ async def test_what_cannot_work_is_refused_before_anything_is_read(store: Opened
     bad = table.set_column(0, "entity_id", pa.array(["thing_01"] * 9 + [""]))
     with pytest.raises(InvalidInput, match="label row 9: entity_id is empty"):
         await (await store.training_set(bad, ["speed"])).to_arrow()
-    with pytest.raises(InvalidInput, match="no label rows"):
-        await (await store.training_set(table.slice(0, 0), ["speed"])).to_arrow()
 
 
 async def test_leaving_a_stream_early_leaves_nothing_behind(

@@ -30,6 +30,10 @@ async def build(
     event_times: Annotated[
         bool, typer.Option("--event-times", help="Add a column <feature>__event_time per feature.")
     ] = False,
+    column_separator: Annotated[
+        str,
+        typer.Option("--column-separator", help="Text for the dots in names of feature columns, such as __ or _."),
+    ] = ".",
     strategy: Annotated[
         str, typer.Option("--strategy", help="How history is read: auto, scan or lookup (storage only).")
     ] = "auto",
@@ -61,6 +65,7 @@ async def build(
             entity_columns=of_types,
             statuses=statuses,
             event_times=event_times,
+            column_separator=column_separator,
             **options.rows(),
         )
         if explain:

@@ -87,7 +87,7 @@ def label_source(labels: Any, columns: SpineColumns) -> SpineSource:
 
 
 class TableSource:
-    """Rows of an Arrow table in memory. dtypes: pandas extension dtypes of its original columns."""
+    """Rows of an Arrow table in memory. dtypes: pandas dtypes of its original columns."""
 
     def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None) -> None:
         self._table = table
@@ -171,6 +171,11 @@ class FileSource:
             raise InvalidInput(
                 f"{path.name}: a column has another type than in {self._files[0].name}; convert it", field="labels"
             ) from error
+
+
+def dtypes_of(source: SpineSource) -> Mapping[str, Any]:
+    """The pandas dtypes of the columns of a pandas frame; empty for other label rows."""
+    return source.dtypes if isinstance(source, TableSource) else {}
 
 
 def read_keys(batch: Any, columns: SpineColumns, first: int) -> Keys:
@@ -285,10 +290,7 @@ def _table(labels: Any) -> Any:
 
 
 def _dtypes(labels: Any) -> dict[str, Any]:
-    """The extension dtypes of a pandas frame. numpy dtypes need not be restored."""
-    if frame_kind(labels) != "pandas":
-        return {}
-    return {name: dtype for name, dtype in labels.dtypes.items() if not isinstance(dtype, np.dtype)}
+    return dict(labels.dtypes.items()) if frame_kind(labels) == "pandas" else {}
 
 
 class _Hashed(io.RawIOBase):

@@ -7,7 +7,7 @@ reads batches and files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -158,14 +158,6 @@ class Spine:
 
     def __len__(self) -> int:
         return len(self.entity_ids)
-
-    def refuse_names(self, names: Iterable[str]) -> None:
-        """Raise InvalidInput if a carried column has the name of an output column."""
-        for name in names:
-            if name in self.carried:
-                raise InvalidInput(
-                    f"the label column {name!r} has the name of a requested feature; rename it", field=name
-                )
 
 
 def label_rows(

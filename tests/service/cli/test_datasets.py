@@ -32,7 +32,7 @@ def test_a_directory_of_parts_is_built_with_a_manifest(labelled: Featurama, fold
     assert ran.code == 0, ran.err
     assert (ran.code, ran.json["files"], ran.json["without_value"]) == (0, 1, {"temperature": 1})
     assert pyarrow.parquet.read_table(folder / "set").column("temperature").to_pylist() == [210.5, None, 211.25]
-    manifest = json.loads((folder / "set" / "_manifest.json").read_text())
+    manifest = json.loads((folder / "set.manifest.json").read_text())
     assert manifest["request"]["features"] == ["temperature@1"]
     assert manifest["time_range"]["last"] == "2026-01-03T00:00:00.000000Z"
     assert manifest["files"][0]["rows"] == 3
@@ -148,7 +148,7 @@ def test_rows_may_name_entities_of_several_types(filled: Featurama, folder: Path
     table = pyarrow.parquet.read_table(folder / "set")
     assert table.column("flights").to_pylist() == [12, None, 1]
     assert table.column("temperature").to_pylist() == [210.5, 211.25, None]
-    manifest = json.loads((folder / "set" / "_manifest.json").read_text())
+    manifest = json.loads((folder / "set.manifest.json").read_text())
     assert manifest["request"]["entity_columns"] == {"planet": "planet_id", "pilot": "pilot"}
     assert filled("dataset", "verify", "set", "--rebuild", "--json").json["differences"] == []
     plan = filled(*asked, *columns, "--explain", "--json").json
@@ -177,7 +177,7 @@ def test_entity_columns_that_cannot_be_meant_are_refused(labelled: Featurama, fo
 
 def test_a_set_that_is_not_there_is_named(labelled: Featurama) -> None:
     ran = labelled("dataset", "verify", "nowhere")
-    assert (ran.code, "nowhere/_manifest.json does not exist" in ran.err) == (2, True), ran.err
+    assert (ran.code, "nowhere.manifest.json does not exist" in ran.err) == (2, True), ran.err
 
 
 def test_an_entity_that_is_unknown_is_named(labelled: Featurama) -> None:

@@ -17,7 +17,7 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from featurama_core.frames.results import output_names
+from featurama_core.frames.naming import unique_names
 from featurama_core.frames.tables import Field, arrow_table, value_field
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.as_of import HistoryKeys
@@ -238,7 +238,7 @@ def _table(request: HistoryRequest, entity_ids: Sequence[str], keys: Int64Array,
     fields = [Field("entity_id", "carried", ids), Field("timestamp", "us", keys[1])]
     if request.corrections:
         fields.append(Field("ingested_at", "ns", keys[2]))
-    fields += [value_field(name, column) for name, column in zip(output_names(columns), columns, strict=True)]
+    fields += [value_field(name, column) for name, column in zip(unique_names(columns), columns, strict=True)]
     return arrow_table(fields)
 
 

@@ -23,6 +23,7 @@ from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.request import Build, RowOptions, build_request
 from featurama_core.datasets.spine_sources import SpineSource, read_keys
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -110,7 +111,7 @@ async def _scores(
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
     references = [feature.reference for feature in model.manifest.features]
-    hidden = partial(Output, statuses=True, event_times=False, prefix=_HIDDEN)
+    hidden = partial(Output, shown=FeatureColumns(statuses=True), prefix=_HIDDEN)
     resolve = partial(namespace.resolve, references)
     request, buckets = await partitioned(namespace, place, asked, resolve, hidden, cutting)
     return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
@@ -182,6 +183,9 @@ class _ByTasks:
             # Closed before Ray ends. ValueError: its thread is running; it ends with Ray.
             with suppress(ValueError):
                 await asyncio.shield(asyncio.to_thread(coming.close))
+
+    def described(self, table: pa.Table, request: Mapping[str, Any]) -> pa.Table:
+        return self._reading.described(table, request)
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self._reading.content(request, parts) | {"as_of_time": to_rfc3339(self._now)}

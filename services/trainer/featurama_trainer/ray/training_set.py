@@ -20,6 +20,7 @@ from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.datasets.spine_sources import SpineSource, read_keys
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
@@ -125,6 +126,7 @@ def training_set(
     namespace: str = DEFAULT_NAMESPACE,
     statuses: bool = False,
     event_times: bool = False,
+    column_separator: str = ".",
     ordered: bool = True,
     work: str | Path | None = None,
     tasks: int | None = None,
@@ -144,14 +146,14 @@ def training_set(
     wanted = build_request(
         labels,
         FeatureSelection.of(features, service),
-        Build(statuses=statuses, event_times=event_times),
+        Build(statuses=statuses, event_times=event_times, column_separator=column_separator),
         **rows,
     )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     with own_loop(place) as (loop, opened):
         asked = loop.run(asked_rows(opened, wanted))
         resolve = partial(opened.resolve, wanted.selection)
-        shown = partial(Output, statuses=statuses, event_times=event_times)
+        shown = partial(Output, shown=FeatureColumns(statuses, event_times, column_separator))
         request, buckets = loop.run(partitioned(opened, place, asked, resolve, shown, cutting))
     return dataset(request, buckets, cutting, request.output.shaped)
 
@@ -205,7 +207,7 @@ async def partitioned(
     plans, bucketed = output.plans(columns), cut_by.entities[0]
     far = await _far(opened, dict(plans).get(bucketed), cutting.broadcast)
     bounds = ReadBounds(asked.known_at, asked.now, asked.at_now)
-    values_only = not (output.statuses or output.event_times)
+    values_only = not (output.shown.statuses or output.shown.event_times)
     return SetRequest(place, output, bounds, values_only, columns, tuple(plans), bucketed, far), buckets
 
 
