@@ -220,6 +220,7 @@ class TrainingDataset:
         resume: bool = False,
         progress: Watcher | None = None,
     ) -> Manifest: ...
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
 def connect(
     url: str,

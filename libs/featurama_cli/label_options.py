@@ -28,7 +28,7 @@ class LabelRowOptions:
         typer.Option("--labels", help="Parquet, CSV or Arrow file, or a directory; alternative: --entity-type."),
     ] = None
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv or .arrow.")
+        Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv, .arrow or .arrows.")
     ] = None
     known_at: Annotated[
         str | None,
@@ -36,7 +36,9 @@ class LabelRowOptions:
     ] = None
     file_format: Annotated[
         str | None,
-        typer.Option("--format", help="Format of the files of a directory: parquet (default), csv or arrow."),
+        typer.Option(
+            "--format", help="Format of the files of a directory: parquet (default), csv, arrow or arrows (a stream)."
+        ),
     ] = None
     time_column: Annotated[str, typer.Option("--time-column", help="Time column of the labels.")] = "timestamp"
     timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone of label times without one.")] = None

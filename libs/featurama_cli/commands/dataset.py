@@ -44,7 +44,7 @@ async def build(
 
     An interrupted build writes nothing to --out. Its finished work is kept beside it for --resume.
     """
-    from featurama_cli.datasets import build_dataset, plan_summary, reads_shown, requested_set
+    from featurama_cli.datasets import build_dataset, requested_set
     from featurama_cli.output import note, show, show_json, show_one
     from featurama_cli.session import open_store
     from featurama_core.types.errors import InvalidInput
@@ -75,8 +75,8 @@ async def build(
                 return
             if plan.label_entities:
                 nothing = "No values are stored at or before the times of the label rows."
-                show(reads_shown(plan), as_json=False, title="What would be read", empty=nothing)
-            note(plan_summary(plan))
+                show(plan.table(), as_json=False, title="What would be read", empty=nothing)
+            note(plan.summary())
             return
         assert options.out is not None
         facts = await build_dataset(training, options.out, **options.files())

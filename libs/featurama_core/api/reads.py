@@ -282,8 +282,7 @@ class ReadingMethods(DefinitionMethods):
             of_name.setdefault(each.name if each.via is None else f"{each.via.name}.{each.name}", set()).add(each)
         names: list[str] = []
         for name, meant in of_name.items():
-            pinned = {name} if len(meant) == 1 else {await self._pinned(each) for each in meant}
-            names += sorted(pinned) if len(pinned) > 1 else [name]
+            names += [name] if len(meant) == 1 else [await self._pinned(each) for each in meant]
         return names
 
     async def _pinned(self, reference: FeatureRef) -> str:

@@ -248,8 +248,9 @@ class TrainingDataset:
         `.NAME.building` next to the output.
 
         Args:
-            out: Directory for a file per part, or one file if it ends in .parquet, .csv or .arrow.
-            format: "parquet", "csv" or "arrow"; None for that of the ending of `out`, parquet for a directory.
+            out: Directory for a file per part, or one file if it ends in .parquet, .csv, .arrow or .arrows.
+            format: "parquet", "csv", "arrow" or "arrows" (an Arrow stream); None for that of the ending of `out`,
+                parquet for a directory.
             overwrite: Whether to replace an existing output.
             resume: Whether to continue an interrupted build of the same request.
             progress: Called with reports of the progress.

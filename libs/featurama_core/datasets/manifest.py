@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from featurama_core.datasets.text import aligned, counted
 from featurama_core.frames.naming import FeatureColumns, distinct
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
@@ -28,6 +29,20 @@ class Manifest:
     """A manifest. content: plain JSON values, as in the file."""
 
     content: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        """What the set holds, its features, its files, and the hash of the manifest."""
+        request, times = self.request, self.content["time_range"]
+        lines = [counted(self.rows, "row") + (f" from {times['first']} to {times['last']}" if times else "")]
+        lines.append(f"known_at {request['known_at']}, as of {self.content['as_of_time']}")
+        if "model" in request:
+            lines.append("scores of {name} version {version}".format(**request["model"]))
+            lines += [f"{name} {_shown(value)}" for name, value in self.content["scores"].items()]
+        lines.append(f"label columns: {', '.join(request['label_columns'])}")
+        shown = ("name", "reference", "type", "nulls", "min", "max")
+        lines += aligned([{name: each[name] for name in shown} for each in self.content.get("features", ())])
+        lines += aligned([{name: each[name] for name in ("name", "rows", "bytes")} for each in self.files])
+        return "\n".join([*lines, f"manifest sha256 {self.sha256}"])
 
     @property
     def rows(self) -> int:
@@ -77,6 +92,12 @@ class Manifest:
         if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
             raise InvalidInput(f"{path.name} is not a manifest of version {FORMAT_VERSION}", field="manifest")
         return cls(content)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {count:,}" for name, count in value.items()) or "none"
+    return str(value)
 
 
 def manifest_path(out: Path) -> Path:
