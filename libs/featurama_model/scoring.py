@@ -60,10 +60,9 @@ async def scored(
     unknown = await _unknown(namespace, manifest.entity_type, entity_ids, absent.all(axis=0) & ~unreadable)
     errors += [RowError(row, Reason.UNKNOWN_ENTITY, why) for row, why in unknown.items()]
     errors = with_refused(errors, manifest, columns, len(time))
-    # In pieces, because a thread cannot be interrupted.
-    pieces = [
-        await asyncio.to_thread(_outputs, model, columns, time, first) for first in range(0, len(time), _ROWS_A_PIECE)
-    ]
+    # In pieces, because a thread cannot be interrupted. No rows are one piece.
+    starts = range(0, max(len(time), 1), _ROWS_A_PIECE)
+    pieces = [await asyncio.to_thread(_outputs, model, columns, time, first) for first in starts]
     outputs = np.concatenate(pieces)
     return Scores(model.values(outputs), model.probabilities(outputs), absent, errors)
 

@@ -118,7 +118,9 @@ async def test_without_label_rows_a_set_has_no_rows_and_all_columns(filled: Fill
     assert (0, filled.features) == (len(ids), list(ids.to_dict())[2:])
     await asyncio.to_thread(pyarrow.parquet.write_table, rows, tmp_path / "l.parquet")
     await asyncio.to_thread((tmp_path / "l.csv").write_text, "entity_id,timestamp,large\n")
-    for labels in (rows, tmp_path / "l.parquet", tmp_path / "l.csv"):
+    untyped = pd.DataFrame({"entity_id": [], "timestamp": [], "large": []})
+    assert 0 == len(await store.get_historical_features(untyped, filled.features))
+    for labels in (rows, tmp_path / "l.parquet", tmp_path / "l.csv", untyped):
         for known_at in (None, "label"):
             built = await store.training_set(labels, filled.features, known_at=known_at)  # type: ignore[arg-type]
             table = await built.to_arrow()

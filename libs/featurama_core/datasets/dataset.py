@@ -342,8 +342,11 @@ class SetReading:
     async def _part(self, number: int, batch: Any, keys: Keys) -> Part:
         columns = await self.engine.columns(number, keys)
         part = await self.answer.part(number, batch, keys, columns, self.engine.as_of_time)
-        dtypes = {name: str(dtype) for name, dtype in dtypes_of(self.source).items()}
-        return replace(part, table=with_pandas_dtypes(part.table, dtypes))
+        return replace(part, table=self.with_dtypes(part.table))
+
+    def with_dtypes(self, table: Any) -> Any:
+        """The table of a part with the pandas dtypes of its columns."""
+        return with_pandas_dtypes(table, {name: str(dtype) for name, dtype in dtypes_of(self.source).items()})
 
     def described(self, table: Any, request: Mapping[str, Any]) -> Any:
         """The table of a part with the hash of the request, which stands in the manifest too."""

@@ -239,6 +239,9 @@ def _parsed(times: Any) -> Any:
 
 
 def _texts(ids: Any, name: str) -> Any:
+    if not len(ids):
+        # Of an empty column no library knows the type.
+        return pa.nulls(0, pa.string())
     kind = ids.type.value_type if pa.types.is_dictionary(ids.type) else ids.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return ids if pa.types.is_string(ids.type) else ids.cast(pa.string())

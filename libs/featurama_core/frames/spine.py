@@ -119,6 +119,9 @@ def judged(ids: Mapping[str, CodedTexts], times: Any, columns: SpineColumns, row
     ids: of each entity column. times: the time column, of any frame library, unused if `columns` has a moment. first:
     number of the first row among all label rows. InvalidInput names the first row with an invalid id or time.
     """
+    if not rows:
+        # Of an empty column no library knows the type.
+        return np.empty(0, dtype=np.int64)
     problems: dict[int, CellError] = {}
     for name, texts in ids.items():
         where = "" if name == "entity_id" else f"column {name}: "

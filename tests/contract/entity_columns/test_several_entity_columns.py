@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -220,6 +221,7 @@ def test_a_notebook_builds_a_set_of_several_columns(tmp_path: Path) -> None:
         rows = pd.DataFrame({"driver_id": ["a"], "customer_id": ["b"]})
         made = store.training_set(rows, ["trips", "rating"], entity_columns=COLUMNS, timestamp=START)
         assert made.to_arrow().select(["trips", "rating"]).to_pylist() == [{"trips": 6, "rating": 5}]
+        assert pl.DataFrame(made)["trips"].to_list() == [6]
         made.write(tmp_path / "set")
     manifest = json.loads((tmp_path / "set.manifest.json").read_text())
     assert manifest["request"]["entity_columns"] == COLUMNS

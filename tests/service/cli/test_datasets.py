@@ -161,6 +161,60 @@ def test_rows_may_name_entities_of_several_types(filled: Featurama, folder: Path
     assert (mixed.code, "column planet_id: entity_id is missing" in mixed.err) == (2, True)
 
 
+FLYING = """entity_types: [{name: pilot}]
+feature_groups: [{name: flying, entity_type: pilot}]
+features:
+  - {name: flights, group: flying, type: int}
+  - {name: at, group: flying, type: text, references: planet}
+"""
+PILOTS_AT = """entity_id,at,timestamp
+leela,planet_mars,2026-01-01T00:00:00Z
+fry,planet_earth,2026-01-01T00:00:00Z
+"""
+
+
+def test_dots_of_paths_can_be_another_text(filled: Featurama, folder: Path) -> None:
+    """In the set and its manifest, which verify builds again; a deletion is still explained along the path."""
+    (folder / "pilots.yaml").write_text(FLYING)
+    (folder / "at.csv").write_text(PILOTS_AT)
+    (folder / "labels.csv").write_text("entity_id,timestamp\nleela,2026-01-02T00:00:00Z\nfry,2026-01-03T00:00:00Z\n")
+    assert filled("apply", "pilots.yaml", "--yes").code == 0
+    assert filled("write", "at.csv").code == 0
+    asked = ("dataset", "build", "--labels", "labels.csv", "-f", "at,at.temperature", "--column-separator", "__")
+    assert filled(*asked, "-o", "set").code == 0
+    assert pyarrow.parquet.read_table(folder / "set").column_names[2:] == ["at", "at__temperature"]
+    assert filled("dataset", "verify", "set", "--rebuild", "--json").json["differences"] == []
+    assert filled("delete", "planet_mars", "--yes").code == 0
+    (difference,) = filled("dataset", "verify", "set", "--rebuild", "--json").json["differences"]
+    assert (difference["column"], difference["cause"]) == ("at__temperature", "deletion")
+    ran = filled(*asked[:-1], "", "-o", "other")
+    assert (ran.code, "column_separator is empty" in ran.err) == (2, True)
+
+
+def test_arrow_streams_are_written_and_read(labelled: Featurama, folder: Path) -> None:
+    """As values, with their rejected rows, and as sets, which are label rows too."""
+    values = pa.table(
+        {
+            "entity_id": ["planet_mars", ""],
+            "feature_name": ["temperature"] * 2,
+            "value": [1.5, 2.5],
+            "timestamp": pa.array(["2026-01-03T00:00:00Z"] * 2).cast(pa.timestamp("us", "UTC")),
+        }
+    )
+    with pa.OSFile(str(folder / "new.arrows"), "wb") as sink, pa.ipc.new_stream(sink, values.schema) as stream:
+        stream.write_table(values)
+    ran = labelled("write", "new.arrows", "--json")
+    assert ran.code == 1, ran.err
+    rejected = pa.ipc.open_stream(folder / "new.rejected.arrows").read_all()
+    assert (1, [2.5]) == (rejected.num_rows, rejected.column("value").to_pylist())
+    build = ("dataset", "build", "-f", "temperature")
+    assert labelled(*build, "--labels", "labels.csv", "-o", "set.arrows").code == 0
+    assert pa.ipc.open_stream(folder / "set.arrows").read_all().column("temperature").to_pylist() == [210.5, None, 1.5]
+    assert labelled(*build, "--labels", "labels.csv", "-o", "sets", "--format", "arrows").code == 0
+    assert ["part-00000.arrows"] == [path.name for path in (folder / "sets").iterdir()]
+    assert labelled("dataset", "verify", "sets", "--rebuild", "--json").json["good"]
+
+
 def test_entity_columns_that_cannot_be_meant_are_refused(labelled: Featurama, folder: Path) -> None:
     asked = ("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set")
     for columns, why in (

@@ -55,6 +55,17 @@ class Output:
             table = table.append_column(name, made.column(name))
         return table
 
+    def without_rows(self, labels: pa.Table) -> pa.Table:
+        """What `add` makes of label rows that are none."""
+        none = np.empty(0, dtype=np.int64)
+        columns = []
+        for feature in distinct(self.features):
+            definition = feature.definition
+            values = empty_values(definition.value_type, 0, definition.vector_length)
+            status = np.empty(0, dtype=np.uint8)
+            columns.append((feature, Column(feature.name, definition.value_type, values, status, none)))
+        return self.add(labels, columns)
+
     def shaped(self, table: pa.Table) -> pa.Table:
         """The label columns, then the features', in order, and the row number."""
         return table.select([*self.labels, *self._feature_columns(), ROW])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from featurama_core.datasets.files import Format
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.request import Build, RowOptions, build_request
-from featurama_core.datasets.spine_sources import SpineSource, read_keys
+from featurama_core.datasets.spine_sources import SpineSource, one_batch, read_keys
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
@@ -132,8 +132,7 @@ class _Score:
     async def _scored(self, namespace: Namespace, *, table: pa.Table) -> AsyncIterator[pa.Table]:
         output = self.request.output
         labels = table.select([*output.labels, ROW])
-        (batch,) = labels.to_batches()
-        keys = read_keys(batch, self.request.columns, 0)
+        keys = read_keys(one_batch(labels), self.request.columns, 0)
         found = await scored(self.model.load(), namespace, keys.entity_ids, output.columns(table), keys.event_time)
         yield score_table(labels, self.model.manifest, found)
 
@@ -165,8 +164,21 @@ class _ByTasks:
         # Parts are finished in order, so the remaining rows follow them.
         number = len(skip)
         left = _Rest(reading.source, number * self.part_rows)
-        if left.rows == 0:
-            return
+        if left.rows != 0:
+            async with aclosing(self._by_tasks(left, number, work, watcher)) as parts:
+                async for part in parts:
+                    yield part
+                    number += 1
+        if not number:
+            # Without label rows there are no tasks.
+            async with aclosing(reading.parts(work, watcher, skip)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def _by_tasks(
+        self, left: _Rest, number: int, work: BuildFolder, watcher: Watcher | None
+    ) -> AsyncGenerator[Part, None]:
+        reading = self._reading
         known_at = to_known_at(reading.asked.known_at)
         asked = AskedRows(left, reading.columns, reading.asked.at_now, known_at, self._now)
         cutting = self._cutting if self._cutting.work is not None else replace(self._cutting, work=work.path / "labels")
@@ -191,7 +203,7 @@ class _ByTasks:
         return self._reading.content(request, parts) | {"as_of_time": to_rfc3339(self._now)}
 
     def _part(self, number: int, table: pa.Table) -> Part:
-        whole = table.combine_chunks()
+        whole = self._reading.with_dtypes(table.combine_chunks())
         (batch,) = whole.to_batches()
         keys = read_keys(batch, self._reading.columns, 0)
         return Part(number, whole, partial(facts_of, whole, keys.event_time))

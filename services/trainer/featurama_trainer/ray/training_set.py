@@ -21,6 +21,7 @@ from ray.data.datasource import Datasource, ReadTask
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.datasets.spine_sources import SpineSource, read_keys
 from featurama_core.frames.naming import FeatureColumns
+from featurama_core.frames.schemas import with_pandas_dtypes
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
@@ -193,7 +194,7 @@ async def partitioned(
     cut_by = asked.columns.certain
     if isinstance(asked.known_at, str):
         await asyncio.to_thread(buckets.fill, source, cut_by, settled)
-        newest: int | None = buckets.newest
+        newest: int | None = buckets.newest if buckets.rows else None
     else:
         newest = asked.known_at
         settled(newest)
@@ -216,6 +217,8 @@ def dataset(
 ) -> ray.data.Dataset:
     """The joins, as a lazy dataset. shape: maps a block of joined rows to output rows; it keeps the row number."""
     output = request.output
+    if not buckets.rows:
+        return ray.data.from_arrow(_unnumbered(shape(output.without_rows(buckets.empty())), sort=False))
     count = len(buckets.filled())
     at_once = min(cutting.concurrency, count)
     pool = ray.data.TaskPoolStrategy(at_once)
@@ -240,7 +243,7 @@ def dataset(
 
 
 def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
-    return (table.sort_by(ROW) if sort else table).drop_columns([ROW])
+    return with_pandas_dtypes((table.sort_by(ROW) if sort else table).drop_columns([ROW]), {})
 
 
 async def _far(namespace: Namespace, plan: ReadPlan | None, broadcast: int) -> frozenset[int]:
