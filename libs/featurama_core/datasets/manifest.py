@@ -136,9 +136,9 @@ class PartStatistics:
         self.parts = list(parts)
 
     def features(self) -> list[dict[str, Any]]:
-        """The facts of each feature column."""
+        """The facts of each feature column; none of scores."""
         merged: list[dict[str, Any]] = []
-        for at, first in enumerate(self.parts[0]["features"] if self.parts else []):
+        for at, first in enumerate(self.parts[0].get("features", ()) if self.parts else ()):
             columns = [part["features"][at] for part in self.parts]
             statuses: dict[str, int] = {}
             for column in columns:
