@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 FieldKind = Literal["double", "int", "text", "bool", "vector", "us", "ns", "carried"]
@@ -63,18 +64,24 @@ def pandas_dtype(dtype: Any) -> str:
 
 def with_pandas_dtypes(table: Any, dtypes: Mapping[str, str]) -> Any:
     """The table, whose schema names a pandas dtype per column: that of `dtypes`, else that of its Arrow type."""
-    columns = [
+    columns = tuple((field.name, field.type, dtypes.get(field.name, "")) for field in table.schema)
+    return _with_metadata(table, {_PANDAS: _pandas_metadata(columns)})
+
+
+@lru_cache(maxsize=64)
+def _pandas_metadata(columns: tuple[tuple[str, Any, str], ...]) -> bytes:
+    described = [
         {
-            "name": field.name,
-            "field_name": field.name,
-            "pandas_type": str(field.type),
-            "numpy_type": dtypes.get(field.name) or pandas_dtype(field.type),
+            "name": name,
+            "field_name": name,
+            "pandas_type": str(of_arrow),
+            "numpy_type": dtype or pandas_dtype(of_arrow),
             "metadata": None,
         }
-        for field in table.schema
+        for name, of_arrow, dtype in columns
     ]
-    about = {"index_columns": [], "column_indexes": [], "columns": columns}
-    return _with_metadata(table, {_PANDAS: json.dumps(about, ensure_ascii=False).encode()})
+    about = {"index_columns": [], "column_indexes": [], "columns": described}
+    return json.dumps(about, ensure_ascii=False).encode()
 
 
 def with_facts(table: Any, facts: Mapping[str, Any]) -> Any:

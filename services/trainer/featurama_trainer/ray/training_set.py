@@ -21,7 +21,6 @@ from ray.data.datasource import Datasource, ReadTask
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.datasets.spine_sources import SpineSource, read_keys
 from featurama_core.frames.naming import FeatureColumns
-from featurama_core.frames.schemas import with_pandas_dtypes
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
@@ -243,7 +242,7 @@ def dataset(
 
 
 def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
-    return with_pandas_dtypes((table.sort_by(ROW) if sort else table).drop_columns([ROW]), {})
+    return (table.sort_by(ROW) if sort else table).drop_columns([ROW])
 
 
 async def _far(namespace: Namespace, plan: ReadPlan | None, broadcast: int) -> frozenset[int]:
