@@ -34,7 +34,7 @@ class Manifest:
         """What the set holds, its features, its files, and the hash of the manifest."""
         request, times = self.request, self.content["time_range"]
         lines = [counted(self.rows, "row") + (f" from {times['first']} to {times['last']}" if times else "")]
-        lines.append(f"known_at {request['known_at']}, as of {self.content['as_of_time']}")
+        lines.append(f"known_at {request['known_at'] or 'not given'}, as of {self.content['as_of_time']}")
         if "model" in request:
             lines.append("scores of {name} version {version}".format(**request["model"]))
             lines += [f"{name} {_shown(value)}" for name, value in self.content["scores"].items()]

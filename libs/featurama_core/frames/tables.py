@@ -1,8 +1,8 @@
 """Frames out: named fields become a pandas, polars or Arrow table, numpy arrays, lists, or a small HTML table.
 
 All results are converted here, so a value type has one dtype per library, with and without nulls. Integers keep all
-digits. Columns of the caller keep their dtype. pandas, polars and pyarrow are imported on demand, and only here. Every
-table is a copy of the fields. An absent value is null.
+digits. Columns of the caller keep their dtype. pandas, polars and pyarrow are imported on demand. Every table is a copy
+of the fields. An absent value is null.
 """
 
 from __future__ import annotations
