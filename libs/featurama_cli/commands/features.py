@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurama_cli.output import show, show_one, when
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_core.types.errors import InvalidInput
 
 if TYPE_CHECKING:
     from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def features(
     place: Place,
@@ -28,9 +27,7 @@ async def features(
     as_json: JsonOption = False,
 ) -> None:
     """Show features, groups and feature services."""
-    from featurama_cli.output import show, show_one
     from featurama_cli.session import open_store
-    from featurama_core.types.errors import InvalidInput
     from featurama_core.types.references import FeatureRef
 
     if [name is not None, groups, services, types].count(True) > 1:
@@ -63,8 +60,6 @@ async def features(
 
 
 def _feature(each: FeatureDefinition) -> dict[str, object]:
-    from featurama_cli.output import when
-
     return {
         "name": each.name,
         "version": each.version,

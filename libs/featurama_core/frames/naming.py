@@ -67,9 +67,12 @@ class FeatureColumns:
 
     def fields(self, name: str, column: Column) -> list[Field]:
         """The columns of a feature as fields."""
-        made = [value_field(name, column)]
-        made += [status_field(f"{name}__status", column)] * self.statuses
-        return made + [time_field(f"{name}__event_time", column)] * self.event_times
+        fields = [value_field(name, column)]
+        if self.statuses:
+            fields.append(status_field(f"{name}__status", column))
+        if self.event_times:
+            fields.append(time_field(f"{name}__event_time", column))
+        return fields
 
     def check(
         self,

@@ -13,8 +13,8 @@ from featurama_core.frames.cells import objects, open_frame, read_cells
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import Result
 from featurama_core.frames.tables import Field
-from featurama_core.frames.values import Shared, typed
-from featurama_core.types.column import Column
+from featurama_core.frames.values import typed
+from featurama_core.types.column import Column, Plain
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureRef
 from featurama_core.types.times import to_rfc3339
@@ -149,7 +149,7 @@ def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
             frame.rows,
             version=0,
             null_status=Status.NOT_FOUND,
-            shared=Shared.of(frame.rows),
+            shared=Plain.of(frame.rows),
         )
     return columns, frame.rows if rows is None else rows
 

@@ -56,7 +56,7 @@ def value_field(name: str, column: Column) -> Field:
     """The values of a column."""
     absent = column.status != Status.PRESENT
     feature = column.reference, type_text(column.value_type, column.vector_length)
-    return Field(name, _KIND[column.value_type], column.values, absent if absent.any() else None, feature)
+    return Field(name, column.value_type.label, column.values, absent if absent.any() else None, feature)
 
 
 def status_field(name: str, column: Column) -> Field:
@@ -78,15 +78,6 @@ def arrow_fields(table: Any) -> list[Field]:
     return [Field(name, "carried", column) for name, column in zip(table.column_names, table.columns, strict=True)]
 
 
-_KIND: dict[ValueType, FieldKind] = {
-    ValueType.DOUBLE: "double",
-    ValueType.INT: "int",
-    ValueType.TEXT: "text",
-    ValueType.BOOL: "bool",
-    ValueType.VECTOR: "vector",
-}
-
-
 def library(name: str) -> Any:
     """The module pandas, polars or pyarrow. FailedPrecondition if it is not installed."""
     try:
@@ -96,7 +87,7 @@ def library(name: str) -> Any:
 
 
 def pandas_frame(fields: Sequence[Field], dtypes: Mapping[str, Any] | None = None) -> Any:
-    """pandas.DataFrame with a plain index: float64, Int64, boolean, string, arrays of float32, datetime64[.., UTC].
+    """See `Result.to_pandas`. The index is plain.
 
     dtypes: name -> dtype of columns that were a pandas frame's before they became Arrow columns.
     """
@@ -112,16 +103,13 @@ def pandas_frame(fields: Sequence[Field], dtypes: Mapping[str, Any] | None = Non
 
 
 def polars_frame(fields: Sequence[Field]) -> Any:
-    """polars.DataFrame: Float64, Int64, Boolean, String, Array(Float32), Datetime(.., UTC)."""
+    """See `Result.to_polars`."""
     pl = library("polars")
     return pl.DataFrame([_polars_series(pl, field) for field in fields])
 
 
 def arrow_table(fields: Sequence[Field]) -> Any:
-    """pyarrow.Table: double, int64, bool, string, fixed_size_list<float>, timestamp[.., UTC].
-
-    Its schema names the features, and the pandas dtypes of `pandas_frame`.
-    """
+    """See `Result.to_arrow`."""
     pa = library("pyarrow")
     table = pa.table({field.name: _arrow_array(pa, field) for field in fields})
     features = [
@@ -134,14 +122,12 @@ def arrow_table(fields: Sequence[Field]) -> Any:
 
 
 def numpy_arrays(fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
-    """Name -> array. Absent values are NaN in doubles and vectors, None in text, NaT in times; int and bool arrays with
-    absent values are masked arrays. Times are datetime64 in UTC.
-    """
+    """See `Result.to_numpy`."""
     return {field.name: _numpy_array(field) for field in fields}
 
 
 def lists(fields: Sequence[Field]) -> dict[str, list[Any]]:
-    """Name -> Python values, None for absent values. Times are datetimes in UTC."""
+    """See `Result.to_dict`."""
     return {field.name: _list(field) for field in fields}
 
 
@@ -232,7 +218,7 @@ def _of_values(name: str, values: Any) -> Field | None:
     if column.problems or len(column.parts) != 1 or column.parts[0].value_type is ValueType.VECTOR:
         return None
     (part,) = column.parts
-    return Field(name, _KIND[part.value_type], part.values, column.null)
+    return Field(name, part.value_type.label, part.values, column.null)
 
 
 def _polars_series(pl: Any, field: Field) -> Any:

@@ -60,27 +60,23 @@ def to_known_at(value: Time | None) -> KnownAt:
 def to_micros(value: Time, field: str = "time") -> int:
     """A zoned datetime, an ISO 8601 text with a zone, or microseconds -> microseconds since 1970 UTC."""
     if isinstance(value, bool) or not isinstance(value, (datetime, str, int)):
-        raise InvalidInput(
-            f"{field} must be a datetime, an ISO 8601 text or microseconds, not {type(value).__name__}",
-            reason=Reason.INVALID_TIME,
-            field=field,
-        )
+        problem = f"must be a datetime, an ISO 8601 text or microseconds, not {type(value).__name__}"
+        raise invalid_time(f"{field} {problem}", field)
     if isinstance(value, int):
         micros = value
     else:
         moment = _parse(value, field) if isinstance(value, str) else value
         if moment.tzinfo is None or moment.utcoffset() is None:
-            raise InvalidInput(
-                f"{field} has no time zone; give one, such as UTC", reason=Reason.NAIVE_TIME, field=field
-            )
+            raise invalid_time(f"{field} has no time zone; give one, such as UTC", field, Reason.NAIVE_TIME)
         micros = (moment - _EPOCH) // _MICROSECOND
     if not MIN_EVENT_TIME <= micros <= MAX_EVENT_TIME:
-        raise InvalidInput(
-            f"{field} lies outside the years 1 to 9999; times are microseconds since 1970 UTC",
-            reason=Reason.INVALID_TIME,
-            field=field,
-        )
+        raise invalid_time(f"{field} lies outside the years 1 to 9999; times are microseconds since 1970 UTC", field)
     return micros
+
+
+def invalid_time(message: str, field: str, reason: Reason = Reason.INVALID_TIME) -> InvalidInput:
+    """The error for a time or a column of times."""
+    return InvalidInput(message, reason=reason, field=field)
 
 
 def to_datetime(micros: int) -> datetime:
@@ -104,14 +100,11 @@ def parse_duration(value: str | int | timedelta | None, field: str) -> int | Non
     else:
         match = _DURATION.fullmatch(str(value).strip())
         if match is None:
-            raise InvalidInput(
-                f"{field} {str(value)[:40]!r} is not a duration; write 90s, 36h, 7d or 4w",
-                reason=Reason.INVALID_DEFINITION,
-                field=field,
-            )
+            problem = f"{field} {str(value)[:40]!r} is not a duration; write 90s, 36h, 7d or 4w"
+            raise invalid_time(problem, field, Reason.INVALID_DEFINITION)
         micros = int(match[1]) * _UNITS[match[2]]
     if micros <= 0 or micros > MAX_EVENT_TIME:
-        raise InvalidInput(f"{field} must be longer than zero", reason=Reason.INVALID_DEFINITION, field=field)
+        raise invalid_time(f"{field} must be longer than zero", field, Reason.INVALID_DEFINITION)
     return micros
 
 
@@ -129,6 +122,4 @@ def _parse(text: str, field: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidInput(
-            f"{field} {text[:40]!r} is not an ISO 8601 time", reason=Reason.INVALID_TIME, field=field
-        ) from error
+        raise invalid_time(f"{field} {text[:40]!r} is not an ISO 8601 time", field) from error

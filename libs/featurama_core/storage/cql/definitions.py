@@ -20,7 +20,7 @@ from featurama_core.types.times import DAY, SECOND
 _PROBE = "INSERT INTO ks.namespace_info (key, value) VALUES ('ttl_probe', '') USING TTL ?"
 
 
-async def load_definitions(statements: Statements, incarnation: str) -> Definitions:
+async def load_definitions(statements: Statements) -> Definitions:
     """Every definition, by name and version."""
 
     async def all_of(table: DefinitionTable) -> list[Any]:
@@ -29,7 +29,8 @@ async def load_definitions(statements: Statements, incarnation: str) -> Definiti
         # Columns of the key come first, and no two rows share a key.
         return [table.read(dict(zip(table.columns, row, strict=True))) for row in sorted(rows, key=itemgetter(0, 1))]
 
-    return Definitions(incarnation, *await collect(list(DEFINITION_TABLES.values()), all_of, len(DEFINITION_TABLES)))
+    tables = list(DEFINITION_TABLES.values())
+    return Definitions(statements.incarnation, *await collect(tables, all_of, len(tables)))
 
 
 async def put_definition(statements: Statements, definition: Definition) -> Definition:
