@@ -216,6 +216,23 @@ async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
     assert left == []
 
 
+async def test_a_set_that_could_not_be_put_in_place_is_put_there_when_it_is_resumed(
+    store: OpenedStore, tmp_path: Path
+) -> None:
+    """The manifest comes first, so that a target that exists is complete. No part is written again."""
+    (tmp_path / "set").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(NotADirectoryError):
+        await (await small_parts(store, labels())).write(tmp_path / "set")
+    parts = tmp_path / ".set.building" / "parts"
+    finished = await asyncio.to_thread(lambda: {path.name: path.stat().st_ino for path in parts.iterdir()})
+    (tmp_path / "set").unlink()
+    manifest = await (await small_parts(store, labels())).write(tmp_path / "set", resume=True)
+    left = await asyncio.to_thread(lambda: {path.name: path.stat().st_ino for path in (tmp_path / "set").iterdir()})
+    assert finished == left
+    assert len(manifest.files) == len(left) == 9
+    assert (await verify(tmp_path / "set")).is_good
+
+
 async def test_another_request_does_not_go_on_with_the_work_of_the_last(store: OpenedStore, tmp_path: Path) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.stage == "writing":
