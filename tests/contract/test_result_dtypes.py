@@ -194,6 +194,15 @@ async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: Open
         assert {each: PANDAS[each] for each in NAMES} == {each: str(frame[each].dtype) for each in NAMES}, name
 
 
+async def test_texts_of_a_polars_frame_are_of_a_type_that_every_reader_knows(store: OpenedStore) -> None:
+    """polars has views of strings, which older readers of Parquet do not know."""
+    frame = pl.from_arrow(labels())
+    past = await store.get_historical_features(frame, NAMES)
+    built = await store.training_set(frame, NAMES)
+    for table in (past.to_arrow(), await built.to_arrow()):
+        assert {pa.large_string()} == {table.schema.field(name).type for name in ("entity_id", "word")}
+
+
 async def test_every_result_is_an_arrow_stream(store: OpenedStore) -> None:
     """polars, pyarrow and DuckDB take it as a table."""
     online = await store.get_online_features(["full", "void"], NAMES)

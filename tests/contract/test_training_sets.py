@@ -223,6 +223,7 @@ async def test_a_set_that_could_not_be_put_in_place_is_put_there_when_it_is_resu
     (tmp_path / "set").symlink_to(tmp_path / "nowhere")
     with pytest.raises(NotADirectoryError):
         await (await small_parts(store, labels())).write(tmp_path / "set")
+    assert (tmp_path / "set.manifest.json").is_file()
     parts = tmp_path / ".set.building" / "parts"
     finished = await asyncio.to_thread(lambda: {path.name: path.stat().st_ino for path in parts.iterdir()})
     (tmp_path / "set").unlink()

@@ -281,7 +281,10 @@ def _table(labels: Any) -> Any:
             threads = 1 if len(labels) <= ROWS_ON_THE_LOOP else None
             table = pa.Table.from_pandas(labels, preserve_index=False, nthreads=threads)
         elif kind == "polars":
-            table = labels.to_arrow()
+            import polars as pl
+
+            # The newest level has views of strings, which fewer readers of files know.
+            table = labels.to_arrow(compat_level=pl.CompatLevel.oldest())
         elif kind == "arrow":
             table = labels if isinstance(labels, pa.Table) else pa.Table.from_batches([labels])
         else:

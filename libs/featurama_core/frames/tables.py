@@ -249,7 +249,8 @@ def _arrow_array(pa: Any, field: Field) -> Any:
     values, absent = field.values, field.absent
     if field.kind == "carried":
         if hasattr(values, "to_arrow"):
-            return values.to_arrow()
+            # The newest level has views of strings, which fewer readers of files know.
+            return values.to_arrow(compat_level=library("polars").CompatLevel.oldest())
         if _is_of(values, "pyarrow"):
             return values
         return pa.array(values if hasattr(values, "dtype") else _listed(values), from_pandas=True)
