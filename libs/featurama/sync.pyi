@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import pandas as pd
 import polars as pl
+from numpy.typing import NDArray
 
 from featurama.client.settings import Retries, Tls
 from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Consistency, D
@@ -171,6 +172,7 @@ class FeatureStore:
         every: str | timedelta | int | None = None,
         statuses: bool = False,
         event_times: bool = False,
+        column_separator: str = ".",
         memory: int | str = "2GB",
         strategy: Literal["auto", "scan", "lookup"] = "auto",
     ) -> TrainingDataset: ...
@@ -206,6 +208,8 @@ class TrainingDataset:
     def to_arrow(self, *, progress: Watcher | None = None) -> Any: ...
     def to_pandas(self, *, progress: Watcher | None = None) -> pd.DataFrame: ...
     def to_polars(self, *, progress: Watcher | None = None) -> pl.DataFrame: ...
+    def to_numpy(self, *, progress: Watcher | None = None) -> dict[str, NDArray[Any]]: ...
+    def to_dict(self, *, progress: Watcher | None = None) -> dict[str, list[Any]]: ...
     def explain(self) -> Plan: ...
     def write(
         self,
@@ -216,6 +220,7 @@ class TrainingDataset:
         resume: bool = False,
         progress: Watcher | None = None,
     ) -> Manifest: ...
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
 def connect(
     url: str,

@@ -30,15 +30,15 @@ class LabelRowOptions:
         typer.Option("--labels", help="Parquet, CSV or Arrow file, or a directory; alternative: --entity-type."),
     ] = None
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv or .arrow.")
+        Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv, .arrow or .arrows.")
     ] = None
     known_at: Annotated[
         str | None,
         typer.Option("--known-at", help="Only values known at this time; `label`: at the time of the row."),
     ] = None
     file_format: Annotated[
-        Literal["parquet", "csv", "arrow"] | None,
-        typer.Option("--format", help="Format of the files of a directory (default parquet)."),
+        Literal["parquet", "csv", "arrow", "arrows"] | None,
+        typer.Option("--format", help="Format of the files of a directory (default parquet); arrows is a stream."),
     ] = None
     time_column: Annotated[str, typer.Option("--time-column", help="Time column of the labels.")] = "timestamp"
     timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone of label times without one.")] = None

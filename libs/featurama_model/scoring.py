@@ -63,10 +63,9 @@ async def scored(
         RowError(row, Reason.UNKNOWN_ENTITY, unknown[each]) for row, each in candidates.items() if each in unknown
     ]
     errors = with_refused(errors, manifest, columns, len(time))
-    # In pieces, because a thread cannot be interrupted.
-    pieces = [
-        await asyncio.to_thread(_outputs, model, columns, time, first) for first in range(0, len(time), _ROWS_A_PIECE)
-    ]
+    # In pieces, because a thread cannot be interrupted. No rows are one piece.
+    starts = range(0, max(len(time), 1), _ROWS_A_PIECE)
+    pieces = [await asyncio.to_thread(_outputs, model, columns, time, first) for first in starts]
     outputs = np.concatenate(pieces)
     return Scores(model.values(outputs), model.probabilities(outputs), absent, errors)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
@@ -63,24 +64,25 @@ class ClientEngine:
 
     async def columns(self, part: int, keys: Keys) -> list[Column]:  # noqa: ARG002 - the rows are sufficient
         """One call, or several for newest values."""
-        if not keys.entity_ids.null_count:
-            return await self._read(keys)
         named = keys.naming()
+        if len(named) and not keys.entity_ids.null_count:
+            return await self._read(keys, self._known_at)
         if len(named):
-            some = Keys(keys.entity_ids.take(pa.array(named)), keys.event_time[named])
+            some, known_at = Keys(keys.entity_ids.take(pa.array(named)), keys.event_time[named]), self._known_at
         else:
             # Any id will do: only the names and types of the columns are used.
-            some = Keys(pa.array(["-"]), keys.event_time[:1])
-        return [each.spread(named, len(keys)) for each in await self._read(some)]
+            some = Keys(pa.array(["-"]), np.zeros(1, dtype=np.int64))
+            known_at = None if self._known_at == "label" else self._known_at
+        return [each.spread(named, len(keys)) for each in await self._read(some, known_at)]
 
-    async def _read(self, keys: Keys) -> list[Column]:
+    async def _read(self, keys: Keys, known_at: KnownAt) -> list[Column]:
         ids = await asyncio.to_thread(keys.entity_ids.to_pylist)
         features, service = self._features.references or None, self._features.service
         if self._at_now:
             read = await self._store.get_online_features(ids, features, service=service)
         else:
             read = await self._store.point_in_time(
-                ids, keys.event_time, features=features, service=service, known_at=self._known_at
+                ids, keys.event_time, features=features, service=service, known_at=known_at
             )
         columns = list(read.columns)
         if not self._answered:

@@ -31,6 +31,10 @@ async def build(
     event_times: Annotated[
         bool, typer.Option("--event-times", help="Add a column <feature>__event_time per feature.")
     ] = False,
+    column_separator: Annotated[
+        str,
+        typer.Option("--column-separator", help="Text for the dots in names of feature columns, such as __ or _."),
+    ] = ".",
     strategy: Annotated[
         Literal["auto", "scan", "lookup"], typer.Option("--strategy", help="How history is read (storage only).")
     ] = "auto",
@@ -41,7 +45,7 @@ async def build(
 
     An interrupted build writes nothing to --out. Its finished work is kept beside it for --resume.
     """
-    from featurama_cli.datasets import plan_summary, reads_shown, written
+    from featurama_cli.datasets import written
     from featurama_cli.session import open_store
     from featurama_cli.value_rows import names_of
 
@@ -60,6 +64,7 @@ async def build(
             entity_columns=of_types,
             statuses=statuses,
             event_times=event_times,
+            column_separator=column_separator,
             **options.rows(),
         )
         if explain:
@@ -69,8 +74,8 @@ async def build(
                 return
             if plan.label_entities:
                 nothing = "No values are stored at or before the times of the label rows."
-                show(reads_shown(plan), as_json=False, title="What would be read", empty=nothing)
-            note(plan_summary(plan))
+                show(plan.table(), as_json=False, title="What would be read", empty=nothing)
+            note(plan.summary())
             return
 
         def facts(manifest: Manifest) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.output import show, when
+from featurama_cli.output import show, when, when_ns
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 
@@ -38,7 +38,7 @@ async def history(
             "event_time": when(int(event_time)),
             "value": value,
             "status": Status(int(status)).name,
-            "ingested_at": when(int(ingested_at) // 1_000),
+            "ingested_at": when_ns(int(ingested_at)),
         }
         for event_time, value, status, ingested_at in zip(
             column.event_time, column.to_list(), column.status, found.ingested_at, strict=True

@@ -125,6 +125,9 @@ class PartSource(Protocol):
     def parts(self, work: BuildFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
         """The parts in order, without those of `skip`."""
 
+    def described(self, table: Any, request: Mapping[str, Any]) -> Any:
+        """The table of a part as it is written: its schema names the request."""
+
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The content of the manifest without the files, from the facts of all parts in order."""
 
@@ -173,16 +176,16 @@ async def _write_parts(
         write: WriteTable | None = None
         async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts:
             async for part in parts:
-                facts = await asyncio.to_thread(part.facts)
+                facts, table = await asyncio.to_thread(part.facts), source.described(part.table, request)
                 if whole:
                     if write is None:
-                        opening = new_file(folder / target.name, part.table.schema, kind)
+                        opening = new_file(folder / target.name, table.schema, kind)
                         write = await asyncio.to_thread(files.enter_context, opening)
-                    await asyncio.to_thread(write, part.table)
+                    await asyncio.to_thread(write, table)
                     done[str(part.number)] = facts
                 else:
                     path = folder / f"part-{part.number:05}.{kind}"
-                    done[str(part.number)] = facts | await asyncio.to_thread(_write_part, path, part.table, kind)
+                    done[str(part.number)] = facts | await asyncio.to_thread(_write_part, path, table, kind)
                     await asyncio.to_thread(work.note, {"parts": done})
         await asyncio.to_thread(files.close)
     all_facts = [done[each] for each in sorted(done, key=int)]
@@ -208,15 +211,15 @@ def _file_facts(path: Path, rows: int) -> dict[str, Any]:
 
 def _put_in_place(work: BuildFolder, target: Path, manifest: Manifest) -> None:
     parts = work.path / "parts"
+    # First, so that an output that is there is complete; an interrupted build has none and can be resumed.
+    manifest.save(manifest_path(target))
     if target.suffix:
         (parts / target.name).replace(target)
-        manifest.save(manifest_path(target))
     else:
         wanted = {each["name"] for each in manifest.files}
         for path in parts.iterdir():
             if path.name not in wanted:
                 path.unlink()
-        manifest.save(manifest_path(parts))
         if target.is_dir():
             shutil.rmtree(target)
         elif target.exists():

@@ -87,7 +87,7 @@ def label_source(labels: Any, columns: SpineColumns) -> SpineSource:
 
 
 class TableSource:
-    """Rows of an Arrow table in memory. dtypes: pandas extension dtypes of its original columns."""
+    """Rows of an Arrow table in memory. dtypes: pandas dtypes of its original columns."""
 
     def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None) -> None:
         self._table = table
@@ -173,6 +173,11 @@ class FileSource:
             ) from error
 
 
+def dtypes_of(source: SpineSource) -> Mapping[str, Any]:
+    """The pandas dtypes of the columns of a pandas frame; empty for other label rows."""
+    return source.dtypes if isinstance(source, TableSource) else {}
+
+
 def read_keys(batch: Any, columns: SpineColumns, first: int) -> Keys:
     """Entity and time of each row of a batch. first: number of its first row. InvalidInput: see `judged`."""
     ids = {
@@ -234,6 +239,9 @@ def _parsed(times: Any) -> Any:
 
 
 def _texts(ids: Any, name: str) -> Any:
+    if not len(ids):
+        # Of an empty column no library knows the type.
+        return pa.nulls(0, pa.string())
     kind = ids.type.value_type if pa.types.is_dictionary(ids.type) else ids.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return ids if pa.types.is_string(ids.type) else ids.cast(pa.string())
@@ -273,7 +281,10 @@ def _table(labels: Any) -> Any:
             threads = 1 if len(labels) <= ROWS_ON_THE_LOOP else None
             table = pa.Table.from_pandas(labels, preserve_index=False, nthreads=threads)
         elif kind == "polars":
-            table = labels.to_arrow()
+            import polars as pl
+
+            # The newest level has views of strings, which fewer readers of files know.
+            table = labels.to_arrow(compat_level=pl.CompatLevel.oldest())
         elif kind == "arrow":
             table = labels if isinstance(labels, pa.Table) else pa.Table.from_batches([labels])
         else:
@@ -285,10 +296,7 @@ def _table(labels: Any) -> Any:
 
 
 def _dtypes(labels: Any) -> dict[str, Any]:
-    """The extension dtypes of a pandas frame. numpy dtypes need not be restored."""
-    if frame_kind(labels) != "pandas":
-        return {}
-    return {name: dtype for name, dtype in labels.dtypes.items() if not isinstance(dtype, np.dtype)}
+    return dict(labels.dtypes.items()) if frame_kind(labels) == "pandas" else {}
 
 
 class _Hashed(io.RawIOBase):

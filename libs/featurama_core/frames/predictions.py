@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import objects, open_frame, read_cells
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import Result
-from featurama_core.frames.tables import Field, feature_fields
+from featurama_core.frames.tables import Field
 from featurama_core.frames.values import typed
 from featurama_core.types.column import Column, Plain
 from featurama_core.types.errors import InvalidInput, Reason
@@ -108,9 +109,14 @@ class Predictions(Result):
                 fields.append(Field(f"probability_{label}", "double", np.ascontiguousarray(values), absent))
         if self.errors:
             fields.append(Field("error", "text", messages, ~failed))
-        for column in self.features:
-            fields += feature_fields(column.name, column, statuses=statuses, event_times=event_times)
-        return fields
+        shown = FeatureColumns(statuses, event_times)
+        shown.check(
+            (column.name for column in self.features),
+            [field.name for field in fields],
+            word="column",
+            fix="read the features with get_online_features",
+        )
+        return [*fields, *(field for column in self.features for field in shown.fields(column.name, column))]
 
 
 def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:

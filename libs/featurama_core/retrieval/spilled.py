@@ -37,7 +37,6 @@ from featurama_core.retrieval.spill import FEW_ROWS, SHARDS, EntityRowShards, Ma
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import Int64Array, ValueType
@@ -121,9 +120,7 @@ class SpilledRetrieval:
         if isinstance(self._bounds.known_at, int):
             check_settled(self._bounds.known_at, self._bounds.now, self._settling_time)
         self._take_up(work)
-        if self._fits(source.rows):
-            if not source.rows:
-                raise _no_rows()
+        if source.rows is not None and self._fits(source.rows):
             self._in_memory = True
             if not work.is_temporary:
                 await asyncio.to_thread(work.note, {"as_of": self._bounds.now})
@@ -131,8 +128,9 @@ class SpilledRetrieval:
         shards = await self._label_shards(source, columns, work, watcher)
         self._done = list(work.notes["done"])
         rows = int(work.notes["rows"])
+        self._in_memory = not rows
         if not rows:
-            raise _no_rows()
+            return 0
         await self._round("own", self._plan.own, shards, work, watcher)
         if self._plan.followed:
             await self._follow(source, columns, work, rows, watcher)
@@ -140,9 +138,9 @@ class SpilledRetrieval:
         await self._note_when_due(work, {})
         return rows
 
-    def _fits(self, rows: int | None) -> bool:
+    def _fits(self, rows: int) -> bool:
         """Whether this number of rows is answered in memory."""
-        if rows is None or self._sizes.shards is not None:
+        if self._sizes.shards is not None:
             return False
         return rows <= ROWS_AT_ONCE and rows * _row_bytes(self._features) <= self._memory // 8
 
@@ -165,8 +163,6 @@ class SpilledRetrieval:
         """The reads of `prepare`, estimated."""
         shards = await self._label_shards(source, columns, work, None)
         passes, rows = shards.passes(self._memory // 2), int(work.notes["rows"])
-        if not rows:
-            raise _no_rows()
         reads, entities = await explain_stages(
             self._source, self._plan, self._bounds, shards, passes, rows, self._strategy
         )
@@ -347,10 +343,6 @@ def _row_bytes(features: Sequence[ResolvedFeature]) -> int:
         for each in features
     ]
     return sum(16 + width for width in widths)
-
-
-def _no_rows() -> InvalidInput:
-    return InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
 
 
 _WIDTHS = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1, ValueType.TEXT: 64}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+
+from featurama import sync
 
 from .conftest import Featurama
 
@@ -56,6 +60,16 @@ def test_history_is_newest_first(filled: Featurama) -> None:
     assert len(filled("history", "planet_mars", "temperature", "--limit", 1, "--json").json) == 1
     until = filled("history", "planet_mars", "temperature", "--end", "2026-01-01T12:00:00Z", "--json")
     assert [row["value"] for row in until.json] == [210.5]
+
+
+def test_ingest_times_of_a_history_have_all_nine_digits(filled: Featurama) -> None:
+    """Those that the store has; a table shows them too."""
+    (newest, _) = filled("history", "planet_mars", "temperature", "--json").json
+    with sync.connect("sqlite:///featurama-data") as store:
+        stored = store.get_feature_history("planet_mars", "temperature").ingested_at
+    assert pd.Timestamp(newest["ingested_at"]).value == stored[0]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", newest["ingested_at"])
+    assert newest["ingested_at"] in filled("history", "planet_mars", "temperature").out
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])

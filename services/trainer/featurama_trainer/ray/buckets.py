@@ -23,7 +23,7 @@ import pyarrow.ipc
 
 from featurama_core.datasets.spine_sources import CheckTimes, read_keys
 from featurama_core.frames.spine import SpineColumns
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array
 
@@ -76,7 +76,7 @@ class LabelBuckets:
         columns: SpineColumns,
         check: CheckTimes | None = None,
     ) -> None:
-        """Read the label rows. Raises InvalidInput for a bad row, or for no rows."""
+        """Read the label rows. Raises InvalidInput for a bad row."""
         if ROW in schema.names:
             raise InvalidInput(f"a label column is named {ROW}; rename it", field=ROW)
         self._schema = schema.append(pa.field(ROW, pa.int64()))
@@ -98,10 +98,10 @@ class LabelBuckets:
                     self._write(held, writers, files)
                     held, waiting = [], 0
             self._write(held, writers, files)
-        if not self.rows:
-            raise InvalidInput(
-                "there are no label rows; give at least one", reason=Reason.EMPTY_REQUEST, field="labels"
-            )
+
+    def empty(self) -> pa.Table:
+        """A table without rows, as the buckets have them."""
+        return self._schema.empty_table()
 
     def filled(self) -> list[Bucket]:
         """The non-empty buckets."""

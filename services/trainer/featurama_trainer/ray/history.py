@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import ray.data
 
-from featurama_core.frames.results import output_names
+from featurama_core.frames.naming import unique_names
 from featurama_core.frames.tables import Field, arrow_table, value_field
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.history_rows import history_rows
@@ -143,5 +143,5 @@ def _table(request: HistoryRequest, entity_ids: Sequence[str], keys: Int64Array,
     fields = [Field("entity_id", "carried", ids), Field("timestamp", "us", keys[1])]
     if request.corrections:
         fields.append(Field("ingested_at", "ns", keys[2]))
-    fields += [value_field(name, column) for name, column in zip(output_names(columns), columns, strict=True)]
+    fields += [value_field(name, column) for name, column in zip(unique_names(columns), columns, strict=True)]
     return arrow_table(fields)

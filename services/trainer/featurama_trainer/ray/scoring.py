@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from featurama_core.datasets.files import Format
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.request import Build, RowOptions, build_request
-from featurama_core.datasets.spine_sources import read_keys
+from featurama_core.datasets.spine_sources import one_batch, read_keys
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -110,7 +111,7 @@ async def _scores(
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
     references = [feature.reference for feature in model.manifest.features]
-    hidden = partial(Output, statuses=True, event_times=False, prefix=_HIDDEN)
+    hidden = partial(Output, shown=FeatureColumns(statuses=True), prefix=_HIDDEN)
     resolve = partial(namespace.resolve, references)
     request, buckets = await partitioned(namespace, place, spine, resolve, hidden, cutting)
     return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
@@ -131,8 +132,7 @@ class _Score:
     async def _scored(self, namespace: Namespace, *, table: pa.Table) -> AsyncIterator[pa.Table]:
         output = self.request.output
         labels = table.select([*output.labels, ROW])
-        (batch,) = labels.to_batches()
-        keys = read_keys(batch, self.request.columns, 0)
+        keys = read_keys(one_batch(labels), self.request.columns, 0)
         found = await scored(self.model.load(), namespace, keys.entity_ids, output.columns(table), keys.event_time)
         yield score_table(labels, self.model.manifest, found)
 
@@ -165,8 +165,20 @@ class _ByTasks:
         number = len(skip)
         known_at, first = to_known_at(reading.asked.known_at), number * self.part_rows
         spine = SpineRows(reading.source, reading.columns, reading.asked.at_now, known_at, self._now, first)
-        if spine.rows == 0:
-            return
+        if spine.rows != 0:
+            async with aclosing(self._by_tasks(spine, number, work, watcher)) as parts:
+                async for part in parts:
+                    yield part
+                    number += 1
+        if not number:
+            # Without label rows there are no tasks.
+            async with aclosing(reading.parts(work, watcher, skip)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def _by_tasks(
+        self, spine: SpineRows, number: int, work: BuildFolder, watcher: Watcher | None
+    ) -> AsyncGenerator[Part, None]:
         cutting = self._cutting if self._cutting.work is not None else replace(self._cutting, work=work.path / "labels")
         rows = await _scores(self._namespace, self._place, spine, self._model, cutting)
         stage = Stage("writing", spine.rows, watcher)
@@ -182,11 +194,14 @@ class _ByTasks:
             with suppress(ValueError):
                 await asyncio.shield(asyncio.to_thread(coming.close))
 
+    def described(self, table: pa.Table, request: Mapping[str, Any]) -> pa.Table:
+        return self._reading.described(table, request)
+
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self._reading.content(request, parts) | {"as_of_time": to_rfc3339(self._now)}
 
     def _part(self, number: int, table: pa.Table) -> Part:
-        whole = table.combine_chunks()
+        whole = self._reading.with_dtypes(table.combine_chunks())
         (batch,) = whole.to_batches()
         keys = read_keys(batch, self._reading.columns, 0)
         return Part(number, whole, partial(facts_of, whole, keys.event_time))

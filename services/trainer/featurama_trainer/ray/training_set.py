@@ -18,6 +18,7 @@ import ray.data
 
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.datasets.spine_sources import SpineSource, read_keys
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
@@ -92,6 +93,7 @@ def training_set(
     namespace: str = DEFAULT_NAMESPACE,
     statuses: bool = False,
     event_times: bool = False,
+    column_separator: str = ".",
     ordered: bool = True,
     work: str | Path | None = None,
     tasks: int | None = None,
@@ -111,14 +113,14 @@ def training_set(
     wanted = build_request(
         labels,
         FeatureSelection.of(features, service),
-        Build(statuses=statuses, event_times=event_times),
+        Build(statuses=statuses, event_times=event_times, column_separator=column_separator),
         **rows,
     )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     with own_loop(place) as (loop, opened):
         spine = loop.run(spine_rows(opened, wanted))
         resolve = partial(opened.resolve, wanted.selection)
-        shown = partial(Output, statuses=statuses, event_times=event_times)
+        shown = partial(Output, shown=FeatureColumns(statuses, event_times, column_separator))
         request, buckets = loop.run(partitioned(opened, place, spine, resolve, shown, cutting))
     return dataset(request, buckets, cutting, request.output.shaped)
 
@@ -173,7 +175,7 @@ async def partitioned(
     fill = partial(buckets.fill, schema, spine.batches(), spine.columns.certain)
     if isinstance(spine.known_at, str):
         await asyncio.to_thread(fill, settled)
-        newest: int | None = buckets.newest
+        newest: int | None = buckets.newest if buckets.rows else None
     else:
         newest = spine.known_at
         settled(newest)
@@ -187,7 +189,7 @@ async def partitioned(
     plans, bucketed = output.plans(columns), cut_by.entities[0]
     far = await _far(opened, dict(plans).get(bucketed), cutting.broadcast)
     bounds = ReadBounds(spine.known_at, spine.now, spine.at_now)
-    values_only = not (output.statuses or output.event_times)
+    values_only = not (output.shown.statuses or output.shown.event_times)
     return SetRequest(place, output, bounds, values_only, columns, tuple(plans), bucketed, far), buckets
 
 
@@ -196,6 +198,8 @@ def dataset(
 ) -> ray.data.Dataset:
     """The joins, as a lazy dataset. shape: maps a block of joined rows to output rows; it keeps the row number."""
     output = request.output
+    if not buckets.rows:
+        return ray.data.from_arrow(_unnumbered(shape(output.without_rows(buckets.empty())), sort=False))
     reads = [Read(partial(_read, request, each), each.rows) for each in buckets.filled()]
     count = len(reads)
     at_once = min(cutting.concurrency, count)
