@@ -69,8 +69,8 @@ class FeatureStore:
         name: str,
         entity_type: str = DEFAULT_ENTITY_TYPE,
         description: str = "",
-        ttl: str | int | timedelta | None = None,
-        retention: str | int | timedelta | None = None,
+        ttl: str | timedelta | None = None,
+        retention: str | timedelta | None = None,
         buckets: int = 1,
     ) -> FeatureGroup: ...
     def register_feature(
@@ -168,7 +168,7 @@ class FeatureStore:
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
-        every: str | timedelta | int | None = None,
+        every: str | timedelta | None = None,
         statuses: bool = False,
         event_times: bool = False,
         memory: int | str = "2GB",

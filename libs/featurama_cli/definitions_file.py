@@ -20,7 +20,7 @@ from featurama_core.types.schema import (
     FeatureGroup,
     FeatureService,
 )
-from featurama_core.types.times import parse_duration
+from featurama_core.types.times import Duration, parse_duration
 from featurama_core.types.values import parse_value_type
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -119,7 +119,7 @@ class _Fields:
             raise InvalidInput(f"{self._where}: {name} must be a list of texts", field=name)
         return tuple(value)
 
-    def duration(self, name: str) -> int | None:
+    def duration(self, name: str) -> Duration | None:
         return parse_duration(self._left.pop(name, None), f"{self._where}: {name}")
 
     def end(self) -> None:

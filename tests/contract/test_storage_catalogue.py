@@ -26,7 +26,7 @@ def one_of_each(names: Names) -> list[Definition]:
     """Every field set, none to its default."""
     kind = f"planet_{names.suffix}"
     group = FeatureGroup(
-        f"group_{names.suffix}", kind, "what \U0001fa90 it is", ttl=5, retention=10, buckets=4, created_at=71
+        f"group_{names.suffix}", kind, "what \U0001fa90 it is", ttl="5us", retention="10us", buckets=4, created_at=71
     )
     return [
         EntityType(kind, "a 'planet'", created_at=70),

@@ -84,11 +84,15 @@ class FeatureGroup(_message.Message):
     """Whether new definitions may no longer use it. Set by DeprecateFeatureGroup."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long a value stays valid after its event time. Absent: as long as it is stored."""
+        """How long a value stays valid after its event time: seconds and nanoseconds, floored to microseconds. Absent: as
+        long as it is stored.
+        """
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """How long a value is stored after its event time; not shorter than ttl. Absent: no limit. Can be lowered later."""
+        """How long a value is stored after its event time, in the same units; not shorter than ttl. Absent: no limit. Can be
+        lowered later.
+        """
 
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:

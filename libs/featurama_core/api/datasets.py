@@ -34,7 +34,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
-        every: str | timedelta | int | None = None,
+        every: str | timedelta | None = None,
         statuses: bool = False,
         event_times: bool = False,
         memory: int | str = "2GB",
@@ -64,7 +64,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
                 unregistered entities with values for the type `entity`.
             start: First time of a grid.
             end: Last time of a grid, inclusive.
-            every: Step of a grid: "1h", "7d", a timedelta or microseconds.
+            every: Step of a grid: "1h", "7d" or a timedelta.
             statuses: Whether to add a column `<name>__status` per feature.
             event_times: Whether to add a column `<name>__event_time` per feature.
             memory: Approximate memory limit, bytes or a text such as "2GB", at least 64 MB. Servers ignore it and

@@ -9,7 +9,6 @@ from featurama_core.api.primitives import D, Primitives
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
-from featurama_core.types.times import parse_duration
 from featurama_core.types.values import ValueType, parse_value_type
 
 
@@ -87,8 +86,8 @@ class DefinitionMethods(Primitives):
         name: str,
         entity_type: str = DEFAULT_ENTITY_TYPE,
         description: str = "",
-        ttl: str | int | timedelta | None = None,
-        retention: str | int | timedelta | None = None,
+        ttl: str | timedelta | None = None,
+        retention: str | timedelta | None = None,
         buckets: int = 1,
     ) -> FeatureGroup:
         """Register a feature group, or change its description, retention or buckets.
@@ -97,8 +96,8 @@ class DefinitionMethods(Primitives):
             name: Name of the group.
             entity_type: Entity type that the features of the group describe.
             description: Free text, at most 4,096 bytes.
-            ttl: Time after its event time during which a value is valid: "36h", "7d", a timedelta or microseconds.
-                None means no limit. It cannot be changed.
+            ttl: Time after its event time during which a value is valid: a text with a unit ("90 minutes", "36h",
+                "7d") or a timedelta. None means no limit. It cannot be changed.
             retention: Time after its event time during which a value is stored, in the same forms. None means
                 forever. It can only be lowered.
             buckets: Number of partitions per period of history, a power of two. It can only be raised.
@@ -106,16 +105,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Conflict: The group is registered with another ttl or entity type, a lower retention or more buckets.
         """
-        return await self.define(
-            FeatureGroup(
-                name,
-                entity_type,
-                description,
-                parse_duration(ttl, "ttl"),
-                parse_duration(retention, "retention"),
-                buckets,
-            )
-        )
+        return await self.define(FeatureGroup(name, entity_type, description, ttl, retention, buckets))
 
     async def register_feature(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 from featurama_core.types.errors import Reason
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.times import Duration
 from featurama_core.types.values import ValueType
 
 _ATTRIBUTES = {"feature_name": "name", "feature_group": "group", "references_type": "references"}
@@ -27,9 +28,14 @@ def _from_json(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
+def _duration(micros: int | None) -> Duration | None:
+    return None if micros is None else Duration(micros)
+
+
 _TO_COLUMN: dict[str, Callable[[Any], Any]] = {"value_type": int, "tags": _to_json, "features": _to_json}
 _FROM_COLUMN: dict[str, Callable[[Any], Any]] = {
     "value_type": ValueType, "tags": _from_json, "features": _from_json, "deprecated": bool,
+    "ttl": _duration, "retention": _duration,
 }  # fmt: skip
 
 

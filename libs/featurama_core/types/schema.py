@@ -5,10 +5,11 @@ Durations and times are int64 microseconds. The registry sets `created_at` (micr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_name
+from featurama_core.types.times import Duration, DurationLike, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 
 MAX_DESCRIPTION_BYTES = 4_096
@@ -31,31 +32,45 @@ class EntityType:
         _check_text(self.description, "description")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class FeatureGroup:
     """Features of one entity type that are computed and written together.
 
-    ttl: age up to which reads return a value. retention: age up to which a value is stored. None for no limit.
+    ttl: age up to which reads return a value. retention: age up to which a value is stored. Each is given as a text
+    with a unit ("36h", "30d") or a timedelta, and kept in microseconds. None for no limit.
     buckets: number of partitions per period, a power of two; a change applies to periods that begin later.
     """
 
-    name: str = DEFAULT_GROUP
-    entity_type: str = DEFAULT_ENTITY_TYPE
-    description: str = ""
-    ttl: int | None = None
-    retention: int | None = None
-    buckets: int = 1
-    deprecated: bool = field(default=False, compare=False)
-    created_at: int = field(default=0, compare=False)
+    name: str
+    entity_type: str
+    description: str
+    ttl: Duration | None
+    retention: Duration | None
+    buckets: int
+    deprecated: bool = field(compare=False)
+    created_at: int = field(compare=False)
+
+    def __init__(
+        self,
+        name: str = DEFAULT_GROUP,
+        entity_type: str = DEFAULT_ENTITY_TYPE,
+        description: str = "",
+        ttl: DurationLike = None,
+        retention: DurationLike = None,
+        buckets: int = 1,
+        deprecated: bool = False,
+        created_at: int = 0,
+    ) -> None:
+        ages = parse_duration(ttl, "ttl"), parse_duration(retention, "retention")
+        values = name, entity_type, description, *ages, buckets, deprecated, created_at
+        for each, value in zip(fields(self), values, strict=True):
+            object.__setattr__(self, each.name, value)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""
         check_name(self.name, "feature_group")
         check_name(self.entity_type, "entity_type")
         _check_text(self.description, "description")
-        for name, value in (("ttl", self.ttl), ("retention", self.retention)):
-            if value is not None and value <= 0:
-                raise _invalid(name, "must be longer than zero, or left out")
         if self.retention is not None and self.ttl is not None and self.retention < self.ttl:
             raise _invalid("retention", "must not be shorter than ttl")
         if not 1 <= self.buckets <= MAX_BUCKETS or self.buckets & (self.buckets - 1):

@@ -8,6 +8,7 @@ import pytest
 
 from featurama_cli.definitions_file import read_definitions
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.schema import FeatureGroup
 
 from .conftest import DEFINITIONS, Featurama
 
@@ -75,6 +76,17 @@ def test_a_python_file_is_run_and_its_values_are_taken(featurama: Featurama, fol
     assert set(effects(featurama("apply", "ship.py", "--json"))) == {"speed@1", "seats@1", "engines@1"}
 
 
+def test_a_python_file_gives_ages_with_their_unit(folder: Path) -> None:
+    """A text or a timedelta; a bare number is refused, as in YAML."""
+    start = "from datetime import timedelta\nfrom featurama import FeatureGroup\n"
+    (folder / "ages.py").write_text(start + 'found = FeatureGroup("g", ttl="90 minutes", retention=timedelta(days=2))')
+    (group,) = read_definitions(folder / "ages.py")
+    assert FeatureGroup("g", ttl="90m", retention="48h") == group
+    (folder / "bare.py").write_text(start + 'found = FeatureGroup("g", ttl=30)')
+    with pytest.raises(InvalidInput, match="ttl 30 has no unit"):
+        read_definitions(folder / "bare.py")
+
+
 def test_the_worlds_definitions_are_read(folder: Path) -> None:
     import featurama_world
 
@@ -95,6 +107,8 @@ def test_the_worlds_definitions_are_read(folder: Path) -> None:
         ("[]", "must hold entity_types"),
         ("{}", "defines nothing"),
         ("feature_groups: [{name: g, ttl: soon}]", "is not a duration"),
+        ("feature_groups: [{name: g, ttl: 30}]", r"feature_groups\[0\] 'g': ttl 30 has no unit; write .* '30d'"),
+        ("feature_groups: [{name: g, retention: 1.5}]", "retention 1.5 has no unit"),
         ("feature_services: [{name: s, features: [1]}]", "features must be a list of texts"),
     ],
 )

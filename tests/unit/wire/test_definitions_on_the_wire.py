@@ -44,7 +44,7 @@ def every_field(definition: object) -> dict[str, object]:
             definitions.entity_type_from_proto,
         ),
         (
-            FeatureGroup("traffic", "planet", "d", 7, 9_000_001, 4, True, 1_700_000_000_000_001),
+            FeatureGroup("traffic", "planet", "d", "7us", "9000001us", 4, True, 1_700_000_000_000_001),
             definitions.feature_group_to_proto,
             definitions.feature_group_from_proto,
         ),
