@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from featurama_core.storage.port import Definitions, NamespaceStorage
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
 from featurama_core.types.references import FeatureRef, ResolvedFeature
@@ -22,11 +24,13 @@ from featurama_core.types.schema import (
     FeatureGroup,
     FeatureService,
 )
+from featurama_core.types.times import to_rfc3339
 
 T = TypeVar("T")
 
 MAX_FEATURES_PER_READ = 1_000
 _REMEMBERED_LISTS = 1_024
+_GUESSED_NAMES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,7 @@ class Snapshot:
         init=False, default_factory=dict
     )
     _compiled: dict[tuple[Any, ...], Any] = field(init=False, default_factory=dict)
+    _guessed: deque[str] = field(init=False, default_factory=lambda: deque(maxlen=_GUESSED_NAMES + 1))
 
     def __post_init__(self) -> None:
         catalogue = self.catalogue
@@ -64,7 +69,8 @@ class Snapshot:
         """One version, or the newest one registered at or before `known_at` (microseconds; None for no bound)."""
         versions = self.features.get(name)
         if versions is None:
-            raise Unknown(f"feature {name!r} is not registered; see `featurama features`", field=name)
+            fix = self._meant(name, self.features, "see `featurama features`")
+            raise Unknown(f"feature {name!r} is not registered; {fix}", field=name)
         if version is None:
             for definition in reversed(versions):
                 if known_at is None or definition.created_at <= known_at:
@@ -73,13 +79,14 @@ class Snapshot:
             for definition in versions:
                 if definition.version == version:
                     return definition
-        have = ", ".join(str(each.version) for each in versions)
-        wanted = f"version {version}" if version is not None else "no version registered by known_at"
-        raise Unknown(
-            f"feature {name!r} has {wanted if version is None else 'no ' + wanted}; it has {have}",
-            reason=Reason.UNKNOWN_FEATURE_VERSION,
-            field=name,
-        )
+        if version is None:
+            first = versions[0]
+            problem = (
+                f"was first registered at {to_rfc3339(first.created_at)}, after known_at; name {first.reference!r}"
+            )
+        else:
+            problem = f"has no version {version}; it has {', '.join(str(each.version) for each in versions[-20:])}"
+        raise Unknown(f"feature {name!r} {problem}", reason=Reason.UNKNOWN_FEATURE_VERSION, field=name)
 
     def resolve(self, reference: FeatureRef, known_at: int | None = None) -> ResolvedFeature:
         """Bind a reference or path to definitions."""
@@ -150,21 +157,26 @@ class Snapshot:
     def service(self, name: str) -> FeatureService:
         """A feature service by name."""
         fix = "see `featurama features --services`"
-        return _named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE, fix)
+        return self._named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE, fix)
 
     def entity_type(self, name: str) -> EntityType:
         """An entity type by name."""
-        return _named(self.entity_types, name, "entity type", Reason.UNKNOWN_ENTITY_TYPE)
+        return self._named(self.entity_types, name, "entity type", Reason.UNKNOWN_ENTITY_TYPE)
 
     def group(self, name: str) -> FeatureGroup:
         """A feature group by name."""
-        return _named(self.groups, name, "feature group", Reason.UNKNOWN_FEATURE_GROUP)
+        return self._named(self.groups, name, "feature group", Reason.UNKNOWN_FEATURE_GROUP)
 
+    def _named(self, table: dict[str, T], name: str, kind: str, reason: Reason, fix: str = "register it first") -> T:
+        if name not in table:
+            fix = self._meant(name, table, fix)
+            raise Unknown(f"{kind} {name!r} is not registered; {fix}", reason=reason, field=kind.replace(" ", "_"))
+        return table[name]
 
-def _named(table: dict[str, T], name: str, kind: str, reason: Reason, fix: str = "register it first") -> T:
-    if name not in table:
-        raise Unknown(f"{kind} {name!r} is not registered; {fix}", reason=reason, field=kind.replace(" ", "_"))
-    return table[name]
+    def _meant(self, name: str, known: Mapping[str, object], otherwise: str) -> str:
+        """`did_you_mean`, for the first unknown names of this snapshot: a request may name a thousand."""
+        self._guessed.append(name)
+        return did_you_mean(name, known, otherwise) if len(self._guessed) <= _GUESSED_NAMES else otherwise
 
 
 class Registry:

@@ -50,6 +50,20 @@ def test_a_table_shows_value_and_status(filled: Featurama) -> None:
     assert "PRESENT" in ran.out
 
 
+def test_a_feature_of_another_type_than_the_entities_is_pointed_out(filled: Featurama, folder: Path) -> None:
+    """Where no value is found: a mistake of the request, not a missing value."""
+    (folder / "ships.yaml").write_text(
+        "entity_types: [{name: ship}]\nfeature_groups: [{name: hull, entity_type: ship}]\n"
+        "features: [{name: mass, group: hull, type: double}]"
+    )
+    assert filled("apply", "ships.yaml", "--yes").code == 0
+    unregistered = filled("get", "planet_mars", "-f", "mass")
+    assert (unregistered.code, unregistered.err) == (0, "")
+    assert filled("entities", "register", "planet_mars", "--type", "planet").code == 0
+    mistaken = filled("get", "planet_mars", "-f", "mass,temperature")
+    assert (mistaken.code, mistaken.err) == (0, "mass is a feature of entity type ship, not of planet.\n")
+
+
 def test_history_is_newest_first(filled: Featurama) -> None:
     ran = filled("history", "planet_mars", "temperature", "--json")
     assert [row["value"] for row in ran.json] == [211.25, 210.5]

@@ -74,11 +74,22 @@ def test_what_is_not_registered_is_named() -> None:
     assert (other, "speed", "feature 'speed' has no version 3; it has 1, 2, 10") == refusal(
         Unknown, SNAPSHOT.feature, "speed", 3
     )
-    early = "feature 'speed' has no version registered by known_at; it has 1, 2, 10"
+    early = "feature 'speed' was first registered at 1970-01-01T00:00:00.000100Z, after known_at; name 'speed@1'"
     assert (other, "speed", early) == refusal(Unknown, SNAPSHOT.feature, "speed", None, 99)
     assert (Reason.UNKNOWN_FEATURE_SERVICE, "feature_service") == refusal(Unknown, SNAPSHOT.service, "x")[:2]
     assert (Reason.UNKNOWN_ENTITY_TYPE, "entity_type") == refusal(Unknown, SNAPSHOT.entity_type, "x")[:2]
     assert (Reason.UNKNOWN_FEATURE_GROUP, "feature_group") == refusal(Unknown, SNAPSHOT.group, "x")[:2]
+
+
+def test_names_that_are_alike_are_proposed() -> None:
+    """For features, types, groups and services; a thousand unknown names of one request are not all compared."""
+    assert "feature 'sped' is not registered; did you mean 'speed'?" == refusal(Unknown, SNAPSHOT.feature, "sped")[2]
+    assert "did you mean 'pilot'?" in refusal(Unknown, SNAPSHOT.service, "pilots")[2]
+    assert "did you mean 'ship'?" in refusal(Unknown, SNAPSHOT.entity_type, "shpi")[2]
+    assert "did you mean 'planet'?" in refusal(Unknown, SNAPSHOT.group, "planets")[2]
+    fresh = Snapshot(SNAPSHOT.catalogue, 0)
+    texts = [refusal(Unknown, fresh.feature, f"spee{number}")[2] for number in range(100)]
+    assert [True] * 32 + [False] * 68 == ["'speed'?" in each for each in texts]
 
 
 def test_what_is_registered_is_found_by_its_name() -> None:

@@ -184,7 +184,7 @@ class Keyspaces:
     async def _existing(self, name: str) -> str:
         keyspace = self.keyspace(name)
         if not await self._is_there(keyspace):
-            raise unknown_namespace(name)
+            raise unknown_namespace(name, await self.names())
         return keyspace
 
     async def _is_there(self, keyspace: str) -> bool:

@@ -100,7 +100,7 @@ class Directory:
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
             if not path.exists():
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             path.unlink()
             self._count()
             self._sync()
@@ -112,7 +112,7 @@ class Directory:
         with self._locked(fcntl.LOCK_SH):
             identity = FileIdentity.of(path)
             if identity is None:
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             connection = connect(path, read_only=self._read_only)
             try:
                 check_schema(connection, name)
@@ -135,7 +135,7 @@ class Directory:
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
             if not path.exists():
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             with closing(connect(path, read_only=False)) as connection:
                 return apply_missing(connection, name)
 
