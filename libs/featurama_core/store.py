@@ -33,9 +33,9 @@ from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, Reason, Unknown
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, DEFAULT_NAMESPACE, check_namespace
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
-from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup
+from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import Clock, KnownAt
 from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
@@ -78,28 +78,15 @@ class EmbeddedStore(FeatureStore):
         """Whether the database answers; see `FeatureStore`."""
         del service
         try:
-            await self._namespace.storage.load_definitions()
+            await self._namespace.registry.snapshot(fresh=True)
         except FeaturamaError:
             return False
         return True
 
     # Definitions
 
-    async def _define(self, definition: D) -> D:
-        if isinstance(definition, FeatureDefinition):
-            definition = cast("D", await self._completed(definition))
-        return cast("D", await self._namespace.registry.define(definition))
-
-    async def _completed(self, feature: FeatureDefinition) -> FeatureDefinition:
-        """Fill an empty entity type or group: from the other, or with the default."""
-        entity_type, group = feature.entity_type, feature.group
-        if not group:
-            group = DEFAULT_GROUP if entity_type in ("", DEFAULT_ENTITY_TYPE) else entity_type
-        if not entity_type:
-            entity_type = DEFAULT_ENTITY_TYPE
-            if group != DEFAULT_GROUP:
-                entity_type = (await self.get_feature_group(group)).entity_type
-        return replace(feature, entity_type=entity_type, group=group)
+    async def _define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
+        return await self._namespace.registry.define_all(definitions)
 
     async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:
         def look_up(snapshot: Snapshot) -> Any:

@@ -173,7 +173,7 @@ async def test_history_expires_by_itself_and_latest_does_not(url: str, made: str
         assert ttl is None
         assert {one.buckets for one in await namespace.partitions(kept)} == {4}
         with pytest.raises(InvalidInput) as refused:
-            await namespace.put_definition(FeatureGroup(f"long{uuid.uuid4().hex[:8]}", retention="36500d"))
+            await namespace.put_definitions([FeatureGroup(f"long{uuid.uuid4().hex[:8]}", retention="36500d")])
         assert refused.value.metadata["field"] == "retention"
 
 

@@ -73,7 +73,7 @@ async def test_a_namespace_made_again_is_empty_and_another_incarnation(
     first = await storage.namespace(name)
     incarnation = (await first.load_definitions()).incarnation
     await store(first, [Row(fry, NOW, {speed.name: 1.0})], [[speed]], names.group)
-    await first.put_definition(speed)
+    await first.put_definitions([speed])
     await storage.drop_namespace(name)
     await storage.create_namespace(name, NamespaceOptions())
     try:

@@ -284,6 +284,14 @@ REFUSED: dict[str, list[Bad]] = {
         bad("DEFINITION_CONFLICT", "value_type", "ALREADY_EXISTS", feature={"name": "bad_speed", "value_type": TEXT}),
         bad("DEPRECATED", "bad_gone", "FAILED_PRECONDITION", feature={**NEW, "group": "bad_gone"}),
     ],
+    "RegistryService/RegisterDefinitions": [
+        bad("EMPTY_REQUEST", "definitions", definitions=[]),
+        bad("INVALID_DEFINITION", "definitions", definitions=[{}]),
+        bad("LIMIT_EXCEEDED", "definitions", definitions=[{"entity_type": {"name": "bad_new"}}] * 1_001),
+        bad("INVALID_DEFINITION", "value_type", definitions=[{"feature": {"name": "bad_new", "value_type": 77}}]),
+        bad("INVALID_NAME", "entity_type", definitions=[{"feature": NEW}, {"entity_type": {"name": INJECTION}}]),
+        missing("UNKNOWN_FEATURE_GROUP", "bad_nothing", definitions=[{"feature": {**NEW, "group": "bad_nothing"}}]),
+    ],
     "RegistryService/RegisterFeatureService": [
         *named("feature_service", features=["bad_speed"]),
         bad("INVALID_NAME", "name", feature_service=None),

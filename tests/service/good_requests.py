@@ -42,6 +42,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "RegistryService/GetFeatureService": {"name": "bad_view"},
     "RegistryService/ListFeatureServices": {},
     "RegistryService/DeprecateFeatureService": {"name": "bad_gone"},
+    "RegistryService/RegisterDefinitions": {"definitions": [{"feature": {"name": "bad_speed", "value_type": DOUBLE}}]},
     "RegistryService/RegisterEntities": {"entities": [{"entity_id": "bad_mars", "entity_type": "bad_planet"}]},
     "RegistryService/GetEntity": {"entity_id": "bad_mars"},
     "RegistryService/ListEntities": {"entity_type": "bad_planet"},

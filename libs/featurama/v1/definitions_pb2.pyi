@@ -233,6 +233,50 @@ class FeatureService(_message.Message):
 Global___FeatureService: _TypeAlias = FeatureService  # noqa: Y015
 
 @_typing.final
+class Definition(_message.Message):
+    """Definition is a definition of any kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    FEATURE_GROUP_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    FEATURE_SERVICE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entity_type(self) -> Global___EntityType:
+        """An entity type."""
+
+    @_builtins.property
+    def feature_group(self) -> Global___FeatureGroup:
+        """A feature group."""
+
+    @_builtins.property
+    def feature(self) -> Global___Feature:
+        """A version of a feature."""
+
+    @_builtins.property
+    def feature_service(self) -> Global___FeatureService:
+        """A feature service."""
+
+    def __init__(
+        self,
+        *,
+        entity_type: Global___EntityType | None = ...,
+        feature_group: Global___FeatureGroup | None = ...,
+        feature: Global___Feature | None = ...,
+        feature_service: Global___FeatureService | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entity_type", b"entity_type", "feature", b"feature", "feature_group", b"feature_group", "feature_service", b"feature_service", "kind", b"kind"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_type", b"entity_type", "feature", b"feature", "feature_group", b"feature_group", "feature_service", b"feature_service", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entity_type", "feature_group", "feature", "feature_service"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___Definition: _TypeAlias = Definition  # noqa: Y015
+
+@_typing.final
 class Entity(_message.Message):
     """Entity is a registered thing. Unregistered ids may have values too."""
 

@@ -880,6 +880,58 @@ class DeprecateFeatureServiceResponse(_message.Message):
 Global___DeprecateFeatureServiceResponse: _TypeAlias = DeprecateFeatureServiceResponse  # noqa: Y015
 
 @_typing.final
+class RegisterDefinitionsRequest(_message.Message):
+    """RegisterDefinitionsRequest holds definitions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Namespace. Empty: "default"."""
+    @_builtins.property
+    def definitions(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.Definition]:
+        """1 to 1,000 definitions."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        definitions: _abc.Iterable[_definitions_pb2.Definition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterDefinitionsRequest: _TypeAlias = RegisterDefinitionsRequest  # noqa: Y015
+
+@_typing.final
+class RegisterDefinitionsResponse(_message.Message):
+    """RegisterDefinitionsResponse holds them as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def definitions(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.Definition]:
+        """As stored, defaults filled in, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        definitions: _abc.Iterable[_definitions_pb2.Definition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterDefinitionsResponse: _TypeAlias = RegisterDefinitionsResponse  # noqa: Y015
+
+@_typing.final
 class RegisterEntitiesRequest(_message.Message):
     """RegisterEntitiesRequest holds entities."""
 

@@ -116,6 +116,11 @@ class RegistryServiceStub:
                 request_serializer=featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceRequest.SerializeToString,
                 response_deserializer=featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceResponse.FromString,
                 _registered_method=True)
+        self.RegisterDefinitions = channel.unary_unary(
+                '/featurama.v1.RegistryService/RegisterDefinitions',
+                request_serializer=featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsRequest.SerializeToString,
+                response_deserializer=featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsResponse.FromString,
+                _registered_method=True)
         self.RegisterEntities = channel.unary_unary(
                 '/featurama.v1.RegistryService/RegisterEntities',
                 request_serializer=featurama_dot_v1_dot_registry__service__pb2.RegisterEntitiesRequest.SerializeToString,
@@ -262,6 +267,15 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterDefinitions(self, request, context):
+        """RegisterDefinitions registers up to 1,000 definitions of any kind at once. They may name each other, in any order.
+        If one is refused, none is registered, and the message names it. Repeating it changes nothing. Safe to retry.
+        Reasons: those of the calls for one definition, EMPTY_REQUEST, LIMIT_EXCEEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterEntities(self, request, context):
         """RegisterEntities registers up to 1,000 entities, or replaces their name and metadata. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, INVALID_ENTITY_ID, INVALID_DEFINITION, ENTITY_CONFLICT,
@@ -368,6 +382,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.DeprecateFeatureService,
                     request_deserializer=featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceRequest.FromString,
                     response_serializer=featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceResponse.SerializeToString,
+            ),
+            'RegisterDefinitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterDefinitions,
+                    request_deserializer=featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsRequest.FromString,
+                    response_serializer=featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsResponse.SerializeToString,
             ),
             'RegisterEntities': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterEntities,
@@ -819,6 +838,33 @@ class RegistryService:
             '/featurama.v1.RegistryService/DeprecateFeatureService',
             featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceRequest.SerializeToString,
             featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterDefinitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/featurama.v1.RegistryService/RegisterDefinitions',
+            featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsRequest.SerializeToString,
+            featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

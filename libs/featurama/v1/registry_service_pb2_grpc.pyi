@@ -87,6 +87,11 @@ class RegistryServiceStub:
     """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
     """
+    RegisterDefinitions: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDefinitionsRequest, _registry_service_pb2.RegisterDefinitionsResponse]
+    """RegisterDefinitions registers up to 1,000 definitions of any kind at once. They may name each other, in any order.
+    If one is refused, none is registered, and the message names it. Repeating it changes nothing. Safe to retry.
+    Reasons: those of the calls for one definition, EMPTY_REQUEST, LIMIT_EXCEEDED.
+    """
     RegisterEntities: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntitiesRequest, _registry_service_pb2.RegisterEntitiesResponse]
     """RegisterEntities registers up to 1,000 entities, or replaces their name and metadata. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, INVALID_ENTITY_ID, INVALID_DEFINITION, ENTITY_CONFLICT,
@@ -157,6 +162,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     DeprecateFeatureService: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureServiceRequest, _registry_service_pb2.DeprecateFeatureServiceResponse]  # type: ignore[assignment]
     """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
+    """
+    RegisterDefinitions: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDefinitionsRequest, _registry_service_pb2.RegisterDefinitionsResponse]  # type: ignore[assignment]
+    """RegisterDefinitions registers up to 1,000 definitions of any kind at once. They may name each other, in any order.
+    If one is refused, none is registered, and the message names it. Repeating it changes nothing. Safe to retry.
+    Reasons: those of the calls for one definition, EMPTY_REQUEST, LIMIT_EXCEEDED.
     """
     RegisterEntities: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntitiesRequest, _registry_service_pb2.RegisterEntitiesResponse]  # type: ignore[assignment]
     """RegisterEntities registers up to 1,000 entities, or replaces their name and metadata. Safe to retry.
@@ -321,6 +331,17 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.DeprecateFeatureServiceResponse, _abc.Awaitable[_registry_service_pb2.DeprecateFeatureServiceResponse]]:
         """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
+        """
+
+    @_abc_1.abstractmethod
+    def RegisterDefinitions(
+        self,
+        request: _registry_service_pb2.RegisterDefinitionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.RegisterDefinitionsResponse, _abc.Awaitable[_registry_service_pb2.RegisterDefinitionsResponse]]:
+        """RegisterDefinitions registers up to 1,000 definitions of any kind at once. They may name each other, in any order.
+        If one is refused, none is registered, and the message names it. Repeating it changes nothing. Safe to retry.
+        Reasons: those of the calls for one definition, EMPTY_REQUEST, LIMIT_EXCEEDED.
         """
 
     @_abc_1.abstractmethod

@@ -9,7 +9,13 @@ from featurama.wire.entities import (
     metadata_from_struct,
     metadata_to_struct,
 )
-from featurama.wire.kinds import DEFINITION_KINDS, DefinitionKind, definition_kind
+from featurama.wire.kinds import (
+    DEFINITION_KINDS,
+    DefinitionKind,
+    definition_from_proto,
+    definition_kind,
+    definition_to_proto,
+)
 from featurama.wire.public import (
     column_from_proto,
     column_to_proto,
@@ -57,7 +63,9 @@ __all__ = [
     "columns_from_wire",
     "columns_to_proto",
     "columns_to_wire",
+    "definition_from_proto",
     "definition_kind",
+    "definition_to_proto",
     "entity_from_proto",
     "entity_to_proto",
     "from_duration",

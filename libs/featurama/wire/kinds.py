@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from featurama.v1 import definitions_pb2
 from featurama.v1 import registry_service_pb2 as pb
 from featurama.wire.definitions import (
     entity_type_from_proto,
@@ -22,6 +23,7 @@ from featurama.wire.definitions import (
     feature_service_to_proto,
     feature_to_proto,
 )
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 
 T = TypeVar("T", bound=Definition)
@@ -73,6 +75,26 @@ DEFINITION_KINDS: Final[tuple[DefinitionKind[Any], ...]] = (
         FeatureService, "FeatureService", "feature_service", feature_service_to_proto, feature_service_from_proto
     ),
 )
+
+
+def definition_to_proto(definition: Definition) -> definitions_pb2.Definition:
+    """A definition of any kind as a message."""
+    kind: DefinitionKind[Any] = definition_kind(type(definition))
+    return definitions_pb2.Definition(**{kind.field: kind.to_proto(definition)})
+
+
+def definition_from_proto(message: definitions_pb2.Definition) -> Definition:
+    """A definition of any kind from its message. InvalidInput if it holds none."""
+    field = message.WhichOneof("kind")
+    kind = next((each for each in DEFINITION_KINDS if each.field == field), None)
+    if kind is None:
+        raise InvalidInput(
+            "definitions holds one without a kind; set entity_type, feature_group, feature or feature_service",
+            reason=Reason.INVALID_DEFINITION,
+            field="definitions",
+        )
+    found: Definition = kind.read(message)
+    return found
 
 
 def definition_kind(of: type[T]) -> DefinitionKind[T]:

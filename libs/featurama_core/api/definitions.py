@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import cast
 
 from featurama_core.api.primitives import D, Primitives
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
-from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.values import ValueType, parse_value_type
 
 
@@ -29,9 +30,35 @@ class DefinitionMethods(Primitives):
             Conflict: A different definition is registered under the name (and version).
             InvalidInput: A field is out of bounds.
         """
-        if isinstance(definition, FeatureDefinition):
-            _checked(definition.version, Reason.INVALID_DEFINITION)
-        return await self._define(definition)
+        (stored,) = await self.register([definition])
+        return stored
+
+    async def register(self, definitions: Sequence[D]) -> list[D]:
+        """Register many definitions of any kind at once: one transaction or, behind servers, one call per 1,000.
+
+        The definitions may name each other and stand in any order.
+
+        Args:
+            definitions: As for `define`.
+
+        Returns:
+            The stored definitions, in order.
+
+        Raises:
+            Conflict: A different definition is registered under the name (and version) of one. Nothing is stored.
+                Behind servers, earlier thousands are; registering the same list again is safe.
+            InvalidInput: A field of a definition is out of bounds. The message names the definition.
+        """
+        if not definitions:
+            raise InvalidInput(
+                "definitions is empty; give at least one", reason=Reason.EMPTY_REQUEST, field="definitions"
+            )
+        for each in definitions:
+            if not isinstance(each, Definition):
+                raise InvalidInput(f"definitions holds a {type(each).__name__}; give definitions", field="definitions")
+            if isinstance(each, FeatureDefinition):
+                _checked(each.version, Reason.INVALID_DEFINITION)
+        return cast("list[D]", await self._define_all(definitions))
 
     async def get_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
         """One definition.

@@ -30,6 +30,7 @@ D = TypeVar("D", bound=Definition)
 Consistency = Literal["LOCAL_QUORUM", "LOCAL_ONE"]
 
 MAX_ENTITIES_PER_CALL = 1_000
+MAX_DEFINITIONS_PER_CALL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Primitives(ABC):
     # Definitions. Unknown (UNKNOWN_...) for a name that is not registered.
 
     @abstractmethod
-    async def _define(self, definition: D) -> D:
-        """Register a definition. An empty entity type or group of a feature follows from the other."""
+    async def _define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
+        """Register definitions. An empty entity type or group of a feature follows from the other."""
 
     @abstractmethod
     async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:

@@ -154,6 +154,17 @@ class FeatureService:
 
 
 Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService
+_ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)
+
+
+def in_order(definition: Definition) -> tuple[int, int]:
+    """Sort key of the order of registration: what a definition names comes first, earlier versions too."""
+    return _ORDER.index(type(definition)), definition.version if isinstance(definition, FeatureDefinition) else 0
+
+
+def shown(definition: Definition) -> str:
+    """The name of a definition; of a feature, with its version."""
+    return definition.reference if isinstance(definition, FeatureDefinition) else definition.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from typing import Any, NoReturn, Protocol
 from featurama import wire
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL
-from featurama_core.types.errors import FailedPrecondition, Reason
+from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.types.schema import FeatureDefinition
 from featurama_service.calls import Call, Reply
@@ -50,6 +50,7 @@ class RegistryServicer:
         """The writing methods by the name of the rpc."""
         return {
             **_of_every_kind({"Register": self.register, "Deprecate": self.deprecate}),
+            "RegisterDefinitions": unary(pb.RegisterDefinitionsRequest.FromString, self.register_definitions),
             "RegisterEntities": unary(pb.RegisterEntitiesRequest.FromString, self.register_entities),
         }
 
@@ -80,8 +81,7 @@ class RegistryServicer:
     async def register(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
         """The same definition again changes nothing; what may change is the store's rule."""
         store = await self._stores.get(request.namespace)
-        wanted = replace(kind.read(request), deprecated=False, created_at=0)
-        return kind.response("Register", await store.define(wanted))
+        return kind.response("Register", await store.define(kind.read(request)))
 
     async def deprecate(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
         """Not to be used for anything new."""
@@ -106,6 +106,19 @@ class RegistryServicer:
             entities=[wire.entity_to_proto(each) for each in page],
             next_page_token="" if after is None else token_after(scope, after),
         )
+
+    async def register_definitions(self, request: pb.RegisterDefinitionsRequest, call: Call) -> Reply:
+        """Up to 1,000 definitions: all or none."""
+        call.rows = len(request.definitions)
+        if call.rows > MAX_DEFINITIONS_PER_CALL:
+            raise InvalidInput(
+                f"definitions holds {call.rows}; at most {MAX_DEFINITIONS_PER_CALL} fit one call, split the list",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="definitions",
+            )
+        store = await self._stores.get(request.namespace)
+        stored = await store.register([wire.definition_from_proto(each) for each in request.definitions])
+        return pb.RegisterDefinitionsResponse(definitions=map(wire.definition_to_proto, stored))
 
     async def register_entities(self, request: pb.RegisterEntitiesRequest, call: Call) -> Reply:
         """Up to 1,000 entities, or their new names and metadata."""

@@ -149,7 +149,7 @@ class CqlNamespace:
     list_tombstones = _while_it_lives(latest.list_tombstones)
     drop_cells = _while_it_lives(latest.drop_cells)
     list_latest_entities = _while_it_lives(latest.list_latest_entities)
-    put_definition = _while_it_lives(definitions.put_definition)
+    put_definitions = _while_it_lives(definitions.put_definitions)
     update_definition = _while_it_lives(definitions.update_definition)
     put_entities = _while_it_lives(entities.put_entities)
     get_entities = _while_it_lives(entities.get_entities)
@@ -174,7 +174,7 @@ class CqlNamespace:
         """Nothing: the history rows of a group with retention expire on the server."""
         return 0
 
-    async def load_definitions(self) -> Definitions:
-        """All definitions."""
+    async def load_definitions(self, after: int = 0) -> Definitions:
+        """The definitions that changed after a revision."""
         async with self.incarnation.living():
-            return await definitions.load_definitions(self._statements, self.incarnation.id)
+            return await definitions.load_definitions(self._statements, self.incarnation.id, after)

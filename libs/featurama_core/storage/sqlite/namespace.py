@@ -29,7 +29,7 @@ from featurama_core.storage.sqlite.failures import translating
 from featurama_core.storage.sqlite.readers import Readers
 from featurama_core.storage.sqlite.writer import Writer
 from featurama_core.types.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
-from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
+from featurama_core.types.schema import Definition, Entity, FeatureDefinition, FeatureGroup
 from featurama_core.types.values import UInt8Array
 from featurama_core.types.writes import Outcome, WriteMode, all_accepted
 
@@ -191,7 +191,6 @@ class SqliteNamespace:
     replace_cell = _writing(latest.replace_cell)
     list_tombstones = _reading(latest.list_tombstones, is_long=True)
     list_latest_entities = _reading(latest.list_latest_entities, is_long=True)
-    put_definition = _writing(definitions.put_definition)
     update_definition = _writing(definitions.update_definition)
     get_entities = _reading(registered.get_entities)
     list_entities = _reading(registered.list_entities)
@@ -248,9 +247,14 @@ class SqliteNamespace:
                 removed += await self._writer.run(work)
         return removed
 
-    async def load_definitions(self) -> Definitions:
-        """All definitions."""
-        return await self._readers.run(partial(definitions.load_definitions, incarnation=self.incarnation))
+    async def load_definitions(self, after: int = 0) -> Definitions:
+        """The definitions that changed after a revision."""
+        load = partial(definitions.load_definitions, after=after, incarnation=self.incarnation)
+        return await self._readers.run(load)
+
+    async def put_definitions(self, put: Sequence[Definition]) -> list[Definition]:
+        """Store definitions, each unless its key is taken, in one transaction."""
+        return await self._writer.run(partial(definitions.put_definitions, definitions=put), weight=len(put))
 
     async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         """Store entities, except those whose id is taken by another type."""
