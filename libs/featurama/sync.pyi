@@ -22,7 +22,15 @@ from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, On
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.models import Model
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE
-from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.schema import (
+    Definition,
+    Entity,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    Use,
+)
 from featurama_core.types.times import Clock, KnownAt, Time, TimeUnit
 from featurama_core.types.values import Int64Array, ValueType
 from featurama_core.types.writes import Deletion, WriteMode, WriteReport, WriteRequest
@@ -64,6 +72,9 @@ class FeatureStore:
     def get_definition(self, kind: type[D], name: str, version: int | None = None) -> D: ...
     def list_definitions(self, kind: type[D]) -> list[D]: ...
     def deprecate(self, kind: type[D], name: str, version: int | None = None) -> D: ...
+    def restore(self, kind: type[D], name: str, version: int | None = None) -> D: ...
+    def delete_definition(self, kind: type[D], name: str, version: int | None = None) -> D: ...
+    def uses(self, kind: type[Definition], name: str, version: int | None = None) -> list[Use]: ...
     def register_entity_type(self, name: str, description: str = "") -> EntityType: ...
     def register_feature_group(
         self,

@@ -31,7 +31,7 @@ class Featurama(LazyGroup):
         "world": Listed(f"{_HERE}.world", "Generate the Futurama sample world, as files or into a store.", _START),
         "doctor": Listed(f"{_HERE}.doctor", "Diagnose this installation and show how to fix problems.", _START),
         "apply": Listed(f"{_HERE}.apply", "Register the definitions of a file, after showing a plan.", _DEFINE),
-        "features": Listed(f"{_HERE}.features", "Show features, groups and feature services.", _DEFINE),
+        "features": Listed(f"{_HERE}.features", "List, show, deprecate, restore and delete definitions.", _DEFINE),
         "entities": Listed(f"{_HERE}.entities", "List, show and register entities.", _DEFINE),
         "namespaces": Listed(f"{_HERE}.namespaces", "Create, list, export, import and delete namespaces.", _DEFINE),
         "write": Listed(f"{_HERE}.write", "Write the values of Parquet, CSV or Arrow files.", _DATA),

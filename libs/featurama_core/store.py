@@ -35,7 +35,7 @@ from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaE
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
-from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup
+from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, Use
 from featurama_core.types.times import Clock, KnownAt
 from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
@@ -118,8 +118,24 @@ class EmbeddedStore(FeatureStore):
         return listed
 
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
-        definition = await self._get_definition(kind, name, version)
-        return cast("D", await self._namespace.registry.deprecate(definition))
+        definition = await self._current(kind, name, version)
+        return cast("D", await self._namespace.registry.mark(definition, deprecated=True))
+
+    async def _restore(self, kind: type[D], name: str, version: int | None) -> D:
+        definition = await self._current(kind, name, version)
+        return cast("D", await self._namespace.registry.mark(definition, deprecated=False))
+
+    async def _delete_definition(self, kind: type[D], name: str, version: int | None) -> D:
+        definition = await self._current(kind, name, version)
+        return cast("D", await self._namespace.registry.delete(definition))
+
+    async def _uses(self, kind: type[Definition], name: str, version: int | None) -> list[Use]:
+        return await self._namespace.registry.uses(await self._current(kind, name, version))
+
+    async def _current(self, kind: type[D], name: str, version: int | None) -> D:
+        """A definition as stored now: what is written back must not undo a change of another process."""
+        await self._namespace.registry.snapshot(fresh=True)
+        return await self._get_definition(kind, name, version)
 
     # Entities
 

@@ -72,6 +72,7 @@ GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(
         Reason.INTERNAL: grpc.StatusCode.INTERNAL,
         Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
         Reason.ALIAS_MOVED: grpc.StatusCode.ABORTED,
+        Reason.DEFINITION_USED: grpc.StatusCode.FAILED_PRECONDITION,
     }
 )
 

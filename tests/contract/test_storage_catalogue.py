@@ -116,10 +116,10 @@ async def test_what_may_change_is_updated_in_place(namespace: NamespaceStorage, 
     for definition in (kind, group, feature, vector, service):
         await namespace.put_definitions([definition])
     changed = [
-        replace(kind, deprecated=True),
+        replace(kind, deprecated=True, deleted=True),
         replace(group, deprecated=True, retention=None, buckets=16, description="new"),
         replace(feature, deprecated=True),
-        vector,
+        replace(vector, deleted=True),
         replace(service, deprecated=True),
     ]
     for definition in changed:

@@ -151,7 +151,8 @@ async def test_definitions_from_before_revisions_are_kept(tmp_path: Path) -> Non
         await (await storage.namespace("crew")).put_definitions([GROUP, SPEED])
     for table in tables:
         await asyncio.to_thread(change, tmp_path / "crew.db", f"DROP INDEX {table}_by_revision")
-        await asyncio.to_thread(change, tmp_path / "crew.db", f"ALTER TABLE {table} DROP COLUMN revision")
+        for column in ("revision", "deleted"):
+            await asyncio.to_thread(change, tmp_path / "crew.db", f"ALTER TABLE {table} DROP COLUMN {column}")
     forgotten = "DELETE FROM schema_version WHERE name = '0003_registry_revisions.sql'"
     await asyncio.to_thread(change, tmp_path / "crew.db", forgotten)
     async with SqliteStorage.open(str(tmp_path)) as storage:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from featurama import wire
 from featurama.client.stubs import Calling
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D
-from featurama_core.types.schema import Definition, Entity, FeatureDefinition, in_order
+from featurama_core.types.schema import Definition, Entity, FeatureDefinition, Use, in_order
 
 _PAGE = 1_000
 _REQUEST_BYTES = 2 * 1024 * 1024
@@ -70,6 +70,22 @@ class RegistryCalls(Calling):
         row = wire.definition_kind(kind)
         request = row.request("Deprecate")(namespace=self.namespace, name=name, **_version(kind, version))
         return row.read(await self._registered(row.call("Deprecate"), request))
+
+    async def _restore(self, kind: type[D], name: str, version: int | None) -> D:
+        key = wire.definition_key(kind, name, version)
+        request = pb.RestoreDefinitionRequest(namespace=self.namespace, key=key)
+        return cast("D", wire.definition_from_proto((await self._registered("RestoreDefinition", request)).definition))
+
+    async def _delete_definition(self, kind: type[D], name: str, version: int | None) -> D:
+        key = wire.definition_key(kind, name, version)
+        request = pb.DeleteDefinitionRequest(namespace=self.namespace, key=key)
+        return cast("D", wire.definition_from_proto((await self._registered("DeleteDefinition", request)).definition))
+
+    async def _uses(self, kind: type[Definition], name: str, version: int | None) -> list[Use]:
+        key = wire.definition_key(kind, name, version)
+        request = pb.ListDefinitionUsesRequest(namespace=self.namespace, key=key)
+        answer = await self._looked_up("ListDefinitionUses", request)
+        return [Use(each.kind, each.name, each.reference) for each in answer.uses]
 
     async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         request = pb.RegisterEntitiesRequest(

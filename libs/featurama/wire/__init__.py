@@ -13,8 +13,10 @@ from featurama.wire.kinds import (
     DEFINITION_KINDS,
     DefinitionKind,
     definition_from_proto,
+    definition_key,
     definition_kind,
     definition_to_proto,
+    read_key,
 )
 from featurama.wire.public import (
     column_from_proto,
@@ -64,6 +66,7 @@ __all__ = [
     "columns_to_proto",
     "columns_to_wire",
     "definition_from_proto",
+    "definition_key",
     "definition_kind",
     "definition_to_proto",
     "entity_from_proto",
@@ -84,6 +87,7 @@ __all__ = [
     "parse_get_online_features_response",
     "parse_stream_features_request",
     "parse_write_features_request",
+    "read_key",
     "reason_from_proto",
     "stream_request_to_wire",
     "to_duration",

@@ -85,16 +85,37 @@ def definition_to_proto(definition: Definition) -> definitions_pb2.Definition:
 
 def definition_from_proto(message: definitions_pb2.Definition) -> Definition:
     """A definition of any kind from its message. InvalidInput if it holds none."""
-    field = message.WhichOneof("kind")
-    kind = next((each for each in DEFINITION_KINDS if each.field == field), None)
+    found: Definition = _kind_of(message, "definitions").read(message)
+    return found
+
+
+def definition_key(kind: type[Any], name: str, version: int | None) -> definitions_pb2.DefinitionKey:
+    """The key of a definition as a message."""
+    if kind is FeatureDefinition:
+        return definitions_pb2.DefinitionKey(feature=definitions_pb2.FeatureKey(name=name, version=version or 0))
+    named: dict[str, Any] = {definition_kind(kind).field: name}
+    return definitions_pb2.DefinitionKey(**named)
+
+
+def read_key(key: definitions_pb2.DefinitionKey) -> tuple[type[Definition], str, int | None]:
+    """(kind, name, version) of a key. InvalidInput if it has no kind."""
+    kind = _kind_of(key, "key")
+    named = getattr(key, kind.field)
+    return (
+        (kind.type, named.name, named.version or None) if kind.type is FeatureDefinition else (kind.type, named, None)
+    )
+
+
+def _kind_of(message: definitions_pb2.Definition | definitions_pb2.DefinitionKey, field: str) -> DefinitionKind[Any]:
+    named = message.WhichOneof("kind")
+    kind = next((each for each in DEFINITION_KINDS if each.field == named), None)
     if kind is None:
         raise InvalidInput(
-            "definitions holds one without a kind; set entity_type, feature_group, feature or feature_service",
+            f"{field} has no kind; set entity_type, feature_group, feature or feature_service",
             reason=Reason.INVALID_DEFINITION,
-            field="definitions",
+            field=field,
         )
-    found: Definition = kind.read(message)
-    return found
+    return kind
 
 
 def definition_kind(of: type[T]) -> DefinitionKind[T]:

@@ -34,12 +34,14 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
     catalogue = await storage.load_definitions()
     marks = await storage.list_tombstones()
     store = EmbeddedStore(namespace)
-    entities = [entity for each in catalogue.entity_types for entity in await store.list_entities(each.name)]
+    types = [each for each in catalogue.entity_types if not each.deleted]
+    entities = [entity for each in types for entity in await store.list_entities(each.name)]
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
     _write_rows(folder / layout.MARKS, layout.MARK_SCHEMA, marks)
     rows = values = 0
     for group in catalogue.groups:
-        features = sorted((each for each in catalogue.features if each.group == group.name), key=lambda each: each.key)
+        own = (each for each in catalogue.features if each.group == group.name and not each.deleted)
+        features = sorted(own, key=lambda each: each.key)
         if features:
             more = await _History(namespace, group, features, marks, now).write(
                 folder / layout.HISTORY / f"{group.name}.parquet", advance

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from featurama_core.api.primitives import D, Primitives
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
-from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 from featurama_core.types.values import ValueType, parse_value_type
 
 
@@ -92,9 +92,49 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
-        if kind is FeatureDefinition and version is None:
-            raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
-        return await self._deprecate(kind, name, _checked(version))
+        return await self._deprecate(kind, name, _named(kind, version))
+
+    async def restore(self, kind: type[D], name: str, version: int | None = None) -> D:
+        """Take back a deprecation. A definition that is not deprecated stays as it is.
+
+        Args:
+            kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
+            name: Name of the definition.
+            version: Version of a feature, required for features.
+
+        Raises:
+            Unknown: No definition has this name (and version).
+        """
+        return await self._restore(kind, name, _named(kind, version))
+
+    async def delete_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
+        """Delete a definition that nothing uses (`uses`), for ever. Stored values of a feature cannot be read any more.
+
+        The name of a deleted entity type, group or service is never given again, nor is the version of a feature.
+
+        Args:
+            kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
+            name: Name of the definition.
+            version: Version of a feature, required for features.
+
+        Raises:
+            FailedPrecondition: It is used (DEFINITION_USED). The message names the first uses.
+            Unknown: No definition has this name (and version).
+        """
+        return await self._delete_definition(kind, name, _named(kind, version))
+
+    async def uses(self, kind: type[Definition], name: str, version: int | None = None) -> list[Use]:
+        """What uses a definition: definitions, models and, of an entity type, registered entities.
+
+        Args:
+            kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
+            name: Name of the definition.
+            version: Version of a feature; None for the newest.
+
+        Raises:
+            Unknown: No definition has this name (and version).
+        """
+        return await self._uses(kind, name, _checked(version))
 
     async def register_entity_type(self, name: str, description: str = "") -> EntityType:
         """Register an entity type. Registering the same type again changes nothing.
@@ -261,6 +301,12 @@ class DefinitionMethods(Primitives):
     async def deprecate_feature_service(self, name: str) -> FeatureService:
         """Mark a feature service as deprecated; see `deprecate`."""
         return await self.deprecate(FeatureService, name)
+
+
+def _named(kind: type[Any], version: int | None) -> int | None:
+    if kind is FeatureDefinition and version is None:
+        raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
+    return _checked(version)
 
 
 def _checked(version: int | None, reason: Reason = Reason.INVALID_ARGUMENT) -> int | None:

@@ -14,14 +14,28 @@ from typing import ParamSpec, TypeVar
 
 from featurama_core.registry.rules import Draft
 from featurama_core.registry.snapshot import Snapshot
-from featurama_core.storage.port import NamespaceStorage
-from featurama_core.types.errors import Conflict, Unknown
-from featurama_core.types.schema import Definition
+from featurama_core.registry.uses import uses_in
+from featurama_core.storage.port import AuditRecord, NamespaceStorage
+from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.schema import (
+    Definition,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    Use,
+    kind_name,
+    shown,
+)
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 _TURNS = 5
+_SHOWN_USES = 5
+_DEFAULTS = ((EntityType, DEFAULT_ENTITY_TYPE), (FeatureGroup, DEFAULT_GROUP))
 _ON_THE_LOOP = 100
 """Definitions that are judged or indexed on the event loop; more would delay other calls and are left to a thread."""
 
@@ -84,17 +98,79 @@ class Registry:
             for changed in draft.changed:
                 await self._storage.update_definition(changed)
             if draft.new or draft.changed:
-                await self.snapshot(fresh=True)
+                await self._refuse_deleted_meanwhile(await self.snapshot(fresh=True), stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
         raise Conflict("the same names are being registered by others; send the request again", field="name")
 
-    async def deprecate(self, definition: Definition) -> Definition:
-        """Mark a definition as deprecated: new definitions cannot use it."""
-        marked = replace(definition, deprecated=True)
+    async def mark(self, definition: Definition, *, deprecated: bool) -> Definition:
+        """Mark a definition as deprecated, so that new definitions cannot use it, or restore it."""
+        marked = replace(definition, deprecated=deprecated)
         await self._storage.update_definition(marked)
+        return await self._noted(marked, "deprecate" if deprecated else "restore")
+
+    async def delete(self, definition: Definition) -> Definition:
+        """Delete a definition that nothing uses. Its row stays, marked. FailedPrecondition names what uses it."""
+        if (type(definition), definition.name) in _DEFAULTS:
+            raise InvalidInput(
+                f"{definition.name!r} is the default of new features; it cannot be deleted", field="name"
+            )
+        _refuse_used(definition, await self.uses(definition))
+        deleted = replace(definition, deleted=True)
+        await self._storage.update_definition(deleted)
+        # A definition that was stored meanwhile is seen now, or its registration sees the mark.
+        if uses := await self.uses(definition):
+            await self._storage.update_definition(definition)
+            _refuse_used(definition, uses)
+        return await self._noted(deleted, "delete")
+
+    async def uses(self, definition: Definition) -> list[Use]:
+        """What uses a definition, first of all."""
+        models = await self._storage.list_models()
+        found = list(uses_in(await self.snapshot(fresh=True), definition, models))
+        if isinstance(definition, EntityType) and (await self._storage.list_entities(definition.name, None, 1))[0]:
+            found.append(Use("entities", definition.name))
+        return found
+
+    async def _noted(self, definition: Definition, action: str) -> Definition:
+        subject = f"{kind_name(type(definition))} {shown(definition)}"
+        await self._storage.append_audit(AuditRecord(self._now(), f"{action}_definition", subject))
         await self.snapshot(fresh=True)
-        return marked
+        return definition
+
+    async def _refuse_deleted_meanwhile(self, snapshot: Snapshot, stored: Sequence[Definition]) -> None:
+        """Delete new definitions that name a deleted one: its deletion could not see them."""
+        for each in stored:
+            gone = next(
+                (name for kind, name, version in _named_by(each) if snapshot.is_deleted(kind, name, version)), None
+            )
+            if gone is None:
+                continue
+            await self._storage.update_definition(replace(each, deleted=True))
+            raise Conflict(f"{gone!r} was deleted meanwhile; {shown(each)!r} is not registered", field="name")
+
+
+def _named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:
+    """(kind, name, version) of the definitions that one names; version 0 of kinds without versions."""
+    if isinstance(definition, FeatureService):
+        steps = [step for text in definition.features for step in FeatureRef.parse(text).steps]
+        return [(FeatureDefinition, step.name, step.version or 0) for step in steps]
+    if isinstance(definition, FeatureDefinition):
+        types = [definition.entity_type, *([definition.references] if definition.references else [])]
+        return [(FeatureGroup, definition.group, 0), *((EntityType, each, 0) for each in types)]
+    return [(EntityType, definition.entity_type, 0)] if isinstance(definition, FeatureGroup) else []
+
+
+def _refuse_used(definition: Definition, uses: Sequence[Use]) -> None:
+    if uses:
+        first = ", ".join(f"{each.kind} {each.name}" for each in uses[:_SHOWN_USES])
+        more = f" and {len(uses) - _SHOWN_USES} more" if len(uses) > _SHOWN_USES else ""
+        raise FailedPrecondition(
+            f"{kind_name(type(definition))} {shown(definition)!r} is used by {first}{more}; delete these first, or"
+            " deprecate it",
+            reason=Reason.DEFINITION_USED,
+            field="name",
+        )
 
 
 async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -18,6 +18,7 @@ from featurama_core.types.schema import (
     FeatureGroup,
     FeatureService,
     in_order,
+    kind_name,
     shown,
 )
 
@@ -49,7 +50,7 @@ class Draft(Snapshot):
 
     def define(self, definition: Definition) -> Definition:
         """Add a definition. -> as it is stored. The same one again changes nothing; another with its key is refused."""
-        wanted = replace(definition, created_at=self._now, deprecated=False)
+        wanted = replace(definition, created_at=self._now, deprecated=False, deleted=False)
         if isinstance(wanted, FeatureDefinition):
             wanted = self._completed(wanted)
             self._bring_defaults(wanted)
@@ -68,6 +69,7 @@ class Draft(Snapshot):
             wanted.check()
         stored = self.registered(wanted)
         if stored is None:
+            self._refuse_deleted(wanted)
             self._add(wanted, self.new)
             return wanted
         if stored == wanted:
@@ -83,7 +85,21 @@ class Draft(Snapshot):
         if isinstance(wanted, FeatureDefinition):
             same = (each for each in self.features.get(wanted.name, ()) if each.version == wanted.version)
             return next(same, None)
-        return self._table(wanted).get(wanted.name)
+        found: Definition | None = self.table(type(wanted)).get(wanted.name)
+        return found
+
+    def _refuse_deleted(self, wanted: Definition) -> None:
+        """The name of a deleted definition is never given again; of a feature, its versions, entity type and group."""
+        deleted = self.deleted.get((type(wanted), wanted.name))
+        if not deleted:
+            return None
+        if not isinstance(wanted, FeatureDefinition):
+            problem = "was deleted; choose another name"
+        elif wanted.version <= max(deleted):
+            problem = f"was deleted up to version {max(deleted)}; register a higher version"
+        else:
+            return _check_same_in_all_versions(wanted, next(iter(deleted.values())))
+        raise Conflict(f"{kind_name(type(wanted))} {wanted.name!r} {problem}", field="name")
 
     def _add(self, definition: Definition, to: list[Definition]) -> None:
         to.append(definition)
@@ -91,11 +107,7 @@ class Draft(Snapshot):
         if isinstance(definition, FeatureDefinition):
             self._put_features([definition])
         else:
-            self._table(definition)[definition.name] = definition
-
-    def _table(self, definition: Definition) -> dict[str, Any]:
-        tables: dict[type[Any], dict[str, Any]] = {EntityType: self.entity_types, FeatureGroup: self.groups}
-        return tables.get(type(definition), self.services)
+            self._put(definition)
 
     def _completed(self, feature: FeatureDefinition) -> FeatureDefinition:
         """Fill an empty entity type or group: from the other, or with the default."""
@@ -115,6 +127,7 @@ class Draft(Snapshot):
             self.entity_type(feature.entity_type)
             group = FeatureGroup(own_group, feature.entity_type, created_at=self._now)
             group.check()
+            self._refuse_deleted(group)
             self._add(group, self.new)
 
     def _bring_default_type(self) -> None:
@@ -142,18 +155,22 @@ def _check_feature(feature: FeatureDefinition, snapshot: Snapshot) -> None:
             _refuse_deprecated(target, "references")
     if not versions:
         return
-    first, newest = versions[0], versions[-1]
-    for name in ("entity_type", "group", "references"):
-        if getattr(first, name) != getattr(feature, name):
-            raise Conflict(
-                f"{name} of {feature.name!r} is {getattr(first, name)!r} in all versions; register another feature",
-                field=name,
-            )
+    newest = versions[-1]
+    _check_same_in_all_versions(feature, newest)
     if feature.version < newest.version and all(each.version != feature.version for each in versions):
         raise Conflict(
             f"feature {feature.name!r} is at version {newest.version}; a new version must be higher",
             field="version",
         )
+
+
+def _check_same_in_all_versions(feature: FeatureDefinition, other: Any) -> None:
+    for name in ("entity_type", "group", "references"):
+        if getattr(other, name) != getattr(feature, name):
+            raise Conflict(
+                f"{name} of {feature.name!r} is {getattr(other, name)!r} in all versions; register another feature",
+                field=name,
+            )
 
 
 def _refuse_deprecated(used: EntityType | FeatureGroup, field: str) -> None:

@@ -15,7 +15,7 @@ from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureRef, ResolvedFeature
-from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import to_rfc3339
 
 T = TypeVar("T")
@@ -41,17 +41,56 @@ class Snapshot:
         self._lists: dict[tuple[tuple[str, ...], int | None], tuple[ResolvedFeature, ...]] = {}
         self._compiled: dict[tuple[Any, ...], Any] = {}
         self._guessed: deque[str] = deque(maxlen=_GUESSED_NAMES + 1)
-        self.entity_types.update((each.name, each) for each in found.entity_types)
-        self.groups.update((each.name, each) for each in found.groups)
-        self.services.update((each.name, each) for each in found.services)
+        self.deleted: dict[tuple[type[Definition], str], dict[int, Definition]] = dict(before.deleted) if before else {}
+        for kind in (found.entity_types, found.groups, found.services):
+            for each in kind:
+                self._put(each)
         self._put_features(found.features)
+
+    def is_deleted(self, kind: type[Definition], name: str, version: int = 0) -> bool:
+        """version: of a feature."""
+        return version in self.deleted.get((kind, name), ())
+
+    def with_deleted(self) -> list[tuple[FeatureDefinition, FeatureGroup]]:
+        """All versions of all features and their groups, deleted ones too: these may have left values."""
+        deleted = [each for versions in self.deleted.values() for each in versions.values()]
+        groups = self.groups | {each.name: each for each in deleted if isinstance(each, FeatureGroup)}
+        features = [each for versions in self.features.values() for each in versions]
+        features += [each for each in deleted if isinstance(each, FeatureDefinition)]
+        return [(each, groups[each.group]) for each in features]
+
+    def table(self, kind: type[Definition]) -> dict[str, Any]:
+        """Name -> definition, of a kind without versions."""
+        tables: dict[type[Definition], dict[str, Any]] = {
+            EntityType: self.entity_types, FeatureGroup: self.groups, FeatureService: self.services
+        }  # fmt: skip
+        return tables[kind]
+
+    def _put(self, definition: Definition) -> None:
+        table = self.table(type(definition))
+        table.pop(definition.name, None)
+        if not definition.deleted:
+            table[definition.name] = definition
+        self._note_deletion(definition, 0)
+
+    def _note_deletion(self, definition: Definition, version: int) -> None:
+        """Keep a deleted definition, or forget one whose mark was withdrawn."""
+        key = type(definition), definition.name
+        if definition.deleted:
+            self.deleted[key] = {**self.deleted.get(key, {}), version: definition}
+        elif version in self.deleted.get(key, {}):
+            self.deleted[key] = {each: kept for each, kept in self.deleted[key].items() if each != version}
 
     def _put_features(self, features: Sequence[FeatureDefinition]) -> None:
         copied: dict[str, list[FeatureDefinition]] = {}
         for definition in features:
             versions = [each for each in self.features.get(definition.name, ()) if each.version != definition.version]
-            versions.insert(bisect_left(versions, definition.version, key=lambda each: each.version), definition)
+            if not definition.deleted:
+                versions.insert(bisect_left(versions, definition.version, key=lambda each: each.version), definition)
             self.features[definition.name] = versions
+            if not versions:
+                del self.features[definition.name]
+            self._note_deletion(definition, definition.version)
             group = definition.group
             members = copied[group] if group in copied else list(self.newest_of_group.get(group, ()))
             copied[group] = self.newest_of_group[group] = members

@@ -59,6 +59,7 @@ class Reason(IntEnum):
     INTERNAL = 58
     UNAUTHENTICATED = 59
     ALIAS_MOVED = 60
+    DEFINITION_USED = 61
 
 
 class FeaturamaError(Exception):

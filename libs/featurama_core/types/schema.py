@@ -1,6 +1,7 @@
 """Definitions, registered before values are written. They are immutable values; a changed feature is a new version.
 
-Durations and times are int64 microseconds. The registry sets `created_at` (microseconds UTC); it is not compared.
+Durations and times are int64 microseconds. The registry sets `deprecated`, `deleted` and `created_at` (microseconds
+UTC); they are not compared.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class EntityType:
     description: str = ""
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
+    deleted: bool = field(default=False, compare=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""
@@ -49,6 +51,7 @@ class FeatureGroup:
     buckets: int
     deprecated: bool = field(compare=False)
     created_at: int = field(compare=False)
+    deleted: bool = field(compare=False)
 
     def __init__(
         self,
@@ -60,9 +63,10 @@ class FeatureGroup:
         buckets: int = 1,
         deprecated: bool = False,
         created_at: int = 0,
+        deleted: bool = False,
     ) -> None:
         ages = parse_duration(ttl, "ttl"), parse_duration(retention, "retention")
-        values = name, entity_type, description, *ages, buckets, deprecated, created_at
+        values = name, entity_type, description, *ages, buckets, deprecated, created_at, deleted
         for each, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, each.name, value)
 
@@ -96,6 +100,7 @@ class FeatureDefinition:
     owner: str = ""
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
+    deleted: bool = field(default=False, compare=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""
@@ -142,6 +147,7 @@ class FeatureService:
     description: str = ""
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
+    deleted: bool = field(default=False, compare=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds. The registry checks the references."""
@@ -155,6 +161,23 @@ class FeatureService:
 
 Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService
 _ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What uses a definition. kind: `feature`, `feature service`, `model`, `entities` and so on. name: its name; of a
+    feature or a model, with the version. reference: how a service or a model names a feature, such as the path
+    `destination@1.traffic_level@2`.
+    """
+
+    kind: str
+    name: str
+    reference: str = ""
+
+
+def kind_name(kind: type[Definition]) -> str:
+    """`entity type`, `feature group`, `feature` or `feature service`."""
+    return ("entity type", "feature group", "feature", "feature service")[_ORDER.index(kind)]
 
 
 def in_order(definition: Definition) -> tuple[int, int]:

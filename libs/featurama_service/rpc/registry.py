@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NoReturn, Protocol
 
 from featurama import wire
+from featurama.v1 import definitions_pb2
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
@@ -22,6 +23,7 @@ from featurama_service.methods import Method, Service, unary
 from featurama_service.rpc.pages import key_before, page_length, page_of, token_after
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
+_LISTED_USES = 1_000
 Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Awaitable[Reply]]
 
 
@@ -42,6 +44,7 @@ class RegistryServicer:
         """The reading methods by the name of the rpc; online and ingest both serve them."""
         return {
             **_of_every_kind({"Get": self.get_definition, "List": self.list_definitions}),
+            "ListDefinitionUses": unary(pb.ListDefinitionUsesRequest.FromString, self.list_definition_uses),
             "GetEntity": unary(pb.GetEntityRequest.FromString, self.get_entity),
             "ListEntities": unary(pb.ListEntitiesRequest.FromString, self.list_entities),
         }
@@ -51,6 +54,8 @@ class RegistryServicer:
         return {
             **_of_every_kind({"Register": self.register, "Deprecate": self.deprecate}),
             "RegisterDefinitions": unary(pb.RegisterDefinitionsRequest.FromString, self.register_definitions),
+            "RestoreDefinition": unary(pb.RestoreDefinitionRequest.FromString, self.restore_definition),
+            "DeleteDefinition": unary(pb.DeleteDefinitionRequest.FromString, self.delete_definition),
             "RegisterEntities": unary(pb.RegisterEntitiesRequest.FromString, self.register_entities),
         }
 
@@ -87,6 +92,29 @@ class RegistryServicer:
         """Not to be used for anything new."""
         store = await self._stores.get(request.namespace)
         return kind.response("Deprecate", await store.deprecate(kind.type, request.name, _version(kind, request)))
+
+    async def restore_definition(self, request: pb.RestoreDefinitionRequest, _: Call) -> Reply:
+        """No longer deprecated."""
+        store = await self._stores.get(request.namespace)
+        restored = await store.restore(*wire.read_key(request.key))
+        return pb.RestoreDefinitionResponse(definition=wire.definition_to_proto(restored))
+
+    async def delete_definition(self, request: pb.DeleteDefinitionRequest, _: Call) -> Reply:
+        """Gone for ever, unless it is used."""
+        store = await self._stores.get(request.namespace)
+        deleted = await store.delete_definition(*wire.read_key(request.key))
+        return pb.DeleteDefinitionResponse(definition=wire.definition_to_proto(deleted))
+
+    async def list_definition_uses(self, request: pb.ListDefinitionUsesRequest, call: Call) -> Reply:
+        """The first uses."""
+        store = await self._stores.get(request.namespace)
+        uses = await store.uses(*wire.read_key(request.key))
+        listed = [
+            definitions_pb2.DefinitionUse(kind=each.kind, name=each.name, reference=each.reference)
+            for each in uses[:_LISTED_USES]
+        ]
+        call.rows = len(listed)
+        return pb.ListDefinitionUsesResponse(uses=listed, total=len(uses))
 
     async def get_entity(self, request: pb.GetEntityRequest, _: Call) -> Reply:
         """A registered entity."""

@@ -54,13 +54,31 @@ def test_a_conflict_stops_all_of_it(defined: Featurama, folder: Path) -> None:
     assert ran.code == 2
     assert effects(ran) == {"gravity@1": "new", "temperature@1": "conflict"}
     assert "register a new version" in ran.json[1]["problem"]
-    assert defined("features", "gravity").code == 2
+    assert defined("features", "show", "gravity").code == 2
 
 
 def test_what_may_change_in_a_group_is_planned_as_a_change(defined: Featurama, folder: Path) -> None:
     (folder / "more.yaml").write_text("feature_groups: [{name: weather, entity_type: planet, ttl: 365d, buckets: 4}]")
     assert effects(defined("apply", "more.yaml", "--json")) == {"weather": "changed"}
     assert defined("features", "--groups", "--json").json[0]["buckets"] == 4
+
+
+def test_definitions_are_shown_with_what_uses_them_and_deleted(defined: Featurama) -> None:
+    """A used one stays; deprecated, restored and deleted ones are said to be."""
+    shown = defined("features", "show", "storm", "--json").json
+    assert (shown["name"], shown["used_by"]) == ("storm", ["feature service outlook"])
+    assert defined("features", "show", "weather", "--kind", "group", "--json").json["ttl"] == "365d"
+    refused = defined("features", "delete", "storm@1", "--yes")
+    assert (refused.code, "is used by feature service outlook" in refused.err) == (2, True)
+    assert defined("features", "deprecate", "storm@1").code == 0
+    assert defined("features", "show", "storm", "--json").json["deprecated"]
+    assert defined("features", "restore", "storm@1").code == 0
+    assert not defined("features", "show", "storm", "--json").json["deprecated"]
+    assert defined("features", "delete", "outlook", "--kind", "service", "--yes").code == 0
+    assert defined("features", "delete", "storm@1", "--yes").code == 0
+    assert defined("features", "show", "storm").code == 2
+    assert defined("features", "delete", "moons", "--yes").code == 2
+    assert "give --yes" in defined("features", "delete", "moons@1").err
 
 
 def test_a_new_version_is_new(defined: Featurama, folder: Path) -> None:
