@@ -227,9 +227,10 @@ class ModelCache:
             if found is None:
                 raise
             if alias not in self._serving:
-                older = _key(alias.slot, found.stored)
+                stored, model = found
+                older = _key(alias.slot, stored)
                 detail = f"{alias.alias}: version {key.version} cannot be used"
-                self._serve(alias, older, found.model, ModelEvent("degraded", older, detail))
+                self._serve(alias, older, model, ModelEvent("degraded", older, detail))
             return self._serving[alias].model
         self._serve(alias, key, model)
         return model

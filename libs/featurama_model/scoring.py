@@ -23,11 +23,11 @@ from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.values import BoolArray, Int64Array, Status
+from featurama_core.types.values import Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
-from featurama_model.engineered import Float64Array
 from featurama_model.entity_checks import unknown_entities
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import Scores, with_refused
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
 
 _ROWS_A_PIECE = 50_000
-_IDS_A_READ = 5_000
 
 
 async def scored(
@@ -57,8 +56,12 @@ async def scored(
         RowError(row, Reason.CORRUPT_DATA, "a stored value cannot be read; run `featurama doctor`")
         for row in np.flatnonzero(unreadable).tolist()
     ]
-    unknown = await _unknown(namespace, manifest.entity_type, entity_ids, absent.all(axis=0) & ~unreadable)
-    errors += [RowError(row, Reason.UNKNOWN_ENTITY, why) for row, why in unknown.items()]
+    rows = np.flatnonzero(absent.all(axis=0) & ~unreadable)
+    candidates = dict(zip(rows.tolist(), entity_ids.take(rows).to_pylist(), strict=True))
+    unknown = await unknown_entities(namespace, candidates.values(), manifest.entity_type)
+    errors += [
+        RowError(row, Reason.UNKNOWN_ENTITY, unknown[each]) for row, each in candidates.items() if each in unknown
+    ]
     errors = with_refused(errors, manifest, columns, len(time))
     # In pieces, because a thread cannot be interrupted.
     pieces = [
@@ -71,18 +74,6 @@ async def scored(
 def _outputs(model: LoadedModel, columns: Sequence[Column], time: Int64Array, first: int) -> Float64Array:
     rows = np.arange(first, min(first + _ROWS_A_PIECE, len(time)))
     return model.outputs(model.manifest.matrix([column.take(rows) for column in columns], time[rows]))
-
-
-async def _unknown(namespace: Namespace, entity_type: str, entity_ids: Any, candidates: BoolArray) -> dict[int, str]:
-    """Row -> why its entity cannot be predicted; in pieces, because one read of the store is bounded."""
-    rows = np.flatnonzero(candidates)
-    found: dict[int, str] = {}
-    for first in range(0, len(rows), _IDS_A_READ):
-        some = rows[first : first + _IDS_A_READ]
-        ids = entity_ids.take(some).to_pylist()
-        unknown = await unknown_entities(namespace, ids, entity_type, np.ones(len(some), dtype=np.bool_))
-        found |= {int(some[at]): why for at, why in unknown.items()}
-    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

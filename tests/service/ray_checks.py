@@ -32,7 +32,8 @@ from featurama_core.storage.port import NamespaceOptions
 from featurama_core.store import Stores
 from featurama_core.types.writes import WriteMode
 from featurama_model.checked_model import ModelReference, checked_model
-from featurama_model.engineered import Cycle, EngineeredSpec, Feature, Product
+from featurama_model.engineered import EngineeredSpec
+from featurama_model.expressions import Cycle, Feature, Product
 from featurama_model.manifest import ModelFeature
 from featurama_model.model_checker import ModelChecker
 from featurama_model.registry import ModelRegistry

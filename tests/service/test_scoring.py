@@ -30,7 +30,8 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.values import Status
 from featurama_model.checked_model import ModelReference
-from featurama_model.engineered import Cycle, EngineeredSpec, Feature
+from featurama_model.engineered import EngineeredSpec
+from featurama_model.expressions import Cycle, Feature
 from featurama_model.loading import load_model
 from featurama_model.manifest import ModelFeature, ModelManifest
 from featurama_model.model_cache import ModelCache

@@ -89,21 +89,21 @@ class RegistryCalls(Calling):
 
     async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         request = pb.RegisterEntitiesRequest(
-            namespace=self.namespace, entities=[wire.entity_to_proto(each) for each in entities]
+            namespace=self.namespace, entities=[wire.to_proto(each) for each in entities]
         )
         answer = await self._registered("RegisterEntities", request)
-        return [wire.entity_from_proto(each) for each in answer.entities]
+        return [wire.from_proto(Entity, each) for each in answer.entities]
 
     async def _get_entity(self, entity_id: str) -> Entity:
         request = pb.GetEntityRequest(namespace=self.namespace, entity_id=entity_id)
-        return wire.entity_from_proto((await self._looked_up("GetEntity", request)).entity)
+        return wire.from_proto(Entity, (await self._looked_up("GetEntity", request)).entity)
 
     async def _page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
         request = pb.ListEntitiesRequest(
             namespace=self.namespace, page_size=min(limit, _PAGE), page_token=after or "", entity_type=entity_type
         )
         answer = await self._looked_up("ListEntities", request)
-        return [wire.entity_from_proto(each) for each in answer.entities], answer.next_page_token or None
+        return [wire.from_proto(Entity, each) for each in answer.entities], answer.next_page_token or None
 
     async def _registered(self, rpc: str, request: Any) -> Any:
         stubs = self._open

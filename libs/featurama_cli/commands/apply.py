@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.output import note, show
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
+from featurama_cli.progress import confirmed
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def apply(
     place: Place,
     file: Annotated[Path, typer.Argument(help="YAML file, or Python file, which is executed.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the plan without registering.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -26,9 +25,7 @@ async def apply(
     Definitions never change in place. A different definition of the same name is a conflict, and nothing is registered.
     """
     from featurama_cli.definitions_file import read_definitions
-    from featurama_cli.output import note, show
     from featurama_cli.plan import Step, plan, registered
-    from featurama_cli.progress import confirmed
     from featurama_cli.session import is_there, open_store
 
     wanted = read_definitions(file)

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.output import note, show, show_one, when
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
+from featurama_cli.progress import must_confirm
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
@@ -36,7 +38,6 @@ async def features(
 
     Definitions are features, feature groups, feature services and entity types.
     """
-    from featurama_cli.output import show
     from featurama_cli.session import open_store
 
     if context.invoked_subcommand is not None:
@@ -65,7 +66,6 @@ async def features(
 @at_a_place
 async def show_(place: Place, name: NameArgument, kind: KindOption = "feature", as_json: JsonOption = False) -> None:
     """Show a definition and what uses it: feature services, models, paths."""
-    from featurama_cli.output import show_one
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
@@ -80,7 +80,6 @@ async def show_(place: Place, name: NameArgument, kind: KindOption = "feature", 
 @at_a_place
 async def deprecate(place: Place, name: NameArgument, kind: KindOption = "feature") -> None:
     """Mark a definition as deprecated: new definitions cannot use it."""
-    from featurama_cli.output import note
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
@@ -92,7 +91,6 @@ async def deprecate(place: Place, name: NameArgument, kind: KindOption = "featur
 @at_a_place
 async def restore(place: Place, name: NameArgument, kind: KindOption = "feature") -> None:
     """Take back a deprecation."""
-    from featurama_cli.output import note
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
@@ -106,11 +104,9 @@ async def delete(
     place: Place,
     name: NameArgument,
     kind: KindOption = "feature",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Delete a definition that nothing uses, permanently. Its name, of a feature its version, is never given again."""
-    from featurama_cli.output import note
-    from featurama_cli.progress import must_confirm
     from featurama_cli.session import open_store
 
     key = _key(kind, name, exact=True)
@@ -144,8 +140,6 @@ def _row(each: Definition) -> dict[str, object]:
 
 
 def _feature(each: FeatureDefinition) -> dict[str, object]:
-    from featurama_cli.output import when
-
     return {
         "name": each.name,
         "version": each.version,

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import note, show
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def get(
     place: Place,
@@ -23,7 +21,6 @@ async def get(
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest values of entities. A value has a status, an event time and a version."""
-    from featurama_cli.output import note, show
     from featurama_cli.session import open_store
     from featurama_cli.value_rows import names_of, of_other_types, value_rows
 

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import show, when
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def history(
     place: Place,
@@ -27,7 +25,6 @@ async def history(
     as_json: JsonOption = False,
 ) -> None:
     """Show the stored values of one feature, newest first."""
-    from featurama_cli.output import show, when
     from featurama_cli.session import open_store
     from featurama_core.types.values import Status
 

@@ -93,7 +93,7 @@ class WrittenSet:
         kept = [self._features[each] for each in references]
         for batch in self._read([*labels, *dict.fromkeys(each["name"] for each in kept)]):
             columns = [
-                _column(batch.column(feature["name"]), feature, name)
+                read_column(batch.column(feature["name"]), feature["type"], name, feature["reference"])
                 for feature, name in zip(kept, references.values(), strict=True)
             ]
             yield batch.select(list(labels)), columns
@@ -144,8 +144,9 @@ class WrittenSet:
         return batch.set_column(at, time, batch.column(at).cast(pa.int64()))
 
 
-def _column(array: Any, feature: Mapping[str, Any], name: str) -> Column:
-    value_type, length = parse_value_type(feature["type"])
+def read_column(array: Any, type_text: str, name: str, reference: str) -> Column:
+    """A column from an Arrow array of values of a feature's type. Nulls are NOT_FOUND, event times are 0."""
+    value_type, length = parse_value_type(type_text)
     absent = array.is_null().to_numpy(zero_copy_only=False)
     status = np.where(absent, Status.NOT_FOUND, Status.PRESENT).astype(np.uint8)
     values: Any
@@ -156,4 +157,4 @@ def _column(array: Any, feature: Mapping[str, Any], name: str) -> Column:
         zero = {ValueType.TEXT: "", ValueType.BOOL: False}.get(value_type, 0)
         values = array.fill_null(zero).to_numpy(zero_copy_only=False)
     times = np.zeros(len(array), dtype=np.int64)
-    return Column(name, value_type, values, status, times, reference=feature["reference"])
+    return Column(name, value_type, values, status, times, reference=reference)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from featurama_core.frames.cells import objects, open_frame, read_cells
 from featurama_core.frames.results import Result
-from featurama_core.frames.tables import Field, status_field, time_field, value_field
-from featurama_core.frames.values import Shared, typed
-from featurama_core.types.column import Column
+from featurama_core.frames.tables import Field, feature_fields
+from featurama_core.frames.values import typed
+from featurama_core.types.column import Column, Plain
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureRef
 from featurama_core.types.times import to_rfc3339
@@ -109,11 +109,7 @@ class Predictions(Result):
         if self.errors:
             fields.append(Field("error", "text", messages, ~failed))
         for column in self.features:
-            fields.append(value_field(column.name, column))
-            if statuses:
-                fields.append(status_field(f"{column.name}__status", column))
-            if event_times:
-                fields.append(time_field(f"{column.name}__event_time", column))
+            fields += feature_fields(column.name, column, statuses=statuses, event_times=event_times)
         return fields
 
 
@@ -147,7 +143,7 @@ def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
             frame.rows,
             version=0,
             null_status=Status.NOT_FOUND,
-            shared=Shared.of(frame.rows),
+            shared=Plain.of(frame.rows),
         )
     return columns, frame.rows if rows is None else rows
 

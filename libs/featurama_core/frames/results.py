@@ -19,13 +19,13 @@ from featurama_core.frames.cells import objects
 from featurama_core.frames.tables import (
     Field,
     arrow_table,
+    feature_fields,
     html_table,
     lists,
     numpy_arrays,
     pandas_frame,
     polars_frame,
     status_field,
-    time_field,
     value_field,
 )
 from featurama_core.types.column import Column
@@ -232,11 +232,7 @@ def _beside(labels: list[Field], columns: Sequence[Column], *, statuses: bool, e
     fields = list(labels)
     shown = distinct(columns)
     for name, column in zip(output_names(shown), shown, strict=True):
-        fields.append(value_field(name, column))
-        if statuses:
-            fields.append(status_field(f"{name}__status", column))
-        if event_times:
-            fields.append(time_field(f"{name}__event_time", column))
+        fields += feature_fields(name, column, statuses=statuses, event_times=event_times)
     refuse_repeats(field.name for field in fields)
     return fields
 

@@ -47,8 +47,7 @@ class Field:
 def value_field(name: str, column: Column) -> Field:
     """The values of a column."""
     absent = column.status != Status.PRESENT
-    kind: FieldKind = _KIND[column.value_type]
-    return Field(name, kind, column.values, absent if absent.any() else None)
+    return Field(name, column.value_type.label, column.values, absent if absent.any() else None)
 
 
 def status_field(name: str, column: Column) -> Field:
@@ -65,18 +64,21 @@ def time_field(name: str, column: Column) -> Field:
     return Field(name, "us", column.event_time, absent if absent.any() else None)
 
 
+def feature_fields(name: str, column: Column, *, statuses: bool, event_times: bool) -> list[Field]:
+    """The values of a column with this name, and its statuses and event times if they are wanted."""
+    fields = [value_field(name, column)]
+    if statuses:
+        fields.append(status_field(f"{name}__status", column))
+    if event_times:
+        fields.append(time_field(f"{name}__event_time", column))
+    return fields
+
+
 def arrow_fields(table: Any) -> list[Field]:
     """The columns of an Arrow table as fields."""
     return [Field(name, "carried", column) for name, column in zip(table.column_names, table.columns, strict=True)]
 
 
-_KIND: dict[ValueType, FieldKind] = {
-    ValueType.DOUBLE: "double",
-    ValueType.INT: "int",
-    ValueType.TEXT: "text",
-    ValueType.BOOL: "bool",
-    ValueType.VECTOR: "vector",
-}
 _PANDAS_DTYPE: dict[FieldKind, tuple[str, str]] = {
     "double": ("float64", "float64"),
     "int": ("int64", "Int64"),
@@ -98,34 +100,30 @@ def library(name: str) -> Any:
 
 
 def pandas_frame(fields: Sequence[Field]) -> Any:
-    """pandas.DataFrame with a plain index: float64 (NaN), int64 or Int64, bool or boolean, text, arrays of float32,
-    datetime64[.., UTC].
-    """
+    """See `Result.to_pandas`. The index is plain."""
     pd = library("pandas")
     return pd.DataFrame({field.name: _pandas_series(pd, field) for field in fields}, copy=True)
 
 
 def polars_frame(fields: Sequence[Field]) -> Any:
-    """polars.DataFrame: Float64, Int64, Boolean, String, Array(Float32), Datetime(.., UTC)."""
+    """See `Result.to_polars`."""
     pl = library("polars")
     return pl.DataFrame([_polars_series(pl, field) for field in fields])
 
 
 def arrow_table(fields: Sequence[Field]) -> Any:
-    """pyarrow.Table: double, int64, bool, string, fixed_size_list<float>, timestamp[.., UTC]."""
+    """See `Result.to_arrow`."""
     pa = library("pyarrow")
     return pa.table({field.name: _arrow_array(pa, field) for field in fields})
 
 
 def numpy_arrays(fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
-    """Name -> array. Absent values are NaN in doubles and vectors, None in text, NaT in times; int and bool arrays with
-    absent values are masked arrays. Times are datetime64 in UTC.
-    """
+    """See `Result.to_numpy`."""
     return {field.name: _numpy_array(field) for field in fields}
 
 
 def lists(fields: Sequence[Field]) -> dict[str, list[Any]]:
-    """Name -> Python values, None for absent values. Times are datetimes in UTC."""
+    """See `Result.to_dict`."""
     return {field.name: _list(field) for field in fields}
 
 
@@ -237,7 +235,7 @@ def _of_values(name: str, values: Any) -> Field | None:
     if column.problems or len(column.parts) != 1 or column.parts[0].value_type is ValueType.VECTOR:
         return None
     (part,) = column.parts
-    return Field(name, _KIND[part.value_type], part.values, column.null)
+    return Field(name, part.value_type.label, part.values, column.null)
 
 
 def _polars_series(pl: Any, field: Field) -> Any:

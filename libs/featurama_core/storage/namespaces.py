@@ -8,16 +8,6 @@ from importlib.resources import files
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
-from featurama_core.types.names import check_namespace
-
-
-def is_namespace(text: str) -> bool:
-    """Whether a text may name a namespace."""
-    try:
-        check_namespace(text)
-    except InvalidInput:
-        return False
-    return True
 
 
 def check_options(options: NamespaceOptions) -> None:

@@ -30,7 +30,7 @@ from featurama_core.types.schema import (
     FeatureService,
 )
 from featurama_core.types.times import DAY
-from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, empty_values
+from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, ValueArray, empty_values
 from featurama_core.types.writes import StoredColumn, WriteMode
 
 
@@ -109,12 +109,25 @@ class History:
     column: Column
 
     @classmethod
+    def of(
+        cls,
+        feature: FeatureDefinition,
+        entity: Int64Array,
+        event_time: Int64Array,
+        ingested_at: Int64Array,
+        values: ValueArray,
+        status: UInt8Array,
+    ) -> History:
+        """The history of a feature from sorted arrays."""
+        name, kind = feature.name, feature.value_type
+        column = Column(name, kind, values, status, event_time, feature.version, feature.reference)
+        return cls(entity, event_time, ingested_at, column)
+
+    @classmethod
     def nothing(cls, feature: FeatureDefinition) -> History:
         """No rows, of the feature's type."""
-        none, status = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint8)
-        values = empty_values(feature.value_type, 0, feature.vector_length)
-        column = Column(feature.name, feature.value_type, values, status, none, feature.version, feature.reference)
-        return cls(none, none, none, column)
+        none, values = np.empty(0, dtype=np.int64), empty_values(feature.value_type, 0, feature.vector_length)
+        return cls.of(feature, none, none, none, values, np.empty(0, dtype=np.uint8))
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,27 +69,23 @@ def to_known_at(value: Time | None) -> KnownAt:
 def to_micros(value: Time, field: str = "time") -> int:
     """A zoned datetime, an ISO 8601 text with a zone, or microseconds -> microseconds since 1970 UTC."""
     if isinstance(value, bool) or not isinstance(value, (datetime, str, int)):
-        raise InvalidInput(
-            f"{field} must be a datetime, an ISO 8601 text or microseconds, not {type(value).__name__}",
-            reason=Reason.INVALID_TIME,
-            field=field,
-        )
+        problem = f"must be a datetime, an ISO 8601 text or microseconds, not {type(value).__name__}"
+        raise invalid_time(f"{field} {problem}", field)
     if isinstance(value, int):
         micros = value
     else:
         moment = _parse(value, field) if isinstance(value, str) else value
         if moment.tzinfo is None or moment.utcoffset() is None:
-            raise InvalidInput(
-                f"{field} has no time zone; give one, such as UTC", reason=Reason.NAIVE_TIME, field=field
-            )
+            raise invalid_time(f"{field} has no time zone; give one, such as UTC", field, Reason.NAIVE_TIME)
         micros = (moment - _EPOCH) // _MICROSECOND
     if not MIN_EVENT_TIME <= micros <= MAX_EVENT_TIME:
-        raise InvalidInput(
-            f"{field} lies outside the years 1 to 9999; times are microseconds since 1970 UTC",
-            reason=Reason.INVALID_TIME,
-            field=field,
-        )
+        raise invalid_time(f"{field} lies outside the years 1 to 9999; times are microseconds since 1970 UTC", field)
     return micros
+
+
+def invalid_time(message: str, field: str, reason: Reason = Reason.INVALID_TIME) -> InvalidInput:
+    """The error for a time or a column of times."""
+    return InvalidInput(message, reason=reason, field=field)
 
 
 def to_datetime(micros: int) -> datetime:
@@ -123,18 +119,12 @@ def parse_duration(value: DurationLike, field: str) -> Duration | None:
         match = _DURATION.fullmatch(text)
         if match is None:
             problem = "has no unit" if re.fullmatch(r"-?[0-9.]+", text) else "is not a duration"
-            raise InvalidInput(
-                f"{field} {value!r:.40} {problem}; write a text with a unit, such as '90s', '15m', '36h' or '30d'",
-                reason=Reason.INVALID_DEFINITION,
-                field=field,
-            )
+            fix = "write a text with a unit, such as '90s', '15m', '36h' or '30d'"
+            raise invalid_time(f"{field} {value!r:.40} {problem}; {fix}", field, Reason.INVALID_DEFINITION)
         micros = int(match[1]) * _UNITS[_UNIT_NAMES[match[2]]]
     if not 0 < micros <= _MAX_DURATION:
-        raise InvalidInput(
-            f"{field} must be longer than zero and at most 10,000 years; leave it out for no limit",
-            reason=Reason.INVALID_DEFINITION,
-            field=field,
-        )
+        problem = "must be longer than zero and at most 10,000 years; leave it out for no limit"
+        raise invalid_time(f"{field} {problem}", field, Reason.INVALID_DEFINITION)
     return Duration(micros)
 
 
@@ -152,6 +142,4 @@ def _parse(text: str, field: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidInput(
-            f"{field} {text[:40]!r} is not an ISO 8601 time", reason=Reason.INVALID_TIME, field=field
-        ) from error
+        raise invalid_time(f"{field} {text[:40]!r} is not an ISO 8601 time", field) from error

@@ -17,10 +17,10 @@ from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
-from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.schema import Entity, FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
-from featurama_service.rpc.pages import key_before, page_length, page_of, token_after
+from featurama_service.rpc.pages import key_before, page_length, page_of, token_after, version_key
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
 _LISTED_USES = 1_000
@@ -119,7 +119,7 @@ class RegistryServicer:
     async def get_entity(self, request: pb.GetEntityRequest, _: Call) -> Reply:
         """A registered entity."""
         store = await self._stores.get(request.namespace)
-        return pb.GetEntityResponse(entity=wire.entity_to_proto(await store.get_entity(request.entity_id)))
+        return pb.GetEntityResponse(entity=wire.to_proto(await store.get_entity(request.entity_id)))
 
     async def list_entities(self, request: pb.ListEntitiesRequest, call: Call) -> Reply:
         """A page of the entities of a type, in the store's order."""
@@ -131,7 +131,7 @@ class RegistryServicer:
         )
         call.rows = len(page)
         return pb.ListEntitiesResponse(
-            entities=[wire.entity_to_proto(each) for each in page],
+            entities=[wire.to_proto(each) for each in page],
             next_page_token="" if after is None else token_after(scope, after),
         )
 
@@ -152,12 +152,12 @@ class RegistryServicer:
         """Up to 1,000 entities, or their new names and metadata."""
         call.rows = len(request.entities)
         store = await self._stores.get(request.namespace)
-        wanted = [wire.entity_from_proto(each) for each in request.entities]
+        wanted = [wire.from_proto(Entity, each) for each in request.entities]
         check_entity_ids([each.entity_id for each in wanted], limit=MAX_ENTITIES_PER_CALL)
         stored = await store.register_entities(
             [replace(each, entity_type=each.entity_type or DEFAULT_ENTITY_TYPE) for each in wanted]
         )
-        return pb.RegisterEntitiesResponse(entities=[wire.entity_to_proto(each) for each in stored])
+        return pb.RegisterEntitiesResponse(entities=[wire.to_proto(each) for each in stored])
 
 
 def registry_service(stores: OpensStores) -> Service:
@@ -187,9 +187,7 @@ def _version(kind: wire.DefinitionKind[Any], request: Any) -> int | None:
 
 
 def _key(definition: Any) -> str:
-    """What a page token remembers of the last definition of its page."""
-    # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
-    return f"{definition.name} {getattr(definition, 'version', 0):010}"
+    return version_key(definition.name, getattr(definition, "version", 0))
 
 
 async def _served_by_ingest(_: bytes, __: Call) -> NoReturn:

@@ -74,9 +74,13 @@ def test_what_is_not_registered_is_named() -> None:
     )
     early = "feature 'speed' was first registered at 1970-01-01T00:00:00.000100Z, after known_at; name 'speed@1'"
     assert (other, "speed", early) == refusal(Unknown, SNAPSHOT.feature, "speed", None, 99)
-    assert (Reason.UNKNOWN_FEATURE_SERVICE, "feature_service") == refusal(Unknown, SNAPSHOT.service, "x")[:2]
-    assert (Reason.UNKNOWN_ENTITY_TYPE, "entity_type") == refusal(Unknown, SNAPSHOT.entity_type, "x")[:2]
-    assert (Reason.UNKNOWN_FEATURE_GROUP, "feature_group") == refusal(Unknown, SNAPSHOT.group, "x")[:2]
+    for reason, look_up, kind, fix in (
+        (Reason.UNKNOWN_FEATURE_SERVICE, SNAPSHOT.service, "feature service", "see `featurama features --services`"),
+        (Reason.UNKNOWN_ENTITY_TYPE, SNAPSHOT.entity_type, "entity type", "register it first"),
+        (Reason.UNKNOWN_FEATURE_GROUP, SNAPSHOT.group, "feature group", "register it first"),
+    ):
+        message = f"{kind} 'x' is not registered; {fix}"
+        assert (reason, kind.replace(" ", "_"), message) == refusal(Unknown, look_up, "x")
 
 
 def test_names_that_are_alike_are_proposed() -> None:

@@ -31,15 +31,14 @@ _APPEND = "INSERT INTO ks.registry_changes (bucket, revision, keys) VALUES (0, ?
 _PROBE = "INSERT INTO ks.namespace_info (key, value) VALUES ('ttl_probe', '') USING TTL ?"
 
 
-async def load_definitions(statements: Statements, incarnation: str, after: int) -> Definitions:
+async def load_definitions(statements: Statements, after: int = 0) -> Definitions:
     """The definitions that changed after a revision, all of them after 0, by name and version."""
     driver, tables = statements.driver, list(DEFINITION_TABLES.values())
     if not after:
         # The revision is read before the rows: what changes meanwhile is read again at the next time.
         revision = await _newest(statements)
-        return Definitions(
-            incarnation, *await collect(tables, partial(_all_of, statements), len(tables)), revision=revision
-        )
+        everything = await collect(tables, partial(_all_of, statements), len(tables))
+        return Definitions(statements.incarnation, *everything, revision=revision)
     changes = await driver.read(await statements.get(_CHANGES), (after,))
     keys = {tuple(key) for _, text in changes for key in json.loads(text)}
 
@@ -50,7 +49,7 @@ async def load_definitions(statements: Statements, incarnation: str, after: int)
     ordered = sorted(keys)
     found = dict(zip(ordered, await collect(ordered, changed, driver.width), strict=True))
     rows = ([found[key] for key in ordered if key[0] == table.name and found[key]] for table in tables)
-    return Definitions(incarnation, *rows, revision=max([after, *(revision for revision, _ in changes)]))
+    return Definitions(statements.incarnation, *rows, revision=max([after, *(revision for revision, _ in changes)]))
 
 
 async def put_definitions(statements: Statements, definitions: Sequence[Definition]) -> list[Definition]:

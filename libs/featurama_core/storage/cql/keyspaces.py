@@ -19,13 +19,12 @@ from featurama_core.storage.cql.imports import INTO_IMPORTS
 from featurama_core.storage.namespaces import (
     check_options,
     check_schema_files,
-    is_namespace,
     missing_files,
     namespace_exists,
     unknown_namespace,
 )
 from featurama_core.storage.port import NamespaceOptions
-from featurama_core.storage.settings import StorageUrl
+from featurama_core.storage.settings import StorageUrl, invalid_url
 from featurama_core.types.errors import (
     FeaturamaError,
     InvalidInput,
@@ -34,7 +33,7 @@ from featurama_core.types.errors import (
     StoreUnavailable,
 )
 from featurama_core.types.imports import UNNUMBERED
-from featurama_core.types.names import check_namespace
+from featurama_core.types.names import check_namespace, is_namespace
 from featurama_core.types.times import DAY, SECOND
 
 KEYSPACE_LENGTH = 48
@@ -64,7 +63,7 @@ class Keyspaces:
         self._driver = driver
         self._prefix = url.option("keyspace_prefix", _DEFAULT_PREFIX)
         if not _PREFIX.fullmatch(self._prefix):
-            raise _invalid("option keyspace_prefix is at most 40 of [a-z0-9_], a letter first")
+            raise invalid_url("option keyspace_prefix is at most 40 of [a-z0-9_], a letter first")
         self._replication = _replication(url)
 
     def keyspace(self, name: str) -> str:
@@ -238,7 +237,7 @@ def _windows(history_period: int) -> str:
 def _replication(url: StorageUrl) -> str:
     text = url.option("replication", "1")
     if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise _invalid("option replication is the number of copies, from 1")
+        raise invalid_url("option replication is the number of copies, from 1")
     if dc := url.option("dc"):
         return _by_datacentre({dc: int(text)})
     return f"{{'class': 'SimpleStrategy', 'replication_factor': {int(text)}}}"
@@ -250,7 +249,3 @@ def _by_datacentre(copies: Mapping[str, int]) -> str:
             raise InvalidInput("replication names datacentres and their number of copies, from 1", field="replication")
     named = ", ".join(f"'{dc}': {number}" for dc, number in copies.items())
     return f"{{'class': 'NetworkTopologyStrategy', {named}}}"
-
-
-def _invalid(problem: str) -> InvalidInput:
-    return InvalidInput(f"storage URL: {problem}", field="storage")

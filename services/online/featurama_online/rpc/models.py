@@ -16,7 +16,7 @@ from featurama_model.promotion import promote
 from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_model
 from featurama_service.calls import Call
 from featurama_service.methods import Service, unary
-from featurama_service.rpc.pages import page_of
+from featurama_service.rpc.pages import page_of, version_key
 
 
 class ModelServicer:
@@ -45,8 +45,7 @@ class ModelServicer:
         seen = await self._seen(namespace, request.name or None)
         page, next_token = page_of(
             await ModelRegistry(namespace.storage).list(request.name or None),
-            # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
-            lambda each: f"{each.stored.name} {each.stored.version:010}",
+            lambda each: version_key(each.stored.name, each.stored.version),
             scope=f"models {request.name}",
             page_size=request.page_size,
             page_token=request.page_token,

@@ -6,7 +6,7 @@ The caller reads and checks the model once; tasks get its bytes and load them by
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +22,7 @@ from featurama_core.datasets.files import Format
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.request import Build, RowOptions, build_request
-from featurama_core.datasets.spine_sources import SpineSource, read_keys
+from featurama_core.datasets.spine_sources import read_keys
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -38,12 +38,12 @@ from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own
 from featurama_trainer.ray.training_set import (
     BROADCAST_ENTITIES,
     TASKS_AT_ONCE,
-    AskedRows,
     Cutting,
     SetRequest,
-    asked_rows,
+    SpineRows,
     dataset,
     partitioned,
+    spine_rows,
 )
 
 _HIDDEN = "__feature."
@@ -78,9 +78,9 @@ def score(
             Build(),
             **rows,
         )
-        asked = loop.run(asked_rows(opened, request))
-        check_label_names(asked.source.schema.names)
-        return loop.run(_scores(opened, place, asked, checked, cutting))
+        spine = loop.run(spine_rows(opened, request))
+        check_label_names(spine.source.schema.names)
+        return loop.run(_scores(opened, place, spine, checked, cutting))
 
 
 async def write_scores(
@@ -106,13 +106,13 @@ async def write_scores(
 
 
 async def _scores(
-    namespace: Namespace, place: StoreLocation, asked: AskedRows, model: CheckedModel, cutting: Cutting
+    namespace: Namespace, place: StoreLocation, spine: SpineRows, model: CheckedModel, cutting: Cutting
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
     references = [feature.reference for feature in model.manifest.features]
     hidden = partial(Output, statuses=True, event_times=False, prefix=_HIDDEN)
     resolve = partial(namespace.resolve, references)
-    request, buckets = await partitioned(namespace, place, asked, resolve, hidden, cutting)
+    request, buckets = await partitioned(namespace, place, spine, resolve, hidden, cutting)
     return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
 
 
@@ -163,14 +163,13 @@ class _ByTasks:
         await asyncio.to_thread(work.note, {"as_of": self._now})
         # Parts are finished in order, so the remaining rows follow them.
         number = len(skip)
-        left = _Rest(reading.source, number * self.part_rows)
-        if left.rows == 0:
+        known_at, first = to_known_at(reading.asked.known_at), number * self.part_rows
+        spine = SpineRows(reading.source, reading.columns, reading.asked.at_now, known_at, self._now, first)
+        if spine.rows == 0:
             return
-        known_at = to_known_at(reading.asked.known_at)
-        asked = AskedRows(left, reading.columns, reading.asked.at_now, known_at, self._now)
         cutting = self._cutting if self._cutting.work is not None else replace(self._cutting, work=work.path / "labels")
-        rows = await _scores(self._namespace, self._place, asked, self._model, cutting)
-        stage = Stage("writing", left.rows, watcher)
+        rows = await _scores(self._namespace, self._place, spine, self._model, cutting)
+        stage = Stage("writing", spine.rows, watcher)
         tables = rows.iter_batches(batch_size=self.part_rows, batch_format="pyarrow")
         coming = await asyncio.to_thread(iter, tables)
         try:
@@ -191,30 +190,3 @@ class _ByTasks:
         (batch,) = whole.to_batches()
         keys = read_keys(batch, self._reading.columns, 0)
         return Part(number, whole, partial(facts_of, whole, keys.event_time))
-
-
-class _Rest:
-    """The label rows after the first ones: a `SpineSource`."""
-
-    def __init__(self, source: SpineSource, first: int) -> None:
-        self._source = source
-        self._first = first
-
-    @property
-    def schema(self) -> Any:
-        return self._source.schema
-
-    @property
-    def rows(self) -> int | None:
-        return None if self._source.rows is None else max(self._source.rows - self._first, 0)
-
-    def batches(self) -> Iterator[Any]:
-        passed = 0
-        for batch in self._source.batches():
-            left = batch.slice(max(self._first - passed, 0))
-            passed += batch.num_rows
-            if left.num_rows:
-                yield left
-
-    def fingerprint(self) -> dict[str, object]:
-        return self._source.fingerprint()
