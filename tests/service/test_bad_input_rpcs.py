@@ -65,7 +65,9 @@ def scene(storage_url: str, namespace: str) -> None:
 
     async def make() -> None:
         async with Stores.open(storage_url) as stores:
-            await define(OpenedStore(await stores.namespace(namespace)))
+            store = OpenedStore(await stores.namespace(namespace))
+            await define(store)
+            await store.register_feature("bad_dropped", "double")  # once: its good request deletes it
 
     asyncio.run(make())
 
@@ -84,7 +86,7 @@ async def define(store: OpenedStore) -> None:
         ("mood", "vector[3]"),
     ):
         await store.register_feature(f"bad_{name}", kind)
-    for name in ("bad_gone", "bad_back", "bad_dropped"):
+    for name in ("bad_gone", "bad_back"):
         await store.register_feature(name, "double")
     await store.register_feature("bad_kept", "double", group="bad_brief")
     await store.register_feature("bad_home", "text", references="bad_planet")

@@ -92,13 +92,13 @@ class Draft(Snapshot):
         """The name of a deleted definition is never given again; of a feature, its versions, entity type and group."""
         deleted = self.deleted.get((type(wanted), wanted.name))
         if not deleted:
-            return None
-        if not isinstance(wanted, FeatureDefinition):
-            problem = "was deleted; choose another name"
-        elif wanted.version <= max(deleted):
+            return
+        problem = "was deleted; choose another name"
+        if isinstance(wanted, FeatureDefinition):
+            _check_same_in_all_versions(wanted, next(iter(deleted.values())))
+            if wanted.version > max(deleted):
+                return
             problem = f"was deleted up to version {max(deleted)}; register a higher version"
-        else:
-            return _check_same_in_all_versions(wanted, next(iter(deleted.values())))
         raise Conflict(f"{kind_name(type(wanted))} {wanted.name!r} {problem}", field="name")
 
     def _add(self, definition: Definition, to: list[Definition]) -> None:
