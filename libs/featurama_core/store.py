@@ -198,11 +198,11 @@ class EmbeddedStore(FeatureStore):
         snapshot = await self._namespace.registry.snapshot(fresh=True)
         entity = (await self._namespace.storage.get_entities([entity_id])).get(entity_id)
         types = None if entity is None else {entity.entity_type, DEFAULT_ENTITY_TYPE}
-        features = [
-            ResolvedFeature(versions[-1], snapshot.groups[versions[-1].group])
-            for _, versions in sorted(snapshot.features.items())
-            if types is None or versions[-1].entity_type in types
-        ]
+        groups = [each for each in snapshot.groups.values() if types is None or each.entity_type in types]
+        found = (
+            ResolvedFeature(each, group) for group in groups for each in snapshot.newest_of_group.get(group.name, ())
+        )
+        features = sorted(found, key=lambda each: each.name)
         columns: list[Column] = []
         as_of = self.now()
         if features:

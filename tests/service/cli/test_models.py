@@ -143,7 +143,7 @@ def test_the_same_commands_work_over_servers(store, trained: Path, up: dict[str,
     )
     (trained / "more.yaml").write_text("features: [{name: cargo, group: delivery_metrics, type: text}]")
     over("apply", "more.yaml")
-    assert over("features", "cargo", "--json").json["type"] == "text"
+    assert over("features", "show", "cargo", "--json").json["type"] == "text"
     over("entities", "register", "delivery_new", "--type", "delivery")
     over("delete", "delivery_new", "--yes")
     over("doctor")
