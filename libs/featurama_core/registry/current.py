@@ -140,14 +140,13 @@ class Registry:
 
     async def _refuse_deleted_meanwhile(self, snapshot: Snapshot, stored: Sequence[Definition]) -> None:
         """Delete new definitions that name a deleted one: its deletion could not see them."""
+        gone: list[tuple[type[Definition], str, int]] = []
         for each in stored:
-            gone = next(
-                (name for kind, name, version in _named_by(each) if snapshot.is_deleted(kind, name, version)), None
-            )
-            if gone is None:
-                continue
-            await self._storage.update_definition(replace(each, deleted=True))
-            raise Conflict(f"{gone!r} was deleted meanwhile; {shown(each)!r} is not registered", field="name")
+            if any(key in gone or snapshot.is_deleted(*key) for key in _named_by(each)):
+                await self._storage.update_definition(replace(each, deleted=True))
+                gone.append((type(each), each.name, each.version if isinstance(each, FeatureDefinition) else 0))
+        if gone:
+            raise Conflict(f"what {gone[0][1]!r} names was deleted meanwhile; it is not registered", field="name")
 
 
 def _named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:

@@ -34,14 +34,15 @@ def uses_in(snapshot: Snapshot, definition: Definition, models: Iterable[StoredM
 
 
 def _models_with(definition: Definition, models: Iterable[StoredModel]) -> Iterator[Use]:
-    if isinstance(definition, FeatureGroup):
-        return
-    for model in models:
-        name, manifest = f"{model.name}@{model.version}", json.loads(model.manifest)
+    for model in [] if isinstance(definition, FeatureGroup) else models:
+        try:
+            manifest = json.loads(model.manifest)
+        except ValueError:
+            continue  # a model that cannot be read cannot be used
+        name = f"{model.name}@{model.version}"
         if isinstance(definition, FeatureDefinition):
-            for each in manifest.get("features", ()):
-                if _names(each["reference"], definition):
-                    yield Use("model", name, each["reference"])
+            references = [each["reference"] for each in manifest["features"]]
+            yield from (Use("model", name, each) for each in references if _names(each, definition))
         elif definition.name == manifest.get(_FIELDS[type(definition)]):
             yield Use("model", name)
 

@@ -20,6 +20,7 @@ from featurama_core.types.schema import (
     FeatureService,
     Use,
 )
+from featurama_core.types.values import ValueType
 
 from .standing_clock import Unique, as_of, store_over, write
 
@@ -183,5 +184,6 @@ async def test_a_registration_is_refused_if_what_it_names_is_deleted_meanwhile(
     else:
         raced.before_put = lambda: store.delete_definition(FeatureGroup, group)
         with pytest.raises(Conflict, match="was deleted meanwhile"):
-            await other.register_feature(heat, "int", group=group)
+            await other.register([FeatureDefinition(heat, ValueType.INT, group=group), FeatureService(heat, (heat,))])
         assert heat not in [each.name for each in await store.list_features()]
+        assert heat not in [each.name for each in await store.list_feature_services()]
