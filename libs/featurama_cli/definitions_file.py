@@ -21,12 +21,12 @@ from featurama_core.types.schema import (
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
+    in_order,
 )
 from featurama_core.types.times import parse_duration
 from featurama_core.types.values import parse_value_type
 
 MAX_BYTES = 8 * 1024 * 1024
-_ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)
 
 
 def read_definitions(path: Path) -> list[Definition]:
@@ -39,12 +39,7 @@ def read_definitions(path: Path) -> list[Definition]:
         raise InvalidInput(f"{path.name} is neither YAML (.yaml, .yml) nor Python (.py); rename it", field="file")
     if not found:
         raise InvalidInput(f"{path.name} defines nothing", reason=Reason.EMPTY_REQUEST, field="file")
-    return sorted(found, key=_rank)
-
-
-def _rank(definition: Definition) -> tuple[int, int]:
-    # The sort is stable: within a kind the order of the file is kept, except that feature versions are in order.
-    return _ORDER.index(type(definition)), definition.version if isinstance(definition, FeatureDefinition) else 0
+    return sorted(found, key=in_order)
 
 
 def _of_python(path: Path) -> list[Definition]:
@@ -62,7 +57,7 @@ def _of_python(path: Path) -> list[Definition]:
 
 
 def _flattened(value: object) -> Iterable[Definition]:
-    if isinstance(value, _ORDER):
+    if isinstance(value, Definition):
         yield value
     elif isinstance(value, (list, tuple)):
         for each in value:

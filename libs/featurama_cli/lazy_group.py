@@ -43,7 +43,7 @@ def loaded(name: str) -> Any:
     module = import_module(f"featurama_cli.commands.{name}")
     if hasattr(module, "app"):
         group: Any = typer.main.get_group(module.app)
-        group.name, group.no_args_is_help = name, True
+        group.name, group.no_args_is_help = name, not group.invoke_without_command
         return group
     app = typer.Typer(add_completion=False)
     app.command(name)(getattr(module, name))

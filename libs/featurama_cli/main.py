@@ -28,7 +28,7 @@ class Featurama(LazyGroup):
         "world": Listed("Generate the Futurama sample world, as files or into a store.", _START),
         "doctor": Listed("Diagnose this installation and show how to fix problems.", _START),
         "apply": Listed("Register the definitions of a file, after showing a plan.", _DEFINE),
-        "features": Listed("Show features, groups and feature services.", _DEFINE),
+        "features": Listed("List, show, deprecate, restore and delete definitions.", _DEFINE),
         "entities": Listed("List, show and register entities.", _DEFINE),
         "namespaces": Listed("Create, list, export, import and delete namespaces.", _DEFINE),
         "write": Listed("Write the values of Parquet, CSV or Arrow files.", _DATA),

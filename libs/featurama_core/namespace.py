@@ -46,7 +46,7 @@ class Namespace:
 
     async def incarnation(self) -> str:
         """Id of the incarnation: a dropped and newly created namespace has another one. Part of every cache key."""
-        return (await self.registry.snapshot()).catalogue.incarnation
+        return (await self.registry.snapshot()).incarnation
 
     async def resolve(
         self, features: FeatureSelection | Sequence[str], *, known_at: int | None = None

@@ -42,6 +42,7 @@ _CODES: Final = {
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
     Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Reason.ALIAS_MOVED: grpc.StatusCode.ABORTED,
+    Reason.DEFINITION_USED: grpc.StatusCode.FAILED_PRECONDITION,
 }
 """The code of each reason that has none from its group."""
 GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(

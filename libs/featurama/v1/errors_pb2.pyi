@@ -116,6 +116,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The call carries no valid credentials. UNAUTHENTICATED."""
     ERROR_REASON_ALIAS_MOVED: _ErrorReason.ValueType  # 60
     """The alias does not name the expected version any more; look at what it names now. ABORTED."""
+    ERROR_REASON_DEFINITION_USED: _ErrorReason.ValueType  # 61
+    """The definition to delete is used by others, which the message names. FAILED_PRECONDITION."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the reason for which a call, a row or a value was refused.
@@ -218,4 +220,6 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 59
 """The call carries no valid credentials. UNAUTHENTICATED."""
 ERROR_REASON_ALIAS_MOVED: ErrorReason.ValueType  # 60
 """The alias does not name the expected version any more; look at what it names now. ABORTED."""
+ERROR_REASON_DEFINITION_USED: ErrorReason.ValueType  # 61
+"""The definition to delete is used by others, which the message names. FAILED_PRECONDITION."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

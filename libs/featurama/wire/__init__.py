@@ -4,7 +4,15 @@ It is shared by the client and every server. Invalid messages raise InvalidInput
 """
 
 from featurama.wire.definitions import from_proto, to_proto
-from featurama.wire.kinds import DEFINITION_KINDS, DefinitionKind, definition_kind
+from featurama.wire.kinds import (
+    DEFINITION_KINDS,
+    DefinitionKind,
+    definition_from_proto,
+    definition_key,
+    definition_kind,
+    definition_to_proto,
+    read_key,
+)
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.reads import (
     HistoricalChunk,
@@ -40,7 +48,10 @@ __all__ = [
     "StreamChunk",
     "columns_from_proto",
     "columns_to_proto",
+    "definition_from_proto",
+    "definition_key",
     "definition_kind",
+    "definition_to_proto",
     "from_proto",
     "from_timestamp",
     "historical_chunk_to_wire",
@@ -55,6 +66,7 @@ __all__ = [
     "parse_get_online_features_response",
     "parse_stream_features_request",
     "parse_write_features_request",
+    "read_key",
     "reason_from_proto",
     "stream_request_to_wire",
     "to_proto",

@@ -7,7 +7,7 @@ store derives them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,7 +26,7 @@ T = TypeVar("T", bound=Definition | Entity)
 def to_proto(definition: Definition | Entity) -> Any:
     """The message of a definition or entity. InvalidInput unless a Struct can hold its metadata."""
     values: dict[str, Any] = {}
-    for field in fields(definition):
+    for field in _fields(type(definition)):
         value = getattr(definition, field.name)
         write = _WRITERS.get(field.name)
         values[_ON_WIRE.get(field.name, field.name)] = value if value is None or write is None else write(value)
@@ -36,7 +36,7 @@ def to_proto(definition: Definition | Entity) -> Any:
 def from_proto(kind: type[T], message: Any) -> T:
     """A definition or entity from its message; entity_type and group of a feature may be ""."""
     values: dict[str, Any] = {}
-    for field in fields(kind):
+    for field in _fields(kind):
         name = _ON_WIRE.get(field.name, field.name)
         value = getattr(message, name)
         if field.name in _OPTIONAL and not message.HasField(name):
@@ -45,6 +45,11 @@ def from_proto(kind: type[T], message: Any) -> T:
             value = read(value)
         values[field.name] = value or _DEFAULTS.get((kind, name), value)
     return kind(**values)
+
+
+def _fields(kind: type[Any]) -> list[Field[Any]]:
+    # A deleted definition is not sent.
+    return [field for field in fields(kind) if field.name != "deleted"]
 
 
 def _created_time(micros: int) -> Timestamp | None:

@@ -11,8 +11,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from featurama.v1 import definitions_pb2
 from featurama.v1 import registry_service_pb2 as pb
 from featurama.wire.definitions import from_proto, to_proto
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 
 T = TypeVar("T", bound=Definition)
@@ -60,6 +62,47 @@ DEFINITION_KINDS: Final[tuple[DefinitionKind[Any], ...]] = (
     DefinitionKind(FeatureDefinition, "Feature", "feature"),
     DefinitionKind(FeatureService, "FeatureService", "feature_service"),
 )
+
+
+def definition_to_proto(definition: Definition) -> definitions_pb2.Definition:
+    """A definition of any kind as a message."""
+    kind: DefinitionKind[Any] = definition_kind(type(definition))
+    return definitions_pb2.Definition(**{kind.field: to_proto(definition)})
+
+
+def definition_from_proto(message: definitions_pb2.Definition) -> Definition:
+    """A definition of any kind from its message. InvalidInput if it holds none."""
+    found: Definition = _kind_of(message, "definitions").read(message)
+    return found
+
+
+def definition_key(kind: type[Any], name: str, version: int | None) -> definitions_pb2.DefinitionKey:
+    """The key of a definition as a message."""
+    if kind is FeatureDefinition:
+        return definitions_pb2.DefinitionKey(feature=definitions_pb2.FeatureKey(name=name, version=version or 0))
+    named: dict[str, Any] = {definition_kind(kind).field: name}
+    return definitions_pb2.DefinitionKey(**named)
+
+
+def read_key(key: definitions_pb2.DefinitionKey) -> tuple[type[Definition], str, int | None]:
+    """(kind, name, version) of a key. InvalidInput if it has no kind."""
+    kind = _kind_of(key, "key")
+    named = getattr(key, kind.field)
+    return (
+        (kind.type, named.name, named.version or None) if kind.type is FeatureDefinition else (kind.type, named, None)
+    )
+
+
+def _kind_of(message: definitions_pb2.Definition | definitions_pb2.DefinitionKey, field: str) -> DefinitionKind[Any]:
+    named = message.WhichOneof("kind")
+    kind = next((each for each in DEFINITION_KINDS if each.field == named), None)
+    if kind is None:
+        raise InvalidInput(
+            f"{field} has no kind; set entity_type, feature_group, feature or feature_service",
+            reason=Reason.INVALID_DEFINITION,
+            field=field,
+        )
+    return kind
 
 
 def definition_kind(of: type[T]) -> DefinitionKind[T]:

@@ -36,14 +36,14 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
     definitions = await storage.load_definitions()
     tombstones = await storage.list_tombstones()
     store = EmbeddedStore(namespace)
-    entities = [entity for each in definitions.entity_types for entity in await store.list_entities(each.name)]
+    types = [each for each in definitions.entity_types if not each.deleted]
+    entities = [entity for each in types for entity in await store.list_entities(each.name)]
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
     _write_rows(folder / layout.TOMBSTONES, layout.TOMBSTONE_SCHEMA, tombstones)
     rows = values = 0
     for group in definitions.groups:
-        features = sorted(
-            (each for each in definitions.features if each.group == group.name), key=lambda each: each.key
-        )
+        own = (each for each in definitions.features if each.group == group.name and not each.deleted)
+        features = sorted(own, key=lambda each: each.key)
         if features:
             path = folder / layout.HISTORY / f"{group.name}.parquet"
             more = await _history(namespace, group, features, TombstoneList(tombstones), as_of, path, advance)

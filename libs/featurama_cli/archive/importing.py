@@ -50,9 +50,8 @@ async def import_namespace(
     await stores.storage.create_namespace(name, options)
     try:
         namespace = await stores.namespace(name)
-        for definition in definitions:
-            # Stored directly: versions keep their time of registration, which known_at uses.
-            await namespace.storage.put_definition(definition)
+        # Stored directly: versions keep their time of registration, which known_at uses.
+        await namespace.storage.put_definitions(definitions)
         entities = await _entities(namespace, folder / layout.ENTITIES)
         await _imports(namespace, manifest, folder)
         rows = values = expired = 0

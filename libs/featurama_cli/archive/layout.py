@@ -19,6 +19,7 @@ from featurama_core.types.schema import (
     FeatureGroup,
     FeatureService,
 )
+from featurama_core.types.times import Duration
 from featurama_core.types.values import parse_value_type
 
 FORMAT = 2
@@ -70,7 +71,9 @@ def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
     """The definitions of `definitions_to_json`, in the order of registration. Raises InvalidInput for other content."""
     try:
         found: list[Definition] = [EntityType(**each) for each in given["entity_types"]]
-        found += [FeatureGroup(**each) for each in given["feature_groups"]]
+        for each in given["feature_groups"]:
+            ages = {name: None if each[name] is None else Duration(each[name]) for name in ("ttl", "retention")}
+            found.append(FeatureGroup(**{**each, **ages}))
         for each in given["features"]:
             value_type, length = parse_value_type(each["value_type"])
             changed = {"value_type": value_type, "vector_length": length, "tags": tuple(each["tags"])}

@@ -9,7 +9,7 @@ import typer
 
 from featurama_cli.output import note, show
 from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
-from featurama_cli.progress import bar, confirmed
+from featurama_cli.progress import confirmed
 
 
 @at_a_place
@@ -48,16 +48,13 @@ async def apply(
         return todo
 
     if plan_only and not is_there(place):
-        shown(await plan([], wanted))
+        shown(plan([], wanted))
         return
     async with open_store(place, makes=not plan_only) as store:
-        todo = shown(await plan(await registered(store), wanted))
+        todo = shown(plan(await registered(store), wanted))
         if not todo or plan_only:
             return
         if not yes and not confirmed(f"Register {len(todo)} definitions in {place.namespace} at {place.text}?"):
             raise typer.Exit(1)
-        with bar("Registering", len(todo), unit="definitions") as advance:
-            for step in todo:
-                await store.define(step.definition)
-                advance(1)
+        await store.register([step.definition for step in todo])
     note(f"Registered {len(todo)} definitions in namespace {place.namespace}.")

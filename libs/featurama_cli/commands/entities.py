@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,15 +52,26 @@ async def show_(place: Place, entity_id: Annotated[str, typer.Argument()], as_js
 @at_a_place
 async def register(
     place: Place,
-    entity_id: Annotated[str, typer.Argument()],
-    entity_type: Annotated[str, typer.Option("--type", help="Entity type.")] = "entity",
+    entity_id: Annotated[str, typer.Argument(help="An entity id, or a file (CSV, Parquet, Arrow) of entities.")],
+    entity_type: Annotated[str, typer.Option("--type", help="Entity type; in a file, of rows without one.")] = "entity",
     name: Annotated[str, typer.Option("--name", help="Display name.")] = "",
     metadata: Annotated[str, typer.Option("--metadata", help="A JSON object.")] = "{}",
     as_json: JsonOption = False,
 ) -> None:
-    """Register an entity, or replace its name and metadata."""
+    """Register an entity, or replace its name and metadata.
+
+    A file has the columns entity_id and, each optional, entity_type, name and metadata (a JSON object).
+    """
+    from featurama_cli.entity_files import is_file, read_entities
     from featurama_cli.session import open_store
 
+    if await asyncio.to_thread(is_file, entity_id):
+        count, parts = 0, read_entities(Path(entity_id), entity_type)
+        async with open_store(place, makes=True) as store:
+            while entities := await asyncio.to_thread(next, parts, None):
+                count += len(await store.register_entities(entities))
+        note(f"Registered {count:,} entities in namespace {place.namespace}.")
+        return
     try:
         given = json.loads(metadata)
     except ValueError as error:

@@ -34,7 +34,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
-        every: str | timedelta | int | None = None,
+        every: str | timedelta | None = None,
         statuses: bool = False,
         event_times: bool = False,
         column_separator: str = ".",
@@ -65,7 +65,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
                 unregistered entities with values for the type `entity`.
             start: First time of a grid.
             end: Last time of a grid, inclusive.
-            every: Step of a grid: "1h", "7d", a timedelta or microseconds.
+            every: Step of a grid: "1h", "7d" or a timedelta.
             statuses: Whether to add a column `<name>__status` per feature.
             event_times: Whether to add a column `<name>__event_time` per feature.
             column_separator: Text that stands for the dots in the names of feature columns, such as "__": a path is

@@ -43,7 +43,7 @@ class RowOptions(TypedDict, total=False):
     entity_type: str | None
     start: Time | None
     end: Time | None
-    every: str | timedelta | int | None
+    every: str | timedelta | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +61,7 @@ class EntityGrid:
     entity_type: str | None = None
     start: Time | None = None
     end: Time | None = None
-    every: str | timedelta | int | None = None
+    every: str | timedelta | None = None
 
     @property
     def times(self) -> tuple[object, ...]:
@@ -155,7 +155,7 @@ def build_request(
     entity_type: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
-    every: str | timedelta | int | None = None,
+    every: str | timedelta | None = None,
 ) -> DatasetRequest:
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
     columns = SpineColumns.of(entity_column, time_column, timestamp, timezone, entity_columns)

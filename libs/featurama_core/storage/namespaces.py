@@ -6,6 +6,7 @@ from collections.abc import Collection
 from importlib.resources import files
 
 from featurama_core.storage.port import NamespaceOptions
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 
 
@@ -15,10 +16,11 @@ def check_options(options: NamespaceOptions) -> None:
         raise InvalidInput("history_period must be longer than zero", field="history_period")
 
 
-def unknown_namespace(name: str) -> Unknown:
-    """The namespace does not exist, or is not the one that was opened."""
+def unknown_namespace(name: str, known: Collection[str] = ()) -> Unknown:
+    """The namespace does not exist, or is not the one that was opened. known: names of those that exist."""
+    fix = did_you_mean(name, known, f"make it with `featurama namespaces create {name}`")
     return Unknown(
-        f"namespace {name!r} does not exist; make it with `featurama namespaces create {name}`",
+        f"namespace {name!r} does not exist; {fix}",
         reason=Reason.UNKNOWN_NAMESPACE,
         namespace=name,
     )

@@ -12,7 +12,7 @@ Times are int64 microseconds, `ingested_at` int64 as in storage-layout "Times".
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -158,13 +158,17 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """All definitions of a namespace, and its incarnation, which is new after every creation of the namespace."""
+    """Definitions of a namespace, and its incarnation, which is new after every creation of the namespace.
+
+    revision: number of the newest change of a definition among them, or before them.
+    """
 
     incarnation: str
     entity_types: Sequence[EntityType]
     groups: Sequence[FeatureGroup]
     features: Sequence[FeatureDefinition]
     services: Sequence[FeatureService]
+    revision: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,11 +285,16 @@ class NamespaceStorage(Protocol):
 
     # Definitions and entities
 
-    async def load_definitions(self) -> Definitions:
-        """All definitions."""
+    async def load_definitions(self, after: int = 0) -> Definitions:
+        """The definitions that were stored or changed after a revision, as they are now; all of them after 0.
 
-    async def put_definition(self, definition: Definition) -> Definition:
-        """Store a definition unless its key is taken. -> the stored definition. Atomic between replicas.
+        The definitions of an acknowledged call are among them if the load begins after it. Unchanged definitions cost
+        one small read.
+        """
+
+    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+        """Store definitions, each unless its key is taken. -> the stored ones, in order. Atomic for each definition
+        between replicas; the embedded store takes all or none.
 
         InvalidInput for a retention that the database cannot express.
         """

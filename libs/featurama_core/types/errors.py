@@ -107,6 +107,8 @@ class Reason(IntEnum):
     """The call carries no valid credentials."""
     ALIAS_MOVED = 60
     """The alias does not name the expected version any more; look at what it names now."""
+    DEFINITION_USED = 61
+    """The definition to delete is used by others."""
 
 
 class FeaturamaError(Exception):

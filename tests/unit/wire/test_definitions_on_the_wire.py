@@ -39,7 +39,7 @@ def every_field(definition: object) -> dict[str, object]:
     "definition",
     [
         EntityType("planet", "A world", True, 5),
-        FeatureGroup("traffic", "planet", "d", 7, 9_000_001, 4, True, 1_700_000_000_000_001),
+        FeatureGroup("traffic", "planet", "d", "7us", "9000001us", 4, True, 1_700_000_000_000_001),
         FeatureGroup("traffic"),
         FeatureDefinition(
             "embedding", ValueType.VECTOR, 3, "planet", "traffic", 8, None, "d", ("a", "b"), "amy", True, 5

@@ -40,6 +40,7 @@ KEYSPACE_LENGTH = 48
 """Limit of CQL servers."""
 _DEFAULT_PREFIX = "fs_"
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,39}|")
+_ADDED_COLUMN = re.compile(r"ALTER TABLE (\w+)\.(\w+) ADD (\w+) \w+")
 _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 _ON_EARLIER_DATA = {
@@ -155,13 +156,21 @@ class Keyspaces:
         missing = {file: cql for file, cql in self._schema.items() if file not in applied}
         for file, cql in missing.items():
             for statement in _statements(Template(cql).substitute(names)):
-                await self._driver.change_schema(statement)
+                if not await self._has_column(statement):
+                    await self._driver.change_schema(statement)
             if applied and file in _ON_EARLIER_DATA:
                 text, values = _ON_EARLIER_DATA[file]
                 await self._driver.decide(await self._driver.prepare(_in(keyspace, text)), values)
             applied_now = _in(keyspace, "INSERT INTO ks.schema_version (name, applied_at) VALUES (?, ?)")
             await self._driver.write(await self._driver.prepare(applied_now), (file, time.time_ns() // 1_000))
         return list(missing)
+
+    async def _has_column(self, statement: str) -> bool:
+        """Whether a statement adds a column that is there: an earlier migration may have ended after it."""
+        added = _ADDED_COLUMN.fullmatch(statement)
+        where = "keyspace_name = ? AND table_name = ? AND column_name = ?"
+        text = f"SELECT column_name FROM system_schema.columns WHERE {where}"  # noqa: S608 - our own names
+        return added is not None and bool(await self._driver.look_up(text, added.groups()))
 
     async def _remove(self, keyspace: str) -> None:
         try:
@@ -183,7 +192,7 @@ class Keyspaces:
     async def _existing(self, name: str) -> str:
         keyspace = self.keyspace(name)
         if not await self._is_there(keyspace):
-            raise unknown_namespace(name)
+            raise unknown_namespace(name, await self.names())
         return keyspace
 
     async def _is_there(self, keyspace: str) -> bool:

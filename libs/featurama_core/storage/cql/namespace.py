@@ -123,7 +123,7 @@ class CqlNamespace:
     list_latest_entities = _while_it_lives(latest.list_latest_entities)
     clean = _while_it_lives(cleaning.clean)
     load_definitions = _while_it_lives(definitions.load_definitions)
-    put_definition = _while_it_lives(definitions.put_definition)
+    put_definitions = _while_it_lives(definitions.put_definitions)
     update_definition = _while_it_lives(definitions.update_definition)
     put_entities = _while_it_lives(entities.put_entities)
     get_entities = _while_it_lives(entities.get_entities)

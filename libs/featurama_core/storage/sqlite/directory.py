@@ -106,7 +106,7 @@ class Directory:
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
             if not path.exists():
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             path.unlink()
             self._count()
             self._sync()
@@ -120,7 +120,7 @@ class Directory:
         with self._locked(fcntl.LOCK_SH):
             identity = FileIdentity.of(path)
             if identity is None:
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             connection = connect(path, read_only=self._read_only)
             try:
                 check_schema_files(name, applied(connection), read_schema("sqlite", ".sql"))
@@ -144,7 +144,7 @@ class Directory:
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
             if not path.exists():
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             with closing(connect(path, read_only=False)) as connection:
                 return apply_missing(connection, name)
 

@@ -190,7 +190,7 @@ class SqliteNamespace:
     drop_cells = _writing(latest.drop_cells, of_many=True)
     list_tombstones = _reading(latest.list_tombstones, is_long=True)
     list_latest_entities = _reading(latest.list_latest_entities, is_long=True)
-    put_definition = _writing(definitions.put_definition)
+    put_definitions = _writing(definitions.put_definitions, of_many=True)
     update_definition = _writing(definitions.update_definition)
     put_entities = _writing(registered.put_entities, of_many=True)
     get_entities = _reading(registered.get_entities)
@@ -234,6 +234,7 @@ class SqliteNamespace:
                 removed += await self._writer.run(work)
         return removed
 
-    async def load_definitions(self) -> Definitions:
-        """All definitions."""
-        return await self._readers.run(partial(definitions.load_definitions, incarnation=self.incarnation))
+    async def load_definitions(self, after: int = 0) -> Definitions:
+        """The definitions that changed after a revision."""
+        load = partial(definitions.load_definitions, after=after, incarnation=self.incarnation)
+        return await self._readers.run(load)

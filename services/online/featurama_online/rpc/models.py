@@ -13,7 +13,7 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_name
 from featurama_model.model_cache import ModelCache
 from featurama_model.promotion import promote
-from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_alias, unknown_version
+from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_model
 from featurama_service.calls import Call
 from featurama_service.methods import Service, unary
 from featurama_service.rpc.pages import page_of, version_key
@@ -87,10 +87,8 @@ class ModelServicer:
         aliases = {} if version else await registry.aliases(name)
         listed = {each.stored.version: each for each in await registry.list(name)}
         number = version or aliases.get(alias)
-        if number is None:
-            raise unknown_alias(name, alias, aliases, trained=bool(listed))
-        if number not in listed:
-            raise unknown_version(name, number)
+        if number is None or number not in listed:
+            raise await unknown_model(namespace.storage, name, number or 0, alias, versions=listed, known=aliases)
         return listed[number]
 
     async def _seen(self, namespace: Namespace, name: str | None) -> _Seen:
