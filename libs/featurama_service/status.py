@@ -57,6 +57,7 @@ GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(
         Reason.UNKNOWN_ENTITY_TYPE: _NOT_FOUND,
         Reason.UNKNOWN_ENTITY: _NOT_FOUND,
         Reason.UNKNOWN_MODEL: _NOT_FOUND,
+        Reason.UNKNOWN_RESOURCE: _NOT_FOUND,
         Reason.DEFINITION_CONFLICT: grpc.StatusCode.ALREADY_EXISTS,
         Reason.ENTITY_CONFLICT: grpc.StatusCode.ALREADY_EXISTS,
         Reason.NAMESPACE_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
@@ -72,6 +73,7 @@ GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(
         Reason.INTERNAL: grpc.StatusCode.INTERNAL,
         Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
         Reason.ALIAS_MOVED: grpc.StatusCode.ABORTED,
+        Reason.METHOD_NOT_ALLOWED: grpc.StatusCode.UNIMPLEMENTED,
     }
 )
 

@@ -86,6 +86,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The entity is not registered and has no values. NOT_FOUND."""
     ERROR_REASON_UNKNOWN_MODEL: _ErrorReason.ValueType  # 37
     """There is no such model, version or alias. NOT_FOUND."""
+    ERROR_REASON_UNKNOWN_RESOURCE: _ErrorReason.ValueType  # 38
+    """REST: there is no such path. NOT_FOUND."""
     ERROR_REASON_DEFINITION_CONFLICT: _ErrorReason.ValueType  # 40
     """A different definition has that name and version already. ALREADY_EXISTS."""
     ERROR_REASON_ENTITY_CONFLICT: _ErrorReason.ValueType  # 41
@@ -116,6 +118,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The call carries no valid credentials. UNAUTHENTICATED."""
     ERROR_REASON_ALIAS_MOVED: _ErrorReason.ValueType  # 60
     """The alias does not name the expected version any more; look at what it names now. ABORTED."""
+    ERROR_REASON_METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 61
+    """REST: the path does not support the method; the header Allow lists those that it supports. UNIMPLEMENTED."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the reason for which a call, a row or a value was refused.
@@ -188,6 +192,8 @@ ERROR_REASON_UNKNOWN_ENTITY: ErrorReason.ValueType  # 36
 """The entity is not registered and has no values. NOT_FOUND."""
 ERROR_REASON_UNKNOWN_MODEL: ErrorReason.ValueType  # 37
 """There is no such model, version or alias. NOT_FOUND."""
+ERROR_REASON_UNKNOWN_RESOURCE: ErrorReason.ValueType  # 38
+"""REST: there is no such path. NOT_FOUND."""
 ERROR_REASON_DEFINITION_CONFLICT: ErrorReason.ValueType  # 40
 """A different definition has that name and version already. ALREADY_EXISTS."""
 ERROR_REASON_ENTITY_CONFLICT: ErrorReason.ValueType  # 41
@@ -218,4 +224,6 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 59
 """The call carries no valid credentials. UNAUTHENTICATED."""
 ERROR_REASON_ALIAS_MOVED: ErrorReason.ValueType  # 60
 """The alias does not name the expected version any more; look at what it names now. ABORTED."""
+ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 61
+"""REST: the path does not support the method; the header Allow lists those that it supports. UNIMPLEMENTED."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -44,6 +44,7 @@ class Reason(IntEnum):
     UNKNOWN_ENTITY_TYPE = 35
     UNKNOWN_ENTITY = 36
     UNKNOWN_MODEL = 37
+    UNKNOWN_RESOURCE = 38
     DEFINITION_CONFLICT = 40
     ENTITY_CONFLICT = 41
     NAMESPACE_EXISTS = 42
@@ -59,6 +60,7 @@ class Reason(IntEnum):
     INTERNAL = 58
     UNAUTHENTICATED = 59
     ALIAS_MOVED = 60
+    METHOD_NOT_ALLOWED = 61
 
 
 class FeaturamaError(Exception):

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.gzip import GZipMiddleware
 from structlog.typing import FilteringBoundLogger
 
 from featurama import FeatureStore, Retries, Tls, connect
 from featurama_gateway.access_log import AccessLog
+from featurama_gateway.head import HeadAsGet
 from featurama_gateway.limits import Limits
 from featurama_gateway.problems import handle_errors
 from featurama_gateway.readiness import Readiness
@@ -21,10 +23,15 @@ from featurama_gateway.rest.documentation import PROBLEMS, describe_problems
 from featurama_gateway.rest.features import features
 from featurama_gateway.rest.health import health
 from featurama_gateway.rest.predictions import predictions
+from featurama_gateway.rest.query import check_query
 from featurama_gateway.settings import GatewaySettings
 from featurama_service.logs import open_log
 from featurama_service.server import Bound
 from featurama_service.settings import SettingsError
+
+_MIN_COMPRESSED_BYTES = 1_024
+_COMPRESSION = 1
+"""zlib's fastest level: most of the gain for a small part of the time."""
 
 
 async def run(
@@ -73,6 +80,7 @@ def build_app(
         description="Features and predictions over REST; the gRPC services do the work.",
         version="1",
         responses=PROBLEMS,
+        dependencies=[Depends(check_query)],
         redirect_slashes=False,
         # Otherwise Swagger UI sends the contract to a validator on the internet.
         swagger_ui_parameters={"validatorUrl": None},
@@ -82,12 +90,14 @@ def build_app(
     app.include_router(features(store))
     handle_errors(app, log)
     describe_problems(app)
+    app.add_middleware(GZipMiddleware, minimum_size=_MIN_COMPRESSED_BYTES, compresslevel=_COMPRESSION)
     app.add_middleware(
         Limits,
         max_requests=settings.max_requests,
         max_body_bytes=settings.max_body_bytes,
         deadline=settings.deadline_ms / 1_000,
     )
+    app.add_middleware(HeadAsGet)
     if settings.log_calls:
         app.add_middleware(AccessLog, log=log)
     return app
