@@ -81,6 +81,7 @@ def build_app(
         version="1",
         responses=PROBLEMS,
         dependencies=[Depends(check_query)],
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
         # Otherwise Swagger UI sends the contract to a validator on the internet.
         swagger_ui_parameters={"validatorUrl": None},

@@ -20,6 +20,8 @@ from featurama_service.status import GRPC_CODES, HTTP_STATUS
 
 MEDIA_TYPE = "application/problem+json"
 
+ARRAY, OBJECT = "an array", "an object"
+"""Names of the two forms of a body, which pydantic adds to the place of an error."""
 RETRY_AFTER = {"Retry-After": "1"}
 _RETRYABLE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -83,7 +85,7 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
         if isinstance(error.body, bytes) and error.body:
             # FastAPI passes a body of an unsupported media type on as bytes.
             return _unreadable(415, "send the body as JSON, with Content-Type: application/json")
-        where, *parts = first["loc"]
+        where, *parts = [part for part in first["loc"] if part not in (ARRAY, OBJECT)]
         field = ".".join(str(part) for part in parts)[:140] or str(where)
         reason = _REASONS.get(first["type"], Reason.INVALID_ARGUMENT)
         return problem(422, f"{field}: {_said(first)}", reason=reason.name, field=field)

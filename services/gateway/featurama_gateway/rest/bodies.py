@@ -1,55 +1,116 @@
-"""The shapes of the REST contract. Field names are fixed; fields may be added."""
+"""The shapes of the REST contract. Field names are fixed; fields may be added.
+
+`delivery_id` and `predicted_duration` are the documented names of `entity_id` and `prediction`. A request that names
+`entity_id` is answered without them.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-JsonValue = float | int | bool | str | list[float] | None
+from featurama_gateway.rest.fields import (
+    MAX_FEATURES,
+    EntityId,
+    EntityIds,
+    GivenValue,
+    JsonValue,
+    Name,
+    ReasonName,
+    Reference,
+    References,
+    StatusName,
+    Time,
+    Version,
+    absent,
+)
 
-MAX_BATCH = 1_000
-
-
-def _absent(value: object) -> bool:
-    return value is None
-
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 PredictedClass = Annotated[
-    str | None, Field(exclude_if=_absent, description="The most likely class. Only for a model of classes.")
+    str | None, Field(exclude_if=absent, description="The most likely class. Only for a model of classes.")
 ]
 Probabilities = Annotated[
     dict[str, float] | None,
-    Field(exclude_if=_absent, description="Probability per class, in the model's order. Only for a model of classes."),
+    Field(exclude_if=absent, description="Probability per class, in the model's order. Only for a model of classes."),
 ]
-DeliveryIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH, examples=[["delivery_00000001"]])]
+PredictedDuration = Annotated[float, Field(description="The value of `prediction`, under its documented name.")]
+ReadTime = Annotated[Time, Field(description="When the features were read.")]
+GivenFeatures = Annotated[
+    dict[Reference, GivenValue] | None,
+    Field(max_length=MAX_FEATURES, description="They override stored features. null is a missing value."),
+]
 
 
-class PredictBody(BaseModel):
-    """A delivery, whose features are read from the store, given features, or both. Given features take precedence."""
+def _one_of(*fields: str) -> dict[str, Any]:
+    """The schema of a request that needs one of these fields."""
+    filled = {"features": {"type": "object", "minProperties": 1}}
+    return {
+        "anyOf": [{"required": [each], "properties": {each: filled.get(each, {"type": "string"})}} for each in fields]
+    }
 
-    model_config = ConfigDict(extra="forbid", strict=True)
 
-    delivery_id: str | None = Field(default=None, examples=["delivery_00000001"])
-    features: dict[str, JsonValue] | None = Field(
-        default=None, max_length=1_000, examples=[{"distance": 5000.0}], description="null is a missing value."
-    )
-    model: str | None = Field(default=None, min_length=1, description="Default: the default model of the gateway.")
-    version: int | None = Field(default=None, ge=1, lt=2**31, description="Default: the version that `champion` names.")
+class ModelPredictBody(BaseModel):
+    """An entity, whose features are read from the store, given features, or both. Given features take precedence."""
+
+    model_config = _STRICT | ConfigDict(json_schema_extra=_one_of("entity_id", "features"))
+
+    entity_id: EntityId | None = None
+    features: GivenFeatures = None
+
+
+class ModelChoice(BaseModel):
+    """The model of a request: a version, or the version that an alias names."""
+
+    model_config = _STRICT
+
+    model: Name | None = Field(default=None, description="Default: the default model of the gateway.")
+    version: Version | None = Field(default=None, description="Default: the version that the alias names.")
+    alias: Name | None = Field(default=None, description="Default: `champion`. Not together with a version.")
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the request leaves the choice to the gateway."""
+        return self.model is None and self.version is None and self.alias is None
+
+
+class PredictBody(ModelChoice):
+    """An entity, whose features are read from the store, given features, or both. Given features take precedence."""
+
+    model_config = _STRICT | ConfigDict(json_schema_extra=_one_of("entity_id", "delivery_id", "features"))
+
+    entity_id: EntityId | None = None
+    delivery_id: EntityId | None = Field(default=None, description="The documented name of `entity_id`.")
+    features: GivenFeatures = None
+
+
+class BatchBody(ModelChoice):
+    """Entities to predict with one model."""
+
+    entity_ids: EntityIds
 
 
 class Prediction(BaseModel):
     """One prediction and the features used."""
 
-    predicted_duration: float = Field(description="Hours.")
-    delivery_id: str | None
+    prediction: float
+    target: str = Field(description="The predicted quantity.")
+    entity_id: str | None
     features_used: dict[str, JsonValue]
     missing_features: list[str] = Field(description="Features without a value.")
     model: str
     version: int
-    timestamp: str = Field(description="RFC 3339: when the features were read.")
+    timestamp: ReadTime
     predicted_class: PredictedClass = None
     probabilities: Probabilities = None
+
+
+class DeliveryPrediction(Prediction):
+    """A prediction with its documented names: the answer to a request without `entity_id`."""
+
+    predicted_duration: PredictedDuration
+    delivery_id: str | None
 
 
 class BatchSuccess(BaseModel):
@@ -57,7 +118,8 @@ class BatchSuccess(BaseModel):
 
     entity_id: str
     status: Literal["success"] = "success"
-    predicted_duration: float = Field(description="Hours.")
+    prediction: float
+    predicted_duration: Annotated[PredictedDuration | None, Field(exclude_if=absent)] = None
     features: dict[str, JsonValue]
     predicted_class: PredictedClass = None
     probabilities: Probabilities = None
@@ -69,19 +131,45 @@ class BatchError(BaseModel):
     entity_id: str
     status: Literal["error"] = "error"
     message: str
-    reason: str = Field(description="A name of featurama.v1.ErrorReason.")
+    reason: ReasonName
     field: Annotated[
-        str | None, Field(exclude_if=_absent, description="For MISSING_FEATURE: the feature without a value.")
+        str | None, Field(exclude_if=absent, description="For MISSING_FEATURE: the feature without a value.")
     ] = None
 
 
 class BatchPrediction(BaseModel):
-    """Predictions in request order. model and version are null if every id is invalid."""
+    """Predictions in request order. target, model and version are null if every id is invalid."""
 
     predictions: list[Annotated[BatchSuccess | BatchError, Field(discriminator="status")]]
+    target: str | None = None
     model: str | None = None
     version: int | None = None
-    timestamp: str = Field(description="RFC 3339: when the features were read.")
+    timestamp: ReadTime
+
+
+class FeaturesBody(BaseModel):
+    """Entities, and the features to read: `feature_names` or a `feature_service`."""
+
+    model_config = _STRICT | ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["feature_names"], "properties": {"feature_names": {"type": "array"}}},
+                {"required": ["feature_service"], "properties": {"feature_service": {"type": "string"}}},
+            ]
+        }
+    )
+
+    entity_ids: EntityIds
+    feature_names: References | None = None
+    feature_service: Name | None = None
+    statuses: bool = Field(default=True, description="Whether the answer has statuses.")
+    event_times: bool = Field(default=True, description="Whether the answer has event times.")
+    format: Literal["columns", "rows"] = Field(
+        default="columns", description="One list of values per feature, or one list of features per entity."
+    )
+
+
+EventTime = Annotated[Time | None, Field(description="Event time; null if no value was found.")]
 
 
 class FeatureValue(BaseModel):
@@ -89,8 +177,8 @@ class FeatureValue(BaseModel):
 
     feature_name: str
     value: JsonValue
-    timestamp: str | None = Field(description="RFC 3339: event time.")
-    status: str
+    timestamp: EventTime
+    status: StatusName
     version: int
 
 
@@ -99,7 +187,46 @@ class EntityFeatures(BaseModel):
 
     entity_id: str
     features: list[FeatureValue]
-    timestamp: str = Field(description="RFC 3339: when the features were read.")
+    timestamp: ReadTime
+
+
+class OptionalFeatureValue(FeatureValue):
+    """One feature; status and event time on request."""
+
+    timestamp: EventTime = None
+    status: StatusName = "PRESENT"
+
+
+class FeatureRow(BaseModel):
+    """The features of one entity."""
+
+    entity_id: str
+    features: list[OptionalFeatureValue]
+
+
+class FeatureRows(BaseModel):
+    """The newest values of entities, in request order."""
+
+    rows: list[FeatureRow]
+    timestamp: ReadTime
+
+
+class FeatureColumn(BaseModel):
+    """One feature of all entities, in their order; a value is null where its status is not PRESENT."""
+
+    feature_name: str
+    version: int
+    values: list[JsonValue]
+    timestamps: list[EventTime] = []
+    statuses: list[StatusName] = []
+
+
+class FeatureColumns(BaseModel):
+    """The newest values of entities, one column per feature, in request order."""
+
+    entity_ids: list[str]
+    features: list[FeatureColumn]
+    timestamp: ReadTime
 
 
 class Health(BaseModel):
@@ -108,7 +235,7 @@ class Health(BaseModel):
     status: Literal["healthy", "degraded"]
     feature_store_connected: bool
     model_loaded: bool
-    timestamp: str
+    timestamp: Time
 
 
 class Problem(BaseModel):
@@ -118,5 +245,5 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    reason: str = Field(description="A name of featurama.v1.ErrorReason.")
+    reason: ReasonName
     field: str | None = None
