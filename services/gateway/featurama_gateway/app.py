@@ -19,7 +19,7 @@ from featurama_gateway.head import HeadAsGet
 from featurama_gateway.limits import Limits
 from featurama_gateway.problems import handle_errors
 from featurama_gateway.readiness import Readiness
-from featurama_gateway.rest.documentation import PROBLEMS, describe_problems
+from featurama_gateway.rest.documentation import PROBLEMS, serve_contract
 from featurama_gateway.rest.features import features
 from featurama_gateway.rest.health import health
 from featurama_gateway.rest.predictions import predictions
@@ -90,7 +90,7 @@ def build_app(
     app.include_router(predictions(store, settings.model))
     app.include_router(features(store))
     handle_errors(app, log)
-    describe_problems(app)
+    serve_contract(app, store, settings.model)
     app.add_middleware(GZipMiddleware, minimum_size=_MIN_COMPRESSED_BYTES, compresslevel=_COMPRESSION)
     app.add_middleware(
         Limits,

@@ -12,7 +12,6 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Mount
 from structlog.typing import FilteringBoundLogger
 
 from featurama.errors import FeaturamaError, Reason
@@ -31,7 +30,6 @@ _BEHIND = {
     HTTPStatus.TOO_MANY_REQUESTS: "the online service is overloaded; back off and try again",
 }
 """Details of errors whose message does not come from the online service."""
-_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _STATUS = {Reason.MISSING_FEATURE: HTTPStatus.UNPROCESSABLE_ENTITY}
 """Where REST is more specific than the gRPC code: a well-formed request that lacks values."""
 _REASONS = {"too_long": Reason.LIMIT_EXCEEDED, "too_short": Reason.EMPTY_REQUEST}
@@ -96,7 +94,9 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
         if error.status_code == HTTPStatus.NOT_FOUND:
             return problem(404, f"there is no resource {path!r}; see /docs", reason=Reason.UNKNOWN_RESOURCE.name)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = ", ".join(_allowed(request))
+            # Mounted files name no method. HEAD is answered wherever GET is.
+            methods = (error.headers or {}).get("Allow", "GET").split(", ")
+            allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
             detail = f"{path!r} does not support {request.method[:20]}; use {allowed}"
             return problem(405, detail, reason=Reason.METHOD_NOT_ALLOWED.name, headers={"Allow": allowed})
         return _unreadable(error.status_code, "the body cannot be read; send JSON")
@@ -125,17 +125,6 @@ def _said(error: Mapping[str, Any]) -> str:
     value = error.get("input")
     shown = f", not {orjson.dumps(value).decode()[:80]}" if isinstance(value, (str, int, float)) else ""
     return f"{error['msg']}{shown}"
-
-
-def _allowed(request: Request) -> list[str]:
-    """The methods of all routes of a path. Mounted files can only be read."""
-    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
-    methods = [
-        method
-        for method in _METHODS
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
-    ] or ["GET"]
-    return [*methods, "HEAD"] if "GET" in methods else methods
 
 
 def _unreadable(status: int, detail: str) -> Response:

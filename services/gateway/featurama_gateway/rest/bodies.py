@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from featurama_gateway.rest.fields import (
-    MAX_FEATURES,
+    BatchIds,
     EntityId,
     EntityIds,
-    GivenValue,
+    GivenFeatures,
     JsonValue,
     Name,
     ReasonName,
-    Reference,
     References,
     StatusName,
     Time,
@@ -37,27 +36,23 @@ Probabilities = Annotated[
 ]
 PredictedDuration = Annotated[float, Field(description="The value of `prediction`, under its documented name.")]
 ReadTime = Annotated[Time, Field(description="When the features were read.")]
-GivenFeatures = Annotated[
-    dict[Reference, GivenValue] | None,
-    Field(max_length=MAX_FEATURES, description="They override stored features. null is a missing value."),
-]
 
 
-def _one_of(*fields: str) -> dict[str, Any]:
-    """The schema of a request that needs one of these fields."""
-    filled = {"features": {"type": "object", "minProperties": 1}}
-    return {
-        "anyOf": [{"required": [each], "properties": {each: filled.get(each, {"type": "string"})}} for each in fields]
-    }
+def _given(*fields: str) -> dict[str, Any]:
+    """The schema of a request that gives all of these fields, none of them null."""
+    filled = {"features": {"type": "object", "minProperties": 1}, "feature_names": {"type": "array"}}
+    return {"required": list(fields), "properties": {each: filled.get(each, {"type": "string"}) for each in fields}}
 
 
 class ModelPredictBody(BaseModel):
     """An entity, whose features are read from the store, given features, or both. Given features take precedence."""
 
-    model_config = _STRICT | ConfigDict(json_schema_extra=_one_of("entity_id", "features"))
+    model_config = _STRICT | ConfigDict(json_schema_extra={"anyOf": [_given("entity_id"), _given("features")]})
 
     entity_id: EntityId | None = None
-    features: GivenFeatures = None
+    features: GivenFeatures | None = Field(
+        default=None, description="They override stored features. null is a missing value."
+    )
 
 
 class ModelChoice(BaseModel):
@@ -67,7 +62,7 @@ class ModelChoice(BaseModel):
 
     model: Name | None = Field(default=None, description="Default: the default model of the gateway.")
     version: Version | None = Field(default=None, description="Default: the version that the alias names.")
-    alias: Name | None = Field(default=None, description="Default: `champion`. Not together with a version.")
+    alias: Name | None = Field(default=None, description="Used if no version is named. Default: `champion`.")
 
     @property
     def is_default(self) -> bool:
@@ -78,17 +73,24 @@ class ModelChoice(BaseModel):
 class PredictBody(ModelChoice):
     """An entity, whose features are read from the store, given features, or both. Given features take precedence."""
 
-    model_config = _STRICT | ConfigDict(json_schema_extra=_one_of("entity_id", "delivery_id", "features"))
+    model_config = _STRICT | ConfigDict(
+        json_schema_extra={
+            "anyOf": [_given("entity_id"), _given("delivery_id"), _given("features")],
+            "not": _given("entity_id", "delivery_id"),
+        }
+    )
 
     entity_id: EntityId | None = None
     delivery_id: EntityId | None = Field(default=None, description="The documented name of `entity_id`.")
-    features: GivenFeatures = None
+    features: GivenFeatures | None = Field(
+        default=None, description="They override stored features. null is a missing value."
+    )
 
 
 class BatchBody(ModelChoice):
     """Entities to predict with one model."""
 
-    entity_ids: EntityIds
+    entity_ids: BatchIds
 
 
 class Prediction(BaseModel):
@@ -151,12 +153,7 @@ class FeaturesBody(BaseModel):
     """Entities, and the features to read: `feature_names` or a `feature_service`."""
 
     model_config = _STRICT | ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {"required": ["feature_names"], "properties": {"feature_names": {"type": "array"}}},
-                {"required": ["feature_service"], "properties": {"feature_service": {"type": "string"}}},
-            ]
-        }
+        json_schema_extra={"oneOf": [_given("feature_names"), _given("feature_service")]}
     )
 
     entity_ids: EntityIds

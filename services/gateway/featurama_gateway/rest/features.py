@@ -15,7 +15,7 @@ from featurama import Column, FeatureStore, OnlineFeatures, Status, entity_id_pr
 from featurama.errors import FeaturamaError, InvalidInput, Reason
 from featurama_gateway.rest.answers import LargeIntegersQuery, NamespaceHeader, answer
 from featurama_gateway.rest.bodies import EntityFeatures, FeatureColumns, FeatureRows, FeaturesBody, FeatureValue
-from featurama_gateway.rest.fields import EntityId, LargeIntegers, ReferenceList
+from featurama_gateway.rest.fields import EntityId, LargeIntegers, ReferenceLists
 from featurama_gateway.rest.json_body import JsonRoute
 from featurama_gateway.rest.json_values import rfc3339, value_at
 
@@ -55,7 +55,7 @@ def features(store: FeatureStore) -> APIRouter:
         entity_id: EntityId,
         namespace: NamespaceHeader = "default",
         feature_names: Annotated[
-            list[ReferenceList] | None,
+            ReferenceLists,
             Query(description="References, separated by commas or repeated. Default: all features of the type."),
         ] = None,
         large_integers: LargeIntegersQuery = "string",

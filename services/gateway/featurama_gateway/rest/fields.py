@@ -6,6 +6,7 @@ them and check nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -45,9 +46,12 @@ def absent(value: object) -> bool:
     return value is None
 
 
-def _text(pattern: str, description: str = "") -> WithJsonSchema:
-    about = {"description": description} if description else {}
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", **about})
+def _text(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+def _values(names: Iterable[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(names)})
 
 
 def _whole(value: object) -> object:
@@ -67,28 +71,30 @@ def _one_value(value: object, check: ValidatorFunctionWrapHandler) -> object:
 
 JsonValue = float | int | bool | str | Annotated[list[float], Field(min_length=1, max_length=2_048)] | None
 """A feature value: NaN and infinities are strings, and so is an integer beyond 2^53."""
-GivenValue = Annotated[JsonValue, WrapValidator(_one_value)]
-
 EntityId = Annotated[str, WithJsonSchema(_ENTITY_ID)]
 EntityIds = Annotated[list[EntityId], Field(min_length=1, max_length=MAX_IDS)]
+BatchIds = Annotated[
+    list[str], Field(min_length=1, max_length=MAX_IDS, description="An id that cannot be one fails its own row only.")
+]
 Name = Annotated[str, Field(min_length=1), _text(_NAME)]
+NameParameter = Annotated[Name | None, _text(_NAME)]
+"""A query parameter that may be left out: it has no null."""
 Namespace = Annotated[str, _text("[a-z][a-z0-9_]{0,39}")]
 Reference = Annotated[str, _text(_REFERENCE)]
 References = Annotated[
     list[Reference], Field(min_length=1, max_length=MAX_FEATURES, json_schema_extra={"uniqueItems": True})
 ]
-ReferenceList = Annotated[str, _text(f"{_REFERENCE}( *, *{_REFERENCE})*")]
-Version = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_VERSION)]
-Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
-StatusName = Annotated[str, WithJsonSchema({"type": "string", "enum": [each.name for each in Status]})]
-ReasonName = Annotated[
-    str,
-    WithJsonSchema(
-        {
-            "type": "string",
-            "enum": [each.name for each in Reason],
-            "description": "A name of featurama.v1.ErrorReason.",
-        }
-    ),
+ReferenceLists = Annotated[
+    list[str] | None,
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": f"^{_REFERENCE}( *, *{_REFERENCE})*$"}}),
 ]
+GivenFeatures = Annotated[
+    dict[str, Annotated[JsonValue, WrapValidator(_one_value)]],
+    Field(max_length=MAX_FEATURES, json_schema_extra={"propertyNames": {"pattern": f"^{_REFERENCE}$"}}),
+]
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_whole)]
+VersionParameter = Annotated[Version | None, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_VERSION})]
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+StatusName = Annotated[str, _values(Status.__members__)]
+ReasonName = Annotated[str, _values(Reason.__members__), Field(description="A name of featurama.v1.ErrorReason.")]
 LargeIntegers = Literal["string", "number"]

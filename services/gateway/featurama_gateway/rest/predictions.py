@@ -23,13 +23,13 @@ from featurama_gateway.rest.bodies import (
     PredictBody,
     Prediction,
 )
-from featurama_gateway.rest.fields import EntityIds, LargeIntegers, Name, Version
+from featurama_gateway.rest.fields import BatchIds, LargeIntegers, Name, NameParameter, VersionParameter
 from featurama_gateway.rest.json_body import JsonRoute
 from featurama_gateway.rest.json_values import rfc3339, row_values
 from featurama_gateway.rest.predictor import Predictor
 
 BatchRequest = Annotated[
-    Annotated[EntityIds, Tag(ARRAY)] | Annotated[BatchBody, Tag(OBJECT)],
+    Annotated[BatchIds, Tag(ARRAY)] | Annotated[BatchBody, Tag(OBJECT)],
     Discriminator(lambda body: OBJECT if isinstance(body, (dict, BatchBody)) else ARRAY),
     Body(),
 ]
@@ -63,8 +63,10 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
     async def predict_with_model(
         model: Name,
         body: ModelPredictBody,
-        version: Annotated[Version | None, Query(description="Default: the version that the alias names.")] = None,
-        alias: Annotated[Name | None, Query(description="Default: `champion`. Not together with a version.")] = None,
+        version: Annotated[VersionParameter, Query(description="Default: the version that the alias names.")] = None,
+        alias: Annotated[
+            NameParameter, Query(description="Used where no version is named. Default: `champion`.")
+        ] = None,
         namespace: NamespaceHeader = "default",
         large_integers: LargeIntegersQuery = "string",
     ) -> Response:

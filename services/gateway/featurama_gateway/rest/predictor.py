@@ -27,8 +27,6 @@ class Predictor:
         self, namespace: str, ids: Sequence[str] | None, features: dict[str, Json] | None, choice: ModelChoice
     ) -> Predictions:
         """Predictions for ids, or for one row of given features."""
-        if choice.version is not None and choice.alias is not None:
-            raise InvalidInput("give version or alias, not both", field="alias")
         store = await self.store.in_namespace(namespace)
         try:
             return await store.predict(
