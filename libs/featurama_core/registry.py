@@ -64,7 +64,7 @@ class Snapshot:
         """One version, or the newest one registered at or before `known_at` (microseconds; None for no bound)."""
         versions = self.features.get(name)
         if versions is None:
-            raise Unknown(f"feature {name!r} is not registered; see `featurama features`", field=name)
+            raise Unknown(f"feature {name!r} is not registered; check its name or register it", field=name)
         if version is None:
             for definition in reversed(versions):
                 if known_at is None or definition.created_at <= known_at:
@@ -149,8 +149,7 @@ class Snapshot:
 
     def service(self, name: str) -> FeatureService:
         """A feature service by name."""
-        fix = "see `featurama features --services`"
-        return _named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE, fix)
+        return _named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE)
 
     def entity_type(self, name: str) -> EntityType:
         """An entity type by name."""

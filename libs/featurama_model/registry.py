@@ -156,7 +156,7 @@ class ModelRegistry:
         if not earlier:
             raise FailedPrecondition(
                 f"{alias} of {name!r} is version {current} and has no earlier version that still exists; "
-                "name one with `featurama models promote`",
+                "promote one by its number",
                 reason=Reason.UNKNOWN_MODEL,
                 field="alias",
             )
@@ -259,7 +259,7 @@ def read_manifest(stored: StoredModel) -> ModelManifest:
 def unknown_version(name: str, version: int) -> Unknown:
     """The error for a version that does not exist."""
     return Unknown(
-        f"model {name!r} has no version {version}; see `featurama models list`",
+        f"model {name!r} has no version {version}; name one that it has",
         reason=Reason.UNKNOWN_MODEL,
         field="version",
     )
@@ -269,7 +269,7 @@ def unknown_alias(name: str, alias: str, known: Collection[str], *, trained: boo
     """The error for an alias that is not set. trained: whether the model has any version."""
     if not trained:
         return Unknown(
-            f"model {name!r} does not exist; train it with `featurama train`",
+            f"model {name!r} does not exist; check its name or train it",
             reason=Reason.UNKNOWN_MODEL,
             field="model",
         )

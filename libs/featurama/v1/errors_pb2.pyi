@@ -107,7 +107,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVED_BY_INGEST: _ErrorReason.ValueType  # 54
     """The call is served by the ingest service. UNIMPLEMENTED."""
     ERROR_REASON_SCHEMA_MISMATCH: _ErrorReason.ValueType  # 55
-    """The schema of the store is not of this version; run featurama migrate. FAILED_PRECONDITION."""
+    """The schema of the store is not of this version; it must be migrated. FAILED_PRECONDITION."""
     ERROR_REASON_MODEL_UNUSABLE: _ErrorReason.ValueType  # 56
     """The model cannot be loaded or used. FAILED_PRECONDITION."""
     ERROR_REASON_CORRUPT_DATA: _ErrorReason.ValueType  # 57
@@ -213,7 +213,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 53
 ERROR_REASON_SERVED_BY_INGEST: ErrorReason.ValueType  # 54
 """The call is served by the ingest service. UNIMPLEMENTED."""
 ERROR_REASON_SCHEMA_MISMATCH: ErrorReason.ValueType  # 55
-"""The schema of the store is not of this version; run featurama migrate. FAILED_PRECONDITION."""
+"""The schema of the store is not of this version; it must be migrated. FAILED_PRECONDITION."""
 ERROR_REASON_MODEL_UNUSABLE: ErrorReason.ValueType  # 56
 """The model cannot be loaded or used. FAILED_PRECONDITION."""
 ERROR_REASON_CORRUPT_DATA: ErrorReason.ValueType  # 57

@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from featurama.v1 import columns_pb2, definitions_pb2
+from featurama.wire.shapes import number_problem
 from featurama.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
@@ -69,11 +70,8 @@ def feature_from_proto(message: definitions_pb2.Feature) -> FeatureDefinition:
     try:
         value_type = ValueType(message.value_type)
     except ValueError as error:
-        raise InvalidInput(
-            f"value_type {message.value_type} is not known; send DOUBLE, INT, TEXT, BOOL or VECTOR",
-            reason=Reason.INVALID_DEFINITION,
-            field="value_type",
-        ) from error
+        problem = number_problem("value_type", message.value_type, ValueType)
+        raise InvalidInput(problem, reason=Reason.INVALID_DEFINITION, field="value_type") from error
     return FeatureDefinition(
         **_read(message),
         value_type=value_type,

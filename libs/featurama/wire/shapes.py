@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,19 @@ class Plain:
         return cls(rows, present, zeros)
 
 
+def number_problem(field: str, number: int, kind: type[IntEnum]) -> str:
+    """Why a number is no member of an enum, and the members. 0 is a field that is not set."""
+    *names, last = kind.__members__
+    wrong = f"{field} {number} is not known" if number else f"{field} is not set"
+    return f"{wrong}; send {', '.join(names)} or {last}"
+
+
 def typed(message: ColumnMessage) -> ValueType:
     """The value type of a column, after a check of the type and of the vector length."""
     value_type = _TYPES.get(message.value_type)
     if value_type is None:
         raise Unreadable(
-            f"column {message.name!r}: value_type {message.value_type} is not known",
+            f"column {message.name!r}: {number_problem('value_type', message.value_type, ValueType)}",
             reason=Reason.INVALID_ARGUMENT,
             field=message.name,
         )

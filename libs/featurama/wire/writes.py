@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from featurama.v1 import errors_pb2, ingest_service_pb2
 from featurama.wire.parsing import parsed
 from featurama.wire.public import columns_from_proto, times_from_proto
-from featurama.wire.shapes import Unreadable
+from featurama.wire.shapes import Unreadable, number_problem
 from featurama.wire.times import from_timestamp, to_timestamp
 from featurama.wire.twin import (
     check_no_unknown,
@@ -212,5 +212,4 @@ def _choice(kind: type[E], number: int, field: str) -> E:
     try:
         return kind(number or 1)
     except ValueError as error:
-        names = " or ".join(each.name for each in kind)
-        raise InvalidInput(f"{field} {number} is not known; send {names}", field=field) from error
+        raise InvalidInput(number_problem(field, number, kind), field=field) from error

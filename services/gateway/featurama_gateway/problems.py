@@ -32,7 +32,11 @@ _BEHIND = {
 """Details of errors whose message does not come from the online service."""
 _STATUS = {Reason.MISSING_FEATURE: HTTPStatus.UNPROCESSABLE_ENTITY}
 """Where REST is more specific than the gRPC code: a well-formed request that lacks values."""
-_REASONS = {"too_long": Reason.LIMIT_EXCEEDED, "too_short": Reason.EMPTY_REQUEST}
+_REASONS = {
+    "string_pattern_mismatch": Reason.INVALID_NAME,
+    "too_long": Reason.LIMIT_EXCEEDED,
+    "too_short": Reason.EMPTY_REQUEST,
+}
 
 
 def problem(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from featurama_gateway.rest.fields import (
+    Alias,
     BatchIds,
     EntityId,
     EntityIds,
@@ -62,7 +63,7 @@ class ModelChoice(BaseModel):
 
     model: Name | None = Field(default=None, description="Default: the default model of the gateway.")
     version: Version | None = Field(default=None, description="Default: the version that the alias names.")
-    alias: Name | None = Field(default=None, description="Used if no version is named. Default: `champion`.")
+    alias: Alias | None = Field(default=None, description="Used if no version is named. Default: `champion`.")
 
     @property
     def is_default(self) -> bool:
