@@ -114,10 +114,16 @@ async def test_a_batch_answers_every_id_in_order_and_one_bad_id_never_fails_the_
 
 
 async def test_a_batch_of_impossible_ids_only_is_still_answered(gateway):
-    """Nothing is asked of the model then."""
+    """The model is checked and named as for any other batch."""
     body = (await gateway.post("/features/batch", json=["", "\u0000"])).json()
+    refused = [
+        await gateway.post("/features/batch", json=[""], headers={"X-Featurama-Namespace": "Not A Name"}),
+        await gateway.post("/features/batch", json={"entity_ids": [""], "model": "no_such_model"}),
+    ]
 
     assert [row["status"] for row in body["predictions"]] == ["error", "error"]
+    assert (body["model"], body["target"]) == (MODEL, "actual_duration")
+    assert [each.json()["reason"] for each in refused] == ["INVALID_NAME", "UNKNOWN_MODEL"]
 
 
 async def test_a_batch_may_hold_a_thousand_ids(gateway):

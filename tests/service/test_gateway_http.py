@@ -90,9 +90,11 @@ async def test_a_long_answer_is_compressed_for_a_client_that_accepts_it(gateway)
     accepts = {"Accept-Encoding": "gzip"}
     packed = await gateway.post("/features/batch", json=ids, headers=accepts)
     plain = await gateway.post("/features/batch", json=ids, headers={"Accept-Encoding": "identity"})
+    refused = await gateway.post("/features/batch", json=ids, headers={"Accept-Encoding": "br, gzip; q=0.0"})
     short = await gateway.get("/health", headers=accepts)
 
-    assert ["gzip", None, None] == [each.headers.get("content-encoding") for each in (packed, plain, short)]
+    sent = [each.headers.get("content-encoding") for each in (packed, plain, refused, short)]
+    assert ["gzip", None, None, None] == sent
     assert ["Accept-Encoding"] * 2 == [each.headers.get("vary") for each in (packed, plain)]
     assert packed.json()["predictions"] == plain.json()["predictions"]
     assert int(packed.headers["content-length"]) * 5 < int(plain.headers["content-length"])

@@ -10,11 +10,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.middleware.gzip import GZipMiddleware
 from structlog.typing import FilteringBoundLogger
 
 from featurama import FeatureStore, Retries, Tls, connect
 from featurama_gateway.access_log import AccessLog
+from featurama_gateway.compression import Compression
 from featurama_gateway.head import HeadAsGet
 from featurama_gateway.limits import Limits
 from featurama_gateway.problems import handle_errors
@@ -28,10 +28,6 @@ from featurama_gateway.settings import GatewaySettings
 from featurama_service.logs import open_log
 from featurama_service.server import Bound
 from featurama_service.settings import SettingsError
-
-_MIN_COMPRESSED_BYTES = 1_024
-_COMPRESSION = 1
-"""zlib's fastest level: most of the gain for a small part of the time."""
 
 
 async def run(
@@ -91,7 +87,7 @@ def build_app(
     app.include_router(features(store))
     handle_errors(app, log)
     serve_contract(app, store, settings.model)
-    app.add_middleware(GZipMiddleware, minimum_size=_MIN_COMPRESSED_BYTES, compresslevel=_COMPRESSION)
+    app.add_middleware(Compression)
     app.add_middleware(
         Limits,
         max_requests=settings.max_requests,

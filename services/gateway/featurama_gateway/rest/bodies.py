@@ -141,12 +141,12 @@ class BatchError(BaseModel):
 
 
 class BatchPrediction(BaseModel):
-    """Predictions in request order. target, model and version are null if every id is invalid."""
+    """Predictions in request order."""
 
     predictions: list[Annotated[BatchSuccess | BatchError, Field(discriminator="status")]]
-    target: str | None = None
-    model: str | None = None
-    version: int | None = None
+    target: str
+    model: str
+    version: int
     timestamp: ReadTime
 
 

@@ -90,8 +90,16 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
         rows: list[BatchSuccess | BatchError | None] = [_refused(each) for each in ids]
         valid = [row for row, refused in enumerate(rows) if refused is None]
         if not valid:
-            refused_rows = [row for row in rows if row is not None]
-            return answer(BatchPrediction(predictions=refused_rows, timestamp=rfc3339(time.time_ns() // 1_000)))
+            model = await predictor.model(namespace, batch)
+            return answer(
+                BatchPrediction(
+                    predictions=[row for row in rows if row is not None],
+                    target=model.target,
+                    model=model.name,
+                    version=model.version,
+                    timestamp=rfc3339(time.time_ns() // 1_000),
+                )
+            )
         made = await predictor.rows(namespace, [ids[row] for row in valid], None, batch)
         failed = {error.row: error for error in made.errors}
         for at, row in enumerate(valid):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from featurama import FeatureStore, Predictions, entity_id_problem
+from featurama import FeatureStore, Model, Predictions, entity_id_problem
 from featurama.errors import FeaturamaError, InvalidInput, Reason, Unknown
 from featurama_gateway.problems import ModelMissing
 from featurama_gateway.rest.bodies import ModelChoice
@@ -28,7 +29,7 @@ class Predictor:
     ) -> Predictions:
         """Predictions for ids, or for one row of given features."""
         store = await self.store.in_namespace(namespace)
-        try:
+        with self._missing(choice):
             return await store.predict(
                 ids,
                 given_columns(features) if features else None,
@@ -36,11 +37,12 @@ class Predictor:
                 version=choice.version,
                 alias=choice.alias,
             )
-        except Unknown as error:
-            if error.reason is Reason.UNKNOWN_MODEL and choice.is_default:
-                problem = f"model {self.default_model!r} does not exist yet; train and promote one, or name another"
-                raise ModelMissing(problem) from error
-            raise
+
+    async def model(self, namespace: str, choice: ModelChoice) -> Model:
+        """The model of a request that has no row to predict."""
+        store = await self.store.in_namespace(namespace)
+        with self._missing(choice):
+            return await store.get_model(choice.model or self.default_model, version=choice.version, alias=choice.alias)
 
     async def row(
         self,
@@ -62,3 +64,14 @@ class Predictor:
         for error in made.errors:
             raise _RowFailed(error.message, reason=error.reason, field=error.field or id_field)
         return made
+
+    @contextmanager
+    def _missing(self, choice: ModelChoice) -> Iterator[None]:
+        """A default model that does not exist is no error of the request."""
+        try:
+            yield
+        except Unknown as error:
+            if error.reason is Reason.UNKNOWN_MODEL and choice.is_default:
+                problem = f"model {self.default_model!r} does not exist yet; train and promote one, or name another"
+                raise ModelMissing(problem) from error
+            raise
