@@ -133,9 +133,12 @@ async def test_what_is_no_resource_is_named_and_what_is_no_method_of_one_names_t
 
 
 async def test_a_refusal_names_field_and_value(gateway):
-    """Of a value of another type, and of a field that is none."""
+    """Of a value of another type, of a field that is none, and of the character at which a body is no JSON."""
     number = (await gateway.post("/predict", json={"delivery_id": 5})).json()
     unknown = (await gateway.post("/predict", json={**NEAR, "delivery": "x"})).json()
 
+    broken = await gateway.post("/predict", content=b'{"delivery_id": x}', headers={"Content-Type": "application/json"})
+
+    assert broken.json()["detail"] == "the body is not JSON (RFC 8259) at character 16; send JSON"
     assert number["detail"] == "delivery_id: Input should be a valid string, not 5"
     assert unknown["detail"] == "delivery: is not a field of this request; leave it out, or see /docs for its fields"

@@ -83,7 +83,7 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            return _unreadable(400, "the body is not JSON (RFC 8259)")
+            return _unreadable(400, f"the body is not JSON (RFC 8259) at character {first['loc'][-1]}; send JSON")
         if isinstance(error.body, bytes) and error.body:
             # FastAPI passes a body of an unsupported media type on as bytes.
             return _unreadable(415, "send the body as JSON, with Content-Type: application/json")
