@@ -161,8 +161,11 @@ async def test_the_document_is_about_the_default_model(online_at, namespace, pen
 
 
 async def test_the_document_is_there_without_a_model(gateway):
-    """It then describes the resources alone."""
+    """It then describes the resources alone, whatever another namespace was shown before."""
+    before = (await gateway.get("/openapi.json")).json()
     contract = (await gateway.get("/openapi.json", headers={"X-Featurama-Namespace": "no_such_place"})).json()
 
     assert set(OPERATIONS.values()) == {(method, path) for method, path, _ in operations(contract)}
+    assert "default model," in before["info"]["description"]
     assert "default model," not in contract["info"]["description"]
+    assert "examples" not in contract["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
