@@ -208,7 +208,10 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
         entity(400, "LIMIT_EXCEEDED", "feature_names", "bad_fry", feature_names=["bad_speed"] * 1_001),
         entity(422, "INVALID_ARGUMENT", "large_integers", "bad_fry", large_integers="1"),
     ],
-    ("GET", "/health"): [],
+    ("GET", "/health"): [
+        Bad(422, "INVALID_NAME", "model", arguments={"params": {"model": "Bad Name"}}),
+        Bad(422, "INVALID_NAME", "model", arguments={"params": {"model": ""}}),
+    ],
 }
 
 NAMESPACES = [

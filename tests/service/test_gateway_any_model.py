@@ -125,6 +125,17 @@ async def test_an_error_about_an_entity_names_its_type_and_the_field_of_the_requ
     assert unknown.json()["detail"] == f"{penguins.kind} 'nobody' is neither registered nor has any value"
 
 
+async def test_health_is_of_the_model_that_is_named(gateway, penguins):
+    """The documented members; a model that does not exist is not loaded."""
+    # A model is loaded with its first request, which may take longer than a health check waits.
+    await gateway.post(f"/models/{penguins.model}/predict", json={"entity_id": penguins.pingu})
+    there = (await gateway.get("/health", params={"model": penguins.model})).json()
+    missing = (await gateway.get("/health", params={"model": "no_such_model"})).json()
+
+    assert ("healthy", True, True) == tuple(list(there.values())[:3])
+    assert ("degraded", True, False) == tuple(list(missing.values())[:3])
+
+
 async def test_many_entities_are_read_in_columns(gateway, penguins):
     """One list of values per feature, in the order of the ids; null where nothing is there, and its status."""
     ids = [penguins.pingu, "nobody", penguins.pingu]

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from featurama_gateway.rest.fields import (
-    Alias,
     BatchIds,
+    CheckedName,
     EntityId,
     EntityIds,
     GivenFeatures,
@@ -63,7 +63,7 @@ class ModelChoice(BaseModel):
 
     model: Name | None = Field(default=None, description="Default: the default model of the gateway.")
     version: Version | None = Field(default=None, description="Default: the version that the alias names.")
-    alias: Alias | None = Field(default=None, description="Used if no version is named. Default: `champion`.")
+    alias: CheckedName | None = Field(default=None, description="Used if no version is named. Default: `champion`.")
 
     @property
     def is_default(self) -> bool:

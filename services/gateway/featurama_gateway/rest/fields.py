@@ -77,9 +77,9 @@ BatchIds = Annotated[
     list[str], Field(min_length=1, max_length=MAX_IDS, description="An id that cannot be one fails its own row only.")
 ]
 Name = Annotated[str, Field(min_length=1), _text(_NAME)]
-Alias = Annotated[str, Field(pattern=f"^{_NAME}$")]
-"""Checked here: the store looks at no alias where a version is named."""
-AliasParameter = Annotated[Alias | None, _text(_NAME)]
+CheckedName = Annotated[str, Field(pattern=f"^{_NAME}$")]
+"""A name that is checked here, because the store does not look at it in every request."""
+NameParameter = Annotated[CheckedName | None, _text(_NAME)]
 """A query parameter that may be left out: it has no null."""
 Namespace = Annotated[str, _text("[a-z][a-z0-9_]{0,39}")]
 Reference = Annotated[str, _text(_REFERENCE)]

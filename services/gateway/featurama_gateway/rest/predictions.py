@@ -23,7 +23,7 @@ from featurama_gateway.rest.bodies import (
     PredictBody,
     Prediction,
 )
-from featurama_gateway.rest.fields import AliasParameter, BatchIds, LargeIntegers, Name, VersionParameter
+from featurama_gateway.rest.fields import BatchIds, LargeIntegers, Name, NameParameter, VersionParameter
 from featurama_gateway.rest.json_body import JsonRoute
 from featurama_gateway.rest.json_values import rfc3339, row_values
 from featurama_gateway.rest.predictor import Predictor
@@ -65,7 +65,7 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
         body: ModelPredictBody,
         version: Annotated[VersionParameter, Query(description="Default: the version that the alias names.")] = None,
         alias: Annotated[
-            AliasParameter, Query(description="Used where no version is named. Default: `champion`.")
+            NameParameter, Query(description="Used where no version is named. Default: `champion`.")
         ] = None,
         namespace: NamespaceHeader = "default",
         large_integers: LargeIntegersQuery = "string",
