@@ -159,7 +159,7 @@ class ModelRegistry:
         if not earlier:
             raise FailedPrecondition(
                 f"{alias} of {name!r} is version {current} and has no earlier version that still exists; "
-                "name one with `featurama models promote`",
+                "promote one by its number",
                 reason=Reason.UNKNOWN_MODEL,
                 field="alias",
             )
@@ -269,11 +269,11 @@ async def unknown_model(
     """
     if not versions:
         models = {model for model, each in await storage.list_aliases() if each != _HIGHEST_DELETED}
-        fix = did_you_mean(name, models - {name}, "train it with `featurama train`")
+        fix = did_you_mean(name, models - {name}, "check its name or train it")
         return Unknown(f"model {name!r} does not exist; {fix}", reason=Reason.UNKNOWN_MODEL, field="model")
     if version:
         return Unknown(
-            f"model {name!r} has no version {version}; see `featurama models list`",
+            f"model {name!r} has no version {version}; name one that it has",
             reason=Reason.UNKNOWN_MODEL,
             field="version",
         )

@@ -53,7 +53,7 @@ async def scored(
     absent = np.array([column.status != Status.PRESENT for column in columns])
     unreadable = np.any([column.status == Status.ERROR for column in columns], axis=0)
     errors = [
-        RowError(row, Reason.CORRUPT_DATA, "a stored value cannot be read; run `featurama doctor`")
+        RowError(row, Reason.CORRUPT_DATA, "a stored value cannot be read; check the store")
         for row in np.flatnonzero(unreadable).tolist()
     ]
     rows = np.flatnonzero(absent.all(axis=0) & ~unreadable)

@@ -43,6 +43,7 @@ _CODES: Final = {
     Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Reason.ALIAS_MOVED: grpc.StatusCode.ABORTED,
     Reason.DEFINITION_USED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.METHOD_NOT_ALLOWED: grpc.StatusCode.UNIMPLEMENTED,
 }
 """The code of each reason that has none from its group."""
 GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(

@@ -102,18 +102,17 @@ async def test_closing_an_old_handle_keeps_what_was_written_to_its_successor(tmp
 
 
 async def test_a_schema_of_another_release_is_refused_by_name(tmp_path: Path) -> None:
-    """Newer: update this installation; older: run `featurama migrate`."""
+    """Newer: update this installation; older: migrate the namespace."""
     async with SqliteStorage.open(str(tmp_path)) as storage:
         for name, sql, said in (
             ("newer", "INSERT INTO schema_version VALUES ('9999_future.sql', 1)", "update this installation"),
-            ("older", "DELETE FROM schema_version", "lacks schema"),
+            ("older", "DELETE FROM schema_version", "lacks schema .*; migrate the namespace"),
         ):
             await storage.create_namespace(name, NamespaceOptions())
             await asyncio.to_thread(change, tmp_path / f"{name}.db", sql)
             with pytest.raises(FailedPrecondition, match=said) as caught:
                 await storage.namespace(name)
             assert caught.value.reason is Reason.SCHEMA_MISMATCH
-            assert "`featurama migrate`" in str(caught.value)
         with pytest.raises(FailedPrecondition):
             await storage.migrate("newer")
 

@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from featurama.v1 import definitions_pb2
 from featurama.wire.metadata import metadata_from_struct, metadata_to_struct
+from featurama.wire.shapes import number_problem
 from featurama.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
@@ -60,11 +61,8 @@ def _value_type(number: int) -> ValueType:
     try:
         return ValueType(number)
     except ValueError as error:
-        raise InvalidInput(
-            f"value_type {number} is not known; send DOUBLE, INT, TEXT, BOOL or VECTOR",
-            reason=Reason.INVALID_DEFINITION,
-            field="value_type",
-        ) from error
+        problem = number_problem("value_type", number, ValueType)
+        raise InvalidInput(problem, reason=Reason.INVALID_DEFINITION, field="value_type") from error
 
 
 _MESSAGES: dict[type[Any], Callable[..., Any]] = {

@@ -6,6 +6,7 @@ Both messages are converted from the same arrays, so both result in the same col
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import IntEnum
 from typing import Any, TypeVar
 
 from featurama.v1 import columns_pb2
@@ -39,6 +40,13 @@ class Unreadable(InvalidInput):
 
 Arrays = tuple[ValueArray, UInt8Array | None, Int64Array | None]
 """Values, statuses and event times of a column on the wire; None for what was not sent."""
+
+
+def number_problem(field: str, number: int, kind: type[IntEnum]) -> str:
+    """Why a number is no member of an enum, and the members. 0 is a field that is not set."""
+    *names, last = kind.__members__
+    wrong = f"{field} {number} is not known" if number else f"{field} is not set"
+    return f"{wrong}; send {', '.join(names)} or {last}"
 
 
 def columns_from(
@@ -100,7 +108,7 @@ def unreadable(column: str, problem: str, reason: Reason = Reason.INVALID_ARGUME
 def _value_type(message: ColumnMessage) -> ValueType:
     value_type = _TYPES.get(message.value_type)
     if value_type is None:
-        raise unreadable(message.name, f": value_type {message.value_type} is not known")
+        raise unreadable(message.name, f": {number_problem('value_type', message.value_type, ValueType)}")
     if value_type is ValueType.VECTOR and not 1 <= message.vector_length <= MAX_VECTOR_LENGTH:
         problem = f": vector_length must be from 1 to {MAX_VECTOR_LENGTH}"
         raise unreadable(message.name, problem, Reason.VECTOR_LENGTH_MISMATCH)

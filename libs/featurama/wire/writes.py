@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from featurama.v1 import errors_pb2, ingest_service_pb2
 from featurama.wire.parsing import Encoding, parsed, read_either
+from featurama.wire.shapes import number_problem
 from featurama.wire.times import from_timestamp, to_timestamp
 from featurama.wire.twin import columns_to_wire, times_to_wire
 from featurama.wire.v1 import twin_pb2
@@ -163,5 +164,4 @@ def _choice(kind: type[E], number: int, field: str) -> E:
     try:
         return kind(number or 1)
     except ValueError as error:
-        names = " or ".join(each.name for each in kind)
-        raise InvalidInput(f"{field} {number} is not known; send {names}", field=field) from error
+        raise InvalidInput(number_problem(field, number, kind), field=field) from error

@@ -85,7 +85,7 @@ class Manifest:
         try:
             content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
-            problem = f"{path} does not exist; name a set written by `featurama dataset build`"
+            problem = f"{path} does not exist; name the directory of a training set"
             raise InvalidInput(problem, field="manifest") from error
         except (OSError, ValueError) as error:
             raise InvalidInput(f"{path.name} cannot be read as a manifest", field="manifest") from error

@@ -102,7 +102,7 @@ class Snapshot:
         """One version, or the newest one registered at or before `known_at` (microseconds; None for no bound)."""
         versions = self.features.get(name)
         if versions is None:
-            fix = self._meant(name, self.features, "see `featurama features`")
+            fix = self._meant(name, self.features, "check its name or register it")
             raise Unknown(f"feature {name!r} is not registered; {fix}", field=name)
         if version is None:
             for definition in reversed(versions):
@@ -189,8 +189,7 @@ class Snapshot:
 
     def service(self, name: str) -> FeatureService:
         """A feature service by name."""
-        fix = "see `featurama features --services`"
-        return self._named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE, fix)
+        return self._named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE)
 
     def entity_type(self, name: str) -> EntityType:
         """An entity type by name."""

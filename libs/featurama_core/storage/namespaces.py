@@ -18,7 +18,7 @@ def check_options(options: NamespaceOptions) -> None:
 
 def unknown_namespace(name: str, known: Collection[str] = ()) -> Unknown:
     """The namespace does not exist, or is not the one that was opened. known: names of those that exist."""
-    fix = did_you_mean(name, known, f"make it with `featurama namespaces create {name}`")
+    fix = did_you_mean(name, known, "create it")
     return Unknown(
         f"namespace {name!r} does not exist; {fix}",
         reason=Reason.UNKNOWN_NAMESPACE,
@@ -42,8 +42,7 @@ def missing_files(namespace: str, applied: Collection[str], known: Collection[st
     """Names of the schema files that a namespace lacks. FailedPrecondition if it has one of a newer release."""
     if newer := sorted(set(applied) - set(known)):
         raise FailedPrecondition(
-            f"namespace {namespace!r} has schema {', '.join(newer)} of a newer release; update this installation,"
-            " then run `featurama migrate`",
+            f"namespace {namespace!r} has schema {', '.join(newer)} of a newer release; update this installation",
             namespace=namespace,
         )
     return [name for name in known if name not in applied]
@@ -53,5 +52,5 @@ def check_schema_files(namespace: str, applied: Collection[str], known: Collecti
     """Raise FailedPrecondition (SCHEMA_MISMATCH) unless exactly the known files were applied."""
     if missing := missing_files(namespace, applied, known):
         raise FailedPrecondition(
-            f"namespace {namespace!r} lacks schema {', '.join(missing)}; run `featurama migrate`", namespace=namespace
+            f"namespace {namespace!r} lacks schema {', '.join(missing)}; migrate the namespace", namespace=namespace
         )

@@ -360,7 +360,7 @@ class Storage(Protocol):
     async def namespace(self, name: str) -> NamespaceStorage:
         """Open a namespace after checking the version of its schema. Cached during the life of its incarnation.
 
-        `Unknown` (UNKNOWN_NAMESPACE), or `FailedPrecondition` (SCHEMA_MISMATCH: run `featurama migrate`).
+        `Unknown` (UNKNOWN_NAMESPACE), or `FailedPrecondition` (SCHEMA_MISMATCH).
         """
 
     async def migrate(self, name: str) -> list[str]:

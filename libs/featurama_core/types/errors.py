@@ -77,6 +77,8 @@ class Reason(IntEnum):
     """The entity is not registered and has no values."""
     UNKNOWN_MODEL = 37
     """There is no such model, version or alias."""
+    UNKNOWN_RESOURCE = 38
+    """REST: there is no such path."""
     DEFINITION_CONFLICT = 40
     """A different definition has that name and version already."""
     ENTITY_CONFLICT = 41
@@ -109,6 +111,8 @@ class Reason(IntEnum):
     """The alias does not name the expected version any more; look at what it names now."""
     DEFINITION_USED = 61
     """The definition to delete is used by others."""
+    METHOD_NOT_ALLOWED = 62
+    """REST: the path does not support the method."""
 
 
 class FeaturamaError(Exception):

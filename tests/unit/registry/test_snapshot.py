@@ -65,7 +65,7 @@ def refusal(kind: type[FeaturamaError], *call: object) -> tuple[Reason, str, str
 def test_what_is_not_registered_is_named() -> None:
     """With the versions that there are."""
     unknown = Reason.UNKNOWN_FEATURE
-    assert (unknown, "mass", "feature 'mass' is not registered; see `featurama features`") == refusal(
+    assert (unknown, "mass", "feature 'mass' is not registered; check its name or register it") == refusal(
         Unknown, SNAPSHOT.feature, "mass"
     )
     other = Reason.UNKNOWN_FEATURE_VERSION

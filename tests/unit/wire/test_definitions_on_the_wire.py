@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.wire.columns import columns
 
 from featurama import wire
-from featurama.v1 import definitions_pb2, ingest_service_pb2
+from featurama.v1 import columns_pb2, definitions_pb2, ingest_service_pb2
 from featurama.wire.metadata import metadata_from_struct, metadata_to_struct
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.errors import InvalidInput, Reason
@@ -185,3 +185,15 @@ def test_label_rows_and_their_answer_make_the_round_trip(data: st.DataObject, kn
     back = wire.parse_get_historical_features_response(wire.historical_chunk_to_wire(chunk).SerializeToString())
     assert (back.first_row, back.rows, back.as_of_time) == (5, rows, 7)
     assert [c.name for c in back.columns] == [c.name for c in chunk.columns]
+
+
+@pytest.mark.parametrize(("number", "wrong"), [(0, "is not set"), (77, "77 is not known")])
+def test_a_value_type_that_is_none_is_named_with_those_that_there_are(number: int, wrong: str) -> None:
+    """0 is a field that was left out; also in a column."""
+    said = f"value_type {wrong}; send DOUBLE, INT, TEXT, BOOL or VECTOR"
+    with pytest.raises(InvalidInput) as feature:
+        wire.from_proto(FeatureDefinition, definitions_pb2.Feature(name="speed", value_type=number))
+    with pytest.raises(InvalidInput) as column:
+        wire.columns_from_proto([columns_pb2.Column(name="speed", value_type=number)], 1)
+
+    assert [said, f"column 'speed': {said}"] == [feature.value.message, column.value.message]

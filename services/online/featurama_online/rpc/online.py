@@ -149,7 +149,7 @@ def selection(features: Sequence[str], service: str) -> tuple[list[str] | None, 
 def consistency_of(number: int) -> Consistency | None:
     """The request's consistency; None for the server's default."""
     if number not in _CONSISTENCY:
-        raise InvalidInput(f"consistency {number} is not known", field="consistency")
+        raise InvalidInput(f"consistency {number} is not known; send LOCAL_QUORUM or LOCAL_ONE", field="consistency")
     return _CONSISTENCY[number]
 
 
