@@ -18,7 +18,7 @@ def check_options(options: NamespaceOptions) -> None:
 
 def unknown_namespace(name: str, known: Collection[str] = ()) -> Unknown:
     """The namespace does not exist, or is not the one that was opened. known: names of those that exist."""
-    fix = did_you_mean(name, known, "create it")
+    fix = did_you_mean(name, known, "check its name or create it")
     return Unknown(
         f"namespace {name!r} does not exist; {fix}",
         reason=Reason.UNKNOWN_NAMESPACE,

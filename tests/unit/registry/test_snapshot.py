@@ -75,7 +75,7 @@ def test_what_is_not_registered_is_named() -> None:
     early = "feature 'speed' was first registered at 1970-01-01T00:00:00.000100Z, after known_at; name 'speed@1'"
     assert (other, "speed", early) == refusal(Unknown, SNAPSHOT.feature, "speed", None, 99)
     for reason, look_up, kind, fix in (
-        (Reason.UNKNOWN_FEATURE_SERVICE, SNAPSHOT.service, "feature service", "see `featurama features --services`"),
+        (Reason.UNKNOWN_FEATURE_SERVICE, SNAPSHOT.service, "feature service", "register it first"),
         (Reason.UNKNOWN_ENTITY_TYPE, SNAPSHOT.entity_type, "entity type", "register it first"),
         (Reason.UNKNOWN_FEATURE_GROUP, SNAPSHOT.group, "feature group", "register it first"),
     ):
