@@ -112,8 +112,8 @@ async def build(storage: str, labels: int, memory: str, strategy: Any) -> None:
             made = await store.training_set(path, NAMES, memory=memory, strategy=strategy)
             manifest = await made.write(folder / "set", progress=lambda each: stages.update({each.stage: each}))
         seconds = time.perf_counter() - began
-        told = ", ".join(f"{each.stage} {each.seconds:.1f} s ({each.values:,} values)" for each in stages.values())
-        print(f"build {manifest.rows:,} rows, {strategy}: {seconds:.1f} s, peak {peak()} MiB; {told}")
+        stages_of = ", ".join(f"{each.stage} {each.seconds:.1f} s ({each.values:,} values)" for each in stages.values())
+        print(f"build {manifest.rows:,} rows, {strategy}: {seconds:.1f} s, peak {peak()} MiB; {stages_of}")
         print({each["name"]: each["nulls"] for each in manifest.features[:2]}, len(manifest.files), "files")
     finally:
         shutil.rmtree(folder)

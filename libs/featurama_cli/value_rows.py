@@ -61,8 +61,8 @@ async def of_other_types(store: FeatureStore, read: OnlineFeatures) -> list[str]
         reference = FeatureRef.parse(column.reference)
         feature = await store.get_feature((reference.via or reference).name)
         if feature.entity_type not in (*kinds, DEFAULT_ENTITY_TYPE):
-            asked = " and ".join(sorted(kinds))
-            found.append(f"{column.name} is a feature of entity type {feature.entity_type}, not of {asked}.")
+            requested = " and ".join(sorted(kinds))
+            found.append(f"{column.name} is a feature of entity type {feature.entity_type}, not of {requested}.")
     return found
 
 

@@ -119,11 +119,11 @@ class EmbeddedStore(FeatureStore):
 
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
         definition = await self._current(kind, name, version)
-        return cast("D", await self._namespace.registry.mark(definition, deprecated=True))
+        return cast("D", await self._namespace.registry.set_deprecated(definition, deprecated=True))
 
     async def _restore(self, kind: type[D], name: str, version: int | None) -> D:
         definition = await self._current(kind, name, version)
-        return cast("D", await self._namespace.registry.mark(definition, deprecated=False))
+        return cast("D", await self._namespace.registry.set_deprecated(definition, deprecated=False))
 
     async def _delete_definition(self, kind: type[D], name: str, version: int | None) -> D:
         definition = await self._current(kind, name, version)

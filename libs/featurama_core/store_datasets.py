@@ -78,7 +78,7 @@ async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | No
             strategy=build.strategy,
         )
         opened = DatasetSource(begin, columns)
-    dataset = TrainingDataset(opened.begin, source, opened.columns, request.asked(at_now=as_of is not None))
+    dataset = TrainingDataset(opened.begin, source, opened.columns, request.recorded(at_now=as_of is not None))
     deleted = {(each.entity_id, each.feature_name) for each in await namespace.storage.list_tombstones()}
     return Rebuilt(dataset, features, deleted)
 

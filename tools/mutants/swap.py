@@ -55,7 +55,7 @@ class Replacing(importlib.abc.MetaPathFinder):
         self._source = source
 
     def install(self) -> None:
-        """The first finder that is asked."""
+        """The first finder that is searched."""
         sys.meta_path.insert(0, self)
 
     def find_spec(  # the finder's signature

@@ -117,7 +117,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             # The newest row is searched first; that pass over a file also serves the first build.
             source = kept(source)
         opened = await self._dataset_source(request, source, columns, at_now=at_now, now=now)
-        return TrainingDataset(opened.begin, source, opened.columns, request.asked(at_now=at_now), request.answer)
+        return TrainingDataset(opened.begin, source, opened.columns, request.recorded(at_now=at_now), request.answer)
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
         """Ids of the entities of a type, ascending, for a grid."""

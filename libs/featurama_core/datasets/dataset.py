@@ -142,7 +142,7 @@ class TrainingDataset:
         begin: Callable[[], Engine],
         source: SpineSource,
         columns: SpineColumns,
-        asked: RecordedRequest,
+        recorded: RecordedRequest,
         answer: OutputBuilder | None = None,
     ) -> None:
         """begin: creates the engine of one pass."""
@@ -150,12 +150,12 @@ class TrainingDataset:
         self._references = begin().references
         self._source = source
         self._columns = columns
-        self._asked = asked
-        self._answer = answer or Values(asked.shown)
+        self._recorded = recorded
+        self._answer = answer or Values(recorded.shown)
 
     def __repr__(self) -> str:
         rows = "?" if self._source.rows is None else f"{self._source.rows:,}"
-        return f"TrainingSet({rows} rows: {', '.join(self._references or self._asked.features)})"
+        return f"TrainingSet({rows} rows: {', '.join(self._references or self._recorded.features)})"
 
     async def batches(self, *, progress: Watcher | None = None) -> AsyncGenerator[Any, None]:
         """The rows as Arrow record batches, in the order of the label rows.
@@ -270,22 +270,26 @@ class TrainingDataset:
 
         folder: temporary copies of label rows are on the disk of this folder; None for that of temporary files.
         """
-        return SetReading(self._begin(), kept(self._source, folder), self._columns, self._asked, self._answer)
+        return SetReading(self._begin(), kept(self._source, folder), self._columns, self._recorded, self._answer)
 
 
 def request_of(
-    source: SpineSource, columns: SpineColumns, asked: RecordedRequest, references: Sequence[str], file_format: Format
+    source: SpineSource,
+    columns: SpineColumns,
+    recorded: RecordedRequest,
+    references: Sequence[str],
+    file_format: Format,
 ) -> dict[str, Any]:
     """A request as recorded in a manifest. Blocks on the label rows."""
     several = {"entity_columns": dict(columns.of_types)} if columns.of_types else {}
     return {
-        "features": list(references or asked.features),
-        "service": asked.service,
-        "known_at": asked.known_at,
-        "at_now": asked.at_now,
-        "statuses": asked.statuses,
-        "event_times": asked.event_times,
-        "column_separator": asked.column_separator,
+        "features": list(references or recorded.features),
+        "service": recorded.service,
+        "known_at": recorded.known_at,
+        "at_now": recorded.at_now,
+        "statuses": recorded.statuses,
+        "event_times": recorded.event_times,
+        "column_separator": recorded.column_separator,
         "entity_column": columns.entity or None,
         **several,
         "time_column": columns.time,
@@ -304,7 +308,7 @@ class SetReading:
     engine: Engine
     source: SpineSource
     columns: SpineColumns
-    asked: RecordedRequest
+    recorded: RecordedRequest
     answer: OutputBuilder
 
     @property
@@ -314,10 +318,10 @@ class SetReading:
 
     async def request(self, file_format: Format) -> dict[str, Any]:
         """The request as recorded in the manifest."""
-        asked = await asyncio.to_thread(
-            request_of, self.source, self.columns, self.asked, self.engine.references, file_format
+        recorded = await asyncio.to_thread(
+            request_of, self.source, self.columns, self.recorded, self.engine.references, file_format
         )
-        return asked | self.answer.request()
+        return recorded | self.answer.request()
 
     async def parts(self, work: BuildFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
         """The output parts in order, without those of `skip`."""

@@ -125,9 +125,9 @@ class DatasetRequest:
         if self.answer is not None:
             self.answer.check_names(labels)
         else:
-            self.asked().shown.check(features, labels)
+            self.recorded().shown.check(features, labels)
 
-    def asked(self, *, at_now: bool = False) -> RecordedRequest:
+    def recorded(self, *, at_now: bool = False) -> RecordedRequest:
         """The request as recorded in a manifest."""
         return RecordedRequest(
             features=self.selection.references,

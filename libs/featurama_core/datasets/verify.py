@@ -99,7 +99,7 @@ class _Compared:
         self._rebuild = rebuild
         self._written = written
         self._manifest = written.manifest
-        self._asked = written.manifest.request
+        self._request = written.manifest.request
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._counts: dict[tuple[str, str], int] = {}
 
@@ -107,13 +107,13 @@ class _Compared:
         """One difference per (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
         again = await self._again(references)
-        marked, resolved = again.deleted, {each.reference: each for each in again.features}
+        deleted, resolved = again.deleted, {each.reference: each for each in again.features}
         first = 0
         built = _Cursor(again.dataset.batches())
         tables = self._written.tables(_COMPARED_ROWS)
         while (old := await asyncio.to_thread(next, tables, None)) is not None:
             new = await asyncio.to_thread(self._written.in_its_words, await built.take(old.num_rows))
-            await asyncio.to_thread(self._compare, old, new, first, marked, resolved)
+            await asyncio.to_thread(self._compare, old, new, first, deleted, resolved)
             first += old.num_rows
         return [
             Difference(column, cause, self._counts[column, cause], tuple(rows))
@@ -125,18 +125,18 @@ class _Compared:
             LabelRows(self._written, self._written.columns),
             EntityGrid(),
             FeatureSelection(tuple(references)),
-            to_known_at(self._asked["known_at"]),
+            to_known_at(self._request["known_at"]),
             Build(
-                statuses=self._asked["statuses"],
-                event_times=self._asked["event_times"],
-                column_separator=self._asked.get("column_separator", "."),
+                statuses=self._request["statuses"],
+                event_times=self._request["event_times"],
+                column_separator=self._request.get("column_separator", "."),
             ),
         )
-        as_of = to_micros(self._manifest.content["as_of_time"]) if self._asked["at_now"] else None
+        as_of = to_micros(self._manifest.content["as_of_time"]) if self._request["at_now"] else None
         return await self._rebuild(request, as_of)
 
     def _compare(
-        self, old: Any, new: Any, first: int, marked: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]
+        self, old: Any, new: Any, first: int, deleted: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]
     ) -> None:
         for feature in self._manifest.features:
             for column in FeatureColumns(statuses=True, event_times=True).all_of(feature["name"]):
@@ -148,23 +148,23 @@ class _Compared:
                     continue
                 for row, (before, after) in enumerate(zip(was, now, strict=True)):
                     if before != after and repr(before) != repr(after):
-                        cause = self._cause(old, row, resolved[feature["reference"]], marked)
+                        cause = self._cause(old, row, resolved[feature["reference"]], deleted)
                         self._add(column, cause, first + row)
 
-    def _cause(self, old: Any, row: int, feature: ResolvedFeature, marked: set[tuple[str, str]]) -> str:
+    def _cause(self, old: Any, row: int, feature: ResolvedFeature, deleted: set[tuple[str, str]]) -> str:
         entity_id = old.column(self._written.columns.of_type(feature.entity_type))[row].as_py()
         parts = [(entity_id, feature if feature.via is None else feature.via)]
         if feature.via is not None:
             target = self._link(old, row, feature.via)
             parts += [(target, feature)] if target is not None else []
-            if target is None and any(name in ("", feature.definition.name) for _, name in marked):
+            if target is None and any(name in ("", feature.definition.name) for _, name in deleted):
                 return "deletion"
         for owner, each in parts:
-            if (owner, "") in marked or (owner, each.definition.name) in marked:
+            if (owner, "") in deleted or (owner, each.definition.name) in deleted:
                 return "deletion"
         if any(each.group.retention is not None for _, each in parts) or feature.group.retention is not None:
             return "retention"
-        return "later_writes" if self._asked["known_at"] is None else "unexplained"
+        return "later_writes" if self._request["known_at"] is None else "unexplained"
 
     def _link(self, old: Any, row: int, via: ResolvedFeature) -> str | None:
         """The id that the reference named, if the set has its column."""

@@ -1,7 +1,7 @@
-"""Deletion in three steps: a durable mark, an audit record, and the cleaning.
+"""Deletion in three steps: a durable tombstone, an audit record, and the cleaning.
 
-The mark alone is decisive: no read returns values that it covers. The cleaning may fail, and a repeated call does it
-again; deleted values stay invisible meanwhile.
+The tombstone alone is decisive: no read returns values that it covers. The cleaning may fail, and a repeated call does
+it again; deleted values stay invisible meanwhile.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ async def delete(
     if cells.failed.any():
         raise StoreUnavailable("the store did not answer for this entity; try again")
     through = _through(namespace, cells, layouts, feature_names, deleted_through)
-    marks = [Tombstone(entity_id, name, through) for name in feature_names or ("",)]
-    for mark in marks:
-        await namespace.storage.put_tombstone(mark)
+    tombstones = [Tombstone(entity_id, name, through) for name in feature_names or ("",)]
+    for tombstone in tombstones:
+        await namespace.storage.put_tombstone(tombstone)
     await namespace.storage.append_audit(_record(namespace, entity_id, feature_names, through))
     if not feature_names:
         await namespace.storage.remove_entity(entity_id)
         namespace.forget_entities([entity_id])
     try:
-        for mark in marks:
-            await _clean(namespace, mark, snapshot)
+        for tombstone in tombstones:
+            await _clean(namespace, tombstone, snapshot)
     except (StoreUnavailable, OutcomeUnknown):
         return Deletion(through, cleaned=False)
     return Deletion(through, cleaned=True)
@@ -81,22 +81,22 @@ def _through(
     return deleted_through
 
 
-async def _clean(namespace: Namespace, mark: Tombstone, snapshot: Snapshot) -> None:
-    features = [each for each in snapshot.with_deleted() if mark.feature_name in ("", each[0].name)]
-    await namespace.storage.clean(mark, features)
-    if not mark.feature_name:
+async def _clean(namespace: Namespace, tombstone: Tombstone, snapshot: Snapshot) -> None:
+    features = [each for each in snapshot.with_deleted() if tombstone.feature_name in ("", each[0].name)]
+    await namespace.storage.clean(tombstone, features)
+    if not tombstone.feature_name:
         return
-    cells, layouts = await namespace.read_cells([mark.entity_id])
+    cells, layouts = await namespace.read_cells([tombstone.entity_id])
     for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
         layout = layouts.get(layout_id)
         if layout is None:
             continue
-        deleted = [field.name == mark.feature_name for field in layout.fields]
+        deleted = [field.name == tombstone.feature_name for field in layout.fields]
         decoded = unpack(layout, [cell])
-        is_covered = bool(decoded.readable[0] and is_gone(decoded.event_time, mark.deleted_through)[0])
+        is_covered = bool(decoded.readable[0] and is_gone(decoded.event_time, tombstone.deleted_through)[0])
         if any(deleted) and is_covered:
             rewritten = without_fields(layout, cell, deleted)
-            await namespace.storage.replace_cell(mark.entity_id, layout_id, rewritten, int(decoded.event_time[0]))
+            await namespace.storage.replace_cell(tombstone.entity_id, layout_id, rewritten, int(decoded.event_time[0]))
 
 
 def _record(namespace: Namespace, entity_id: str, features: Sequence[str], through: int) -> AuditRecord:

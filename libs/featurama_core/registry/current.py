@@ -103,11 +103,11 @@ class Registry:
             return [there.get(id(each), each) for each in made]
         raise Conflict("the same names are being registered by others; send the request again", field="name")
 
-    async def mark(self, definition: Definition, *, deprecated: bool) -> Definition:
+    async def set_deprecated(self, definition: Definition, *, deprecated: bool) -> Definition:
         """Mark a definition as deprecated, so that new definitions cannot use it, or restore it."""
-        marked = replace(definition, deprecated=deprecated)
-        await self._storage.update_definition(marked)
-        return await self._noted(marked, "deprecate" if deprecated else "restore")
+        changed = replace(definition, deprecated=deprecated)
+        await self._storage.update_definition(changed)
+        return await self._noted(changed, "deprecate" if deprecated else "restore")
 
     async def delete(self, definition: Definition) -> Definition:
         """Delete a definition that nothing uses. Its row stays, marked. FailedPrecondition names what uses it."""

@@ -77,7 +77,7 @@ class Planner:
     ) -> tuple[ChosenStrategy, str]:
         """The strategy for one period and these entities (codes), or `scale` times as many, and its reason."""
         if self._strategy != "auto":
-            return self._strategy, "as asked"
+            return self._strategy, "as requested"
         needed = round(len(entities) * scale)
         if needed <= FEW_ENTITIES:
             return "lookup", f"few entities ({needed}) are needed"

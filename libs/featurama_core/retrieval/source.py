@@ -39,7 +39,7 @@ class ValueSource:
         return ValueSource(self._namespace, shard=(number, shards), consistency=self._consistency)
 
     async def latest(self, entity_ids: Sequence[str]) -> tuple[Cells, Mapping[int, Layout]]:
-        """The latest cells of distinct entities, marks among them, and the known layouts of these cells."""
+        """The latest cells of distinct entities, tombstones among them, and the known layouts of these cells."""
         return await self._namespace.read_cells(entity_ids, self._consistency)
 
     async def lookup(

@@ -46,8 +46,8 @@ class Tombstones:
             return MIN_TIME
         whole, own = self._key(""), self._key(feature)
         bound: Int64Array = np.full(self._rows, MIN_TIME, dtype=np.int64)
-        for row, marks in self._bounds.items():
-            bound[row] = max(marks.get(whole, MIN_TIME), marks.get(own, MIN_TIME))
+        for row, through in self._bounds.items():
+            bound[row] = max(through.get(whole, MIN_TIME), through.get(own, MIN_TIME))
         return bound
 
     def take(self, rows: Int64Array) -> Tombstones:
@@ -61,11 +61,13 @@ class Tombstones:
 class TombstoneList:
     """All tombstones of a namespace, by entity."""
 
-    def __init__(self, marks: Iterable[Tombstone]) -> None:
+    def __init__(self, tombstones: Iterable[Tombstone]) -> None:
         self._by_entity: dict[str, dict[str | int, int]] = {}
-        for mark in marks:
-            through = self._by_entity.setdefault(mark.entity_id, {})
-            through[mark.feature_name] = max(mark.deleted_through, through.get(mark.feature_name, MIN_TIME))
+        for tombstone in tombstones:
+            through = self._by_entity.setdefault(tombstone.entity_id, {})
+            through[tombstone.feature_name] = max(
+                tombstone.deleted_through, through.get(tombstone.feature_name, MIN_TIME)
+            )
 
     @property
     def is_empty(self) -> bool:
@@ -76,5 +78,7 @@ class TombstoneList:
         """The deletion bounds of the entity of each row."""
         if not self._by_entity:
             return Tombstones(len(entity_ids))
-        found = {row: marks for row, each in enumerate(entity_ids) if (marks := self._by_entity.get(each)) is not None}
+        found = {
+            row: through for row, each in enumerate(entity_ids) if (through := self._by_entity.get(each)) is not None
+        }
         return Tombstones(len(entity_ids), found)

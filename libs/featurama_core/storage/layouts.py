@@ -1,6 +1,6 @@
 """A layout: the sorted set of (feature, version, type) that one packed cell holds.
 
-Its id is the first 8 bytes of SHA-256 over that list, so replicas agree on it without communication. A deletion mark is
+Its id is the first 8 bytes of SHA-256 over that list, so replicas agree on it without communication. A tombstone is
 stored among the cells under an id derived in the same way.
 """
 
@@ -75,7 +75,7 @@ class Layout:
 
 @lru_cache(maxsize=100_000)
 def tombstone_id(feature_name: str = "") -> int:
-    """Id of the deletion mark of an entity's feature, or of the whole entity (empty name)."""
+    """Id of the tombstone of an entity's feature, or of the whole entity (empty name)."""
     return _id_of(f"deleted\n{feature_name}")
 
 

@@ -1,8 +1,8 @@
 """The storage port: the operations of every adapter, in batches of columns and cells.
 
-Adapters store bytes and rows. `retrieval.visibility` alone decides which value wins, what a deletion mark covers, ttl,
-retention and statuses. An adapter therefore also returns values that are covered by a mark or past retention, within
-the bounds of the call.
+Adapters store bytes and rows. `retrieval.visibility` alone decides which value wins, what a tombstone covers, ttl,
+retention and statuses. An adapter therefore also returns values that are covered by a tombstone or past retention,
+within the bounds of the call.
 
 Errors: `StoreUnavailable` if the operation was not carried out, `OutcomeUnknown` if a write may have been carried out,
 `DeadlineExceeded` if an ambient deadline passed. Foreign exceptions never leave an adapter.
@@ -254,17 +254,17 @@ class NamespaceStorage(Protocol):
 
     # Deletion
 
-    async def put_tombstone(self, mark: Tombstone) -> None:
-        """Durably set a mark among the cells of the entity and in the list for scans. A lower mark never replaces a
+    async def put_tombstone(self, tombstone: Tombstone) -> None:
+        """Durably set a tombstone among the cells of the entity and in the list for scans. A lower one never replaces a
         higher one.
         """
 
     async def list_tombstones(self) -> list[Tombstone]:
-        """All marks of the namespace, for scans. `read_cells` returns those of single entities."""
+        """All tombstones of the namespace, for scans. `read_cells` returns those of single entities."""
 
-    async def clean(self, mark: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
-        """Remove the values that the mark covers: history rows of `features` and, for a mark of a whole entity, its
-        cells. It can be repeated; reads do not depend on it.
+    async def clean(self, tombstone: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
+        """Remove the values that the tombstone covers: history rows of `features` and, for a tombstone of a whole
+        entity, its cells. It can be repeated; reads do not depend on it.
         """
 
     async def replace_cell(self, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:

@@ -1,7 +1,7 @@
-"""Deletion marks among the latest cells of an entity.
+"""Tombstones among the latest cells of an entity.
 
-The content of a mark is its time, counted from MIN_TIME, so its first bit is 0. Every packed cell is longer, and a cell
-truncated to this length begins with an ingest time after 1970, whose first bit is 1.
+The content of a tombstone is its time, counted from MIN_TIME, so its first bit is 0. Every packed cell is longer, and a
+cell truncated to this length begins with an ingest time after 1970, whose first bit is 1.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ TOMBSTONE_BYTES = 8
 
 
 def pack_tombstone(deleted_through: int) -> bytes:
-    """The content of a mark."""
+    """The content of a tombstone."""
     return (deleted_through - MIN_TIME).to_bytes(TOMBSTONE_BYTES, "big")
 
 
 def tombstones_in(cells: Cells) -> BoolArray:
-    """bool[c], True where a cell is a mark."""
+    """bool[c], True where a cell is a tombstone."""
     found = (len(cell) == TOMBSTONE_BYTES and cell[0] < 0x80 for cell in cells.cells)
     return np.fromiter(found, np.bool_, len(cells.cells))
 
 
-def unpack_tombstones(cells: Cells, marks: BoolArray) -> Iterator[tuple[int, int, int]]:
-    """(position of the entity, id of the mark, deleted through) of each mark."""
-    for at in np.flatnonzero(marks).tolist():
+def unpack_tombstones(cells: Cells, tombstones: BoolArray) -> Iterator[tuple[int, int, int]]:
+    """(position of the entity, id of the tombstone, deleted through) of each tombstone."""
+    for at in np.flatnonzero(tombstones).tolist():
         yield int(cells.entity[at]), int(cells.layout_id[at]), int.from_bytes(cells.cells[at], "big") + MIN_TIME
 
 

@@ -1,4 +1,4 @@
-"""Removing the values that a deletion mark covers, by tombstones of partitions or slices at the time of the mark.
+"""Removing the values that a tombstone covers, by deletions of partitions or slices at its time.
 
 A tombstone of time D covers rows with event time <= D, including rows that arrive later.
 """
@@ -27,30 +27,30 @@ _AT_ONCE = 32
 
 
 async def clean(
-    statements: Statements, mark: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]
+    statements: Statements, tombstone: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]
 ) -> None:
-    """Remove history of `features` and, for a mark of a whole entity, all its history rows and its cells."""
+    """Remove history of `features` and, for a tombstone of a whole entity, all its history rows and its cells."""
     driver = statements.driver
     names = {definition.name: group.name for definition, group in features}
-    through = mark.deleted_through // statements.history_period
+    through = tombstone.deleted_through // statements.history_period
     covered = {
         group: {period: buckets for period, buckets in of_group.items() if period <= through}
         for group, of_group in (await periods_of(statements, (group for _, group in features))).items()
     }
-    by_entity = await statements.get(_FEATURE_PERIOD if mark.feature_name else _ENTITY_PERIOD)
+    by_entity = await statements.get(_FEATURE_PERIOD if tombstone.feature_name else _ENTITY_PERIOD)
     by_name = await statements.get(_BY_NAME)
 
     def tombstones() -> Iterator[Bound]:
-        if not mark.feature_name:
+        if not tombstone.feature_name:
             for period in sorted({period for of_group in covered.values() for period in of_group}):
-                yield by_entity, (mark.deleted_through, mark.entity_id, period)
+                yield by_entity, (tombstone.deleted_through, tombstone.entity_id, period)
         for name, group in names.items():
             for period, buckets in covered[group].items():
-                if mark.feature_name:
-                    yield by_entity, (mark.deleted_through, mark.entity_id, period, name)
-                bucket = stable_hash(mark.entity_id) % buckets
-                yield by_name, (mark.deleted_through, name, period, bucket, mark.entity_id)
+                if tombstone.feature_name:
+                    yield by_entity, (tombstone.deleted_through, tombstone.entity_id, period, name)
+                bucket = stable_hash(tombstone.entity_id) % buckets
+                yield by_name, (tombstone.deleted_through, name, period, bucket, tombstone.entity_id)
 
     await for_each(tombstones(), lambda bound: driver.write(*bound), _AT_ONCE)
-    if not mark.feature_name:
-        await driver.write(await statements.get(_CELLS), (mark.deleted_through, mark.entity_id))
+    if not tombstone.feature_name:
+        await driver.write(await statements.get(_CELLS), (tombstone.deleted_through, tombstone.entity_id))

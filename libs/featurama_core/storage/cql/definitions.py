@@ -93,8 +93,8 @@ async def _put(statements: Statements, definition: Definition) -> Definition:
     table = DEFINITION_TABLES[type(definition)]
     # A bound NULL would be a tombstone.
     row = {column: value for column, value in table.row(definition).items() if value is not None}
-    marks = ", ".join("?" * len(row))
-    insertion = f"INSERT INTO ks.{table.name} ({', '.join(row)}) VALUES ({marks}) IF NOT EXISTS"  # noqa: S608
+    slots = ", ".join("?" * len(row))
+    insertion = f"INSERT INTO ks.{table.name} ({', '.join(row)}) VALUES ({slots}) IF NOT EXISTS"  # noqa: S608
     standing = await statements.driver.decide(await statements.get(insertion), list(row.values()))
     if standing is None:
         return definition

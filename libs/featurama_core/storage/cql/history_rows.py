@@ -129,8 +129,8 @@ class HistoryColumn:
 
 def _insertion(table: str, *columns: str) -> str:
     # A null is a row without a value column: a bound NULL would be a tombstone.
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO ks.{table} ({', '.join(columns)}) VALUES ({marks}) USING TIMESTAMP ? AND TTL ?"  # noqa: S608 - our own names
+    slots = ", ".join("?" * len(columns))
+    return f"INSERT INTO ks.{table} ({', '.join(columns)}) VALUES ({slots}) USING TIMESTAMP ? AND TTL ?"  # noqa: S608 - our own names
 
 
 def _values(stored: StoredColumn, present: list[bool]) -> list[Any]:

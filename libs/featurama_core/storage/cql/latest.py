@@ -1,4 +1,4 @@
-"""The latest cells of entities, and the deletion marks among them."""
+"""The latest cells of entities, and the tombstones among them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _DROP = "DELETE FROM ks.feature_latest USING TIMESTAMP ? WHERE entity_id = ? AND
 _FIRST_PAGE = "SELECT DISTINCT entity_id FROM ks.feature_latest LIMIT ?"
 _NEXT_PAGE = "SELECT DISTINCT entity_id FROM ks.feature_latest WHERE token(entity_id) > token(?) LIMIT ?"
 
-_MARK_BUCKETS = 16
+_TOMBSTONE_BUCKETS = 16
 _INTO_DELETIONS = (
     "INSERT INTO ks.deletions (bucket, entity_id, feature_name, deleted_through) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
 )
-_MARKS = "SELECT entity_id, feature_name, deleted_through FROM ks.deletions WHERE bucket = ?"
+_TOMBSTONES = "SELECT entity_id, feature_name, deleted_through FROM ks.deletions WHERE bucket = ?"
 
 
 async def read_cells(statements: Statements, entity_ids: Sequence[str], level: Consistency | None) -> Cells:
@@ -77,7 +77,7 @@ async def drop_cells(
 
 
 async def list_latest_entities(statements: Statements, after: str | None, limit: int) -> tuple[list[str], str | None]:
-    """A page of the entities with cells (or marks), in the order of their tokens."""
+    """A page of the entities with cells (or tombstones), in the order of their tokens."""
     driver = statements.driver
     if after is None:
         rows = await driver.read(await statements.get(_FIRST_PAGE), (limit,))
@@ -87,15 +87,15 @@ async def list_latest_entities(statements: Statements, after: str | None, limit:
     return page, page[-1] if len(page) == limit else None
 
 
-async def put_tombstone(statements: Statements, mark: Tombstone) -> None:
-    """Set the mark in the partition of the entity and in the list for scans, in one batch.
+async def put_tombstone(statements: Statements, tombstone: Tombstone) -> None:
+    """Set the tombstone in the partition of the entity and in the list for scans, in one batch.
 
-    Its timestamp is D + 1: a higher mark wins over a lower one, and the tombstone at D does not remove the mark itself.
+    Its timestamp is D + 1: a higher tombstone wins over a lower one, and the deletion of cells at D does not remove it.
     """
-    through = mark.deleted_through
-    among_cells = (through + 1, pack_tombstone(through), mark.entity_id, tombstone_id(mark.feature_name))
-    bucket = stable_hash(mark.entity_id) % _MARK_BUCKETS
-    in_list = (bucket, mark.entity_id, mark.feature_name, through, through + 1)
+    through = tombstone.deleted_through
+    among_cells = (through + 1, pack_tombstone(through), tombstone.entity_id, tombstone_id(tombstone.feature_name))
+    bucket = stable_hash(tombstone.entity_id) % _TOMBSTONE_BUCKETS
+    in_list = (bucket, tombstone.entity_id, tombstone.feature_name, through, through + 1)
     await statements.driver.write_batch(
         [(await statements.get(INTO_LATEST), among_cells), (await statements.get(_INTO_DELETIONS), in_list)],
         logged=True,
@@ -103,7 +103,9 @@ async def put_tombstone(statements: Statements, mark: Tombstone) -> None:
 
 
 async def list_tombstones(statements: Statements) -> list[Tombstone]:
-    """Every mark of the namespace, by entity and feature."""
-    marks, driver = await statements.get(_MARKS), statements.driver
-    found = await collect(range(_MARK_BUCKETS), lambda bucket: driver.read(marks, (bucket,)), _MARK_BUCKETS)
+    """Every tombstone of the namespace, by entity and feature."""
+    tombstones, driver = await statements.get(_TOMBSTONES), statements.driver
+    found = await collect(
+        range(_TOMBSTONE_BUCKETS), lambda bucket: driver.read(tombstones, (bucket,)), _TOMBSTONE_BUCKETS
+    )
     return [Tombstone(*row) for row in sorted(row for rows in found for row in rows)]

@@ -1,4 +1,4 @@
-"""Removing the values that a deletion mark covers, and history past its retention, in small transactions with other
+"""Removing the values that a tombstone covers, and history past its retention, in small transactions with other
 writes between them. Idempotent.
 """
 
@@ -50,39 +50,39 @@ def history_periods(connection: sqlite3.Connection, groups: Sequence[str] | None
     return [(key, period) for key in keys for period in periods_of(connection, key) if period <= through]
 
 
-def remove_entity_period(transaction: Transaction, mark: Tombstone, at: Period) -> None:
-    """Remove the rows of the entity that its mark covers."""
+def remove_entity_period(transaction: Transaction, tombstone: Tombstone, at: Period) -> None:
+    """Remove the rows of the entity that its tombstone covers."""
     transaction.execute(
         "DELETE FROM feature_history WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp <= ?",
-        (*at, entity_key(transaction, mark.entity_id), mark.deleted_through),
+        (*at, entity_key(transaction, tombstone.entity_id), tombstone.deleted_through),
     )
 
 
-def remove_entity_cells(transaction: Transaction, mark: Tombstone) -> None:
-    """Remove the latest cells of the entity that its mark covers. Marks stay."""
-    entity = entity_key(transaction, mark.entity_id)
+def remove_entity_cells(transaction: Transaction, tombstone: Tombstone) -> None:
+    """Remove the latest cells of the entity that its tombstone covers. Tombstones stay."""
+    entity = entity_key(transaction, tombstone.entity_id)
     names = transaction.execute("SELECT feature_name FROM deletions WHERE entity = ?", (entity,)).fetchall()
     transaction.execute(
         "DELETE FROM feature_latest WHERE entity = ? AND timestamp <= ?"
         " AND layout NOT IN (SELECT value FROM json_each(?))",
-        (entity, mark.deleted_through, as_json([tombstone_id(name) for (name,) in names])),
+        (entity, tombstone.deleted_through, as_json([tombstone_id(name) for (name,) in names])),
     )
 
 
 def rewrite_period(
     transaction: Transaction,
     cache: LayoutCache,
-    mark: Tombstone,
+    tombstone: Tombstone,
     features: Sequence[FeatureDefinition],
     at: Period,
 ) -> None:
     """Make features absent in the covered cells of an entity. Cells without other values are removed."""
-    entity = entity_key(transaction, mark.entity_id)
+    entity = entity_key(transaction, tombstone.entity_id)
     layouts = cache.read(transaction)
     gone = {feature.key for feature in features}
     for layout_id in layouts.holding(features):
         layout = layouts[layout_id]
-        cursor = transaction.execute(_COVERED, (*at, entity, mark.deleted_through, layout_id))
+        cursor = transaction.execute(_COVERED, (*at, entity, tombstone.deleted_through, layout_id))
         for rows in _portions(cursor):
             cleaned = _without(layout, [row[2] for row in rows], gone)
             keys = [(*at, entity, row[0], row[1], layout_id) for row in rows]

@@ -18,7 +18,7 @@ WHERE entity_type = excluded.entity_type
 _GET = """
 SELECT entity.entity_id, entity.entity_type, entity.name, entity.metadata,
        entity.created_at, entity.updated_at
-FROM json_each(?) AS asked CROSS JOIN entity_registry AS entity ON entity.entity_id = asked.value
+FROM json_each(?) AS wanted CROSS JOIN entity_registry AS entity ON entity.entity_id = wanted.value
 """
 _PAGE = """
 SELECT entity_id, entity_type, name, metadata, created_at, updated_at FROM entity_registry

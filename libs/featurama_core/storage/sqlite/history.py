@@ -33,18 +33,18 @@ WITH RECURSIVE periods(period) AS (
 )
 SELECT period FROM periods WHERE period IS NOT NULL ORDER BY period
 """
-_ASKED = """
-SELECT asked.key, entities.id FROM json_each(?) AS asked
-CROSS JOIN entities ON entities.entity_id = asked.value ORDER BY asked.key
+_WANTED = """
+SELECT wanted.key, entities.id FROM json_each(?) AS wanted
+CROSS JOIN entities ON entities.entity_id = wanted.value ORDER BY wanted.key
 """
 # CROSS JOIN fixes the order of the loops, and with it the order of the rows: by entity, as requested.
 _SLICES = """
-WITH asked(position, entity) AS MATERIALIZED (SELECT key, value FROM json_each(:entities)),
+WITH wanted(position, entity) AS MATERIALIZED (SELECT key, value FROM json_each(:entities)),
      periods(period) AS MATERIALIZED (SELECT value FROM json_each(:periods))
-SELECT asked.position, history.timestamp, history.ingested_at, history.layout, history.cell
-FROM asked CROSS JOIN periods CROSS JOIN feature_history AS history
+SELECT wanted.position, history.timestamp, history.ingested_at, history.layout, history.cell
+FROM wanted CROSS JOIN periods CROSS JOIN feature_history AS history
 WHERE history.feature_group = :feature_group AND history.period = periods.period
-  AND history.entity = asked.entity
+  AND history.entity = wanted.entity
   AND history.timestamp BETWEEN :start AND :end
   AND history.layout IN (SELECT value FROM json_each(:layouts))
 """
@@ -79,9 +79,9 @@ def read_history(
     history_period: int,
 ) -> list[History]:
     """See `NamespaceStorage.read_history`."""
-    asked = connection.execute(_ASKED, (as_json(list(entity_ids)),)).fetchall()
-    code = np.array([row[0] for row in asked], dtype=np.int64)
-    entities = [row[1] for row in asked]
+    wanted = connection.execute(_WANTED, (as_json(list(entity_ids)),)).fetchall()
+    code = np.array([row[0] for row in wanted], dtype=np.int64)
+    entities = [row[1] for row in wanted]
     by_group: dict[str, list[int]] = {}
     for position, (_, group) in enumerate(features):
         by_group.setdefault(group.name, []).append(position)

@@ -13,8 +13,8 @@ from featurama_core.storage.sqlite.connections import Reader, Transaction
 from featurama_core.types.values import Int64Array
 
 _FIND_ENTITIES = """
-SELECT asked.value, entities.id FROM json_each(?) AS asked
-CROSS JOIN entities ON entities.entity_id = asked.value
+SELECT wanted.value, entities.id FROM json_each(?) AS wanted
+CROSS JOIN entities ON entities.entity_id = wanted.value
 """
 
 

@@ -1,4 +1,4 @@
-"""The latest cells of entities, and the deletion marks among them."""
+"""The latest cells of entities, and the tombstones among them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from featurama_core.storage.sqlite.values import INTO_LATEST
 from featurama_core.storage.tombstone_cells import pack_tombstone
 
 _READ = """
-SELECT asked.key, latest.layout, latest.cell FROM json_each(?) AS asked
-CROSS JOIN entities ON entities.entity_id = asked.value
+SELECT wanted.key, latest.layout, latest.cell FROM json_each(?) AS wanted
+CROSS JOIN entities ON entities.entity_id = wanted.value
 CROSS JOIN feature_latest AS latest ON latest.entity = entities.id
 """
 _PAGE = """
@@ -74,26 +74,28 @@ def drop_cells(
 
 
 def list_latest_entities(connection: sqlite3.Connection, after: str | None, limit: int) -> tuple[list[str], str | None]:
-    """A page of the entities with cells (or marks), sorted by UTF-8 bytes."""
+    """A page of the entities with cells (or tombstones), sorted by UTF-8 bytes."""
     page = [entity_id for (entity_id,) in connection.execute(_PAGE, (after or "", limit))]
     return page, page[-1] if len(page) == limit else None
 
 
-def put_tombstone(transaction: Transaction, mark: Tombstone) -> None:
-    """Set the mark in the partition of the entity and in the list. The higher of two marks stays."""
-    (entity,) = intern_entities(transaction, [mark.entity_id]).tolist()
-    through = mark.deleted_through
+def put_tombstone(transaction: Transaction, tombstone: Tombstone) -> None:
+    """Set the tombstone in the partition of the entity and in the list. The higher of two tombstones stays."""
+    (entity,) = intern_entities(transaction, [tombstone.entity_id]).tolist()
+    through = tombstone.deleted_through
     transaction.execute(
         "INSERT INTO deletions VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
         " SET deleted_through = max(deleted_through, excluded.deleted_through)",
-        (entity, mark.feature_name, through),
+        (entity, tombstone.feature_name, through),
     )
-    # At D + 1, as on a cluster: removing cells at or before D does not remove the mark itself.
-    transaction.execute(INTO_LATEST, (entity, tombstone_id(mark.feature_name), through + 1, pack_tombstone(through)))
+    # At D + 1, as on a cluster: removing cells at or before D does not remove the tombstone itself.
+    transaction.execute(
+        INTO_LATEST, (entity, tombstone_id(tombstone.feature_name), through + 1, pack_tombstone(through))
+    )
 
 
 def list_tombstones(connection: sqlite3.Connection) -> list[Tombstone]:
-    """Every mark of the namespace."""
+    """Every tombstone of the namespace."""
     rows = connection.execute(
         "SELECT entities.entity_id, feature_name, deleted_through FROM deletions"
         " JOIN entities ON entities.id = deletions.entity ORDER BY entities.entity_id, feature_name"

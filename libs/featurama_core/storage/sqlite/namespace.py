@@ -205,20 +205,22 @@ class SqliteNamespace:
     append_audit = _writing(models.append_audit)
     list_audit = _reading(models.list_audit)
 
-    async def clean(self, mark: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
-        """Remove the values that the mark covers, one period of a group at a time."""
-        through = mark.deleted_through // self._options.history_period
-        if not mark.feature_name:
+    async def clean(self, tombstone: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
+        """Remove the values that the tombstone covers, one period of a group at a time."""
+        through = tombstone.deleted_through // self._options.history_period
+        if not tombstone.feature_name:
             periods = await self._scanners.run(partial(cleaning.history_periods, groups=None, through=through))
             for at in periods:
-                await self._writer.run(partial(cleaning.remove_entity_period, mark=mark, at=at))
-            await self._writer.run(partial(cleaning.remove_entity_cells, mark=mark))
+                await self._writer.run(partial(cleaning.remove_entity_period, tombstone=tombstone, at=at))
+            await self._writer.run(partial(cleaning.remove_entity_cells, tombstone=tombstone))
             return
         for name in {group.name: None for _, group in features}:
             own = [feature for feature, group in features if group.name == name]
             periods = await self._scanners.run(partial(cleaning.history_periods, groups=[name], through=through))
             for at in periods:
-                rewrite = partial(cleaning.rewrite_period, cache=self._layouts, mark=mark, features=own, at=at)
+                rewrite = partial(
+                    cleaning.rewrite_period, cache=self._layouts, tombstone=tombstone, features=own, at=at
+                )
                 await self._writer.run(rewrite)
 
     async def purge_history(self, group: FeatureGroup, before: int) -> int:

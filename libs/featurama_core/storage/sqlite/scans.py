@@ -36,8 +36,8 @@ WHERE history.feature_group = :feature_group AND history.period = :period AND hi
   AND history.layout IN (SELECT value FROM json_each(:layouts))
 """
 _TEXTS = """
-SELECT entities.entity_id FROM json_each(?) AS asked CROSS JOIN entities ON entities.id = asked.value
-ORDER BY asked.key
+SELECT entities.entity_id FROM json_each(?) AS wanted CROSS JOIN entities ON entities.id = wanted.value
+ORDER BY wanted.key
 """
 
 

@@ -163,8 +163,8 @@ class _ByTasks:
         await asyncio.to_thread(work.note, {"as_of": self._now})
         # Parts are finished in order, so the remaining rows follow them.
         number = len(skip)
-        known_at, first = to_known_at(reading.asked.known_at), number * self.part_rows
-        spine = SpineRows(reading.source, reading.columns, reading.asked.at_now, known_at, self._now, first)
+        known_at, first = to_known_at(reading.recorded.known_at), number * self.part_rows
+        spine = SpineRows(reading.source, reading.columns, reading.recorded.at_now, known_at, self._now, first)
         if spine.rows != 0:
             async with aclosing(self._by_tasks(spine, number, work, watcher)) as parts:
                 async for part in parts:
