@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.unit.cli.running import run_in
 import featurama
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.column import Column
+from featurama_core.types.imports import ImportScope
 from featurama_core.types.times import duration_text
 from featurama_core.types.values import Status, ValueType, parse_value_type
 from featurama_core.types.writes import WriteMode, WriteRequest
@@ -142,7 +144,13 @@ async def delete_some(client: featurama.FeatureStore, world: World, names: dict[
 
 async def send(client: featurama.FeatureStore, frame: Frame, names: dict[str, str]) -> Any:
     if frame.way == "raw":
-        return await client.write(raw(frame, names))
+        request = raw(frame, names)
+        if request.ingested_at is not None:
+            event, ingested = request.event_time, request.ingested_at // 1_000
+            bounds = (int(each) for each in (event.min(), event.max(), ingested.min(), ingested.max()))
+            scope = ImportScope(tuple(column.name for column in request.columns), *bounds)
+            request = replace(request, import_number=await client.begin_import(scope))
+        return await client.write(request)
     mode = WriteMode[frame.mode]
     nulls: Any = "skip" if frame.way == "sparse" else "write"
     return await client.write_features(
@@ -180,7 +188,6 @@ def raw(frame: Frame, names: dict[str, str]) -> WriteRequest:
         columns=[raw_column(frame, name, names[name]) for name in wide],
         mode=WriteMode[frame.mode],
         ingested_at=np.array([row.ingested for row in rows]) if imported else None,
-        import_number=0 if imported else None,
     )
 
 
