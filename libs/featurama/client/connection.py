@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import grpc
 
 from featurama.client.rpc_errors import Failure, failure_of
-from featurama.client.settings import MAX_MESSAGE_BYTES, CallSettings, Tls
+from featurama.client.settings import CallSettings, Tls
 from featurama_core.types.errors import DeadlineExceeded, InvalidInput, StoreUnavailable
+from featurama_core.types.sizes import MAX_MESSAGE_BYTES
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from featurama import wire
+from featurama.client.splitting import in_parts
 from featurama.client.stubs import Calling
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api.primitives import D
@@ -50,11 +52,16 @@ class RegistryCalls(Calling):
         return row.read(await self._registered(row.call("Deprecate"), request))
 
     async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        request = pb.RegisterEntitiesRequest(
-            namespace=self.namespace, entities=[wire.entity_to_proto(each) for each in entities]
-        )
-        answer = await self._registered("RegisterEntities", request)
-        return [wire.entity_from_proto(each) for each in answer.entities]
+        sent = [wire.entity_to_proto(each) for each in entities]
+
+        async def register(start: int, stop: int) -> list[Entity]:
+            request = pb.RegisterEntitiesRequest(namespace=self.namespace, entities=sent[start:stop])
+            answer = await self._registered("RegisterEntities", request)
+            return [wire.entity_from_proto(each) for each in answer.entities]
+
+        ids = [each.entity_id for each in entities]
+        parts = await in_parts(len(sent), len(sent), ids, register, lambda _: register)
+        return list(chain.from_iterable(parts))
 
     async def _get_entity(self, entity_id: str) -> Entity:
         request = pb.GetEntityRequest(namespace=self.namespace, entity_id=entity_id)

@@ -6,6 +6,7 @@ an unreachable server) send a gRPC code only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -28,9 +29,12 @@ from featurama_core.types.errors import (
     StoreUnavailable,
     Unknown,
 )
+from featurama_core.types.sizes import too_large
 
 _DOMAIN: Final = "featurama"
 _DETAILS: Final = "grpc-status-details-bin"
+_LARGER: Final = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
+"""How gRPC itself refuses a message, on either side."""
 
 _LEAVES: Final[tuple[tuple[range, type[FeaturamaError]], ...]] = (
     (range(Reason.INVALID_ARGUMENT, Reason.UNKNOWN_NAMESPACE), InvalidInput),
@@ -136,11 +140,8 @@ def _by_code(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool) -> Featura
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(f"{target} did not answer in time; allow more time or request less", target=target)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        if "larger than max" in details:
-            return InvalidInput(
-                "the message exceeds the maximum size; send or request fewer rows",
-                reason=Reason.LIMIT_EXCEEDED,
-            )
+        if sizes := _LARGER.search(details):
+            return too_large(int(sizes[1]), int(sizes[2]), "send or request fewer rows or features")
         return Overloaded(said, target=target)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return FeaturamaError(

@@ -18,11 +18,11 @@ from featurama import wire
 from featurama.client.answers import reading_answer
 from featurama.client.connection import Connection
 from featurama.client.rpc_errors import Failure, error_of, failure_of, is_transient
-from featurama.client.settings import MAX_MESSAGE_BYTES
 from featurama.v1 import ingest_service_pb2
 from featurama.wire.parsing import parsed
 from featurama_core.frames.report import PreparedWrite
 from featurama_core.types.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason
+from featurama_core.types.sizes import MAX_MESSAGE_BYTES
 from featurama_core.types.writes import WriteReport
 
 WINDOW = 8

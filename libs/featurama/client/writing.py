@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from featurama import wire
-from featurama.client.settings import MAX_MESSAGE_BYTES
 from featurama.client.streaming import ChunkStream
 from featurama.client.stubs import Calling
 from featurama.v1 import ingest_service_pb2 as pb
 from featurama_core.frames.report import FrameSending, PreparedWrite
 from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
+from featurama_core.types.sizes import MAX_MESSAGE_BYTES
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 

@@ -23,20 +23,22 @@ from featurama.wire.twin import (
 from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
 
+_HistoricalMessage = twin_pb2.GetHistoricalFeaturesRequest | online_service_pb2.GetHistoricalFeaturesRequest
 _LABEL_TIMES = twin_pb2.GetHistoricalFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistoricalRequest:
-    """A request for point-in-time values of n label rows. event_time: int64[n] microseconds."""
+    """A request for point-in-time values of n label rows. event_time: int64[n] microseconds; None reads at now."""
 
     namespace: str
     entity_ids: Sequence[str]
-    event_time: Int64Array
+    event_time: Int64Array | None
     features: Sequence[str]
     service: str | None
     known_at: KnownAt
@@ -80,7 +82,8 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
         namespace=request.namespace,
         feature_service=request.service or "",
         features=request.features,
-        event_time_us=times_to_wire(request.event_time),
+        event_time_us=() if request.event_time is None else times_to_wire(request.event_time),
+        at_now=request.event_time is None,
         known_at_time=to_timestamp(known_at) if isinstance(known_at, int) else None,
         include_statuses=request.include_statuses,
     )
@@ -95,11 +98,11 @@ def parse_get_historical_features_request(data: bytes) -> HistoricalRequest:
     try:
         twin = twin_pb2.GetHistoricalFeaturesRequest.FromString(data)
         check_no_unknown(twin, (_LABEL_TIMES,))
-        times = times_from_wire(twin.event_time_us, len(twin.entity_ids), "event_time_us")
+        times = times_from_wire(twin.event_time_us, _times(twin), "event_time_us")
         return _historical_request(twin, times)
     except (Unreadable, DecodeError):
         public = parsed(online_service_pb2.GetHistoricalFeaturesRequest, data)
-        times = times_from_proto(public.event_time_us, len(public.entity_ids), "event_time_us")
+        times = times_from_proto(public.event_time_us, _times(public), "event_time_us")
         return _historical_request(public, times)
 
 
@@ -149,8 +152,17 @@ def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryRespons
     )
 
 
+def _times(message: _HistoricalMessage) -> int:
+    """The number of times that the request must have."""
+    if not message.at_now:
+        return len(message.entity_ids)
+    if message.event_time_us:
+        raise InvalidInput("at_now reads every row at the server's now; leave event_time_us empty", field="at_now")
+    return 0
+
+
 def _historical_request(
-    message: twin_pb2.GetHistoricalFeaturesRequest | online_service_pb2.GetHistoricalFeaturesRequest,
+    message: _HistoricalMessage,
     event_time: Int64Array,
 ) -> HistoricalRequest:
     known_at: KnownAt = None
@@ -161,7 +173,7 @@ def _historical_request(
     return HistoricalRequest(
         namespace=message.namespace or DEFAULT_NAMESPACE,
         entity_ids=list(message.entity_ids),
-        event_time=event_time,
+        event_time=None if message.at_now else event_time,
         features=tuple(message.features),
         service=message.feature_service or None,
         known_at=known_at,

@@ -19,7 +19,7 @@ from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.types.schema import FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
-from featurama_service.rpc.pages import key_before, page_length, page_of, token_after
+from featurama_service.rpc.pages import cut, key_before, page_length, page_of, token_after
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
 Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Awaitable[Reply]]
@@ -72,7 +72,13 @@ class RegistryServicer:
         else:
             listed = await store.list_definitions(kind.type)
         page, next_token = page_of(
-            listed, _key, scope=scope, page_size=request.page_size, page_token=request.page_token
+            listed,
+            _key,
+            kind.to_proto,
+            scope=scope,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            most_bytes=call.cut_bytes,
         )
         call.rows = len(page)
         return kind.page(page, next_token)
@@ -101,10 +107,12 @@ class RegistryServicer:
         page, after = await store.page_entities(
             entity_type, key_before(scope, request.page_token), page_length(request.page_size)
         )
-        call.rows = len(page)
+        messages = cut([wire.entity_to_proto(each) for each in page], call.cut_bytes)
+        call.rows = len(messages)
+        if len(messages) < len(page):
+            after = messages[-1].entity_id
         return pb.ListEntitiesResponse(
-            entities=[wire.entity_to_proto(each) for each in page],
-            next_page_token="" if after is None else token_after(scope, after),
+            entities=messages, next_page_token="" if after is None else token_after(scope, after)
         )
 
     async def register_entities(self, request: pb.RegisterEntitiesRequest, call: Call) -> Reply:
