@@ -47,7 +47,8 @@ class Connection:
         self.settings = settings
         self.max_message_bytes = MAX_MESSAGE_BYTES
         """Bytes of a request that the servers receive, as far as it is known."""
-        self._reached = False
+        self.reached = False
+        """Whether a server has answered."""
 
     async def call(
         self,
@@ -83,8 +84,8 @@ class Connection:
 
     def is_reconnecting(self, failure: Failure) -> bool:
         """Whether a request was not sent because a connection that existed before is down. This is no attempt."""
-        self._reached = self._reached or not failure.unsent
-        return failure.unsent and self._reached
+        self.reached = self.reached or not failure.unsent
+        return failure.unsent and self.reached
 
     def pause(self, failed: int, failure: Failure) -> float:
         """Seconds to wait after the first `failed` attempts, with jitter, at least the server's advice."""
@@ -102,7 +103,7 @@ class Connection:
             except grpc.aio.AioRpcError as error:
                 failure, cause = failure_of(error, self.target, writes=writes), error
             else:
-                self._reached = True
+                self.reached = True
                 return answer
             failed += not self.is_reconnecting(failure)
             pause = self.pause(failed, failure)

@@ -33,7 +33,7 @@ from featurama_core.types.sizes import too_large
 
 _DOMAIN: Final = "featurama"
 _DETAILS: Final = "grpc-status-details-bin"
-_UNSENT: Final = ("failed to connect", "DNS resolution failed")
+_UNSENT: Final = ("failed to connect", "connections to all backends failing", "DNS resolution failed")
 _LARGER: Final = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
 """How gRPC itself refuses a message, on either side."""
 

@@ -182,6 +182,7 @@ class ChunkStream:
         if not isinstance(data, bytes):
             # The server ended the stream: it is shutting down.
             raise StreamLost(Failure(self._unanswered("ended the stream"), transient=True))
+        self._connection.reached = True
         with reading_answer(self._connection.target):
             answer = parsed(ingest_service_pb2.StreamFeaturesResponse, data)
         chunk = self._pending.get(answer.sequence)
