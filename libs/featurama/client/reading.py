@@ -76,8 +76,7 @@ class ReadCalls(Calling):
         async def read(*_: int) -> tuple[list[Column], int]:
             return await self._online(request, [entity_id])
 
-        (answer,) = await in_parts(1, 1, [entity_id], read, lambda _: read)
-        return answer
+        return (await answered(1, [entity_id], read))[1]
 
     async def _page_history(
         self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str
