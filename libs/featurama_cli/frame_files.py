@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
-from featurama_core.datasets.files import files_of, read_batches, reading
+from featurama_core.datasets.files import files_of, open_ipc, read_batches, reading
 from featurama_core.types.errors import InvalidInput
 
 REJECTED = ".rejected"
@@ -43,7 +43,7 @@ class FrameFile:
                 schema = pyarrow.parquet.read_schema(self.path)
             else:
                 with pa.memory_map(str(self.path)) as source:
-                    schema = pyarrow.ipc.open_file(source).schema
+                    schema = open_ipc(source)[0]
             return {field.name: str(field.type) for field in schema}
 
     @property

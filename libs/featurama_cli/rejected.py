@@ -26,7 +26,7 @@ class RejectedRows:
     """The rejected rows of one file. path: of their file, None without rejected rows."""
 
     def __init__(self, source: Path, files: ExitStack) -> None:
-        ending = source.suffix if source.suffix in (".csv", ".arrow") else ".parquet"
+        ending = source.suffix if source.suffix in (".csv", ".arrow", ".arrows") else ".parquet"
         self._target = source.with_name(f"{source.stem}{REJECTED}{ending}")
         self._files = files
         self._write: WriteTable | None = None

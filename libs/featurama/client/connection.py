@@ -87,11 +87,11 @@ class Connection:
         self.reached = self.reached or not failure.unsent
         return failure.unsent and self.reached
 
-    def pause(self, failed: int, failure: Failure) -> float:
-        """Seconds to wait after the first `failed` attempts, with jitter, at least the server's advice."""
+    def pause(self, failed: int, advised: float = 0.0) -> float:
+        """Seconds to wait after `failed` attempts, with jitter. advised: at least these, by the server."""
         retries = self.settings.retries
         delay = min(retries.longest_delay, retries.first_delay * 2 ** max(0, failed - 1))
-        return max(failure.wait, random.uniform(delay / 2, delay))
+        return max(advised, random.uniform(delay / 2, delay))
 
     async def _retrying(self, attempt: Callable[[float], Awaitable[Answer]], *, writes: bool) -> Answer:
         loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ class Connection:
                 self.reached = True
                 return answer
             failed += not self.is_reconnecting(failure)
-            pause = self.pause(failed, failure)
+            pause = self.pause(failed, failure.wait)
             if not failure.transient or failed >= self.settings.retries.attempts or loop.time() + pause >= ends:
                 raise failure.error from cause
             await asyncio.sleep(pause)

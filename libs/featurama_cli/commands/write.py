@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from featurama_cli.output import note, show, show_json
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.progress import bar
 
 if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
     from featurama_core.types.values import ValueType
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def write(
     place: Place,
@@ -45,8 +44,6 @@ async def write(
     NAME.rejected.* beside the file has all.
     """
     from featurama_cli.frame_files import check_timezone, frame_files
-    from featurama_cli.output import note, show, show_json
-    from featurama_cli.progress import bar
     from featurama_cli.session import open_store
     from featurama_cli.value_files import FileOptions, FilesWriting
     from featurama_core.types.writes import WriteMode

@@ -1,4 +1,4 @@
-"""Tables in files: Parquet, CSV and Arrow (IPC).
+"""Tables in files: Parquet, CSV and Arrow (IPC files and streams).
 
 A label file, or all files of a directory, are read in batches in a fixed order. The bytes of a written file depend on
 the rows and the format alone. It appears complete or not at all.
@@ -21,9 +21,9 @@ import pyarrow.parquet
 
 from featurama_core.types.errors import InvalidInput
 
-Format = Literal["parquet", "csv", "arrow"]
-FORMATS: tuple[Format, ...] = ("parquet", "csv", "arrow")
-READABLE = (".parquet", ".csv", ".arrow", ".feather", ".ipc")
+Format = Literal["parquet", "csv", "arrow", "arrows"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv", "arrow", "arrows")
+READABLE = (".parquet", ".csv", ".arrow", ".arrows", ".feather", ".ipc")
 BATCH_ROWS = 65_536
 _BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -62,7 +62,7 @@ def read_batches(
 
 
 def described(path: Path, texts: Sequence[str]) -> tuple[Any, int | None]:
-    """The Arrow schema of the batches of `read_batches`, and the number of rows, None if it is not stored (CSV)."""
+    """The Arrow schema of the batches of `read_batches`, and the number of rows, None if it is not stored."""
     with reading(path), pa.OSFile(str(path)) as file:
         if path.suffix == ".parquet":
             with pyarrow.parquet.ParquetFile(file) as parquet:
@@ -71,10 +71,20 @@ def described(path: Path, texts: Sequence[str]) -> tuple[Any, int | None]:
             with _open_csv(file, texts) as reader:
                 return reader.schema.remove_metadata(), None
         else:
-            stream = pyarrow.ipc.open_file(file)
-            schema = stream.schema
-            rows = sum(stream.get_batch(at).num_rows for at in range(stream.num_record_batches))
+            schema, batches, is_stream = open_ipc(file)
+            rows = None if is_stream else sum(batch.num_rows for batch in batches)
         return pa.schema(list(schema)), rows
+
+
+def open_ipc(file: Any) -> tuple[Any, Iterator[Any], bool]:
+    """(schema, record batches, whether it is a stream) of an Arrow file. Its content says which of both it is."""
+    is_stream = file.read(6) != b"ARROW1"
+    file.seek(0)
+    if is_stream:
+        stream = pyarrow.ipc.open_stream(file)
+        return stream.schema, iter(stream), True
+    opened = pyarrow.ipc.open_file(file)
+    return opened.schema, (opened.get_batch(at) for at in range(opened.num_record_batches)), False
 
 
 def read_csv_as_written(source: Any, columns: Sequence[str]) -> Iterator[Any]:
@@ -119,6 +129,9 @@ def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[WriteTabl
         elif file_format == "arrow":
             with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema) as stream:
                 yield lambda table: stream.write_table(table.combine_chunks())
+        elif file_format == "arrows":
+            with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+                yield lambda table: stream.write_table(table.combine_chunks())
         else:
             with pyarrow.csv.CSVWriter(part, _as_texts(schema.empty_table()).schema) as csv:
                 yield lambda table: csv.write_table(_as_texts(table))
@@ -146,7 +159,7 @@ def reading(path: Path) -> Iterator[None]:
     """Translate errors of pyarrow about a file to InvalidInput with its name."""
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
         first = str(error).splitlines()[0][:200]
         raise InvalidInput(f"{path.name} cannot be read as {path.suffix[1:]}: {first}", field="labels") from error
 
@@ -159,9 +172,7 @@ def _batches(file: Any, suffix: str, texts: Sequence[str], columns: Sequence[str
         with _open_csv(file, texts) as reader:
             yield from map(_empty_as_null, reader)
     else:
-        stream = pyarrow.ipc.open_file(file)
-        for at in range(stream.num_record_batches):
-            batch = stream.get_batch(at)
+        for batch in open_ipc(file)[1]:
             yield batch if columns is None else batch.select(list(columns))
 
 

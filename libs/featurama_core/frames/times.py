@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.values import CellError, is_empty
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.times import MAX_EVENT_TIME, MAX_INGEST_TIME, MIN_EVENT_TIME, SECOND, TimeUnit, to_micros
+from featurama_core.types.times import (
+    MAX_EVENT_TIME,
+    MAX_INGEST_TIME,
+    MIN_EVENT_TIME,
+    SECOND,
+    TimeUnit,
+    invalid_time,
+    to_micros,
+)
 from featurama_core.types.values import BoolArray, Int64Array
 
 _PER_MICROSECOND = {"ns": 1_000, "ps": 1_000_000, "fs": 10**9, "as": 10**12}
@@ -45,11 +53,8 @@ def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
         micros = _signed(values)
     else:
         shown = cells.unsupported or str(values.dtype)
-        raise InvalidInput(
-            f"column {field} holds {shown}; give zoned times, ISO 8601 texts or integer microseconds",
-            reason=Reason.INVALID_TIME,
-            field=field,
-        )
+        problem = f"holds {shown}; give zoned times, ISO 8601 texts or integer microseconds"
+        raise invalid_time(f"column {field} {problem}", field)
     wrong = (micros < MIN_EVENT_TIME) | (micros > MAX_EVENT_TIME)
     if missing is not None:
         wrong &= ~missing
@@ -122,11 +127,8 @@ def _floored(values: Int64Array, unit: TimeUnit) -> Int64Array:
 
 
 def _no_unit(field: str) -> InvalidInput:
-    return InvalidInput(
-        f"column {field} holds numbers; declare their unit with {field}_unit= (s, ms, us or ns), or give zoned times",
-        reason=Reason.INVALID_TIME,
-        field=field,
-    )
+    problem = f"holds numbers; declare their unit with {field}_unit= (s, ms, us or ns), or give zoned times"
+    return invalid_time(f"column {field} {problem}", field)
 
 
 def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
@@ -210,11 +212,8 @@ def _zone(timezone: str) -> ZoneInfo:
     try:
         return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidInput(
-            f"timezone {str(timezone)[:40]!r} is not known; give one such as UTC or Europe/Berlin",
-            reason=Reason.INVALID_TIME,
-            field="timezone",
-        ) from error
+        problem = f"{str(timezone)[:40]!r} is not known; give one such as UTC or Europe/Berlin"
+        raise invalid_time(f"timezone {problem}", "timezone") from error
 
 
 def _not_once(timezone: str) -> str:
@@ -222,11 +221,8 @@ def _not_once(timezone: str) -> str:
 
 
 def _naive(field: str) -> InvalidInput:
-    return InvalidInput(
-        f"column {field} has no time zone; declare it once with timezone=, such as timezone='UTC'",
-        reason=Reason.NAIVE_TIME,
-        field=field,
-    )
+    problem = "has no time zone; declare it once with timezone=, such as timezone='UTC'"
+    return invalid_time(f"column {field} {problem}", field, Reason.NAIVE_TIME)
 
 
 def _missing(field: str) -> CellError:

@@ -56,7 +56,7 @@ def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, RowE
                 values = empty_values(target, len(column), definition.vector_length)
     elif (cast := _CASTS.get((column.value_type, target))) is not None:
         values, wrong = cast(column.values)
-        given = column.value_type.label
+        given: str = column.value_type.label
         problems = _refuse(
             present & wrong,
             RowError(

@@ -51,6 +51,12 @@ def key_before(scope: str, token: str) -> str | None:
     return key
 
 
+def version_key(name: str, version: int) -> str:
+    """A key that sorts by name and version."""
+    # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
+    return f"{name} {version:010}"
+
+
 def page_of(
     items: Sequence[Item],
     key: Callable[[Item], str],
