@@ -18,7 +18,8 @@ import grpc
 from google.protobuf.message import Message
 from structlog.typing import FilteringBoundLogger
 
-from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, InvalidInput, Reason, StoreUnavailable
+from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, Reason, StoreUnavailable
+from featurama_core.types.sizes import CUT_BYTES, too_large
 from featurama_service.admission import Admission
 from featurama_service.settings import GrpcSettings
 from featurama_service.status import grpc_code, grpc_status
@@ -53,16 +54,22 @@ class Call:
         """Address of the client."""
         return self._context.peer()
 
+    @property
+    def cut_bytes(self) -> int:
+        """Bytes of the rows in a page or chunk."""
+        return min(CUT_BYTES, self._guard.max_message_bytes * 7 // 8)
+
     def encode(self, reply: Reply) -> bytes:
         """The bytes of the reply. Raises InvalidInput if they exceed the limit of a message."""
         data = reply if isinstance(reply, bytes) else reply.SerializeToString()
-        if len(data) > self._guard.max_message_bytes:
-            raise InvalidInput(
-                f"the answer has {len(data)} bytes, a message at most {self._guard.max_message_bytes}; "
-                "ask for fewer rows or features",
-                reason=Reason.LIMIT_EXCEEDED,
-            )
+        self.check_size(len(data))
         return data
+
+    def check_size(self, size: int) -> None:
+        """Raise InvalidInput if an answer of `size` bytes exceeds the limit of a message."""
+        if size > self._guard.max_message_bytes:
+            limit = self._guard.max_message_bytes
+            raise too_large(size, limit, "request fewer rows or features", what="answer")
 
     async def send(self, reply: Reply) -> None:
         """Send a message of a streamed answer. Waits while the client does not read. Raises PeerGone if it left."""

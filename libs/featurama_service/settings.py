@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+from featurama_core.types.sizes import MAX_MESSAGE_BYTES
 
 Millis = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]

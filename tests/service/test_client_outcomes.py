@@ -11,13 +11,14 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+import featurama
 from featurama import wire
-from featurama.errors import InvalidInput, Overloaded, Reason, StoreUnavailable
+from featurama.errors import InvalidInput, OutcomeUnknown, Overloaded, Reason, StoreUnavailable
 from featurama.v1 import ingest_service_pb2 as pb
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.writes import Outcome
 
-from .test_client_retries import FRAME, Ingest, Peer, Step, client_of, no_values
+from .test_client_retries import FRAME, QUICK, Ingest, Peer, Step, client_of, no_values
 
 
 def too_old() -> InvalidInput:
@@ -153,3 +154,92 @@ async def test_a_frame_of_which_something_may_be_stored_is_reported_and_not_rais
         report = await client.write_features(frame, batch_size=1)
     assert (0, 1, 1) == (report.accepted, report.rejected, report.unknown)
     assert [Outcome.UNKNOWN, Outcome.REJECTED] == [verdict.outcome for verdict in report.verdicts]
+
+
+def lost_once_then(refusal: FeaturamaError | None) -> Ingest:
+    """The chunk of row 20 is stored by a stream that breaks before its answer; then it is refused each time."""
+
+    def broken(stream: int, count: int) -> FeaturamaError | str | None:
+        if stream == 0:
+            return "stored, then lost" if count == 20 else None
+        return refusal if ingest.received[-1] == ingest.received[20] else None
+
+    ingest = Ingest(broken)
+    return ingest
+
+
+@pytest.mark.parametrize(
+    ("refusal", "outcome"),
+    [
+        (StoreUnavailable("away"), Outcome.UNKNOWN),
+        (Overloaded("busy"), Outcome.UNKNOWN),
+        (FeaturamaError("failed"), Outcome.UNKNOWN),
+        (InvalidInput("too odd"), Outcome.REJECTED),
+    ],
+)
+async def test_a_chunk_that_was_sent_unheard_is_rejected_only_for_what_it_says(
+    refusal: FeaturamaError, outcome: Outcome
+) -> None:
+    """A store that is away now may have stored it before; a request that is invalid never was stored."""
+    async with client_of(lost_once_then(refusal)) as client:
+        report = await client.write_features(FRAME, batch_size=1)
+    assert (39, [(20, outcome)]) == (report.accepted, [(each.row, each.outcome) for each in report])
+
+
+async def test_a_row_that_was_sent_unheard_and_finds_the_store_away_is_unknown() -> None:
+    """The server refuses the row, and not the chunk."""
+    streams = 0
+
+    async def lost_then_away(requests: Any, context: Any) -> None:
+        nonlocal streams
+        streams += 1
+        async for data in requests:
+            sequence = wire.parse_stream_features_request(data).sequence
+            answer = pb.StreamFeaturesResponse(sequence=sequence)
+            if sequence != 1:
+                answer.result.accepted = 1
+            elif streams == 1:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "lost")
+            else:
+                answer.result.rejected = 1
+                answer.result.verdicts.add(row=0, column=-1, outcome=2, reason=int(Reason.STORE_UNAVAILABLE))
+            await context.write(answer.SerializeToString())
+
+    frame = {"entity_id": ["a", "b", "c"], "timestamp": [1] * 3, "speed": [1.0] * 3}
+    async with client_of(Peer("StreamFeatures", lost_then_away, stream=True)) as client:
+        report = await client.write_features(frame, batch_size=1)
+    assert (2, 0, 1) == (report.accepted, report.rejected, report.unknown)
+
+
+async def test_a_frame_whose_first_chunk_is_refused_is_raised_only_if_nothing_in_flight_was_stored() -> None:
+    """The answers of the chunks in flight are awaited; a later chunk is not sent in vain."""
+    refusal = InvalidInput("too odd")
+    ingest = Ingest(lambda stream, count: refusal if count == 0 else None)
+    async with client_of(ingest) as client:
+        report = await client.write_features(FRAME, batch_size=1)
+    assert (39, 1, 0) == (report.accepted, report.rejected, report.unknown)
+    ingest = Ingest(lambda stream, count: refusal)
+    async with client_of(ingest) as client:
+        with pytest.raises(InvalidInput, match="too odd"):
+            await client.write_features(FRAME, batch_size=1)
+    assert len(ingest.received) <= 8
+
+
+async def test_a_frame_that_was_sent_unheard_and_finds_no_server_is_unknown() -> None:
+    """The last attempts do not connect, but the first one may have been stored."""
+    server = grpc.aio.server()
+
+    async def going(requests: Any, context: Any) -> None:
+        async for _ in requests:
+            break
+        stopping.append(asyncio.ensure_future(server.stop(None)))
+        await asyncio.Event().wait()
+
+    stopping: list[asyncio.Future[None]] = []
+    server.add_generic_rpc_handlers((Peer("StreamFeatures", going, stream=True),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with featurama.connect(f"grpc://127.0.0.1:{port}", retries=QUICK, timeout=0.2) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.write_features(FRAME, batch_size=1)
+    await asyncio.gather(*stopping)

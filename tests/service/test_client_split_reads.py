@@ -18,7 +18,9 @@ from featurama.client.training_sets import MAX_PART_ROWS
 from featurama.v1 import definitions_pb2, online_service_pb2, registry_service_pb2
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FeaturamaError, Reason
+from featurama_core.types.sizes import too_large
 from featurama_core.types.values import Status, ValueType
+from featurama_service.status import grpc_status
 
 from .test_client_retries import client_of
 
@@ -166,6 +168,29 @@ async def test_a_training_set_known_at_its_rows_is_of_the_versions_of_the_newest
         assert expected == (await made.to_arrow()).column("speed").to_pylist()
     assert [first_call(features), pinned(), pinned()] == server.named
     assert ([1, MAX_PART_ROWS, 1], [9, 9, 1]) == (server.rows, server.newest)
+
+
+class Narrow(Upgraded):
+    """Messages hold 300 rows only."""
+
+    async def _online(self, data: bytes, context: Any) -> bytes:
+        rows = len(online_service_pb2.GetOnlineFeaturesRequest.FromString(data).entity_ids)
+        if rows > 300:
+            status = grpc_status(too_large(rows, 300, "request fewer"))
+            await context.abort(status.code, status.details, tuple(status.trailing_metadata))
+        return await super()._online(data, context)
+
+
+@pytest.mark.parametrize("features", [SPEED, SERVICE], ids=["features", "service"])
+async def test_an_online_read_split_by_bytes_is_of_the_versions_of_its_first_answer(features: Any) -> None:
+    """The refused call names no version."""
+    server = Narrow()
+    ids, expected = numbered(1_000)
+    async with client_of(server) as client:
+        read = await client.get_online_features(ids, **features)
+    assert (["speed@1"], expected) == ([read.columns[0].reference], read.columns[0].values.tolist())
+    assert [first_call(features), *[pinned()] * 3] == server.named
+    assert [190, 270, 270, 270] == sorted(server.rows)
 
 
 async def test_calls_that_were_answered_with_different_versions_are_no_answer() -> None:

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 import grpc
 
-from featurama.client.rpc_errors import failure_of
-from featurama.client.settings import MAX_MESSAGE_BYTES, CallSettings, Tls
-from featurama_core.types.errors import DeadlineExceeded, InvalidInput, StoreUnavailable
+from featurama.client.rpc_errors import Failure, failure_of
+from featurama.client.settings import CallSettings, Tls
+from featurama_core.types.errors import FeaturamaError, InvalidInput, StoreUnavailable
+from featurama_core.types.sizes import MAX_MESSAGE_BYTES, excess
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -29,7 +30,7 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
     # `Connection` retries: it knows the reasons and the deadline of all attempts. Two loops of retries would multiply.
     ("grpc.enable_retries", 0),
 ]
@@ -44,6 +45,10 @@ class Connection:
         self.channel = channel
         self.target = target
         self.settings = settings
+        self.max_message_bytes = MAX_MESSAGE_BYTES
+        """Bytes of a request that the servers receive, as far as it is known."""
+        self.reached = False
+        """Whether a server has answered."""
 
     async def call(
         self,
@@ -69,10 +74,23 @@ class Connection:
 
         return await self._retrying(attempt, writes=False)
 
+    def learn_limit(self, error: FeaturamaError) -> bool:
+        """Whether a request was refused because it is above a lower limit than the known one, which it replaces."""
+        found = excess(error)
+        if found is None or found[1] >= self.max_message_bytes:
+            return False
+        self.max_message_bytes = found[1]
+        return True
+
+    def is_reconnecting(self, failure: Failure) -> bool:
+        """Whether a request was not sent because a connection that existed before is down. This is no attempt."""
+        self.reached = self.reached or not failure.unsent
+        return failure.unsent and self.reached
+
     def pause(self, failed: int, advised: float = 0.0) -> float:
-        """Seconds to wait after `failed` attempts (from 1), with jitter. advised: at least these, by the server."""
+        """Seconds to wait after `failed` attempts, with jitter. advised: at least these, by the server."""
         retries = self.settings.retries
-        delay = min(retries.longest_delay, retries.first_delay * 2 ** (failed - 1))
+        delay = min(retries.longest_delay, retries.first_delay * 2 ** max(0, failed - 1))
         return max(advised, random.uniform(delay / 2, delay))
 
     async def _retrying(self, attempt: Callable[[float], Awaitable[Answer]], *, writes: bool) -> Answer:
@@ -81,13 +99,15 @@ class Connection:
         failed = 0
         while True:
             try:
-                return await attempt(max(0.001, ends - loop.time()))
+                answer = await attempt(max(0.001, ends - loop.time()))
             except grpc.aio.AioRpcError as error:
                 failure, cause = failure_of(error, self.target, writes=writes), error
-            failed += 1
+            else:
+                self.reached = True
+                return answer
+            failed += not self.is_reconnecting(failure)
             pause = self.pause(failed, failure.wait)
-            last = failed >= self.settings.retries.attempts or loop.time() + pause >= ends
-            if last or not failure.transient or isinstance(failure.error, DeadlineExceeded):
+            if not failure.transient or failed >= self.settings.retries.attempts or loop.time() + pause >= ends:
                 raise failure.error from cause
             await asyncio.sleep(pause)
 

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama import wire
-from featurama.client.answers import concurrently, joined, reading_answer
+from featurama.client.answers import joined, reading_answer
+from featurama.client.splitting import Part, in_parts
 from featurama.client.stubs import Stubs
 from featurama.v1 import prediction_service_pb2 as pb
 from featurama_core.api.models import PredictionQuery
 from featurama_core.frames.predictions import Contributions, Predictions, RowError
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.sizes import MAX_MESSAGE_BYTES, row_bytes, run_end
 
 MAX_ROWS = 10_000
 MAX_EXPLAINED_ROWS = 1_000
@@ -23,17 +25,17 @@ MAX_EXPLAINED_ROWS = 1_000
 
 async def predict(stubs: Stubs, namespace: str, query: PredictionQuery) -> Predictions:
     """Predictions for any number of rows, with several concurrent calls."""
-    step = MAX_EXPLAINED_ROWS if query.include_contributions else MAX_ROWS
-    first = await _predict_rows(stubs, namespace, query, 0, min(query.rows, step))
-    if query.rows <= step:
-        return first
-    # The alias may move meanwhile: all parts use the version of the first.
-    pinned = replace(query, model=first.model, version=first.version)
-    parts = [
-        partial(_predict_rows, stubs, namespace, pinned, at, min(at + step, query.rows))
-        for at in range(step, query.rows, step)
-    ]
-    return _joined([first, *await concurrently(parts)], query.entity_ids, stubs.online.target)
+    most = MAX_EXPLAINED_ROWS if query.include_contributions else MAX_ROWS
+    # Messages of request features are expensive to make, so their size is computed before.
+    most = min(most, run_end(np.cumsum(row_bytes(query.given, query.rows)), 0, MAX_MESSAGE_BYTES * 9 // 10))
+
+    def pin(first: Predictions) -> Part[Predictions]:
+        # The alias may move meanwhile: all parts use the version of the first.
+        return partial(_predict_rows, stubs, namespace, replace(query, model=first.model, version=first.version))
+
+    read = partial(_predict_rows, stubs, namespace, query)
+    parts = await in_parts(query.rows, most, query.entity_ids, read, pin)
+    return _joined(parts, query.entity_ids, stubs.online.target)
 
 
 async def _predict_rows(stubs: Stubs, namespace: str, query: PredictionQuery, start: int, stop: int) -> Predictions:

@@ -1,15 +1,14 @@
-"""Reads over gRPC. Requests above the limit of a call are split, sent concurrently, and joined in order."""
+"""Reads over gRPC. Requests and answers above the limits of a call are split (`in_parts`) and joined in order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from featurama import wire
-from featurama.client.answers import concurrently, joined, reading_answer
+from featurama.client.answers import joined, reading_answer
+from featurama.client.splitting import Part, answered, in_parts
 from featurama.client.stubs import Calling
 from featurama.client.versions import pinned, pinned_at
 from featurama.v1 import columns_pb2
@@ -55,16 +54,17 @@ class ReadCalls(Calling):
             include_event_times=event_times,
             consistency=_CONSISTENCY[consistency],
         )
-        first = await self._online(request, entity_ids[:MAX_ONLINE_ENTITIES])
-        if len(entity_ids) <= MAX_ONLINE_ENTITIES:
-            return first
-        # The same versions in every part, whatever is registered meanwhile.
-        references = [column.reference for column in first[0]]
-        if all(references):
-            request.feature_service, request.features[:] = "", references
-        starts = range(MAX_ONLINE_ENTITIES, len(entity_ids), MAX_ONLINE_ENTITIES)
-        parts = [partial(self._online, request, entity_ids[at : at + MAX_ONLINE_ENTITIES]) for at in starts]
-        answers = [first, *await concurrently(parts)]
+
+        async def read(start: int, stop: int) -> tuple[list[Column], int]:
+            return await self._online(request, entity_ids[start:stop])
+
+        def pin(first: tuple[list[Column], int]) -> Part[tuple[list[Column], int]]:
+            # The same versions in every part, whatever is registered meanwhile.
+            chosen = pinned(features, first[0])
+            request.feature_service, request.features[:] = chosen.service or "", chosen.references
+            return read
+
+        answers = await in_parts(len(entity_ids), MAX_ONLINE_ENTITIES, entity_ids, read, pin)
         columns = joined([columns for columns, _ in answers], self._open.online.target)
         return columns, min(as_of for _, as_of in answers)
 
@@ -72,7 +72,11 @@ class ReadCalls(Calling):
         request = pb.GetOnlineFeaturesRequest(
             namespace=self.namespace, all_features=True, include_event_times=True, include_statuses=True
         )
-        return await self._online(request, [entity_id])
+
+        async def read(*_: int) -> tuple[list[Column], int]:
+            return await self._online(request, [entity_id])
+
+        return (await answered(1, [entity_id], read))[1]
 
     async def _page_history(
         self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str
@@ -86,44 +90,44 @@ class ReadCalls(Calling):
             end_time=None if wanted.end == MAX_TIME else wire.to_timestamp(wanted.end),
             limit=wanted.limit or 0,
             include_corrections=wanted.corrections,
-            page_size=page_size,
             page_token=page_token,
         )
-        answer = await stubs.online.call(stubs.reads.GetFeatureHistory, request)
-        with reading_answer(stubs.online.target):
-            return wire.history_page_from_proto(answer, entity_id)
+
+        async def read(_: int, size: int) -> FeatureHistory:
+            request.page_size = size
+            answer = await stubs.online.call(stubs.reads.GetFeatureHistory, request)
+            with reading_answer(stubs.online.target):
+                return wire.history_page_from_proto(answer, entity_id)
+
+        return (await answered(page_size, [entity_id], read))[1]
 
     async def _read_as_of(
         self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
     ) -> tuple[list[Column], int]:
-        if event_time is None:
-            if known_at is None:
-                return await self._read_online(entity_ids, features, consistency=None, event_times=True)
-            event_time = np.full(len(entity_ids), self.now(), dtype=np.int64)
-        times = event_time
-        if known_at == "label" and len(entity_ids) > MAX_LABEL_ROWS:
-            features = await pinned_at(self, features, int(times.max()))
+        if event_time is None and known_at is None:
+            return await self._read_online(entity_ids, features, consistency=None, event_times=True)
 
-        async def one(at: int, features: FeatureSelection) -> list[wire.HistoricalChunk]:
-            part = slice(at, at + MAX_LABEL_ROWS)
+        async def read(start: int, stop: int) -> list[wire.HistoricalChunk]:
+            times = None if event_time is None else event_time[start:stop]
+            chosen = features.references, features.service
             return await self._label_rows(
-                wire.HistoricalRequest(
-                    self.namespace,
-                    entity_ids[part],
-                    times[part],
-                    features.references,
-                    features.service,
-                    known_at,
-                    False,
-                )
+                wire.HistoricalRequest(self.namespace, entity_ids[start:stop], times, *chosen, known_at, False)
             )
 
-        chunks = await one(0, features)
-        if len(entity_ids) > MAX_LABEL_ROWS:
+        async def first(start: int, stop: int) -> list[wire.HistoricalChunk]:
+            nonlocal features
+            if known_at == "label" and event_time is not None and stop < len(entity_ids):
+                # The newest row decides the versions, and a part may lack it.
+                features = await pinned_at(self, features, int(event_time.max()))
+            return await read(start, stop)
+
+        def pin(chunks: list[wire.HistoricalChunk]) -> Part[list[wire.HistoricalChunk]]:
+            nonlocal features
             features = pinned(features, chunks[0].columns)
-            starts = range(MAX_LABEL_ROWS, len(entity_ids), MAX_LABEL_ROWS)
-            for part in await concurrently([partial(one, at, features) for at in starts]):
-                chunks += part
+            return read
+
+        answers = await in_parts(len(entity_ids), MAX_LABEL_ROWS, entity_ids, first, pin)
+        chunks = list(chain.from_iterable(answers))
         columns = joined([chunk.columns for chunk in chunks], self._open.online.target)
         return columns, min(chunk.as_of_time for chunk in chunks)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, cast
 
 from featurama import wire
+from featurama.client.splitting import in_parts
 from featurama.client.stubs import Calling
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D
@@ -88,11 +90,16 @@ class RegistryCalls(Calling):
         return [Use(each.kind, each.name, each.reference) for each in answer.uses]
 
     async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        request = pb.RegisterEntitiesRequest(
-            namespace=self.namespace, entities=[wire.to_proto(each) for each in entities]
-        )
-        answer = await self._registered("RegisterEntities", request)
-        return [wire.from_proto(Entity, each) for each in answer.entities]
+        sent = [wire.to_proto(each) for each in entities]
+
+        async def register(start: int, stop: int) -> list[Entity]:
+            request = pb.RegisterEntitiesRequest(namespace=self.namespace, entities=sent[start:stop])
+            answer = await self._registered("RegisterEntities", request)
+            return [wire.from_proto(Entity, each) for each in answer.entities]
+
+        ids = [each.entity_id for each in entities]
+        parts = await in_parts(len(sent), len(sent), ids, register, lambda _: register)
+        return list(chain.from_iterable(parts))
 
     async def _get_entity(self, entity_id: str) -> Entity:
         request = pb.GetEntityRequest(namespace=self.namespace, entity_id=entity_id)

@@ -6,6 +6,7 @@ an unreachable server) send a gRPC code only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -28,9 +29,13 @@ from featurama_core.types.errors import (
     StoreUnavailable,
     Unknown,
 )
+from featurama_core.types.sizes import too_large
 
 _DOMAIN: Final = "featurama"
 _DETAILS: Final = "grpc-status-details-bin"
+_UNSENT: Final = ("failed to connect", "connections to all backends failing", "DNS resolution failed")
+_LARGER: Final = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
+"""How gRPC itself refuses a message, on either side."""
 
 _LEAVES: Final[tuple[tuple[range, type[FeaturamaError]], ...]] = (
     (range(Reason.INVALID_ARGUMENT, Reason.UNKNOWN_NAMESPACE), InvalidInput),
@@ -57,11 +62,14 @@ _LEAF: Final[Mapping[Reason, type[FeaturamaError]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed call: its error, whether a retry may succeed, and the minimum waiting time, seconds."""
+    """A failed call: its error, whether a retry may succeed, the minimum waiting time, seconds, and whether the request
+    was never sent, because there is no connection.
+    """
 
     error: FeaturamaError
     transient: bool
     wait: float = 0.0
+    unsent: bool = False
 
 
 def error_of(reason: Reason, message: str, metadata: Mapping[str, str] | None = None) -> FeaturamaError:
@@ -102,7 +110,11 @@ def failure_of(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool = False) 
             error = error_of(reason, status.message or rpc.details() or reason.name, dict(info.metadata))
             return Failure(error, is_transient(error), wait)
     error = _by_code(rpc, target, writes=writes)
-    return Failure(error, is_transient(error), wait)
+    return Failure(error, is_transient(error), wait, _is_unsent(rpc))
+
+
+def _is_unsent(rpc: grpc.aio.AioRpcError) -> bool:
+    return rpc.code() is grpc.StatusCode.UNAVAILABLE and any(each in (rpc.details() or "") for each in _UNSENT)
 
 
 def _details(
@@ -130,18 +142,15 @@ def _by_code(rpc: grpc.aio.AioRpcError, target: str, *, writes: bool) -> Featura
     code, details = rpc.code(), rpc.details() or ""
     said = f"{target} answered {code.name}: {details}" if details else f"{target} answered {code.name}"
     if code is grpc.StatusCode.UNAVAILABLE:
-        # A call without a connection was never sent. After a lost connection the outcome is unknown.
-        if writes and "failed to connect" not in details:
+        # After a lost connection the outcome is unknown.
+        if writes and not _is_unsent(rpc):
             return OutcomeUnknown(f"the connection to {target} was lost; send the same request again", target=target)
         return StoreUnavailable(f"cannot reach {target}: {details or 'no connection'}", target=target)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(f"{target} did not answer in time; allow more time or request less", target=target)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        if "larger than max" in details:
-            return InvalidInput(
-                "the message exceeds the maximum size; send or request fewer rows",
-                reason=Reason.LIMIT_EXCEEDED,
-            )
+        if sizes := _LARGER.search(details):
+            return too_large(int(sizes[1]), int(sizes[2]), "send or request fewer rows or features")
         return Overloaded(said, target=target)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return FeaturamaError(

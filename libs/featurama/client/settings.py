@@ -8,8 +8,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from featurama_core.types.errors import InvalidInput
 
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Retries:

@@ -22,7 +22,6 @@ from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.spine_sources import Keys, SpineSource, newest_time
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.times import KnownAt
 
@@ -78,12 +77,8 @@ class ClientEngine:
     async def _read(self, keys: Keys, known_at: KnownAt) -> list[Column]:
         ids = await asyncio.to_thread(keys.entity_ids.to_pylist)
         features, service = self._features.references or None, self._features.service
-        if self._at_now:
-            read = await self._store.get_online_features(ids, features, service=service)
-        else:
-            read = await self._store.point_in_time(
-                ids, keys.event_time, features=features, service=service, known_at=known_at
-            )
+        times = None if self._at_now else keys.event_time
+        read = await self._store.point_in_time(ids, times, features=features, service=service, known_at=known_at)
         columns = list(read.columns)
         if not self._answered:
             self._answered, self.as_of_time = True, read.as_of_time
@@ -116,8 +111,6 @@ async def dataset_source(
 ) -> DatasetSource:
     """Engines that call servers for a request. now: microseconds, the start of the request."""
     known_at = request.known_at
-    if at_now and known_at is not None:
-        raise InvalidInput("servers read newest values without known_at; leave it out", field="known_at")
     one, selection = partial(ClientEngine, store, known_at=known_at, at_now=at_now, now=now), request.selection
     if known_at == "label":
         newest = await asyncio.to_thread(newest_time, source, columns.certain)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 
 from featurama import wire
-from featurama.client.settings import MAX_MESSAGE_BYTES
 from featurama.client.streaming import ChunkStream
 from featurama.client.stubs import Calling
 from featurama.v1 import ingest_service_pb2 as pb
 from featurama_core.frames.report import FrameSending, PreparedWrite
-from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason
+from featurama_core.types.errors import FeaturamaError, InvalidInput
 from featurama_core.types.imports import ImportScope
+from featurama_core.types.sizes import excess
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
 
@@ -23,11 +24,6 @@ class WriteCalls(Calling):
             data = wire.write_request_to_wire(request, self.namespace).SerializeToString()
         except UnicodeEncodeError as error:
             raise InvalidInput("an id or a text is not valid Unicode") from error
-        if len(data) > MAX_MESSAGE_BYTES:
-            raise InvalidInput(
-                f"{len(request)} rows make a message of {len(data)} bytes; send fewer",
-                reason=Reason.LIMIT_EXCEEDED,
-            )
         answer = await self._open.ingest.call(self._open.write_features, data, writes=True)
         return wire.write_report_from_proto(answer)
 
@@ -37,9 +33,21 @@ class WriteCalls(Calling):
         return answer.import_number
 
     async def _write_all(self, requests: Iterable[PreparedWrite], sending: FrameSending) -> None:
-        """One stream for all of them."""
-        stubs, unsent = self._open, iter(requests)
-        chunks = ChunkStream(stubs.ingest, stubs.stream_features, self.namespace, unsent, sending.settle)
+        """One call for one request, a stream for several."""
+        rest = iter(requests)
+        head = list(islice(rest, 2))
+        if len(head) == 1:
+            try:
+                sending.settle(head[0], await self._write(head[0].request))
+                return
+            except InvalidInput as error:
+                # The stream leaves out the rows that are above a message.
+                if excess(error) is None:
+                    raise
+        if not head:
+            return
+        stubs, unsent = self._open, chain(head, rest)
+        chunks = ChunkStream(stubs.ingest, stubs.stream_features, self.namespace, unsent, sending)
         try:
             await chunks.run()
         except FeaturamaError as error:

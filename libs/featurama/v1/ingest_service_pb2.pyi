@@ -305,7 +305,9 @@ class WriteVerdict(_message.Message):
     field: _builtins.str
     """The field: entity_id, timestamp or a feature's name."""
     message: _builtins.str
-    """What is wrong and how to fix it, as text."""
+    """What is wrong and how to fix it, as text. Empty if the texts of all verdicts would make the response larger than
+    4 MiB.
+    """
     def __init__(
         self,
         *,

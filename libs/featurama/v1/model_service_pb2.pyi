@@ -205,7 +205,7 @@ class ListModelsRequest(_message.Message):
     name: _builtins.str
     """Only versions of this model. Empty: of all models."""
     page_size: _builtins.int
-    """Versions per page, at most 1,000. 0: 100."""
+    """Versions per page, at most 1,000; fewer if more would exceed 4 MiB. 0: 100."""
     page_token: _builtins.str
     """next_page_token of the previous page, with the same name. Empty: the first page."""
     def __init__(

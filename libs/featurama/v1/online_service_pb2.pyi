@@ -132,7 +132,7 @@ class GetFeatureHistoryRequest(_message.Message):
     include_corrections: _builtins.bool
     """Whether every correction is returned, or only the winner of each event time."""
     page_size: _builtins.int
-    """Values per page, at most 10,000. 0 means 1,000."""
+    """Values per page, at most 10,000. 0 means 1,000. A page has fewer values if more could exceed 4 MiB."""
     page_token: _builtins.str
     """next_page_token of the previous page; the other fields must be the same."""
     @_builtins.property
@@ -218,6 +218,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     KNOWN_AT_TIME_FIELD_NUMBER: _builtins.int
     KNOWN_AT_LABEL_FIELD_NUMBER: _builtins.int
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
+    AT_NOW_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
@@ -226,6 +227,8 @@ class GetHistoricalFeaturesRequest(_message.Message):
     """Only values ingested by the time t of each row."""
     include_statuses: _builtins.bool
     """Whether columns carry statuses even when all are PRESENT."""
+    at_now: _builtins.bool
+    """Whether every row is read at the server's now, as GetOnlineFeatures reads: without an upper bound of event times."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Feature references or paths. At most 1,000."""
@@ -236,7 +239,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     @_builtins.property
     def event_time_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Time t of each label row, microseconds since 1970 UTC."""
+        """Time t of each label row, microseconds since 1970 UTC. Empty if at_now is set."""
 
     @_builtins.property
     def known_at_time(self) -> _timestamp_pb2.Timestamp:
@@ -253,10 +256,11 @@ class GetHistoricalFeaturesRequest(_message.Message):
         known_at_time: _timestamp_pb2.Timestamp | None = ...,
         known_at_label: _builtins.bool = ...,
         include_statuses: _builtins.bool = ...,
+        at_now: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

@@ -58,6 +58,9 @@ class OnlineServiceServicer:
 
     def GetOnlineFeatures(self, request, context):
         """GetOnlineFeatures returns the newest values of up to 10,000 entities, one column per feature. Safe to retry.
+        The answer is one message of at most 32 MiB, the server's limit: allow received messages of this size, or request
+        fewer entities. A larger answer is refused with LIMIT_EXCEEDED, whose metadata has message_bytes and
+        max_message_bytes; request so many fewer entities.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
         INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         An entity whose read fails has status ERROR; the call fails only if nothing could be read.
@@ -67,7 +70,8 @@ class OnlineServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetFeatureHistory(self, request, context):
-        """GetFeatureHistory returns the values of one feature of one entity, newest first, in pages. Safe to retry.
+        """GetFeatureHistory returns the values of one feature of one entity, newest first, in pages below 4 MiB. Safe to
+        retry.
         Reasons: as GetOnlineFeatures, and INVALID_TIME, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -76,7 +80,8 @@ class OnlineServiceServicer:
 
     def GetHistoricalFeatures(self, request, context):
         """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
-        of columns in the order of the rows. Safe to retry.
+        of columns in the order of the rows. A chunk is below 4 MiB, unless a single row is larger: a row is not cut, and 500
+        vectors of 2,048 numbers are. Safe to retry.
         Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -35,17 +35,22 @@ class OnlineServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OnlineServiceAsyncStub: ...
     GetOnlineFeatures: _grpc.UnaryUnaryMultiCallable[_online_service_pb2.GetOnlineFeaturesRequest, _online_service_pb2.GetOnlineFeaturesResponse]
     """GetOnlineFeatures returns the newest values of up to 10,000 entities, one column per feature. Safe to retry.
+    The answer is one message of at most 32 MiB, the server's limit: allow received messages of this size, or request
+    fewer entities. A larger answer is refused with LIMIT_EXCEEDED, whose metadata has message_bytes and
+    max_message_bytes; request so many fewer entities.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
     INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     An entity whose read fails has status ERROR; the call fails only if nothing could be read.
     """
     GetFeatureHistory: _grpc.UnaryUnaryMultiCallable[_online_service_pb2.GetFeatureHistoryRequest, _online_service_pb2.GetFeatureHistoryResponse]
-    """GetFeatureHistory returns the values of one feature of one entity, newest first, in pages. Safe to retry.
+    """GetFeatureHistory returns the values of one feature of one entity, newest first, in pages below 4 MiB. Safe to
+    retry.
     Reasons: as GetOnlineFeatures, and INVALID_TIME, INVALID_PAGE_TOKEN.
     """
     GetHistoricalFeatures: _grpc.UnaryStreamMultiCallable[_online_service_pb2.GetHistoricalFeaturesRequest, _online_service_pb2.GetHistoricalFeaturesResponse]
     """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
-    of columns in the order of the rows. Safe to retry.
+    of columns in the order of the rows. A chunk is below 4 MiB, unless a single row is larger: a row is not cut, and 500
+    vectors of 2,048 numbers are. Safe to retry.
     Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
     """
 
@@ -56,17 +61,22 @@ class OnlineServiceAsyncStub(OnlineServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOnlineFeatures: _aio.UnaryUnaryMultiCallable[_online_service_pb2.GetOnlineFeaturesRequest, _online_service_pb2.GetOnlineFeaturesResponse]  # type: ignore[assignment]
     """GetOnlineFeatures returns the newest values of up to 10,000 entities, one column per feature. Safe to retry.
+    The answer is one message of at most 32 MiB, the server's limit: allow received messages of this size, or request
+    fewer entities. A larger answer is refused with LIMIT_EXCEEDED, whose metadata has message_bytes and
+    max_message_bytes; request so many fewer entities.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
     INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     An entity whose read fails has status ERROR; the call fails only if nothing could be read.
     """
     GetFeatureHistory: _aio.UnaryUnaryMultiCallable[_online_service_pb2.GetFeatureHistoryRequest, _online_service_pb2.GetFeatureHistoryResponse]  # type: ignore[assignment]
-    """GetFeatureHistory returns the values of one feature of one entity, newest first, in pages. Safe to retry.
+    """GetFeatureHistory returns the values of one feature of one entity, newest first, in pages below 4 MiB. Safe to
+    retry.
     Reasons: as GetOnlineFeatures, and INVALID_TIME, INVALID_PAGE_TOKEN.
     """
     GetHistoricalFeatures: _aio.UnaryStreamMultiCallable[_online_service_pb2.GetHistoricalFeaturesRequest, _online_service_pb2.GetHistoricalFeaturesResponse]  # type: ignore[assignment]
     """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
-    of columns in the order of the rows. Safe to retry.
+    of columns in the order of the rows. A chunk is below 4 MiB, unless a single row is larger: a row is not cut, and 500
+    vectors of 2,048 numbers are. Safe to retry.
     Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
     """
 
@@ -80,6 +90,9 @@ class OnlineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_online_service_pb2.GetOnlineFeaturesResponse, _abc.Awaitable[_online_service_pb2.GetOnlineFeaturesResponse]]:
         """GetOnlineFeatures returns the newest values of up to 10,000 entities, one column per feature. Safe to retry.
+        The answer is one message of at most 32 MiB, the server's limit: allow received messages of this size, or request
+        fewer entities. A larger answer is refused with LIMIT_EXCEEDED, whose metadata has message_bytes and
+        max_message_bytes; request so many fewer entities.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
         INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         An entity whose read fails has status ERROR; the call fails only if nothing could be read.
@@ -91,7 +104,8 @@ class OnlineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _online_service_pb2.GetFeatureHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_online_service_pb2.GetFeatureHistoryResponse, _abc.Awaitable[_online_service_pb2.GetFeatureHistoryResponse]]:
-        """GetFeatureHistory returns the values of one feature of one entity, newest first, in pages. Safe to retry.
+        """GetFeatureHistory returns the values of one feature of one entity, newest first, in pages below 4 MiB. Safe to
+        retry.
         Reasons: as GetOnlineFeatures, and INVALID_TIME, INVALID_PAGE_TOKEN.
         """
 
@@ -102,7 +116,8 @@ class OnlineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_online_service_pb2.GetHistoricalFeaturesResponse], _abc.AsyncIterator[_online_service_pb2.GetHistoricalFeaturesResponse]]:
         """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
-        of columns in the order of the rows. Safe to retry.
+        of columns in the order of the rows. A chunk is below 4 MiB, unless a single row is larger: a row is not cut, and 500
+        vectors of 2,048 numbers are. Safe to retry.
         Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
         """
 

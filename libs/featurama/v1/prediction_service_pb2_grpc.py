@@ -50,6 +50,8 @@ class PredictionServiceServicer:
         """Predict predicts up to 10,000 rows with one model. A failed row does not affect the others. Safe to retry.
         A moved alias is followed within seconds. Until its new version is loaded, and if it cannot be used, its previous
         version answers, also after a restart; `version` says which one answered.
+        The answer is one message of at most 32 MiB, the server's limit: allow received messages of this size, or request
+        fewer rows. A larger answer is refused as in GetOnlineFeatures.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_MODEL, MODEL_UNUSABLE, UNKNOWN_FEATURE, TYPE_MISMATCH, INVALID_ENTITY_ID,
         EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         """

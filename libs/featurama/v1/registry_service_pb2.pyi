@@ -133,7 +133,7 @@ class ListEntityTypesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items per page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000; fewer if more would exceed 4 MiB. 0 means 100."""
     page_token: _builtins.str
     """next_page_token of the previous page; the other fields must be the same."""
     def __init__(
@@ -343,7 +343,7 @@ class ListFeatureGroupsRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items per page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000; fewer if more would exceed 4 MiB. 0 means 100."""
     page_token: _builtins.str
     """next_page_token of the previous page; the other fields must be the same."""
     def __init__(
@@ -560,7 +560,7 @@ class ListFeaturesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items per page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000; fewer if more would exceed 4 MiB. 0 means 100."""
     page_token: _builtins.str
     """next_page_token of the previous page; the other fields must be the same."""
     entity_type: _builtins.str
@@ -783,7 +783,7 @@ class ListFeatureServicesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items per page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000; fewer if more would exceed 4 MiB. 0 means 100."""
     page_token: _builtins.str
     """next_page_token of the previous page; the other fields must be the same."""
     def __init__(
@@ -1206,7 +1206,7 @@ class ListEntitiesRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
-    """Items per page, at most 1,000. 0 means 100."""
+    """Items per page, at most 1,000; fewer if more would exceed 4 MiB. 0 means 100."""
     page_token: _builtins.str
     """next_page_token of the previous page; the other fields must be the same."""
     entity_type: _builtins.str

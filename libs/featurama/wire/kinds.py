@@ -41,9 +41,9 @@ class DefinitionKind(Generic[T]):
         answer: Message = getattr(pb, f"{self.call(verb)}Response")(**{self.field: to_proto(definition)})
         return answer
 
-    def page(self, definitions: Sequence[T], next_page_token: str) -> Message:
-        """The response of a List call."""
-        fields = {f"{self.field}s": [to_proto(each) for each in definitions]}
+    def page(self, definitions: Sequence[Message], next_page_token: str) -> Message:
+        """The response of a List call, with messages of `wire.to_proto`."""
+        fields = {f"{self.field}s": definitions}
         answer: Message = getattr(pb, f"{self.call('List')}Response")(**fields, next_page_token=next_page_token)
         return answer
 

@@ -16,6 +16,7 @@ from featurama.wire.twin import columns_to_wire, times_to_wire
 from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
@@ -23,11 +24,11 @@ from featurama_core.types.values import Int64Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistoricalRequest:
-    """A request for point-in-time values of n label rows. event_time: int64[n] microseconds."""
+    """A request for point-in-time values of n label rows. event_time: int64[n] microseconds; None reads at now."""
 
     namespace: str
     entity_ids: Sequence[str]
-    event_time: Int64Array
+    event_time: Int64Array | None
     features: Sequence[str]
     service: str | None
     known_at: KnownAt
@@ -70,7 +71,8 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
         namespace=request.namespace,
         feature_service=request.service or "",
         features=request.features,
-        event_time_us=times_to_wire(request.event_time),
+        event_time_us=() if request.event_time is None else times_to_wire(request.event_time),
+        at_now=request.event_time is None,
         known_at_time=to_timestamp(known_at) if isinstance(known_at, int) else None,
         include_statuses=request.include_statuses,
     )
@@ -134,6 +136,9 @@ def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryRespons
 
 
 def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
+    if message.at_now and message.event_time_us:
+        raise InvalidInput("at_now reads every row at the server's now; leave event_time_us empty", field="at_now")
+    times = encoding.times(message, 0 if message.at_now else len(message.entity_ids), "event_time_us")
     known_at: KnownAt = None
     if message.HasField("known_at_time"):
         known_at = from_timestamp(message.known_at_time, "known_at")
@@ -142,7 +147,7 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
     return HistoricalRequest(
         namespace=message.namespace or DEFAULT_NAMESPACE,
         entity_ids=list(message.entity_ids),
-        event_time=encoding.times(message, len(message.entity_ids), "event_time_us"),
+        event_time=None if message.at_now else times,
         features=tuple(message.features),
         service=message.feature_service or None,
         known_at=known_at,

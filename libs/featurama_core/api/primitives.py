@@ -130,6 +130,7 @@ class Primitives(ABC):
                 sending.settle(each, await self._write(each.request))
             except FeaturamaError as error:
                 sending.settle(each, error)
+                sending.check()
 
     @abstractmethod
     async def _read_online(

@@ -146,7 +146,7 @@ class ReadingMethods(DefinitionMethods):
             end: Latest event time, inclusive.
             limit: Maximum number of values of all pages together, counted from the newest; None for all.
             corrections: Whether every correction of an event time is returned, or only the visible value.
-            page_size: Values per page, at most 10,000. A page is longer where an event time has more corrections.
+            page_size: Values per page, at most 10,000. A page has fewer values if more could exceed 4 MiB.
             page_token: `next_page` of the previous page; "" for the first page.
 
         Returns:
@@ -225,13 +225,17 @@ class ReadingMethods(DefinitionMethods):
             ids, event_time = rows.entity_ids, rows.event_time
         read = await self.point_in_time(
             ids,
-            None if rows.at_now and bound != "label" else event_time,
+            None if rows.at_now else event_time,
             features=features,
             service=service,
             known_at=bound,
         )
         columns = read.columns if len(rows) else [each.take(np.arange(0)) for each in read.columns]
-        return HistoricalFeatures(labels=rows.carried, columns=columns, as_of_time=read.as_of_time)
+        labels = rows.carried
+        if rows.at_now:
+            # The clock of the servers decides what now is.
+            labels = labels | {"timestamp": np.full(len(rows), read.as_of_time, dtype=np.int64)}
+        return HistoricalFeatures(labels=labels, columns=columns, as_of_time=read.as_of_time)
 
     async def point_in_time(
         self,

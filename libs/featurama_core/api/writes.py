@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, islice
 from typing import Any, Literal
 
 from featurama_core.api.primitives import Primitives
@@ -105,12 +104,7 @@ class WritingMethods(Primitives):
         if frame.scope is not None:
             frame = frame.numbered(await self.begin_import(frame.scope) if import_number is None else import_number)
         sending = FrameSending(frame, progress)
-        requests = iter(frame)
-        head = list(islice(requests, 2))
-        if len(head) == 1:
-            sending.settle(head[0], await self._write(head[0].request))
-        elif head:
-            await self._write_all(chain(head, requests), sending)
+        await self._write_all(frame, sending)
         return sending.report.result()
 
     async def delete_entity(self, entity_id: str, deleted_through: Time | None = None) -> Deletion:

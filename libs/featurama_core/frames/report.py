@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, OutcomeUnknown, Reason
+from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Outcome, Verdict, WriteReport, WriteRequest, WriteUnit
@@ -34,6 +34,18 @@ class PreparedWrite:
     def frame_rows(self) -> Int64Array:
         """The frame rows of this request, without repetition."""
         return self.rows if self.request.unit is WriteUnit.ROW else self.rows[self.rows >= 0]
+
+    def take(self, rows: Int64Array) -> PreparedWrite:
+        """The given rows of the request, with the same request id."""
+        request = self.request
+        taken = replace(
+            request,
+            entity_ids=[request.entity_ids[row] for row in rows.tolist()],
+            event_time=request.event_time[rows],
+            columns=[column.take(rows) for column in request.columns],
+            ingested_at=None if request.ingested_at is None else request.ingested_at[rows],
+        )
+        return PreparedWrite(taken, self.rows[..., rows], self.columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,14 +84,14 @@ class FrameReport:
         self._write = write
         self._outcomes = np.zeros(write.rows, dtype=np.uint8)
         self._verdicts: dict[int, Verdict] = {}
-        self._request_ids: list[str] = []
+        self._request_ids: set[str] = set()
         self._outcomes[write.idle] = Outcome.ACCEPTED
         for verdict in write.local:
             self._judge(verdict.row, verdict)
 
     def add(self, prepared: PreparedWrite, report: WriteReport) -> None:
         """The server's answer to one request."""
-        self._request_ids.append(report.request_id or prepared.request.request_id)
+        self._request_ids.add(report.request_id or prepared.request.request_id)
         self._outcomes[prepared.frame_rows()] = Outcome.ACCEPTED
         by_value = prepared.request.unit is WriteUnit.VALUE
         # Verdicts on values come first: a verdict on the whole row applies to the values without their own.
@@ -96,7 +108,7 @@ class FrameReport:
 
     def add_failure(self, prepared: PreparedWrite, outcome: Outcome, reason: Reason, message: str) -> None:
         """A request that failed as a whole: all its units have the given outcome."""
-        self._request_ids.append(prepared.request.request_id)
+        self._request_ids.add(prepared.request.request_id)
         for row in prepared.frame_rows().tolist():
             self._judge(row, Verdict(row, -1, outcome, reason, "", message))
 
@@ -116,7 +128,7 @@ class FrameReport:
             )
         counts = np.bincount(self._outcomes, minlength=4)
         return WriteReport(
-            request_id=self._request_ids[0] if len(self._request_ids) == 1 else "",
+            request_id=next(iter(self._request_ids)) if len(self._request_ids) == 1 else "",
             accepted=int(counts[Outcome.ACCEPTED]),
             rejected=int(counts[Outcome.REJECTED]),
             unknown=int(counts[Outcome.UNKNOWN]),
@@ -136,22 +148,39 @@ class FrameSending:
     def __init__(self, frame: FrameWrite, progress: Progress | None) -> None:
         self.report = FrameReport(frame)
         self.stored = False
+        self._failure: FeaturamaError | None = None
         self._progress = progress
         self._total = frame.rows
         self._done = 0
 
-    def settle(self, prepared: PreparedWrite, answer: WriteReport | FeaturamaError) -> None:
-        """Record the report or the failure of a request. A failure is raised while no row of the frame is stored."""
+    @property
+    def failure(self) -> FeaturamaError | None:
+        """The failure of a request, as long as no row of the frame is known to be stored."""
+        return None if self.stored else self._failure
+
+    def settle(
+        self, prepared: PreparedWrite, answer: WriteReport | FeaturamaError, *, sent_before: bool = False
+    ) -> None:
+        """Record the report or the failure of a request. sent_before: whether an earlier attempt had no answer."""
         if isinstance(answer, WriteReport):
-            self.report.add(prepared, answer)
+            self.report.add(prepared, _in_doubt(answer) if sent_before else answer)
             self.stored = self.stored or bool(answer.accepted or answer.unknown)
-        elif not self.stored:
-            raise answer
         else:
-            self.report.add_failure(prepared, _outcome(answer), answer.reason, answer.message)
-        self._done += len(prepared.frame_rows())
-        if self._progress is not None:
-            self._progress(self._done, self._total)
+            outcome = _outcome(answer, sent_before=sent_before)
+            self.report.add_failure(prepared, outcome, answer.reason, answer.message)
+            if self._failure is None or outcome is Outcome.UNKNOWN:
+                self._failure = answer
+        self._advance(prepared)
+
+    def reject(self, prepared: PreparedWrite, error: InvalidInput) -> None:
+        """Record rows that cannot be sent. They do not affect the other rows."""
+        self.report.add_failure(prepared, Outcome.REJECTED, error.reason, error.message)
+        self._advance(prepared)
+
+    def check(self) -> None:
+        """Raise the failure, if there is one."""
+        if self.failure is not None:
+            raise self.failure
 
     def give_up(
         self, unsettled: Sequence[PreparedWrite], unsent: Iterator[PreparedWrite], error: FeaturamaError
@@ -162,8 +191,25 @@ class FrameSending:
         for prepared in unsent:
             self.report.add_failure(prepared, Outcome.REJECTED, Reason.STORE_UNAVAILABLE, f"not sent: {error.message}")
 
+    def _advance(self, prepared: PreparedWrite) -> None:
+        self._done += len(prepared.frame_rows())
+        if self._progress is not None:
+            self._progress(self._done, self._total)
 
-def _outcome(error: FeaturamaError) -> Outcome:
-    # A chunk sent earlier without an answer may be stored, although its id is too old now.
-    unknown = isinstance(error, (OutcomeUnknown, DeadlineExceeded)) or error.reason is Reason.REQUEST_TOO_OLD
-    return Outcome.UNKNOWN if unknown else Outcome.REJECTED
+
+def _outcome(error: FeaturamaError, *, sent_before: bool) -> Outcome:
+    """The outcome of a request that was refused as a whole."""
+    if isinstance(error, (OutcomeUnknown, DeadlineExceeded)):
+        return Outcome.UNKNOWN
+    # An attempt without an answer may have been stored, unless any attempt is refused for what the request says.
+    same_every_time = isinstance(error, InvalidInput) and error.reason is not Reason.REQUEST_TOO_OLD
+    return Outcome.UNKNOWN if sent_before and not same_every_time else Outcome.REJECTED
+
+
+def _in_doubt(report: WriteReport) -> WriteReport:
+    """The report after an attempt without an answer, which may have stored what the store refuses now."""
+    verdicts = [
+        replace(each, outcome=Outcome.UNKNOWN) if each.reason is Reason.STORE_UNAVAILABLE else each
+        for each in report.verdicts
+    ]
+    return replace(report, verdicts=verdicts)

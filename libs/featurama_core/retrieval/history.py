@@ -1,6 +1,7 @@
 """History: the stored values of one feature of one entity, newest first, in pages.
 
-One winner per event time, or all corrections on request. Deletions and retention are applied, ttl is not.
+One winner per event time, or all corrections on request. Deletions and retention are applied, ttl is not. A page is
+below `CUT_BYTES`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,8 +29,14 @@ from featurama_core.retrieval.visibility import (
 from featurama_core.storage.port import History
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.sizes import CUT_BYTES, fitting, row_bytes
 from featurama_core.types.times import MAX_TIME, MIN_TIME
-from featurama_core.types.values import Int64Array
+from featurama_core.types.values import Int64Array, ValueType
+
+_INGEST_TIME_BYTES = 8
+_SLOT_BYTES = 25
+"""Bytes of a number in a page, with its times and its status. A vector takes the numbers in addition."""
+_TEXTS = 2_048
 
 
 async def read_page(
@@ -39,34 +47,41 @@ async def read_page(
     page_size: int,
     page_token: str,
 ) -> FeatureHistory:
-    """One page. The corrections of one event time stay together, so a page may be longer than `page_size`."""
-    end, left = _unpack_token(page_token) if page_token else (wanted.end, wanted.limit)
+    """One page, of at most `page_size` values. It has fewer if more could exceed `CUT_BYTES`."""
+    place = _Place.read(page_token) if page_token else _Place(wanted.end, wanted.limit)
     source = ValueSource(namespace)
     as_of = ReadBounds(None, namespace.now(), at_now=True).rows(None)
     tombstones = await source.tombstones([entity_id])
     deleted = int(np.max(tombstones.through(feature.definition.name)))
     gone = int(np.max(horizon(feature.group.retention, deleted, as_of.now)))
-    size = page_size if left is None else min(page_size, left)
+    size = min(page_size, _most_values(feature), page_size if place.left is None else place.left)
     # One more than a page, to detect the next page without another read.
     start = max(wanted.start, gone + 1)
-    (history,) = await source.lookup([entity_id], [feature], start, end, newest=size + 1)
+    (history,) = await source.lookup([entity_id], [feature], start, place.end, newest=size + 1)
     keys = HistoryKeys.of(history.entity, history.event_time, history.ingested_at)
     shown = admitted(keys, as_of, gone)
+    if place.ingested is not None:
+        shown &= (keys.time < place.end) | (keys.ingested < place.ingested)
     rows = (np.flatnonzero(shown) if wanted.corrections else newest_per_event_time(keys, shown))[::-1]
-    count = _whole_times(history.event_time[rows], size) if wanted.corrections else size
-    if left is not None:
-        count = min(count, left)
+    column = history.column.take(rows[:size])
+    count = fitting(row_bytes([column], len(column)) + _INGEST_TIME_BYTES)
     page = rows[:count]
-    more = len(page) < len(rows) or len(history.event_time) > size
-    left = None if left is None else left - len(page)
-    has_next = more and len(page) > 0 and left != 0
+    more = count < len(rows) or len(history.event_time) > size
     return FeatureHistory(
         entity_id=entity_id,
-        column=history.column.take(page),
+        column=column.take(np.arange(count)),
         ingested_at=history.ingested_at[page],
         as_of_time=as_of.now,
-        next_page=_pack_token(int(history.event_time[page[-1]]) - 1, left) if has_next else "",
+        next_page=place.after(keys, rows, count).token() if more and count and place.left != count else "",
     )
+
+
+def _most_values(feature: ResolvedFeature) -> int:
+    """Values that are read for a page. Of long texts more than a page is read."""
+    definition = feature.definition
+    if definition.value_type is ValueType.TEXT:
+        return _TEXTS
+    return max(1, CUT_BYTES // (_SLOT_BYTES + 4 * definition.vector_length))
 
 
 async def visible_history(
@@ -89,26 +104,42 @@ async def visible_history(
     return winners
 
 
-def _whole_times(times: Int64Array, size: int) -> int:
-    """Number of these times, newest first, that contain the first `size` without splitting an event time."""
-    if len(times) <= size:
-        return len(times)
-    return int(np.searchsorted(-times, -times[size - 1], side="right"))
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins: the newest event time, and at that time the values with ingest times below `ingested`, None
+    for all. left: values of this and all later pages, None for no limit.
+    """
 
+    end: int
+    left: int | None
+    ingested: int | None = None
 
-def _pack_token(end: int, left: int | None) -> str:
-    return base64.urlsafe_b64encode(f"{end}:{'' if left is None else left}".encode()).decode()
+    @classmethod
+    def read(cls, token: str) -> _Place:
+        """The place in a token. InvalidInput for a token of another kind."""
+        try:
+            texts = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode().split(":")
+            end, left, ingested = (int(text) if text else None for text in texts)
+        except (ValueError, binascii.Error) as error:
+            raise _bad_token() from error
+        if end is None or not MIN_TIME <= end <= MAX_TIME or (left is not None and left < 1):
+            raise _bad_token()
+        if ingested is not None and not -(2**63) <= ingested < 2**63:
+            raise _bad_token()
+        return cls(end, left, ingested)
 
+    def after(self, keys: HistoryKeys, rows: Int64Array, count: int) -> _Place:
+        """The place after `count` of these rows, newest first."""
+        left = None if self.left is None else self.left - count
+        end = int(keys.time[rows[count - 1]])
+        if count < len(rows) and end == keys.time[rows[count]]:
+            return _Place(end, left, int(keys.ingested[rows[count - 1]]))
+        return _Place(end - 1, left)
 
-def _unpack_token(token: str) -> tuple[int, int | None]:
-    try:
-        end, left = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode().split(":")
-        unpacked = int(end), int(left) if left else None
-    except (ValueError, binascii.Error) as error:
-        raise _bad_token() from error
-    if not MIN_TIME <= unpacked[0] <= MAX_TIME or (unpacked[1] is not None and unpacked[1] < 1):
-        raise _bad_token()
-    return unpacked
+    def token(self) -> str:
+        """The page token of this place."""
+        text = ":".join("" if each is None else str(each) for each in (self.end, self.left, self.ingested))
+        return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 def _bad_token() -> InvalidInput:

@@ -7,12 +7,17 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from google.protobuf.message import Message
+
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.sizes import fitting
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 
 Item = TypeVar("Item")
+M = TypeVar("M", bound=Message)
+_HEADER_BYTES = 6
 _SEPARATOR = "\x00"
 
 
@@ -53,14 +58,26 @@ def version_key(name: str, version: int) -> str:
 
 
 def page_of(
-    items: Sequence[Item], key: Callable[[Item], str], *, scope: str, page_size: int, page_token: str
-) -> tuple[Sequence[Item], str]:
-    """(a page of items sorted by `key`, the next page's token or ""). Items may change between pages."""
+    items: Sequence[Item],
+    key: Callable[[Item], str],
+    message: Callable[[Item], M],
+    *,
+    scope: str,
+    page_size: int,
+    page_token: str,
+    most_bytes: int,
+) -> tuple[list[M], str]:
+    """(the messages of a page of items sorted by `key`, the next token or ""). Items may change between pages."""
     length = page_length(page_size)
     after = key_before(scope, page_token)
     left = items if after is None else [item for item in items if key(item) > after]
-    page = left[:length]
-    return page, token_after(scope, key(page[-1])) if len(left) > length else ""
+    page = cut([message(item) for item in left[:length]], most_bytes)
+    return page, token_after(scope, key(left[len(page) - 1])) if len(left) > len(page) else ""
+
+
+def cut(messages: list[M], most_bytes: int) -> list[M]:
+    """The first messages of a page that together are within `most_bytes`, at least one."""
+    return messages[: fitting([each.ByteSize() + _HEADER_BYTES for each in messages], most_bytes)]
 
 
 def _foreign() -> InvalidInput:

@@ -20,7 +20,7 @@ from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.types.schema import Entity, FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
-from featurama_service.rpc.pages import key_before, page_length, page_of, token_after, version_key
+from featurama_service.rpc.pages import cut, key_before, page_length, page_of, token_after, version_key
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
 _LISTED_USES = 1_000
@@ -78,7 +78,13 @@ class RegistryServicer:
         else:
             listed = await store.list_definitions(kind.type)
         page, next_token = page_of(
-            listed, _key, scope=scope, page_size=request.page_size, page_token=request.page_token
+            listed,
+            _key,
+            wire.to_proto,
+            scope=scope,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            most_bytes=call.cut_bytes,
         )
         call.rows = len(page)
         return kind.page(page, next_token)
@@ -129,10 +135,12 @@ class RegistryServicer:
         page, after = await store.page_entities(
             entity_type, key_before(scope, request.page_token), page_length(request.page_size)
         )
-        call.rows = len(page)
+        messages = cut([wire.to_proto(each) for each in page], call.cut_bytes)
+        call.rows = len(messages)
+        if len(messages) < len(page):
+            after = messages[-1].entity_id
         return pb.ListEntitiesResponse(
-            entities=[wire.to_proto(each) for each in page],
-            next_page_token="" if after is None else token_after(scope, after),
+            entities=messages, next_page_token="" if after is None else token_after(scope, after)
         )
 
     async def register_definitions(self, request: pb.RegisterDefinitionsRequest, call: Call) -> Reply:

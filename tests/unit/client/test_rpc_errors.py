@@ -82,6 +82,8 @@ def test_a_reason_has_the_class_that_the_store_raises(reason: Reason, kind: type
     ("code", "details", "writes", "kind", "reason"),
     [
         (Code.UNAVAILABLE, "failed to connect to all addresses", True, StoreUnavailable, Reason.STORE_UNAVAILABLE),
+        (Code.UNAVAILABLE, "connections to all backends failing", True, StoreUnavailable, Reason.STORE_UNAVAILABLE),
+        (Code.UNAVAILABLE, "DNS resolution failed for moon", True, StoreUnavailable, Reason.STORE_UNAVAILABLE),
         (Code.UNAVAILABLE, "Connection reset by peer", False, StoreUnavailable, Reason.STORE_UNAVAILABLE),
         (Code.UNAVAILABLE, "Connection reset by peer", True, OutcomeUnknown, Reason.UNKNOWN_OUTCOME),
         (Code.CANCELLED, "", True, OutcomeUnknown, Reason.UNKNOWN_OUTCOME),

@@ -149,6 +149,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     KNOWN_AT_TIME_FIELD_NUMBER: _builtins.int
     KNOWN_AT_LABEL_FIELD_NUMBER: _builtins.int
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
+    AT_NOW_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """As in the public message."""
     feature_service: _builtins.str
@@ -156,6 +157,8 @@ class GetHistoricalFeaturesRequest(_message.Message):
     known_at_label: _builtins.bool
     """As in the public message."""
     include_statuses: _builtins.bool
+    """As in the public message."""
+    at_now: _builtins.bool
     """As in the public message."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -184,10 +187,11 @@ class GetHistoricalFeaturesRequest(_message.Message):
         known_at_time: _timestamp_pb2.Timestamp | None = ...,
         known_at_label: _builtins.bool = ...,
         include_statuses: _builtins.bool = ...,
+        at_now: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

@@ -11,6 +11,7 @@ from featurama import wire
 from featurama.v1 import ingest_service_pb2 as pb
 from featurama_core.store import Stores
 from featurama_core.types.writes import WriteReport, WriteRequest
+from featurama_ingest.rpc.reports import reported
 from featurama_ingest.rpc.stream import acknowledge_chunks
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, bidirectional, unary
@@ -41,7 +42,7 @@ class IngestServicer:
         """Write rows. The response has a verdict for each row that is not accepted."""
         namespace, rows = request
         call.rows = len(rows)
-        return wire.write_report_to_proto(await self.write(namespace, rows))
+        return reported(await self.write(namespace, rows), call)
 
     async def begin_import(self, request: pb.BeginImportRequest, call: Call) -> Reply:
         """Begin an import of old history."""

@@ -17,6 +17,7 @@ from featurama.v1 import errors_pb2
 from featurama.v1 import ingest_service_pb2 as pb
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.writes import WriteReport, WriteRequest
+from featurama_ingest.rpc.reports import reported
 from featurama_service.calls import Call, going_down
 
 Write: TypeAlias = Callable[[str, WriteRequest], Awaitable[WriteReport]]
@@ -56,10 +57,10 @@ async def _chunk(call: Call, write: Write, data: bytes) -> pb.StreamFeaturesResp
             if isinstance(chunk.request, FeaturamaError):
                 raise chunk.request
             call.rows += len(chunk.request)
-            report = await write(chunk.namespace, chunk.request)
+            result = reported(await write(chunk.namespace, chunk.request), call)
         except (FeaturamaError, TimeoutError) as error:
             return pb.StreamFeaturesResponse(sequence=chunk.sequence, error=_stream_error(call.refusal(error)))
-        return pb.StreamFeaturesResponse(sequence=chunk.sequence, result=wire.write_report_to_proto(report))
+        return pb.StreamFeaturesResponse(sequence=chunk.sequence, result=result)
 
 
 def _stream_error(error: FeaturamaError) -> pb.StreamError:

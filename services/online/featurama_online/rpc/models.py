@@ -46,12 +46,14 @@ class ModelServicer:
         page, next_token = page_of(
             await ModelRegistry(namespace.storage).list(request.name or None),
             lambda each: version_key(each.stored.name, each.stored.version),
+            seen.model,
             scope=f"models {request.name}",
             page_size=request.page_size,
             page_token=request.page_token,
+            most_bytes=call.cut_bytes,
         )
         call.rows = len(page)
-        return pb.ListModelsResponse(models=[seen.model(each) for each in page], next_page_token=next_token)
+        return pb.ListModelsResponse(models=page, next_page_token=next_token)
 
     async def get_model(self, request: pb.GetModelRequest, _: Call) -> pb.GetModelResponse:
         """One version, with its manifest."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from featurama import wire
 from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api.primitives import Consistency
 from featurama_core.store import Stores
-from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids
-from featurama_core.types.values import ValueType
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.sizes import row_bytes, run_end
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
 
@@ -22,9 +24,6 @@ MAX_LABEL_ROWS: Final = 100_000
 MAX_FEATURES: Final = 1_000
 
 _CHUNK_ROWS: Final = 10_000
-_CHUNK_BYTES: Final = 4 * 1024 * 1024
-_SLOT_BYTES: Final = 17
-"""Bytes of a slot in addition to its value: event time, status, and the length of a text."""
 
 _CONSISTENCY: Final[dict[int, Consistency | None]] = {
     columns_pb2.CONSISTENCY_UNSPECIFIED: None,
@@ -61,8 +60,10 @@ class OnlineServicer:
         else:
             features, service = selection(request.features, request.feature_service)
             check_entity_ids(request.entity_ids, limit=MAX_ENTITIES)
+            consistency = consistency_of(request.consistency)
+            await self._check_vectors(request, features, service, call)
             read = await store.get_online_features(
-                request.entity_ids, features, service=service, consistency=consistency_of(request.consistency)
+                request.entity_ids, features, service=service, consistency=consistency
             )
         return wire.online_response_to_wire(
             read.columns,
@@ -70,6 +71,18 @@ class OnlineServicer:
             statuses=request.include_statuses,
             event_times=request.include_event_times,
         )
+
+    async def _check_vectors(
+        self,
+        request: pb.GetOnlineFeaturesRequest,
+        features: Sequence[str] | None,
+        service: str | None,
+        call: Call,
+    ) -> None:
+        """Refuse vectors above a message before they are read."""
+        namespace = await self._stores.namespace(request.namespace)
+        resolved = await namespace.resolve(FeatureSelection.of(features, service))
+        call.check_size(4 * call.rows * sum(each.definition.vector_length for each in resolved))
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
@@ -109,12 +122,14 @@ class OnlineServicer:
             service=service,
             known_at=request.known_at,
         )
-        step = _rows_per_chunk(read.columns)
-        for first in range(0, call.rows, step):
-            rows = min(step, call.rows - first)
+        ends = np.cumsum(row_bytes(read.columns, call.rows))
+        first = 0
+        while first < call.rows:
+            rows = min(run_end(ends, first, call.cut_bytes) - first, _CHUNK_ROWS)
             columns = [column.take(slice(first, first + rows)) for column in read.columns]
             chunk = wire.HistoricalChunk(first, rows, columns, read.as_of_time)
             await call.send(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
+            first += rows
 
 
 def _only_entity(request: pb.GetOnlineFeaturesRequest) -> str:
@@ -151,17 +166,3 @@ def consistency_of(number: int) -> Consistency | None:
     if number not in _CONSISTENCY:
         raise InvalidInput(f"consistency {number} is not known; send LOCAL_QUORUM or LOCAL_ONE", field="consistency")
     return _CONSISTENCY[number]
-
-
-def _rows_per_chunk(columns: Sequence[Column]) -> int:
-    """Rows per chunk, so that their bytes stay below the limit, by the longest text."""
-    row_bytes = sum(_SLOT_BYTES + _value_bytes(column) for column in columns)
-    return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // max(1, row_bytes)))
-
-
-def _value_bytes(column: Column) -> int:
-    if column.value_type is ValueType.VECTOR:
-        return 4 * column.vector_length
-    if column.value_type is ValueType.TEXT:
-        return 4 * max(map(len, column.values.tolist()), default=0)
-    return 8
