@@ -19,6 +19,7 @@ from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
 
+from .bad_scene import scene  # noqa: F401 - a fixture
 from .gateway_fixtures import delivery_model, gateway, gateway_at, store  # noqa: F401 - fixtures
 from .penguins import penguins  # noqa: F401 - a fixture
 from .servers import Client, RunningServer, client_of, ingest_server, online_server

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from .bad_inputs import INJECTION
+from .bad_scene import readable
 from .gateway_fixtures import MODEL
-from .test_bad_input_rpcs import INTERNALS, readable, scene  # noqa: F401 - a fixture
+from .test_bad_input_rpcs import INTERNALS
 from .test_gateway_errors import problem
 
 

@@ -10,10 +10,11 @@ import pytest
 from featurama.v1 import columns_pb2, errors_pb2, ingest_service_pb2, online_service_pb2
 
 from .bad_inputs import INJECTION, request_id_at
+from .bad_scene import readable
 from .good_requests import YESTERDAY
 from .requests import BOOL, DOUBLE, INT, SECOND, TEXT, VECTOR, column, write_request
 from .servers import refusal_of
-from .test_bad_input_rpcs import INTERNALS, readable, scene  # noqa: F401 - a fixture
+from .test_bad_input_rpcs import INTERNALS
 
 NULL = columns_pb2.FEATURE_STATUS_NULL_VALUE
 DAY = 86_400 * SECOND

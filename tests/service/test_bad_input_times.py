@@ -17,8 +17,8 @@ import pytest
 from featurama import connect
 from featurama.errors import FeaturamaError
 
+from .bad_scene import readable
 from .servers import RunningServer
-from .test_bad_input_rpcs import readable, scene  # noqa: F401 - a fixture
 
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - that it has no zone is the point
 ZONED = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,10 +12,12 @@ import pytest
 import featurama
 from featurama import wire
 from featurama.client.connection import Connection
-from featurama.client.settings import MAX_MESSAGE_BYTES, CallSettings
+from featurama.client.settings import CallSettings
 from featurama.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason
 from featurama.v1 import ingest_service_pb2 as pb
 from featurama_core.types.errors import Overloaded
+from featurama_core.types.sizes import MAX_MESSAGE_BYTES
+from featurama_core.types.writes import WriteReport
 
 from .test_client_outcomes import asking_to_wait
 from .test_client_retries import FRAME, QUICK, Ingest, Peer, aborting, client_of, refusing
@@ -151,7 +153,8 @@ async def test_the_error_of_a_refused_chunk_has_the_field_that_the_server_names(
 
     async def refuse(requests: Requests, context: Any) -> None:
         error = pb.StreamError(reason=int(Reason.INVALID_REQUEST_ID), message="odd", field=field)
-        await context.write(pb.StreamFeaturesResponse(sequence=0, error=error).SerializeToString())
+        for sequence in (0, 1):
+            await context.write(pb.StreamFeaturesResponse(sequence=sequence, error=error).SerializeToString())
 
     async with client_of(Peer("StreamFeatures", after_both(refuse), stream=True)) as client:
         with pytest.raises(InvalidInput, match="odd") as failed:
@@ -160,18 +163,28 @@ async def test_the_error_of_a_refused_chunk_has_the_field_that_the_server_names(
 
 
 async def test_a_chunk_may_be_as_large_as_a_message() -> None:
-    """A larger one is refused here, with its size: the server would end the stream."""
+    """The row of a larger one is rejected here, by name: the server would end the stream."""
+    largest = 0
 
-    async def write(length: int) -> int:
+    async def look(requests: Requests, context: Any) -> None:
+        nonlocal largest
+        async for data in requests:
+            largest = max(largest, len(data))
+            await context.write(accepted(data))
+
+    async def write(length: int) -> WriteReport:
         frame = {"entity_id": ["a", "b"], "timestamp": [1, 1], "note": ["x" * length, "x"]}
-        return (await client.write_features(frame, batch_size=1)).accepted
+        return await client.write_features(frame, batch_size=1)
 
-    async with client_of(Peer("StreamFeatures", accepting, stream=True)) as client:
-        with pytest.raises(InvalidInput, match="1 rows make a message of") as refused:
-            await write(MAX_MESSAGE_BYTES)
-        assert (Reason.LIMIT_EXCEEDED, "batch_size") == (refused.value.reason, refused.value.metadata["field"])
-        around = int(refused.value.message.split()[6]) - MAX_MESSAGE_BYTES
-        assert 2 == await write(MAX_MESSAGE_BYTES - around)
+    async with client_of(Peer("StreamFeatures", look, stream=True)) as client:
+        await write(MAX_MESSAGE_BYTES - 1_000)
+        fits = MAX_MESSAGE_BYTES - 1_000 + MAX_MESSAGE_BYTES - largest
+        assert (2, MAX_MESSAGE_BYTES) == ((await write(fits)).accepted, largest)
+        report = await write(fits + 1)
+    assert (1, 1) == (report.accepted, report.rejected)
+    (verdict,) = report.verdicts
+    assert (0, Reason.LIMIT_EXCEEDED) == (verdict.row, verdict.reason)
+    assert "row of entity 'a', most of it 'note'" in verdict.message
 
 
 PATIENT = featurama.Retries(attempts=3, first_delay=0.1, longest_delay=0.1)
@@ -179,11 +192,11 @@ PATIENT = featurama.Retries(attempts=3, first_delay=0.1, longest_delay=0.1)
 
 
 async def test_a_stream_that_ends_before_a_chunk_is_sent_again_raises_its_reason() -> None:
-    """As the server gives it."""
+    """As the server gives it, and that the chunk without an answer may be stored."""
     wrong = InvalidInput("no such place", reason=Reason.INVALID_REFERENCE)
     peer = Peer("StreamFeatures", after_refusing_for_now(refusing(wrong)), stream=True)
     async with client_of(peer, retries=PATIENT) as client:
-        with pytest.raises(InvalidInput, match="no such place"):
+        with pytest.raises(OutcomeUnknown, match=r"^no such place; rows sent before may be stored$"):
             await client.write_features(PAIR, batch_size=1)
     assert 1 == peer.calls
 

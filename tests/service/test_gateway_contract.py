@@ -12,7 +12,6 @@ import pytest
 
 from .gateway_fixtures import MODEL, gateway_server, http_client
 from .test_bad_input_rest import GOOD, REFUSED
-from .test_bad_input_rpcs import scene  # noqa: F401 - a fixture
 
 OF_THE_STORE = {"TYPE_MISMATCH", "UNKNOWN_ENTITY", "UNKNOWN_FEATURE", "UNKNOWN_FEATURE_VERSION", "UNKNOWN_MODEL"} | {
     "UNKNOWN_FEATURE_SERVICE"
@@ -117,6 +116,7 @@ async def test_answers_are_those_of_the_document(gateway, contract):
     """Of every operation, a refusal of each, and the forms that a request can choose."""
     more = [
         ("POST", "/predict", {"json": {"entity_id": "delivery_near"}}),
+        ("POST", "/predict", {"json": {"entity_id": "nobody"}}),
         ("POST", "/features/batch", {"json": {"entity_ids": ["delivery_near", "", "nobody"]}}),
         ("POST", "/features", {"json": {"entity_ids": ["delivery_near"], "feature_service": "bad_view"}}),
         ("POST", "/features", {"json": {"entity_ids": ["x"], "feature_names": ["bad_speed"], "format": "rows"}}),
