@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from featurama_cli.mapping_options import TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption
+
 EntityColumnOption = Annotated[str, typer.Option("--entity-column", help="Entity column of the labels.")]
 EntityColumnsOption = Annotated[
     list[str] | None,
@@ -39,7 +41,10 @@ class LabelRowOptions:
         typer.Option("--format", help="Format of the files of a directory: parquet (default), csv or arrow."),
     ] = None
     time_column: Annotated[str, typer.Option("--time-column", help="Time column of the labels.")] = "timestamp"
-    timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone of label times without one.")] = None
+    timezone: ZoneOption = None
+    time_unit: TimeUnitOption = None
+    time_format: TimeFormatOption = None
+    types: TypesOption = None
     entity_type: Annotated[
         str | None, typer.Option("--entity-type", help="Without labels: the newest values of all entities of a type.")
     ] = None
@@ -55,7 +60,18 @@ class LabelRowOptions:
 
     def rows(self) -> dict[str, Any]:
         """The options of the rows and their bounds, as arguments of `training_set`."""
-        names = ("known_at", "time_column", "timezone", "entity_type", "start", "end", "every", "memory")
+        names = [
+            "known_at",
+            "time_column",
+            "timezone",
+            "time_unit",
+            "time_format",
+            "entity_type",
+            "start",
+            "end",
+            "every",
+            "memory",
+        ]
         return {name: getattr(self, name) for name in names}
 
     def files(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, entity_columns_of
+from featurama_cli.mapping_options import LayoutOptions
 from featurama_cli.place import JsonOption, Place, at_a_place
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -23,6 +24,7 @@ def dataset() -> None:
 async def build(
     place: Place,
     options: LabelRowOptions,
+    layout: LayoutOptions,
     features: Annotated[str | None, typer.Option("--features", "-f", help="References, separated by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     entity_column: EntityColumnsOption = None,
@@ -62,6 +64,7 @@ async def build(
             statuses=statuses,
             event_times=event_times,
             **options.rows(),
+            **layout.arguments(options.types),
         )
         if explain:
             plan = await training.explain()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from featurama_cli.label_options import EntityColumnOption, LabelRowOptions
+from featurama_cli.mapping_options import LayoutOptions
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
 app = typer.Typer(add_completion=False)
@@ -22,6 +23,7 @@ async def score(
         str, typer.Option("--model", "-m", help="NAME (the champion), NAME@ALIAS or NAME@VERSION.")
     ] = "delivery_time",
     options: LabelRowOptions,
+    layout: LayoutOptions,
     entity_column: EntityColumnOption = "entity_id",
     ray: Annotated[bool, typer.Option("--ray", help="Use tasks of a local Ray (extra `ray`).")] = False,
     address: Annotated[str | None, typer.Option("--address", help="With --ray: an existing cluster.")] = None,
@@ -65,5 +67,6 @@ async def score(
         entity_column=entity_column,
         **options.files(),
         **options.rows(),
+        **layout.arguments(options.types),
     )
     show_one(facts, as_json=as_json)
