@@ -46,8 +46,22 @@ async def main(folder: str) -> None:
                 "/predict", json={"delivery_id": "delivery_00000001", "features": {"package_weight": 250.0}}
             ),
         )
+        show(
+            "The same of any model, by its name and an alias",
+            await http.post(
+                "/models/delivery_time/predict",
+                params={"alias": "champion"},
+                json={"entity_id": "delivery_00000001"},
+            ),
+        )
         batch = await http.post("/features/batch", json=["delivery_00000002", "delivery_of_nothing"])
         show("Many at once; one that is unknown fails alone", batch)
+        show(
+            "Features of many entities, in columns",
+            await http.post(
+                "/features", json={"entity_ids": ["planet_mars", "planet_earth"], "feature_names": ["traffic_level"]}
+            ),
+        )
         show("An error is a problem document", await http.get("/features/planet_nowhere"))
 
 

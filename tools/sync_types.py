@@ -48,6 +48,8 @@ class Types:
                 function = member.fget if isinstance(member, property) else member
                 if inspect.isfunction(function):
                     lines += self._method(function, module, as_property=isinstance(member, property))
+        if hasattr(kind, "to_arrow"):
+            lines.append("    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...")
         return "\n".join([*lines, CONTEXT if kind is FeatureStore else ""])
 
     def function(self, function: object, returns: str) -> str:

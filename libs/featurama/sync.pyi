@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import pandas as pd
 import polars as pl
+from numpy.typing import NDArray
 
 from featurama.client.settings import Retries, Tls
 from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Consistency, D
@@ -23,7 +24,15 @@ from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, On
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.models import Model
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE
-from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.schema import (
+    Definition,
+    Entity,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    Use,
+)
 from featurama_core.types.times import Clock, KnownAt, Time, TimeUnit
 from featurama_core.types.values import Int64Array, ValueType
 from featurama_core.types.writes import Deletion, WriteMode, WriteReport, WriteRequest
@@ -61,17 +70,21 @@ class FeatureStore:
         self, entity_type: str, after: str | None = None, limit: int = MAX_ENTITIES_PER_CALL
     ) -> tuple[list[Entity], str | None]: ...
     def define(self, definition: D) -> D: ...
+    def register(self, definitions: Sequence[D]) -> list[D]: ...
     def get_definition(self, kind: type[D], name: str, version: int | None = None) -> D: ...
     def list_definitions(self, kind: type[D]) -> list[D]: ...
     def deprecate(self, kind: type[D], name: str, version: int | None = None) -> D: ...
+    def restore(self, kind: type[D], name: str, version: int | None = None) -> D: ...
+    def delete_definition(self, kind: type[D], name: str, version: int | None = None) -> D: ...
+    def uses(self, kind: type[Definition], name: str, version: int | None = None) -> list[Use]: ...
     def register_entity_type(self, name: str, description: str = "") -> EntityType: ...
     def register_feature_group(
         self,
         name: str,
         entity_type: str = DEFAULT_ENTITY_TYPE,
         description: str = "",
-        ttl: str | int | timedelta | None = None,
-        retention: str | int | timedelta | None = None,
+        ttl: str | timedelta | None = None,
+        retention: str | timedelta | None = None,
         buckets: int = 1,
     ) -> FeatureGroup: ...
     def register_feature(
@@ -177,9 +190,10 @@ class FeatureStore:
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
-        every: str | timedelta | int | None = None,
+        every: str | timedelta | None = None,
         statuses: bool = False,
         event_times: bool = False,
+        column_separator: str = ".",
         memory: int | str = "2GB",
         strategy: Literal["auto", "scan", "lookup"] = "auto",
     ) -> TrainingDataset: ...
@@ -238,6 +252,8 @@ class TrainingDataset:
     def to_arrow(self, *, progress: Watcher | None = None) -> Any: ...
     def to_pandas(self, *, progress: Watcher | None = None) -> pd.DataFrame: ...
     def to_polars(self, *, progress: Watcher | None = None) -> pl.DataFrame: ...
+    def to_numpy(self, *, progress: Watcher | None = None) -> dict[str, NDArray[Any]]: ...
+    def to_dict(self, *, progress: Watcher | None = None) -> dict[str, list[Any]]: ...
     def explain(self) -> Plan: ...
     def write(
         self,
@@ -248,6 +264,7 @@ class TrainingDataset:
         resume: bool = False,
         progress: Watcher | None = None,
     ) -> Manifest: ...
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
 def connect(
     url: str,

@@ -1,131 +1,36 @@
-"""Training sets of the command: request, plan and build with a progress bar."""
+"""A dataset that the command builds, with a progress bar."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from featurama_cli.value_rows import names_of
-from featurama_core.types.errors import InvalidInput
+from featurama_cli.progress import stage_bars
 
 if TYPE_CHECKING:
-    from featurama_core.api import FeatureStore
-    from featurama_core.datasets.dataset import TrainingDataset
-    from featurama_core.datasets.plan import Plan
-    from featurama_core.datasets.progress import Progress, Watcher
+    from featurama_core.datasets.manifest import Manifest
 
 
-async def requested_set(
-    store: FeatureStore,
-    labels: Path | None,
-    *,
-    features: str | None,
-    service: str | None,
-    **options: Any,
-) -> TrainingDataset:
-    """The set that the options of the command describe."""
-    names = names_of(features, service)
-    if names is None and service is None:
-        raise InvalidInput("name the features to add: --features a,b or --service name", field="features")
-    made: TrainingDataset = await store.training_set(labels, names, service=service, **options)
-    return made
-
-
-def reads_shown(plan: Plan) -> list[dict[str, object]]:
-    """One row per period of a group, for display; `~` marks estimates."""
-    return [
-        ({"entity column": each.column} if plan.columns else {})
-        | {
-            "group": f"{each.via} -> {each.group}" if each.via else each.group,
-            "features": each.features,
-            "period from": each.period.partition("T")[0],
-            "partitions": each.partitions,
-            "entities": f"~{each.entities:,}" if each.via else f"{each.entities:,}",
-            "values": f"~{each.rows:,}",
-            "seconds": f"~{each.seconds:.2g}",
-            "read by": each.strategy,
-            "because": each.reason,
-        }
-        for each in plan.reads
-    ]
-
-
-def plan_summary(plan: Plan) -> str:
-    """The totals, and the basis of the estimates."""
-    if not plan.label_entities:
-        calls = _count(plan.parts, "call")
-        each = f" for each of {', '.join(plan.columns)}" if plan.columns else ""
-        rows = f"{plan.label_rows:,} label rows in {calls}{each}"
-        return f"{rows} to servers, which plan the reads; the plan of a storage at --store has more details"
-    rows = f"{plan.label_rows:,} label rows of {plan.label_entities:,} entities"
-    cut = f"in {_count(plan.passes, 'pass', 'passes')} into {_count(plan.parts, 'output part')}"
-    read = f"about {plan.rows:,} values in {_count(plan.partitions, 'partition')}, about {plan.seconds:.2g} s"
-    lines = [f"{rows}, {cut}: {read}", "Older periods are read only for values that these do not hold."]
-    sampled = max((each.sampled for each in plan.reads), default=0)
-    if sampled:
-        lines.append(f"The entities that a reference names (->) are estimated from {_count(sampled, 'label row')}.")
-    return "\n".join(lines)
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-async def build_dataset(
-    training: TrainingDataset, out: Path, *, file_format: str | None, overwrite: bool, resume: bool
+async def written(
+    write: Callable[..., Awaitable[Manifest]],
+    output: Mapping[str, Any],
+    facts: Callable[[Manifest], Mapping[str, object]],
 ) -> dict[str, object]:
-    """Write the set. -> a summary for display."""
-    from featurama_core.datasets.files import format_of
+    """Write a dataset. -> a summary for display, with the facts of its manifest.
 
+    write, output: `TrainingDataset.write` and its arguments.
+    """
     began = time.monotonic()
     with stage_bars() as watch:
-        manifest = await training.write(
-            out, format=format_of(out, file_format), overwrite=overwrite, resume=resume, progress=watch
-        )
+        manifest = await write(**output, progress=watch)
     took = time.monotonic() - began
     return {
-        "out": str(out),
+        "out": str(output["out"]),
         "rows": manifest.rows,
-        "columns": len(manifest.request["label_columns"]) + len(manifest.features),
+        **facts(manifest),
         "files": len(manifest.files),
-        "without_value": {each["name"]: each["nulls"] for each in manifest.features if each["nulls"]} or None,
         "manifest_sha256": manifest.sha256,
         "seconds": round(took, 3),
         "rows_per_second": round(manifest.rows / took) if took else None,
     }
-
-
-@contextmanager
-def stage_bars() -> Iterator[Watcher | None]:
-    """One bar per stage with rate and remaining time on a terminal; nothing elsewhere."""
-    import sys
-
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=32),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def watch(progress: Progress) -> None:
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(progress.stage, total=progress.total, rate="")
-            values = progress.values / progress.seconds if progress.values and progress.seconds else 0
-            rate = f"{values:,.0f} values/s" if values else f"{progress.rate:,.0f}/s"
-            bars.update(tasks[progress.stage], completed=progress.done, total=progress.total, rate=rate)
-
-        yield watch

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,12 @@ from featurama_core.types.schema import (
     FeatureDefinition,
     FeatureGroup,
     FeatureService,
+    in_order,
 )
 from featurama_core.types.times import parse_duration
 from featurama_core.types.values import parse_value_type
 
 MAX_BYTES = 8 * 1024 * 1024
-_ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)
 
 
 def read_definitions(path: Path) -> list[Definition]:
@@ -37,12 +39,7 @@ def read_definitions(path: Path) -> list[Definition]:
         raise InvalidInput(f"{path.name} is neither YAML (.yaml, .yml) nor Python (.py); rename it", field="file")
     if not found:
         raise InvalidInput(f"{path.name} defines nothing", reason=Reason.EMPTY_REQUEST, field="file")
-    return sorted(found, key=_rank)
-
-
-def _rank(definition: Definition) -> tuple[int, int]:
-    # The sort is stable: within a kind the order of the file is kept, except that feature versions are in order.
-    return _ORDER.index(type(definition)), definition.version if isinstance(definition, FeatureDefinition) else 0
+    return sorted(found, key=in_order)
 
 
 def _of_python(path: Path) -> list[Definition]:
@@ -60,7 +57,7 @@ def _of_python(path: Path) -> list[Definition]:
 
 
 def _flattened(value: object) -> Iterable[Definition]:
-    if isinstance(value, _ORDER):
+    if isinstance(value, Definition):
         yield value
     elif isinstance(value, (list, tuple)):
         for each in value:
@@ -85,101 +82,54 @@ def _of_yaml(path: Path) -> list[Definition]:
     if unknown:
         raise InvalidInput(f"{path.name}: {unknown[0]!r} is not one of {', '.join(_KINDS)}", field=unknown[0])
     found: list[Definition] = []
-    for kind, make in _KINDS.items():
+    for kind in _KINDS:
         listed = given.get(kind) or []
         if not isinstance(listed, list):
             raise InvalidInput(f"{path.name}: {kind} must be a list", field=kind)
-        for at, item in enumerate(listed):
-            fields = _Fields(item, f"{path.name}: {kind}[{at}]")
-            found.append(make(fields))
-            fields.end()
+        found += [_of_item(kind, item, f"{path.name}: {kind}[{at}]") for at, item in enumerate(listed)]
     return found
 
 
-class _Fields:
-    """One item of a list. Every field is taken once; fields that are left over are refused."""
-
-    def __init__(self, item: object, where: str) -> None:
-        if not isinstance(item, Mapping):
-            raise InvalidInput(f"{where} must have fields such as name and description", field="file")
-        self._left: dict[str, Any] = {str(key): value for key, value in item.items()}
-        name = self._left.get("name")
-        self._where = f"{where} {name!r}" if isinstance(name, str) else where
-
-    def text(self, name: str, default: str | None = "") -> Any:
-        return self._take(name, str, default)
-
-    def number(self, name: str, default: int) -> int:
-        value: int = self._take(name, int, default)
-        return value
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self._take(name, list, [])
-        if not all(isinstance(each, str) for each in value):
-            raise InvalidInput(f"{self._where}: {name} must be a list of texts", field=name)
-        return tuple(value)
-
-    def duration(self, name: str) -> int | None:
-        return parse_duration(self._left.pop(name, None), f"{self._where}: {name}")
-
-    def end(self) -> None:
-        """Raise InvalidInput if a field was not taken."""
-        if self._left:
-            name = next(iter(self._left))
-            raise InvalidInput(f"{self._where}: {name!r} is not a field; see docs/command-line.md", field=name)
-
-    def _take(self, name: str, kind: type, default: Any) -> Any:
-        value = self._left.pop(name, None)
-        if value is None:
-            if default is None and name in ("name", "type"):
-                raise InvalidInput(f"{self._where}: {name} is missing", field=name)
-            return default
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise InvalidInput(f"{self._where}: {name} must be {_KIND_NAMES[kind]}, not {value!r:.40}", field=name)
-        return value
+def _of_item(kind: str, item: object, where: str) -> Definition:
+    """The definition of one item of a list. Null fields have their defaults; unknown fields are refused."""
+    make, fields = _KINDS[kind]
+    if not isinstance(item, Mapping):
+        raise InvalidInput(f"{where} must have fields such as name and description", field="file")
+    if isinstance(item.get("name"), str):
+        where = f"{where} {item['name']!r}"
+    for name in ("name", "type"):
+        if name in fields and item.get(name) is None:
+            raise InvalidInput(f"{where}: {name} is missing", field=name)
+    for name in item:
+        if name not in fields:
+            raise InvalidInput(f"{where}: {name!r} is not a field; see docs/command-line.md", field=str(name))
+    return make(**{name: _value(item[name], fields[name], where, name) for name in item if item[name] is not None})
 
 
-_KIND_NAMES: dict[type, str] = {str: "a text", int: "a whole number", list: "a list"}
+def _value(value: Any, kind: type, where: str, name: str) -> object:
+    if kind is timedelta:
+        return parse_duration(value, f"{where}: {name}")
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not fits or (kind is list and not all(isinstance(each, str) for each in value)):
+        raise InvalidInput(f"{where}: {name} must be {_WORDS[kind]}, not {value!r:.40}", field=name)
+    return tuple(value) if kind is list else value
 
 
-def _entity_type(fields: _Fields) -> Definition:
-    return EntityType(fields.text("name", None), fields.text("description"))
+def _feature(type: str, **given: Any) -> FeatureDefinition:  # noqa: A002 - the field of the file
+    value_type, length = parse_value_type(type)
+    defaults: dict[str, Any] = {"vector_length": length, "entity_type": "", "group": ""}
+    return FeatureDefinition(value_type=value_type, **(defaults | given))
 
 
-def _feature_group(fields: _Fields) -> Definition:
-    return FeatureGroup(
-        name=fields.text("name", None),
-        entity_type=fields.text("entity_type", "entity"),
-        description=fields.text("description"),
-        ttl=fields.duration("ttl"),
-        retention=fields.duration("retention"),
-        buckets=fields.number("buckets", 1),
-    )
-
-
-def _feature(fields: _Fields) -> Definition:
-    value_type, length = parse_value_type(fields.text("type", None))
-    return FeatureDefinition(
-        name=fields.text("name", None),
-        value_type=value_type,
-        version=fields.number("version", 1),
-        entity_type=fields.text("entity_type"),
-        group=fields.text("group"),
-        vector_length=fields.number("vector_length", length),
-        references=fields.text("references", None),
-        description=fields.text("description"),
-        tags=fields.texts("tags"),
-        owner=fields.text("owner"),
-    )
-
-
-def _feature_service(fields: _Fields) -> Definition:
-    return FeatureService(fields.text("name", None), fields.texts("features"), fields.text("description"))
-
-
-_KINDS: dict[str, Callable[[_Fields], Definition]] = {
-    "entity_types": _entity_type,
-    "feature_groups": _feature_group,
-    "features": _feature,
-    "feature_services": _feature_service,
+_WORDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list of texts"}
+_NAMED: dict[str, type] = {"name": str, "description": str}
+_GROUP = {"entity_type": str, "ttl": timedelta, "retention": timedelta, "buckets": int}
+_FEATURE = dict.fromkeys(("type", "entity_type", "group", "references", "owner"), str)
+_NUMBERS = {"version": int, "vector_length": int}
+_KINDS: dict[str, tuple[Callable[..., Definition], dict[str, type]]] = {
+    "entity_types": (EntityType, _NAMED),
+    "feature_groups": (FeatureGroup, _NAMED | _GROUP),
+    "features": (_feature, _NAMED | _FEATURE | _NUMBERS | {"tags": list}),
+    "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list}),
 }
+"""List of a file -> the function that makes its definitions, and the types of their fields."""

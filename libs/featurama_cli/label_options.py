@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from featurama_cli.mapping_options import TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption
+from featurama_core.types.errors import InvalidInput
 
 EntityColumnOption = Annotated[str, typer.Option("--entity-column", help="Entity column of the labels.")]
 EntityColumnsOption = Annotated[
@@ -30,15 +31,15 @@ class LabelRowOptions:
         typer.Option("--labels", help="Parquet, CSV or Arrow file, or a directory; alternative: --entity-type."),
     ] = None
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv or .arrow.")
+        Path | None, typer.Option("--out", "-o", help="A directory, or one file: .parquet, .csv, .arrow or .arrows.")
     ] = None
     known_at: Annotated[
         str | None,
         typer.Option("--known-at", help="Only values known at this time; `label`: at the time of the row."),
     ] = None
     file_format: Annotated[
-        str | None,
-        typer.Option("--format", help="Format of the files of a directory: parquet (default), csv or arrow."),
+        Literal["parquet", "csv", "arrow", "arrows"] | None,
+        typer.Option("--format", help="Format of the files of a directory (default parquet); arrows is a stream."),
     ] = None
     time_column: Annotated[str, typer.Option("--time-column", help="Time column of the labels.")] = "timestamp"
     timezone: ZoneOption = None
@@ -74,15 +75,15 @@ class LabelRowOptions:
         ]
         return {name: getattr(self, name) for name in names}
 
-    def files(self) -> dict[str, Any]:
-        """The options of the output files."""
-        return {"file_format": self.file_format, "overwrite": self.overwrite, "resume": self.resume}
+    def output(self) -> dict[str, Any]:
+        """The options of the output, as arguments of `TrainingDataset.write`. Raises InvalidInput without --out."""
+        if self.out is None:
+            raise InvalidInput("name the output with --out", field="out")
+        return {"out": self.out, "format": self.file_format, "overwrite": self.overwrite, "resume": self.resume}
 
 
 def entity_columns_of(given: Sequence[str] | None) -> tuple[str, dict[str, str]]:
     """The values of `EntityColumnsOption` -> the default column, and the column of each entity type."""
-    from featurama_core.types.errors import InvalidInput
-
     plain = [each for each in given or () if "=" not in each]
     if len(plain) > 1:
         raise InvalidInput(

@@ -10,9 +10,8 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Listed(NamedTuple):
-    """A command that is not imported yet: its module, its help and its panel."""
+    """A command that is not imported yet: its help and its panel."""
 
-    module: str
     help: str
     panel: str
 
@@ -31,21 +30,21 @@ class LazyGroup(TyperGroup):
         """A stub of a command for lists, with its name and help."""
         del ctx
         listed = self.LISTED.get(cmd_name)
-        if listed is None:
-            return None
-        return TyperCommand(name=cmd_name, help=listed.help, rich_help_panel=listed.panel)
+        return listed and TyperCommand(name=cmd_name, help=listed.help, rich_help_panel=listed.panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called, imported."""
         name, stub, rest = super().resolve_command(ctx, args)
-        if stub is None or name is None:
-            return name, stub, rest
-        return name, loaded(self.LISTED[name], name), rest
+        return name, stub and name and loaded(name), rest
 
 
-def loaded(listed: Listed, name: str) -> Any:
-    """The command. Its module has `app`, a Typer with one command or a group of commands."""
-    app: typer.Typer = import_module(listed.module).app
-    command: Any = typer.main.get_command(app)
-    command.name = name
-    return command
+def loaded(name: str) -> Any:
+    """The command or group of commands of a module of `featurama_cli.commands`."""
+    module = import_module(f"featurama_cli.commands.{name}")
+    if hasattr(module, "app"):
+        group: Any = typer.main.get_group(module.app)
+        group.name, group.no_args_is_help = name, not group.invoke_without_command
+        return group
+    app = typer.Typer(add_completion=False)
+    app.command(name)(getattr(module, name))
+    return typer.main.get_command(app)

@@ -17,38 +17,33 @@ from featurama_cli.lazy_group import LazyGroup, Listed
 from featurama_model.xgboost_alone import keep_xgboost_alone
 
 _START, _DEFINE, _DATA, _MODELS, _CARE = "Start here", "Definitions", "Values", "Models", "Running and care"
-_HERE = "featurama_cli.commands"
 
 
 class Featurama(LazyGroup):
     """The commands, as `--help` shows them."""
 
     LISTED: ClassVar[dict[str, Listed]] = {
-        "demo": Listed(
-            f"{_HERE}.demo", "Build the Futurama world, serve it, train and predict; print figures.", _START
-        ),
-        "up": Listed(f"{_HERE}.up", "Run online, ingest and gateway in one process on one storage.", _START),
-        "world": Listed(f"{_HERE}.world", "Generate the Futurama sample world, as files or into a store.", _START),
-        "doctor": Listed(f"{_HERE}.doctor", "Diagnose this installation and show how to fix problems.", _START),
-        "apply": Listed(f"{_HERE}.apply", "Register the definitions of a file, after showing a plan.", _DEFINE),
-        "features": Listed(f"{_HERE}.features", "Show features, groups and feature services.", _DEFINE),
-        "entities": Listed(f"{_HERE}.entities", "List, show and register entities.", _DEFINE),
-        "namespaces": Listed(f"{_HERE}.namespaces", "Create, list, export, import and delete namespaces.", _DEFINE),
-        "write": Listed(f"{_HERE}.write", "Write the values of Parquet, CSV or Arrow files.", _DATA),
-        "get": Listed(f"{_HERE}.get", "Show the newest values of entities.", _DATA),
-        "history": Listed(f"{_HERE}.history", "Show the stored values of one feature, newest first.", _DATA),
-        "dataset": Listed(f"{_HERE}.dataset", "Build point-in-time training sets, and verify them.", _DATA),
-        "delete": Listed(
-            f"{_HERE}.delete", "Delete the values of an entity, or of some of its features, permanently.", _DATA
-        ),
-        "purge": Listed(f"{_HERE}.purge", "Remove values past retention.", _DATA),
-        "train": Listed(f"{_HERE}.train", "Train a model and publish it.", _MODELS),
-        "models": Listed(f"{_HERE}.models", "List, compare, promote, roll back and delete models.", _MODELS),
-        "predict": Listed(f"{_HERE}.predict", "Predict for entities or for given features.", _MODELS),
-        "score": Listed(f"{_HERE}.score", "Predict for label rows at their times, into files.", _MODELS),
-        "serve": Listed(f"{_HERE}.serve", "Run one service, configured by the environment.", _CARE),
-        "migrate": Listed(f"{_HERE}.migrate", "Migrate the tables of namespaces to this version.", _CARE),
-        "config": Listed(f"{_HERE}.config", "Show the settings of each service and their variables.", _CARE),
+        "demo": Listed("Build the Futurama world, serve it, train and predict; print figures.", _START),
+        "up": Listed("Run online, ingest and gateway in one process on one storage.", _START),
+        "world": Listed("Generate the Futurama sample world, as files or into a store.", _START),
+        "doctor": Listed("Diagnose this installation and show how to fix problems.", _START),
+        "apply": Listed("Register the definitions of a file, after showing a plan.", _DEFINE),
+        "features": Listed("List, show, deprecate, restore and delete definitions.", _DEFINE),
+        "entities": Listed("List, show and register entities.", _DEFINE),
+        "namespaces": Listed("Create, list, export, import and delete namespaces.", _DEFINE),
+        "write": Listed("Write the values of Parquet, CSV or Arrow files.", _DATA),
+        "get": Listed("Show the newest values of entities.", _DATA),
+        "history": Listed("Show the stored values of one feature, newest first.", _DATA),
+        "dataset": Listed("Build point-in-time training sets, and verify them.", _DATA),
+        "delete": Listed("Delete the values of an entity, or of some of its features, permanently.", _DATA),
+        "purge": Listed("Remove values past retention.", _DATA),
+        "train": Listed("Train a model and publish it.", _MODELS),
+        "models": Listed("List, compare, promote, roll back and delete models.", _MODELS),
+        "predict": Listed("Predict for entities or for given features.", _MODELS),
+        "score": Listed("Predict for label rows at their times, into files.", _MODELS),
+        "serve": Listed("Run one service, configured by the environment.", _CARE),
+        "migrate": Listed("Migrate the tables of namespaces to this version.", _CARE),
+        "config": Listed("Show the settings of each service and their variables.", _CARE),
     }
 
 
@@ -106,11 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _reported(error: BaseException) -> int:
     """Print one line for an error. -> the exit code."""
+    from featurama_cli.hints import hint
     from featurama_core.types.errors import FeaturamaError
 
     error = _innermost(error)
     if isinstance(error, FeaturamaError):
-        return _line(f"{error.message} [{error.reason.name}]", 2)
+        return _line(f"{error.message}{hint(error)} [{error.reason.name}]", 2)
     if type(error).__name__ == "SettingsError":
         return _line(str(error), 2)
     if isinstance(error, ModuleNotFoundError):

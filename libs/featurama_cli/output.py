@@ -108,6 +108,13 @@ def when(micros: int | None) -> str | None:
     return short_time(to_datetime(micros))
 
 
+def when_ns(nanos: int) -> str:
+    """Nanoseconds since 1970 UTC as RFC 3339, with all nine digits."""
+    from featurama_core.types.times import to_rfc3339
+
+    return f"{to_rfc3339(nanos // 1_000)[:-1]}{nanos % 1_000:03}Z"
+
+
 def short_time(moment: datetime) -> str:
     """RFC 3339 in UTC, without microseconds if they are zero."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -41,6 +41,7 @@ NamespaceOption = Annotated[
     str | None, typer.Option("--namespace", "-n", help="The tenant (or FEATURAMA_NAMESPACE; else default).")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")]
 
 
 @dataclass(frozen=True, slots=True)

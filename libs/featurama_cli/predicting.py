@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from featurama_cli.output import number, when
+from featurama_core.frames.predictions import Predictions
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import Status, ValueType
@@ -89,12 +89,11 @@ async def served(
     store: FeatureStore, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
 ) -> list[Predicted]:
     """Predict by the servers of a store: one row per entity id, or one row for given features alone."""
-    made = await store.predict(
-        list(entity_ids) or None, dict(given) or None, model=model, version=version or None, alias=alias
+    return _rows(
+        await store.predict(
+            list(entity_ids) or None, dict(given) or None, model=model, version=version or None, alias=alias
+        )
     )
-    facts = (made.model, made.version, made.target)
-    likely = (made.predicted_classes, made.classes, made.probabilities)
-    return _rows(entity_ids, made.values.tolist(), made.features, made.errors, facts, *likely)
 
 
 async def predicted_here(
@@ -113,26 +112,30 @@ async def predicted_here(
     async with Predictor.open(CacheSettings(artefacts=artefacts)) as predictor:
         answer = await predictor.predict(namespace, request)
     manifest = answer.manifest
-    facts = (manifest.name, manifest.version, manifest.target)
-    likely = (answer.classes(), manifest.class_names, answer.probabilities)
-    return _rows(entity_ids, answer.values.tolist(), answer.columns, answer.row_errors, facts, *likely)
+    made = Predictions(
+        values=answer.values,
+        target=manifest.target,
+        model=manifest.name,
+        version=manifest.version,
+        entity_ids=entity_ids,
+        features=answer.columns,
+        missing=answer.missing,
+        errors=answer.row_errors,
+        as_of_time=answer.as_of_time,
+        classes=manifest.class_names,
+        predicted_classes=answer.classes(),
+        probabilities=answer.probabilities,
+    )
+    return _rows(made)
 
 
-def _rows(
-    entity_ids: Sequence[str],
-    values: Sequence[float],
-    columns: Sequence[Column],
-    errors: Sequence[Any],
-    facts: tuple[str, int, str],
-    likeliest: Sequence[str],
-    classes: Sequence[str],
-    probabilities: NDArray[np.float64] | None,
-) -> list[Predicted]:
-    problems = {error.row: error.message for error in errors}
-    lists = [column.to_list() for column in columns]
+def _rows(made: Predictions) -> list[Predicted]:
+    problems = {error.row: error.message for error in made.errors}
+    lists = [column.to_list() for column in made.features]
+    facts = (made.model, made.version, made.target)
     found = []
-    for row, value in enumerate(values):
-        entity_id = entity_ids[row] if entity_ids else None
+    for row, value in enumerate(made.values.tolist()):
+        entity_id = made.entity_ids[row] if made.entity_ids else None
         if row in problems:
             found.append(Predicted(entity_id, *facts, None, [], problems[row]))
             continue
@@ -143,13 +146,13 @@ def _rows(
                 "status": Status(int(column.status[row])).name,
                 "event_time": when(int(column.event_time[row])),
             }
-            for column, each in zip(columns, lists, strict=True)
+            for column, each in zip(made.features, lists, strict=True)
         ]
-        made = Predicted(entity_id, *facts, value, used)
-        if probabilities is not None:
-            chances = dict(zip(classes, probabilities[row].tolist(), strict=True))
-            made = replace(made, label=likeliest[row], probabilities=chances)
-        found.append(made)
+        predicted = Predicted(entity_id, *facts, value, used)
+        if made.probabilities is not None:
+            chances = dict(zip(made.classes, made.probabilities[row].tolist(), strict=True))
+            predicted = replace(predicted, label=made.predicted_classes[row], probabilities=chances)
+        found.append(predicted)
     return found
 
 

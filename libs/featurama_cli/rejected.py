@@ -30,7 +30,7 @@ class RejectedRows:
 
     def __init__(self, source: Path, files: ExitStack) -> None:
         kind = FileName.of(source)
-        stem, ending = (kind.stem, f".{kind.kind}") if kind is not None else (source.stem, ".parquet")
+        stem, ending = (kind.stem, kind.plain_ending) if kind is not None else (source.stem, ".parquet")
         self._target = source.with_name(f"{stem}{REJECTED}{ending}")
         self._files = files
         self._write: WriteTable | None = None

@@ -48,12 +48,16 @@ def current_user() -> str:
 
 def score_rows(report: TrainingReport) -> list[dict[str, object]]:
     """The scores of the model and of the baselines, on the same test rows."""
-    rows: list[dict[str, object]] = [{"on_the_test_rows": "model"} | _rounded(report.test)]
-    if report.baseline:
-        rows.append({"on_the_test_rows": f"baseline ({report.manifest.baseline})"} | _rounded(report.baseline))
-    if report.baseline_constant:
-        rows.append({"on_the_test_rows": "baseline (training targets)"} | _rounded(report.baseline_constant))
-    return rows
+    scored = {
+        "model": report.test,
+        f"baseline ({report.manifest.baseline})": report.baseline,
+        "baseline (training targets)": report.baseline_constant,
+    }
+    return [
+        {"on_the_test_rows": name} | {measure: round(value, 4) for measure, value in scores.items()}
+        for name, scores in scored.items()
+        if scores
+    ]
 
 
 def scores_title(report: TrainingReport) -> str:
@@ -75,8 +79,3 @@ def verdict_text(verdict: HoldoutComparison) -> str:
         f"On {verdict.rows:,} rows that neither trained on: {verdict.measure} {mine:.4g} of version "
         f"{verdict.candidate_version}, {other:.4g} of version {verdict.incumbent_version}: {word}."
     )
-
-
-def _rounded(scores: object) -> dict[str, object]:
-    assert hasattr(scores, "items")
-    return {str(name): round(float(value), 4) for name, value in scores.items()}

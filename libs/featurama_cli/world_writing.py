@@ -71,13 +71,11 @@ async def define_world(store: FeatureStore) -> int:
     """Register the world's definitions. -> how many."""
     from featurama_cli.plan import plan, registered
 
-    steps = await plan(await registered(store), read_definitions(featurama_world.definitions_path()))
+    steps = plan(await registered(store), read_definitions(featurama_world.definitions_path()))
     for step in steps:
         if step.effect == "conflict":
             raise InvalidInput(f"the world's {step.kind} {step.name} does not fit: {step.problem}", field="definitions")
-    for step in steps:
-        if step.effect != "unchanged":
-            await store.define(step.definition)
+    await store.register([step.definition for step in steps])
     return len(steps)
 
 

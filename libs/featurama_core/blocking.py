@@ -129,6 +129,8 @@ def blocking_form(kind: Any) -> type[BlockingForm]:
     """The blocking form of an asynchronous class: the same public methods, signatures, docstrings and bases."""
     bases = tuple(blocking_form(each) for each in kind.__bases__ if _is_asynchronous(each))
     members = {name: _blocking(name, each) for name, each in vars(kind).items() if not name.startswith("_")}
+    if "to_arrow" in members:
+        members["__arrow_c_stream__"] = _arrow_stream
     about = {"__doc__": kind.__doc__, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
     return type(kind.__name__, bases or (BlockingForm,), members | about)
 
@@ -169,6 +171,11 @@ def _blocking(name: str, member: Any) -> Any:
     del shown.__wrapped__
     shown.__signature__ = signature
     return shown
+
+
+def _arrow_stream(self: Any, requested_schema: Any = None) -> Any:
+    """The table of `to_arrow` for any library of Arrow's PyCapsule interface; it cannot be awaited."""
+    return self.to_arrow().__arrow_c_stream__(requested_schema)
 
 
 def _shown(value: Any, loop: LoopThread) -> Any:

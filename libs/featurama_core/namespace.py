@@ -35,6 +35,7 @@ class Namespace:
         self.request_ids = RequestIds(clock)
         self._clock = clock
         self.layout_book = LayoutBook()
+        self.begun_imports: set[int] = set()
         self._layouts: dict[int, Layout] = {}
         self._types: dict[str, tuple[str | None, int]] = {}
         self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now)
@@ -45,7 +46,7 @@ class Namespace:
 
     async def incarnation(self) -> str:
         """Id of the incarnation: a dropped and newly created namespace has another one. Part of every cache key."""
-        return (await self.registry.snapshot()).catalogue.incarnation
+        return (await self.registry.snapshot()).incarnation
 
     async def resolve(
         self, features: FeatureSelection | Sequence[str], *, known_at: int | None = None

@@ -33,9 +33,9 @@ from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, Reason, Unknown
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, DEFAULT_NAMESPACE, check_namespace
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
-from featurama_core.types.schema import Entity, EntityType, FeatureDefinition, FeatureGroup
+from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, Use
 from featurama_core.types.times import Clock, KnownAt
 from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
@@ -78,28 +78,15 @@ class EmbeddedStore(FeatureStore):
         """Whether the database answers; see `FeatureStore`."""
         del service
         try:
-            await self._namespace.storage.load_definitions()
+            await self._namespace.registry.snapshot(fresh=True)
         except FeaturamaError:
             return False
         return True
 
     # Definitions
 
-    async def _define(self, definition: D) -> D:
-        if isinstance(definition, FeatureDefinition):
-            definition = cast("D", await self._completed(definition))
-        return cast("D", await self._namespace.registry.define(definition))
-
-    async def _completed(self, feature: FeatureDefinition) -> FeatureDefinition:
-        """Fill an empty entity type or group: from the other, or with the default."""
-        entity_type, group = feature.entity_type, feature.group
-        if not group:
-            group = DEFAULT_GROUP if entity_type in ("", DEFAULT_ENTITY_TYPE) else entity_type
-        if not entity_type:
-            entity_type = DEFAULT_ENTITY_TYPE
-            if group != DEFAULT_GROUP:
-                entity_type = (await self.get_feature_group(group)).entity_type
-        return replace(feature, entity_type=entity_type, group=group)
+    async def _define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
+        return await self._namespace.registry.define_all(definitions)
 
     async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:
         def look_up(snapshot: Snapshot) -> Any:
@@ -131,8 +118,24 @@ class EmbeddedStore(FeatureStore):
         return listed
 
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
-        definition = await self._get_definition(kind, name, version)
-        return cast("D", await self._namespace.registry.deprecate(definition))
+        definition = await self._current(kind, name, version)
+        return cast("D", await self._namespace.registry.mark(definition, deprecated=True))
+
+    async def _restore(self, kind: type[D], name: str, version: int | None) -> D:
+        definition = await self._current(kind, name, version)
+        return cast("D", await self._namespace.registry.mark(definition, deprecated=False))
+
+    async def _delete_definition(self, kind: type[D], name: str, version: int | None) -> D:
+        definition = await self._current(kind, name, version)
+        return cast("D", await self._namespace.registry.delete(definition))
+
+    async def _uses(self, kind: type[Definition], name: str, version: int | None) -> list[Use]:
+        return await self._namespace.registry.uses(await self._current(kind, name, version))
+
+    async def _current(self, kind: type[D], name: str, version: int | None) -> D:
+        """A definition as stored now: what is written back must not undo a change of another process."""
+        await self._namespace.registry.snapshot(fresh=True)
+        return await self._get_definition(kind, name, version)
 
     # Entities
 
@@ -195,11 +198,11 @@ class EmbeddedStore(FeatureStore):
         snapshot = await self._namespace.registry.snapshot(fresh=True)
         entity = (await self._namespace.storage.get_entities([entity_id])).get(entity_id)
         types = None if entity is None else {entity.entity_type, DEFAULT_ENTITY_TYPE}
-        features = [
-            ResolvedFeature(versions[-1], snapshot.groups[versions[-1].group])
-            for _, versions in sorted(snapshot.features.items())
-            if types is None or versions[-1].entity_type in types
-        ]
+        groups = [each for each in snapshot.groups.values() if types is None or each.entity_type in types]
+        found = (
+            ResolvedFeature(each, group) for group in groups for each in snapshot.newest_of_group.get(group.name, ())
+        )
+        features = sorted(found, key=lambda each: each.name)
         columns: list[Column] = []
         as_of = self.now()
         if features:

@@ -13,14 +13,14 @@ from featurama_core.api.primitives import DatasetSource
 from featurama_core.datasets.dataset import Engine, TrainingDataset
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys
+from featurama_core.datasets.spine_sources import SpineSource, newest_time
 from featurama_core.datasets.verify import Rebuilt
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
+from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.types.references import ResolvedFeature
-from featurama_core.types.times import MIN_TIME, KnownAt
 
 
 async def dataset_source(
@@ -33,9 +33,13 @@ async def dataset_source(
     now: int,
 ) -> DatasetSource:
     """Engines over a namespace for a request. now: microseconds, the start of the request."""
-    newest, build = NewestMoment(namespace, request.known_at, now), request.build
-    await asyncio.to_thread(newest.see_all, source, columns.certain)
-    resolved = await namespace.resolve(request.selection, known_at=newest.time)
+    settled, build = partial(check_settled, now=now, settling_time=namespace.settings.settling_time), request.build
+    if request.known_at == "label":
+        newest = await asyncio.to_thread(newest_time, source, columns.certain, settled)
+    else:
+        newest = request.known_at
+        settled(newest)
+    plan = await namespace.compiled(request.selection, ReadPlan.of, known_at=newest)
     one = partial(
         SpilledRetrieval,
         namespace,
@@ -45,9 +49,9 @@ async def dataset_source(
     )
     if columns.of_types:
         names = (await asyncio.to_thread(getattr, source, "schema")).names
-        columns = columns.needed([each.entity_type for each in resolved], names)
-        return DatasetSource(_several(one, resolved, columns, build.memory_bytes), columns)
-    return DatasetSource(partial(one, features=resolved, memory=build.memory_bytes), columns)
+        columns = columns.needed([each.entity_type for each in plan.features], names)
+        return DatasetSource(_several(one, plan.features, columns, build.memory_bytes), columns)
+    return DatasetSource(partial(one, plan=plan, memory=build.memory_bytes), columns)
 
 
 async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | None) -> Rebuilt:
@@ -67,7 +71,7 @@ async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | No
         begin = partial(
             SpilledRetrieval,
             namespace,
-            features,
+            ReadPlan.of(features),
             ReadBounds(bound, now, at_now=True, aged_at=as_of),
             values_only=not build.statuses and not build.event_times,
             memory=build.memory_bytes,
@@ -87,34 +91,6 @@ def _several(
     share = memory // len(columns.entities)
 
     def begin(positions: list[int]) -> Engine:
-        return one(features=[features[at] for at in positions], memory=share, sizes=sizes)
+        return one(plan=ReadPlan.of([features[at] for at in positions]), memory=share, sizes=sizes)
 
     return partial(SeveralColumns, [columns.of_type(each.entity_type) for each in features], begin)
-
-
-class NewestMoment:
-    """The newest `known_at` of a dataset, from the request and its label rows: `time`, None for no bound.
-
-    Raises FailedPrecondition for a `known_at`, or the time of a row used as one, that is not settled.
-    """
-
-    def __init__(self, namespace: Namespace, known_at: KnownAt, now: int) -> None:
-        self._settling_time = namespace.settings.settling_time
-        self._now = now
-        self._of_rows = isinstance(known_at, str)
-        self.time = known_at if not isinstance(known_at, str) else None
-        check_settled(self.time, now, self._settling_time)
-
-    def see(self, keys: Keys, first: int) -> None:
-        """Include label rows. first: number of the first among all rows."""
-        if self._of_rows and len(keys):
-            check_settled(keys.event_time, self._now, self._settling_time, first_row=first)
-            self.time = max(int(keys.event_time.max()), self.time if self.time is not None else MIN_TIME)
-
-    def see_all(self, source: SpineSource, columns: SpineColumns) -> None:
-        """Include all label rows if their times are used as `known_at`. Blocks."""
-        first = 0
-        for batch in source.batches() if self._of_rows else ():
-            keys = read_keys(batch, columns, first)
-            self.see(keys, first)
-            first += len(keys)

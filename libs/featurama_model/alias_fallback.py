@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple
 
 from featurama_core.storage.port import NamespaceStorage, StoredModel
 from featurama_core.types.errors import FailedPrecondition
@@ -24,13 +23,8 @@ _MAX_TRIED = 16
 _MAX_STRANDED = 64
 
 _Key = tuple[ModelSlot, str, int]
-
-
-class Found(NamedTuple):
-    """A version that serves instead."""
-
-    stored: StoredModel
-    model: LoadedModel
+Found = tuple[StoredModel, LoadedModel]
+"""A version that serves instead."""
 
 
 class EarlierVersions:
@@ -60,7 +54,7 @@ class EarlierVersions:
         earlier = await ModelRegistry(storage).earlier(slot.name, alias, version)
         for stored in [there[each] for each in earlier if each in there][:_MAX_TRIED]:
             try:
-                return Found(stored, await self._attempt(slot, stored, storage))
+                return stored, await self._attempt(slot, stored, storage)
             except FailedPrecondition:
                 continue
         self._stranded[key] = self._monotonic() + self._retry_after

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from featurama_core.storage.port import AuditRecord
 
 MOVED = "model.alias.moved"
 ROLLED_BACK = "model.alias.rolled_back"
 DELETED = "model.deleted"
+_DETAIL: dict[str, type] = {"alias": str, "version": int, "previous": int, "by": str, "note": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,8 @@ class AliasMove:
 
     def record(self) -> AuditRecord:
         """The record of this move in the audit log."""
-        detail = {
-            "alias": self.alias,
-            "version": self.version,
-            "previous": self.previous,
-            "by": self.by,
-            "note": self.note,
-        }
-        return AuditRecord(self.at, self.action, self.model, json.dumps(detail))
+        detail = json.dumps({name: getattr(self, name) for name in _DETAIL})
+        return AuditRecord(self.at, self.action, self.model, detail)
 
 
 def moves(records: Iterable[AuditRecord], model: str, alias: str) -> list[AliasMove]:
@@ -83,15 +79,7 @@ def versions_before(history: Sequence[AliasMove], current: int, there: Collectio
 def _move(record: AuditRecord) -> AliasMove | None:
     try:
         detail = json.loads(record.detail)
-        return AliasMove(
-            record.at,
-            record.action,
-            record.subject,
-            str(detail["alias"]),
-            int(detail["version"]),
-            int(detail["previous"]),
-            str(detail["by"]),
-            str(detail["note"]),
-        )
+        fields: Any = {name: kind(detail[name]) for name, kind in _DETAIL.items()}
+        return AliasMove(record.at, record.action, record.subject, **fields)
     except (ValueError, TypeError, KeyError):
         return None

@@ -18,37 +18,7 @@ from numpy.typing import NDArray
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Int64Array, Status, ValueType
-from featurama_model.expressions import (
-    TIMED,
-    Cycle,
-    Difference,
-    Expression,
-    Feature,
-    Float64Array,
-    Power,
-    Product,
-    Ratio,
-    Sum,
-    TimePart,
-)
-
-__all__ = [
-    "NUMERIC",
-    "Cycle",
-    "Difference",
-    "EngineeredSpec",
-    "Expression",
-    "Feature",
-    "Float32Array",
-    "Float64Array",
-    "Power",
-    "Product",
-    "Ratio",
-    "Sum",
-    "TimePart",
-    "matrix",
-    "numbers",
-]
+from featurama_model.expressions import TIMED, Expression, Feature, Float64Array, Power, Product, Sum
 
 Float32Array = NDArray[np.float32]
 

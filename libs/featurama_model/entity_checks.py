@@ -1,42 +1,42 @@
-"""Rows that cannot be predicted: their entity is of another type than the model's, or is unknown to the store."""
+"""Entities that cannot be predicted: they are of another type than the model's, or are unknown to the store."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
-from featurama_core.types.values import BoolArray, Status
+from featurama_core.types.values import Status
 
 if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
 
+_IDS_PER_READ = 5_000
 _FEATURES_PER_READ = 500
 
 
-async def unknown_entities(
-    namespace: Namespace, entity_ids: Sequence[str], entity_type: str, candidates: BoolArray
-) -> dict[int, str]:
-    """Row -> problem, for candidates (bool[n]) whose entity is of another type than the model's, or is neither
-    registered nor has any value.
+async def unknown_entities(namespace: Namespace, entity_ids: Iterable[str], entity_type: str) -> dict[str, str]:
+    """Entity -> problem, for entities of another type than the model's, or that are neither registered nor have any
+    value.
     """
-    rows = np.flatnonzero(candidates).tolist()
-    if not rows:
-        return {}
-    distinct = list(dict.fromkeys(entity_ids[row] for row in rows))
-    registered = await namespace.storage.get_entities(distinct)
-    valueless = await _without_values(namespace, entity_type, [each for each in distinct if each not in registered])
-    problems = {each: f"{entity_type} {each!r} is neither registered nor has any value" for each in valueless}
-    if entity_type != DEFAULT_ENTITY_TYPE:
-        problems |= {
-            each: f"{each!r} is registered as {entity.entity_type}, the model predicts for a {entity_type}"
-            for each, entity in registered.items()
-            if entity.entity_type != entity_type
-        }
-    return {row: problems[entity_ids[row]] for row in rows if entity_ids[row] in problems}
+    distinct = list(dict.fromkeys(entity_ids))
+    problems: dict[str, str] = {}
+    # In pieces, because one read of the store is bounded.
+    for first in range(0, len(distinct), _IDS_PER_READ):
+        some = distinct[first : first + _IDS_PER_READ]
+        registered = await namespace.storage.get_entities(some)
+        valueless = await _without_values(namespace, entity_type, [each for each in some if each not in registered])
+        problems |= {each: f"{entity_type} {each!r} is neither registered nor has any value" for each in valueless}
+        if entity_type != DEFAULT_ENTITY_TYPE:
+            problems |= {
+                each: f"{each!r} is registered as {entity.entity_type}, the model predicts for a {entity_type}"
+                for each, entity in registered.items()
+                if entity.entity_type != entity_type
+            }
+    return problems
 
 
 async def _without_values(namespace: Namespace, entity_type: str, entity_ids: Sequence[str]) -> set[str]:

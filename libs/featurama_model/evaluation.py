@@ -10,7 +10,8 @@ import asyncio
 import numpy as np
 
 from featurama_core.frames.predictions import Contributions
-from featurama_model.engineered import Float32Array, Float64Array
+from featurama_model.engineered import Float32Array
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
 
 _STEPS_ON_LOOP = 1_000_000
@@ -19,13 +20,8 @@ _STEPS_A_PIECE = 200_000_000
 """In units of `contribution_steps`: about a second."""
 
 
-async def predicted(model: LoadedModel, inputs: Float32Array) -> Float64Array:
-    """Predictions float64[n] of the engineered matrix float32[n, k]."""
-    return model.values(await outputs(model, inputs))
-
-
 async def outputs(model: LoadedModel, inputs: Float32Array) -> Float64Array:
-    """The outputs of the model (`LoadedModel.outputs`), by one call of XGBoost."""
+    """The outputs of the engineered matrix float32[n, k] (`LoadedModel.outputs`), by one call of XGBoost."""
     if model.steps(len(inputs)) <= _STEPS_ON_LOOP:
         return model.outputs(inputs)
     return await asyncio.to_thread(model.outputs, inputs)

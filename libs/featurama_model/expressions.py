@@ -8,8 +8,10 @@ A missing input is NaN, and so is every result computed from it.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Annotated, Literal
 
 import numpy as np
@@ -23,6 +25,8 @@ Float64Array = NDArray[np.float64]
 Values = Mapping[str, Float64Array]
 
 HOUR = DAY // 24
+_OF_FEATURES = ("feature", "of", "left", "right", "numerator", "denominator")
+"""Fields of expressions that hold names of features, in the order of their use."""
 _PERIODS = {"day": DAY, "week": 7 * DAY, "year": 31_556_952_000_000}
 _THURSDAY = 3
 """Days between the Monday before 1970-01-01, a Thursday, and that day."""
@@ -32,165 +36,117 @@ _COSINE = (1.0, -2.0, 24.0, -720.0, 40_320.0, -3_628_800.0, 479_001_600.0, -87_1
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class _Named:
+    name: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the features it is computed from; () for one that is computed from the row's time."""
+        given = [getattr(self, field, ()) for field in _OF_FEATURES]
+        return tuple(name for each in given for name in ((each,) if isinstance(each, str) else each))
+
+    def evaluate(self, values: Values, time: Int64Array) -> Float64Array:
+        """float64[n], from float64[n] of each input and the rows' times int64[n], microseconds."""
+        return self._of([values[name] for name in self.inputs], time)
+
+    def _of(self, inputs: list[Float64Array], time: Int64Array) -> Float64Array:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Feature(_Named):
     """The feature itself."""
 
-    name: str
     feature: str
     op: Literal["feature"] = "feature"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the features it is computed from."""
-        return (self.feature,)
-
-    def evaluate(self, values: Values, _time: Int64Array) -> Float64Array:
-        """float64[n], from float64[n] of each input."""
-        return values[self.feature]
+    def _of(self, inputs: list[Float64Array], _time: Int64Array) -> Float64Array:
+        return inputs[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class Product(_Named):
     """An interaction: the product of two to eight features, multiplied from left to right."""
 
-    name: str
     of: tuple[str, ...]
     op: Literal["product"] = "product"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the features it is computed from."""
-        return self.of
-
-    def evaluate(self, values: Values, _time: Int64Array) -> Float64Array:
-        """float64[n], from float64[n] of each input."""
-        product = values[self.of[0]]
-        for factor in self.of[1:]:
-            product = product * values[factor]
-        return product
+    def _of(self, inputs: list[Float64Array], _time: Int64Array) -> Float64Array:
+        return reduce(operator.mul, inputs)
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(_Named):
     """The sum of two to eight features, added from left to right."""
 
-    name: str
     of: tuple[str, ...]
     op: Literal["sum"] = "sum"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the features it is computed from."""
-        return self.of
-
-    def evaluate(self, values: Values, _time: Int64Array) -> Float64Array:
-        """float64[n], from float64[n] of each input."""
-        total = values[self.of[0]]
-        for term in self.of[1:]:
-            total = total + values[term]
-        return total
+    def _of(self, inputs: list[Float64Array], _time: Int64Array) -> Float64Array:
+        return reduce(operator.add, inputs)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(_Named):
     """One feature less another."""
 
-    name: str
     left: str
     right: str
     op: Literal["difference"] = "difference"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the features it is computed from."""
-        return (self.left, self.right)
-
-    def evaluate(self, values: Values, _time: Int64Array) -> Float64Array:
-        """float64[n], from float64[n] of each input."""
-        return values[self.left] - values[self.right]
+    def _of(self, inputs: list[Float64Array], _time: Int64Array) -> Float64Array:
+        return inputs[0] - inputs[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(_Named):
     """A quotient of two features; missing where the denominator is zero."""
 
-    name: str
     numerator: str
     denominator: str
     op: Literal["ratio"] = "ratio"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the features it is computed from."""
-        return (self.numerator, self.denominator)
-
-    def evaluate(self, values: Values, _time: Int64Array) -> Float64Array:
-        """float64[n], from float64[n] of each input."""
-        below = values[self.denominator]
-        return values[self.numerator] / np.where(below == 0.0, np.nan, below)
+    def _of(self, inputs: list[Float64Array], _time: Int64Array) -> Float64Array:
+        return inputs[0] / np.where(inputs[1] == 0.0, np.nan, inputs[1])
 
 
 @dataclass(frozen=True, slots=True)
-class Power:
+class Power(_Named):
     """A feature to a whole power from 2 to 8."""
 
-    name: str
     feature: str
     exponent: int
     op: Literal["power"] = "power"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the features it is computed from."""
-        return (self.feature,)
-
-    def evaluate(self, values: Values, _time: Int64Array) -> Float64Array:
-        """float64[n], from float64[n] of each input."""
-        base = power = values[self.feature]
+    def _of(self, inputs: list[Float64Array], _time: Int64Array) -> Float64Array:
         # np.power is not used: its vectorised loop and its remainder may differ in the last bit.
-        for _ in range(self.exponent - 1):
-            power = power * base
-        return power
+        return reduce(operator.mul, inputs * self.exponent)
 
 
 @dataclass(frozen=True, slots=True)
-class TimePart:
+class TimePart(_Named):
     """A part of the row's time, in UTC: `hour_of_day` in [0, 24), `day_of_week` from 0 (Monday) to 6."""
 
-    name: str
     part: Literal["hour_of_day", "day_of_week"]
     op: Literal["time_part"] = "time_part"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """No features: it is computed from the row's time."""
-        return ()
-
-    def evaluate(self, _values: Values, time: Int64Array) -> Float64Array:
-        """float64[n], from the rows' times int64[n], microseconds."""
+    def _of(self, _inputs: list[Float64Array], time: Int64Array) -> Float64Array:
         if self.part == "hour_of_day":
             return (time % DAY).astype(np.float64) / HOUR
         return ((time // DAY + _THURSDAY) % 7).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
-class Cycle:
+class Cycle(_Named):
     """The position of the row's time in a day (from 0:00 UTC), a week (from Monday) or a year, as one coordinate of a
     circle, from -1 to 1. `sin` and `cos` together identify every moment, and midnight is next to 23:59.
     """
 
-    name: str
     cycle: Literal["day", "week", "year"]
     wave: Literal["sin", "cos"]
     op: Literal["cycle"] = "cycle"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """No features: it is computed from the row's time."""
-        return ()
-
-    def evaluate(self, _values: Values, time: Int64Array) -> Float64Array:
-        """float64[n], from the rows' times int64[n], microseconds."""
+    def _of(self, _inputs: list[Float64Array], time: Int64Array) -> Float64Array:
         period = _PERIODS[self.cycle]
         since = time + _THURSDAY * DAY if self.cycle == "week" else time
         return _sine(since + period // 4 if self.wave == "cos" else since, period)

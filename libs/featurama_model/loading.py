@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.types.column import Column
-from featurama_core.types.values import Int64Array
-from featurama_model.engineered import Float32Array, Float64Array
+from featurama_model.engineered import Float32Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, ModelManifest
 from featurama_model.structure import Malformed, Structure, check_structure
 from featurama_model.xgboost_alone import import_xgboost
@@ -30,12 +29,6 @@ class LoadedModel:
     manifest: ModelManifest
     structure: Structure
     booster: Any
-
-    def predict(self, columns: list[Column], time: int | Int64Array | None = None) -> Float64Array:
-        """Predictions float64[n] from the columns of the model's features, n rows each, at `time` (microseconds, one
-        or int64[n]; required if an expression depends on time).
-        """
-        return self.predict_matrix(self.manifest.matrix(columns, time))
 
     def predict_matrix(self, rows: Float32Array) -> Float64Array:
         """Predictions float64[n] from the engineered matrix float32[n, k]: the value, the probability of the second of

@@ -28,7 +28,7 @@ from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.model_names import ModelNames, ModelSlot, ModelView
 from featurama_model.promotion import tried
-from featurama_model.registry import CHAMPION, ModelRegistry, read_manifest, unknown_alias, unknown_version
+from featurama_model.registry import CHAMPION, ModelRegistry, read_manifest, unknown_model
 from featurama_model.shared_tasks import SharedTasks
 
 if TYPE_CHECKING:
@@ -140,11 +140,11 @@ class ModelCache:
         slot = await self._slot(namespace, name)
         view = await self._names.view(slot, namespace.storage)
         number = version or view.aliases.get(alias)
-        if number is None:
-            raise unknown_alias(name, alias, view.aliases, trained=bool(view.versions))
-        stored = view.versions.get(number)
+        stored = None if number is None else view.versions.get(number)
         if stored is None:
-            raise unknown_version(name, number)
+            raise await unknown_model(
+                namespace.storage, name, number or 0, alias, versions=view.versions, known=view.aliases
+            )
         if version:
             return await self._wait(_key(slot, stored), stored, namespace.storage)
         self._names.used(slot, namespace.storage)
@@ -227,9 +227,10 @@ class ModelCache:
             if found is None:
                 raise
             if alias not in self._serving:
-                older = _key(alias.slot, found.stored)
+                stored, model = found
+                older = _key(alias.slot, stored)
                 detail = f"{alias.alias}: version {key.version} cannot be used"
-                self._serve(alias, older, found.model, ModelEvent("degraded", older, detail))
+                self._serve(alias, older, model, ModelEvent("degraded", older, detail))
             return self._serving[alias].model
         self._serve(alias, key, model)
         return model

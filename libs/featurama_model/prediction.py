@@ -13,7 +13,7 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.values import BoolArray, Status
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import ModelManifest
 from featurama_model.registry import CHAMPION
 
@@ -40,29 +40,23 @@ class PredictionRequest:
 
     def rows(self) -> int:
         """The number of rows. Raises InvalidInput for no rows, too many rows, or an invalid id."""
-        rows = self._rows()
-        if self.contributions and rows > MAX_EXPLAINED_ROWS:
-            raise InvalidInput(
-                f"contributions are requested for {rows} rows; at most {MAX_EXPLAINED_ROWS} fit one call, split them",
-                reason=Reason.LIMIT_EXCEEDED,
-                field="include_contributions",
-            )
-        return rows
-
-    def _rows(self) -> int:
-        if self.entity_ids or not self.given:
+        by_entity = bool(self.entity_ids) or not self.given
+        if by_entity:
             check_entity_ids(self.entity_ids, limit=MAX_ROWS)
-            return len(self.entity_ids)
-        rows = len(self.given[0])
+        rows = len(self.entity_ids) if by_entity else len(self.given[0])
         if rows == 0:
             raise InvalidInput("given features have no rows; give one", reason=Reason.EMPTY_REQUEST, field="given")
         if rows > MAX_ROWS:
-            raise InvalidInput(
-                f"given features have {rows} rows; at most {MAX_ROWS} fit one call, split them",
-                reason=Reason.LIMIT_EXCEEDED,
-                field="given",
-            )
+            raise _too_many(f"given features have {rows} rows", MAX_ROWS, "given")
+        if self.contributions and rows > MAX_EXPLAINED_ROWS:
+            problem = f"contributions are requested for {rows} rows"
+            raise _too_many(problem, MAX_EXPLAINED_ROWS, "include_contributions")
         return rows
+
+
+def _too_many(problem: str, most: int, field: str) -> InvalidInput:
+    message = f"{problem}; at most {most} fit one call, split them"
+    return InvalidInput(message, reason=Reason.LIMIT_EXCEEDED, field=field)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

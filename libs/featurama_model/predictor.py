@@ -148,13 +148,15 @@ class Predictor:
         failed = np.any([column.status == Status.ERROR for column in columns], axis=0)
         nothing = np.all([column.status == Status.NOT_FOUND for column in stored.values()], axis=0)
         lacking = np.any([column.status == Status.NOT_FOUND for column in columns], axis=0)
-        candidates = nothing & lacking
-        unknown = await unknown_entities(namespace, request.entity_ids, manifest.entity_type, candidates)
+        candidates = {row: request.entity_ids[row] for row in np.flatnonzero(nothing & lacking).tolist()}
+        unknown = await unknown_entities(namespace, candidates.values(), manifest.entity_type)
         errors = [
             RowError(row, Reason.STORE_UNAVAILABLE, "the store did not answer for this entity; try again")
             for row in np.flatnonzero(failed).tolist()
         ]
-        errors += [RowError(row, Reason.UNKNOWN_ENTITY, why) for row, why in unknown.items()]
+        errors += [
+            RowError(row, Reason.UNKNOWN_ENTITY, unknown[each]) for row, each in candidates.items() if each in unknown
+        ]
         return sorted(errors, key=lambda error: error.row)
 
 

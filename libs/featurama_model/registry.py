@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import (
     Conflict,
     CorruptData,
@@ -107,10 +108,12 @@ class ModelRegistry:
         """
         check_name(name, "model")
         number = version or await self._aliased(name, alias)
-        for stored in await self._storage.list_models(name):
+        models = await self._storage.list_models(name)
+        for stored in models:
             if stored.version == number:
                 return read_manifest(stored)
-        raise unknown_version(name, number)
+        versions = [stored.version for stored in models]
+        raise await unknown_model(self._storage, name, number, alias, versions=versions, known=())
 
     async def list(self, name: str | None = None) -> list[ListedModel]:
         """All versions of one model or of all models, by name and version. An unreadable version has a `problem`."""
@@ -156,7 +159,7 @@ class ModelRegistry:
         if not earlier:
             raise FailedPrecondition(
                 f"{alias} of {name!r} is version {current} and has no earlier version that still exists; "
-                "name one with `featurama models promote`",
+                "promote one by its number",
                 reason=Reason.UNKNOWN_MODEL,
                 field="alias",
             )
@@ -182,7 +185,7 @@ class ModelRegistry:
         """
         listed = {model.stored.version: model for model in await self.list(check_name(name, "model"))}
         if version not in listed:
-            raise unknown_version(name, version)
+            raise await unknown_model(self._storage, name, version, "", versions=listed, known=())
         names = [alias for alias, named in (await self.aliases(name)).items() if named == version]
         if names:
             raise FailedPrecondition(
@@ -240,7 +243,8 @@ class ModelRegistry:
         aliases = await self.aliases(name)
         if alias in aliases:
             return aliases[alias]
-        raise unknown_alias(name, alias, aliases, trained=bool(await self._storage.list_models(name)))
+        versions = [stored.version for stored in await self._storage.list_models(name)]
+        raise await unknown_model(self._storage, name, 0, alias, versions=versions, known=aliases)
 
 
 def named_versions(stored: Mapping[tuple[str, str], int]) -> dict[str, int]:
@@ -256,22 +260,22 @@ def read_manifest(stored: StoredModel) -> ModelManifest:
     return manifest
 
 
-def unknown_version(name: str, version: int) -> Unknown:
-    """The error for a version that does not exist."""
-    return Unknown(
-        f"model {name!r} has no version {version}; see `featurama models list`",
-        reason=Reason.UNKNOWN_MODEL,
-        field="version",
-    )
+async def unknown_model(
+    storage: NamespaceStorage, name: str, version: int, alias: str, *, versions: Collection[int], known: Collection[str]
+) -> Unknown:
+    """The error for a version that does not exist or, with version 0, an alias that is not set.
 
-
-def unknown_alias(name: str, alias: str, known: Collection[str], *, trained: bool) -> Unknown:
-    """The error for an alias that is not set. trained: whether the model has any version."""
-    if not trained:
+    versions, known: the versions and the aliases that the model has.
+    """
+    if not versions:
+        models = {model for model, each in await storage.list_aliases() if each != _HIGHEST_DELETED}
+        fix = did_you_mean(name, models - {name}, "check its name or train it")
+        return Unknown(f"model {name!r} does not exist; {fix}", reason=Reason.UNKNOWN_MODEL, field="model")
+    if version:
         return Unknown(
-            f"model {name!r} does not exist; train it with `featurama train`",
+            f"model {name!r} has no version {version}; name one that it has",
             reason=Reason.UNKNOWN_MODEL,
-            field="model",
+            field="version",
         )
     have = ", ".join(sorted(known)) or "none"
     return Unknown(

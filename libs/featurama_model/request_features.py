@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from featurama_core.ingest.convert import convert
-from featurama_core.types.column import Column
+from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import Status, empty_values, parse_value_type
@@ -56,14 +56,8 @@ def overlaid(stored: Column, given: Column | None) -> Column:
 def not_stored(feature: ModelFeature, rows: int) -> Column:
     """The column of a feature that was not read: NOT_FOUND in every row."""
     value_type, vector_length = parse_value_type(feature.value_type)
-    return Column(
-        name=feature.name,
-        value_type=value_type,
-        values=empty_values(value_type, rows, vector_length),
-        status=np.full(rows, Status.NOT_FOUND, dtype=np.uint8),
-        event_time=np.zeros(rows, dtype=np.int64),
-        reference=feature.reference,
-    )
+    nothing = column_of(feature.name, value_type, empty_values(value_type, 0, vector_length))
+    return replace(nothing.spread(np.empty(0, dtype=np.int64), rows), reference=feature.reference)
 
 
 def _names(manifest: ModelManifest) -> Mapping[str, ModelFeature]:

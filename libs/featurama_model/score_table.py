@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.frames.results import refuse_repeats
+from featurama_core.datasets.manifest import time_facts
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import Int64Array
 from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Scores
@@ -24,7 +25,10 @@ REASON, MESSAGE = "error_reason", "error_message"
 
 def check_label_names(names: Sequence[str]) -> None:
     """Raise InvalidInput if a label column has the name of a score column."""
-    refuse_repeats([*names, PREDICTION, CLASS, PROBABILITIES, VERSION, MISSING, REASON, MESSAGE])
+    for name in (PREDICTION, CLASS, PROBABILITIES, VERSION, MISSING, REASON, MESSAGE):
+        if name in names:
+            problem = f"the label column {name!r} has the name of a column of scores; rename the label column"
+            raise InvalidInput(problem, field=name)
 
 
 def score_table(labels: Any, manifest: ModelManifest, scores: Scores) -> Any:
@@ -63,10 +67,7 @@ def facts_of(table: Any, event_time: Int64Array) -> dict[str, Any]:
     """The statistics of one part, for the manifest."""
     prediction = table.column(PREDICTION)
     bounds = pc.min_max(prediction).as_py()
-    return {
-        "rows": table.num_rows,
-        "first": int(event_time.min()),
-        "last": int(event_time.max()),
+    return time_facts(event_time) | {
         "failed": _counts(table.column(REASON).drop_null()),
         "missing": _counts(pc.list_flatten(table.column(MISSING))),
         "min": bounds["min"],

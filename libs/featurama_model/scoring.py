@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -22,11 +23,11 @@ from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.values import BoolArray, Int64Array, Status
+from featurama_core.types.values import Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
-from featurama_model.engineered import Float64Array
 from featurama_model.entity_checks import unknown_entities
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import Scores, with_refused
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
 
 _ROWS_A_PIECE = 50_000
-_IDS_A_READ = 5_000
 
 
 async def scored(
@@ -53,16 +53,19 @@ async def scored(
     absent = np.array([column.status != Status.PRESENT for column in columns])
     unreadable = np.any([column.status == Status.ERROR for column in columns], axis=0)
     errors = [
-        RowError(row, Reason.CORRUPT_DATA, "a stored value cannot be read; run `featurama doctor`")
+        RowError(row, Reason.CORRUPT_DATA, "a stored value cannot be read; check the store")
         for row in np.flatnonzero(unreadable).tolist()
     ]
-    unknown = await _unknown(namespace, manifest.entity_type, entity_ids, absent.all(axis=0) & ~unreadable)
-    errors += [RowError(row, Reason.UNKNOWN_ENTITY, why) for row, why in unknown.items()]
-    errors = with_refused(errors, manifest, columns, len(time))
-    # In pieces, because a thread cannot be interrupted.
-    pieces = [
-        await asyncio.to_thread(_outputs, model, columns, time, first) for first in range(0, len(time), _ROWS_A_PIECE)
+    rows = np.flatnonzero(absent.all(axis=0) & ~unreadable)
+    candidates = dict(zip(rows.tolist(), entity_ids.take(rows).to_pylist(), strict=True))
+    unknown = await unknown_entities(namespace, candidates.values(), manifest.entity_type)
+    errors += [
+        RowError(row, Reason.UNKNOWN_ENTITY, unknown[each]) for row, each in candidates.items() if each in unknown
     ]
+    errors = with_refused(errors, manifest, columns, len(time))
+    # In pieces, because a thread cannot be interrupted. No rows are one piece.
+    starts = range(0, max(len(time), 1), _ROWS_A_PIECE)
+    pieces = [await asyncio.to_thread(_outputs, model, columns, time, first) for first in starts]
     outputs = np.concatenate(pieces)
     return Scores(model.values(outputs), model.probabilities(outputs), absent, errors)
 
@@ -70,18 +73,6 @@ async def scored(
 def _outputs(model: LoadedModel, columns: Sequence[Column], time: Int64Array, first: int) -> Float64Array:
     rows = np.arange(first, min(first + _ROWS_A_PIECE, len(time)))
     return model.outputs(model.manifest.matrix([column.take(rows) for column in columns], time[rows]))
-
-
-async def _unknown(namespace: Namespace, entity_type: str, entity_ids: Any, candidates: BoolArray) -> dict[int, str]:
-    """Row -> why its entity cannot be predicted; in pieces, because one read of the store is bounded."""
-    rows = np.flatnonzero(candidates)
-    found: dict[int, str] = {}
-    for first in range(0, len(rows), _IDS_A_READ):
-        some = rows[first : first + _IDS_A_READ]
-        ids = entity_ids.take(some).to_pylist()
-        unknown = await unknown_entities(namespace, ids, entity_type, np.ones(len(some), dtype=np.bool_))
-        found |= {int(some[at]): why for at, why in unknown.items()}
-    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +106,7 @@ class ScoreOutput:
         del as_of  # scores are as of the rows' own moments
         found = await scored(self.model, self.namespace, keys.entity_ids, columns, keys.event_time)
         table = await asyncio.to_thread(score_table, batch, self.model.manifest, found)
-        return Part(number, table, facts_of(table, keys.event_time))
+        return Part(number, table, partial(facts_of, table, keys.event_time))
 
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Counts of predicted and failed rows and missing features."""

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from featurama_core.types.errors import FeaturamaError, Unknown
-from featurama_model.engineered import Float64Array
-from featurama_model.evaluation import predicted
+from featurama_core.types.values import BoolArray
+from featurama_model.evaluation import outputs
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
 from featurama_model.model_cache import ModelCache
 from featurama_model.prediction import Prediction, PredictionRequest
 
 if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
-    from featurama_model.model_cache import ModelCache
 
     PredictBy = Callable[[LoadedModel, Namespace, PredictionRequest], Awaitable[Prediction]]
 
@@ -156,7 +156,7 @@ class Shadow:
 
     async def _shadowed(
         self, model: LoadedModel, waiting: _Waiting, predict_by: PredictBy
-    ) -> tuple[Float64Array, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    ) -> tuple[Float64Array, BoolArray]:
         """The shadow's predictions float64[n], and the rows that it could not predict, bool[n]."""
         namespace, request, champion = waiting
         known = {column.name: column for column in champion.columns}
@@ -165,7 +165,8 @@ class Shadow:
         if all(used.get(feature.name) == feature for feature in model.manifest.features):
             columns = [known[feature.name] for feature in model.manifest.features]
             failed = model.manifest.refused(columns, len(failed))
-            return await predicted(model, model.manifest.matrix(columns, champion.as_of_time)), failed
+            matrix = model.manifest.matrix(columns, champion.as_of_time)
+            return model.values(await outputs(model, matrix)), failed
         prediction = await predict_by(model, namespace, request)
         failed[[error.row for error in prediction.row_errors]] = True
         return prediction.values, failed

@@ -68,7 +68,11 @@ def _one_request(
 
         async def answer(data: bytes, context: Context) -> Any:
             async def body(call: Call) -> Any:
-                return await behaviour(parsed(parse, data), call)
+                try:
+                    request = parse(data)
+                except DecodeError as error:
+                    raise InvalidInput("the request is not a message of this method") from error
+                return await behaviour(request, call)
 
             call = Call(name, context, guard)
             return await guard.run(call, context, body, size=len(data), default_deadline_ms=deadline_ms)
@@ -78,14 +82,6 @@ def _one_request(
         return grpc.unary_unary_rpc_method_handler(answer)
 
     return Method(request_streaming=False, response_streaming=response_streaming, bind=bind)
-
-
-def parsed(parse: Callable[[bytes], _Request], data: bytes) -> _Request:
-    """The request in `data`. Raises InvalidInput if it is not a valid message."""
-    try:
-        return parse(data)
-    except DecodeError as error:
-        raise InvalidInput("the request is not a message of this method") from error
 
 
 @dataclass(frozen=True)

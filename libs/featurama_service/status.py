@@ -19,60 +19,35 @@ from featurama_core.types.errors import FeaturamaError, Reason
 DOMAIN: Final = "featurama"
 """`domain` of every ErrorInfo."""
 
-_INVALID = grpc.StatusCode.INVALID_ARGUMENT
-_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
-_NOT_FOUND = grpc.StatusCode.NOT_FOUND
-
+_GROUPS: Final = (
+    (range(Reason.INVALID_ARGUMENT, Reason.UNKNOWN_NAMESPACE), grpc.StatusCode.INVALID_ARGUMENT),
+    (range(Reason.UNKNOWN_NAMESPACE, Reason.DEFINITION_CONFLICT), grpc.StatusCode.NOT_FOUND),
+    (range(Reason.DEFINITION_CONFLICT, Reason.DEPRECATED), grpc.StatusCode.ALREADY_EXISTS),
+)
+_CODES: Final = {
+    Reason.UNSPECIFIED: grpc.StatusCode.UNKNOWN,
+    Reason.REQUEST_TOO_OLD: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.REQUEST_IN_FUTURE: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.KNOWN_AT_NOT_SETTLED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.ENTITY_TYPE_MISMATCH: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.DEPRECATED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.STORE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Reason.UNKNOWN_OUTCOME: grpc.StatusCode.UNAVAILABLE,
+    Reason.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Reason.SERVED_BY_INGEST: grpc.StatusCode.UNIMPLEMENTED,
+    Reason.SCHEMA_MISMATCH: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.MODEL_UNUSABLE: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.CORRUPT_DATA: grpc.StatusCode.DATA_LOSS,
+    Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+    Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.ALIAS_MOVED: grpc.StatusCode.ABORTED,
+    Reason.DEFINITION_USED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.METHOD_NOT_ALLOWED: grpc.StatusCode.UNIMPLEMENTED,
+}
+"""The code of each reason that has none from its group."""
 GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(
-    {
-        Reason.UNSPECIFIED: grpc.StatusCode.UNKNOWN,
-        Reason.INVALID_ARGUMENT: _INVALID,
-        Reason.INVALID_NAME: _INVALID,
-        Reason.INVALID_ENTITY_ID: _INVALID,
-        Reason.INVALID_REFERENCE: _INVALID,
-        Reason.INVALID_TIME: _INVALID,
-        Reason.NAIVE_TIME: _INVALID,
-        Reason.INVALID_REQUEST_ID: _INVALID,
-        Reason.INVALID_PAGE_TOKEN: _INVALID,
-        Reason.INVALID_DEFINITION: _INVALID,
-        Reason.INVALID_VALUE: _INVALID,
-        Reason.TYPE_MISMATCH: _INVALID,
-        Reason.TEXT_TOO_LONG: _INVALID,
-        Reason.VECTOR_LENGTH_MISMATCH: _INVALID,
-        Reason.EMPTY_REQUEST: _INVALID,
-        Reason.LIMIT_EXCEEDED: _INVALID,
-        Reason.EVENT_TIME_IN_FUTURE: _INVALID,
-        Reason.PAST_RETENTION: _INVALID,
-        Reason.CONFLICTING_DUPLICATE: _INVALID,
-        Reason.REQUEST_TOO_OLD: _PRECONDITION,
-        Reason.REQUEST_IN_FUTURE: _PRECONDITION,
-        Reason.KNOWN_AT_NOT_SETTLED: _PRECONDITION,
-        Reason.ENTITY_TYPE_MISMATCH: _PRECONDITION,
-        Reason.MISSING_FEATURE: _INVALID,
-        Reason.UNKNOWN_NAMESPACE: _NOT_FOUND,
-        Reason.UNKNOWN_FEATURE: _NOT_FOUND,
-        Reason.UNKNOWN_FEATURE_VERSION: _NOT_FOUND,
-        Reason.UNKNOWN_FEATURE_GROUP: _NOT_FOUND,
-        Reason.UNKNOWN_FEATURE_SERVICE: _NOT_FOUND,
-        Reason.UNKNOWN_ENTITY_TYPE: _NOT_FOUND,
-        Reason.UNKNOWN_ENTITY: _NOT_FOUND,
-        Reason.UNKNOWN_MODEL: _NOT_FOUND,
-        Reason.DEFINITION_CONFLICT: grpc.StatusCode.ALREADY_EXISTS,
-        Reason.ENTITY_CONFLICT: grpc.StatusCode.ALREADY_EXISTS,
-        Reason.NAMESPACE_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
-        Reason.DEPRECATED: _PRECONDITION,
-        Reason.STORE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-        Reason.UNKNOWN_OUTCOME: grpc.StatusCode.UNAVAILABLE,
-        Reason.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
-        Reason.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
-        Reason.SERVED_BY_INGEST: grpc.StatusCode.UNIMPLEMENTED,
-        Reason.SCHEMA_MISMATCH: _PRECONDITION,
-        Reason.MODEL_UNUSABLE: _PRECONDITION,
-        Reason.CORRUPT_DATA: grpc.StatusCode.DATA_LOSS,
-        Reason.INTERNAL: grpc.StatusCode.INTERNAL,
-        Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
-        Reason.ALIAS_MOVED: grpc.StatusCode.ABORTED,
-    }
+    {reason: _CODES.get(reason) or next(code for reasons, code in _GROUPS if reason in reasons) for reason in Reason}
 )
 
 HTTP_STATUS: Final[Mapping[grpc.StatusCode, int]] = MappingProxyType(

@@ -45,16 +45,6 @@ class StorageOptions(BaseModel, frozen=True):
 
     def storage_settings(self) -> StorageSettings:
         """The same settings as a `StorageSettings`."""
-        return StorageSettings(
-            url=self.storage,
-            password=self.storage_password.get_secret_value(),
-            consistency=self.storage_consistency,
-            request_timeout_ms=self.storage_request_timeout_ms,
-            connect_timeout_ms=self.storage_connect_timeout_ms,
-            max_in_flight=self.storage_max_in_flight,
-            coalesce_delay_us=self.storage_coalesce_delay_us,
-            tls_ca=self.storage_tls_ca,
-            tls_cert=self.storage_tls_cert,
-            tls_key=self.storage_tls_key,
-            tls_verify=self.storage_tls_verify,
-        )
+        given = {name.removeprefix("storage_"): getattr(self, name) for name in StorageOptions.model_fields}
+        password = self.storage_password.get_secret_value()
+        return StorageSettings(url=given.pop("storage"), **given | {"password": password})

@@ -72,14 +72,9 @@ def wide_table(group: str, ids: pa.Array, times_us: NDArray[np.int64], features:
     return pa.Table.from_arrays(columns, schema=wide_schema(group))
 
 
-def delivery_ids(index: NDArray[np.int64]) -> pa.Array:
+def delivery_ids(index: NDArray[np.int64], prefix: str = "delivery_") -> pa.Array:
     """`delivery_00000001` for index 0, and so on."""
-    return pc.binary_join_element_wise("delivery", _delivery_numbers(index), "_")
-
-
-def delivery_names(index: NDArray[np.int64]) -> pa.Array:
-    """`Delivery 00000001` for index 0, and so on."""
-    return pc.binary_join_element_wise("Delivery", _delivery_numbers(index), " ")
+    return pc.binary_join_element_wise(prefix, pc.utf8_lpad(pa.array(index + 1).cast(pa.string()), 8, "0"), "")
 
 
 def rounded(values: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
@@ -89,7 +84,3 @@ def rounded(values: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
     Every published double is rounded: the last digits of `sin` differ between machines.
     """
     return np.round(values, decimals) + 0.0
-
-
-def _delivery_numbers(index: NDArray[np.int64]) -> pa.Array:
-    return pc.utf8_lpad(pa.array(index + 1).cast(pa.string()), 8, "0")

@@ -25,7 +25,6 @@ from featurama_world.columns import (
     PLANET_CONDITIONS,
     TIMESTAMP,
     delivery_ids,
-    delivery_names,
     wide_table,
 )
 from featurama_world.config import HOUR_US, ReadingGrid, WorldConfig
@@ -97,7 +96,7 @@ class World:
         for index in _chunks(self.config.deliveries, rows_per_batch):
             choice = np.floor(self._draws.uniform("delivery/cargo", index) * len(self._cargo))
             metadata = self._cargo.take(pa.array(choice.astype(np.int64)))
-            yield _entity_table("delivery", delivery_ids(index), delivery_names(index), metadata)
+            yield _entity_table("delivery", delivery_ids(index), delivery_ids(index, "Delivery "), metadata)
 
     def batches(
         self, *, rows_per_batch: int = ROWS_PER_BATCH, groups: Collection[str] = GROUPS
@@ -154,11 +153,7 @@ class World:
 
     def _dispatch_table(self, index: Ints) -> pa.Table:
         sent = self._deliveries.dispatches(index)
-        features = {
-            "distance": sent.distance,
-            "package_weight": sent.package_weight,
-            "hazard_level": sent.hazard_level,
-            "estimated_duration": sent.estimated_duration,
+        features = {name: getattr(sent, name) for name in COLUMNS[DELIVERY_METRICS]} | {
             "origin": self._planets.ids.take(pa.array(sent.origin)),
             "destination": self._planets.ids.take(pa.array(sent.destination)),
             "assigned_to": self._characters.ids.take(pa.array(sent.assigned_to)),
@@ -174,11 +169,7 @@ class World:
 
     def _outcome_table(self, index: Ints) -> pa.Table:
         arrived = self._deliveries.arrivals(index, self._deliveries.dispatches(index))
-        features = {
-            "actual_duration": arrived.actual_duration,
-            "delay_minutes": arrived.delay_minutes,
-            "fuel_consumption": arrived.fuel_consumption,
-        }
+        features = {name: getattr(arrived, name) for name in COLUMNS[DELIVERY_OUTCOME]}
         return wide_table(DELIVERY_OUTCOME, delivery_ids(index), arrived.time_us, features)
 
 

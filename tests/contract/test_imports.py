@@ -111,6 +111,26 @@ async def test_the_later_import_wins_within_one_layout(shop: Shop) -> None:
     assert [KNOWN * 1_000 + number for number in (5, 4, 3, 2, 1, 0)] == history.ingested_at.tolist()
 
 
+async def test_a_number_that_no_import_has_is_refused(store: OpenedStore, names: Names) -> None:
+    """Its rows would take the place of those of a later import. A number that another replica gave is known."""
+    await store.register_feature(f"a_{names.suffix}", "double")
+    shop = Shop(store, names)
+    chunk = WriteRequest(
+        [names.entity("fry")],
+        np.array([EVENT]),
+        [column_of(shop.feature("a"), ValueType.DOUBLE, np.array([1.0]))],
+        "",
+        WriteMode.BULK,
+        ingested_at=np.array([KNOWN * 1_000]),
+        import_number=998,
+    )
+    with pytest.raises(InvalidInput, match="no import has the number 998; begin one"):
+        await store.write(chunk)
+    scope = ImportScope((shop.feature("a"),), EVENT, EVENT, KNOWN, KNOWN)
+    number = await store.space.storage.take_import(str(RequestIds(clock).next()), scope)
+    assert 1 == (await store.write(replace(chunk, import_number=number))).accepted
+
+
 async def test_the_same_chunk_sent_again_changes_nothing(store: OpenedStore, names: Names) -> None:
     """With the request id that it had, or with a new one: at once, and after a later import."""
     await store.register_feature(f"a_{names.suffix}", "double")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -14,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from featurama_core.frames.schemas import facts_of
 from tests.opened import OpenedStore, open_store
 
 HOUR = 3_600_000_000
@@ -24,9 +28,9 @@ PANDAS = {
     "amount": "float64",
     "count": "Int64",
     "good": "boolean",
-    "note": "str",
+    "note": "string",
     "spot": "object",
-    "count__status": "str",
+    "count__status": "string",
     "count__event_time": "datetime64[us, UTC]",
 }
 POLARS = {
@@ -60,7 +64,7 @@ async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
 
 
 def labels() -> Any:
-    """Carried columns beside nulls and without."""
+    """Carried columns beside nulls and without; those without have the same dtypes."""
     return pa.table(
         {
             "entity_id": ["full", "void"],
@@ -70,12 +74,12 @@ def labels() -> Any:
             "sure": pa.array([None, True]),
             "whole": pa.array([LARGE, LARGE + 2]),
             "word": ["u", None],
-            "local": pa.array([START, None]).cast(pa.timestamp("ms", "Europe/Berlin"), safe=False),
+            "local": pa.array([START // 1_000, None]).cast(pa.timestamp("ms", "Europe/Berlin"), safe=False),
         }
     )
 
 
-CARRIED = {"large": "Int64", "small": "Int8", "sure": "boolean", "whole": "int64", "word": "str"}
+CARRIED = {"large": "Int64", "small": "Int8", "sure": "boolean", "whole": "Int64", "word": "string"}
 
 
 async def results(store: OpenedStore, path: Path) -> dict[str, tuple[Any, Any]]:
@@ -106,7 +110,7 @@ async def test_a_value_type_has_one_dtype_and_its_exact_values_in_every_result(
         for column in NAMES:
             shown = [None if each is pd.NA or each is None else each for each in pandas[column]]
             if column in ("amount", "note"):
-                shown = [None if isinstance(each, float) and np.isnan(each) else each for each in shown]
+                shown = [None if each != each else each for each in shown]
             if column == "spot":
                 assert np.float32 == shown[0].dtype
                 shown = [None if each is None else each.tolist() for each in shown]
@@ -115,12 +119,15 @@ async def test_a_value_type_has_one_dtype_and_its_exact_values_in_every_result(
         assert [pd.Timestamp(START, unit="us", tz="UTC")] * 2 == pandas["count__event_time"].tolist()
 
 
-async def test_without_nulls_integers_and_truth_values_are_numpys(store: OpenedStore) -> None:
-    rows = labels().slice(0, 1)
-    past = await store.get_historical_features(rows, NAMES)
-    built = await store.training_set(rows, NAMES)
-    for frame in (await asyncio.to_thread(past.to_pandas), await built.to_pandas()):
-        assert ["int64", "bool"] == [str(frame[name].dtype) for name in ("count", "good")]
+async def test_a_dtype_does_not_depend_on_nulls(store: OpenedStore) -> None:
+    """A row in which every value is present has the dtypes of one in which none is."""
+    for row in (0, 1):
+        rows = labels().slice(row, 1)
+        past = await store.get_historical_features(rows, NAMES)
+        built = await store.training_set(rows, NAMES)
+        for frame in (await asyncio.to_thread(past.to_pandas), await built.to_pandas()):
+            assert {name: PANDAS[name] for name in NAMES} == {name: str(frame[name].dtype) for name in NAMES}
+            assert CARRIED == {column: str(frame[column].dtype) for column in CARRIED}
 
 
 async def test_carried_columns_keep_what_they_came_with(store: OpenedStore, tmp_path: Path) -> None:
@@ -140,25 +147,91 @@ async def test_carried_columns_keep_what_they_came_with(store: OpenedStore, tmp_
         assert [LARGE, LARGE + 2] == frame["whole"].tolist(), name
 
 
-async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: OpenedStore) -> None:
-    """Of historical features and of a training set, nullable integers without nulls and categories among them."""
+def pandas_labels() -> pd.DataFrame:
+    """One column per dtype that people have, beside missing values where it can have them."""
     times = pd.to_datetime([START + HOUR] * 2, unit="us", utc=True)
-    given = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "entity_id": ["full", "void"],
+            "entity_id": pd.array(["full", "void"], dtype="str"),
             "timestamp": times.astype("datetime64[ns, UTC]"),
             "large": pd.array([LARGE, None], dtype="Int64"),
             "whole": pd.array([1, 2], dtype="Int64"),
-            "kind": pd.Categorical(["u", "v"], ordered=True),
+            "plain": np.array([LARGE, 2]),
+            "byte": np.array([1, 2], dtype=np.uint8),
+            "sure": np.array([True, False]),
+            "kind": pd.Categorical(["u", None], ordered=True),
             "rate": np.array([0.5, np.nan], dtype=np.float32),
             "text": pd.array(["x", None], dtype="string"),
-        }
+            "python": np.array(["x", None], dtype=object),
+            "price": np.array([Decimal("1.50"), None], dtype=object),
+            "at": pd.to_datetime(["2026-01-01", None]).astype("datetime64[ms]"),
+            "took": pd.to_timedelta([1, 2], unit="ms").astype("timedelta64[us]"),
+        },
+        index=[7, 9],
     )
-    for frame in (
-        (await store.get_historical_features(given, NAMES)).to_pandas(),
-        await (await store.training_set(given, NAMES)).to_pandas(),
-    ):
-        pd.testing.assert_frame_equal(given, frame[list(given.columns)])
+
+
+async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: OpenedStore, tmp_path: Path) -> None:
+    """Of historical features, of a training set, and of its files, which pandas reads."""
+    given = pandas_labels()
+    past = await store.get_historical_features(given, NAMES)
+    built = await store.training_set(given, NAMES)
+    await built.write(tmp_path / "set")
+    await built.write(tmp_path / "set.arrow")
+    expected = given.reset_index(drop=True)
+    frames = {
+        "historical": past.to_pandas(),
+        "historical, by Arrow": past.to_arrow().to_pandas(),
+        "training set": await built.to_pandas(),
+        "training set, by Arrow": (await built.to_arrow()).to_pandas(),
+        "Parquet": await asyncio.to_thread(pd.read_parquet, tmp_path / "set"),
+        "Arrow": await asyncio.to_thread(pd.read_feather, tmp_path / "set.arrow"),
+    }
+    for name, frame in frames.items():
+        found = frame[list(expected.columns)]
+        assert expected.dtypes.astype(str).to_dict() == found.dtypes.astype(str).to_dict(), name
+        pd.testing.assert_frame_equal(expected, found)
+        assert {each: PANDAS[each] for each in NAMES} == {each: str(frame[each].dtype) for each in NAMES}, name
+
+
+async def test_texts_of_a_polars_frame_are_of_a_type_that_every_reader_knows(store: OpenedStore) -> None:
+    """polars has views of strings, which older readers of Parquet do not know."""
+    frame = pl.from_arrow(labels())
+    past = await store.get_historical_features(frame, NAMES)
+    built = await store.training_set(frame, NAMES)
+    for table in (past.to_arrow(), await built.to_arrow()):
+        assert {pa.large_string()} == {table.schema.field(name).type for name in ("entity_id", "word")}
+
+
+async def test_every_result_is_an_arrow_stream(store: OpenedStore) -> None:
+    """polars, pyarrow and DuckDB take it as a table."""
+    online = await store.get_online_features(["full", "void"], NAMES)
+    past = await store.get_historical_features(labels(), NAMES)
+    history = await store.get_feature_history("full", "count")
+    for result in (online, past, history):
+        table = await asyncio.to_thread(result.to_arrow)
+        assert table.equals(pa.table(result))
+        assert table.equals(pa.RecordBatchReader.from_stream(result).read_all())
+        shown = pl.from_arrow(table)
+        assert isinstance(shown, pl.DataFrame)
+        assert shown.equals(pl.DataFrame(result))
+    with duckdb.connect() as engine:
+        engine.register("online", online)
+        assert [(LARGE,), (None,)] == engine.sql('SELECT "count" FROM online').fetchall()
+
+
+async def test_a_table_names_its_features(store: OpenedStore) -> None:
+    """With versions and types, in the metadata of its schema."""
+    past = await store.get_historical_features(labels(), ["count", "spot"])
+    built = await store.training_set(labels(), ["count@1", "spot"])
+    expected = [
+        {"column": "count", "reference": "count@1", "type": "int"},
+        {"column": "spot", "reference": "spot@1", "type": "vector[2]"},
+    ]
+    for table in (past.to_arrow(statuses=True), await built.to_arrow()):
+        assert expected == facts_of(table.schema)["features"]
+    (history,) = facts_of((await store.get_feature_history("full", "count")).to_arrow().schema)["features"]
+    assert {"column": "value", "reference": "count@1", "type": "int"} == history
 
 
 @pytest.mark.parametrize(
@@ -169,7 +242,9 @@ async def test_columns_of_a_pandas_frame_come_back_with_their_dtypes(store: Open
         (pl.Series([LARGE, None]), "Int64", [LARGE, None]),
         (pa.array([LARGE, None]), "Int64", [LARGE, None]),
         ([None, False], "boolean", [None, False]),
-        (["x", None], "str", ["x", None]),
+        (["x", None], "string", ["x", None]),
+        (np.array(["x", "y"]), "string", ["x", "y"]),
+        ([7, 8], "Int64", [7, 8]),
         (np.array([1.5, 2.5], dtype=np.float32), "float32", [1.5, 2.5]),
     ],
     ids=str,
@@ -183,15 +258,34 @@ async def test_columns_of_a_mapping_keep_every_digit(
     frame = made.to_pandas()
     assert dtype == str(frame["y"].dtype)
     assert expected == [None if each is pd.NA or each != each else each for each in frame["y"]]
-    assert expected == made.to_polars()["y"].to_list() == made.to_numpy()["y"].tolist()
+    assert expected == made.to_polars()["y"].to_list() == made.to_numpy()["y"].tolist() == made.to_dict()["y"]
     assert made.to_numpy()["y"].dtype != np.float64
 
 
 async def test_a_history_has_the_same_dtypes(store: OpenedStore) -> None:
     page = await store.get_feature_history("full", "count")
-    assert "int64" == str(page.to_pandas()["value"].dtype)
+    assert "Int64" == str(page.to_pandas()["value"].dtype)
     assert [LARGE] == page.to_pandas()["value"].tolist() == page.to_polars()["value"].to_list()
     void = (await store.get_feature_history("void", "count")).to_pandas(statuses=True)
-    assert ["Int64", "str", "datetime64[us, UTC]"] == [
+    assert ["Int64", "string", "datetime64[us, UTC]"] == [
         str(void[name].dtype) for name in ("value", "value__status", "timestamp")
     ]
+
+
+async def test_arrays_and_lists_of_carried_columns_show_what_is_missing_alike(store: OpenedStore) -> None:
+    """numpy: masked, NaT or None; lists: None; from pandas, polars and Arrow."""
+    table = labels().append_column("tags", pa.array([["a"], None]))
+    given = {"arrow": table, "polars": pl.from_arrow(table), "pandas": table.to_pandas(types_mapper={
+        pa.int64(): pd.Int64Dtype(), pa.int8(): pd.Int8Dtype(), pa.bool_(): pd.BooleanDtype()
+    }.get)}  # fmt: skip
+    local = datetime.fromtimestamp(START // 1_000_000, UTC)
+    for name, frame in given.items():
+        past = await store.get_historical_features(frame, ["count"])
+        arrays, lists = await asyncio.to_thread(past.to_numpy), await asyncio.to_thread(past.to_dict)
+        assert [False, True] == arrays["large"].mask.tolist() == arrays["small"].mask.tolist(), name
+        assert (LARGE, np.int8) == (arrays["large"][0], arrays["small"].dtype), name
+        assert ["u", None] == arrays["word"].tolist() == lists["word"], name
+        assert [False, True] == np.isnat(arrays["local"]).tolist(), name
+        assert ([LARGE, None], [7, None], [None, True]) == (lists["large"], lists["small"], lists["sure"]), name
+        assert [local, None] == lists["local"], name
+        assert None is lists["tags"][1], name

@@ -26,7 +26,7 @@ def one_of_each(names: Names) -> list[Definition]:
     """Every field set, none to its default."""
     kind = f"planet_{names.suffix}"
     group = FeatureGroup(
-        f"group_{names.suffix}", kind, "what \U0001fa90 it is", ttl=5, retention=10, buckets=4, created_at=71
+        f"group_{names.suffix}", kind, "what \U0001fa90 it is", ttl="5us", retention="10us", buckets=4, created_at=71
     )
     return [
         EntityType(kind, "a 'planet'", created_at=70),
@@ -61,24 +61,51 @@ async def test_definitions_come_back_with_every_field(namespace: NamespaceStorag
     """repr compares what equality leaves out, such as created_at."""
     wanted = one_of_each(names)
     for definition in wanted:
-        assert repr(await namespace.put_definition(definition)) == repr(definition)
+        assert repr((await namespace.put_definitions([definition]))[0]) == repr(definition)
     assert sorted(map(repr, await stored(namespace, names))) == sorted(map(repr, wanted))
 
 
 async def test_a_taken_key_keeps_and_answers_what_is_stored(namespace: NamespaceStorage, names: Names) -> None:
     """Equal or different, the second definition changes nothing."""
     for definition in one_of_each(names):
-        await namespace.put_definition(definition)
+        await namespace.put_definitions([definition])
         other = replace(definition, description="another", created_at=99)
-        assert repr(await namespace.put_definition(other)) == repr(definition)
+        assert repr((await namespace.put_definitions([other]))[0]) == repr(definition)
     assert sorted(map(repr, await stored(namespace, names))) == sorted(map(repr, one_of_each(names)))
+
+
+async def test_many_definitions_are_stored_at_once(namespace: NamespaceStorage, names: Names) -> None:
+    """The answer is in order; those whose keys are taken are answered as they are stored."""
+    kind, group, *others = one_of_each(names)
+    await namespace.put_definitions([group])
+    many = [names.feature(f"many{number}") for number in range(300)]
+    wanted = [*others, replace(group, description="another"), *many, kind]
+    assert repr(await namespace.put_definitions(wanted)) == repr([*others, group, *many, kind])
+    assert sorted(map(repr, await stored(namespace, names))) == sorted(map(repr, [*others, group, *many, kind]))
+
+
+async def test_readers_fetch_what_changed_since_a_revision(namespace: NamespaceStorage, names: Names) -> None:
+    """New and changed definitions of any kind; nothing and the same number while nothing changes."""
+    kind, group, feature, vector, service = one_of_each(names)
+    await namespace.put_definitions([kind, group])
+    before = (await namespace.load_definitions()).revision
+    quiet = await namespace.load_definitions(before)
+    assert (quiet.revision, [*quiet.entity_types, *quiet.groups, *quiet.features, *quiet.services]) == (before, [])
+    await namespace.put_definitions([feature, vector, service])
+    await namespace.update_definition(replace(kind, deprecated=True))
+    since = await namespace.load_definitions(before)
+    assert since.revision > before
+    assert repr(since.entity_types) == repr([replace(kind, deprecated=True)])
+    assert (list(since.groups), list(since.services)) == ([], [service])
+    assert list(since.features) == [feature, vector]
+    assert (await namespace.load_definitions()).revision == since.revision
 
 
 async def test_versions_of_a_feature_are_definitions_of_their_own(namespace: NamespaceStorage, names: Names) -> None:
     """(name, version) is the key."""
     first, second = names.feature("speed"), names.feature("speed", ValueType.INT, version=2)
-    await namespace.put_definition(second)
-    await namespace.put_definition(first)
+    await namespace.put_definitions([second])
+    await namespace.put_definitions([first])
     assert await stored(namespace, names) == [first, second]
 
 
@@ -87,12 +114,12 @@ async def test_what_may_change_is_updated_in_place(namespace: NamespaceStorage, 
     kind, group, feature, vector, service = one_of_each(names)
     assert isinstance(group, FeatureGroup)
     for definition in (kind, group, feature, vector, service):
-        await namespace.put_definition(definition)
+        await namespace.put_definitions([definition])
     changed = [
-        replace(kind, deprecated=True),
+        replace(kind, deprecated=True, deleted=True),
         replace(group, deprecated=True, retention=None, buckets=16, description="new"),
         replace(feature, deprecated=True),
-        vector,
+        replace(vector, deleted=True),
         replace(service, deprecated=True),
     ]
     for definition in changed:

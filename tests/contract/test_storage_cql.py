@@ -154,7 +154,7 @@ async def test_an_unknown_outcome_is_told_as_such(url: str, made: str) -> None:
 
 async def test_history_expires_by_itself_and_latest_does_not(url: str, made: str) -> None:
     """TTL of a row = what is left of its retention and a day; none without retention."""
-    kept = FeatureGroup(f"kept{uuid.uuid4().hex[:8]}", retention=10 * DAY, buckets=4)
+    kept = FeatureGroup(f"kept{uuid.uuid4().hex[:8]}", retention="10d", buckets=4)
     value, fry = FeatureDefinition(f"v{uuid.uuid4().hex}", ValueType.INT, group=kept.name), f"fry_{uuid.uuid4().hex}"
     settings = StorageSettings(url)
     async with CqlStorage.open(StorageUrl.parse(url), settings, clock=lambda: NOW * 1_000) as storage:
@@ -173,7 +173,7 @@ async def test_history_expires_by_itself_and_latest_does_not(url: str, made: str
         assert ttl is None
         assert {one.buckets for one in await namespace.partitions(kept)} == {4}
         with pytest.raises(InvalidInput) as refused:
-            await namespace.put_definition(FeatureGroup(f"long{uuid.uuid4().hex[:8]}", retention=36_500 * DAY))
+            await namespace.put_definitions([FeatureGroup(f"long{uuid.uuid4().hex[:8]}", retention="36500d")])
         assert refused.value.metadata["field"] == "retention"
 
 

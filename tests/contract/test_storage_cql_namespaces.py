@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 
 import pytest
 from acsylla import errors as driver_errors
@@ -63,6 +64,33 @@ async def test_a_namespace_without_a_table_of_imports_gets_it_and_keeps_its_data
                 assert [await migrated.take_import(each, scope) for each in ("a", "b", "a")] == [1, 2, 1]
                 (history,) = await migrated.read_history(["fry"], [(speed, GROUP)], **EVER)
                 assert listed(history, ["fry"]) == [("fry", NOW, 1.0)]
+        finally:
+            await storage.drop_namespace(name)
+
+
+async def test_definitions_from_before_revisions_are_kept(url: str) -> None:
+    """Also where an earlier migration has ended after the first of the added columns."""
+    name, speed = f"old_{uuid.uuid4().hex[:12]}", feature("speed")
+    added = "0003_registry_changes.cql"
+    async with opened(url) as storage:
+        await storage.create_namespace(name, NamespaceOptions())
+        try:
+            await (await storage.namespace(name)).put_definitions([GROUP, speed])
+            for statement in (
+                f"DROP TABLE fs_{name}.registry_changes",
+                f"ALTER TABLE fs_{name}.feature_groups DROP deleted",
+                f"ALTER TABLE fs_{name}.feature_metadata DROP deleted",
+                f"DELETE FROM fs_{name}.schema_version WHERE name = '{added}'",
+            ):
+                await storage._driver.change_schema(statement)
+            async with opened(url) as other:
+                assert await other.migrate(name) == [added]
+                migrated = await other.namespace(name)
+                found = await migrated.load_definitions()
+                assert (found.revision, list(found.groups), list(found.features)) == (1, [GROUP], [speed])
+                second = replace(speed, version=2)
+                await migrated.put_definitions([second])
+                assert list((await migrated.load_definitions(1)).features) == [second]
         finally:
             await storage.drop_namespace(name)
 

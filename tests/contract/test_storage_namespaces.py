@@ -47,6 +47,13 @@ async def test_an_unknown_namespace_is_refused_by_every_door(storage: Storage, n
         assert caught.value.reason is Reason.UNKNOWN_NAMESPACE
 
 
+async def test_a_mistyped_namespace_is_asked_about(storage: Storage, shared_namespace: str) -> None:
+    """By the doors that find it missing."""
+    for door in (storage.namespace, storage.drop_namespace, storage.migrate):
+        with pytest.raises(Unknown, match=f"did you mean .*'{shared_namespace}'"):
+            await door(shared_namespace[:-1])
+
+
 @pytest.mark.parametrize("bad", ["", "Upper", "../up", "a/b", "1a", "a" * 41, "a b", "a;b", "ä"])
 async def test_a_name_that_is_none_is_refused(storage: Storage, bad: str) -> None:
     """It goes into file names and CQL text."""
@@ -66,7 +73,7 @@ async def test_a_namespace_made_again_is_empty_and_another_incarnation(
     first = await storage.namespace(name)
     incarnation = (await first.load_definitions()).incarnation
     await store(first, [Row(fry, NOW, {speed.name: 1.0})], [[speed]], names.group)
-    await first.put_definition(speed)
+    await first.put_definitions([speed])
     await storage.drop_namespace(name)
     await storage.create_namespace(name, NamespaceOptions())
     try:

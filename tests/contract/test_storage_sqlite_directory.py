@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,18 +102,17 @@ async def test_closing_an_old_handle_keeps_what_was_written_to_its_successor(tmp
 
 
 async def test_a_schema_of_another_release_is_refused_by_name(tmp_path: Path) -> None:
-    """Newer: update this installation; older: run `featurama migrate`."""
+    """Newer: update this installation; older: migrate the namespace."""
     async with SqliteStorage.open(str(tmp_path)) as storage:
         for name, sql, said in (
             ("newer", "INSERT INTO schema_version VALUES ('9999_future.sql', 1)", "update this installation"),
-            ("older", "DELETE FROM schema_version", "lacks schema"),
+            ("older", "DELETE FROM schema_version", "lacks schema .*; migrate the namespace"),
         ):
             await storage.create_namespace(name, NamespaceOptions())
             await asyncio.to_thread(change, tmp_path / f"{name}.db", sql)
             with pytest.raises(FailedPrecondition, match=said) as caught:
                 await storage.namespace(name)
             assert caught.value.reason is Reason.SCHEMA_MISMATCH
-            assert "`featurama migrate`" in str(caught.value)
         with pytest.raises(FailedPrecondition):
             await storage.migrate("newer")
 
@@ -140,6 +140,27 @@ async def test_a_namespace_without_a_table_of_imports_gets_it_and_keeps_its_data
         assert taken == [first, first + 1, first]
         (history,) = await namespace.read_history(["fry"], [(SPEED, GROUP)], **EVER)
         assert len(history.entity) == len(rows)
+
+
+async def test_definitions_from_before_revisions_are_kept(tmp_path: Path) -> None:
+    """They are at revision 1, and what comes after at the next."""
+    tables = ("entity_types", "feature_groups", "feature_metadata", "feature_services")
+    async with SqliteStorage.open(str(tmp_path)) as storage:
+        await storage.create_namespace("crew", NamespaceOptions())
+        await (await storage.namespace("crew")).put_definitions([GROUP, SPEED])
+    for table in tables:
+        await asyncio.to_thread(change, tmp_path / "crew.db", f"DROP INDEX {table}_by_revision")
+        for column in ("revision", "deleted"):
+            await asyncio.to_thread(change, tmp_path / "crew.db", f"ALTER TABLE {table} DROP COLUMN {column}")
+    forgotten = "DELETE FROM schema_version WHERE name = '0003_registry_revisions.sql'"
+    await asyncio.to_thread(change, tmp_path / "crew.db", forgotten)
+    async with SqliteStorage.open(str(tmp_path)) as storage:
+        assert await storage.migrate("crew") == ["0003_registry_revisions.sql"]
+        namespace = await storage.namespace("crew")
+        found = await namespace.load_definitions()
+        assert (found.revision, list(found.groups), list(found.features)) == (1, [GROUP], [SPEED])
+        await namespace.put_definitions([replace(SPEED, version=2)])
+        assert [each.version for each in (await namespace.load_definitions(1)).features] == [2]
 
 
 def test_missing_schema_files_are_applied_once_and_together() -> None:

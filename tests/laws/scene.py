@@ -26,6 +26,7 @@ from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Storage
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.times import Duration
 
 from .oracle import SECOND, Feature, Oracle
 
@@ -227,7 +228,7 @@ async def register(store: OpenedStore) -> None:
     await store.register_entity_type("thing")
     await store.register_feature_group("plain")
     for group in ("brief", "kept"):
-        ttl, retention = GROUPS[group]
+        ttl, retention = (None if each is None else Duration(each) for each in GROUPS[group])
         await store.register_feature_group(group, "thing", ttl=ttl, retention=retention)
     for name, version, kind, group in FEATURES:
         references = "thing" if name in REFERENCES else None

@@ -20,6 +20,7 @@ from tests.opened import OpenedStore
 from featurama_core.datasets.dataset import RecordedRequest, TrainingDataset
 from featurama_core.datasets.spine_sources import label_source
 from featurama_core.frames.spine import SpineColumns
+from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
 
@@ -156,7 +157,7 @@ async def all_of(
     begin = partial(
         SpilledRetrieval,
         store.space,
-        await store.space.resolve(features, known_at=newest),
+        ReadPlan.of(await store.space.resolve(features, known_at=newest)),
         ReadBounds(known_at, store.now()),
         values_only=not statuses,
         memory=100 if strategy == "scan" else 1 << 30,

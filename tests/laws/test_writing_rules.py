@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from featurama_core.types.errors import FailedPrecondition, Reason
+from featurama_core.types.imports import ImportScope
 from featurama_core.types.values import Status
 from featurama_core.types.writes import WriteMode, WriteReport
 
@@ -76,7 +77,8 @@ def test_an_import_may_be_as_young_as_what_is_settled(arena: Arena, younger: int
     with arena.scene(grows=False) as scene:
         now = scene.clock.now
         rows = [Row(scene.entities[entity], now - 9_000 * SECOND, {("tally", 1): 1}) for entity in range(3)]
-        newest = (now - SETTLING) * 1_000 + younger
+        newest, before = (now - SETTLING) * 1_000 + younger, now - 10_000 * SECOND
+        number = scene.run(scene.servers[0].begin_import(ImportScope(("tally",), before, now, before, now - SETTLING)))
         request = request_of(
             rows,
             scene.new_id(0),
@@ -84,7 +86,7 @@ def test_an_import_may_be_as_young_as_what_is_settled(arena: Arena, younger: int
             whole_rows=True,
             mode=WriteMode.BULK,
             ingested_at=[newest - 10**12, newest, newest - 10**12],
-            import_number=0,
+            import_number=number,
         )
         if not refused:
             assert 3 == scene.run(scene.servers[0].write(request)).accepted

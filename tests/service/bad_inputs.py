@@ -284,6 +284,31 @@ REFUSED: dict[str, list[Bad]] = {
         bad("DEFINITION_CONFLICT", "value_type", "ALREADY_EXISTS", feature={"name": "bad_speed", "value_type": TEXT}),
         bad("DEPRECATED", "bad_gone", "FAILED_PRECONDITION", feature={**NEW, "group": "bad_gone"}),
     ],
+    "RegistryService/RegisterDefinitions": [
+        bad("EMPTY_REQUEST", "definitions", definitions=[]),
+        bad("INVALID_DEFINITION", "definitions", definitions=[{}]),
+        bad("LIMIT_EXCEEDED", "definitions", definitions=[{"entity_type": {"name": "bad_new"}}] * 1_001),
+        bad("INVALID_DEFINITION", "value_type", definitions=[{"feature": {"name": "bad_new", "value_type": 77}}]),
+        bad("INVALID_NAME", "entity_type", definitions=[{"feature": NEW}, {"entity_type": {"name": INJECTION}}]),
+        missing("UNKNOWN_FEATURE_GROUP", "bad_nothing", definitions=[{"feature": {**NEW, "group": "bad_nothing"}}]),
+    ],
+    "RegistryService/RestoreDefinition": [
+        bad("INVALID_DEFINITION", "key", key=None),
+        bad("INVALID_ARGUMENT", "version", key={"feature": {"name": "bad_gone"}}),
+        missing("UNKNOWN_FEATURE_GROUP", "feature_group", key={"feature_group": "bad_nothing"}),
+    ],
+    "RegistryService/DeleteDefinition": [
+        bad("INVALID_DEFINITION", "key", key={}),
+        bad("INVALID_ARGUMENT", "version", key={"feature": {"name": "bad_gone", "version": -1}}),
+        missing("UNKNOWN_FEATURE_SERVICE", "feature_service", key={"feature_service": INJECTION}),
+        bad("DEFINITION_USED", "name", "FAILED_PRECONDITION", key={"feature": {"name": "bad_speed", "version": 1}}),
+        bad("INVALID_ARGUMENT", "name", key={"feature_group": "default"}),
+    ],
+    "RegistryService/ListDefinitionUses": [
+        bad("INVALID_DEFINITION", "key", key=None),
+        missing("UNKNOWN_FEATURE", "bad_nothing", key={"feature": {"name": "bad_nothing"}}),
+        missing("UNKNOWN_ENTITY_TYPE", "entity_type", key={"entity_type": INJECTION}),
+    ],
     "RegistryService/RegisterFeatureService": [
         *named("feature_service", features=["bad_speed"]),
         bad("INVALID_NAME", "name", feature_service=None),

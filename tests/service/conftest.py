@@ -14,11 +14,13 @@ import grpc.aio
 import pytest
 from tests.cql_server.endpoint import server_stays
 
+import featurama
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
 
 from .gateway_fixtures import delivery_model, gateway, gateway_at, store  # noqa: F401 - fixtures
+from .penguins import penguins  # noqa: F401 - a fixture
 from .servers import Client, RunningServer, client_of, ingest_server, online_server
 
 SQLITE_AND_CQL = ["sqlite", pytest.param("cql", marks=pytest.mark.cql)]
@@ -81,6 +83,20 @@ async def ingest_at(storage_url: str, namespace: str) -> AsyncIterator[RunningSe
     """The ingest service."""
     async with ingest_server(storage_url) as server:
         yield server
+
+
+@pytest.fixture(params=["embedded", "servers"])
+async def either_store(
+    request: pytest.FixtureRequest,
+    storage_url: str,
+    namespace: str,
+    online_at: RunningServer,
+    ingest_at: RunningServer,
+) -> AsyncIterator[featurama.FeatureStore]:
+    """The shared namespace, opened and behind servers."""
+    url = storage_url if request.param == "embedded" else f"grpc://{online_at.address}?ingest={ingest_at.address}"
+    async with featurama.connect(url, namespace=namespace) as opened:
+        yield opened
 
 
 @pytest.fixture

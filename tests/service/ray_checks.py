@@ -32,7 +32,8 @@ from featurama_core.storage.port import NamespaceOptions
 from featurama_core.store import Stores
 from featurama_core.types.writes import WriteMode
 from featurama_model.checked_model import ModelReference, checked_model
-from featurama_model.engineered import Cycle, EngineeredSpec, Feature, Product
+from featurama_model.engineered import EngineeredSpec
+from featurama_model.expressions import Cycle, Feature, Product
 from featurama_model.manifest import ModelFeature
 from featurama_model.model_checker import ModelChecker
 from featurama_model.registry import ModelRegistry
@@ -199,6 +200,11 @@ def answers(url: str, namespace: str, wanted: dict[str, Any]) -> dict[str, bool]
     cut = {"tasks": 2, "concurrency": 2}
     near = make(rows, FEATURES, statuses=True, event_times=True, **cut)
     verdicts["near"] = table_of(near).equals(wanted["near"])
+    none = make(rows.slice(0, 0), FEATURES, statuses=True, event_times=True, known_at="label", **cut)
+    verdicts["no rows"] = table_of(none).equals(wanted["near"].slice(0, 0))
+    renamed = table_of(make(rows, FEATURES, statuses=True, event_times=True, column_separator="__", **cut))
+    names = [name.replace(".", "__") for name in wanted["near"].column_names]
+    verdicts["separator"] = renamed.equals(wanted["near"].rename_columns(names))
     verdicts["far"] = table_of(make(rows, FEATURES, broadcast=2, **cut)).equals(wanted["far"])
     of_columns = partial(make, two_entities(3), OF_COLUMNS, entity_columns=COLUMNS, statuses=True, **cut)
     verdicts["columns"] = table_of(of_columns()).equals(wanted["columns"])
@@ -211,6 +217,8 @@ def answers(url: str, namespace: str, wanted: dict[str, Any]) -> dict[str, bool]
     verdicts["newest"] = table_of(newest).drop_columns(["timestamp"]).equals(wanted["newest"])
     scored = on_ray.score(url, rows.to_pandas(), MODEL, namespace=namespace, **cut)
     verdicts["scores"] = table_of(scored).equals(wanted["scores"])
+    unscored = on_ray.score(url, rows.slice(0, 0).to_pandas(), MODEL, namespace=namespace, **cut)
+    verdicts["no scores"] = table_of(unscored).equals(wanted["scores"].slice(0, 0))
     history = on_ray.history(url, ["traffic_level", "weather_index"], namespace=namespace, tasks=2, concurrency=2)
     found = [row for row in history.take_all() if row["traffic_level"] is not None]
     stored = {(row["entity_id"], row["timestamp"]): row["traffic_level"] for row in found}
@@ -250,7 +258,10 @@ async def written(url: str, namespace: str, folder: Path) -> dict[str, bool]:
             await by_tasks(await make(), out=folder / "set", progress=interrupt)
         finished = {path.name: path.stat().st_ino for path in (folder / ".set.building" / "parts").iterdir()}
         made = await by_tasks(await make(), out=folder / "set", resume=True)
+        unscored = await scores(store.space, labels(2).slice(0, 0), checked, known_at=known_at)
+        none = await by_tasks(unscored, out=folder / "none")
     return {
+        "no scores written": (none.rows, len(none.files)) == (0, 1),
         "nothing half written": len(finished) == 2,
         "resumed": all((folder / "set" / name).stat().st_ino == inode for name, inode in finished.items()),
         "same files": made.files == whole.files and len(made.files) == 3,

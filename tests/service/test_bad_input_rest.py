@@ -5,12 +5,13 @@ The routes are those of the gateway's own contract: a new one without cases fail
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from .bad_inputs import INJECTION
+from .gateway_fixtures import MODEL
 from .test_bad_input_rpcs import INTERNALS, readable, scene  # noqa: F401 - a fixture
 from .test_gateway_errors import problem
 
@@ -47,6 +48,19 @@ def entity(status: int, reason: str, field: str | None, path: str, **params: Any
     return Bad(status, reason, field, f"/features/{path}", {"params": params})
 
 
+def named(status: int, reason: str, field: str | None, path: str = "", **arguments: Any) -> Bad:
+    """A bad prediction with a model in the path."""
+    return Bad(status, reason, field, path or SMALL, {"json": {"entity_id": "delivery_near"}, **arguments})
+
+
+def read(status: int, reason: str, field: str | None, **fields: Any) -> Bad:
+    """A good read of features with some fields changed."""
+    good = {"entity_ids": ["bad_fry"], "feature_names": ["bad_speed"]}
+    return Bad(status, reason, field, "/features", {"json": {**good, **fields}})
+
+
+SMALL = f"/models/{MODEL}/predict"
+
 UNREADABLE = [
     raw(400, b"{"),
     raw(400, b'{"delivery_id": NaN}'),
@@ -76,7 +90,7 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
         predict(404, "UNKNOWN_ENTITY", "delivery_id", delivery_id="bad_nobody"),
         predict(404, "UNKNOWN_ENTITY", "delivery_id", delivery_id=INJECTION),
         predict(422, "INVALID_ARGUMENT", "features", features=[1]),
-        predict(422, "INVALID_ARGUMENT", None, features={"distance": {"km": 5}}),
+        predict(422, "INVALID_ARGUMENT", "features.distance", features={"distance": {"km": 5}}),
         predict(422, "LIMIT_EXCEEDED", "features", features={f"f{n}": 1.0 for n in range(1_001)}),
         predict(404, "UNKNOWN_FEATURE", "bad_nothing", features={"bad_nothing": 1.0}),
         predict(400, "INVALID_REFERENCE", "features", features={"Bad Name": 1.0}),
@@ -97,16 +111,79 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
         predict(422, "INVALID_ARGUMENT", "version", version=1.5),
         predict(422, "INVALID_ARGUMENT", "version", version="1"),
         predict(422, "INVALID_ARGUMENT", "version", version=True),
+        predict(404, "UNKNOWN_MODEL", "alias", alias="bad_nothing"),
+        predict(422, "INVALID_NAME", "alias", alias=""),
+        predict(422, "INVALID_NAME", "alias", alias="A", version=1),
+        predict(422, "INVALID_ARGUMENT", "alias", alias=1),
+        predict(400, "INVALID_ARGUMENT", "delivery_id", entity_id="delivery_near"),
+        predict(422, "INVALID_ARGUMENT", "features.distance", features={"distance": [1.0] * 2_049}),
+        body(400, "INVALID_ENTITY_ID", "entity_id", {"entity_id": ""}),
+        body(404, "UNKNOWN_ENTITY", "entity_id", {"entity_id": "bad_nobody"}),
+        body(422, "INVALID_ARGUMENT", "entity_id", {"entity_id": 5}),
+    ],
+    ("POST", "/models/{model}/predict"): [
+        *(replace(each, path=SMALL) for each in UNREADABLE),
+        named(422, "INVALID_ARGUMENT", "body", json=[]),
+        named(400, "INVALID_ARGUMENT", "entity_id", json={}),
+        named(400, "INVALID_ARGUMENT", "entity_id", json={"features": {}}),
+        named(400, "INVALID_ENTITY_ID", "entity_id", json={"entity_id": "a\u0000b"}),
+        named(404, "UNKNOWN_ENTITY", "entity_id", json={"entity_id": "bad_nobody"}),
+        named(422, "INVALID_ARGUMENT", "delivery_id", json={"delivery_id": "delivery_near"}),
+        named(422, "INVALID_ARGUMENT", "model", json={"entity_id": "delivery_near", "model": "x"}),
+        named(404, "UNKNOWN_FEATURE", "bad_nothing", json={"features": {"bad_nothing": 1}}),
+        named(404, "UNKNOWN_MODEL", "model", path="/models/bad_nothing/predict"),
+        named(400, "INVALID_NAME", "model", path="/models/Bad%20Name/predict"),
+        named(404, "UNKNOWN_MODEL", "version", params={"version": 9_999}),
+        named(422, "INVALID_ARGUMENT", "version", params={"version": 0}),
+        named(422, "INVALID_ARGUMENT", "version", params={"version": 2**31}),
+        named(422, "INVALID_ARGUMENT", "version", params={"version": "one"}),
+        named(422, "INVALID_ARGUMENT", "version", params={"version": [1, 2]}),
+        named(404, "UNKNOWN_MODEL", "alias", params={"alias": "bad_nothing"}),
+        named(422, "INVALID_NAME", "alias", params={"alias": ""}),
+        named(422, "INVALID_NAME", "alias", params={"alias": "a b", "version": 1}),
+        named(422, "INVALID_ARGUMENT", "large_integers", params={"large_integers": "exact"}),
     ],
     ("POST", "/features/batch"): [
         *UNREADABLE,
-        body(422, "INVALID_ARGUMENT", "body", {}),
+        body(422, "INVALID_ARGUMENT", "entity_ids", {}),
         body(422, "INVALID_ARGUMENT", "body", "delivery_near"),
         body(422, "INVALID_ARGUMENT", "1", ["delivery_near", 5]),
         body(422, "INVALID_ARGUMENT", "0", [None]),
         body(422, "INVALID_ARGUMENT", "0", [["delivery_near"]]),
         body(422, "EMPTY_REQUEST", "body", []),
         body(422, "LIMIT_EXCEEDED", "body", ["delivery_near"] * 1_001),
+        body(422, "INVALID_ARGUMENT", "delivery_ids", {"entity_ids": ["x"], "delivery_ids": ["x"]}),
+        body(422, "INVALID_ARGUMENT", "entity_ids", {"entity_ids": "x"}),
+        body(422, "INVALID_ARGUMENT", "entity_ids.0", {"entity_ids": [5]}),
+        body(422, "EMPTY_REQUEST", "entity_ids", {"entity_ids": []}),
+        body(422, "LIMIT_EXCEEDED", "entity_ids", {"entity_ids": ["x"] * 1_001}),
+        body(404, "UNKNOWN_MODEL", "model", {"entity_ids": ["x"], "model": "bad_nothing"}),
+        body(404, "UNKNOWN_MODEL", "alias", {"entity_ids": ["x"], "alias": "bad_nothing"}),
+    ],
+    ("POST", "/features"): [
+        *(replace(each, path="/features") for each in UNREADABLE),
+        read(422, "INVALID_ARGUMENT", "entity_ids", entity_ids="bad_fry"),
+        read(422, "INVALID_ARGUMENT", "entity_ids.1", entity_ids=["bad_fry", 5]),
+        read(422, "EMPTY_REQUEST", "entity_ids", entity_ids=[]),
+        read(422, "LIMIT_EXCEEDED", "entity_ids", entity_ids=["bad_fry"] * 1_001),
+        read(400, "INVALID_ENTITY_ID", "entity_ids[1]", entity_ids=["bad_fry", ""]),
+        read(400, "INVALID_ENTITY_ID", "entity_ids[0]", entity_ids=["a\u0000b"]),
+        read(400, "INVALID_ARGUMENT", "feature_names", feature_names=None),
+        read(400, "INVALID_ARGUMENT", "feature_names", feature_service="bad_service"),
+        read(422, "EMPTY_REQUEST", "feature_names", feature_names=[]),
+        read(422, "LIMIT_EXCEEDED", "feature_names", feature_names=["bad_speed"] * 1_001),
+        read(422, "INVALID_ARGUMENT", "feature_names", feature_names="bad_speed"),
+        read(400, "INVALID_REFERENCE", "feature_names", feature_names=["bad_speed,bad_count"]),
+        read(400, "INVALID_REFERENCE", "feature_names", feature_names=[""]),
+        read(404, "UNKNOWN_FEATURE", "bad_nothing", feature_names=["bad_nothing"]),
+        read(404, "UNKNOWN_FEATURE_VERSION", "bad_speed", feature_names=["bad_speed@9"]),
+        read(404, "UNKNOWN_FEATURE_SERVICE", None, feature_names=None, feature_service="bad_nothing"),
+        read(422, "INVALID_ARGUMENT", "feature_service", feature_names=None, feature_service=""),
+        read(422, "INVALID_ARGUMENT", "statuses", statuses="yes"),
+        read(422, "INVALID_ARGUMENT", "event_times", event_times=1),
+        read(422, "INVALID_ARGUMENT", "format", format="csv"),
+        read(422, "INVALID_ARGUMENT", "orient", orient="rows"),
+        read(400, "INVALID_ARGUMENT", "feature_names", feature_names=["bad_speed", "bad_speed"]),
     ],
     ("GET", "/features/{entity_id}"): [
         entity(400, "INVALID_ENTITY_ID", "entity_id", ""),
@@ -125,12 +202,16 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
         entity(404, "UNKNOWN_FEATURE_VERSION", "bad_speed", "bad_fry", feature_names="bad_speed@9"),
         entity(400, "EMPTY_REQUEST", "feature_names", "bad_fry", feature_names=""),
         entity(400, "EMPTY_REQUEST", "feature_names", "bad_fry", feature_names="bad_speed,,bad_count"),
-        entity(400, "INVALID_REFERENCE", "features", "bad_fry", feature_names="Bad Name"),
-        entity(400, "INVALID_REFERENCE", "features", "bad_fry", feature_names="ſpeed"),
-        entity(400, "INVALID_REFERENCE", "features", "bad_fry", feature_names=INJECTION),
-        entity(400, "LIMIT_EXCEEDED", "features", "bad_fry", feature_names=["bad_speed"] * 1_001),
+        entity(400, "INVALID_REFERENCE", "feature_names", "bad_fry", feature_names="Bad Name"),
+        entity(400, "INVALID_REFERENCE", "feature_names", "bad_fry", feature_names="ſpeed"),
+        entity(400, "INVALID_REFERENCE", "feature_names", "bad_fry", feature_names=INJECTION),
+        entity(400, "LIMIT_EXCEEDED", "feature_names", "bad_fry", feature_names=["bad_speed"] * 1_001),
+        entity(422, "INVALID_ARGUMENT", "large_integers", "bad_fry", large_integers="1"),
     ],
-    ("GET", "/health"): [],
+    ("GET", "/health"): [
+        Bad(422, "INVALID_NAME", "model", arguments={"params": {"model": "Bad Name"}}),
+        Bad(422, "INVALID_NAME", "model", arguments={"params": {"model": ""}}),
+    ],
 }
 
 NAMESPACES = [
@@ -140,6 +221,8 @@ NAMESPACES = [
     (400, "INVALID_NAME", INJECTION),
 ]
 GOOD: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/models/{model}/predict"): {"json": {"entity_id": "delivery_near"}},
+    ("POST", "/features"): {"json": {"entity_ids": ["bad_fry"], "feature_names": ["bad_speed"]}},
     ("POST", "/predict"): {"json": {"delivery_id": "delivery_near"}},
     ("POST", "/features/batch"): {"json": ["delivery_near"]},
     ("GET", "/features/{entity_id}"): {"params": {"feature_names": "bad_speed"}},
@@ -179,7 +262,7 @@ async def test_a_namespace_that_is_none_is_refused(gateway, route):
     method, path = route
     for status, reason, name in NAMESPACES:
         answer = await gateway.request(
-            method, path.replace("{entity_id}", "x"), headers={"X-Featurama-Namespace": name}, **GOOD[route]
+            method, path.format(entity_id="x", model=MODEL), headers={"X-Featurama-Namespace": name}, **GOOD[route]
         )
         if path == "/health" and status == 404:
             assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
@@ -194,13 +277,16 @@ NO_ROUTES = {
     ("GET", "/predict/x"): (404, None),
     ("GET", "/health/"): (404, None),
     ("GET", "/Predict"): (404, None),
-    ("POST", "/features"): (404, None),
+    ("GET", "/features"): (405, "POST"),
+    ("GET", "/models/m/predict"): (405, "POST"),
+    ("GET", "/models"): (404, None),
     ("GET", "/predict"): (405, "POST"),
     ("DELETE", "/predict"): (405, "POST"),
-    ("POST", "/health"): (405, "GET"),
+    ("POST", "/health"): (405, "GET, HEAD"),
     ("PUT", "/features/batch"): (405, "POST"),
-    ("DELETE", "/features/char_fry"): (405, "GET"),
-    ("PATCH", "/features/a/b"): (405, "GET"),
+    ("DELETE", "/features/char_fry"): (405, "GET, HEAD"),
+    ("PATCH", "/features/a/b"): (405, "GET, HEAD"),
+    ("POST", "/static-offline-docs/swagger-ui.css"): (405, "GET, HEAD"),
 }
 
 
@@ -208,5 +294,5 @@ async def test_what_is_no_route_is_a_problem_too(gateway):
     """404, or 405 with the methods that are allowed."""
     answers = {(method, path): await gateway.request(method, path) for method, path in NO_ROUTES}
 
-    assert {problem(each)[1] for each in answers.values()} == {"INVALID_ARGUMENT"}
+    assert {problem(each) for each in answers.values()} == {(404, "UNKNOWN_RESOURCE"), (405, "METHOD_NOT_ALLOWED")}
     assert {route: (each.status_code, each.headers.get("allow")) for route, each in answers.items()} == NO_ROUTES

@@ -47,12 +47,12 @@ class Peer(grpc.GenericRpcHandler):
 
 @asynccontextmanager
 async def client_of(peer: Peer, **arguments: Any) -> AsyncIterator[featurama.FeatureStore]:
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
     server.add_generic_rpc_handlers((peer,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with featurama.connect(f"grpc://127.0.0.1:{port}", retries=QUICK, **arguments) as client:
+        async with featurama.connect(f"grpc://127.0.0.1:{port}", **{"retries": QUICK} | arguments) as client:
             yield client
     finally:
         await server.stop(None)

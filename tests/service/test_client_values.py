@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ import pytest
 import featurama
 from featurama.client import reading
 from featurama.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
-from featurama_core.types.values import Status
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup, FeatureService, Use
+from featurama_core.types.values import Status, ValueType
 from featurama_core.types.writes import Outcome
 
 SECOND = 1_000_000
@@ -27,6 +29,34 @@ async def client(online_at, ingest_at, namespace):
 
 def just_now() -> int:
     return time.time_ns() // 1_000 - 60 * SECOND
+
+
+async def test_many_definitions_are_registered_at_once(client, unique):
+    """2,500 features before their group: the client cuts the list, and what is named is sent first."""
+    group = FeatureGroup(unique("crowd"), description="x" * 4_000)
+    features = [FeatureDefinition(unique(f"f{number}"), ValueType.INT, group=group.name) for number in range(2_500)]
+    stored = await client.register([*features, group])
+    assert [*features, group] == stored
+    assert len(await client.list_features(group=group.name)) == 2_500
+    with pytest.raises(Conflict, match=f"{features[1].name}@1.* another value_type"):
+        await client.register([features[0], replace(features[1], value_type=ValueType.TEXT)])
+
+
+async def test_definitions_are_restored_and_deleted(client, unique):
+    """What uses one is listed, and keeps it."""
+    speed, view = unique("speed"), unique("view")
+    await client.register_feature(speed, "double")
+    await client.register_feature_service(view, [speed])
+    assert await client.uses(FeatureDefinition, speed) == [Use("feature service", view, f"{speed}@1")]
+    with pytest.raises(FailedPrecondition, match=view) as refused:
+        await client.delete_definition(FeatureDefinition, speed, 1)
+    assert refused.value.reason is Reason.DEFINITION_USED
+    assert (await client.deprecate_feature_service(view)).deprecated
+    assert not (await client.restore(FeatureService, view)).deprecated
+    await client.delete_definition(FeatureService, view)
+    assert (await client.delete_definition(FeatureDefinition, speed, 1)).name == speed
+    with pytest.raises(Unknown):
+        await client.uses(FeatureDefinition, speed)
 
 
 async def test_definitions_and_entities_make_the_round_trip(client, unique):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,26 +17,18 @@ from featurama_core.store import Stores
 from featurama_core.types.schema import Entity
 from featurama_online.rpc.online import OnlineServicer
 
-from .servers import RunningServer, serving_services
+from .servers import serving_services
 
 AT = "2026-01-01T00:00:00Z"
 
 
-@pytest.fixture(params=["embedded", "servers"])
-async def store(
-    request: pytest.FixtureRequest,
-    storage_url: str,
-    namespace: str,
-    online_at: RunningServer,
-    ingest_at: RunningServer,
-) -> AsyncIterator[FeatureStore]:
+@pytest.fixture
+def store(either_store: FeatureStore) -> FeatureStore:
     """The shared namespace, opened and behind servers."""
-    url = storage_url if request.param == "embedded" else f"grpc://{online_at.address}?ingest={ingest_at.address}"
-    async with featurama.connect(url, namespace=namespace) as opened:
-        yield opened
+    return either_store
 
 
-@pytest.mark.parametrize("named", ["speed", "{name}", "{name}@1", "{name}__status"])
+@pytest.mark.parametrize("named", ["speed", "{name}", "{name}@1", "{name}__status", "{name}__event_time"])
 async def test_a_label_column_named_like_a_column_that_is_made_is_refused_at_once(
     store: FeatureStore, unique: Callable[[str], str], named: str
 ) -> None:
@@ -48,20 +40,39 @@ async def test_a_label_column_named_like_a_column_that_is_made_is_refused_at_onc
     column = named.format(name=name)
     labels = {"entity_id": ["fry"], "timestamp": [AT], column: [1]}
     features = [f"{name}@1", f"{name}@2"] if "@" in column else [name]
-    taken = column != "speed"
-    asked: list[Any] = [store.training_set(pa.table(labels), features, statuses=True)]
-    if not column.endswith("status"):
-        asked.append(store.get_historical_features(labels, features))
+    asked: list[Any] = [
+        store.training_set(pa.table(labels), features, statuses=True, event_times=True),
+        store.get_historical_features(labels, features),
+    ]
     if column == name:
         asked.append(store.get_historical_features(labels, service=service))
         asked.append(store.training_set(pa.table(labels), service=service))
     for call in asked:
-        if taken:
-            with pytest.raises(InvalidInput) as refused:
-                await call
-            assert column == refused.value.metadata["field"]
-        else:
+        if column == "speed":
             await call
+            continue
+        with pytest.raises(InvalidInput, match=f"the label column '{column}' and .* have one name; rename") as refused:
+            await call
+        assert column == refused.value.metadata["field"]
+
+
+async def test_features_with_the_names_of_each_others_columns_are_refused_where_these_are_made(
+    store: FeatureStore, unique: Callable[[str], str]
+) -> None:
+    """`x` and `x__status` are two features; a set with statuses is refused at once, a result where it is converted."""
+    name = unique("x")
+    features = [name, f"{name}__status"]
+    for each in features:
+        await store.register_feature(each, "int")
+    labels = {"entity_id": ["fry"], "timestamp": [AT]}
+    assert features == list(await (await store.training_set(pa.table(labels), features)).to_dict())[2:]
+    with pytest.raises(InvalidInput, match=f"the status of '{name}'.*request the features in two calls"):
+        await store.training_set(pa.table(labels), features, statuses=True)
+    online = await store.get_online_features(["fry"], features)
+    assert features == list(online.to_dict())[1:]
+    for convert in (online.to_dict, (await store.get_historical_features(labels, features)).to_arrow):
+        with pytest.raises(InvalidInput, match=f"'{name}__status'"):
+            convert(statuses=True)
 
 
 async def test_a_text_is_no_list_of_ids(store: FeatureStore, unique: Callable[[str], str]) -> None:

@@ -30,7 +30,10 @@ async def test_predict_by_id_answers_hours_the_features_used_and_the_model(gatew
     assert is_now(body.pop("timestamp"))
     assert body == {
         "predicted_duration": by_grpc.predictions[0],
+        "prediction": by_grpc.predictions[0],
+        "target": "actual_duration",
         "delivery_id": "delivery_far",
+        "entity_id": "delivery_far",
         "features_used": {"distance": 9_000.0, "destination.traffic_level": 0.5},
         "missing_features": [],
         "model": MODEL,
@@ -96,6 +99,7 @@ async def test_a_batch_answers_every_id_in_order_and_one_bad_id_never_fails_the_
             "entity_id": "delivery_far",
             "status": "success",
             "predicted_duration": alone["predicted_duration"],
+            "prediction": alone["predicted_duration"],
             "features": alone["features_used"],
         }
     )
@@ -110,10 +114,16 @@ async def test_a_batch_answers_every_id_in_order_and_one_bad_id_never_fails_the_
 
 
 async def test_a_batch_of_impossible_ids_only_is_still_answered(gateway):
-    """Nothing is asked of the model then."""
+    """The model is checked and named as for any other batch."""
     body = (await gateway.post("/features/batch", json=["", "\u0000"])).json()
+    refused = [
+        await gateway.post("/features/batch", json=[""], headers={"X-Featurama-Namespace": "Not A Name"}),
+        await gateway.post("/features/batch", json={"entity_ids": [""], "model": "no_such_model"}),
+    ]
 
     assert [row["status"] for row in body["predictions"]] == ["error", "error"]
+    assert (body["model"], body["target"]) == (MODEL, "actual_duration")
+    assert [each.json()["reason"] for each in refused] == ["INVALID_NAME", "UNKNOWN_MODEL"]
 
 
 async def test_a_batch_may_hold_a_thousand_ids(gateway):
@@ -125,7 +135,7 @@ async def test_a_batch_may_hold_a_thousand_ids(gateway):
 
 
 async def test_values_of_every_type_are_told_in_json(gateway, store, unique):
-    """int64 as numbers, NaN and infinities as strings, vectors as lists; null where the status is not PRESENT."""
+    """NaN, infinities and integers beyond 2^53 as strings, vectors as lists; null where the status is not PRESENT."""
     values = {
         "double": 0.1,
         "int": 2**63 - 1,
@@ -149,7 +159,7 @@ async def test_values_of_every_type_are_told_in_json(gateway, store, unique):
     assert body["entity_id"] == fry
     assert is_now(body["timestamp"])
     assert found[unique("double")] == 0.1
-    assert found[unique("int")] == 2**63 - 1
+    assert found[unique("int")] == str(2**63 - 1)
     assert found[unique("text")] == values["text"]
     assert found[unique("bool")] is True
     assert found[unique("vector")] == [0.5, -2.0]

@@ -145,7 +145,14 @@ async def test_the_contract_is_shown_from_local_files(gateway):
     assert loaded
     assert all(path.startswith("/") for path in loaded)
     assert [each.status_code for each in files] == [200] * len(files)
-    assert set(contract["paths"]) == {"/predict", "/features/batch", "/features/{entity_id}", "/health"}
+    assert set(contract["paths"]) == {
+        "/predict",
+        "/models/{model}/predict",
+        "/features/batch",
+        "/features",
+        "/features/{entity_id}",
+        "/health",
+    }
     for operations in contract["paths"].values():
         for operation in operations.values():
             assert set(operation["responses"]) == {"200", "4XX", "5XX"}

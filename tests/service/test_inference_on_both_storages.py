@@ -78,7 +78,7 @@ async def test_what_is_served_is_what_the_artefact_answers_to_the_stored_feature
     manifest = await registry.get(model)
     loaded = load_model(manifest, await registry.artefact(manifest))
     columns: list[Column] = list(made.features)
-    np.testing.assert_array_equal(made.values, loaded.predict(columns))
+    np.testing.assert_array_equal(made.values, loaded.predict_matrix(loaded.manifest.matrix(columns, None)))
     read = await store.get_online_features(["delivery_2", "delivery_1"], ["distance"])
     assert columns[0].values[:2].tolist() == read.columns[0].values.tolist()
     assert dict(made.missing) == {2: ("distance", "destination.traffic_level")}

@@ -14,7 +14,7 @@ from .servers import refusal_of
 WRITING = sorted(
     method.name
     for method in pb.DESCRIPTOR.services_by_name["RegistryService"].methods
-    if method.name.startswith(("Register", "Deprecate"))
+    if method.name.startswith(("Register", "Deprecate", "Restore", "Delete"))
 )
 
 

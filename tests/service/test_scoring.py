@@ -30,7 +30,8 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.values import Status
 from featurama_model.checked_model import ModelReference
-from featurama_model.engineered import Cycle, EngineeredSpec, Feature
+from featurama_model.engineered import EngineeredSpec
+from featurama_model.expressions import Cycle, Feature
 from featurama_model.loading import load_model
 from featurama_model.manifest import ModelFeature, ModelManifest
 from featurama_model.model_cache import ModelCache
@@ -157,8 +158,24 @@ async def test_scores_in_a_frame_have_the_dtypes_of_every_result(store: OpenedSt
     rows = labels(300).append_column("large", pa.array([None] + [large] * 299))
     frame = await (await scores(store.space, rows, NAME, checker=shared_checker())).to_pandas()
     columns = ("prediction", "model_version", "error_reason", "large", "note")
-    assert ["float64", "int64", "str", "Int64", "str"] == [str(frame[name].dtype) for name in columns]
+    assert ["float64", "Int64", "string", "Int64", "string"] == [str(frame[name].dtype) for name in columns]
     assert {large} == set(frame["large"].dropna())
+
+
+async def test_without_label_rows_scores_have_no_rows_and_all_columns(store: OpenedStore, tmp_path: Path) -> None:
+    """Also of a model of classes; their files verify, and their manifest counts nothing."""
+    await publish(store)
+    artefact = await asyncio.to_thread(three_classes)
+    draft = replace(MANIFEST, objective="multi:softprob", classes=3, class_labels=("near", "far", "away"))
+    await ModelRegistry(store.space.storage).publish(draft, artefact)
+    for version in (1, 2):
+        some = await scored(store, labels(), f"{NAME}@{version}")
+        made = await scores(store.space, labels().slice(0, 0), f"{NAME}@{version}", checker=shared_checker())
+        assert some.slice(0, 0).equals(await made.to_arrow())
+        manifest = await made.write(tmp_path / f"set{version}")
+        assert {"predicted": 0, "failed": {}, "missing": {}, "min": None, "max": None} == manifest.content["scores"]
+        assert f"scores of {NAME} version {version}" in str(manifest)
+        assert (await verify(tmp_path / f"set{version}")).is_good
 
 
 async def test_scores_are_what_predict_answers_for_the_same_values(store: OpenedStore) -> None:
@@ -313,7 +330,7 @@ async def test_a_model_that_cannot_be_used_scores_nothing(store: OpenedStore) ->
 async def test_a_label_column_of_a_scores_name_is_refused(store: OpenedStore) -> None:
     await publish(store)
     rows = labels().append_column("prediction", pa.array([1.0] * 300))
-    with pytest.raises(InvalidInput, match="prediction"):
+    with pytest.raises(InvalidInput, match="the label column 'prediction' has the name of a column of scores; rename"):
         await scores(store.space, rows, NAME, checker=shared_checker())
 
 

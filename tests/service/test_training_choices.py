@@ -251,7 +251,7 @@ async def test_a_new_version_is_promoted_only_if_it_is_not_worse_on_the_same_row
     assert poor.verdict.measure == "rmse"
     assert poor.verdict.incumbent["rmse"] == pytest.approx(good.test["rmse"])
     assert good.manifest.training is not None
-    assert poor.verdict.since == good.manifest.training.split_time
+    assert poor.verdict.since_us == good.manifest.training.split_time
     assert await registry.aliases("delivery_time") == {"champion": 1}
 
     lenient = await compare_on_holdout(store.space, registry, poor.manifest, good.manifest, tolerance=100.0)

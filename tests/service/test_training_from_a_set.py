@@ -68,7 +68,7 @@ async def label_table(store: OpenedStore) -> pa.Table:
 async def test_a_kept_set_trains_the_same_model_again(store: OpenedStore, tmp_path: Path) -> None:
     """Its manifest's hash stands in both models' manifests."""
     first = await train(store.space, CONFIG, dataset_out=tmp_path / "kept")
-    manifest = await asyncio.to_thread(Manifest.load, tmp_path / "kept" / "_manifest.json")
+    manifest = await asyncio.to_thread(Manifest.load, tmp_path / "kept.manifest.json")
     second = await train(store.space, CONFIG, dataset=tmp_path / "kept", alias="")
     facts = [each.manifest.training for each in (first, second)]
     assert [manifest.sha256] * 2 == [each.dataset_sha256 for each in facts if each]

@@ -31,7 +31,8 @@ from tests.service.training_world import (
 
 from featurama_core.datasets.progress import Progress
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, Reason
-from featurama_model.engineered import EngineeredSpec, Power
+from featurama_model.engineered import EngineeredSpec
+from featurama_model.expressions import Power
 from featurama_model.loading import load_model
 from featurama_model.manifest import Artefact, ModelManifest
 from featurama_model.prediction import PredictionRequest

@@ -23,6 +23,7 @@ from tests.unit.cli.running import run_in
 import featurama
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.column import Column
+from featurama_core.types.times import duration_text
 from featurama_core.types.values import Status, ValueType, parse_value_type
 from featurama_core.types.writes import WriteMode, WriteRequest
 
@@ -104,9 +105,8 @@ async def define(
     for kind in kinds.values():
         await client.register_entity_type(kind)
     for group, features in FEATURES.items():
-        await client.register_feature_group(
-            unique(group), kinds[shuttles.KIND[group]], ttl=shuttles.TTL[group], buckets=4 if group == "sky" else 1
-        )
+        kind, ttl = kinds[shuttles.KIND[group]], duration_text(shuttles.TTL[group])
+        await client.register_feature_group(unique(group), kind, ttl=ttl, buckets=4 if group == "sky" else 1)
         for name, kind in features.items():
             references = kinds["moon"] if name == "berth" else None
             for version in (1, 2) if name in ("mood", "dust") else (1,):

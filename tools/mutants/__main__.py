@@ -21,6 +21,8 @@ from tools.mutants.operators import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "mutants"
+_STEP = 25
+"""Mutants between two lines of progress where there is no terminal."""
 
 
 def main() -> int:
@@ -66,17 +68,21 @@ def _test(subject: Subject, judged: Judged, jobs: int, *, fresh: bool) -> Tally:
     mutants = mutants_of(source)
     kept = Kept.open(ROOT / "build" / "mutants", subject, source, fresh=fresh)
     left = [mutant for mutant in mutants if not kept.is_settled(mutant)]
+    on_terminal = sys.stderr.isatty()
     done = 0
 
     def found(mutant: Mutant, outcome: str, test: str) -> None:
         nonlocal done
         done += 1
         kept.add(mutant, outcome, test)
-        print(f"\r{subject.name}: {done} of {len(left)}", end="", file=sys.stderr, flush=True)
+        if on_terminal or done % _STEP == 0:
+            begin, end = ("\r", "") if on_terminal else ("", "\n")
+            print(f"{begin}{subject.name}: {done} of {len(left)}", end=end, file=sys.stderr, flush=True)
 
     if left:
         run(subject, left, jobs, found)
-        print(file=sys.stderr)
+        if on_terminal:
+            print(file=sys.stderr)
     outcomes = {mutant: kept.outcome(mutant) for mutant in mutants}
     return judged.tally(subject.name, {each: out for each, out in outcomes.items() if out != INVALID})
 

@@ -105,7 +105,7 @@ class Slots:
             os.waitpid(child, 0)
             outcome = TIMEOUT
         elif os.WIFSIGNALED(status):
-            outcome = TIMEOUT if os.WTERMSIG(status) == signal.SIGXCPU else KILLED
+            outcome = TIMEOUT if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM) else KILLED
         else:
             outcome = _OUTCOMES[os.WEXITSTATUS(status)]
         killer = running.folder / "killer"

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -51,6 +52,10 @@ class Measured:
     def limits(self, tests: list[str]) -> tuple[float, float]:
         """Seconds of CPU and of wall clock after which these tests count as hanging."""
         return 4 + 5 * sum(self.cpu[test] for test in tests), 20 + 5 * sum(self.wall[test] for test in tests)
+
+    def limit(self, test: str) -> float:
+        """Seconds of wall clock after which one test counts as hanging."""
+        return 20 + 10 * self.wall[test]
 
 
 def run(subject: Subject, mutants: list[Mutant], jobs: int, found: Found) -> None:
@@ -114,8 +119,9 @@ def _reloaded(subject: Subject, mutant: Mutant, measured: Measured, folder: Path
 class _Plugin:
     """What every run has in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, measured: Measured | None = None) -> None:
         self.killer = ""
+        self.measured = measured
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
@@ -124,6 +130,11 @@ class _Plugin:
 
         settings.register_profile("mutants", settings(phases=[Phase.explicit, Phase.generate]))
         settings.load_profile("mutants")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """The process ends if this test hangs."""
+        if self.measured is not None:
+            signal.setitimer(signal.ITIMER_REAL, self.measured.limit(nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the first test that fails."""
@@ -135,7 +146,7 @@ class _Ordered(_Plugin):
     """A whole pytest, cheap tests first."""
 
     def __init__(self, measured: Measured, folder: Path) -> None:
-        super().__init__()
+        super().__init__(measured)
         self._cpu = measured.cpu
         self._folder = folder
 
@@ -169,7 +180,7 @@ class _Host(_Plugin):
         os.waitpid(measuring, 0)
         if not (self._work / "measured").exists():
             return True
-        measured = Measured(**json.loads((self._work / "measured").read_text()))
+        measured = self.measured = Measured(**json.loads((self._work / "measured").read_text()))
         with (self._work / "outcomes").open("a") as file:
 
             def note(mutant: Mutant, outcome: str, test: str) -> None:

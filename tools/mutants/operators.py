@@ -137,6 +137,9 @@ class _Finder(cst.CSTVisitor):
 
     def _is_alias(self, node: cst.CSTNode) -> bool:
         """A name for a type, at the top of the module."""
+        if isinstance(node, cst.AnnAssign):
+            annotation = node.annotation.annotation
+            return isinstance(annotation, cst.Name) and annotation.value == "TypeAlias"
         if self._functions or self._classes or not isinstance(node, cst.Assign):
             return False
         value = node.value

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from featurama.client.rpc_errors import Failure, failure_of
+from featurama.client.rpc_errors import failure_of
 from featurama.client.settings import MAX_MESSAGE_BYTES, CallSettings, Tls
 from featurama_core.types.errors import DeadlineExceeded, InvalidInput, StoreUnavailable
 
@@ -69,24 +69,24 @@ class Connection:
 
         return await self._retrying(attempt, writes=False)
 
-    def pause(self, attempt: int, failure: Failure) -> float:
-        """Seconds to wait after failed attempt number `attempt` (from 0), with jitter, at least the server's advice."""
+    def pause(self, failed: int, advised: float = 0.0) -> float:
+        """Seconds to wait after `failed` attempts (from 1), with jitter. advised: at least these, by the server."""
         retries = self.settings.retries
-        delay = min(retries.longest_delay, retries.first_delay * 2**attempt)
-        return max(failure.wait, random.uniform(delay / 2, delay))
+        delay = min(retries.longest_delay, retries.first_delay * 2 ** (failed - 1))
+        return max(advised, random.uniform(delay / 2, delay))
 
     async def _retrying(self, attempt: Callable[[float], Awaitable[Answer]], *, writes: bool) -> Answer:
         loop = asyncio.get_running_loop()
         ends = loop.time() + self.settings.timeout
-        number = 0
+        failed = 0
         while True:
             try:
                 return await attempt(max(0.001, ends - loop.time()))
             except grpc.aio.AioRpcError as error:
                 failure, cause = failure_of(error, self.target, writes=writes), error
-            pause = self.pause(number, failure)
-            number += 1
-            last = number >= self.settings.retries.attempts or loop.time() + pause >= ends
+            failed += 1
+            pause = self.pause(failed, failure.wait)
+            last = failed >= self.settings.retries.attempts or loop.time() + pause >= ends
             if last or not failure.transient or isinstance(failure.error, DeadlineExceeded):
                 raise failure.error from cause
             await asyncio.sleep(pause)

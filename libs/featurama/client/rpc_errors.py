@@ -50,6 +50,7 @@ _LEAF: Final[Mapping[Reason, type[FeaturamaError]]] = MappingProxyType(
         Reason.MODEL_UNUSABLE: FailedPrecondition,
         Reason.CORRUPT_DATA: CorruptData,
         Reason.ALIAS_MOVED: Conflict,
+        Reason.DEFINITION_USED: FailedPrecondition,
     }
 )
 

@@ -53,7 +53,6 @@ class StreamLost(Exception):
     """The stream ended before all chunks were acknowledged."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.error.message)
         self.failure = failure
 
 
@@ -92,7 +91,7 @@ class ChunkStream:
                 losses = 1 if self._sequence - len(self._pending) > acknowledged else losses + 1
                 if not lost.failure.transient or losses >= self._connection.settings.retries.attempts:
                     raise lost.failure.error from lost
-                await asyncio.sleep(self._connection.pause(losses - 1, lost.failure))
+                await asyncio.sleep(self._connection.pause(losses, lost.failure.wait))
 
     @property
     def unsettled(self) -> list[PreparedWrite]:
@@ -110,18 +109,18 @@ class ChunkStream:
                 if not self._pending:
                     await self._end(stream)
                     return
-                await self._acknowledge(stream, await self._guarded(stream, stream.read()))
+                await self._acknowledge(stream, await self._guarded(stream.read()))
         finally:
             stream.cancel()  # has no effect on a finished stream
 
     async def _end(self, stream: Stream) -> None:
         # All chunks are acknowledged, so an error at the end is ignored.
         with contextlib.suppress(StreamLost):
-            await self._guarded(stream, stream.done_writing())
-            await self._guarded(stream, stream.read())
+            await self._guarded(stream.done_writing())
+            await self._guarded(stream.read())
 
     def _next(self) -> Chunk | None:
-        prepared = None if self._exhausted else next(self._requests, None)
+        prepared = next(self._requests, None)
         if prepared is None:
             self._exhausted = True
             return None
@@ -139,17 +138,21 @@ class ChunkStream:
 
     async def _send(self, stream: Stream, chunk: Chunk) -> None:
         try:
-            await self._guarded(stream, stream.write(chunk.data))
+            await self._guarded(stream.write(chunk.data))
         except StreamLost as lost:
             # grpc replaces the status of a stream that breaks during a write by INTERNAL.
             if isinstance(lost.__cause__, grpc.aio.AioRpcError) and lost.__cause__.code() is _INTERNAL:
-                raise StreamLost(Failure(self._unanswered("broke the stream"), transient=True)) from lost
+                raise self._lost("broke the stream") from lost
             raise
+        except asyncio.InvalidStateError as error:
+            # The stream is finished. Reading it raises the reason, if there is one.
+            await self._guarded(stream.read())
+            raise self._lost("ended the stream") from error
 
     async def _acknowledge(self, stream: Stream, data: object) -> None:
         if not isinstance(data, bytes):
             # The server ended the stream: it is shutting down.
-            raise StreamLost(Failure(self._unanswered("ended the stream"), transient=True))
+            raise self._lost("ended the stream")
         with reading_answer(self._connection.target):
             answer = parsed(ingest_service_pb2.StreamFeaturesResponse, data)
         chunk = self._pending.get(answer.sequence)
@@ -163,42 +166,23 @@ class ChunkStream:
         error = error_of(wire.reason_from_proto(answer.error.reason), answer.error.message, metadata)
         chunk.tries += 1
         if is_transient(error) and chunk.tries < self._connection.settings.retries.attempts:
-            await asyncio.sleep(self._connection.pause(chunk.tries - 1, Failure(error, transient=True)))
+            await asyncio.sleep(self._connection.pause(chunk.tries))
             await self._send(stream, chunk)
             return
         del self._pending[answer.sequence]
         self._settled(chunk.prepared, error)
 
-    async def _guarded(self, stream: Stream, step: Awaitable[T]) -> T:
-        """One step of the stream within the timeout. Raises StreamLost for a broken stream."""
+    async def _guarded(self, step: Awaitable[T]) -> T:
+        """One step of a stream within the timeout. Raises StreamLost for a broken stream."""
         try:
             async with asyncio.timeout(self._connection.settings.timeout):
                 return await step
         except TimeoutError as error:
-            silent = self._unanswered(f"acknowledged nothing for {self._connection.settings.timeout:g} s")
-            raise StreamLost(Failure(silent, transient=True)) from error
+            raise self._lost(f"acknowledged nothing for {self._connection.settings.timeout:g} s") from error
         except grpc.aio.AioRpcError as error:
             raise StreamLost(failure_of(error, self._connection.target, writes=True)) from error
-        except asyncio.InvalidStateError as error:
-            # Writing to a finished stream raises this error; the status of the stream has the reason.
-            raise StreamLost(await self._why(stream)) from error
 
-    async def _why(self, stream: Stream) -> Failure:
-        try:
-            async with asyncio.timeout(self._connection.settings.timeout):
-                code = await stream.code()
-                error = grpc.aio.AioRpcError(
-                    code,
-                    await stream.initial_metadata(),
-                    await stream.trailing_metadata(),
-                    details=await stream.details(),
-                )
-        except TimeoutError:
-            return Failure(self._unanswered("broke the stream"), transient=True)
-        if code is grpc.StatusCode.OK:
-            return Failure(self._unanswered("ended the stream"), transient=True)
-        return failure_of(error, self._connection.target, writes=True)
-
-    def _unanswered(self, what: str) -> OutcomeUnknown:
+    def _lost(self, what: str) -> StreamLost:
         target = self._connection.target
-        return OutcomeUnknown(f"{target} {what}; send what is unknown again", target=target)
+        error = OutcomeUnknown(f"{target} {what}; send what is unknown again", target=target)
+        return StreamLost(Failure(error, transient=True))

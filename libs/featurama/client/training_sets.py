@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
@@ -18,12 +19,12 @@ from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.request import DatasetRequest
 from featurama_core.datasets.several_columns import SeveralColumns
-from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys
+from featurama_core.datasets.spine_sources import Keys, SpineSource, newest_time
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureRef, FeatureSelection
-from featurama_core.types.times import MIN_TIME, KnownAt
+from featurama_core.types.times import KnownAt
 
 MAX_PART_ROWS = 100_000
 
@@ -63,24 +64,25 @@ class ClientEngine:
 
     async def columns(self, part: int, keys: Keys) -> list[Column]:  # noqa: ARG002 - the rows are sufficient
         """One call, or several for newest values."""
-        if not keys.entity_ids.null_count:
-            return await self._read(keys)
         named = keys.naming()
+        if len(named) and not keys.entity_ids.null_count:
+            return await self._read(keys, self._known_at)
         if len(named):
-            some = Keys(keys.entity_ids.take(pa.array(named)), keys.event_time[named])
+            some, known_at = Keys(keys.entity_ids.take(pa.array(named)), keys.event_time[named]), self._known_at
         else:
             # Any id will do: only the names and types of the columns are used.
-            some = Keys(pa.array(["-"]), keys.event_time[:1])
-        return [each.spread(named, len(keys)) for each in await self._read(some)]
+            some = Keys(pa.array(["-"]), np.zeros(1, dtype=np.int64))
+            known_at = None if self._known_at == "label" else self._known_at
+        return [each.spread(named, len(keys)) for each in await self._read(some, known_at)]
 
-    async def _read(self, keys: Keys) -> list[Column]:
+    async def _read(self, keys: Keys, known_at: KnownAt) -> list[Column]:
         ids = await asyncio.to_thread(keys.entity_ids.to_pylist)
         features, service = self._features.references or None, self._features.service
         if self._at_now:
             read = await self._store.get_online_features(ids, features, service=service)
         else:
             read = await self._store.point_in_time(
-                ids, keys.event_time, features=features, service=service, known_at=self._known_at
+                ids, keys.event_time, features=features, service=service, known_at=known_at
             )
         columns = list(read.columns)
         if not self._answered:
@@ -118,7 +120,7 @@ async def dataset_source(
         raise InvalidInput("servers read newest values without known_at; leave it out", field="known_at")
     one, selection = partial(ClientEngine, store, known_at=known_at, at_now=at_now, now=now), request.selection
     if known_at == "label":
-        newest = await asyncio.to_thread(_newest, source, columns.certain)
+        newest = await asyncio.to_thread(newest_time, source, columns.certain)
         selection = selection if newest is None else await pinned_at(store, selection, newest)
     if not columns.of_types:
         return DatasetSource(partial(one, selection), columns)
@@ -132,18 +134,6 @@ async def dataset_source(
         return one(FeatureSelection(tuple(references[at] for at in positions)))
 
     return DatasetSource(partial(SeveralColumns, [columns.of_type(each) for each in types], begin), columns)
-
-
-def _newest(source: SpineSource, columns: SpineColumns) -> int | None:
-    """The newest time of a label row, microseconds; None without rows."""
-    newest: int | None = None
-    first = 0
-    for batch in source.batches():
-        keys = read_keys(batch, columns, first)
-        if len(keys):
-            newest = max(int(keys.event_time.max()), newest if newest is not None else MIN_TIME)
-        first += len(keys)
-    return newest
 
 
 async def _entity_types(store: FeatureStore, references: Sequence[str]) -> list[str]:

@@ -84,11 +84,15 @@ class FeatureGroup(_message.Message):
     """Whether new definitions may no longer use it. Set by DeprecateFeatureGroup."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long a value stays valid after its event time. Absent: as long as it is stored."""
+        """How long a value stays valid after its event time: seconds and nanoseconds, floored to microseconds. Absent: as
+        long as it is stored.
+        """
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """How long a value is stored after its event time; not shorter than ttl. Absent: no limit. Can be lowered later."""
+        """How long a value is stored after its event time, in the same units; not shorter than ttl. Absent: no limit. Can be
+        lowered later.
+        """
 
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
@@ -227,6 +231,144 @@ class FeatureService(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FeatureService: _TypeAlias = FeatureService  # noqa: Y015
+
+@_typing.final
+class Definition(_message.Message):
+    """Definition is a definition of any kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    FEATURE_GROUP_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    FEATURE_SERVICE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entity_type(self) -> Global___EntityType:
+        """An entity type."""
+
+    @_builtins.property
+    def feature_group(self) -> Global___FeatureGroup:
+        """A feature group."""
+
+    @_builtins.property
+    def feature(self) -> Global___Feature:
+        """A version of a feature."""
+
+    @_builtins.property
+    def feature_service(self) -> Global___FeatureService:
+        """A feature service."""
+
+    def __init__(
+        self,
+        *,
+        entity_type: Global___EntityType | None = ...,
+        feature_group: Global___FeatureGroup | None = ...,
+        feature: Global___Feature | None = ...,
+        feature_service: Global___FeatureService | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entity_type", b"entity_type", "feature", b"feature", "feature_group", b"feature_group", "feature_service", b"feature_service", "kind", b"kind"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_type", b"entity_type", "feature", b"feature", "feature_group", b"feature_group", "feature_service", b"feature_service", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entity_type", "feature_group", "feature", "feature_service"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___Definition: _TypeAlias = Definition  # noqa: Y015
+
+@_typing.final
+class DefinitionKey(_message.Message):
+    """DefinitionKey names a definition of any kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    FEATURE_GROUP_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    FEATURE_SERVICE_FIELD_NUMBER: _builtins.int
+    entity_type: _builtins.str
+    """Name of an entity type."""
+    feature_group: _builtins.str
+    """Name of a feature group."""
+    feature_service: _builtins.str
+    """Name of a feature service."""
+    @_builtins.property
+    def feature(self) -> Global___FeatureKey:
+        """A version of a feature."""
+
+    def __init__(
+        self,
+        *,
+        entity_type: _builtins.str = ...,
+        feature_group: _builtins.str = ...,
+        feature: Global___FeatureKey | None = ...,
+        feature_service: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entity_type", b"entity_type", "feature", b"feature", "feature_group", b"feature_group", "feature_service", b"feature_service", "kind", b"kind"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_type", b"entity_type", "feature", b"feature", "feature_group", b"feature_group", "feature_service", b"feature_service", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entity_type", "feature_group", "feature", "feature_service"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___DefinitionKey: _TypeAlias = DefinitionKey  # noqa: Y015
+
+@_typing.final
+class FeatureKey(_message.Message):
+    """FeatureKey names a version of a feature."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name."""
+    version: _builtins.int
+    """Version."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeatureKey: _TypeAlias = FeatureKey  # noqa: Y015
+
+@_typing.final
+class DefinitionUse(_message.Message):
+    """DefinitionUse is something that uses a definition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What it is: "feature", "feature group", "feature service", "model" or "entities"."""
+    name: _builtins.str
+    """Its name; of a feature or a model with the version, name@version."""
+    reference: _builtins.str
+    """How a feature service or a model names a feature, such as the path destination@1.traffic_level@2."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        name: _builtins.str = ...,
+        reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "reference", b"reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DefinitionUse: _TypeAlias = DefinitionUse  # noqa: Y015
 
 @_typing.final
 class Entity(_message.Message):

@@ -86,6 +86,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The entity is not registered and has no values. NOT_FOUND."""
     ERROR_REASON_UNKNOWN_MODEL: _ErrorReason.ValueType  # 37
     """There is no such model, version or alias. NOT_FOUND."""
+    ERROR_REASON_UNKNOWN_RESOURCE: _ErrorReason.ValueType  # 38
+    """REST: there is no such path. NOT_FOUND."""
     ERROR_REASON_DEFINITION_CONFLICT: _ErrorReason.ValueType  # 40
     """A different definition has that name and version already. ALREADY_EXISTS."""
     ERROR_REASON_ENTITY_CONFLICT: _ErrorReason.ValueType  # 41
@@ -105,7 +107,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVED_BY_INGEST: _ErrorReason.ValueType  # 54
     """The call is served by the ingest service. UNIMPLEMENTED."""
     ERROR_REASON_SCHEMA_MISMATCH: _ErrorReason.ValueType  # 55
-    """The schema of the store is not of this version; run featurama migrate. FAILED_PRECONDITION."""
+    """The schema of the store is not of this version; it must be migrated. FAILED_PRECONDITION."""
     ERROR_REASON_MODEL_UNUSABLE: _ErrorReason.ValueType  # 56
     """The model cannot be loaded or used. FAILED_PRECONDITION."""
     ERROR_REASON_CORRUPT_DATA: _ErrorReason.ValueType  # 57
@@ -116,6 +118,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The call carries no valid credentials. UNAUTHENTICATED."""
     ERROR_REASON_ALIAS_MOVED: _ErrorReason.ValueType  # 60
     """The alias does not name the expected version any more; look at what it names now. ABORTED."""
+    ERROR_REASON_DEFINITION_USED: _ErrorReason.ValueType  # 61
+    """The definition to delete is used by others, which the message names. FAILED_PRECONDITION."""
+    ERROR_REASON_METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 62
+    """REST: the path does not support the method; the header Allow lists those that it supports. UNIMPLEMENTED."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the reason for which a call, a row or a value was refused.
@@ -188,6 +194,8 @@ ERROR_REASON_UNKNOWN_ENTITY: ErrorReason.ValueType  # 36
 """The entity is not registered and has no values. NOT_FOUND."""
 ERROR_REASON_UNKNOWN_MODEL: ErrorReason.ValueType  # 37
 """There is no such model, version or alias. NOT_FOUND."""
+ERROR_REASON_UNKNOWN_RESOURCE: ErrorReason.ValueType  # 38
+"""REST: there is no such path. NOT_FOUND."""
 ERROR_REASON_DEFINITION_CONFLICT: ErrorReason.ValueType  # 40
 """A different definition has that name and version already. ALREADY_EXISTS."""
 ERROR_REASON_ENTITY_CONFLICT: ErrorReason.ValueType  # 41
@@ -207,7 +215,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 53
 ERROR_REASON_SERVED_BY_INGEST: ErrorReason.ValueType  # 54
 """The call is served by the ingest service. UNIMPLEMENTED."""
 ERROR_REASON_SCHEMA_MISMATCH: ErrorReason.ValueType  # 55
-"""The schema of the store is not of this version; run featurama migrate. FAILED_PRECONDITION."""
+"""The schema of the store is not of this version; it must be migrated. FAILED_PRECONDITION."""
 ERROR_REASON_MODEL_UNUSABLE: ErrorReason.ValueType  # 56
 """The model cannot be loaded or used. FAILED_PRECONDITION."""
 ERROR_REASON_CORRUPT_DATA: ErrorReason.ValueType  # 57
@@ -218,4 +226,8 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 59
 """The call carries no valid credentials. UNAUTHENTICATED."""
 ERROR_REASON_ALIAS_MOVED: ErrorReason.ValueType  # 60
 """The alias does not name the expected version any more; look at what it names now. ABORTED."""
+ERROR_REASON_DEFINITION_USED: ErrorReason.ValueType  # 61
+"""The definition to delete is used by others, which the message names. FAILED_PRECONDITION."""
+ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 62
+"""REST: the path does not support the method; the header Allow lists those that it supports. UNIMPLEMENTED."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -880,6 +880,218 @@ class DeprecateFeatureServiceResponse(_message.Message):
 Global___DeprecateFeatureServiceResponse: _TypeAlias = DeprecateFeatureServiceResponse  # noqa: Y015
 
 @_typing.final
+class RegisterDefinitionsRequest(_message.Message):
+    """RegisterDefinitionsRequest holds definitions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Namespace. Empty: "default"."""
+    @_builtins.property
+    def definitions(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.Definition]:
+        """1 to 1,000 definitions."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        definitions: _abc.Iterable[_definitions_pb2.Definition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterDefinitionsRequest: _TypeAlias = RegisterDefinitionsRequest  # noqa: Y015
+
+@_typing.final
+class RegisterDefinitionsResponse(_message.Message):
+    """RegisterDefinitionsResponse holds them as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def definitions(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.Definition]:
+        """As stored, defaults filled in, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        definitions: _abc.Iterable[_definitions_pb2.Definition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterDefinitionsResponse: _TypeAlias = RegisterDefinitionsResponse  # noqa: Y015
+
+@_typing.final
+class RestoreDefinitionRequest(_message.Message):
+    """RestoreDefinitionRequest names a definition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Namespace. Empty: "default"."""
+    @_builtins.property
+    def key(self) -> _definitions_pb2.DefinitionKey:
+        """The definition."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        key: _definitions_pb2.DefinitionKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreDefinitionRequest: _TypeAlias = RestoreDefinitionRequest  # noqa: Y015
+
+@_typing.final
+class RestoreDefinitionResponse(_message.Message):
+    """RestoreDefinitionResponse holds it as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def definition(self) -> _definitions_pb2.Definition:
+        """As stored."""
+
+    def __init__(
+        self,
+        *,
+        definition: _definitions_pb2.Definition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreDefinitionResponse: _TypeAlias = RestoreDefinitionResponse  # noqa: Y015
+
+@_typing.final
+class DeleteDefinitionRequest(_message.Message):
+    """DeleteDefinitionRequest names a definition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Namespace. Empty: "default"."""
+    @_builtins.property
+    def key(self) -> _definitions_pb2.DefinitionKey:
+        """The definition."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        key: _definitions_pb2.DefinitionKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDefinitionRequest: _TypeAlias = DeleteDefinitionRequest  # noqa: Y015
+
+@_typing.final
+class DeleteDefinitionResponse(_message.Message):
+    """DeleteDefinitionResponse holds it as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def definition(self) -> _definitions_pb2.Definition:
+        """As it was stored."""
+
+    def __init__(
+        self,
+        *,
+        definition: _definitions_pb2.Definition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDefinitionResponse: _TypeAlias = DeleteDefinitionResponse  # noqa: Y015
+
+@_typing.final
+class ListDefinitionUsesRequest(_message.Message):
+    """ListDefinitionUsesRequest names a definition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Namespace. Empty: "default"."""
+    @_builtins.property
+    def key(self) -> _definitions_pb2.DefinitionKey:
+        """The definition. Version 0 of a feature: the newest."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        key: _definitions_pb2.DefinitionKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDefinitionUsesRequest: _TypeAlias = ListDefinitionUsesRequest  # noqa: Y015
+
+@_typing.final
+class ListDefinitionUsesResponse(_message.Message):
+    """ListDefinitionUsesResponse holds what uses it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many there are."""
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.DefinitionUse]:
+        """The first 1,000 uses."""
+
+    def __init__(
+        self,
+        *,
+        uses: _abc.Iterable[_definitions_pb2.DefinitionUse] | None = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["total", b"total", "uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDefinitionUsesResponse: _TypeAlias = ListDefinitionUsesResponse  # noqa: Y015
+
+@_typing.final
 class RegisterEntitiesRequest(_message.Message):
     """RegisterEntitiesRequest holds entities."""
 

@@ -116,6 +116,26 @@ class RegistryServiceStub:
                 request_serializer=featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceRequest.SerializeToString,
                 response_deserializer=featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceResponse.FromString,
                 _registered_method=True)
+        self.RegisterDefinitions = channel.unary_unary(
+                '/featurama.v1.RegistryService/RegisterDefinitions',
+                request_serializer=featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsRequest.SerializeToString,
+                response_deserializer=featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsResponse.FromString,
+                _registered_method=True)
+        self.RestoreDefinition = channel.unary_unary(
+                '/featurama.v1.RegistryService/RestoreDefinition',
+                request_serializer=featurama_dot_v1_dot_registry__service__pb2.RestoreDefinitionRequest.SerializeToString,
+                response_deserializer=featurama_dot_v1_dot_registry__service__pb2.RestoreDefinitionResponse.FromString,
+                _registered_method=True)
+        self.DeleteDefinition = channel.unary_unary(
+                '/featurama.v1.RegistryService/DeleteDefinition',
+                request_serializer=featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionRequest.SerializeToString,
+                response_deserializer=featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionResponse.FromString,
+                _registered_method=True)
+        self.ListDefinitionUses = channel.unary_unary(
+                '/featurama.v1.RegistryService/ListDefinitionUses',
+                request_serializer=featurama_dot_v1_dot_registry__service__pb2.ListDefinitionUsesRequest.SerializeToString,
+                response_deserializer=featurama_dot_v1_dot_registry__service__pb2.ListDefinitionUsesResponse.FromString,
+                _registered_method=True)
         self.RegisterEntities = channel.unary_unary(
                 '/featurama.v1.RegistryService/RegisterEntities',
                 request_serializer=featurama_dot_v1_dot_registry__service__pb2.RegisterEntitiesRequest.SerializeToString,
@@ -262,6 +282,40 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterDefinitions(self, request, context):
+        """RegisterDefinitions registers up to 1,000 definitions of any kind at once. They may name each other, in any order.
+        If one is refused, none is registered, and the message names it. Repeating it changes nothing. Safe to retry.
+        Reasons: those of the calls for one definition, EMPTY_REQUEST, LIMIT_EXCEEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreDefinition(self, request, context):
+        """RestoreDefinition takes back a deprecation. Safe to retry.
+        Reasons: UNKNOWN_NAMESPACE, INVALID_DEFINITION, UNKNOWN_ENTITY_TYPE, UNKNOWN_FEATURE_GROUP, UNKNOWN_FEATURE,
+        UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDefinition(self, request, context):
+        """DeleteDefinition deletes a definition that nothing uses, for ever: its name is never given again, nor is the version
+        of a feature. A repeated call finds nothing to delete.
+        Reasons: those of RestoreDefinition, DEFINITION_USED, INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDefinitionUses(self, request, context):
+        """ListDefinitionUses returns what uses a definition, at most 1,000 of them. Reasons: those of RestoreDefinition.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterEntities(self, request, context):
         """RegisterEntities registers up to 1,000 entities, or replaces their name and metadata. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, INVALID_ENTITY_ID, INVALID_DEFINITION, ENTITY_CONFLICT,
@@ -368,6 +422,26 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.DeprecateFeatureService,
                     request_deserializer=featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceRequest.FromString,
                     response_serializer=featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceResponse.SerializeToString,
+            ),
+            'RegisterDefinitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterDefinitions,
+                    request_deserializer=featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsRequest.FromString,
+                    response_serializer=featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsResponse.SerializeToString,
+            ),
+            'RestoreDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreDefinition,
+                    request_deserializer=featurama_dot_v1_dot_registry__service__pb2.RestoreDefinitionRequest.FromString,
+                    response_serializer=featurama_dot_v1_dot_registry__service__pb2.RestoreDefinitionResponse.SerializeToString,
+            ),
+            'DeleteDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDefinition,
+                    request_deserializer=featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionRequest.FromString,
+                    response_serializer=featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionResponse.SerializeToString,
+            ),
+            'ListDefinitionUses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDefinitionUses,
+                    request_deserializer=featurama_dot_v1_dot_registry__service__pb2.ListDefinitionUsesRequest.FromString,
+                    response_serializer=featurama_dot_v1_dot_registry__service__pb2.ListDefinitionUsesResponse.SerializeToString,
             ),
             'RegisterEntities': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterEntities,
@@ -819,6 +893,114 @@ class RegistryService:
             '/featurama.v1.RegistryService/DeprecateFeatureService',
             featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceRequest.SerializeToString,
             featurama_dot_v1_dot_registry__service__pb2.DeprecateFeatureServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterDefinitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/featurama.v1.RegistryService/RegisterDefinitions',
+            featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsRequest.SerializeToString,
+            featurama_dot_v1_dot_registry__service__pb2.RegisterDefinitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/featurama.v1.RegistryService/RestoreDefinition',
+            featurama_dot_v1_dot_registry__service__pb2.RestoreDefinitionRequest.SerializeToString,
+            featurama_dot_v1_dot_registry__service__pb2.RestoreDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/featurama.v1.RegistryService/DeleteDefinition',
+            featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionRequest.SerializeToString,
+            featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDefinitionUses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/featurama.v1.RegistryService/ListDefinitionUses',
+            featurama_dot_v1_dot_registry__service__pb2.ListDefinitionUsesRequest.SerializeToString,
+            featurama_dot_v1_dot_registry__service__pb2.ListDefinitionUsesResponse.FromString,
             options,
             channel_credentials,
             insecure,

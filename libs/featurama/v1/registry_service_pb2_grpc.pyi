@@ -87,6 +87,23 @@ class RegistryServiceStub:
     """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
     """
+    RegisterDefinitions: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDefinitionsRequest, _registry_service_pb2.RegisterDefinitionsResponse]
+    """RegisterDefinitions registers up to 1,000 definitions of any kind at once. They may name each other, in any order.
+    If one is refused, none is registered, and the message names it. Repeating it changes nothing. Safe to retry.
+    Reasons: those of the calls for one definition, EMPTY_REQUEST, LIMIT_EXCEEDED.
+    """
+    RestoreDefinition: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RestoreDefinitionRequest, _registry_service_pb2.RestoreDefinitionResponse]
+    """RestoreDefinition takes back a deprecation. Safe to retry.
+    Reasons: UNKNOWN_NAMESPACE, INVALID_DEFINITION, UNKNOWN_ENTITY_TYPE, UNKNOWN_FEATURE_GROUP, UNKNOWN_FEATURE,
+    UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
+    """
+    DeleteDefinition: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteDefinitionRequest, _registry_service_pb2.DeleteDefinitionResponse]
+    """DeleteDefinition deletes a definition that nothing uses, for ever: its name is never given again, nor is the version
+    of a feature. A repeated call finds nothing to delete.
+    Reasons: those of RestoreDefinition, DEFINITION_USED, INVALID_ARGUMENT.
+    """
+    ListDefinitionUses: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListDefinitionUsesRequest, _registry_service_pb2.ListDefinitionUsesResponse]
+    """ListDefinitionUses returns what uses a definition, at most 1,000 of them. Reasons: those of RestoreDefinition."""
     RegisterEntities: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntitiesRequest, _registry_service_pb2.RegisterEntitiesResponse]
     """RegisterEntities registers up to 1,000 entities, or replaces their name and metadata. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, INVALID_ENTITY_ID, INVALID_DEFINITION, ENTITY_CONFLICT,
@@ -158,6 +175,23 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
     """
+    RegisterDefinitions: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDefinitionsRequest, _registry_service_pb2.RegisterDefinitionsResponse]  # type: ignore[assignment]
+    """RegisterDefinitions registers up to 1,000 definitions of any kind at once. They may name each other, in any order.
+    If one is refused, none is registered, and the message names it. Repeating it changes nothing. Safe to retry.
+    Reasons: those of the calls for one definition, EMPTY_REQUEST, LIMIT_EXCEEDED.
+    """
+    RestoreDefinition: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RestoreDefinitionRequest, _registry_service_pb2.RestoreDefinitionResponse]  # type: ignore[assignment]
+    """RestoreDefinition takes back a deprecation. Safe to retry.
+    Reasons: UNKNOWN_NAMESPACE, INVALID_DEFINITION, UNKNOWN_ENTITY_TYPE, UNKNOWN_FEATURE_GROUP, UNKNOWN_FEATURE,
+    UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
+    """
+    DeleteDefinition: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteDefinitionRequest, _registry_service_pb2.DeleteDefinitionResponse]  # type: ignore[assignment]
+    """DeleteDefinition deletes a definition that nothing uses, for ever: its name is never given again, nor is the version
+    of a feature. A repeated call finds nothing to delete.
+    Reasons: those of RestoreDefinition, DEFINITION_USED, INVALID_ARGUMENT.
+    """
+    ListDefinitionUses: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListDefinitionUsesRequest, _registry_service_pb2.ListDefinitionUsesResponse]  # type: ignore[assignment]
+    """ListDefinitionUses returns what uses a definition, at most 1,000 of them. Reasons: those of RestoreDefinition."""
     RegisterEntities: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntitiesRequest, _registry_service_pb2.RegisterEntitiesResponse]  # type: ignore[assignment]
     """RegisterEntities registers up to 1,000 entities, or replaces their name and metadata. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_ENTITY_TYPE, INVALID_ENTITY_ID, INVALID_DEFINITION, ENTITY_CONFLICT,
@@ -322,6 +356,47 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """DeprecateFeatureService marks a feature service as deprecated: new definitions cannot use it. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
         """
+
+    @_abc_1.abstractmethod
+    def RegisterDefinitions(
+        self,
+        request: _registry_service_pb2.RegisterDefinitionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.RegisterDefinitionsResponse, _abc.Awaitable[_registry_service_pb2.RegisterDefinitionsResponse]]:
+        """RegisterDefinitions registers up to 1,000 definitions of any kind at once. They may name each other, in any order.
+        If one is refused, none is registered, and the message names it. Repeating it changes nothing. Safe to retry.
+        Reasons: those of the calls for one definition, EMPTY_REQUEST, LIMIT_EXCEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreDefinition(
+        self,
+        request: _registry_service_pb2.RestoreDefinitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.RestoreDefinitionResponse, _abc.Awaitable[_registry_service_pb2.RestoreDefinitionResponse]]:
+        """RestoreDefinition takes back a deprecation. Safe to retry.
+        Reasons: UNKNOWN_NAMESPACE, INVALID_DEFINITION, UNKNOWN_ENTITY_TYPE, UNKNOWN_FEATURE_GROUP, UNKNOWN_FEATURE,
+        UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, SERVED_BY_INGEST.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteDefinition(
+        self,
+        request: _registry_service_pb2.DeleteDefinitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.DeleteDefinitionResponse, _abc.Awaitable[_registry_service_pb2.DeleteDefinitionResponse]]:
+        """DeleteDefinition deletes a definition that nothing uses, for ever: its name is never given again, nor is the version
+        of a feature. A repeated call finds nothing to delete.
+        Reasons: those of RestoreDefinition, DEFINITION_USED, INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDefinitionUses(
+        self,
+        request: _registry_service_pb2.ListDefinitionUsesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.ListDefinitionUsesResponse, _abc.Awaitable[_registry_service_pb2.ListDefinitionUsesResponse]]:
+        """ListDefinitionUses returns what uses a definition, at most 1,000 of them. Reasons: those of RestoreDefinition."""
 
     @_abc_1.abstractmethod
     def RegisterEntities(

@@ -1,122 +1,99 @@
-"""Definitions <-> proto. An empty text on the wire stands for the default of a field.
+"""Definitions and entities <-> proto. A message has the fields of the definition, but for the names in `_ON_WIRE`.
 
-A feature without entity type or group arrives with "" there, and the store derives them.
+An empty field on the wire stands for the default. A feature without entity type or group arrives with "" there, and the
+store derives them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from featurama.v1 import columns_pb2, definitions_pb2
+from featurama.v1 import definitions_pb2
+from featurama.wire.metadata import metadata_from_struct, metadata_to_struct
+from featurama.wire.shapes import number_problem
 from featurama.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
-from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.values import ValueType
 
-
-def entity_type_to_proto(definition: EntityType) -> definitions_pb2.EntityType:
-    """An entity type as its message."""
-    return definitions_pb2.EntityType(**_shared(definition))
+T = TypeVar("T", bound=Definition | Entity)
 
 
-def entity_type_from_proto(message: definitions_pb2.EntityType) -> EntityType:
-    """An entity type from its message."""
-    return EntityType(**_read(message))
+def to_proto(definition: Definition | Entity) -> Any:
+    """The message of a definition or entity. InvalidInput unless a Struct can hold its metadata."""
+    values: dict[str, Any] = {}
+    for field in _fields(type(definition)):
+        value = getattr(definition, field.name)
+        write = _WRITERS.get(field.name)
+        values[_ON_WIRE.get(field.name, field.name)] = value if value is None or write is None else write(value)
+    return _MESSAGES[type(definition)](**values)
 
 
-def feature_group_to_proto(definition: FeatureGroup) -> definitions_pb2.FeatureGroup:
-    """A feature group as its message."""
-    return definitions_pb2.FeatureGroup(
-        **_shared(definition),
-        entity_type=definition.entity_type,
-        ttl=None if definition.ttl is None else to_duration(definition.ttl),
-        retention=None if definition.retention is None else to_duration(definition.retention),
-        buckets=definition.buckets,
-    )
+def from_proto(kind: type[T], message: Any) -> T:
+    """A definition or entity from its message; entity_type and group of a feature may be ""."""
+    values: dict[str, Any] = {}
+    for field in _fields(kind):
+        name = _ON_WIRE.get(field.name, field.name)
+        value = getattr(message, name)
+        if field.name in _OPTIONAL and not message.HasField(name):
+            value = None
+        elif read := _READERS.get(field.name):
+            value = read(value)
+        values[field.name] = value or _DEFAULTS.get((kind, name), value)
+    return kind(**values)
 
 
-def feature_group_from_proto(message: definitions_pb2.FeatureGroup) -> FeatureGroup:
-    """A feature group from its message."""
-    return FeatureGroup(
-        **_read(message),
-        entity_type=message.entity_type or DEFAULT_ENTITY_TYPE,
-        ttl=from_duration(message.ttl) if message.HasField("ttl") else None,
-        retention=from_duration(message.retention) if message.HasField("retention") else None,
-        buckets=message.buckets or 1,
-    )
+def _fields(kind: type[Any]) -> list[Field[Any]]:
+    # A deleted definition is not sent.
+    return [field for field in fields(kind) if field.name != "deleted"]
 
 
-def feature_to_proto(definition: FeatureDefinition) -> definitions_pb2.Feature:
-    """A feature as its message."""
-    return definitions_pb2.Feature(
-        **_shared(definition),
-        version=definition.version,
-        value_type=columns_pb2.ValueType.ValueType(definition.value_type),
-        vector_length=definition.vector_length,
-        entity_type=definition.entity_type,
-        group=definition.group,
-        references=definition.references or "",
-        tags=definition.tags,
-        owner=definition.owner,
-    )
+def _created_time(micros: int) -> Timestamp | None:
+    return to_timestamp(micros) if micros else None  # 0: not registered yet
 
 
-def feature_from_proto(message: definitions_pb2.Feature) -> FeatureDefinition:
-    """A feature from its message; entity_type and group may be ""."""
+def _value_type(number: int) -> ValueType:
     try:
-        value_type = ValueType(message.value_type)
+        return ValueType(number)
     except ValueError as error:
-        raise InvalidInput(
-            f"value_type {message.value_type} is not known; send DOUBLE, INT, TEXT, BOOL or VECTOR",
-            reason=Reason.INVALID_DEFINITION,
-            field="value_type",
-        ) from error
-    return FeatureDefinition(
-        **_read(message),
-        value_type=value_type,
-        version=message.version or 1,
-        entity_type=message.entity_type,
-        group=message.group,
-        vector_length=message.vector_length,
-        references=message.references or None,
-        tags=tuple(message.tags),
-        owner=message.owner,
-    )
+        problem = number_problem("value_type", number, ValueType)
+        raise InvalidInput(problem, reason=Reason.INVALID_DEFINITION, field="value_type") from error
 
 
-def feature_service_to_proto(definition: FeatureService) -> definitions_pb2.FeatureService:
-    """A feature service as its message."""
-    return definitions_pb2.FeatureService(
-        **_shared(definition),
-        features=definition.features,
-    )
-
-
-def feature_service_from_proto(message: definitions_pb2.FeatureService) -> FeatureService:
-    """A feature service from its message."""
-    return FeatureService(
-        **_read(message),
-        features=tuple(message.features),
-    )
-
-
-def created_time(micros: int) -> Timestamp | None:
-    """A creation time; None for 0, which is not registered yet."""
-    return to_timestamp(micros) if micros else None
-
-
-def _shared(definition: Definition) -> dict[str, Any]:
-    """The fields of the message that all kinds have in common."""
-    created = created_time(definition.created_at)
-    about = {"name": definition.name, "description": definition.description}
-    return {**about, "deprecated": definition.deprecated, "created_time": created}
-
-
-def _read(message: Any) -> dict[str, Any]:
-    """The attributes that all kinds have in common, from a message."""
-    created = from_timestamp(message.created_time)
-    about = {"name": message.name, "description": message.description}
-    return {**about, "deprecated": message.deprecated, "created_at": created}
+_MESSAGES: dict[type[Any], Callable[..., Any]] = {
+    EntityType: definitions_pb2.EntityType,
+    FeatureGroup: definitions_pb2.FeatureGroup,
+    FeatureDefinition: definitions_pb2.Feature,
+    FeatureService: definitions_pb2.FeatureService,
+    Entity: definitions_pb2.Entity,
+}
+_ON_WIRE = {"created_at": "created_time", "updated_at": "updated_time"}
+_OPTIONAL = ("ttl", "retention")
+_DEFAULTS: dict[tuple[type[Any], str], Any] = {
+    (FeatureGroup, "entity_type"): DEFAULT_ENTITY_TYPE,
+    (FeatureGroup, "buckets"): 1,
+    (FeatureDefinition, "version"): 1,
+    (FeatureDefinition, "references"): None,
+}
+_WRITERS: dict[str, Callable[[Any], Any]] = {
+    "created_at": _created_time,
+    "updated_at": _created_time,
+    "ttl": to_duration,
+    "retention": to_duration,
+    "metadata": metadata_to_struct,
+}
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "created_at": from_timestamp,
+    "updated_at": from_timestamp,
+    "ttl": from_duration,
+    "retention": from_duration,
+    "metadata": metadata_from_struct,
+    "value_type": _value_type,
+    "tags": tuple,
+    "features": tuple,
+}

@@ -5,23 +5,16 @@ Each kind has the same four calls (Register, Get, List, Deprecate), which differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from featurama.v1 import definitions_pb2
 from featurama.v1 import registry_service_pb2 as pb
-from featurama.wire.definitions import (
-    entity_type_from_proto,
-    entity_type_to_proto,
-    feature_from_proto,
-    feature_group_from_proto,
-    feature_group_to_proto,
-    feature_service_from_proto,
-    feature_service_to_proto,
-    feature_to_proto,
-)
+from featurama.wire.definitions import from_proto, to_proto
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 
 T = TypeVar("T", bound=Definition)
@@ -34,8 +27,6 @@ class DefinitionKind(Generic[T]):
     type: type[T]
     rpc: str
     field: str
-    to_proto: Callable[[T], Any]
-    from_proto: Callable[[Any], T]
 
     def call(self, verb: str) -> str:
         """The rpc: `RegisterFeature`, `ListFeatures`."""
@@ -47,32 +38,71 @@ class DefinitionKind(Generic[T]):
 
     def response(self, verb: str, definition: T) -> Message:
         """The response of a call about one definition."""
-        answer: Message = getattr(pb, f"{self.call(verb)}Response")(**{self.field: self.to_proto(definition)})
+        answer: Message = getattr(pb, f"{self.call(verb)}Response")(**{self.field: to_proto(definition)})
         return answer
 
     def page(self, definitions: Sequence[T], next_page_token: str) -> Message:
         """The response of a List call."""
-        fields = {f"{self.field}s": [self.to_proto(each) for each in definitions]}
+        fields = {f"{self.field}s": [to_proto(each) for each in definitions]}
         answer: Message = getattr(pb, f"{self.call('List')}Response")(**fields, next_page_token=next_page_token)
         return answer
 
     def read(self, message: Any) -> T:
         """The definition in a request or a response."""
-        return self.from_proto(getattr(message, self.field))
+        return from_proto(self.type, getattr(message, self.field))
 
     def read_page(self, message: Any) -> list[T]:
         """The definitions in a List response."""
-        return [self.from_proto(each) for each in getattr(message, f"{self.field}s")]
+        return [from_proto(self.type, each) for each in getattr(message, f"{self.field}s")]
 
 
 DEFINITION_KINDS: Final[tuple[DefinitionKind[Any], ...]] = (
-    DefinitionKind(EntityType, "EntityType", "entity_type", entity_type_to_proto, entity_type_from_proto),
-    DefinitionKind(FeatureGroup, "FeatureGroup", "feature_group", feature_group_to_proto, feature_group_from_proto),
-    DefinitionKind(FeatureDefinition, "Feature", "feature", feature_to_proto, feature_from_proto),
-    DefinitionKind(
-        FeatureService, "FeatureService", "feature_service", feature_service_to_proto, feature_service_from_proto
-    ),
+    DefinitionKind(EntityType, "EntityType", "entity_type"),
+    DefinitionKind(FeatureGroup, "FeatureGroup", "feature_group"),
+    DefinitionKind(FeatureDefinition, "Feature", "feature"),
+    DefinitionKind(FeatureService, "FeatureService", "feature_service"),
 )
+
+
+def definition_to_proto(definition: Definition) -> definitions_pb2.Definition:
+    """A definition of any kind as a message."""
+    kind: DefinitionKind[Any] = definition_kind(type(definition))
+    return definitions_pb2.Definition(**{kind.field: to_proto(definition)})
+
+
+def definition_from_proto(message: definitions_pb2.Definition) -> Definition:
+    """A definition of any kind from its message. InvalidInput if it holds none."""
+    found: Definition = _kind_of(message, "definitions").read(message)
+    return found
+
+
+def definition_key(kind: type[Any], name: str, version: int | None) -> definitions_pb2.DefinitionKey:
+    """The key of a definition as a message."""
+    if kind is FeatureDefinition:
+        return definitions_pb2.DefinitionKey(feature=definitions_pb2.FeatureKey(name=name, version=version or 0))
+    named: dict[str, Any] = {definition_kind(kind).field: name}
+    return definitions_pb2.DefinitionKey(**named)
+
+
+def read_key(key: definitions_pb2.DefinitionKey) -> tuple[type[Definition], str, int | None]:
+    """(kind, name, version) of a key. InvalidInput if it has no kind."""
+    kind = _kind_of(key, "key")
+    named = getattr(key, kind.field)
+    return (
+        (kind.type, named.name, named.version or None) if kind.type is FeatureDefinition else (kind.type, named, None)
+    )
+
+
+def _kind_of(message: definitions_pb2.Definition | definitions_pb2.DefinitionKey, field: str) -> DefinitionKind[Any]:
+    named = message.WhichOneof("kind")
+    kind = next((each for each in DEFINITION_KINDS if each.field == named), None)
+    if kind is None:
+        raise InvalidInput(
+            f"{field} has no kind; set entity_type, feature_group, feature or feature_service",
+            reason=Reason.INVALID_DEFINITION,
+            field=field,
+        )
+    return kind
 
 
 def definition_kind(of: type[T]) -> DefinitionKind[T]:

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from featurama.v1 import online_service_pb2
-from featurama.wire.parsing import parsed
-from featurama.wire.public import column_from_proto, column_to_proto, columns_from_proto, times_from_proto
-from featurama.wire.shapes import Unreadable
+from featurama.wire.parsing import Encoding, read_either
+from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.times import from_timestamp, to_timestamp
-from featurama.wire.twin import (
-    check_no_unknown,
-    columns_from_wire,
-    columns_to_wire,
-    times_from_wire,
-    times_to_wire,
-)
+from featurama.wire.twin import columns_to_wire, times_to_wire
 from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
-
-_LABEL_TIMES = twin_pb2.GetHistoricalFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,12 +56,11 @@ def online_response_to_wire(
 
 def parse_get_online_features_response(data: bytes, rows: int) -> tuple[list[Column], int]:
     """(columns of `rows` rows, as_of_time) of a GetOnlineFeaturesResponse."""
-    try:
-        twin = twin_pb2.GetOnlineFeaturesResponse.FromString(data)
-        return columns_from_wire(twin.columns, rows), from_timestamp(twin.as_of_time)
-    except (Unreadable, DecodeError):
-        public = parsed(online_service_pb2.GetOnlineFeaturesResponse, data)
-        return columns_from_proto(public.columns, rows), from_timestamp(public.as_of_time)
+
+    def read(message: Any, encoding: Encoding) -> tuple[list[Column], int]:
+        return encoding.columns(message.columns, rows), from_timestamp(message.as_of_time)
+
+    return read_either(data, twin_pb2.GetOnlineFeaturesResponse, online_service_pb2.GetOnlineFeaturesResponse, read)
 
 
 def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistoricalFeaturesRequest:
@@ -92,15 +82,8 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
 
 def parse_get_historical_features_request(data: bytes) -> HistoricalRequest:
     """The label rows of a GetHistoricalFeaturesRequest, with packed or unpacked times."""
-    try:
-        twin = twin_pb2.GetHistoricalFeaturesRequest.FromString(data)
-        check_no_unknown(twin, (_LABEL_TIMES,))
-        times = times_from_wire(twin.event_time_us, len(twin.entity_ids), "event_time_us")
-        return _historical_request(twin, times)
-    except (Unreadable, DecodeError):
-        public = parsed(online_service_pb2.GetHistoricalFeaturesRequest, data)
-        times = times_from_proto(public.event_time_us, len(public.entity_ids), "event_time_us")
-        return _historical_request(public, times)
+    public = online_service_pb2.GetHistoricalFeaturesRequest
+    return read_either(data, twin_pb2.GetHistoricalFeaturesRequest, public, _historical_request)
 
 
 def historical_chunk_to_wire(
@@ -117,20 +100,20 @@ def historical_chunk_to_wire(
 
 def parse_get_historical_features_response(data: bytes) -> HistoricalChunk:
     """The run of rows in a GetHistoricalFeaturesResponse."""
-    try:
-        twin = twin_pb2.GetHistoricalFeaturesResponse.FromString(data)
-        columns = columns_from_wire(twin.columns, twin.row_count)
-        return HistoricalChunk(twin.first_row, twin.row_count, columns, from_timestamp(twin.as_of_time))
-    except (Unreadable, DecodeError):
-        public = parsed(online_service_pb2.GetHistoricalFeaturesResponse, data)
-        columns = columns_from_proto(public.columns, public.row_count)
-        return HistoricalChunk(public.first_row, public.row_count, columns, from_timestamp(public.as_of_time))
+
+    def read(message: Any, encoding: Encoding) -> HistoricalChunk:
+        columns = encoding.columns(message.columns, message.row_count)
+        return HistoricalChunk(message.first_row, message.row_count, columns, from_timestamp(message.as_of_time))
+
+    public = online_service_pb2.GetHistoricalFeaturesResponse
+    return read_either(data, twin_pb2.GetHistoricalFeaturesResponse, public, read)
 
 
 def history_page_to_proto(page: FeatureHistory) -> online_service_pb2.GetFeatureHistoryResponse:
     """The response with one page of history, always with event times and statuses."""
+    (column,) = columns_to_proto([page.column], statuses=True, event_times=True)
     return online_service_pb2.GetFeatureHistoryResponse(
-        column=column_to_proto(page.column, statuses=True, event_times=True),
+        column=column,
         ingested_time_ns=page.ingested_at.tolist(),
         next_page_token=page.next_page,
         as_of_time=to_timestamp(page.as_of_time),
@@ -140,19 +123,17 @@ def history_page_to_proto(page: FeatureHistory) -> online_service_pb2.GetFeature
 def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryResponse, entity_id: str) -> FeatureHistory:
     """The page of this entity in a GetFeatureHistoryResponse."""
     ingested_at = np.array(message.ingested_time_ns, dtype=np.int64)
+    (column,) = columns_from_proto([message.column], len(ingested_at))
     return FeatureHistory(
         entity_id=entity_id,
-        column=column_from_proto(message.column, len(ingested_at)),
+        column=column,
         ingested_at=ingested_at,
         as_of_time=from_timestamp(message.as_of_time),
         next_page=message.next_page_token,
     )
 
 
-def _historical_request(
-    message: twin_pb2.GetHistoricalFeaturesRequest | online_service_pb2.GetHistoricalFeaturesRequest,
-    event_time: Int64Array,
-) -> HistoricalRequest:
+def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
     known_at: KnownAt = None
     if message.HasField("known_at_time"):
         known_at = from_timestamp(message.known_at_time, "known_at")
@@ -161,7 +142,7 @@ def _historical_request(
     return HistoricalRequest(
         namespace=message.namespace or DEFAULT_NAMESPACE,
         entity_ids=list(message.entity_ids),
-        event_time=event_time,
+        event_time=encoding.times(message, len(message.entity_ids), "event_time_us"),
         features=tuple(message.features),
         service=message.feature_service or None,
         known_at=known_at,

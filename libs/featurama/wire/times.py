@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from featurama_core.types import times
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import SECOND, to_micros
 
@@ -30,6 +31,6 @@ def to_duration(micros: int) -> Duration:
     return Duration(seconds=seconds, nanos=rest * 1_000)
 
 
-def from_duration(message: Duration) -> int:
+def from_duration(message: Duration) -> times.Duration:
     """Duration -> microseconds, floored. The definition checks its bounds."""
-    return (message.seconds * _NANOS + message.nanos) // 1_000
+    return times.Duration((message.seconds * _NANOS + message.nanos) // 1_000)

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeVar
-
-from google.protobuf.message import DecodeError
+from typing import Any, TypeVar
 
 from featurama.v1 import errors_pb2, ingest_service_pb2
-from featurama.wire.parsing import parsed
-from featurama.wire.public import columns_from_proto, times_from_proto
-from featurama.wire.shapes import Unreadable
+from featurama.wire.parsing import Encoding, parsed, read_either
+from featurama.wire.shapes import number_problem
 from featurama.wire.times import from_timestamp, to_timestamp
-from featurama.wire.twin import (
-    check_no_unknown,
-    columns_from_wire,
-    columns_to_wire,
-    times_from_wire,
-    times_to_wire,
-)
+from featurama.wire.twin import columns_to_wire, times_to_wire
 from featurama.wire.v1 import twin_pb2
-from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_NAMESPACE
-from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Outcome, Verdict, WriteMode, WriteReport, WriteRequest, WriteUnit
 
 E = TypeVar("E", bound=IntEnum)
-
-_TIMES = (
-    twin_pb2.WriteFeaturesRequest.EVENT_TIME_US_FIELD_NUMBER,
-    twin_pb2.WriteFeaturesRequest.INGESTED_TIME_NS_FIELD_NUMBER,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +54,17 @@ def stream_request_to_wire(sequence: int, request: WriteRequest, namespace: str)
 
 def parse_write_features_request(data: bytes) -> tuple[str, WriteRequest]:
     """(namespace, rows) of a WriteFeaturesRequest, with packed or unpacked arrays."""
-    try:
-        return _from_twin(twin_pb2.WriteFeaturesRequest.FromString(data))
-    except (Unreadable, DecodeError):
-        return _from_public(parsed(ingest_service_pb2.WriteFeaturesRequest, data))
+    return read_either(data, twin_pb2.WriteFeaturesRequest, ingest_service_pb2.WriteFeaturesRequest, _request)
 
 
 def parse_stream_features_request(data: bytes) -> StreamChunk:
     """A StreamFeaturesRequest. InvalidInput only if its sequence cannot be read."""
+    public = ingest_service_pb2.StreamFeaturesRequest
     try:
-        twin = twin_pb2.StreamFeaturesRequest.FromString(data)
-        return StreamChunk(twin.sequence, *_from_twin(twin.write))
-    except (InvalidInput, DecodeError):
-        # The public message may be readable, and its error is decisive.
-        public = parsed(ingest_service_pb2.StreamFeaturesRequest, data)
-    try:
-        namespace, request = _from_public(public.write)
+        return read_either(data, twin_pb2.StreamFeaturesRequest, public, _chunk)
     except InvalidInput as error:
-        return StreamChunk(public.sequence, public.write.namespace or DEFAULT_NAMESPACE, error)
-    return StreamChunk(public.sequence, namespace, request)
+        chunk = parsed(public, data)
+        return StreamChunk(chunk.sequence, chunk.write.namespace or DEFAULT_NAMESPACE, error)
 
 
 def import_scope_to_proto(scope: ImportScope, import_id: str, namespace: str) -> ingest_service_pb2.BeginImportRequest:
@@ -166,43 +141,20 @@ def reason_from_proto(number: int) -> Reason:
         return Reason.UNSPECIFIED
 
 
-def _from_twin(message: twin_pb2.WriteFeaturesRequest) -> tuple[str, WriteRequest]:
-    check_no_unknown(message, _TIMES)
+def _chunk(message: Any, encoding: Encoding) -> StreamChunk:
+    return StreamChunk(message.sequence, *_request(message.write, encoding))
+
+
+def _request(message: Any, encoding: Encoding) -> tuple[str, WriteRequest]:
     rows = len(message.entity_ids)
-    imported = message.ingested_time_ns
-    return _request(
-        message,
-        columns_from_wire(message.columns, rows, written=True),
-        times_from_wire(message.event_time_us, rows, "event_time_us"),
-        times_from_wire(imported, rows, "ingested_time_ns") if imported else None,
-    )
-
-
-def _from_public(message: ingest_service_pb2.WriteFeaturesRequest) -> tuple[str, WriteRequest]:
-    rows = len(message.entity_ids)
-    imported = message.ingested_time_ns
-    return _request(
-        message,
-        columns_from_proto(message.columns, rows, written=True),
-        times_from_proto(message.event_time_us, rows, "event_time_us"),
-        times_from_proto(imported, rows, "ingested_time_ns") if imported else None,
-    )
-
-
-def _request(
-    message: twin_pb2.WriteFeaturesRequest | ingest_service_pb2.WriteFeaturesRequest,
-    columns: Sequence[Column],
-    event_time: Int64Array,
-    ingested_at: Int64Array | None,
-) -> tuple[str, WriteRequest]:
     return message.namespace or DEFAULT_NAMESPACE, WriteRequest(
         entity_ids=list(message.entity_ids),
-        event_time=event_time,
-        columns=columns,
+        columns=encoding.columns(message.columns, rows, written=True),
+        event_time=encoding.times(message, rows, "event_time_us"),
         request_id=message.request_id,
         mode=_choice(WriteMode, message.mode, "mode"),
         unit=_choice(WriteUnit, message.unit, "unit"),
-        ingested_at=ingested_at,
+        ingested_at=encoding.times(message, rows, "ingested_time_ns") if message.ingested_time_ns else None,
         import_number=message.import_number if message.HasField("import_number") else None,
     )
 
@@ -212,5 +164,4 @@ def _choice(kind: type[E], number: int, field: str) -> E:
     try:
         return kind(number or 1)
     except ValueError as error:
-        names = " or ".join(each.name for each in kind)
-        raise InvalidInput(f"{field} {number} is not known; send {names}", field=field) from error
+        raise InvalidInput(number_problem(field, number, kind), field=field) from error

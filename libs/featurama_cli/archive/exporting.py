@@ -13,47 +13,50 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_cli.archive import layout
+from featurama_core.frames.tables import Field, arrow_table, value_field
 from featurama_core.namespace import Namespace
-from featurama_core.retrieval.as_of import HistoryKeys
+from featurama_core.retrieval.history_rows import history_rows
 from featurama_core.retrieval.tombstones import TombstoneList
-from featurama_core.retrieval.visibility import ReadBounds, admitted, horizon, per_entity
-from featurama_core.storage.port import History, ScanBlock, Tombstone
+from featurama_core.retrieval.visibility import AsOf, ReadBounds
+from featurama_core.storage.port import History, Tombstone
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import CorruptData, InvalidInput
 from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import to_rfc3339
-from featurama_core.types.values import Int64Array, Status, ValueType, empty_values
+from featurama_core.types.values import Int64Array, Status
 
 
 async def export_namespace(namespace: Namespace, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
     """Write a namespace to a new or empty folder. -> counts. advance: called with numbers of exported values."""
     _prepare(folder)
     now = namespace.now()
+    as_of = ReadBounds(None, now, at_now=True).rows(None)
     storage = namespace.storage
-    catalogue = await storage.load_definitions()
-    marks = await storage.list_tombstones()
+    definitions = await storage.load_definitions()
+    tombstones = await storage.list_tombstones()
     store = EmbeddedStore(namespace)
-    entities = [entity for each in catalogue.entity_types for entity in await store.list_entities(each.name)]
+    types = [each for each in definitions.entity_types if not each.deleted]
+    entities = [entity for each in types for entity in await store.list_entities(each.name)]
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
-    _write_rows(folder / layout.MARKS, layout.MARK_SCHEMA, marks)
+    _write_rows(folder / layout.TOMBSTONES, layout.TOMBSTONE_SCHEMA, tombstones)
     rows = values = 0
-    for group in catalogue.groups:
-        features = sorted((each for each in catalogue.features if each.group == group.name), key=lambda each: each.key)
+    for group in definitions.groups:
+        own = (each for each in definitions.features if each.group == group.name and not each.deleted)
+        features = sorted(own, key=lambda each: each.key)
         if features:
-            more = await _History(namespace, group, features, marks, now).write(
-                folder / layout.HISTORY / f"{group.name}.parquet", advance
-            )
+            path = folder / layout.HISTORY / f"{group.name}.parquet"
+            more = await _history(namespace, group, features, TombstoneList(tombstones), as_of, path, advance)
             rows, values = rows + more[0], values + more[1]
     models = await _models(namespace, folder)
-    (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(catalogue), indent=1))
-    (folder / layout.IMPORTS).write_text(json.dumps(layout.imports_to_json(await storage.list_imports()), indent=1))
+    (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(definitions), indent=1))
+    (folder / layout.IMPORTS).write_bytes(layout.imports_to_json(await storage.list_imports()))
     counts = {
         "entities": len(entities),
-        "features": len(catalogue.features),
+        "features": len(definitions.features),
         "rows": rows,
         "values": values,
-        "marks": len(marks),
+        "marks": len(tombstones),
         "models": models,
     }
     manifest = {
@@ -107,79 +110,41 @@ async def _models(namespace: Namespace, folder: Path) -> int:
     return len(listed)
 
 
-class _History:
-    """The stored values of one group, as one file."""
-
-    def __init__(
-        self,
-        namespace: Namespace,
-        group: FeatureGroup,
-        features: Sequence[FeatureDefinition],
-        marks: Sequence[Tombstone],
-        now: int,
-    ) -> None:
-        self._storage = namespace.storage
-        self._group = group
-        self._features = features
-        self._schema = layout.history_schema(features)
-        self._as_of = ReadBounds(None, now, at_now=True).rows(None)
-        self._tombstones = TombstoneList(marks)
-
-    async def write(self, path: Path, advance: Callable[[int], None]) -> tuple[int, int]:
-        """-> (rows, values)."""
-        rows = values = 0
-        with pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd") as writer:
-            for partition in await self._storage.partitions(self._group):
-                async for block in self._storage.scan_history(self._features, self._group, partition):
-                    table, held = self._table(block)
-                    if table.num_rows:
-                        writer.write_table(table)
-                    rows, values = rows + table.num_rows, values + held
-                    advance(held)
-        return rows, values
-
-    def _table(self, block: ScanBlock) -> tuple[Any, int]:
-        kept = [self._visible(block, history, feature) for history, feature in zip(
-            block.histories, self._features, strict=True)]  # fmt: skip
-        keys = np.concatenate([np.stack([each.entity, each.event_time, each.ingested_at], axis=1) for each in kept])
-        distinct, where = np.unique(keys, axis=0, return_inverse=True)
-        where = where.reshape(-1)
-        ids = np.array(block.entity_ids, dtype=np.object_)
-        arrays = [
-            pa.array(ids[distinct[:, 0]], pa.string()),
-            pa.array(distinct[:, 1]).cast(layout.TIME),
-            pa.array(distinct[:, 2]),
-        ]
-        start = 0
-        for history, feature in zip(kept, self._features, strict=True):
-            at = where[start : start + len(history.entity)]
-            start += len(history.entity)
-            arrays += _value_arrays(history.column, feature, at, len(distinct))
-        return pa.Table.from_arrays(arrays, schema=self._schema), start
-
-    def _visible(self, block: ScanBlock, history: History, feature: FeatureDefinition) -> History:
-        """The history without deleted values and values past retention."""
-        if (history.column.status == Status.ERROR).any():
-            raise CorruptData(f"stored values of {feature.name!r} cannot be read; the export was stopped")
-        deleted = self._tombstones.of(block.entity_ids).through(feature.name)
-        gone = horizon(self._group.retention, deleted, self._as_of.now)
-        keys = HistoryKeys.of(history.entity, history.event_time, history.ingested_at)
-        shown = np.flatnonzero(admitted(keys, self._as_of, per_entity(gone, history.entity)))
-        return History(
-            history.entity[shown], history.event_time[shown], history.ingested_at[shown], history.column.take(shown)
-        )
+async def _history(
+    namespace: Namespace,
+    group: FeatureGroup,
+    features: Sequence[FeatureDefinition],
+    tombstones: TombstoneList,
+    as_of: AsOf,
+    path: Path,
+    advance: Callable[[int], None],
+) -> tuple[int, int]:
+    """Write the visible stored values of a group as one file. -> (rows, values)."""
+    rows = values = 0
+    schema = _table([], np.zeros((3, 0), np.int64), [History.nothing(each).column for each in features]).schema
+    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for partition in await namespace.storage.partitions(group):
+            async for block in namespace.storage.scan_history(features, group, partition):
+                for column in (each.column for each in block.histories):
+                    if (column.status == Status.ERROR).any():
+                        raise CorruptData(f"stored values of {column.name!r} cannot be read; the export was stopped")
+                keys, columns = history_rows(block, group, tombstones, as_of, corrections=True)
+                if keys.shape[1]:
+                    writer.write_table(_table(block.entity_ids, keys, columns))
+                held = sum(int(np.count_nonzero(each.status != Status.NOT_FOUND)) for each in columns)
+                rows, values = rows + keys.shape[1], values + held
+                advance(held)
+    return rows, values
 
 
-def _value_arrays(column: Column, feature: FeatureDefinition, at: Int64Array, rows: int) -> list[Any]:
-    """Values and statuses of `rows` rows. The column has the rows `at`; the others are NOT_FOUND."""
-    status = np.full(rows, Status.NOT_FOUND, dtype=np.uint8)
-    status[at] = column.status
-    values = empty_values(feature.value_type, rows, feature.vector_length)
-    values[at] = column.values
-    absent = status != Status.PRESENT
-    if feature.value_type is ValueType.VECTOR:
-        flat = pa.array(np.ascontiguousarray(values).reshape(-1), pa.float32())
-        made = pa.FixedSizeListArray.from_arrays(flat, feature.vector_length, mask=pa.array(absent))
-    else:
-        made = pa.array(values, layout.arrow_type(feature), mask=absent, from_pandas=False)
-    return [made, pa.array(status)]
+def _table(entity_ids: Sequence[str], keys: Int64Array, columns: Sequence[Column]) -> Any:
+    """Keys, then a value column and a status column per feature version."""
+    ids = pa.array(entity_ids, pa.string()).take(pa.array(keys[0]))
+    fields = [
+        Field("entity_id", "carried", ids),
+        Field("timestamp", "us", keys[1]),
+        Field("ingested_at", "int", keys[2]),
+    ]
+    for each in columns:
+        fields += [value_field(each.reference, each), Field(each.reference + layout.STATUS, "int", each.status)]
+    return arrow_table(fields)

@@ -10,14 +10,16 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
 from featurama_cli.archive import layout
+from featurama_core.datasets.written import read_column
 from featurama_core.ingest.write import restore
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
@@ -28,13 +30,11 @@ from featurama_core.types.errors import FailedPrecondition, FeaturamaError, Inva
 from featurama_core.types.imports import UNNUMBERED
 from featurama_core.types.schema import Entity, FeatureDefinition
 from featurama_core.types.times import to_rfc3339
-from featurama_core.types.values import Int64Array, Status, ValueArray, ValueType, empty_values
+from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import WriteMode, WriteReport, WriteRequest
 
 ROWS_PER_WRITE = 5_000
 CHUNK_BYTES = 256 * 1024
-
-_Kind = TypeVar("_Kind", dict[str, Any], list[Any])
 
 
 async def import_namespace(
@@ -42,7 +42,7 @@ async def import_namespace(
 ) -> dict[str, object]:
     """Create namespace `name` from an export. -> counts. On failure the namespace is removed."""
     manifest = _manifest(folder)
-    definitions = layout.definitions_from_json(_json(folder / layout.DEFINITIONS))
+    definitions = layout.definitions_from_json(_read(folder / layout.DEFINITIONS))
     features = {each.reference: each for each in definitions if isinstance(each, FeatureDefinition)}
     files = sorted((folder / layout.HISTORY).glob("*.parquet"))
     _check_settled(files)
@@ -50,9 +50,8 @@ async def import_namespace(
     await stores.storage.create_namespace(name, options)
     try:
         namespace = await stores.namespace(name)
-        for definition in definitions:
-            # Stored directly: versions keep their time of registration, which known_at uses.
-            await namespace.storage.put_definition(definition)
+        # Stored directly: versions keep their time of registration, which known_at uses.
+        await namespace.storage.put_definitions(definitions)
         entities = await _entities(namespace, folder / layout.ENTITIES)
         await _imports(namespace, manifest, folder)
         rows = values = expired = 0
@@ -63,7 +62,7 @@ async def import_namespace(
                 held = sum(int(np.count_nonzero(each.status != Status.NOT_FOUND)) for each in request.columns)
                 rows, values, expired = rows + report.accepted, values + held, expired + report.rejected
                 advance(held)
-        marks = await _marks(namespace, folder / layout.MARKS)
+        tombstones = await _tombstones(namespace, folder / layout.TOMBSTONES)
         models = await _models(namespace, folder / layout.MODELS)
     except BaseException:
         with suppress(FeaturamaError):
@@ -76,7 +75,7 @@ async def import_namespace(
         "rows": rows,
         "values": values,
         "expired_rows": expired,
-        "marks": marks,
+        "marks": tombstones,
         "models": models,
     }
 
@@ -91,7 +90,7 @@ def _check(file: Path, report: WriteReport) -> None:
 def _manifest(folder: Path) -> Mapping[str, Any]:
     if not (folder / layout.MANIFEST).is_file():
         raise InvalidInput(f"{folder} is not a complete export: it has no {layout.MANIFEST}", field="folder")
-    manifest = _json(folder / layout.MANIFEST)
+    manifest = _read(folder / layout.MANIFEST)
     if manifest.get("format") not in (layout.WITHOUT_IMPORTS, layout.FORMAT):
         raise InvalidInput(f"{folder} has format {manifest.get('format')!r}, not {layout.FORMAT}", field="folder")
     return manifest
@@ -102,23 +101,19 @@ async def _imports(namespace: Namespace, manifest: Mapping[str, Any], folder: Pa
     if manifest["format"] == layout.WITHOUT_IMPORTS:
         begun = [UNNUMBERED]
     else:
-        begun = layout.imports_from_json(_read(folder / layout.IMPORTS, list))
+        begun = layout.imports_from_json((folder / layout.IMPORTS).read_bytes())
     for record in begun:
         if await namespace.storage.take_import(record.import_id, record.scope) != record.number:
             raise InvalidInput(f"{layout.IMPORTS} does not have its imports in order", field="folder")
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return _read(path, dict)
-
-
-def _read(path: Path, kind: type[_Kind]) -> _Kind:
+def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read as JSON", field="folder") from error
-    if not isinstance(found, kind):
-        raise InvalidInput(f"{path} does not hold a JSON {kind.__name__}", field="folder")
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{path} does not hold a JSON object", field="folder")
     return found
 
 
@@ -140,22 +135,21 @@ def _check_settled(files: list[Path]) -> None:
 
 
 async def _entities(namespace: Namespace, path: Path) -> int:
-    rows = pyarrow.parquet.read_table(path).to_pylist()
-    entities = [Entity(**row) for row in rows]
+    entities = [Entity(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
     for start in range(0, len(entities), 1_000):
         await namespace.storage.put_entities(entities[start : start + 1_000])
     return len(entities)
 
 
-async def _marks(namespace: Namespace, path: Path) -> int:
-    marks = [Tombstone(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
-    for mark in marks:
-        await namespace.storage.put_tombstone(mark)
-    return len(marks)
+async def _tombstones(namespace: Namespace, path: Path) -> int:
+    tombstones = [Tombstone(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
+    for each in tombstones:
+        await namespace.storage.put_tombstone(each)
+    return len(tombstones)
 
 
 async def _models(namespace: Namespace, folder: Path) -> int:
-    listed = _json(folder / "models.json") if folder.is_dir() else {"models": [], "aliases": []}  # noqa: ASYNC240
+    listed = _read(folder / "models.json") if folder.is_dir() else {"models": [], "aliases": []}  # noqa: ASYNC240
     for each in listed["models"]:
         content = (folder / Path(each["artefact"]).name).read_bytes()
         model = StoredModel(each["name"], each["version"], each["manifest"], each["created_at"], len(content))
@@ -198,20 +192,6 @@ def _without_corrections(ids: Any, event_time: Int64Array, ingested_at: Int64Arr
 
 def _column(table: Any, feature: FeatureDefinition) -> Column:
     stored = table.column(feature.reference).combine_chunks()
-    status = table.column(feature.reference + layout.STATUS).to_numpy().astype(np.uint8)
-    rows = len(status)
-    values: ValueArray = empty_values(feature.value_type, rows, feature.vector_length)
-    present = np.flatnonzero(status == Status.PRESENT)
-    there = stored.take(pa.array(present))
-    if feature.value_type is ValueType.VECTOR:
-        values[present] = there.flatten().to_numpy(zero_copy_only=False).reshape(-1, feature.vector_length)
-    else:
-        values[present] = there.to_numpy(zero_copy_only=False)
-    return Column(
-        name=feature.name,
-        value_type=feature.value_type,
-        values=values,
-        status=status,
-        event_time=np.zeros(rows, dtype=np.int64),
-        version=feature.version,
-    )
+    status = table.column(feature.reference + layout.STATUS).to_numpy()
+    column = read_column(stored, feature.type_text, feature.name, feature.reference)
+    return replace(column, status=status, version=feature.version)

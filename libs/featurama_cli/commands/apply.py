@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.output import note, show
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
+from featurama_cli.progress import confirmed
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def apply(
     place: Place,
     file: Annotated[Path, typer.Argument(help="YAML file, or Python file, which is executed.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the plan without registering.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -26,9 +25,7 @@ async def apply(
     Definitions never change in place. A different definition of the same name is a conflict, and nothing is registered.
     """
     from featurama_cli.definitions_file import read_definitions
-    from featurama_cli.output import note, show
     from featurama_cli.plan import Step, plan, registered
-    from featurama_cli.progress import bar, confirmed
     from featurama_cli.session import is_there, open_store
 
     wanted = read_definitions(file)
@@ -51,16 +48,13 @@ async def apply(
         return todo
 
     if plan_only and not is_there(place):
-        shown(await plan([], wanted))
+        shown(plan([], wanted))
         return
     async with open_store(place, makes=not plan_only) as store:
-        todo = shown(await plan(await registered(store), wanted))
+        todo = shown(plan(await registered(store), wanted))
         if not todo or plan_only:
             return
         if not yes and not confirmed(f"Register {len(todo)} definitions in {place.namespace} at {place.text}?"):
             raise typer.Exit(1)
-        with bar("Registering", len(todo), unit="definitions") as advance:
-            for step in todo:
-                await store.define(step.definition)
-                advance(1)
+        await store.register([step.definition for step in todo])
     note(f"Registered {len(todo)} definitions in namespace {place.namespace}.")

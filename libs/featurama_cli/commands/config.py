@@ -6,21 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
+from featurama_cli.output import show, show_json
 from featurama_cli.place import JsonOption
 from featurama_cli.service_settings import SERVICES, settings_kind
+from featurama_core.types.errors import InvalidInput
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def config(
     service: Annotated[str | None, typer.Argument(help=f"One of {', '.join(SERVICES)}; default: all.")] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only settings that differ from the default.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the settings of each service and their variables. Secrets are masked."""
-    from featurama_cli.output import show, show_json
-    from featurama_core.types.errors import InvalidInput
     from featurama_service.settings import environment_names, load, redacted
 
     if service is not None and service not in SERVICES:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, entity_columns_of
 from featurama_cli.mapping_options import LayoutOptions
+from featurama_cli.output import note, show, show_json, show_one
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_core.types.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+if TYPE_CHECKING:
+    from featurama_core.datasets.manifest import Manifest
 
-
-@app.callback()
-def dataset() -> None:
-    """Build point-in-time training sets, and verify them."""
+app = typer.Typer(help="Build point-in-time training sets, and verify them.")
 
 
 @app.command()
@@ -32,8 +33,12 @@ async def build(
     event_times: Annotated[
         bool, typer.Option("--event-times", help="Add a column <feature>__event_time per feature.")
     ] = False,
+    column_separator: Annotated[
+        str,
+        typer.Option("--column-separator", help="Text for the dots in names of feature columns, such as __ or _."),
+    ] = ".",
     strategy: Annotated[
-        str, typer.Option("--strategy", help="How history is read: auto, scan or lookup (storage only).")
+        Literal["auto", "scan", "lookup"], typer.Option("--strategy", help="How history is read (storage only).")
     ] = "auto",
     explain: Annotated[bool, typer.Option("--explain", help="Show the plan of the reads, without reading.")] = False,
     as_json: JsonOption = False,
@@ -42,27 +47,26 @@ async def build(
 
     An interrupted build writes nothing to --out. Its finished work is kept beside it for --resume.
     """
-    from featurama_cli.datasets import build_dataset, plan_summary, reads_shown, requested_set
-    from featurama_cli.output import note, show, show_json, show_one
+    from featurama_cli.datasets import written
     from featurama_cli.session import open_store
-    from featurama_core.types.errors import InvalidInput
+    from featurama_cli.value_rows import names_of
 
-    if options.out is None and not explain:
-        raise InvalidInput("name the output with --out", field="out")
-    if strategy not in ("auto", "scan", "lookup"):
-        raise InvalidInput("--strategy is auto, scan or lookup", field="strategy")
+    output = {} if explain else options.output()
     default_column, of_types = entity_columns_of(entity_column)
+    names = names_of(features, service)
+    if names is None and service is None:
+        raise InvalidInput("name the features to add: --features a,b or --service name", field="features")
     async with open_store(place) as store:
-        training = await requested_set(
-            store,
+        training = await store.training_set(
             options.labels,
-            features=features,
+            names,
             service=service,
             strategy=strategy,
             entity_column=default_column,
             entity_columns=of_types,
             statuses=statuses,
             event_times=event_times,
+            column_separator=column_separator,
             **options.rows(),
             **layout.arguments(options.types),
         )
@@ -73,12 +77,17 @@ async def build(
                 return
             if plan.label_entities:
                 nothing = "No values are stored at or before the times of the label rows."
-                show(reads_shown(plan), as_json=False, title="What would be read", empty=nothing)
-            note(plan_summary(plan))
+                show(plan.table(), as_json=False, title="What would be read", empty=nothing)
+            note(plan.summary())
             return
-        assert options.out is not None
-        facts = await build_dataset(training, options.out, **options.files())
-    show_one(facts, as_json=as_json)
+
+        def facts(manifest: Manifest) -> dict[str, object]:
+            columns = len(manifest.request["label_columns"]) + len(manifest.features)
+            nulls = {each["name"]: each["nulls"] for each in manifest.features if each["nulls"]}
+            return {"columns": columns, "without_value": nulls or None}
+
+        shown = await written(training.write, output, facts)
+    show_one(shown, as_json=as_json)
 
 
 @app.command()
@@ -95,14 +104,10 @@ async def verify(
 
     The exit code is 0 if the files are unchanged and values differ only by deletion and retention, else 1.
     """
-    from functools import partial
-
-    from featurama_cli.output import note, show, show_json
     from featurama_cli.session import open_namespace
     from featurama_core.datasets.verify import differences_shown
     from featurama_core.datasets.verify import verify as verify_set
     from featurama_core.store_datasets import rebuilt
-    from featurama_core.types.errors import InvalidInput
 
     if rebuild and place.servers:
         raise InvalidInput("--rebuild needs the storage itself; give --store sqlite:///dir", field="store")

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.output import show_one, when
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
+from featurama_cli.progress import must_confirm
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def delete(
     place: Place,
@@ -22,15 +21,13 @@ async def delete(
     through: Annotated[
         str | None, typer.Option("--through", help="Only event times up to this time (ISO 8601 with zone).")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete the values of an entity, or of some of its features, permanently.
 
     Late writes and old copies of deleted values stay invisible. The entity can get new values with later event times.
     """
-    from featurama_cli.output import show_one, when
-    from featurama_cli.progress import must_confirm
     from featurama_cli.session import open_store
 
     what = f"the values of {', '.join(features)} of {entity_id}" if features else f"all values of {entity_id}"

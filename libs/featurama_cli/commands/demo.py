@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from featurama_cli.output import console, to_json
 from featurama_cli.place import run
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def demo(
     storage: Annotated[
         str | None,
@@ -40,7 +39,6 @@ def demo(
 
     from featurama_cli.demo.report import show_figures
     from featurama_cli.demo.walk import DemoOptions, walk
-    from featurama_cli.output import console, to_json
     from featurama_core.types.writes import WriteMode
 
     out = console()
@@ -61,5 +59,5 @@ def demo(
     show_figures(out, figures, report, options)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(to_json(figures.to_dict()) + "\n", encoding="utf-8")
+        json_file.write_text(to_json(asdict(figures)) + "\n", encoding="utf-8")
         out.print(f"\nFigures are in {json_file}.", markup=False)

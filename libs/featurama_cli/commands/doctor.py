@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import typer
 
+from featurama_cli.output import note, show
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def doctor(place: Place, as_json: JsonOption = False) -> None:
     """Diagnose this installation and show how to fix problems. Nothing is changed. Exit code 1 if a check fails."""
-    import asyncio
-
     from featurama_cli.doctor import machine, stores
-    from featurama_cli.output import note, show
 
     findings = await asyncio.to_thread(lambda: list(machine.checks()))
     findings += [each async for each in stores.checks(place)]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurama_cli.output import note, show, show_one, when
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_core.types.errors import InvalidInput
 
 if TYPE_CHECKING:
     from featurama_core.types.schema import Entity
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-
-@app.callback()
-def entities() -> None:
-    """List, show and register entities."""
+app = typer.Typer(help="List, show and register entities.")
 
 
 @app.command("list")
@@ -29,7 +28,6 @@ async def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the registered entities of a type."""
-    from featurama_cli.output import note, show
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
@@ -40,11 +38,10 @@ async def list_(
         note(f"{len(found) - limit} more; raise --limit to see them.")
 
 
-@app.command()
+@app.command("show")
 @at_a_place
-async def show(place: Place, entity_id: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
+async def show_(place: Place, entity_id: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
     """Show one entity."""
-    from featurama_cli.output import show_one
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
@@ -55,17 +52,26 @@ async def show(place: Place, entity_id: Annotated[str, typer.Argument()], as_jso
 @at_a_place
 async def register(
     place: Place,
-    entity_id: Annotated[str, typer.Argument()],
-    entity_type: Annotated[str, typer.Option("--type", help="Entity type.")] = "entity",
+    entity_id: Annotated[str, typer.Argument(help="An entity id, or a file (CSV, Parquet, Arrow) of entities.")],
+    entity_type: Annotated[str, typer.Option("--type", help="Entity type; in a file, of rows without one.")] = "entity",
     name: Annotated[str, typer.Option("--name", help="Display name.")] = "",
     metadata: Annotated[str, typer.Option("--metadata", help="A JSON object.")] = "{}",
     as_json: JsonOption = False,
 ) -> None:
-    """Register an entity, or replace its name and metadata."""
-    from featurama_cli.output import show_one
-    from featurama_cli.session import open_store
-    from featurama_core.types.errors import InvalidInput
+    """Register an entity, or replace its name and metadata.
 
+    A file has the columns entity_id and, each optional, entity_type, name and metadata (a JSON object).
+    """
+    from featurama_cli.entity_files import is_file, read_entities
+    from featurama_cli.session import open_store
+
+    if await asyncio.to_thread(is_file, entity_id):
+        count, parts = 0, read_entities(Path(entity_id), entity_type)
+        async with open_store(place, makes=True) as store:
+            while entities := await asyncio.to_thread(next, parts, None):
+                count += len(await store.register_entities(entities))
+        note(f"Registered {count:,} entities in namespace {place.namespace}.")
+        return
     try:
         given = json.loads(metadata)
     except ValueError as error:
@@ -77,8 +83,6 @@ async def register(
 
 
 def _row(entity: Entity) -> dict[str, object]:
-    from featurama_cli.output import when
-
     return {
         "entity_id": entity.entity_id,
         "entity_type": entity.entity_type,

@@ -1,24 +1,31 @@
-"""`featurama features`: list the registered definitions."""
+"""`featurama features`: list, show, deprecate, restore and delete definitions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.output import note, show, show_one, when
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
+from featurama_cli.progress import must_confirm
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 
-if TYPE_CHECKING:
-    from featurama_core.types.schema import FeatureDefinition, FeatureGroup
-
+Kind = Literal["feature", "group", "service", "entity-type"]
+_KINDS: dict[str, type[Definition]] = {"group": FeatureGroup, "service": FeatureService, "entity-type": EntityType}
 app = typer.Typer(add_completion=False)
 
+NameArgument = Annotated[str, typer.Argument(help="Name; of a feature `distance` (the newest) or `distance@1`.")]
+KindOption = Annotated[Kind, typer.Option("--kind", help="What the name stands for.")]
 
-@app.command()
+
+@app.callback(invoke_without_command=True)
 @at_a_place
 async def features(
     place: Place,
-    name: Annotated[str | None, typer.Argument(help="One feature: `distance` or `distance@1`.")] = None,
+    context: typer.Context,
     groups: Annotated[bool, typer.Option("--groups", help="List feature groups.")] = False,
     services: Annotated[bool, typer.Option("--services", help="List feature services.")] = False,
     types: Annotated[bool, typer.Option("--types", help="List entity types.")] = False,
@@ -27,44 +34,112 @@ async def features(
     all_versions: Annotated[bool, typer.Option("--all-versions", help="All versions instead of the newest.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show features, groups and feature services."""
-    from featurama_cli.output import show, show_one
-    from featurama_cli.session import open_store
-    from featurama_core.types.errors import InvalidInput
-    from featurama_core.types.references import FeatureRef
+    """List, show, deprecate, restore and delete definitions.
 
-    if [name is not None, groups, services, types].count(True) > 1:
-        raise InvalidInput("name one feature, or give one of --groups, --services, --types", field="features")
+    Definitions are features, feature groups, feature services and entity types.
+    """
+    from featurama_cli.session import open_store
+
+    if context.invoked_subcommand is not None:
+        return
+    if [groups, services, types].count(True) > 1:
+        raise InvalidInput("give one of --groups, --services, --types", field="features")
     async with open_store(place) as store:
-        if name is not None:
-            wanted = FeatureRef.parse(name)
-            found = await store.get_feature(wanted.name, wanted.version)
-            show_one(_feature(found) | {"owner": found.owner or None}, as_json=as_json)
-        elif groups:
-            show([_group(each) for each in await store.list_feature_groups()], as_json=as_json)
+        if groups:
+            show([_row(each) for each in await store.list_feature_groups()], as_json=as_json)
         elif services:
-            rows = [
-                {"name": each.name, "features": list(each.features), "description": each.description}
-                for each in await store.list_feature_services()
-            ]
-            show(rows, as_json=as_json)
+            show([_row(each) for each in await store.list_feature_services()], as_json=as_json)
         elif types:
-            rows = [{"name": each.name, "description": each.description} for each in await store.list_entity_types()]
-            show(rows, as_json=as_json)
+            show([_row(each) for each in await store.list_entity_types()], as_json=as_json)
         else:
             listed = await store.list_features(entity_type=entity_type, group=group, all_versions=all_versions)
             columns = ("name", "version", "type", "entity_type", "group", "description")
             show(
-                [_feature(each) for each in listed],
+                [_row(each) for each in listed],
                 as_json=as_json,
                 columns=columns,
                 empty="No features are registered; see `featurama apply --help`.",
             )
 
 
-def _feature(each: FeatureDefinition) -> dict[str, object]:
-    from featurama_cli.output import when
+@app.command("show")
+@at_a_place
+async def show_(place: Place, name: NameArgument, kind: KindOption = "feature", as_json: JsonOption = False) -> None:
+    """Show a definition and what uses it: feature services, models, paths."""
+    from featurama_cli.session import open_store
 
+    async with open_store(place) as store:
+        found = await store.get_definition(*_key(kind, name))
+        version = found.version if isinstance(found, FeatureDefinition) else None
+        uses = [_use(each) for each in await store.uses(type(found), found.name, version)]
+    owner = {"owner": found.owner or None} if isinstance(found, FeatureDefinition) else {}
+    show_one(_row(found) | owner | {"used_by": uses}, as_json=as_json)
+
+
+@app.command()
+@at_a_place
+async def deprecate(place: Place, name: NameArgument, kind: KindOption = "feature") -> None:
+    """Mark a definition as deprecated: new definitions cannot use it."""
+    from featurama_cli.session import open_store
+
+    async with open_store(place) as store:
+        await store.deprecate(*_key(kind, name, exact=True))
+    note(f"Deprecated {kind} {name}.")
+
+
+@app.command()
+@at_a_place
+async def restore(place: Place, name: NameArgument, kind: KindOption = "feature") -> None:
+    """Take back a deprecation."""
+    from featurama_cli.session import open_store
+
+    async with open_store(place) as store:
+        await store.restore(*_key(kind, name, exact=True))
+    note(f"Restored {kind} {name}.")
+
+
+@app.command()
+@at_a_place
+async def delete(
+    place: Place,
+    name: NameArgument,
+    kind: KindOption = "feature",
+    yes: YesOption = False,
+) -> None:
+    """Delete a definition that nothing uses, permanently. Its name, of a feature its version, is never given again."""
+    from featurama_cli.session import open_store
+
+    key = _key(kind, name, exact=True)
+    must_confirm(f"Delete {kind} {name} in {place.namespace} at {place.text} permanently?", yes)
+    async with open_store(place) as store:
+        await store.delete_definition(*key)
+    note(f"Deleted {kind} {name}.")
+
+
+def _key(kind: Kind, name: str, *, exact: bool = False) -> tuple[type[Definition], str, int | None]:
+    """exact: whether a feature needs its version."""
+    if kind != "feature":
+        return _KINDS[kind], name, None
+    wanted = FeatureRef.parse(name)
+    if wanted.via is not None or (exact and wanted.version is None):
+        raise InvalidInput(f"{name!r} names no version of a feature; write it as {wanted.name}@1", field="name")
+    return FeatureDefinition, wanted.name, wanted.version
+
+
+def _use(each: Use) -> str:
+    return f"{each.kind} {each.name}" + (f" ({each.reference})" if "." in each.reference else "")
+
+
+def _row(each: Definition) -> dict[str, object]:
+    if isinstance(each, FeatureDefinition):
+        return _feature(each)
+    if isinstance(each, FeatureGroup):
+        return _group(each)
+    about = {"description": each.description, "deprecated": each.deprecated}
+    return {"name": each.name} | ({"features": list(each.features)} if isinstance(each, FeatureService) else {}) | about
+
+
+def _feature(each: FeatureDefinition) -> dict[str, object]:
     return {
         "name": each.name,
         "version": each.version,
@@ -89,4 +164,5 @@ def _group(each: FeatureGroup) -> dict[str, object]:
         "retention": duration_text(each.retention),
         "buckets": each.buckets,
         "description": each.description,
+        "deprecated": each.deprecated,
     }

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import note, show
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def get(
     place: Place,
@@ -23,9 +21,8 @@ async def get(
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest values of entities. A value has a status, an event time and a version."""
-    from featurama_cli.output import show
     from featurama_cli.session import open_store
-    from featurama_cli.value_rows import names_of, value_rows
+    from featurama_cli.value_rows import names_of, of_other_types, value_rows
 
     names = names_of(features, service)
     async with open_store(place) as store:
@@ -33,6 +30,8 @@ async def get(
             read = [await store.get_all_features(each) for each in entity_ids]
         else:
             read = [await store.get_online_features(entity_ids, names, service=service)]
+            for strange in await of_other_types(store, read[0]):
+                note(strange)
     rows = [row for each in read for row in value_rows(each.entity_ids, each.columns)]
     columns = () if len(entity_ids) > 1 else ("feature", "version", "value", "status", "event_time")
     show(

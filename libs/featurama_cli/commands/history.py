@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import show, when, when_ns
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def history(
     place: Place,
@@ -27,7 +25,6 @@ async def history(
     as_json: JsonOption = False,
 ) -> None:
     """Show the stored values of one feature, newest first."""
-    from featurama_cli.output import show, when
     from featurama_cli.session import open_store
     from featurama_core.types.values import Status
 
@@ -41,7 +38,7 @@ async def history(
             "event_time": when(int(event_time)),
             "value": value,
             "status": Status(int(status)).name,
-            "ingested_at": when(int(ingested_at) // 1_000),
+            "ingested_at": when_ns(int(ingested_at)),
         }
         for event_time, value, status, ingested_at in zip(
             column.event_time, column.to_list(), column.status, found.ingested_at, strict=True

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from featurama_cli.output import show
 from featurama_cli.place import JsonOption, Place, at_a_storage
+from featurama_core.types.errors import Conflict
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_storage
 async def migrate(
     place: Place,
@@ -20,12 +20,8 @@ async def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Migrate the tables of namespaces to this version. Safe to repeat; run it before new servers start."""
-    from contextlib import suppress
-
-    from featurama_cli.output import show
     from featurama_cli.session import open_stores
     from featurama_core.storage.port import NamespaceOptions
-    from featurama_core.types.errors import Conflict
 
     rows: list[dict[str, object]] = []
     async with open_stores(place, makes=create, slow=True) as stores:

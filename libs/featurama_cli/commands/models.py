@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
+from featurama_cli.output import note, show, show_json, show_one, when
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_place, at_a_storage
+from featurama_cli.progress import must_confirm
+from featurama_core.types.errors import InvalidInput
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="List, compare, promote, roll back and delete models.")
 
 ByOption = Annotated[str, typer.Option("--by", help="User in the audit log; default: the user of the process.")]
 LabelsOption = Annotated[Path | None, typer.Option("--labels", help="Label file, for a model trained from a file.")]
-
-
-@app.callback()
-def models() -> None:
-    """List, compare, promote, roll back and delete models."""
 
 
 @app.command("list")
@@ -32,7 +31,6 @@ async def list_(
 ) -> None:
     """List the versions of models, with their scores and aliases, and their state in servers."""
     from featurama_cli.model_listing import served_rows, shown_columns, stored_rows
-    from featurama_cli.output import show
     from featurama_cli.session import open_models, open_store
     from featurama_model.promotion import trying
 
@@ -45,9 +43,9 @@ async def list_(
     show(rows, as_json=as_json, columns=shown_columns(rows), empty="No models; train one with `featurama train`.")
 
 
-@app.command()
+@app.command("show")
 @at_a_storage
-async def show(
+async def show_(
     place: Place,
     name: Annotated[str, typer.Argument()] = "delivery_time",
     version: Annotated[int, typer.Option("--version", min=0, help="Version; 0: the version of the alias.")] = 0,
@@ -55,9 +53,6 @@ async def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one version: its features, scores and properties."""
-    import json
-
-    from featurama_cli.output import show_json, show_one, when
     from featurama_cli.session import open_models
 
     async with open_models(place) as (_, registry):
@@ -94,7 +89,6 @@ async def compare(
 ) -> None:
     """Compare two versions: published scores, different settings and, with --holdout, scores on the same rows."""
     from featurama_cli.model_versions import differences, label_rows
-    from featurama_cli.output import note, show, show_json
     from featurama_cli.session import open_models
     from featurama_cli.training import verdict_text
     from featurama_trainer.comparing import compare_on_holdout
@@ -135,10 +129,8 @@ async def promote(
 ) -> None:
     """Check a version, then point an alias at it. Servers follow within seconds. Exit code 1 if --if-better refuses."""
     from featurama_cli.model_versions import label_rows
-    from featurama_cli.output import note
     from featurama_cli.session import open_models
     from featurama_cli.training import current_user, verdict_text
-    from featurama_core.types.errors import InvalidInput
     from featurama_model.promotion import promote as promoted
     from featurama_model.promotion import trying
     from featurama_trainer.comparing import promote_unless_worse
@@ -172,7 +164,6 @@ async def rollback(
     by: ByOption = "",
 ) -> None:
     """Check the version that an alias named before and point the alias at it. A repeated call goes further back."""
-    from featurama_cli.output import note
     from featurama_cli.session import open_models
     from featurama_cli.training import current_user
     from featurama_model.promotion import trying
@@ -191,7 +182,6 @@ async def history(
     as_json: JsonOption = False,
 ) -> None:
     """Show the versions that an alias has named, with the time, the user and the note of each move."""
-    from featurama_cli.output import show, when
     from featurama_cli.session import open_models
 
     async with open_models(place) as (_, registry):
@@ -216,12 +206,10 @@ async def delete(
     place: Place,
     name: Annotated[str, typer.Argument()],
     version: Annotated[int, typer.Argument(min=1)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
     by: ByOption = "",
 ) -> None:
     """Delete a version and its artefact. A version that an alias names is refused."""
-    from featurama_cli.output import note
-    from featurama_cli.progress import must_confirm
     from featurama_cli.session import open_models
     from featurama_cli.training import current_user
 

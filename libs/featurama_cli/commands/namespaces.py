@@ -7,21 +7,18 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.place import JsonOption, Place, at_a_storage
+from featurama_cli.output import note, show, show_one
+from featurama_cli.place import JsonOption, Place, YesOption, at_a_storage
+from featurama_cli.progress import bar, must_confirm
+from featurama_core.types.errors import Conflict, InvalidInput, Reason
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-
-@app.callback()
-def namespaces() -> None:
-    """Create, list, export, import and delete namespaces. A namespace is an isolated tenant."""
+app = typer.Typer(help="Create, list, export, import and delete namespaces. A namespace is an isolated tenant.")
 
 
 @app.command("list")
 @at_a_storage
 async def list_(place: Place, as_json: JsonOption = False) -> None:
     """List the namespaces of a storage."""
-    from featurama_cli.output import show
     from featurama_cli.session import open_stores
     from featurama_core.store import EmbeddedStore
 
@@ -57,10 +54,8 @@ async def create(
     if_missing: Annotated[bool, typer.Option("--if-missing", help="No error if it exists.")] = False,
 ) -> None:
     """Create a namespace with its tables (takes seconds on a cluster)."""
-    from featurama_cli.output import note
     from featurama_cli.session import open_stores
     from featurama_core.storage.port import NamespaceOptions
-    from featurama_core.types.errors import Conflict, Reason
     from featurama_core.types.times import parse_duration
 
     options = NamespaceOptions(parse_duration(history_period, "history_period") or 0, _replication(replication))
@@ -80,11 +75,9 @@ async def create(
 async def delete(
     place: Place,
     name: Annotated[str, typer.Argument()],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Delete a namespace with its definitions, values and models."""
-    from featurama_cli.output import note
-    from featurama_cli.progress import must_confirm
     from featurama_cli.session import open_stores
 
     must_confirm(f"Delete namespace {name} at {place.text} with all its data?", yes)
@@ -106,8 +99,6 @@ async def export(
     Corrections are kept, with their ingest times. Deleted values and values past retention are not exported.
     """
     from featurama_cli.archive.exporting import export_namespace
-    from featurama_cli.output import show_one
-    from featurama_cli.progress import bar
     from featurama_cli.session import open_stores
 
     async with open_stores(place) as stores:
@@ -126,8 +117,6 @@ async def import_(
 ) -> None:
     """Create a namespace from exported files. Ingest times are kept, so that known_at gives the same values."""
     from featurama_cli.archive.importing import import_namespace
-    from featurama_cli.output import show_one
-    from featurama_cli.progress import bar
     from featurama_cli.session import open_stores
 
     async with open_stores(place, makes=True, slow=True) as stores:
@@ -137,8 +126,6 @@ async def import_(
 
 
 def _replication(text: str | None) -> dict[str, int] | None:
-    from featurama_core.types.errors import InvalidInput
-
     if text is None:
         return None
     found: dict[str, int] = {}

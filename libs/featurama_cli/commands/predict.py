@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import show, show_json
 from featurama_cli.place import JsonOption, Place, at_a_place
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def predict(
     place: Place,
@@ -28,7 +26,6 @@ async def predict(
 
     `featurama predict delivery_00000001`, `featurama predict delivery_00000001 package_weight=900`.
     """
-    from featurama_cli.output import show, show_json
     from featurama_cli.predicting import predicted_here, served, split_arguments
     from featurama_cli.session import open_namespace, open_store
 

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import show
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_storage
 async def purge(
     place: Place,
@@ -22,7 +20,6 @@ async def purge(
 
     Reads never show expired values; a purge frees their space.
     """
-    from featurama_cli.output import show
     from featurama_cli.session import open_stores
     from featurama_core.ingest.purge import purge as purge_namespace
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurama_cli.label_options import EntityColumnOption, LabelRowOptions
 from featurama_cli.mapping_options import LayoutOptions
+from featurama_cli.output import show_one
 from featurama_cli.place import JsonOption, Place, at_a_storage
+from featurama_core.types.errors import InvalidInput
 
-app = typer.Typer(add_completion=False)
+if TYPE_CHECKING:
+    from featurama_core.datasets.manifest import Manifest
 
 
-@app.command()
 @at_a_storage
 async def score(
     place: Place,
@@ -42,12 +45,12 @@ async def score(
     prediction has a reason. An interrupted run writes nothing to --out. Its finished work is kept beside it for
     --resume.
     """
-    from featurama_cli.output import show_one
-    from featurama_cli.scoring import scored_files
-    from featurama_core.types.errors import InvalidInput
+    from featurama_cli.datasets import written
+    from featurama_cli.session import artefact_directory, open_namespace, storage_options
+    from featurama_model.checked_model import ModelReference, checked_model
+    from featurama_model.scoring import scores
 
-    if options.out is None:
-        raise InvalidInput("name the output with --out", field="out")
+    output = options.output()
     if "=" in entity_column:
         raise InvalidInput(
             f"--entity-column {entity_column}: the features of a model are of one entity type; name one column",
@@ -55,18 +58,26 @@ async def score(
         )
     if not ray and (address is not None or work is not None):
         raise InvalidInput("--address and --work need --ray", field="ray")
-    facts = await scored_files(
-        place,
-        options.labels,
-        model,
-        options.out,
-        ray=ray,
-        address=address,
-        tasks=tasks,
-        work=work,
-        entity_column=entity_column,
-        **options.files(),
-        **options.rows(),
-        **layout.arguments(options.types),
-    )
-    show_one(facts, as_json=as_json)
+    reference = ModelReference.parse(model)
+    async with open_namespace(place) as namespace:
+        checked = await checked_model(namespace, reference, artefacts=artefact_directory(place))
+        rows = options.rows() | layout.arguments(options.types)
+        made = await scores(namespace, options.labels, checked, entity_column=entity_column, **rows)
+
+        def facts(manifest: Manifest) -> dict[str, object]:
+            counts = manifest.content["scores"]
+            counted = {name: counts[name] or None for name in ("failed", "missing")}
+            model = {"model": checked.manifest.name, "version": checked.manifest.version}
+            return model | {"predicted": counts["predicted"]} | counted
+
+        if not ray:
+            shown = await written(made.write, output, facts)
+        else:
+            from featurama_trainer import ray as on_ray
+
+            where = on_ray.StoreLocation.of(storage_options(place.url).storage_settings(), place.namespace)
+            cutting = on_ray.Cutting(work=work, concurrency=tasks)
+            with on_ray.connected(address):
+                by_tasks = partial(on_ray.write_scores, made, namespace, where, checked, cutting=cutting)
+                shown = await written(by_tasks, output, facts)
+    show_one(shown, as_json=as_json)

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(add_completion=False)
 
-SERVED = ("online", "ingest", "gateway")
-
-
-@app.command()
-def serve(service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVED)}.")]) -> None:
+def serve(service: Annotated[Literal["online", "ingest", "gateway"], typer.Argument()]) -> None:
     """Run one service, configured by the environment. It drains on SIGTERM and SIGINT.
 
 
     `featurama config` shows the settings. Equivalent to `python -m featurama_online` and so on.
     """
     from featurama_cli.service_settings import settings_kind
-    from featurama_core.types.errors import InvalidInput
     from featurama_service.process import main
 
-    if service not in SERVED:
-        raise InvalidInput(f"{service!r} is not one of {', '.join(SERVED)}", field="service")
     run = import_module(f"featurama_{service}.app").run
     raise typer.Exit(main(settings_kind(service), run))

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.output import note, show, show_json
 from featurama_cli.place import JsonOption, Place, at_a_storage
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_storage
 async def train(
     place: Place,
@@ -41,7 +39,6 @@ async def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model and publish it. Point-in-time set, engineered features, split by time with a gap, XGBoost."""
-    from featurama_cli.output import note, show, show_json
     from featurama_cli.session import artefact_directory, open_namespace
     from featurama_cli.training import score_rows, scores_title, train_with_progress, verdict_text
     from featurama_trainer.config import TrainingConfig

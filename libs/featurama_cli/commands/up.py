@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import signal
+from typing import Annotated, Literal
 
 import typer
 
+from featurama_cli.output import note
 from featurama_cli.place import Place, serving_a_storage
-
-app = typer.Typer(add_completion=False)
 
 _PORT = {"min": 0, "max": 65_535}
 
 
-@app.command()
 @serving_a_storage
 async def up(
     place: Place,
@@ -21,23 +21,16 @@ async def up(
     ingest_port: Annotated[int, typer.Option("--ingest-port", **_PORT)] = 50_052,
     gateway_port: Annotated[int, typer.Option("--gateway-port", **_PORT)] = 8_080,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "warning",
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], typer.Option("--log-level")] = "warning",
 ) -> None:
     """Run online, ingest and gateway in one process on one storage. They drain on SIGTERM and SIGINT.
 
 
     A missing namespace of an embedded storage is created.
     """
-    import asyncio
-    import signal
-
-    from featurama_cli.output import note
     from featurama_cli.servers import Ports, all_servers
     from featurama_cli.session import open_namespace, storage_options
-    from featurama_core.types.errors import InvalidInput
 
-    if log_level not in ("debug", "info", "warning", "error"):
-        raise InvalidInput("--log-level must be debug, info, warning or error", field="log_level")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from featurama_cli.output import show_one
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_core.types.errors import InvalidInput
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def world(
     place: Place,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for files.")] = None,
     into: Annotated[bool, typer.Option("--into", help="Write definitions, entities and values to --store.")] = False,
-    file_format: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
+    file_format: Annotated[Literal["parquet", "csv", "arrow"], typer.Option("--format")] = "parquet",
     deliveries: Annotated[int, typer.Option("--deliveries", min=0)] = 2_000,
     days: Annotated[int, typer.Option("--days", min=2)] = 60,
     planets: Annotated[int, typer.Option("--planets", min=2)] = 20,
@@ -31,15 +30,11 @@ async def world(
 
     `--out FOLDER` writes files, `--into` writes to a store; without either only the size is shown.
     """
-    from featurama_cli.output import show_one
     from featurama_cli.session import open_store
     from featurama_cli.world_writing import world_of, write_files, write_world
-    from featurama_core.types.errors import InvalidInput
 
     if out is not None and into:
         raise InvalidInput("--out and --into exclude each other; give one", field="out")
-    if file_format not in ("parquet", "csv", "arrow"):
-        raise InvalidInput("--format must be parquet, csv or arrow", field="format")
     made = world_of(deliveries=deliveries, days=days, planets=planets, characters=characters, seed=seed)
     size = made.size()
     facts: dict[str, object] = {"entities": size.entities, "rows": size.rows, "values": size.values}

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurama_cli.mapping_options import LayoutOptions, MappingOptions
+from featurama_cli.output import note, show, show_json
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.progress import bar
 
 if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
@@ -17,10 +19,7 @@ if TYPE_CHECKING:
 
 _SHOWN_PROBLEMS = 10
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 @at_a_place
 async def write(
     place: Place,
@@ -45,8 +44,6 @@ async def write(
     earlier imports of the same times. The exit code is 1 if a row was not accepted. The first such rows are printed;
     NAME.rejected.* beside the file has all.
     """
-    from featurama_cli.output import note, show, show_json
-    from featurama_cli.progress import bar
     from featurama_cli.session import open_store
     from featurama_cli.value_files import FileOptions, FilesWriting, value_files
     from featurama_core.types.writes import WriteMode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,11 +39,7 @@ class PointInTime:
     rows: int
     features: int
     seconds: float
-
-    @property
-    def rows_per_second(self) -> int:
-        """Label rows per second."""
-        return round(self.rows / self.seconds)
+    rows_per_second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +53,7 @@ class OnePrediction:
     rest_hours: float
     actual_hours: float
     features_used: Mapping[str, object]
-
-    @property
-    def agree(self) -> bool:
-        """Whether both predictions are equal."""
-        return self.grpc_hours == self.rest_hours
+    agree: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +76,3 @@ class Figures:
     model: Mapping[str, object]
     prediction: OnePrediction
     total_seconds: float
-
-    def to_dict(self) -> dict[str, object]:
-        """For JSON."""
-        made = asdict(self)
-        made["point_in_time"]["rows_per_second"] = self.point_in_time.rows_per_second
-        made["prediction"]["agree"] = self.prediction.agree
-        return made

@@ -91,4 +91,4 @@ async def training_set(store: FeatureStore, world: World) -> PointInTime:
     for column in read.columns:
         if not (column.status == Status.PRESENT).all():
             raise CorruptData(f"{column.name!r} is missing in the training set")
-    return PointInTime(labels.num_rows, len(read.columns), took)
+    return PointInTime(labels.num_rows, len(read.columns), took, round(labels.num_rows / took))

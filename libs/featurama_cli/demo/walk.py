@@ -53,18 +53,18 @@ async def walk(options: DemoOptions, report_step: ReportStep) -> tuple[Figures, 
     """Run all steps on real components. Any failure raises. The data is removed unless `keep` is set."""
     began = time.perf_counter()
     async with AsyncExitStack() as resources:
+        place = await resources.enter_async_context(_place(options))
+        # A bad URL is refused before the world is built.
+        storage = storage_options(place.url)
         world = world_of(deliveries=options.deliveries, days=options.days, seed=options.seed)
         size = world.size()
         report_step(
             "World", f"{size.entities:,} entities, {size.rows:,} rows, {size.values:,} values, {options.days} days"
         )
-        place = await resources.enter_async_context(_place(options))
         stores = await resources.enter_async_context(_storage(place, options))
         report_step("Storage", f"{place.text}, namespace {place.namespace}")
         broken: list[BaseException] = []
-        at = await resources.enter_async_context(
-            all_servers(storage_options(place.url), Ports(0, 0, 0), broken.append, log_level="error")
-        )
+        at = await resources.enter_async_context(all_servers(storage, Ports(0, 0, 0), broken.append, log_level="error"))
         report_step("Servers", f"online {at.online}, ingest {at.ingest}, gateway {at.gateway}")
         store = await resources.enter_async_context(
             connect(f"grpc://{at.online}?ingest={at.ingest}", namespace=place.namespace, timeout=30.0)
@@ -135,14 +135,16 @@ async def _prediction(store: FeatureStore, at: Addresses, namespace: str, entity
         raise CorruptData(f"{entity_id} was not predicted: {by_grpc.errors[0].message}")
     by_rest = await rest.predict(at.gateway, namespace, entity_id)
     actual = await store.get_online_features([entity_id], ["actual_duration"])
+    hours = float(by_grpc.values[0])
     made = OnePrediction(
         entity_id=entity_id,
         model=by_grpc.model,
         version=by_grpc.version,
-        grpc_hours=float(by_grpc.values[0]),
+        grpc_hours=hours,
         rest_hours=float(by_rest["predicted_duration"]),
         actual_hours=float(actual.columns[0].values[0]),
         features_used=dict(by_rest["features_used"]),
+        agree=hours == float(by_rest["predicted_duration"]),
     )
     if not made.agree:
         raise CorruptData(f"gRPC predicts {made.grpc_hours}, REST {made.rest_hours}, for {entity_id}")

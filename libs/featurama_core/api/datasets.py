@@ -40,9 +40,10 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
-        every: str | timedelta | int | None = None,
+        every: str | timedelta | None = None,
         statuses: bool = False,
         event_times: bool = False,
+        column_separator: str = ".",
         memory: int | str = "2GB",
         strategy: Literal["auto", "scan", "lookup"] = "auto",
     ) -> TrainingDataset:
@@ -77,26 +78,29 @@ class DatasetMethods(ReadingMethods, EntityMethods):
                 unregistered entities with values for the type `entity`.
             start: First time of a grid.
             end: Last time of a grid, inclusive.
-            every: Step of a grid: "1h", "7d", a timedelta or microseconds.
+            every: Step of a grid: "1h", "7d" or a timedelta.
             statuses: Whether to add a column `<name>__status` per feature.
             event_times: Whether to add a column `<name>__event_time` per feature.
+            column_separator: Text that stands for the dots in the names of feature columns, such as "__": a path is
+                then `destination__traffic_level`.
             memory: Approximate memory limit, bytes or a text such as "2GB", at least 64 MB. Servers ignore it and
                 answer 100,000 rows at a time.
             strategy: How history is read. It does not change the rows; servers ignore it.
 
         Returns:
-            A dataset with `to_pandas`, `to_polars`, `to_arrow`, `batches`, `write` and `explain`.
+            A dataset with `to_pandas`, `to_polars`, `to_arrow`, `to_numpy`, `to_dict`, `batches`, `write` and
+            `explain`. Without label rows it has no rows and all columns.
 
         Raises:
             FailedPrecondition: `known_at` is not settled (KNOWN_AT_NOT_SETTLED).
-            InvalidInput: The label rows lack a column, or a label column has the name of an output column.
+            InvalidInput: The label rows lack a column, or two columns would have one name.
         """
         from featurama_core.datasets.request import Build, build_request
 
         request = build_request(
             labels,
             FeatureSelection.of(features, service),
-            Build(memory, strategy, statuses=statuses, event_times=event_times),
+            Build(memory, strategy, statuses, event_times, column_separator),
             known_at=known_at,
             entity_column=entity_column,
             entity_columns=entity_columns,
@@ -127,7 +131,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
 
         now = self.now()
         source, columns, at_now = await request.open(now, self._entity_ids)
-        request.refuse_names(source.schema.names, await self._column_names(request.selection))
+        request.check_names(source.schema.names, await self._column_names(request.selection))
         if request.known_at == "label":
             # The newest row is searched first; that pass over a file also serves the first build.
             source = kept(source)

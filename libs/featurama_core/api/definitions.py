@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any, cast
 
 from featurama_core.api.primitives import D, Primitives
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
-from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
-from featurama_core.types.times import parse_duration
+from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 from featurama_core.types.values import ValueType, parse_value_type
 
 
@@ -30,9 +30,35 @@ class DefinitionMethods(Primitives):
             Conflict: A different definition is registered under the name (and version).
             InvalidInput: A field is out of bounds.
         """
-        if isinstance(definition, FeatureDefinition):
-            _checked(definition.version, Reason.INVALID_DEFINITION)
-        return await self._define(definition)
+        (stored,) = await self.register([definition])
+        return stored
+
+    async def register(self, definitions: Sequence[D]) -> list[D]:
+        """Register many definitions of any kind at once: one transaction or, behind servers, one call per 1,000.
+
+        The definitions may name each other and stand in any order.
+
+        Args:
+            definitions: As for `define`.
+
+        Returns:
+            The stored definitions, in order.
+
+        Raises:
+            Conflict: A different definition is registered under the name (and version) of one. Nothing is stored.
+                Behind servers, earlier thousands are; registering the same list again is safe.
+            InvalidInput: A field of a definition is out of bounds. The message names the definition.
+        """
+        if not definitions:
+            raise InvalidInput(
+                "definitions is empty; give at least one", reason=Reason.EMPTY_REQUEST, field="definitions"
+            )
+        for each in definitions:
+            if not isinstance(each, Definition):
+                raise InvalidInput(f"definitions holds a {type(each).__name__}; give definitions", field="definitions")
+            if isinstance(each, FeatureDefinition):
+                _checked(each.version, Reason.INVALID_DEFINITION)
+        return cast("list[D]", await self._define_all(definitions))
 
     async def get_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
         """One definition.
@@ -66,9 +92,49 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
-        if kind is FeatureDefinition and version is None:
-            raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
-        return await self._deprecate(kind, name, _checked(version))
+        return await self._deprecate(kind, name, _named(kind, version))
+
+    async def restore(self, kind: type[D], name: str, version: int | None = None) -> D:
+        """Take back a deprecation. A definition that is not deprecated stays as it is.
+
+        Args:
+            kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
+            name: Name of the definition.
+            version: Version of a feature, required for features.
+
+        Raises:
+            Unknown: No definition has this name (and version).
+        """
+        return await self._restore(kind, name, _named(kind, version))
+
+    async def delete_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
+        """Delete a definition that nothing uses (`uses`), for ever. Stored values of a feature cannot be read any more.
+
+        The name of a deleted entity type, group or service is never given again, nor is the version of a feature.
+
+        Args:
+            kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
+            name: Name of the definition.
+            version: Version of a feature, required for features.
+
+        Raises:
+            FailedPrecondition: It is used (DEFINITION_USED). The message names the first uses.
+            Unknown: No definition has this name (and version).
+        """
+        return await self._delete_definition(kind, name, _named(kind, version))
+
+    async def uses(self, kind: type[Definition], name: str, version: int | None = None) -> list[Use]:
+        """What uses a definition: definitions, models and, of an entity type, registered entities.
+
+        Args:
+            kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
+            name: Name of the definition.
+            version: Version of a feature; None for the newest.
+
+        Raises:
+            Unknown: No definition has this name (and version).
+        """
+        return await self._uses(kind, name, _checked(version))
 
     async def register_entity_type(self, name: str, description: str = "") -> EntityType:
         """Register an entity type. Registering the same type again changes nothing.
@@ -87,8 +153,8 @@ class DefinitionMethods(Primitives):
         name: str,
         entity_type: str = DEFAULT_ENTITY_TYPE,
         description: str = "",
-        ttl: str | int | timedelta | None = None,
-        retention: str | int | timedelta | None = None,
+        ttl: str | timedelta | None = None,
+        retention: str | timedelta | None = None,
         buckets: int = 1,
     ) -> FeatureGroup:
         """Register a feature group, or change its description, retention or buckets.
@@ -97,8 +163,8 @@ class DefinitionMethods(Primitives):
             name: Name of the group.
             entity_type: Entity type that the features of the group describe.
             description: Free text, at most 4,096 bytes.
-            ttl: Time after its event time during which a value is valid: "36h", "7d", a timedelta or microseconds.
-                None means no limit. It cannot be changed.
+            ttl: Time after its event time during which a value is valid: a text with a unit ("90 minutes", "36h",
+                "7d") or a timedelta. None means no limit. It cannot be changed.
             retention: Time after its event time during which a value is stored, in the same forms. None means
                 forever. It can only be lowered.
             buckets: Number of partitions per period of history, a power of two. It can only be raised.
@@ -106,16 +172,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Conflict: The group is registered with another ttl or entity type, a lower retention or more buckets.
         """
-        return await self.define(
-            FeatureGroup(
-                name,
-                entity_type,
-                description,
-                parse_duration(ttl, "ttl"),
-                parse_duration(retention, "retention"),
-                buckets,
-            )
-        )
+        return await self.define(FeatureGroup(name, entity_type, description, ttl, retention, buckets))
 
     async def register_feature(
         self,
@@ -244,6 +301,12 @@ class DefinitionMethods(Primitives):
     async def deprecate_feature_service(self, name: str) -> FeatureService:
         """Mark a feature service as deprecated; see `deprecate`."""
         return await self.deprecate(FeatureService, name)
+
+
+def _named(kind: type[Any], version: int | None) -> int | None:
+    if kind is FeatureDefinition and version is None:
+        raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
+    return _checked(version)
 
 
 def _checked(version: int | None, reason: Reason = Reason.INVALID_ARGUMENT) -> int | None:

@@ -14,7 +14,7 @@ from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.request_ids import RequestIds
-from featurama_core.types.schema import Definition, Entity
+from featurama_core.types.schema import Definition, Entity, Use
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
@@ -30,6 +30,7 @@ D = TypeVar("D", bound=Definition)
 Consistency = Literal["LOCAL_QUORUM", "LOCAL_ONE"]
 
 MAX_ENTITIES_PER_CALL = 1_000
+MAX_DEFINITIONS_PER_CALL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Primitives(ABC):
     # Definitions. Unknown (UNKNOWN_...) for a name that is not registered.
 
     @abstractmethod
-    async def _define(self, definition: D) -> D:
-        """Register a definition. An empty entity type or group of a feature follows from the other."""
+    async def _define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
+        """Register definitions. An empty entity type or group of a feature follows from the other."""
 
     @abstractmethod
     async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:
@@ -85,6 +86,18 @@ class Primitives(ABC):
     @abstractmethod
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
         """Mark a definition as deprecated."""
+
+    @abstractmethod
+    async def _restore(self, kind: type[D], name: str, version: int | None) -> D:
+        """Take back a deprecation."""
+
+    @abstractmethod
+    async def _delete_definition(self, kind: type[D], name: str, version: int | None) -> D:
+        """Delete a definition. FailedPrecondition (DEFINITION_USED) if it is used."""
+
+    @abstractmethod
+    async def _uses(self, kind: type[Definition], name: str, version: int | None) -> list[Use]:
+        """What uses a definition. version: of a feature; None for the newest."""
 
     # Entities
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,12 +9,13 @@ import numpy as np
 
 from featurama_core.api.definitions import DefinitionMethods
 from featurama_core.api.primitives import Consistency, HistoryRange
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.spine import label_rows
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import concatenate
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import check_entity_ids
+from featurama_core.types.names import RESERVED_NAMES, check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, Time, TimeUnit, to_known_at, to_micros
 from featurama_core.types.values import Int64Array
@@ -208,27 +208,36 @@ class ReadingMethods(DefinitionMethods):
             time_format: Form of timestamps that are texts; see `write_features`.
 
         Returns:
-            The label rows in their order, and one column per feature.
+            The label rows in their order, and one column per feature: without label rows no rows and all columns.
 
         Raises:
             FailedPrecondition: `known_at` is not settled (KNOWN_AT_NOT_SETTLED).
-            InvalidInput: A label row has an invalid id or time, or a label column has the name of a feature.
+            InvalidInput: A label row has an invalid id or time, or a label column has the name of a column of a
+                feature: its values, statuses or event times.
             Unknown: A feature or the service is not registered.
         """
         times = TimeRules(timezone, time_unit, time_format)
         rows = label_rows(labels, timestamp, now=self.now(), times=times)
         bound = to_known_at(known_at)
         selection = FeatureSelection.of(features, service)
-        carried = [name for name in rows.carried if name not in ("entity_id", "timestamp")]
-        rows.refuse_names(await self._column_names(selection) if carried else ())
+        carried = [name for name in rows.carried if name not in RESERVED_NAMES]
+        # One by one: two features may have one column name only in a table with statuses, which is not requested yet.
+        for name in await self._column_names(selection) if carried else ():
+            FeatureColumns(statuses=True, event_times=True).check([name], carried)
+        if not len(rows):
+            # Any id will do: only the names and types of the columns are used.
+            ids, event_time, bound = ["-"], np.zeros(1, dtype=np.int64), None if bound == "label" else bound
+        else:
+            ids, event_time = rows.entity_ids, rows.event_time
         read = await self.point_in_time(
-            rows.entity_ids,
-            None if rows.at_now and bound != "label" else rows.event_time,
+            ids,
+            None if rows.at_now and bound != "label" else event_time,
             features=features,
             service=service,
             known_at=bound,
         )
-        return HistoricalFeatures(labels=rows.carried, columns=read.columns, as_of_time=read.as_of_time)
+        columns = read.columns if len(rows) else [each.take(np.arange(0)) for each in read.columns]
+        return HistoricalFeatures(labels=rows.carried, columns=columns, as_of_time=read.as_of_time)
 
     async def point_in_time(
         self,
@@ -270,17 +279,17 @@ class ReadingMethods(DefinitionMethods):
         return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=as_of)
 
     async def _column_names(self, selection: FeatureSelection) -> list[str]:
-        """The names of the output columns of these features."""
+        """The names of the columns of these features, with dots: see `featurama_core.frames.naming`."""
         references = selection.references
         if selection.service is not None:
             references = (await self.get_feature_service(selection.service)).features
-        parsed = [FeatureRef.parse(each) for each in references]
-        names = [each.name if each.via is None else f"{each.via.name}.{each.name}" for each in parsed]
-        times = Counter(names)
-        return [
-            name if times[name] == 1 else await self._pinned(reference)
-            for name, reference in zip(names, parsed, strict=True)
-        ]
+        of_name: dict[str, set[FeatureRef]] = {}
+        for each in map(FeatureRef.parse, references):
+            of_name.setdefault(each.name if each.via is None else f"{each.via.name}.{each.name}", set()).add(each)
+        names: list[str] = []
+        for name, meant in of_name.items():
+            names += [name] if len(meant) == 1 else [await self._pinned(each) for each in meant]
+        return names
 
     async def _pinned(self, reference: FeatureRef) -> str:
         """A reference pinned to its current versions: the name of a column whose plain name is not unique."""

@@ -11,7 +11,8 @@ import asyncio
 import hashlib
 import json
 import shutil
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,25 +32,41 @@ _NOTES = "state.json"
 class BuildFolder:
     """The folder of a build. It is emptied unless `resume` is set and its notes have the same `identity`.
 
-    All methods block.
+    path: None for a temporary folder, which appears on first use and is never resumed. All methods block.
     """
 
-    def __init__(self, path: Path, identity: str, *, resume: bool) -> None:
-        self.path = path
+    def __init__(self, path: Path | None = None, identity: str = "", *, resume: bool = False) -> None:
+        self.is_temporary = path is None
+        self._path = path
         self.notes: dict[str, Any] = {}
-        if resume and (path / _NOTES).is_file():
-            found = json.loads((path / _NOTES).read_text("utf-8"))
-            if found.get("identity") == identity:
-                self.notes = found
-        if not self.notes:
-            shutil.rmtree(path, ignore_errors=True)
-            self.notes = {"identity": identity}
-        path.mkdir(parents=True, exist_ok=True)
+        if path is not None:
+            if resume and (path / _NOTES).is_file():
+                found = json.loads((path / _NOTES).read_text("utf-8"))
+                if found.get("identity") == identity:
+                    self.notes = found
+            if not self.notes:
+                shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(parents=True, exist_ok=True)
+        self.notes = self.notes or {"identity": identity}
         self._masks = int(self.notes.get("mask", 0))
 
+    @property
+    def path(self) -> Path:
+        """The folder, which exists."""
+        if self._path is None:
+            self._path = Path(tempfile.mkdtemp(prefix="featurama-set-"))
+        return self._path
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the folder was never used."""
+        return self._path is None
+
     def note(self, facts: Mapping[str, Any]) -> None:
-        """Store facts durably, all or none of them."""
+        """Store facts, durably unless the folder is temporary, all or none of them."""
         self.notes |= facts
+        if self.is_temporary:
+            return
         part = self.path / f"{_NOTES}.part"
         part.write_text(json.dumps(self.notes), "utf-8")
         part.replace(self.path / _NOTES)
@@ -79,16 +96,20 @@ class BuildFolder:
 
     def remove(self) -> None:
         """Remove the folder with all it holds."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A run of rows: its number, its Arrow table, and its facts for the manifest as plain JSON values."""
+    """A run of rows: its number, its Arrow table, and a function of its facts for the manifest, plain JSON values.
+
+    Facts take time that only files with a manifest need.
+    """
 
     number: int
     table: Any
-    facts: dict[str, Any]
+    facts: Callable[[], dict[str, Any]]
 
 
 class PartSource(Protocol):
@@ -103,6 +124,9 @@ class PartSource(Protocol):
 
     def parts(self, work: BuildFolder, watcher: Watcher | None, skip: set[int]) -> AsyncGenerator[Part, None]:
         """The parts in order, without those of `skip`."""
+
+    def described(self, table: Any, request: Mapping[str, Any]) -> Any:
+        """The table of a part as it is written: its schema names the request."""
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The content of the manifest without the files, from the facts of all parts in order."""
@@ -152,24 +176,25 @@ async def _write_parts(
         write: WriteTable | None = None
         async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts:
             async for part in parts:
+                facts, table = await asyncio.to_thread(part.facts), source.described(part.table, request)
                 if whole:
                     if write is None:
-                        opening = new_file(folder / target.name, part.table.schema, kind)
+                        opening = new_file(folder / target.name, table.schema, kind)
                         write = await asyncio.to_thread(files.enter_context, opening)
-                    await asyncio.to_thread(write, part.table)
-                    done[str(part.number)] = part.facts
+                    await asyncio.to_thread(write, table)
+                    done[str(part.number)] = facts
                 else:
                     path = folder / f"part-{part.number:05}.{kind}"
-                    done[str(part.number)] = part.facts | await asyncio.to_thread(_write_part, path, part.table, kind)
+                    done[str(part.number)] = facts | await asyncio.to_thread(_write_part, path, table, kind)
                     await asyncio.to_thread(work.note, {"parts": done})
         await asyncio.to_thread(files.close)
-    facts = [done[each] for each in sorted(done, key=int)]
+    all_facts = [done[each] for each in sorted(done, key=int)]
     if whole:
-        rows = sum(part["rows"] for part in facts)
+        rows = sum(each["rows"] for each in all_facts)
         written = [await asyncio.to_thread(_file_facts, folder / target.name, rows)]
     else:
-        written = [part["file"] for part in facts]
-    content = source.content(request, facts)
+        written = [each["file"] for each in all_facts]
+    content = source.content(request, all_facts)
     code = await asyncio.to_thread(code_versions)
     return Manifest({"format_version": FORMAT_VERSION} | content | {"files": written, "code": code})
 
@@ -186,15 +211,15 @@ def _file_facts(path: Path, rows: int) -> dict[str, Any]:
 
 def _put_in_place(work: BuildFolder, target: Path, manifest: Manifest) -> None:
     parts = work.path / "parts"
+    # First, so that an output that is there is complete; an interrupted build has none and can be resumed.
+    manifest.save(manifest_path(target))
     if target.suffix:
         (parts / target.name).replace(target)
-        manifest.save(manifest_path(target))
     else:
         wanted = {each["name"] for each in manifest.files}
         for path in parts.iterdir():
             if path.name not in wanted:
                 path.unlink()
-        manifest.save(manifest_path(parts))
         if target.is_dir():
             shutil.rmtree(target)
         elif target.exists():

@@ -7,9 +7,8 @@ A set is lazy, and every conversion reads it again. Its engine is a store (`Spil
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,23 +16,31 @@ from typing import TYPE_CHECKING, Any, Protocol
 from featurama_core.datasets.build import BuildFolder, Part, write_files
 from featurama_core.datasets.files import Format
 from featurama_core.datasets.kept_rows import kept
-from featurama_core.datasets.manifest import Manifest, PartStatistics, facts_of
+from featurama_core.datasets.manifest import Manifest, PartStatistics, facts_of, request_sha256
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_core.datasets.spine_sources import Keys, SpineSource, TableSource, read_keys, sliced
-from featurama_core.frames.results import HistoricalFeatures
+from featurama_core.datasets.spine_sources import (
+    ROWS_ON_THE_LOOP,
+    Keys,
+    SpineSource,
+    TableSource,
+    dtypes_of,
+    one_batch,
+    read_keys,
+    sliced,
+)
+from featurama_core.frames.naming import FeatureColumns
+from featurama_core.frames.schemas import named_features, with_facts, with_pandas_dtypes
 from featurama_core.frames.spine import SpineColumns
-from featurama_core.frames.tables import arrow_fields, pandas_frame, polars_frame
+from featurama_core.frames.tables import arrow_fields, arrow_table, lists, numpy_arrays, pandas_frame, polars_frame
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import to_rfc3339
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-
-
-_ROWS_ON_THE_LOOP = 1_000
+    from numpy.typing import NDArray
 
 
 class Engine(Protocol):
@@ -73,6 +80,12 @@ class RecordedRequest:
     statuses: bool
     event_times: bool
     at_now: bool = False
+    column_separator: str = "."
+
+    @property
+    def shown(self) -> FeatureColumns:
+        """The columns per feature."""
+        return FeatureColumns(self.statuses, self.event_times, self.column_separator)
 
 
 class OutputBuilder(Protocol):
@@ -95,11 +108,10 @@ class OutputBuilder(Protocol):
 class Values:
     """The default answer: the label rows, and one column per feature."""
 
-    statuses: bool
-    event_times: bool
+    shown: FeatureColumns
 
     def check_names(self, labels: Sequence[str]) -> None:
-        """Nothing: `DatasetRequest.refuse_names` has checked the names."""
+        """Nothing: `DatasetRequest.check_names` has checked the names."""
 
     def request(self) -> dict[str, Any]:
         """No additions."""
@@ -107,18 +119,17 @@ class Values:
 
     async def part(self, number: int, batch: Any, keys: Keys, columns: list[Column], as_of: int) -> Part:
         """The table of `HistoricalFeatures.to_arrow`."""
-        make = partial(self._table, batch, columns, as_of)
-        table = make() if len(keys) <= _ROWS_ON_THE_LOOP else await asyncio.to_thread(make)
-        return Part(number, table, facts_of(columns, keys.event_time))
+        del as_of  # the rows have their own times
+        make = partial(self._table, batch, columns)
+        table = make() if len(keys) <= ROWS_ON_THE_LOOP else await asyncio.to_thread(make)
+        return Part(number, table, partial(facts_of, columns, keys.event_time, self.shown))
 
     def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The facts of each feature column."""
         return {"features": PartStatistics(parts).features()}
 
-    def _table(self, batch: Any, columns: list[Column], as_of: int) -> Any:
-        labels = dict(zip(batch.schema.names, batch.columns, strict=True))
-        found = HistoricalFeatures(labels, columns, as_of)
-        return found.to_arrow(statuses=self.statuses, event_times=self.event_times)
+    def _table(self, batch: Any, columns: list[Column]) -> Any:
+        return arrow_table(self.shown.beside(arrow_fields(batch), columns))
 
 
 class TrainingDataset:
@@ -140,7 +151,7 @@ class TrainingDataset:
         self._source = source
         self._columns = columns
         self._asked = asked
-        self._answer = answer or Values(asked.statuses, asked.event_times)
+        self._answer = answer or Values(asked.shown)
 
     def __repr__(self) -> str:
         rows = "?" if self._source.rows is None else f"{self._source.rows:,}"
@@ -155,20 +166,21 @@ class TrainingDataset:
         Yields:
             Record batches. Temporary files are removed at the end of the iteration, also if it ends early.
         """
-        work = await asyncio.to_thread(_temporary)
+        work = BuildFolder()
         try:
             parts = self.reading().parts(work, progress, set())
             try:
                 async for part in parts:
-                    for batch in part.table.to_batches():
+                    for batch in part.table.to_batches() or [one_batch(part.table)]:
                         yield batch
             finally:
                 await parts.aclose()
         finally:
-            await asyncio.shield(asyncio.to_thread(work.remove))
+            if not work.is_empty:
+                await asyncio.shield(asyncio.to_thread(work.remove))
 
     async def to_arrow(self, *, progress: Watcher | None = None) -> Any:
-        """All rows as a pyarrow.Table in memory.
+        """All rows as a pyarrow.Table in memory, with the types of `Result.to_arrow`.
 
         Args:
             progress: Called with reports of the progress.
@@ -184,8 +196,8 @@ class TrainingDataset:
             progress: Called with reports of the progress.
         """
         table = await self.to_arrow(progress=progress)
-        frame: pd.DataFrame = await asyncio.to_thread(pandas_frame, arrow_fields(table))
-        return frame.astype(self._source.dtypes) if isinstance(self._source, TableSource) else frame
+        frame: pd.DataFrame = await asyncio.to_thread(pandas_frame, arrow_fields(table), dtypes_of(self._source))
+        return frame
 
     async def to_polars(self, *, progress: Watcher | None = None) -> pl.DataFrame:
         """All rows as a polars DataFrame in memory, with the types of `Result.to_polars`.
@@ -197,9 +209,25 @@ class TrainingDataset:
         frame: pl.DataFrame = await asyncio.to_thread(polars_frame, arrow_fields(table))
         return frame
 
+    async def to_numpy(self, *, progress: Watcher | None = None) -> dict[str, NDArray[Any]]:
+        """All rows as numpy arrays by column name, as of `Result.to_numpy`.
+
+        Args:
+            progress: Called with reports of the progress.
+        """
+        return await asyncio.to_thread(numpy_arrays, arrow_fields(await self.to_arrow(progress=progress)))
+
+    async def to_dict(self, *, progress: Watcher | None = None) -> dict[str, list[Any]]:
+        """All rows as lists of Python values by column name, as of `Result.to_dict`.
+
+        Args:
+            progress: Called with reports of the progress.
+        """
+        return await asyncio.to_thread(lists, arrow_fields(await self.to_arrow(progress=progress)))
+
     async def explain(self) -> Plan:
         """The planned reads, their strategies with reasons, and estimates of values and seconds."""
-        work = await asyncio.to_thread(_temporary)
+        work = BuildFolder()
         try:
             return await self._begin().explain(self._source, self._columns, work)
         finally:
@@ -220,8 +248,9 @@ class TrainingDataset:
         `.NAME.building` next to the output.
 
         Args:
-            out: Directory for a file per part, or one file if it ends in .parquet, .csv or .arrow.
-            format: "parquet", "csv" or "arrow"; None for that of the ending of `out`, parquet for a directory.
+            out: Directory for a file per part, or one file if it ends in .parquet, .csv, .arrow or .arrows.
+            format: "parquet", "csv", "arrow" or "arrows" (an Arrow stream); None for that of the ending of `out`,
+                parquet for a directory.
             overwrite: Whether to replace an existing output.
             resume: Whether to continue an interrupted build of the same request.
             progress: Called with reports of the progress.
@@ -244,10 +273,6 @@ class TrainingDataset:
         return SetReading(self._begin(), kept(self._source, folder), self._columns, self._asked, self._answer)
 
 
-def _temporary() -> BuildFolder:
-    return BuildFolder(Path(tempfile.mkdtemp(prefix="featurama-set-")), "", resume=False)
-
-
 def request_of(
     source: SpineSource, columns: SpineColumns, asked: RecordedRequest, references: Sequence[str], file_format: Format
 ) -> dict[str, Any]:
@@ -260,6 +285,7 @@ def request_of(
         "at_now": asked.at_now,
         "statuses": asked.statuses,
         "event_times": asked.event_times,
+        "column_separator": asked.column_separator,
         "entity_column": columns.entity or None,
         **several,
         "time_column": columns.time,
@@ -302,27 +328,45 @@ class SetReading:
         slices = sliced(self.source, self.engine.part_rows)
         number = first = 0
         # Slicing and checking a few rows takes less time than waking a thread.
-        is_small = isinstance(self.source, TableSource) and (self.source.rows or 0) <= _ROWS_ON_THE_LOOP
+        is_small = isinstance(self.source, TableSource) and (self.source.rows or 0) <= ROWS_ON_THE_LOOP
         while (batch := next(slices, None) if is_small else await asyncio.to_thread(next, slices, None)) is not None:
             if number not in skip:
                 judge = partial(read_keys, batch, self.columns, first)
-                keys = judge() if is_small else await asyncio.to_thread(judge)
-                columns = await self.engine.columns(number, keys)
-                yield await self.answer.part(number, batch, keys, columns, self.engine.as_of_time)
+                yield await self._part(number, batch, judge() if is_small else await asyncio.to_thread(judge))
             number, first = number + 1, first + batch.num_rows
             stage.advance(batch.num_rows)
         if rows is not None and first != rows:
             raise InvalidInput("the label rows changed while they were read; build again", field="labels")
-        if not first:
-            raise InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
+        if not number:
+            empty = one_batch(self.source.schema.empty_table())
+            yield await self._part(0, empty, read_keys(empty, self.columns, 0))
+
+    async def _part(self, number: int, batch: Any, keys: Keys) -> Part:
+        columns = await self.engine.columns(number, keys)
+        part = await self.answer.part(number, batch, keys, columns, self.engine.as_of_time)
+        return replace(part, table=self.with_dtypes(part.table))
+
+    def with_dtypes(self, table: Any) -> Any:
+        """The table of a part with the pandas dtypes of its columns."""
+        return with_pandas_dtypes(table, {name: str(dtype) for name, dtype in dtypes_of(self.source).items()})
+
+    def described(self, table: Any, request: Mapping[str, Any]) -> Any:
+        """The table of a part with the hash of the request, which stands in the manifest too."""
+        pinned = self._pinned(request, named_features(table.schema))
+        return with_facts(table, {"request_sha256": request_sha256(pinned)})
+
+    def _pinned(self, request: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        # Scores have no features; the versions of servers are known with their first answer.
+        references = [each["reference"] for each in features] or list(self.engine.references)
+        return dict(request) | {"features": references}
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The content of the manifest without the files."""
         facts = PartStatistics(parts)
-        # Servers pin the versions with their first answer.
-        pinned = list(self.engine.references) or [each["reference"] for each in facts.features()]
+        pinned = self._pinned(request, facts.features())
         return {
-            "request": dict(request) | {"features": pinned},
+            "request": pinned,
+            "request_sha256": request_sha256(pinned),
             "as_of_time": to_rfc3339(self.engine.as_of_time),
             "rows": facts.rows(),
             "time_range": facts.time_range(),

@@ -1,4 +1,4 @@
-"""Files of tables out: Parquet, CSV and Arrow (IPC).
+"""Files of tables out: Parquet, CSV and Arrow (IPC files and streams).
 
 The bytes of a written file depend on the rows and the format alone. It appears complete or not at all. Files come in
 by the package `files`.
@@ -21,8 +21,8 @@ import pyarrow.parquet
 
 from featurama_core.types.errors import InvalidInput
 
-Format = Literal["parquet", "csv", "arrow"]
-FORMATS: tuple[Format, ...] = ("parquet", "csv", "arrow")
+Format = Literal["parquet", "csv", "arrow", "arrows"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv", "arrow", "arrows")
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 
@@ -73,6 +73,9 @@ def new_file(path: Path, schema: Any, file_format: Format) -> Iterator[WriteTabl
                 yield lambda table: parquet.write_table(table, row_group_size=max(table.num_rows, 1))
         elif file_format == "arrow":
             with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema) as stream:
+                yield lambda table: stream.write_table(table.combine_chunks())
+        elif file_format == "arrows":
+            with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
                 yield lambda table: stream.write_table(table.combine_chunks())
         else:
             with pyarrow.csv.CSVWriter(part, _as_texts(schema.empty_table()).schema) as csv:

@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.frames.results import distinct, output_names
+from featurama_core.datasets.text import aligned, counted
+from featurama_core.frames.naming import FeatureColumns, distinct
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array, Status, ValueType, type_text
 
-MANIFEST = "manifest.json"
-DIRECTORY_MANIFEST = "_manifest.json"
-"""Readers of a directory of Parquet files ignore names that begin with an underscore."""
 FORMAT_VERSION = 1
 _RANGED = (ValueType.DOUBLE, ValueType.INT, ValueType.BOOL)
 
@@ -31,6 +29,20 @@ class Manifest:
     """A manifest. content: plain JSON values, as in the file."""
 
     content: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        """What the set holds, its features, its files, and the hash of the manifest."""
+        request, times = self.request, self.content["time_range"]
+        lines = [counted(self.rows, "row") + (f" from {times['first']} to {times['last']}" if times else "")]
+        lines.append(f"known_at {request['known_at'] or 'not given'}, as of {self.content['as_of_time']}")
+        if "model" in request:
+            lines.append("scores of {name} version {version}".format(**request["model"]))
+            lines += [f"{name} {_shown(value)}" for name, value in self.content["scores"].items()]
+        lines.append(f"label columns: {', '.join(request['label_columns'])}")
+        shown = ("name", "reference", "type", "nulls", "min", "max")
+        lines += aligned([{name: each[name] for name in shown} for each in self.content.get("features", ())])
+        lines += aligned([{name: each[name] for name in ("name", "rows", "bytes")} for each in self.files])
+        return "\n".join([*lines, f"manifest sha256 {self.sha256}"])
 
     @property
     def rows(self) -> int:
@@ -73,7 +85,7 @@ class Manifest:
         try:
             content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
-            problem = f"{path} does not exist; name a set written by `featurama dataset build`"
+            problem = f"{path} does not exist; name the directory of a training set"
             raise InvalidInput(problem, field="manifest") from error
         except (OSError, ValueError) as error:
             raise InvalidInput(f"{path.name} cannot be read as a manifest", field="manifest") from error
@@ -82,9 +94,28 @@ class Manifest:
         return cls(content)
 
 
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {count:,}" for name, count in value.items()) or "none"
+    return str(value)
+
+
 def manifest_path(out: Path) -> Path:
-    """The path of the manifest of a set: in its directory, or next to its file."""
-    return out / DIRECTORY_MANIFEST if not out.suffix else out.with_name(f"{out.name}.{MANIFEST}")
+    """The path of the manifest of a set: beside its directory or file. polars reads every file of a directory."""
+    return out.with_name(f"{out.name}.manifest.json")
+
+
+def find_manifest(out: Path) -> Path:
+    """The manifest of a set that exists: beside it or what a link leads to, or in a directory of an earlier version."""
+    places = [manifest_path(each) for each in (out, out.resolve()) if each.name] + [out / "_manifest.json"]
+    return next((each for each in places if each.is_file()), places[0])
+
+
+def request_sha256(request: Mapping[str, Any]) -> str:
+    """SHA-256 of a request with pinned versions. It stands in the manifest and in the schema of each file: the manifest
+    is written after the files, whose hashes it holds.
+    """
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
 def code_versions() -> dict[str, str]:
@@ -105,9 +136,9 @@ class PartStatistics:
         self.parts = list(parts)
 
     def features(self) -> list[dict[str, Any]]:
-        """The facts of each feature column."""
+        """The facts of each feature column; none of scores."""
         merged: list[dict[str, Any]] = []
-        for at, first in enumerate(self.parts[0]["features"] if self.parts else []):
+        for at, first in enumerate(self.parts[0].get("features", ()) if self.parts else ()):
             columns = [part["features"][at] for part in self.parts]
             statuses: dict[str, int] = {}
             for column in columns:
@@ -131,21 +162,29 @@ class PartStatistics:
         return sum(part["rows"] for part in self.parts)
 
     def time_range(self) -> dict[str, str] | None:
-        """The first and the last time of a row."""
-        if not self.parts:
+        """The first and the last time of a row; None without rows."""
+        filled = [part for part in self.parts if part["rows"]]
+        if not filled:
             return None
-        first, last = min(part["first"] for part in self.parts), max(part["last"] for part in self.parts)
+        first, last = min(part["first"] for part in filled), max(part["last"] for part in filled)
         return {"first": to_rfc3339(first), "last": to_rfc3339(last)}
 
 
-def facts_of(columns: Sequence[Column], event_time: Int64Array) -> dict[str, Any]:
+def facts_of(columns: Sequence[Column], event_time: Int64Array, shown: FeatureColumns) -> dict[str, Any]:
     """Facts of one part."""
-    shown = distinct(columns)
+    features = distinct(columns)
+    return time_facts(event_time) | {
+        "features": [_of_column(name, each) for name, each in zip(shown.names(features), features, strict=True)],
+    }
+
+
+def time_facts(event_time: Int64Array) -> dict[str, Any]:
+    """Number of rows of one part, and their first and last time, None without rows."""
+    there = len(event_time) > 0
     return {
         "rows": len(event_time),
-        "first": int(event_time.min()),
-        "last": int(event_time.max()),
-        "features": [_of_column(name, each) for name, each in zip(output_names(shown), shown, strict=True)],
+        "first": int(event_time.min()) if there else None,
+        "last": int(event_time.max()) if there else None,
     }
 
 

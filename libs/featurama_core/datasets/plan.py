@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from featurama_core.datasets.text import aligned, counted
+
 ChosenStrategy = Literal["scan", "lookup"]
 Strategy = Literal["auto", "scan", "lookup"]
 
@@ -49,6 +51,10 @@ class Plan:
     paths: tuple[str, ...]
     columns: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """The reads as a table, and the totals."""
+        return "\n".join([*aligned(self.table()), self.summary()])
+
     @property
     def rows(self) -> int:
         """Estimated number of stored values to be read."""
@@ -68,3 +74,40 @@ class Plan:
         """Plain values with totals."""
         totals = {"rows": self.rows, "partitions": self.partitions, "seconds": round(self.seconds, 3)}
         return totals | asdict(self) | {"reads": [asdict(each) for each in self.reads]}
+
+    def table(self) -> list[dict[str, object]]:
+        """One row per period of a group, for display; `~` marks estimates."""
+        return [
+            ({"entity column": each.column} if self.columns else {})
+            | {
+                "group": f"{each.via} -> {each.group}" if each.via else each.group,
+                "features": each.features,
+                "period from": each.period.partition("T")[0],
+                "partitions": each.partitions,
+                "entities": f"~{each.entities:,}" if each.via else f"{each.entities:,}",
+                "values": f"~{each.rows:,}",
+                "seconds": f"~{each.seconds:.2g}",
+                "read by": each.strategy,
+                "because": each.reason,
+            }
+            for each in self.reads
+        ]
+
+    def summary(self) -> str:
+        """The totals, and the basis of the estimates."""
+        if not self.label_rows:
+            return "no label rows, nothing to read"
+        if not self.label_entities:
+            calls = counted(self.parts, "call")
+            each = f" for each of {', '.join(self.columns)}" if self.columns else ""
+            rows = f"{self.label_rows:,} label rows in {calls}{each}"
+            return f"{rows} to servers, which plan the reads; the plan of a storage at --store has more details"
+        rows = f"{self.label_rows:,} label rows of {self.label_entities:,} entities"
+        cut = f"in {counted(self.passes, 'pass', 'passes')} into {counted(self.parts, 'output part')}"
+        read = f"about {self.rows:,} values in {counted(self.partitions, 'partition')}, about {self.seconds:.2g} s"
+        lines = [f"{rows}, {cut}: {read}", "Older periods are read only for values that these do not hold."]
+        sampled = max((each.sampled for each in self.reads), default=0)
+        if sampled:
+            of = counted(sampled, "label row")
+            lines.append(f"The entities that a reference names (->) are estimated from {of}.")
+        return "\n".join(lines)

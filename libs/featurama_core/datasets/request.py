@@ -17,11 +17,11 @@ import pyarrow as pa
 from featurama_core.datasets.dataset import OutputBuilder, RecordedRequest
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.plan import Strategy
-from featurama_core.datasets.spine_sources import SpineSource, label_source
+from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, label_source
 from featurama_core.files.layout import PLAIN, FileLayout
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import KnownAt, Time, TimeUnit, parse_duration, to_known_at, to_micros, to_rfc3339
 
@@ -51,7 +51,7 @@ class RowOptions(TypedDict, total=False):
     entity_type: str | None
     start: Time | None
     end: Time | None
-    every: str | timedelta | int | None
+    every: str | timedelta | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,7 @@ class EntityGrid:
     entity_type: str | None = None
     start: Time | None = None
     end: Time | None = None
-    every: str | timedelta | int | None = None
+    every: str | timedelta | None = None
 
     @property
     def times(self) -> tuple[object, ...]:
@@ -86,6 +86,7 @@ class Build:
     strategy: Strategy = "auto"
     statuses: bool = False
     event_times: bool = False
+    column_separator: str = "."
 
     @property
     def memory_bytes(self) -> int:
@@ -112,15 +113,15 @@ class DatasetRequest:
         """The label rows, their columns, and whether they are read at `now` (microseconds). Raises InvalidInput."""
         rows, grid = self.rows, self.grid
         if rows.labels is not None:
-            source = await asyncio.to_thread(label_source, rows.labels, rows.columns, rows.layout)
+            is_small = hasattr(rows.labels, "columns") and len(rows.labels) <= ROWS_ON_THE_LOOP
+            source = (
+                label_source(rows.labels, rows.columns, rows.layout)
+                if is_small
+                else await asyncio.to_thread(label_source, rows.labels, rows.columns, rows.layout)
+            )
             return source, rows.columns, False
         assert grid.entity_type is not None  # checked by `build_request`
-        ids = await entities(grid.entity_type)
-        if not ids:
-            raise InvalidInput(
-                f"no entity of the type {grid.entity_type} is known", reason=Reason.EMPTY_REQUEST, field="entity_type"
-            )
-        entity_ids = await asyncio.to_thread(pa.array, ids, pa.string())
+        entity_ids = await asyncio.to_thread(pa.array, await entities(grid.entity_type), pa.string())
         if grid.start is None or grid.end is None:
             return GridSource(entity_ids, now, now, 1), SpineColumns(), True
         step = parse_duration(grid.every, "every")
@@ -128,19 +129,14 @@ class DatasetRequest:
         start, end = to_micros(grid.start, "start"), to_micros(grid.end, "end")
         return GridSource(entity_ids, start, end, step), SpineColumns(), False
 
-    def refuse_names(self, labels: Sequence[str], features: Sequence[str]) -> None:
-        """Raise InvalidInput if a label column has the name of an output column."""
+    def check_names(self, labels: Sequence[str], features: Sequence[str]) -> None:
+        """Raise InvalidInput if two columns of the output would have one name. features: names of their columns."""
         if self.answer is not None:
             self.answer.check_names(labels)
-            return
-        for name in sorted(set(features)):
-            made = [name]
-            made += [f"{name}__status"] * self.build.statuses + [f"{name}__event_time"] * self.build.event_times
-            for each in made:
-                if each in labels:
-                    raise InvalidInput(f"two columns would be named {each!r}; rename the label column", field=each)
+        else:
+            self.asked().shown.check(features, labels)
 
-    def asked(self, *, at_now: bool) -> RecordedRequest:
+    def asked(self, *, at_now: bool = False) -> RecordedRequest:
         """The request as recorded in a manifest."""
         return RecordedRequest(
             features=self.selection.references,
@@ -149,6 +145,7 @@ class DatasetRequest:
             statuses=self.build.statuses,
             event_times=self.build.event_times,
             at_now=at_now,
+            column_separator=self.build.column_separator,
         )
 
 
@@ -173,7 +170,7 @@ def build_request(
     entity_type: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
-    every: str | timedelta | int | None = None,
+    every: str | timedelta | None = None,
 ) -> DatasetRequest:
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
     times = TimeRules(timezone, time_unit, time_format)
@@ -190,6 +187,8 @@ def build_request(
     elif len(grid.times) not in (0, 3):
         raise InvalidInput("a grid needs start=, end= and every=; none of them gives the newest values", field="every")
     build.memory_bytes  # noqa: B018 - an invalid size is refused before any read
+    if not build.column_separator:
+        raise InvalidInput("column_separator is empty; give a text such as '__'", field="column_separator")
     if known_at == "label" and labels is None and not grid.times:
         raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
     return DatasetRequest(LabelRows(labels, columns, layout), grid, selection, to_known_at(known_at), build, answer)

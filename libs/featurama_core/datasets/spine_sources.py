@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,8 +24,15 @@ from featurama_core.frames.keys import CodedTexts
 from featurama_core.frames.spine import SpineColumns, judged
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
+
+ROWS_ON_THE_LOOP = 1_000
+"""Up to this number, converting and checking label rows takes less time than waking a thread."""
+
+
+CheckTimes = Callable[..., None]
+"""Called with the times of some label rows, int64[n], and `first_row`, the number of the first of them."""
 
 
 class SpineSource(Protocol):
@@ -83,7 +90,7 @@ def label_source(labels: Any, columns: SpineColumns, layout: FileLayout = PLAIN)
 
 
 class TableSource:
-    """Rows of an Arrow table in memory. dtypes: pandas extension dtypes of its original columns."""
+    """Rows of an Arrow table in memory. dtypes: pandas dtypes of its original columns."""
 
     def __init__(self, table: Any, dtypes: Mapping[str, Any] | None = None) -> None:
         self._table = table
@@ -168,6 +175,11 @@ class FileSource:
         return pa.array(keys.event_time).cast(pa.timestamp("us", "UTC"))
 
 
+def dtypes_of(source: SpineSource) -> Mapping[str, Any]:
+    """The pandas dtypes of the columns of a pandas frame; empty for other label rows."""
+    return source.dtypes if isinstance(source, TableSource) else {}
+
+
 def read_keys(batch: Any, columns: SpineColumns, first: int, where: str = "label row") -> Keys:
     """Entity and time of each row of a batch. first: number of its first row. InvalidInput: see `judged`."""
     ids = {
@@ -180,6 +192,18 @@ def read_keys(batch: Any, columns: SpineColumns, first: int, where: str = "label
     coded = {name: _coded(column) for name, column in ids.items()}
     event_time = judged(coded, times, columns, batch.num_rows, first, where)
     return Keys(ids[columns.entities[0]] if ids else None, event_time, ids)
+
+
+def newest_time(source: SpineSource, columns: SpineColumns, check: CheckTimes | None = None) -> int | None:
+    """The newest time of a label row, microseconds; None without rows. Blocks."""
+    newest, first = MIN_TIME, 0
+    for batch in source.batches():
+        times = read_keys(batch, columns, first).event_time
+        if check is not None:
+            check(times, first_row=first)
+        newest = int(times.max(initial=newest))
+        first += len(times)
+    return newest if first else None
 
 
 def sliced(source: SpineSource, rows: int) -> Iterator[Any]:
@@ -217,6 +241,9 @@ def _parsed(times: Any) -> Any:
 
 
 def _texts(ids: Any, name: str) -> Any:
+    if not len(ids):
+        # Of an empty column no library knows the type.
+        return pa.nulls(0, pa.string())
     kind = ids.type.value_type if pa.types.is_dictionary(ids.type) else ids.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return ids if pa.types.is_string(ids.type) else ids.cast(pa.string())
@@ -249,9 +276,13 @@ def _table(labels: Any) -> Any:
         )
     try:
         if kind == "pandas":
-            table = pa.Table.from_pandas(labels, preserve_index=False)
+            threads = 1 if len(labels) <= ROWS_ON_THE_LOOP else None
+            table = pa.Table.from_pandas(labels, preserve_index=False, nthreads=threads)
         elif kind == "polars":
-            table = labels.to_arrow()
+            import polars as pl
+
+            # The newest level has views of strings, which fewer readers of files know.
+            table = labels.to_arrow(compat_level=pl.CompatLevel.oldest())
         elif kind == "arrow":
             table = labels if isinstance(labels, pa.Table) else pa.Table.from_batches([labels])
         else:
@@ -266,10 +297,7 @@ def _table(labels: Any) -> Any:
 
 
 def _dtypes(labels: Any) -> dict[str, Any]:
-    """The extension dtypes of a pandas frame. numpy dtypes need not be restored."""
-    if frame_kind(labels) != "pandas":
-        return {}
-    return {name: dtype for name, dtype in labels.dtypes.items() if not isinstance(dtype, np.dtype)}
+    return dict(labels.dtypes.items()) if frame_kind(labels) == "pandas" else {}
 
 
 class _Hashed(io.RawIOBase):

@@ -17,8 +17,9 @@ import pyarrow as pa
 from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.request import Build, DatasetRequest, EntityGrid, LabelRows
 from featurama_core.datasets.written import WrittenSet
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.references import FeatureRef, FeatureSelection, ResolvedFeature
+from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.times import to_known_at, to_micros
 
 _SHOWN = 5
@@ -125,7 +126,11 @@ class _Compared:
             EntityGrid(),
             FeatureSelection(tuple(references)),
             to_known_at(self._asked["known_at"]),
-            Build(statuses=self._asked["statuses"], event_times=self._asked["event_times"]),
+            Build(
+                statuses=self._asked["statuses"],
+                event_times=self._asked["event_times"],
+                column_separator=self._asked.get("column_separator", "."),
+            ),
         )
         as_of = to_micros(self._manifest.content["as_of_time"]) if self._asked["at_now"] else None
         return await self._rebuild(request, as_of)
@@ -134,8 +139,7 @@ class _Compared:
         self, old: Any, new: Any, first: int, marked: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]
     ) -> None:
         for feature in self._manifest.features:
-            name = feature["name"]
-            for column in (name, f"{name}__status", f"{name}__event_time"):
+            for column in FeatureColumns(statuses=True, event_times=True).all_of(feature["name"]):
                 if column not in old.schema.names:
                     continue
                 # Compared as texts: a NaN equals itself, and a vector is one value.
@@ -151,7 +155,7 @@ class _Compared:
         entity_id = old.column(self._written.columns.of_type(feature.entity_type))[row].as_py()
         parts = [(entity_id, feature if feature.via is None else feature.via)]
         if feature.via is not None:
-            target = _shown_link(old, row, feature.via)
+            target = self._link(old, row, feature.via)
             parts += [(target, feature)] if target is not None else []
             if target is None and any(name in ("", feature.definition.name) for _, name in marked):
                 return "deletion"
@@ -161,6 +165,14 @@ class _Compared:
         if any(each.group.retention is not None for _, each in parts) or feature.group.retention is not None:
             return "retention"
         return "later_writes" if self._asked["known_at"] is None else "unexplained"
+
+    def _link(self, old: Any, row: int, via: ResolvedFeature) -> str | None:
+        """The id that the reference named, if the set has its column."""
+        for each in self._manifest.features:
+            if each["reference"] == via.reference:
+                link: str | None = old.column(each["name"])[row].as_py()
+                return link
+        return None
 
     def _add(self, column: str, cause: str, row: int) -> None:
         rows = self._tally.setdefault((column, cause), [])
@@ -183,15 +195,6 @@ class _Cursor:
         table = pa.Table.from_batches(self._held)
         self._held = table.slice(rows).to_batches()
         return table.slice(0, rows)
-
-
-def _shown_link(old: Any, row: int, via: ResolvedFeature) -> str | None:
-    """The id that the reference named, if the set has its column."""
-    for name in (via.name, via.reference):
-        if name in old.schema.names and FeatureRef.parse(name).name == via.definition.name:
-            link: str | None = old.column(name)[row].as_py()
-            return link
-    return None
 
 
 def differences_shown(found: Sequence[Difference]) -> list[dict[str, Any]]:

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from featurama_core.datasets.files import csv_of, read_csv_as_written, sha256_of
-from featurama_core.datasets.manifest import Manifest, manifest_path
+from featurama_core.datasets.manifest import Manifest, find_manifest, request_sha256
 from featurama_core.files.table_file import TableFile, reading
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import Column, concatenate
@@ -29,7 +30,8 @@ class WrittenSet:
 
     def __init__(self, target: Path) -> None:
         """Read the manifest. Raises InvalidInput if there is none."""
-        self.manifest = Manifest.load(manifest_path(target))
+        self._manifest_path = find_manifest(target)
+        self.manifest = Manifest.load(self._manifest_path)
         request = self.manifest.request
         self._target = target
         self._folder = target.parent if target.suffix else target
@@ -47,7 +49,8 @@ class WrittenSet:
     @cached_property
     def schema(self) -> Any:
         """The Arrow schema of `batches`."""
-        return next(self.batches()).schema
+        batch = next(self.batches(), None)
+        return pa.schema([(name, pa.string()) for name in self.columns.keys]) if batch is None else batch.schema
 
     @property
     def rows(self) -> int | None:
@@ -65,6 +68,9 @@ class WrittenSet:
     def file_problems(self) -> list[str]:
         """Problems of the files, as texts."""
         problems = []
+        noted = self.manifest.content.get("request_sha256")
+        if noted not in (None, request_sha256(self.manifest.request)):
+            problems.append(f"{self._manifest_path.name} is not as it was written: the SHA-256 of its request differs")
         for file in self.manifest.files:
             path = self._folder / file["name"]
             if not path.is_file():
@@ -76,7 +82,7 @@ class WrittenSet:
             problems += [
                 f"{path.name} is not part of the set"
                 for path in sorted(self._target.iterdir())
-                if path.name not in named and path != manifest_path(self._target)
+                if path.name not in named and path != self._manifest_path
             ]
         return problems
 
@@ -94,7 +100,7 @@ class WrittenSet:
         kept = [self._features[each] for each in references]
         for batch in self._read([*labels, *dict.fromkeys(each["name"] for each in kept)]):
             columns = [
-                _column(batch.column(feature["name"]), feature, name)
+                read_column(batch.column(feature["name"]), feature["type"], name, feature["reference"])
                 for feature, name in zip(kept, references.values(), strict=True)
             ]
             yield batch.select(list(labels)), columns
@@ -131,13 +137,14 @@ class WrittenSet:
 
     def _columns(self) -> list[str]:
         request = self.manifest.request
-        suffixes = ["", *["__status"] * request["statuses"], *["__event_time"] * request["event_times"]]
-        names = [f"{feature['name']}{suffix}" for feature in self.manifest.features for suffix in suffixes]
+        shown = FeatureColumns(request["statuses"], request["event_times"])
+        names = [column for feature in self.manifest.features for column in shown.all_of(feature["name"])]
         return [*request["label_columns"], *names]
 
 
-def _column(array: Any, feature: Mapping[str, Any], name: str) -> Column:
-    value_type, length = parse_value_type(feature["type"])
+def read_column(array: Any, type_text: str, name: str, reference: str) -> Column:
+    """A column from an Arrow array of values of a feature's type. Nulls are NOT_FOUND, event times are 0."""
+    value_type, length = parse_value_type(type_text)
     absent = array.is_null().to_numpy(zero_copy_only=False)
     status = np.where(absent, Status.NOT_FOUND, Status.PRESENT).astype(np.uint8)
     values: Any
@@ -148,4 +155,4 @@ def _column(array: Any, feature: Mapping[str, Any], name: str) -> Column:
         zero = {ValueType.TEXT: "", ValueType.BOOL: False}.get(value_type, 0)
         values = array.fill_null(zero).to_numpy(zero_copy_only=False)
     times = np.zeros(len(array), dtype=np.int64)
-    return Column(name, value_type, values, status, times, reference=feature["reference"])
+    return Column(name, value_type, values, status, times, reference=reference)

@@ -47,6 +47,11 @@ class FileName:
             return None
         return cls(kind, ending, compression, name[: -len(ending)])
 
+    @property
+    def plain_ending(self) -> str:
+        """The ending of a file of this kind that is written."""
+        return self.ending if self.ending == ".arrows" else f".{self.kind}"
+
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:

@@ -12,9 +12,9 @@ import numpy as np
 from featurama_core.frames.cells import Frame, read_cells
 from featurama_core.frames.keys import FrameKeys, coded_texts, cut, fold_repeats, grouped
 from featurama_core.frames.report import FrameWrite, PreparedWrite
-from featurama_core.frames.values import Shared, TypedCells, typed
+from featurama_core.frames.values import TypedCells, typed
 from featurama_core.frames.wide import WriteOptions, reject_conflicts
-from featurama_core.types.column import Column
+from featurama_core.types.column import Column, Plain
 from featurama_core.types.values import Int64Array, Status, empty_values
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteUnit
 
@@ -50,7 +50,7 @@ def long_write(frame: Frame, keys: FrameKeys, options: WriteOptions) -> FrameWri
     pivot = _pivot(by, feature, rows)
 
     def requests() -> Iterator[PreparedWrite]:
-        shared = Shared.of(MAX_ROWS_PER_WRITE)
+        shared = Plain.of(MAX_ROWS_PER_WRITE)
         for start, stop in cut(pivot.group, options.batch_size):
             low, high = np.searchsorted(pivot.at, (start, stop))
             heads = pivot.heads[start:stop]
@@ -90,7 +90,7 @@ def _columns(
     names: np.ndarray[tuple[int], np.dtype[np.object_]],
     feature: Int64Array,
     values: TypedCells,
-    shared: Shared,
+    shared: Plain,
     options: WriteOptions,
 ) -> tuple[list[Column], Int64Array]:
     codes = feature[rows]
@@ -117,7 +117,7 @@ def _columns(
     return columns, np.stack(origins) if origins else np.empty((0, count), dtype=np.int64)
 
 
-def _spread(column: Column, at: Int64Array, count: int, shared: Shared) -> Column:
+def _spread(column: Column, at: Int64Array, count: int, shared: Plain) -> Column:
     """The column with its values at the request rows `at`, and NOT_FOUND at the others."""
     if len(at) == count:
         return column  # `at` ascends, so it is every row in order

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import objects, open_frame, read_cells
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import Result
-from featurama_core.frames.tables import Field, status_field, time_field, value_field
-from featurama_core.frames.values import Shared, typed
-from featurama_core.types.column import Column
+from featurama_core.frames.tables import Field
+from featurama_core.frames.values import typed
+from featurama_core.types.column import Column, Plain
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureRef
 from featurama_core.types.times import to_rfc3339
@@ -108,13 +109,14 @@ class Predictions(Result):
                 fields.append(Field(f"probability_{label}", "double", np.ascontiguousarray(values), absent))
         if self.errors:
             fields.append(Field("error", "text", messages, ~failed))
-        for column in self.features:
-            fields.append(value_field(column.name, column))
-            if statuses:
-                fields.append(status_field(f"{column.name}__status", column))
-            if event_times:
-                fields.append(time_field(f"{column.name}__event_time", column))
-        return fields
+        shown = FeatureColumns(statuses, event_times)
+        shown.check(
+            (column.name for column in self.features),
+            [field.name for field in fields],
+            word="column",
+            fix="read the features with get_online_features",
+        )
+        return [*fields, *(field for column in self.features for field in shown.fields(column.name, column))]
 
 
 def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
@@ -147,7 +149,7 @@ def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:
             frame.rows,
             version=0,
             null_status=Status.NOT_FOUND,
-            shared=Shared.of(frame.rows),
+            shared=Plain.of(frame.rows),
         )
     return columns, frame.rows if rows is None else rows
 

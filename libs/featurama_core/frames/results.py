@@ -1,21 +1,20 @@
 """Results of reads: columns, and their conversions to frames, arrays and lists.
 
 `statuses=True` adds columns `<name>__status` (text), `event_times=True` adds `<name>__event_time`. A value that is not
-PRESENT is null; its status is the reason. Columns with the same name (two versions of one feature) are named by their
-references.
+PRESENT is null; its status is the reason. `naming` says how columns are named.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import objects
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.tables import (
     Field,
     arrow_table,
@@ -25,11 +24,9 @@ from featurama_core.frames.tables import (
     pandas_frame,
     polars_frame,
     status_field,
-    time_field,
     value_field,
 )
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array
 
@@ -40,9 +37,11 @@ if TYPE_CHECKING:
 
 
 class Result:
-    """A table of n rows. Every conversion returns a copy.
+    """A table of n rows. Every conversion returns a copy, with one dtype per value type, with and without nulls.
 
-    All conversions take `statuses` and `event_times`, which add a status and an event time column per feature.
+    All conversions take `statuses` and `event_times`, which add a status and an event time column per feature. Label
+    columns keep the dtype that they came with. A result is also an Arrow stream (`__arrow_c_stream__`), which polars,
+    DuckDB and pyarrow take as a table.
     """
 
     __slots__ = ()
@@ -51,7 +50,7 @@ class Result:
         """A pandas DataFrame.
 
         Returns:
-            float64, int64 (Int64 with nulls), bool (boolean with nulls), text, float32 arrays; datetime64[us, UTC].
+            float64, Int64, boolean, string, arrays of float32; datetime64[us, UTC].
         """
         frame: pd.DataFrame = pandas_frame(self._fields(statuses=statuses, event_times=event_times))
         return frame
@@ -69,9 +68,14 @@ class Result:
         """A pyarrow Table.
 
         Returns:
-            double, int64, bool, string, fixed_size_list<float>[length]; timestamp[us, UTC].
+            double, int64, bool, string, fixed_size_list<float>[length]; timestamp[us, UTC]. The metadata of its schema
+            names the features (`featurama`) and the dtypes of `to_pandas` (`pandas`).
         """
         return arrow_table(self._fields(statuses=statuses, event_times=event_times))
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The table of `to_arrow` for any library of Arrow's PyCapsule interface."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_numpy(self, *, statuses: bool = False, event_times: bool = False) -> dict[str, NDArray[Any]]:
         """Numpy arrays by column name.
@@ -122,7 +126,7 @@ class OnlineFeatures(Result):
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         labels = [Field("entity_id", "text", objects(self.entity_ids))]
-        return _beside(labels, self.columns, statuses=statuses, event_times=event_times)
+        return FeatureColumns(statuses, event_times).beside(labels, self.columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -148,7 +152,7 @@ class HistoricalFeatures(Result):
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         labels = [_label_field(name, values) for name, values in self.labels.items()]
-        return _beside(labels, self.columns, statuses=statuses, event_times=event_times)
+        return FeatureColumns(statuses, event_times).beside(labels, self.columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -186,59 +190,6 @@ class FeatureHistory(Result):
             Field("ingested_at", "ns", self.ingested_at),
         ]
         return [*fields, status_field("value__status", self.column)] if statuses else fields
-
-
-class Named(Protocol):
-    """An object with a column in a table."""
-
-    @property
-    def name(self) -> str:
-        """The name of the feature."""
-
-    @property
-    def reference(self) -> str:
-        """The pinned reference, or ""."""
-
-
-NamedT = TypeVar("NamedT", bound=Named)
-
-
-def distinct(columns: Iterable[NamedT]) -> list[NamedT]:
-    """The columns without repetition: `distance` and `distance@1` may be the same column."""
-    return list({(column.name, column.reference): column for column in columns}.values())
-
-
-def output_names(columns: Sequence[Named]) -> list[str]:
-    """The name of each column in a table: its own, or its pinned reference if the name is not unique."""
-    names = Counter(column.name for column in columns)
-    return [column.reference or column.name if names[column.name] > 1 else column.name for column in columns]
-
-
-def feature_columns(names: Iterable[str], *, statuses: bool, event_times: bool) -> list[str]:
-    """The columns of features that have these names in a table."""
-    suffixes = ["", *["__status"] * statuses, *["__event_time"] * event_times]
-    return [f"{name}{suffix}" for name in names for suffix in suffixes]
-
-
-def refuse_repeats(names: Iterable[str]) -> None:
-    """Raise InvalidInput if two columns of a table would have the same name."""
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise InvalidInput(f"two columns would be named {name!r}; rename the label column", field=name)
-
-
-def _beside(labels: list[Field], columns: Sequence[Column], *, statuses: bool, event_times: bool) -> list[Field]:
-    """Label columns, followed by those of features."""
-    fields = list(labels)
-    shown = distinct(columns)
-    for name, column in zip(output_names(shown), shown, strict=True):
-        fields.append(value_field(name, column))
-        if statuses:
-            fields.append(status_field(f"{name}__status", column))
-        if event_times:
-            fields.append(time_field(f"{name}__event_time", column))
-    refuse_repeats(field.name for field in fields)
-    return fields
 
 
 def _label_field(name: str, values: Any) -> Field:

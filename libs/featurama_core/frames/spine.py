@@ -7,7 +7,7 @@ reads batches and files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,6 +128,9 @@ def judged(
     ids: of each entity column. times: the time column, of any frame library, unused if `columns` has a moment. first:
     number of the first row among all rows of `where`. InvalidInput names the first row with an invalid id or time.
     """
+    if not rows:
+        # Of an empty column no library knows the type.
+        return np.empty(0, dtype=np.int64)
     problems: dict[int, CellError] = {}
     for name, texts in ids.items():
         column = "" if name == "entity_id" else f"column {name}: "
@@ -167,14 +170,6 @@ class Spine:
 
     def __len__(self) -> int:
         return len(self.entity_ids)
-
-    def refuse_names(self, names: Iterable[str]) -> None:
-        """Raise InvalidInput if a carried column has the name of an output column."""
-        for name in names:
-            if name in self.carried:
-                raise InvalidInput(
-                    f"the label column {name!r} has the name of a requested feature; rename it", field=name
-                )
 
 
 def label_rows(

@@ -1,43 +1,51 @@
 """Frames out: named fields become a pandas, polars or Arrow table, numpy arrays, lists, or a small HTML table.
 
-All results are converted here, so a value type has one dtype per library. Integers with nulls keep all digits. pandas,
-polars and pyarrow are imported on demand, and only here. Every table is a copy of the fields. An absent value is null.
+All results are converted here, so a value type has one dtype per library, with and without nulls. Integers keep all
+digits. Columns of the caller keep their dtype. pandas, polars and pyarrow are imported on demand. Every table is a copy
+of the fields. An absent value is null.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import objects, read_cells
+from featurama_core.frames.schemas import (
+    PANDAS_DTYPES,
+    FieldKind,
+    kind_of_arrow,
+    pandas_dtype,
+    with_facts,
+    with_pandas_dtypes,
+)
 from featurama_core.frames.values import typed
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, to_datetime
-from featurama_core.types.values import BoolArray, Int64Array, Status, ValueType
+from featurama_core.types.values import BoolArray, Int64Array, Status, ValueType, type_text
 
 SHOWN_ROWS = 10
-
-FieldKind = Literal["double", "int", "text", "bool", "vector", "us", "ns", "carried"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """One output column. values: the array of a `Column`, int64 times in microseconds ("us") or nanoseconds ("ns"), or
-    a column object of the caller ("carried"). absent: bool[n], None if no value is absent.
+    a column object of the caller ("carried"). absent: bool[n], None if no value is absent. feature: for the values of a
+    feature, its reference and type.
     """
 
     name: str
     kind: FieldKind
     values: Any
     absent: BoolArray | None = None
+    feature: tuple[str, str] | None = None
 
     def head(self, rows: int) -> Field:
         """The first rows."""
@@ -47,8 +55,8 @@ class Field:
 def value_field(name: str, column: Column) -> Field:
     """The values of a column."""
     absent = column.status != Status.PRESENT
-    kind: FieldKind = _KIND[column.value_type]
-    return Field(name, kind, column.values, absent if absent.any() else None)
+    feature = column.reference, type_text(column.value_type, column.vector_length)
+    return Field(name, column.value_type.label, column.values, absent if absent.any() else None, feature)
 
 
 def status_field(name: str, column: Column) -> Field:
@@ -70,25 +78,6 @@ def arrow_fields(table: Any) -> list[Field]:
     return [Field(name, "carried", column) for name, column in zip(table.column_names, table.columns, strict=True)]
 
 
-_KIND: dict[ValueType, FieldKind] = {
-    ValueType.DOUBLE: "double",
-    ValueType.INT: "int",
-    ValueType.TEXT: "text",
-    ValueType.BOOL: "bool",
-    ValueType.VECTOR: "vector",
-}
-_PANDAS_DTYPE: dict[FieldKind, tuple[str, str]] = {
-    "double": ("float64", "float64"),
-    "int": ("int64", "Int64"),
-    "bool": ("bool", "boolean"),
-    "text": ("str", "str"),
-    "vector": ("object", "object"),
-    "us": ("datetime64[us, UTC]", "datetime64[us, UTC]"),
-    "ns": ("datetime64[ns, UTC]", "datetime64[ns, UTC]"),
-}
-"""Dtypes without nulls and with nulls. `str` is the text dtype of pandas 3; earlier versions use object."""
-
-
 def library(name: str) -> Any:
     """The module pandas, polars or pyarrow. FailedPrecondition if it is not installed."""
     try:
@@ -97,35 +86,48 @@ def library(name: str) -> Any:
         raise FailedPrecondition(f"{name} is not installed; pip install {name}", library=name) from error
 
 
-def pandas_frame(fields: Sequence[Field]) -> Any:
-    """pandas.DataFrame with a plain index: float64 (NaN), int64 or Int64, bool or boolean, text, arrays of float32,
-    datetime64[.., UTC].
+def pandas_frame(fields: Sequence[Field], dtypes: Mapping[str, Any] | None = None) -> Any:
+    """See `Result.to_pandas`. The index is plain.
+
+    dtypes: name -> dtype of columns that were a pandas frame's before they became Arrow columns.
     """
-    pd = library("pandas")
-    return pd.DataFrame({field.name: _pandas_series(pd, field) for field in fields}, copy=True)
+    pd, wanted = library("pandas"), dtypes or {}
+    made = {field.name: _pandas_series(pd, field) for field in fields}
+    for field in fields:
+        dtype = wanted.get(field.name)
+        if dtype is not None and made[field.name].dtype != dtype:
+            as_python = dtype == np.object_ and _is_of(field.values, "pyarrow")
+            found = pd.Series(_listed(field.values), dtype=object) if as_python else made[field.name]
+            made[field.name] = found.astype(dtype)
+    return pd.DataFrame(made, copy=True)
 
 
 def polars_frame(fields: Sequence[Field]) -> Any:
-    """polars.DataFrame: Float64, Int64, Boolean, String, Array(Float32), Datetime(.., UTC)."""
+    """See `Result.to_polars`."""
     pl = library("polars")
     return pl.DataFrame([_polars_series(pl, field) for field in fields])
 
 
 def arrow_table(fields: Sequence[Field]) -> Any:
-    """pyarrow.Table: double, int64, bool, string, fixed_size_list<float>, timestamp[.., UTC]."""
+    """See `Result.to_arrow`."""
     pa = library("pyarrow")
-    return pa.table({field.name: _arrow_array(pa, field) for field in fields})
+    table = pa.table({field.name: _arrow_array(pa, field) for field in fields})
+    features = [
+        {"column": field.name, "reference": field.feature[0], "type": field.feature[1]}
+        for field in fields
+        if field.feature is not None
+    ]
+    dtypes = {field.name: str(field.values.dtype) for field in fields if _is_of(field.values, "pandas")}
+    return with_facts(with_pandas_dtypes(table, dtypes), {"features": features})
 
 
 def numpy_arrays(fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
-    """Name -> array. Absent values are NaN in doubles and vectors, None in text, NaT in times; int and bool arrays with
-    absent values are masked arrays. Times are datetime64 in UTC.
-    """
+    """See `Result.to_numpy`."""
     return {field.name: _numpy_array(field) for field in fields}
 
 
 def lists(fields: Sequence[Field]) -> dict[str, list[Any]]:
-    """Name -> Python values, None for absent values. Times are datetimes in UTC."""
+    """See `Result.to_dict`."""
     return {field.name: _list(field) for field in fields}
 
 
@@ -161,21 +163,18 @@ def _ticks(field: Field) -> NDArray[Any]:
 def _pandas_series(pd: Any, field: Field) -> Any:
     if field.kind == "carried":
         return _carried_in_pandas(pd, field)
-    values, absent = field.values, field.absent
-    dtype = _PANDAS_DTYPE[field.kind][absent is not None]
+    values, absent, dtype = field.values, field.absent, PANDAS_DTYPES[field.kind]
     if field.kind in ("us", "ns"):
         return pd.Series(_ticks(field)).dt.tz_localize("UTC").astype(dtype)
     if field.kind == "text":
-        text = pd.Series(_with_none(values, absent), dtype=object)
-        return text.astype(dtype) if int(pd.__version__.partition(".")[0]) >= 3 else text
+        return pd.Series(pd.array(_with_none(values, absent), dtype=dtype))
     if field.kind == "vector":
         return pd.Series(_with_none(objects(values.copy()), absent), dtype=dtype)
-    if absent is None:
-        return pd.Series(values, dtype=dtype)
     if field.kind == "double":
-        return pd.Series(np.where(absent, np.nan, values), dtype=dtype)
+        return pd.Series(values if absent is None else np.where(absent, np.nan, values), dtype=dtype)
     extension = pd.arrays.IntegerArray if field.kind == "int" else pd.arrays.BooleanArray
-    return pd.Series(extension(values.copy(), absent.copy()), dtype=dtype)
+    mask = np.zeros(len(values), dtype=np.bool_) if absent is None else absent.copy()
+    return pd.Series(extension(values.copy(), mask))
 
 
 def _carried_in_pandas(pd: Any, field: Field) -> Any:
@@ -186,10 +185,8 @@ def _carried_in_pandas(pd: Any, field: Field) -> Any:
         values = values.to_arrow()
     if _is_of(values, "pyarrow"):
         known = _of_arrow(field.name, values)
-        if known is not None:
-            return _pandas_series(pd, known)
-        return values.to_pandas(types_mapper=partial(_beside_nulls, pd) if values.null_count else None)
-    if isinstance(values, np.ndarray) and values.ndim == 1 and not isinstance(values, np.ma.MaskedArray):
+        return values.to_pandas(types_mapper=_nullable_integer) if known is None else _pandas_series(pd, known)
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind not in "OU" and not _is_masked(values):
         return pd.Series(values)
     known = _of_values(field.name, values)
     return pd.Series(_listed(values)) if known is None else _pandas_series(pd, known)
@@ -197,36 +194,20 @@ def _carried_in_pandas(pd: Any, field: Field) -> Any:
 
 def _of_arrow(name: str, column: Any) -> Field | None:
     """A field of an Arrow column (Array or ChunkedArray) of a type of features, statuses or times; None for others."""
-    pa = library("pyarrow")
-    dtype = column.type
-    of_vectors = pa.types.is_fixed_size_list(dtype) and pa.types.is_floating(dtype.value_type)
-    kind = "vector" if of_vectors else _KIND_OF_ARROW.get(str(dtype))
+    kind = kind_of_arrow(column.type)
     if kind is None:
         return None
     cells = read_cells(column)
-    if of_vectors and cells.values.ndim != 2:
+    if kind == "vector" and cells.values.ndim != 2:
         return None
     values = cells.values.view(np.int64) if kind in ("us", "ns") else cells.values
     return Field(name, kind, values, cells.missing)
 
 
-_KIND_OF_ARROW: dict[str, FieldKind] = {
-    "double": "double",
-    "int64": "int",
-    "bool": "bool",
-    "string": "text",
-    "large_string": "text",
-    "string_view": "text",
-    "timestamp[us, tz=UTC]": "us",
-    "timestamp[ns, tz=UTC]": "ns",
-}
-
-
-def _beside_nulls(pd: Any, dtype: Any) -> Any:
-    """The pandas dtype of an Arrow integer type with nulls; None for other types."""
-    # `uint8` of Arrow is `UInt8` in pandas.
-    whole = library("pyarrow").types.is_integer(dtype)
-    return pd.api.types.pandas_dtype(str(dtype).replace("int", "Int").replace("u", "U")) if whole else None
+def _nullable_integer(dtype: Any) -> Any:
+    """The pandas dtype of an Arrow integer type; None for other types."""
+    is_integer = library("pyarrow").types.is_integer(dtype)
+    return library("pandas").api.types.pandas_dtype(pandas_dtype(dtype)) if is_integer else None
 
 
 def _of_values(name: str, values: Any) -> Field | None:
@@ -237,7 +218,7 @@ def _of_values(name: str, values: Any) -> Field | None:
     if column.problems or len(column.parts) != 1 or column.parts[0].value_type is ValueType.VECTOR:
         return None
     (part,) = column.parts
-    return Field(name, _KIND[part.value_type], part.values, column.null)
+    return Field(name, part.value_type.label, part.values, column.null)
 
 
 def _polars_series(pl: Any, field: Field) -> Any:
@@ -249,7 +230,7 @@ def _polars_series(pl: Any, field: Field) -> Any:
             return pl.Series(name, pl.from_pandas(values.reset_index(drop=True)))
         if _is_of(values, "pyarrow"):
             return pl.Series(name, pl.from_arrow(values))
-        plain = isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray)
+        plain = isinstance(values, np.ndarray) and not _is_masked(values)
         return pl.Series(name, values if plain else _listed(values))
     if field.kind in ("us", "ns"):
         series = pl.Series(name, field.values, dtype=pl.Int64).cast(pl.Datetime(field.kind, "UTC"))
@@ -268,7 +249,8 @@ def _arrow_array(pa: Any, field: Field) -> Any:
     values, absent = field.values, field.absent
     if field.kind == "carried":
         if hasattr(values, "to_arrow"):
-            return values.to_arrow()
+            # The newest level has views of strings, which fewer readers of files know.
+            return values.to_arrow(compat_level=library("polars").CompatLevel.oldest())
         if _is_of(values, "pyarrow"):
             return values
         return pa.array(values if hasattr(values, "dtype") else _listed(values), from_pandas=True)
@@ -285,11 +267,7 @@ def _arrow_array(pa: Any, field: Field) -> Any:
 def _numpy_array(field: Field) -> NDArray[Any]:
     values, absent = field.values, field.absent
     if field.kind == "carried":
-        cells = read_cells(values)
-        if cells.missing is not None and cells.values.dtype.kind in "biu" and not cells.unsupported:
-            return np.ma.MaskedArray(cells.values.copy(), mask=cells.missing.copy())
-        plain: NDArray[Any] = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
-        return plain
+        return _carried_in_numpy(values)
     if field.kind in ("us", "ns"):
         return _ticks(field)
     if absent is None:
@@ -298,11 +276,29 @@ def _numpy_array(field: Field) -> NDArray[Any]:
     if field.kind == "text":
         return _with_none(values, absent)
     if field.kind in ("double", "vector"):
-        out: NDArray[Any] = values.copy()
-        out[absent] = np.nan
-        return out
+        return _with_nan(values, absent)
     masked: NDArray[Any] = np.ma.MaskedArray(values.copy(), mask=absent.copy())
     return masked
+
+
+def _carried_in_numpy(values: Any) -> NDArray[Any]:
+    """An array of the column's own dtype, masked or with NaT, NaN or None where it has no value."""
+    cells = read_cells(values)
+    kind = "" if cells.unsupported else cells.values.dtype.kind
+    if kind == "M":
+        return cells.values.copy()
+    if kind == "O" or cells.values.ndim == 2:
+        return _with_none(cells.values, cells.missing) if kind == "O" else _with_nan(cells.values, cells.missing)
+    if kind in ("b", "i", "u") and cells.missing is not None:
+        dtype = _plain(values[:0]).dtype
+        data = cells.values.astype(dtype if dtype.kind == kind else cells.values.dtype)
+        return np.ma.MaskedArray(data, mask=cells.missing.copy())
+    return _plain(values)
+
+
+def _plain(values: Any) -> NDArray[Any]:
+    plain: NDArray[Any] = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
+    return plain.copy()
 
 
 def _list(field: Field) -> list[Any]:
@@ -318,20 +314,39 @@ def _list(field: Field) -> list[Any]:
     return [None if absent else value for value, absent in zip(moments, field.absent.tolist(), strict=True)]
 
 
+def _is_masked(values: object) -> bool:
+    return isinstance(values, np.ma.MaskedArray)
+
+
 def _is_of(values: object, library_name: str) -> bool:
     return type(values).__module__.partition(".")[0] == library_name
 
 
 def _listed(values: Any) -> list[Any]:
-    for method in ("to_pylist", "to_list", "tolist"):
-        if hasattr(values, method):
-            listed: list[Any] = getattr(values, method)()
-            return listed
-    return list(values)
+    """Python values of a column of the caller, None where it has none."""
+    if hasattr(values, "to_pylist"):
+        return list(values.to_pylist())
+    listed = list(values.tolist() if hasattr(values, "tolist") else values)
+    if not hasattr(values, "dtype"):
+        return listed
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        # numpy would list nanoseconds as numbers.
+        return list(values.astype("datetime64[us]").tolist())
+    missing = None if _is_of(values, "polars") else read_cells(values).missing
+    if missing is None:
+        return listed
+    return [None if absent else value for value, absent in zip(listed, missing.tolist(), strict=True)]
 
 
 def _with_none(values: NDArray[Any], absent: BoolArray | None) -> NDArray[np.object_]:
     out: NDArray[np.object_] = values.astype(np.object_)
     if absent is not None:
         out[absent] = None
+    return out
+
+
+def _with_nan(values: NDArray[Any], absent: BoolArray | None) -> NDArray[Any]:
+    out = values.copy()
+    if absent is not None:
+        out[absent] = np.nan
     return out

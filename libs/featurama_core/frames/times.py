@@ -20,7 +20,14 @@ from featurama_core.frames.cells import Cells
 from featurama_core.frames.values import CellError, is_empty
 from featurama_core.frames.zones import TimeRules, first_instant, localized, zone_of
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.times import MAX_EVENT_TIME, MAX_INGEST_TIME, MIN_EVENT_TIME, SECOND, to_micros
+from featurama_core.types.times import (
+    MAX_EVENT_TIME,
+    MAX_INGEST_TIME,
+    MIN_EVENT_TIME,
+    SECOND,
+    invalid_time,
+    to_micros,
+)
 from featurama_core.types.values import BoolArray, Int64Array
 
 _PER_MICROSECOND = {"ns": 1_000, "ps": 1_000_000, "fs": 10**9, "as": 10**12}
@@ -57,11 +64,8 @@ def event_times(cells: Cells, field: str, rules: TimeRules) -> tuple[Int64Array,
         micros = _scaled(values, missing, *rules.scale)
     else:
         shown = cells.unsupported or str(values.dtype)
-        raise InvalidInput(
-            f"column {field} holds {shown}; give zoned times, ISO 8601 texts, or numbers with {rules.declared_by}=",
-            reason=Reason.INVALID_TIME,
-            field=field,
-        )
+        problem = f"holds {shown}; give zoned times, ISO 8601 texts, or numbers with {rules.declared_by}="
+        raise invalid_time(f"column {field} {problem}", field)
     wrong = (micros < MIN_EVENT_TIME) | (micros > MAX_EVENT_TIME)
     if missing is not None:
         wrong &= ~missing
@@ -241,20 +245,13 @@ def _not_once(timezone: str) -> str:
 
 
 def _no_unit(field: str, number: object, rules: TimeRules) -> InvalidInput:
-    return InvalidInput(
-        f"column {field} holds numbers such as {str(number)[:40]}; declare their unit with {rules.declared_by}= "
-        "(s, ms, us or ns), or give zoned times",
-        reason=Reason.INVALID_TIME,
-        field=field,
-    )
+    fix = f"declare their unit with {rules.declared_by}= (s, ms, us or ns), or give zoned times"
+    return invalid_time(f"column {field} holds numbers such as {str(number)[:40]}; {fix}", field)
 
 
 def _naive(field: str) -> InvalidInput:
-    return InvalidInput(
-        f"column {field} has no time zone; declare it once with timezone=, such as timezone='UTC'",
-        reason=Reason.NAIVE_TIME,
-        field=field,
-    )
+    problem = "has no time zone; declare it once with timezone=, such as timezone='UTC'"
+    return invalid_time(f"column {field} {problem}", field, Reason.NAIVE_TIME)
 
 
 def _outside(field: str) -> InvalidInput:

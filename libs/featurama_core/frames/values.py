@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import Cells
-from featurama_core.types.column import Column
+from featurama_core.types.column import Column, Plain
 from featurama_core.types.errors import Reason
 from featurama_core.types.values import (
     MAX_VECTOR_LENGTH,
@@ -62,7 +62,7 @@ class TypedCells:
     problems: dict[int, CellError] = field(default_factory=dict)
 
     def columns(
-        self, name: str, rows: Int64Array | slice, count: int, *, version: int, null_status: Status, shared: Shared
+        self, name: str, rows: Int64Array | slice, count: int, *, version: int, null_status: Status, shared: Plain
     ) -> list[Column]:
         """Columns of the given `count` rows, without columns that have nothing to write."""
         zeros = shared.zeros[:count]
@@ -111,22 +111,6 @@ class TypedCells:
         length = self.parts[0].vector_length if self.parts else 0
         status = np.full(count, Status.NOT_FOUND, dtype=np.uint8)
         return Column(name, kind, empty_values(kind, count, length), status, zeros, version)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shared:
-    """Read-only arrays shared by columns without nulls: all PRESENT, no event times."""
-
-    present: UInt8Array
-    zeros: Int64Array
-
-    @classmethod
-    def of(cls, rows: int) -> Shared:
-        """For columns of at most `rows` rows."""
-        present = np.full(rows, Status.PRESENT, dtype=np.uint8)
-        zeros = np.zeros(rows, dtype=np.int64)
-        present.flags.writeable = zeros.flags.writeable = False
-        return cls(present, zeros)
 
 
 def typed(cells: Cells) -> TypedCells:

@@ -10,8 +10,8 @@ import numpy as np
 from featurama_core.frames.cells import Frame, read_cells
 from featurama_core.frames.keys import FrameKeys, cut, fold_repeats, grouped
 from featurama_core.frames.report import FrameWrite, PreparedWrite
-from featurama_core.frames.values import Shared, TypedCells, typed
-from featurama_core.types.column import Column
+from featurama_core.frames.values import TypedCells, typed
+from featurama_core.types.column import Column, Plain
 from featurama_core.types.errors import Reason
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.values import Int64Array, Status
@@ -65,7 +65,7 @@ def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: Writ
     rows = rows[order]
 
     def requests() -> Iterator[PreparedWrite]:
-        shared = Shared.of(min(MAX_ROWS_PER_WRITE, max(len(rows), 1)))
+        shared = Plain.of(min(MAX_ROWS_PER_WRITE, max(len(rows), 1)))
         in_place = len(rows) == frame.rows and bool((rows[1:] > rows[:-1]).all())
         for start, stop in cut(group, options.batch_size):
             taken = rows[start:stop]

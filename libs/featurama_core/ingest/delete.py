@@ -82,9 +82,7 @@ def _through(
 
 
 async def _clean(namespace: Namespace, mark: Tombstone, snapshot: Snapshot) -> None:
-    named = [mark.feature_name] if mark.feature_name else list(snapshot.features)
-    definitions = [definition for name in named for definition in snapshot.features[name]]
-    features = [(definition, snapshot.groups[definition.group]) for definition in definitions]
+    features = [each for each in snapshot.with_deleted() if mark.feature_name in ("", each[0].name)]
     await namespace.storage.clean(mark, features)
     if not mark.feature_name:
         return

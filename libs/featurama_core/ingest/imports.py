@@ -27,12 +27,13 @@ async def begin_import(namespace: Namespace, scope: ImportScope, import_id: str 
     import_id = str(parse_request_id(import_id, "import_id") if import_id else namespace.request_ids.next())
     scope = replace(scope, features=tuple(sorted(set(scope.features))))
     number = await namespace.storage.take_import(import_id, scope)
+    namespace.begun_imports.add(number)
     detail = json.dumps({"number": number, **asdict(scope)})
     await namespace.storage.append_audit(AuditRecord(namespace.now(), "import", import_id, detail))
     return number
 
 
-def numbered(namespace: Namespace, request: WriteRequest) -> WriteRequest:
+async def numbered(namespace: Namespace, request: WriteRequest) -> WriteRequest:
     """A request with its stored ingest times: floored, with the import number as their last digits."""
     if request.ingested_at is None:
         if request.import_number is not None:
@@ -54,6 +55,13 @@ def numbered(namespace: Namespace, request: WriteRequest) -> WriteRequest:
     check_settled_import(namespace, int(request.ingested_at.max()) // 1_000)
     if int(request.ingested_at.min()) // 1_000 < -MAX_INGEST_TIME:
         raise InvalidInput("ingested_at lies before the year 1678", reason=Reason.INVALID_TIME, field="ingested_at")
+    if request.import_number not in namespace.begun_imports:
+        namespace.begun_imports.update(each.number for each in await namespace.storage.list_imports())
+    if request.import_number not in namespace.begun_imports:
+        raise InvalidInput(
+            f"no import has the number {request.import_number}; begin one (BeginImport) and send its number",
+            field="import_number",
+        )
     return replace(request, ingested_at=numbered_times(request.ingested_at, request.import_number))
 
 

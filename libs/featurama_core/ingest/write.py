@@ -21,7 +21,7 @@ from featurama_core.types.writes import Outcome, WriteReport, WriteRequest
 async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
     """Write one request. Raises InvalidInput if it is refused as a whole; other problems are verdicts on rows."""
     check_shape(request)
-    return await _write(namespace, numbered(namespace, request))
+    return await _write(namespace, await numbered(namespace, request))
 
 
 async def restore(namespace: Namespace, request: WriteRequest) -> WriteReport:

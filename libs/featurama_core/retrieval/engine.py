@@ -21,7 +21,7 @@ from featurama_core.retrieval.join import RowJoin, found_in
 from featurama_core.retrieval.matches import Matches
 from featurama_core.retrieval.online import newest_cells
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReadStage, by_group
+from featurama_core.retrieval.plan import Features, ReadPlan, ReadStage
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, ReadBounds, first_kept, horizon
@@ -126,7 +126,7 @@ class Retrieval:
 
     async def _look_up(self, features: Features, distinct: list[str], entity: Int64Array, as_of: AsOf) -> Winners:
         """From the whole visible history of the entities."""
-        start = first_kept([horizon(each.group.retention, MIN_TIME, as_of.now) for each in features])
+        start = first_kept([horizon(each, MIN_TIME, as_of.now) for each in {one.group.retention for one in features}])
         end = MAX_TIME if as_of.event_time is None else int(np.max(as_of.event_time))
         histories = await self._source.lookup(distinct, features, start, end)
         stored = sum(len(each.entity) for each in histories)
@@ -143,7 +143,7 @@ class Retrieval:
         numbers = np.arange(len(entity), dtype=np.int64)
         rows = await asyncio.to_thread(EntityRows.sorted, distinct, entity, event_time, numbers)
         matches, of_rows = Matches(features, len(rows)), as_of.take(rows.row)
-        for positions in by_group(features):
+        for positions in features.groups:
             wanted = [features[at] for at in positions]
             ages = [each.group.ttl if self._bounded_by_ttl else None for each in wanted]
             join = await asyncio.to_thread(RowJoin, rows, positions, of_rows, ages, matches)

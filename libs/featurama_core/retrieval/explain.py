@@ -17,7 +17,7 @@ from featurama_core.retrieval.entity_rows import EntityRows
 from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.matches import Matches
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.spill import EntityRowShards
 from featurama_core.retrieval.visibility import ReadBounds
@@ -67,7 +67,7 @@ async def _explained(
 ) -> list[PlannedRead]:
     """scale: ratio of all entities to those of the rows."""
     reads = []
-    for positions in by_group(features):
+    for positions in features.groups:
         wanted = [features[at] for at in positions]
         nowhere = Matches((), 0)
         join = RowJoin(rows, positions, bounds.rows(rows.event_time), [None] * len(wanted), nowhere)

@@ -6,13 +6,14 @@ features of its entity ERROR, an unreadable cell those of its layout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from featurama_core.retrieval.answer import Stored, Winners
 from featurama_core.retrieval.as_of import HistoryKeys
+from featurama_core.retrieval.plan import Features
 from featurama_core.retrieval.visibility import AsOf, newest
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import Unpacked, unpack
@@ -25,30 +26,25 @@ from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Arra
 
 
 def newest_cells(
-    cells: Cells, layouts: Mapping[int, Layout], features: Sequence[ResolvedFeature], entities: int, as_of: AsOf
+    cells: Cells, layouts: Mapping[int, Layout], features: Features, entities: int, as_of: AsOf
 ) -> Winners:
     """The winner of each feature for each of n entities. layouts: the known layouts of the cells."""
     is_value = ~tombstones_in(cells)
     unknown = cells.failed
+    present = set(cells.layout_id[is_value].tolist())
+    if not present <= layouts.keys():
+        unknown = unknown.copy()
+        unknown[cells.entity[is_value & ~np.isin(cells.layout_id, list(layouts))]] = True
     read: dict[int, _LayoutCells] = {}
-    for layout_id in set(cells.layout_id[is_value].tolist()):
-        at = np.flatnonzero(is_value & (cells.layout_id == layout_id))
-        layout = layouts.get(layout_id)
-        if layout is None:
-            unknown = unknown.copy()
-            unknown[cells.entity[at]] = True
-        elif any(each.definition.key in layout.positions for each in features):
-            read[layout_id] = _LayoutCells.of(layout, cells, at)
-    held: dict[tuple[int, ...], list[int]] = {}
-    for position, feature in enumerate(features):
-        key = feature.definition.key
-        held.setdefault(tuple(each for each in sorted(read) if key in read[each].layout.positions), []).append(position)
     found: Winners = []
-    for layout_ids, positions in held.items():
-        wanted = [features[at] for at in positions]
-        pieces = [read[each] for each in layout_ids]
-        for members, stored in _winners(pieces, wanted, entities, as_of):
-            found.append(([positions[at] for at in members], _with_errors(stored, unknown, pieces)))
+    for slots in features.slots([layouts[each] for each in present if each in layouts]):
+        for layout_id in slots.fields.keys() - read.keys():
+            at = np.flatnonzero(is_value & (cells.layout_id == layout_id))
+            read[layout_id] = _LayoutCells.of(layouts[layout_id], cells, at)
+        pieces = [read[each] for each in slots.fields]
+        wanted = [features[at] for at in slots.positions]
+        for members, stored in _winners(pieces, list(slots.fields.values()), wanted, entities, as_of):
+            found.append(([slots.positions[at] for at in members], _with_errors(stored, unknown, pieces)))
     return found
 
 
@@ -56,28 +52,38 @@ def newest_cells(
 class _LayoutCells:
     """The decoded cells of one layout. entity: int64[c]. An entity has at most one cell of a layout."""
 
-    layout: Layout
     entity: Int64Array
     cells: Unpacked
 
     @classmethod
     def of(cls, layout: Layout, cells: Cells, at: Int64Array) -> _LayoutCells:
-        return cls(layout, cells.entity[at], unpack(layout, [cells.cells[position] for position in at.tolist()]))
-
-    def field(self, feature: ResolvedFeature) -> int:
-        return self.layout.positions[feature.definition.key]
+        return cls(cells.entity[at], unpack(layout, [cells.cells[position] for position in at.tolist()]))
 
 
-def _winners(pieces: list[_LayoutCells], features: list[ResolvedFeature], entities: int, as_of: AsOf) -> Winners:
-    """The winners of features in the same layouts."""
+def _winners(
+    pieces: list[_LayoutCells],
+    fields: list[tuple[int, ...]],
+    features: list[ResolvedFeature],
+    entities: int,
+    as_of: AsOf,
+) -> Winners:
+    """The winners of features in the same layouts. fields: per piece, the field of each feature."""
     if not pieces:
         return [(list(range(len(features))), Stored.nothing(features, entities))]
     entity = _joined([each.entity for each in pieces])
     time = _joined([each.cells.event_time for each in pieces])
     ingested = _joined([each.cells.ingested_at for each in pieces])
     readable = _joined([each.cells.readable for each in pieces])
-    values = [_joined([each.cells.values[each.field(feature)] for each in pieces]) for feature in features]
-    status = np.stack([_joined([each.cells.status[each.field(feature)] for each in pieces]) for feature in features])
+    values = [
+        _joined([each.cells.values[at] for each, at in zip(pieces, slots, strict=True)])
+        for slots in zip(*fields, strict=True)
+    ]
+    status = np.stack(
+        [
+            _joined([each.cells.status[at] for each, at in zip(pieces, slots, strict=True)])
+            for slots in zip(*fields, strict=True)
+        ]
+    )
     usable = readable & (status != Status.NOT_FOUND)
     order = np.lexsort((ingested, time, entity))
     keys = HistoryKeys.of(entity[order], time[order], ingested[order])

@@ -1,10 +1,10 @@
-"""Strategy the history of a group for the rows of one join, period by period, newest first."""
+"""Reads the history of a group for the rows of one join, period by period, newest first."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, suppress
 from itertools import groupby
 
 import numpy as np
@@ -91,9 +91,10 @@ class GroupReader:
     async def _scans(self, partitions: Sequence[Partition], start: int) -> int:
         values = 0
         for partition in partitions:
-            async for block in _ahead(self._planner.scan(partition)):
-                values += sum(len(each.entity) for each in block.histories)
-                await asyncio.to_thread(self._join_block, block, start)
+            async with aclosing(_ahead(self._planner.scan(partition))) as blocks:
+                async for block in blocks:
+                    values += sum(len(each.entity) for each in block.histories)
+                    await asyncio.to_thread(self._join_block, block, start)
         return values
 
     def _join_block(self, block: ScanBlock, start: int) -> None:
@@ -133,7 +134,7 @@ class _Sizes:
         self._size = max(min(fits, 4 * self._size, _MOST_ENTITIES), 1)
 
 
-async def _ahead(blocks: AsyncIterator[ScanBlock]) -> AsyncIterator[ScanBlock]:
+async def _ahead(blocks: AsyncIterator[ScanBlock]) -> AsyncGenerator[ScanBlock, None]:
     """The same blocks. The next one is read during the processing of the current one."""
     coming: asyncio.Future[ScanBlock | None] = asyncio.ensure_future(_next(blocks))
     try:

@@ -1,4 +1,4 @@
-"""The reads of a list of features: values of the requested entities first, then those of referenced entities.
+"""The reads of a list of features, compiled once: values of the requested entities first, then of referenced entities.
 
 A path (`destination.traffic_level`) is two reads: the reference, then the feature of the entity that it names. A path
 has the status and event time of the target, or those of the reference if the reference is not PRESENT.
@@ -6,16 +6,59 @@ has the status and event time of the target, or those of the reference if the re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.values import Int64Array, Status, empty_values
 
-Features = tuple[ResolvedFeature, ...]
+_REMEMBERED_LAYOUTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The features that the same layouts hold. positions: of the features. fields: layout id -> the field of each."""
+
+    positions: tuple[int, ...]
+    fields: Mapping[int, tuple[int, ...]]
+
+
+class Features(tuple[ResolvedFeature, ...]):  # noqa: SLOT001 - what is compiled is kept in its __dict__
+    """Features that are read together, and what their reads need."""
+
+    @cached_property
+    def groups(self) -> list[list[int]]:
+        """Positions of the features of each group."""
+        return by_group(self)
+
+    @cached_property
+    def _slots(self) -> dict[frozenset[int], list[Slots]]:
+        return {}
+
+    def slots(self, layouts: Collection[Layout]) -> list[Slots]:
+        """Every feature once, by the layouts that hold it; compiled once per set of layouts."""
+        key = frozenset(each.layout_id for each in layouts)
+        if key not in self._slots:
+            if len(self._slots) >= _REMEMBERED_LAYOUTS:
+                self._slots.clear()
+            self._slots[key] = self._slots_in(sorted(layouts, key=lambda each: each.layout_id))
+        return self._slots[key]
+
+    def _slots_in(self, layouts: Sequence[Layout]) -> list[Slots]:
+        held: dict[tuple[int, ...], list[int]] = {}
+        fields = {each.layout_id: [each.positions.get(one.definition.key, -1) for one in self] for each in layouts}
+        for at in range(len(self)):
+            held.setdefault(tuple(each for each, found in fields.items() if found[at] >= 0), []).append(at)
+        return [
+            Slots(tuple(positions), {each: tuple(fields[each][at] for at in positions) for each in layout_ids})
+            for layout_ids, positions in held.items()
+        ]
+
 
 ReadStage = Callable[[int, Sequence[str], Int64Array | None], Awaitable[list[Column]]]
 """(stage, entity ids, the rows they belong to or None for all) -> a column per feature of the stage."""
@@ -23,13 +66,15 @@ ReadStage = Callable[[int, Sequence[str], Int64Array | None], Awaitable[list[Col
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """Compiled once per list of features.
+    """Compiled once per list of features and registry snapshot.
 
-    own: the distinct features read of the requested entities, including references. followed: per reference (its
-    position in `own`) the features of the entities that it names. sources: per requested feature its position among the
-    `own` columns and the followed ones after them. Stage 0 of a read is `own`, stage n the n-th of `followed`.
+    features: as requested. own: the distinct ones read of the requested entities, including references. followed: per
+    reference (its position in `own`) the features of the entities that it names. sources: per requested feature its
+    position among the `own` columns and the followed ones after them. Stage 0 of a read is `own`, stage n the n-th of
+    `followed`.
     """
 
+    features: Features
     own: Features
     followed: tuple[tuple[int, Features], ...]
     sources: tuple[int, ...]
@@ -48,8 +93,9 @@ class ReadPlan:
         for feature in (each for targets in followed.values() for each in targets):
             position[feature.reference] = len(position)
         return cls(
-            own=tuple(own.values()),
-            followed=tuple((position[reference], tuple(targets)) for reference, targets in followed.items()),
+            features=Features(features),
+            own=Features(own.values()),
+            followed=tuple((position[reference], Features(targets)) for reference, targets in followed.items()),
             sources=tuple(position[feature.reference] for feature in features),
         )
 
@@ -61,8 +107,8 @@ class ReadPlan:
     def without(self, references: frozenset[int]) -> ReadPlan:
         """A plan of all own and followed columns, without the columns of these references (positions in `own`)."""
         followed = tuple(each for each in self.followed if each[0] not in references)
-        columns = len(self.own) + sum(len(targets) for _, targets in followed)
-        return ReadPlan(self.own, followed, tuple(range(columns)))
+        features = Features([*self.own, *(each for _, targets in followed for each in targets)])
+        return ReadPlan(features, self.own, followed, tuple(range(len(features))))
 
     async def read(self, entity_ids: Sequence[str], stage: ReadStage) -> list[Column]:
         """The requested columns, in order, for these entities."""

@@ -31,18 +31,17 @@ from featurama_core.retrieval.explain import explain_stages
 from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.matches import taken
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.spill import FEW_ROWS, SHARDS, EntityRowShards, MatchSpool
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import Int64Array, ValueType
 
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 100_000
 """Maximum number of label rows that are answered in memory."""
 _PART_BYTES = 96 * 1024 * 1024
 _MOST_PART_ROWS, _FEWEST_PART_ROWS = 500_000, 5_000
@@ -74,7 +73,7 @@ class SpilledRetrieval:
     def __init__(
         self,
         namespace: Namespace,
-        features: Sequence[ResolvedFeature],
+        plan: ReadPlan,
         bounds: ReadBounds,
         *,
         values_only: bool,
@@ -84,8 +83,8 @@ class SpilledRetrieval:
     ) -> None:
         self._settling_time = namespace.settings.settling_time
         self._source = ValueSource(namespace)
-        self._plan = ReadPlan.of(features)
-        self._features = features
+        self._plan = plan
+        self._features = plan.features
         self._bounds = bounds
         self._values_only = values_only
         self._memory = memory
@@ -121,17 +120,17 @@ class SpilledRetrieval:
         if isinstance(self._bounds.known_at, int):
             check_settled(self._bounds.known_at, self._bounds.now, self._settling_time)
         self._take_up(work)
-        if self._fits(source.rows):
-            if not source.rows:
-                raise _no_rows()
+        if source.rows is not None and self._fits(source.rows):
             self._in_memory = True
-            await asyncio.to_thread(work.note, {"as_of": self._bounds.now})
+            if not work.is_temporary:
+                await asyncio.to_thread(work.note, {"as_of": self._bounds.now})
             return source.rows
         shards = await self._label_shards(source, columns, work, watcher)
         self._done = list(work.notes["done"])
         rows = int(work.notes["rows"])
+        self._in_memory = not rows
         if not rows:
-            raise _no_rows()
+            return 0
         await self._round("own", self._plan.own, shards, work, watcher)
         if self._plan.followed:
             await self._follow(source, columns, work, rows, watcher)
@@ -139,9 +138,9 @@ class SpilledRetrieval:
         await self._note_when_due(work, {})
         return rows
 
-    def _fits(self, rows: int | None) -> bool:
+    def _fits(self, rows: int) -> bool:
         """Whether this number of rows is answered in memory."""
-        if rows is None or self._sizes.shards is not None:
+        if self._sizes.shards is not None:
             return False
         return rows <= ROWS_AT_ONCE and rows * _row_bytes(self._features) <= self._memory // 8
 
@@ -164,8 +163,6 @@ class SpilledRetrieval:
         """The reads of `prepare`, estimated."""
         shards = await self._label_shards(source, columns, work, None)
         passes, rows = shards.passes(self._memory // 2), int(work.notes["rows"])
-        if not rows:
-            raise _no_rows()
         reads, entities = await explain_stages(
             self._source, self._plan, self._bounds, shards, passes, rows, self._strategy
         )
@@ -181,13 +178,12 @@ class SpilledRetrieval:
     async def _label_shards(
         self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
     ) -> EntityRowShards:
-        folder = work.path / "keys"
         if "keys" in work.notes:
-            return await asyncio.to_thread(EntityRowShards.reopened, folder, work.notes["keys"])
+            return await asyncio.to_thread(EntityRowShards.reopened, work.path / "keys", work.notes["keys"])
         stage = Stage("labels", source.rows, watcher)
 
         def read() -> tuple[EntityRowShards, int]:
-            shards, first = EntityRowShards(folder, self._sizes.shards_of(source.rows)), 0
+            shards, first = EntityRowShards(work.path / "keys", self._sizes.shards_of(source.rows)), 0
             for batch in source.batches():
                 of_batch = read_keys(batch, columns, first)
                 if self._bounds.known_at == "label":
@@ -223,7 +219,7 @@ class SpilledRetrieval:
         self._rounds.append(this)
         passes = shards.passes(self._memory // 2)
         for number in range(passes):
-            items = [(f"{name}/{number}/{passes}/{at}", each) for at, each in enumerate(by_group(features))]
+            items = [(f"{name}/{number}/{passes}/{at}", each) for at, each in enumerate(features.groups)]
             left = [(item, positions) for item, positions in items if item not in self._done]
             if not left:
                 continue
@@ -338,7 +334,7 @@ class SpilledRetrieval:
 
 def part_rows_of(features: Sequence[ResolvedFeature]) -> int:
     """Rows per output part with these features."""
-    return int(np.clip(_PART_BYTES // _row_bytes(features), _FEWEST_PART_ROWS, _MOST_PART_ROWS))
+    return min(max(_PART_BYTES // _row_bytes(features), _FEWEST_PART_ROWS), _MOST_PART_ROWS)
 
 
 def _row_bytes(features: Sequence[ResolvedFeature]) -> int:
@@ -347,10 +343,6 @@ def _row_bytes(features: Sequence[ResolvedFeature]) -> int:
         for each in features
     ]
     return sum(16 + width for width in widths)
-
-
-def _no_rows() -> InvalidInput:
-    return InvalidInput("there are no label rows; give one", reason=Reason.EMPTY_REQUEST, field="labels")
 
 
 _WIDTHS = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1, ValueType.TEXT: 64}

@@ -9,6 +9,7 @@ from typing import Any
 
 from featurama_core.types.errors import Reason
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.times import Duration
 from featurama_core.types.values import ValueType
 
 _ATTRIBUTES = {"feature_name": "name", "feature_group": "group", "references_type": "references"}
@@ -27,9 +28,15 @@ def _from_json(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
+def _duration(micros: int | None) -> Duration | None:
+    return None if micros is None else Duration(micros)
+
+
 _TO_COLUMN: dict[str, Callable[[Any], Any]] = {"value_type": int, "tags": _to_json, "features": _to_json}
 _FROM_COLUMN: dict[str, Callable[[Any], Any]] = {
     "value_type": ValueType, "tags": _from_json, "features": _from_json, "deprecated": bool,
+    "deleted": bool,
+    "ttl": _duration, "retention": _duration,
 }  # fmt: skip
 
 
@@ -71,26 +78,29 @@ DEFINITION_TABLES: dict[type[Any], DefinitionTable] = {
     for table in (
         DefinitionTable(
             EntityType, "entity_types", 1,
-            ("name", "description", "deprecated", "created_at"),
-            ("description", "deprecated"), Reason.UNKNOWN_ENTITY_TYPE,
+            ("name", "description", "deprecated", "created_at", "deleted"),
+            ("description", "deprecated", "deleted"), Reason.UNKNOWN_ENTITY_TYPE,
         ),
         DefinitionTable(
             FeatureGroup, "feature_groups", 1,
-            ("name", "entity_type", "description", "ttl", "retention", "buckets", "deprecated", "created_at"),
-            ("description", "retention", "buckets", "deprecated"), Reason.UNKNOWN_FEATURE_GROUP,
+            (
+                "name", "entity_type", "description", "ttl", "retention", "buckets", "deprecated", "created_at",
+                "deleted",
+            ),
+            ("description", "retention", "buckets", "deprecated", "deleted"), Reason.UNKNOWN_FEATURE_GROUP,
         ),
         DefinitionTable(
             FeatureDefinition, "feature_metadata", 2,
             (
                 "feature_name", "version", "entity_type", "feature_group", "value_type", "vector_length",
-                "references_type", "description", "tags", "owner", "deprecated", "created_at",
+                "references_type", "description", "tags", "owner", "deprecated", "created_at", "deleted",
             ),
-            ("deprecated",), Reason.UNKNOWN_FEATURE,
+            ("deprecated", "deleted"), Reason.UNKNOWN_FEATURE,
         ),
         DefinitionTable(
             FeatureService, "feature_services", 1,
-            ("name", "features", "description", "deprecated", "created_at"),
-            ("deprecated",), Reason.UNKNOWN_FEATURE_SERVICE,
+            ("name", "features", "description", "deprecated", "created_at", "deleted"),
+            ("deprecated", "deleted"), Reason.UNKNOWN_FEATURE_SERVICE,
         ),
     )
 }  # fmt: skip

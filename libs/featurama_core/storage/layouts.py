@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import ValueType, parse_value_type, type_text
@@ -73,6 +73,7 @@ class Layout:
         return {field.key: position for position, field in enumerate(self.fields)}
 
 
+@lru_cache(maxsize=100_000)
 def tombstone_id(feature_name: str = "") -> int:
     """Id of the deletion mark of an entity's feature, or of the whole entity (empty name)."""
     return _id_of(f"deleted\n{feature_name}")

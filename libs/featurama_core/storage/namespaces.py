@@ -6,17 +6,8 @@ from collections.abc import Collection
 from importlib.resources import files
 
 from featurama_core.storage.port import NamespaceOptions
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
-from featurama_core.types.names import check_namespace
-
-
-def is_namespace(text: str) -> bool:
-    """Whether a text may name a namespace."""
-    try:
-        check_namespace(text)
-    except InvalidInput:
-        return False
-    return True
 
 
 def check_options(options: NamespaceOptions) -> None:
@@ -25,10 +16,11 @@ def check_options(options: NamespaceOptions) -> None:
         raise InvalidInput("history_period must be longer than zero", field="history_period")
 
 
-def unknown_namespace(name: str) -> Unknown:
-    """The namespace does not exist, or is not the one that was opened."""
+def unknown_namespace(name: str, known: Collection[str] = ()) -> Unknown:
+    """The namespace does not exist, or is not the one that was opened. known: names of those that exist."""
+    fix = did_you_mean(name, known, "check its name or create it")
     return Unknown(
-        f"namespace {name!r} does not exist; make it with `featurama namespaces create {name}`",
+        f"namespace {name!r} does not exist; {fix}",
         reason=Reason.UNKNOWN_NAMESPACE,
         namespace=name,
     )
@@ -50,8 +42,7 @@ def missing_files(namespace: str, applied: Collection[str], known: Collection[st
     """Names of the schema files that a namespace lacks. FailedPrecondition if it has one of a newer release."""
     if newer := sorted(set(applied) - set(known)):
         raise FailedPrecondition(
-            f"namespace {namespace!r} has schema {', '.join(newer)} of a newer release; update this installation,"
-            " then run `featurama migrate`",
+            f"namespace {namespace!r} has schema {', '.join(newer)} of a newer release; update this installation",
             namespace=namespace,
         )
     return [name for name in known if name not in applied]
@@ -61,5 +52,5 @@ def check_schema_files(namespace: str, applied: Collection[str], known: Collecti
     """Raise FailedPrecondition (SCHEMA_MISMATCH) unless exactly the known files were applied."""
     if missing := missing_files(namespace, applied, known):
         raise FailedPrecondition(
-            f"namespace {namespace!r} lacks schema {', '.join(missing)}; run `featurama migrate`", namespace=namespace
+            f"namespace {namespace!r} lacks schema {', '.join(missing)}; migrate the namespace", namespace=namespace
         )

@@ -12,7 +12,7 @@ Times are int64 microseconds, `ingested_at` int64 as in storage-layout "Times".
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -30,7 +30,7 @@ from featurama_core.types.schema import (
     FeatureService,
 )
 from featurama_core.types.times import DAY
-from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, empty_values
+from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, ValueArray, empty_values
 from featurama_core.types.writes import StoredColumn, WriteMode
 
 
@@ -109,12 +109,25 @@ class History:
     column: Column
 
     @classmethod
+    def of(
+        cls,
+        feature: FeatureDefinition,
+        entity: Int64Array,
+        event_time: Int64Array,
+        ingested_at: Int64Array,
+        values: ValueArray,
+        status: UInt8Array,
+    ) -> History:
+        """The history of a feature from sorted arrays."""
+        name, kind = feature.name, feature.value_type
+        column = Column(name, kind, values, status, event_time, feature.version, feature.reference)
+        return cls(entity, event_time, ingested_at, column)
+
+    @classmethod
     def nothing(cls, feature: FeatureDefinition) -> History:
         """No rows, of the feature's type."""
-        none, status = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint8)
-        values = empty_values(feature.value_type, 0, feature.vector_length)
-        column = Column(feature.name, feature.value_type, values, status, none, feature.version, feature.reference)
-        return cls(none, none, none, column)
+        none, values = np.empty(0, dtype=np.int64), empty_values(feature.value_type, 0, feature.vector_length)
+        return cls.of(feature, none, none, none, values, np.empty(0, dtype=np.uint8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +158,17 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """All definitions of a namespace, and its incarnation, which is new after every creation of the namespace."""
+    """Definitions of a namespace, and its incarnation, which is new after every creation of the namespace.
+
+    revision: number of the newest change of a definition among them, or before them.
+    """
 
     incarnation: str
     entity_types: Sequence[EntityType]
     groups: Sequence[FeatureGroup]
     features: Sequence[FeatureDefinition]
     services: Sequence[FeatureService]
+    revision: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +285,16 @@ class NamespaceStorage(Protocol):
 
     # Definitions and entities
 
-    async def load_definitions(self) -> Definitions:
-        """All definitions."""
+    async def load_definitions(self, after: int = 0) -> Definitions:
+        """The definitions that were stored or changed after a revision, as they are now; all of them after 0.
 
-    async def put_definition(self, definition: Definition) -> Definition:
-        """Store a definition unless its key is taken. -> the stored definition. Atomic between replicas.
+        The definitions of an acknowledged call are among them if the load begins after it. Unchanged definitions cost
+        one small read.
+        """
+
+    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+        """Store definitions, each unless its key is taken. -> the stored ones, in order. Atomic for each definition
+        between replicas; the embedded store takes all or none.
 
         InvalidInput for a retention that the database cannot express.
         """
@@ -338,7 +360,7 @@ class Storage(Protocol):
     async def namespace(self, name: str) -> NamespaceStorage:
         """Open a namespace after checking the version of its schema. Cached during the life of its incarnation.
 
-        `Unknown` (UNKNOWN_NAMESPACE), or `FailedPrecondition` (SCHEMA_MISMATCH: run `featurama migrate`).
+        `Unknown` (UNKNOWN_NAMESPACE), or `FailedPrecondition` (SCHEMA_MISMATCH).
         """
 
     async def migrate(self, name: str) -> list[str]:

@@ -52,15 +52,15 @@ class StorageUrl:
         """Parse a URL. InvalidInput names the invalid part and never contains a password."""
         parts = urlsplit(url)
         if parts.scheme not in _SCHEMES:
-            raise _invalid(f"scheme {parts.scheme!r} is not one of sqlite, scylla, cassandra")
+            raise invalid_url(f"scheme {parts.scheme!r} is not one of sqlite, scylla, cassandra")
         if parts.scheme == "sqlite":
             if parts.netloc or len(parts.path) < 2 or parts.query:
-                raise _invalid("write sqlite:///relative/dir or sqlite:////absolute/dir")
+                raise invalid_url("write sqlite:///relative/dir or sqlite:////absolute/dir")
             return cls("sqlite", path=unquote(parts.path[1:]))
         options = tuple(parse_qsl(parts.query, keep_blank_values=True))
         for name, _ in options:
             if name not in _KNOWN_OPTIONS:
-                raise _invalid(f"option {name!r} is not one of {', '.join(sorted(_KNOWN_OPTIONS))}")
+                raise invalid_url(f"option {name!r} is not one of {', '.join(sorted(_KNOWN_OPTIONS))}")
         credentials, _, hosts = parts.netloc.rpartition("@")
         user, _, password = credentials.partition(":")
         names, port = _hosts(hosts)
@@ -84,11 +84,12 @@ def _hosts(text: str) -> tuple[tuple[str, ...], int]:
     for host in text.split(","):
         name, _, digits = host.partition(":")
         if not name or (digits and not digits.isdecimal()):
-            raise _invalid("name the hosts: scylla://host1,host2:9042/?dc=dc1")
+            raise invalid_url("name the hosts: scylla://host1,host2:9042/?dc=dc1")
         names.append(name)
         port = int(digits) if digits else port
     return tuple(names), port
 
 
-def _invalid(problem: str) -> InvalidInput:
+def invalid_url(problem: str) -> InvalidInput:
+    """The error for a part of the URL."""
     return InvalidInput(f"storage URL: {problem}", field="storage")

@@ -43,8 +43,8 @@ class Column:
         """Whether every row holds a value."""
         return bool((self.status == Status.PRESENT).all())
 
-    def take(self, rows: Int64Array) -> Column:
-        """The given rows, in the given order."""
+    def take(self, rows: Int64Array | slice) -> Column:
+        """The given rows, in the given order; a slice copies nothing."""
         return replace(self, values=self.values[rows], status=self.status[rows], event_time=self.event_time[rows])
 
     def spread(self, rows: Int64Array, total: int) -> Column:
@@ -62,6 +62,21 @@ class Column:
             return values
         present = (self.status == Status.PRESENT).tolist()
         return [value if there else None for value, there in zip(values, present, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plain:
+    """Read-only arrays shared by columns without other statuses and event times: all PRESENT, times 0."""
+
+    present: UInt8Array
+    zeros: Int64Array
+
+    @classmethod
+    def of(cls, rows: int) -> Plain:
+        """For columns of at most `rows` rows."""
+        present, zeros = np.full(rows, Status.PRESENT, dtype=np.uint8), np.zeros(rows, dtype=np.int64)
+        present.flags.writeable = zeros.flags.writeable = False
+        return cls(present, zeros)
 
 
 def column_of(name: str, value_type: ValueType, values: ValueArray, *, version: int = 0) -> Column:

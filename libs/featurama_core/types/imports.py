@@ -51,10 +51,6 @@ class ImportScope:
             max(self.last_ingested, other.last_ingested),
         )
 
-    def features_json(self) -> str:
-        """The features as a JSON list."""
-        return json.dumps(list(self.features))
-
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
@@ -73,7 +69,7 @@ class ImportRecord:
         """(import_id, number, features, first_event, last_event, first_ingested, last_ingested)."""
         scope = self.scope
         times = (scope.first_event, scope.last_event, scope.first_ingested, scope.last_ingested)
-        return (self.import_id, self.number, scope.features_json(), *times)
+        return (self.import_id, self.number, json.dumps(list(scope.features)), *times)
 
 
 UNNUMBERED = ImportRecord("", 0, ImportScope((), MIN_TIME, MAX_TIME, MIN_TIME, MAX_TIME))

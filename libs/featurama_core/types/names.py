@@ -23,29 +23,22 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def check_name(name: str, field: str) -> str:
     """Return `name` if it is a valid name of a definition. field: name of the argument, for the error."""
     if name in RESERVED_NAMES or name.startswith("__"):
-        raise InvalidInput(
-            f"{field} {_shown(name)} is reserved; choose another name",
-            reason=Reason.INVALID_NAME,
-            field=field,
-        )
+        raise _invalid(name, field, "is reserved; choose another name")
     if not _NAME.fullmatch(name):
-        raise InvalidInput(
-            f"{field} {_shown(name)} is not a name; use [a-z][a-z0-9_]{{0,62}}",
-            reason=Reason.INVALID_NAME,
-            field=field,
-        )
+        raise _invalid(name, field, f"is not a name; use {_NAME.pattern}")
     return name
 
 
 def check_namespace(name: str) -> str:
     """Return `name` if it is a valid name of a namespace."""
-    if not _NAMESPACE.fullmatch(name):
-        raise InvalidInput(
-            f"namespace {_shown(name)} is not a name; use [a-z][a-z0-9_]{{0,39}}",
-            reason=Reason.INVALID_NAME,
-            field="namespace",
-        )
+    if not is_namespace(name):
+        raise _invalid(name, "namespace", f"is not a name; use {_NAMESPACE.pattern}")
     return name
+
+
+def is_namespace(text: str) -> bool:
+    """Whether a text may name a namespace."""
+    return _NAMESPACE.fullmatch(text) is not None
 
 
 def entity_id_problem(entity_id: object) -> str | None:
@@ -93,6 +86,10 @@ def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> 
                 reason=Reason.INVALID_ENTITY_ID,
                 field=f"entity_ids[{position}]",
             )
+
+
+def _invalid(name: str, field: str, problem: str) -> InvalidInput:
+    return InvalidInput(f"{field} {_shown(name)} {problem}", reason=Reason.INVALID_NAME, field=field)
 
 
 def _shown(name: str) -> str:

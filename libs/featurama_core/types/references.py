@@ -26,6 +26,11 @@ class FeatureRef:
     group: str | None = None
     via: FeatureRef | None = None
 
+    @property
+    def steps(self) -> tuple[FeatureRef, ...]:
+        """The references of a path, the first one first; of another reference, itself."""
+        return (self,) if self.via is None else (*self.via.steps, self)
+
     @classmethod
     def parse(cls, text: str) -> FeatureRef:
         """Parse a reference or a path. Only the syntax is checked."""

@@ -1,14 +1,16 @@
 """Definitions, registered before values are written. They are immutable values; a changed feature is a new version.
 
-Durations and times are int64 microseconds. The registry sets `created_at` (microseconds UTC); it is not compared.
+Durations and times are int64 microseconds. The registry sets `deprecated`, `deleted` and `created_at` (microseconds
+UTC); they are not compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_name
+from featurama_core.types.times import Duration, DurationLike, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 
 MAX_DESCRIPTION_BYTES = 4_096
@@ -24,6 +26,7 @@ class EntityType:
     description: str = ""
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
+    deleted: bool = field(default=False, compare=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""
@@ -31,31 +34,47 @@ class EntityType:
         _check_text(self.description, "description")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class FeatureGroup:
     """Features of one entity type that are computed and written together.
 
-    ttl: age up to which reads return a value. retention: age up to which a value is stored. None for no limit.
+    ttl: age up to which reads return a value. retention: age up to which a value is stored. Each is given as a text
+    with a unit ("36h", "30d") or a timedelta, and kept in microseconds. None for no limit.
     buckets: number of partitions per period, a power of two; a change applies to periods that begin later.
     """
 
-    name: str = DEFAULT_GROUP
-    entity_type: str = DEFAULT_ENTITY_TYPE
-    description: str = ""
-    ttl: int | None = None
-    retention: int | None = None
-    buckets: int = 1
-    deprecated: bool = field(default=False, compare=False)
-    created_at: int = field(default=0, compare=False)
+    name: str
+    entity_type: str
+    description: str
+    ttl: Duration | None
+    retention: Duration | None
+    buckets: int
+    deprecated: bool = field(compare=False)
+    created_at: int = field(compare=False)
+    deleted: bool = field(compare=False)
+
+    def __init__(
+        self,
+        name: str = DEFAULT_GROUP,
+        entity_type: str = DEFAULT_ENTITY_TYPE,
+        description: str = "",
+        ttl: DurationLike = None,
+        retention: DurationLike = None,
+        buckets: int = 1,
+        deprecated: bool = False,
+        created_at: int = 0,
+        deleted: bool = False,
+    ) -> None:
+        ages = parse_duration(ttl, "ttl"), parse_duration(retention, "retention")
+        values = name, entity_type, description, *ages, buckets, deprecated, created_at, deleted
+        for each, value in zip(fields(self), values, strict=True):
+            object.__setattr__(self, each.name, value)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""
         check_name(self.name, "feature_group")
         check_name(self.entity_type, "entity_type")
         _check_text(self.description, "description")
-        for name, value in (("ttl", self.ttl), ("retention", self.retention)):
-            if value is not None and value <= 0:
-                raise _invalid(name, "must be longer than zero, or left out")
         if self.retention is not None and self.ttl is not None and self.retention < self.ttl:
             raise _invalid("retention", "must not be shorter than ttl")
         if not 1 <= self.buckets <= MAX_BUCKETS or self.buckets & (self.buckets - 1):
@@ -81,6 +100,7 @@ class FeatureDefinition:
     owner: str = ""
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
+    deleted: bool = field(default=False, compare=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""
@@ -127,6 +147,7 @@ class FeatureService:
     description: str = ""
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
+    deleted: bool = field(default=False, compare=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds. The registry checks the references."""
@@ -139,6 +160,34 @@ class FeatureService:
 
 
 Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService
+_ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What uses a definition. kind: `feature`, `feature service`, `model`, `entities` and so on. name: its name; of a
+    feature or a model, with the version. reference: how a service or a model names a feature, such as the path
+    `destination@1.traffic_level@2`.
+    """
+
+    kind: str
+    name: str
+    reference: str = ""
+
+
+def kind_name(kind: type[Definition]) -> str:
+    """`entity type`, `feature group`, `feature` or `feature service`."""
+    return ("entity type", "feature group", "feature", "feature service")[_ORDER.index(kind)]
+
+
+def in_order(definition: Definition) -> tuple[int, int]:
+    """Sort key of the order of registration: what a definition names comes first, earlier versions too."""
+    return _ORDER.index(type(definition)), definition.version if isinstance(definition, FeatureDefinition) else 0
+
+
+def shown(definition: Definition) -> str:
+    """The name of a definition; of a feature, with its version."""
+    return definition.reference if isinstance(definition, FeatureDefinition) else definition.name
 
 
 @dataclass(frozen=True, slots=True)

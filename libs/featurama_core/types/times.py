@@ -28,8 +28,17 @@ _MICROSECOND = timedelta(microseconds=1)
 MIN_EVENT_TIME = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 MAX_EVENT_TIME = (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
-_DURATION = re.compile(r"(\d+)\s*(us|ms|s|m|h|d|w)")
+_MAX_DURATION = 10_000 * 366 * DAY
 _UNITS = {"us": 1, "ms": 1_000, "s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY, "w": 7 * DAY}
+_UNIT_NAMES = {
+    name: unit
+    for unit, names in {
+        "us": "us microsecond microseconds", "ms": "ms millisecond milliseconds", "s": "s sec second seconds",
+        "m": "m min minute minutes", "h": "h hour hours", "d": "d day days", "w": "w week weeks",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
+_DURATION = re.compile(rf"([0-9]{{1,18}}) ?({'|'.join(_UNIT_NAMES)})")
 
 
 class Clock(Protocol):
@@ -61,27 +70,23 @@ def to_known_at(value: Time | None) -> KnownAt:
 def to_micros(value: Time, field: str = "time") -> int:
     """A zoned datetime, an ISO 8601 text with a zone, or microseconds -> microseconds since 1970 UTC."""
     if isinstance(value, bool) or not isinstance(value, (datetime, str, int)):
-        raise InvalidInput(
-            f"{field} must be a datetime, an ISO 8601 text or microseconds, not {type(value).__name__}",
-            reason=Reason.INVALID_TIME,
-            field=field,
-        )
+        problem = f"must be a datetime, an ISO 8601 text or microseconds, not {type(value).__name__}"
+        raise invalid_time(f"{field} {problem}", field)
     if isinstance(value, int):
         micros = value
     else:
         moment = _parse(value, field) if isinstance(value, str) else value
         if moment.tzinfo is None or moment.utcoffset() is None:
-            raise InvalidInput(
-                f"{field} has no time zone; give one, such as UTC", reason=Reason.NAIVE_TIME, field=field
-            )
+            raise invalid_time(f"{field} has no time zone; give one, such as UTC", field, Reason.NAIVE_TIME)
         micros = (moment - _EPOCH) // _MICROSECOND
     if not MIN_EVENT_TIME <= micros <= MAX_EVENT_TIME:
-        raise InvalidInput(
-            f"{field} lies outside the years 1 to 9999; times are microseconds since 1970 UTC",
-            reason=Reason.INVALID_TIME,
-            field=field,
-        )
+        raise invalid_time(f"{field} lies outside the years 1 to 9999; times are microseconds since 1970 UTC", field)
     return micros
+
+
+def invalid_time(message: str, field: str, reason: Reason = Reason.INVALID_TIME) -> InvalidInput:
+    """The error for a time or a column of times."""
+    return InvalidInput(message, reason=reason, field=field)
 
 
 def to_datetime(micros: int) -> datetime:
@@ -94,26 +99,34 @@ def to_rfc3339(micros: int) -> str:
     return to_datetime(micros).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
 
-def parse_duration(value: str | int | timedelta | None, field: str) -> int | None:
-    """`"7d"`, `"36h"`, `"90s"`, a timedelta or microseconds -> microseconds; None -> None."""
+class Duration(int):
+    """A length of time as microseconds. Unlike a bare number it was given with its unit, by `parse_duration`."""
+
+
+DurationLike = str | timedelta | Duration | None
+"""A text with a unit ("36h", "90 minutes", "30d") or a timedelta; None for no limit."""
+
+
+def parse_duration(value: DurationLike, field: str) -> Duration | None:
+    """A text with a unit or a timedelta -> a duration; None -> None. A bare number is refused: it has no unit."""
     if value is None:
         return None
-    if isinstance(value, timedelta):
+    if isinstance(value, Duration):
+        micros = int(value)
+    elif isinstance(value, timedelta):
         micros = value // _MICROSECOND
-    elif isinstance(value, int) and not isinstance(value, bool):
-        micros = value
     else:
-        match = _DURATION.fullmatch(str(value).strip())
+        text = str(value).strip()
+        match = _DURATION.fullmatch(text)
         if match is None:
-            raise InvalidInput(
-                f"{field} {str(value)[:40]!r} is not a duration; write 90s, 36h, 7d or 4w",
-                reason=Reason.INVALID_DEFINITION,
-                field=field,
-            )
-        micros = int(match[1]) * _UNITS[match[2]]
-    if micros <= 0 or micros > MAX_EVENT_TIME:
-        raise InvalidInput(f"{field} must be longer than zero", reason=Reason.INVALID_DEFINITION, field=field)
-    return micros
+            problem = "has no unit" if re.fullmatch(r"-?[0-9.]+", text) else "is not a duration"
+            fix = "write a text with a unit, such as '90s', '15m', '36h' or '30d'"
+            raise invalid_time(f"{field} {value!r:.40} {problem}; {fix}", field, Reason.INVALID_DEFINITION)
+        micros = int(match[1]) * _UNITS[_UNIT_NAMES[match[2]]]
+    if not 0 < micros <= _MAX_DURATION:
+        problem = "must be longer than zero and at most 10,000 years; leave it out for no limit"
+        raise invalid_time(f"{field} {problem}", field, Reason.INVALID_DEFINITION)
+    return Duration(micros)
 
 
 def duration_text(micros: int | None) -> str | None:
@@ -130,7 +143,5 @@ def _parse(text: str, field: str) -> datetime:
     try:
         read = read_iso(text)
     except ValueError as error:
-        raise InvalidInput(
-            f"{field} {text[:40]!r} is not an ISO 8601 time", reason=Reason.INVALID_TIME, field=field
-        ) from error
+        raise invalid_time(f"{field} {text[:40]!r} is not an ISO 8601 time", field) from error
     return read if isinstance(read, datetime) else datetime(read.year, read.month, read.day)  # noqa: DTZ001

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +33,19 @@ class ValueType(IntEnum):
     VECTOR = 5
 
     @property
-    def label(self) -> str:
-        """The name users write: `double`, `int`, `text`, `bool`, `vector`."""
-        return self.name.lower()
+    def label(self) -> Literal["double", "int", "text", "bool", "vector"]:
+        """The name users write."""
+        return self.name.lower()  # type: ignore[return-value]
 
+
+DTYPES: Mapping[ValueType, type[Any]] = {
+    ValueType.DOUBLE: np.float64,
+    ValueType.INT: np.int64,
+    ValueType.TEXT: np.object_,
+    ValueType.BOOL: np.bool_,
+    ValueType.VECTOR: np.float32,
+}
+"""The elements of `ValueArray`."""
 
 _ALIASES = {"float": ValueType.DOUBLE, "string": ValueType.TEXT}
 
@@ -57,22 +68,14 @@ def parse_value_type(text: str | ValueType) -> tuple[ValueType, int]:
     if isinstance(text, ValueType):
         return text, 0
     name, bracket, rest = text.strip().lower().partition("[")
-    value_type = _ALIASES.get(name) or {t.label: t for t in ValueType}.get(name)
+    value_type = _ALIASES.get(name) or next((each for each in ValueType if each.label == name), None)
     if value_type is None or (bracket and value_type is not ValueType.VECTOR):
-        raise InvalidInput(
-            f"feature type {text!r} is not known; use double, int, text, bool or vector[N]",
-            reason=Reason.INVALID_DEFINITION,
-            field="feature_type",
-        )
+        raise _invalid(f"feature type {text!r} is not known; use double, int, text, bool or vector[N]")
     if value_type is not ValueType.VECTOR:
         return value_type, 0
     digits = rest.removesuffix("]")
     if not digits.isdecimal():
-        raise InvalidInput(
-            "a vector feature needs its length: vector[N]",
-            reason=Reason.INVALID_DEFINITION,
-            field="feature_type",
-        )
+        raise _invalid("a vector feature needs its length: vector[N]")
     return value_type, int(digits)
 
 
@@ -83,14 +86,10 @@ def type_text(value_type: ValueType, vector_length: int) -> str:
 
 def empty_values(value_type: ValueType, rows: int, vector_length: int = 0) -> ValueArray:
     """`rows` zero values (0.0, 0, False, "", zero vectors), the content of slots without a value."""
-    if value_type is ValueType.DOUBLE:
-        return np.zeros(rows, dtype=np.float64)
-    if value_type is ValueType.INT:
-        return np.zeros(rows, dtype=np.int64)
-    if value_type is ValueType.BOOL:
-        return np.zeros(rows, dtype=np.bool_)
     if value_type is ValueType.TEXT:
-        texts = np.empty(rows, dtype=np.object_)
-        texts[:] = ""
-        return texts
-    return np.zeros((rows, vector_length), dtype=np.float32)
+        return np.full(rows, "", dtype=np.object_)
+    return np.zeros((rows, vector_length) if value_type is ValueType.VECTOR else rows, dtype=DTYPES[value_type])
+
+
+def _invalid(problem: str) -> InvalidInput:
+    return InvalidInput(problem, reason=Reason.INVALID_DEFINITION, field="feature_type")

@@ -46,6 +46,12 @@ def key_before(scope: str, token: str) -> str | None:
     return key
 
 
+def version_key(name: str, version: int) -> str:
+    """A key that sorts by name and version."""
+    # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
+    return f"{name} {version:010}"
+
+
 def page_of(
     items: Sequence[Item], key: Callable[[Item], str], *, scope: str, page_size: int, page_token: str
 ) -> tuple[Sequence[Item], str]:

@@ -11,17 +11,19 @@ from functools import partial
 from typing import Any, NoReturn, Protocol
 
 from featurama import wire
+from featurama.v1 import definitions_pb2
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL
-from featurama_core.types.errors import FailedPrecondition, Reason
+from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
-from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.schema import Entity, FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
-from featurama_service.rpc.pages import key_before, page_length, page_of, token_after
+from featurama_service.rpc.pages import key_before, page_length, page_of, token_after, version_key
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
+_LISTED_USES = 1_000
 Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Awaitable[Reply]]
 
 
@@ -42,6 +44,7 @@ class RegistryServicer:
         """The reading methods by the name of the rpc; online and ingest both serve them."""
         return {
             **_of_every_kind({"Get": self.get_definition, "List": self.list_definitions}),
+            "ListDefinitionUses": unary(pb.ListDefinitionUsesRequest.FromString, self.list_definition_uses),
             "GetEntity": unary(pb.GetEntityRequest.FromString, self.get_entity),
             "ListEntities": unary(pb.ListEntitiesRequest.FromString, self.list_entities),
         }
@@ -50,6 +53,9 @@ class RegistryServicer:
         """The writing methods by the name of the rpc."""
         return {
             **_of_every_kind({"Register": self.register, "Deprecate": self.deprecate}),
+            "RegisterDefinitions": unary(pb.RegisterDefinitionsRequest.FromString, self.register_definitions),
+            "RestoreDefinition": unary(pb.RestoreDefinitionRequest.FromString, self.restore_definition),
+            "DeleteDefinition": unary(pb.DeleteDefinitionRequest.FromString, self.delete_definition),
             "RegisterEntities": unary(pb.RegisterEntitiesRequest.FromString, self.register_entities),
         }
 
@@ -80,18 +86,40 @@ class RegistryServicer:
     async def register(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
         """The same definition again changes nothing; what may change is the store's rule."""
         store = await self._stores.get(request.namespace)
-        wanted = replace(kind.read(request), deprecated=False, created_at=0)
-        return kind.response("Register", await store.define(wanted))
+        return kind.response("Register", await store.define(kind.read(request)))
 
     async def deprecate(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
         """Not to be used for anything new."""
         store = await self._stores.get(request.namespace)
         return kind.response("Deprecate", await store.deprecate(kind.type, request.name, _version(kind, request)))
 
+    async def restore_definition(self, request: pb.RestoreDefinitionRequest, _: Call) -> Reply:
+        """No longer deprecated."""
+        store = await self._stores.get(request.namespace)
+        restored = await store.restore(*wire.read_key(request.key))
+        return pb.RestoreDefinitionResponse(definition=wire.definition_to_proto(restored))
+
+    async def delete_definition(self, request: pb.DeleteDefinitionRequest, _: Call) -> Reply:
+        """Gone for ever, unless it is used."""
+        store = await self._stores.get(request.namespace)
+        deleted = await store.delete_definition(*wire.read_key(request.key))
+        return pb.DeleteDefinitionResponse(definition=wire.definition_to_proto(deleted))
+
+    async def list_definition_uses(self, request: pb.ListDefinitionUsesRequest, call: Call) -> Reply:
+        """The first uses."""
+        store = await self._stores.get(request.namespace)
+        uses = await store.uses(*wire.read_key(request.key))
+        listed = [
+            definitions_pb2.DefinitionUse(kind=each.kind, name=each.name, reference=each.reference)
+            for each in uses[:_LISTED_USES]
+        ]
+        call.rows = len(listed)
+        return pb.ListDefinitionUsesResponse(uses=listed, total=len(uses))
+
     async def get_entity(self, request: pb.GetEntityRequest, _: Call) -> Reply:
         """A registered entity."""
         store = await self._stores.get(request.namespace)
-        return pb.GetEntityResponse(entity=wire.entity_to_proto(await store.get_entity(request.entity_id)))
+        return pb.GetEntityResponse(entity=wire.to_proto(await store.get_entity(request.entity_id)))
 
     async def list_entities(self, request: pb.ListEntitiesRequest, call: Call) -> Reply:
         """A page of the entities of a type, in the store's order."""
@@ -103,20 +131,33 @@ class RegistryServicer:
         )
         call.rows = len(page)
         return pb.ListEntitiesResponse(
-            entities=[wire.entity_to_proto(each) for each in page],
+            entities=[wire.to_proto(each) for each in page],
             next_page_token="" if after is None else token_after(scope, after),
         )
+
+    async def register_definitions(self, request: pb.RegisterDefinitionsRequest, call: Call) -> Reply:
+        """Up to 1,000 definitions: all or none."""
+        call.rows = len(request.definitions)
+        if call.rows > MAX_DEFINITIONS_PER_CALL:
+            raise InvalidInput(
+                f"definitions holds {call.rows}; at most {MAX_DEFINITIONS_PER_CALL} fit one call, split the list",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="definitions",
+            )
+        store = await self._stores.get(request.namespace)
+        stored = await store.register([wire.definition_from_proto(each) for each in request.definitions])
+        return pb.RegisterDefinitionsResponse(definitions=map(wire.definition_to_proto, stored))
 
     async def register_entities(self, request: pb.RegisterEntitiesRequest, call: Call) -> Reply:
         """Up to 1,000 entities, or their new names and metadata."""
         call.rows = len(request.entities)
         store = await self._stores.get(request.namespace)
-        wanted = [wire.entity_from_proto(each) for each in request.entities]
+        wanted = [wire.from_proto(Entity, each) for each in request.entities]
         check_entity_ids([each.entity_id for each in wanted], limit=MAX_ENTITIES_PER_CALL)
         stored = await store.register_entities(
             [replace(each, entity_type=each.entity_type or DEFAULT_ENTITY_TYPE) for each in wanted]
         )
-        return pb.RegisterEntitiesResponse(entities=[wire.entity_to_proto(each) for each in stored])
+        return pb.RegisterEntitiesResponse(entities=[wire.to_proto(each) for each in stored])
 
 
 def registry_service(stores: OpensStores) -> Service:
@@ -146,9 +187,7 @@ def _version(kind: wire.DefinitionKind[Any], request: Any) -> int | None:
 
 
 def _key(definition: Any) -> str:
-    """What a page token remembers of the last definition of its page."""
-    # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
-    return f"{definition.name} {getattr(definition, 'version', 0):010}"
+    return version_key(definition.name, getattr(definition, "version", 0))
 
 
 async def _served_by_ingest(_: bytes, __: Call) -> NoReturn:

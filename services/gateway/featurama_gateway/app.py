@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from structlog.typing import FilteringBoundLogger
 
 from featurama import FeatureStore, Retries, Tls, connect
 from featurama_gateway.access_log import AccessLog
+from featurama_gateway.compression import Compression
+from featurama_gateway.head import HeadAsGet
 from featurama_gateway.limits import Limits
 from featurama_gateway.problems import handle_errors
 from featurama_gateway.readiness import Readiness
-from featurama_gateway.rest.documentation import PROBLEMS, describe_problems
+from featurama_gateway.rest.documentation import PROBLEMS, serve_contract
 from featurama_gateway.rest.features import features
 from featurama_gateway.rest.health import health
 from featurama_gateway.rest.predictions import predictions
+from featurama_gateway.rest.query import check_query
 from featurama_gateway.settings import GatewaySettings
 from featurama_service.logs import open_log
 from featurama_service.server import Bound
@@ -73,6 +76,8 @@ def build_app(
         description="Features and predictions over REST; the gRPC services do the work.",
         version="1",
         responses=PROBLEMS,
+        dependencies=[Depends(check_query)],
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
         # Otherwise Swagger UI sends the contract to a validator on the internet.
         swagger_ui_parameters={"validatorUrl": None},
@@ -81,13 +86,15 @@ def build_app(
     app.include_router(predictions(store, settings.model))
     app.include_router(features(store))
     handle_errors(app, log)
-    describe_problems(app)
+    serve_contract(app, store, settings.model)
+    app.add_middleware(Compression)
     app.add_middleware(
         Limits,
         max_requests=settings.max_requests,
         max_body_bytes=settings.max_body_bytes,
         deadline=settings.deadline_ms / 1_000,
     )
+    app.add_middleware(HeadAsGet)
     if settings.log_calls:
         app.add_middleware(AccessLog, log=log)
     return app

@@ -1,12 +1,14 @@
-"""Limits on requests: requests in flight, the size of a body, and deadlines."""
+"""Limits on requests: requests in flight, the size of a body (also of a gzipped one), and deadlines."""
 
 from __future__ import annotations
 
 import asyncio
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from featurama.errors import Reason
+from featurama.errors import InvalidInput, Reason
+from featurama_gateway.content_encoding import ACCEPTED, UnsupportedEncoding, decoded
 from featurama_gateway.problems import RETRY_AFTER, problem
 
 _CLOSE = {"Connection": "close"}
@@ -15,8 +17,8 @@ _CLOSE = {"Connection": "close"}
 class Limits:
     """ASGI middleware. Health requests are always admitted. deadline: seconds for the body, and again for the answer.
 
-    The status is 429 beyond `max_requests` in flight, 413 for a larger body, 408 for a body that is late, 504 for an
-    answer that is late.
+    The status is 429 beyond `max_requests` in flight, 413 for a larger body, 415 for an encoding that is not read, 408
+    for a body that is late, 504 for an answer that is late.
     """
 
     def __init__(self, app: ASGIApp, *, max_requests: int, max_body_bytes: int, deadline: float) -> None:
@@ -45,9 +47,16 @@ class Limits:
         try:
             async with asyncio.timeout(self._deadline):
                 body = await self._read(receive)
+            if body is not None:
+                body = decoded(body, Headers(scope=scope).get("content-encoding", ""), self._max_body_bytes)
         except TimeoutError:
             slow, reason = "the body did not arrive in time", Reason.DEADLINE_EXCEEDED.name
             await problem(408, slow, reason=reason, field="body", headers=_CLOSE)(scope, receive, send)
+            return
+        except InvalidInput as error:
+            status, headers = (415, ACCEPTED) if isinstance(error, UnsupportedEncoding) else (400, None)
+            refused = problem(status, error.message, reason=error.reason.name, field="body", headers=headers)
+            await refused(scope, receive, send)
             return
         if body is None:
             large = f"the body has more than {self._max_body_bytes} bytes; send less at once"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -18,6 +19,8 @@ from featurama_service.status import GRPC_CODES, HTTP_STATUS
 
 MEDIA_TYPE = "application/problem+json"
 
+ARRAY, OBJECT = "an array", "an object"
+"""Names of the two forms of a body, which pydantic adds to the place of an error."""
 RETRY_AFTER = {"Retry-After": "1"}
 _RETRYABLE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -27,14 +30,13 @@ _BEHIND = {
     HTTPStatus.TOO_MANY_REQUESTS: "the online service is overloaded; back off and try again",
 }
 """Details of errors whose message does not come from the online service."""
-_ROUTING = {
-    HTTPStatus.NOT_FOUND: "there is no such resource; see /docs",
-    HTTPStatus.METHOD_NOT_ALLOWED: "this resource does not support that method; see /docs",
-    HTTPStatus.BAD_REQUEST: "the body cannot be read; send JSON",
-}
 _STATUS = {Reason.MISSING_FEATURE: HTTPStatus.UNPROCESSABLE_ENTITY}
 """Where REST is more specific than the gRPC code: a well-formed request that lacks values."""
-_REASONS = {"too_long": Reason.LIMIT_EXCEEDED, "too_short": Reason.EMPTY_REQUEST}
+_REASONS = {
+    "string_pattern_mismatch": Reason.INVALID_NAME,
+    "too_long": Reason.LIMIT_EXCEEDED,
+    "too_short": Reason.EMPTY_REQUEST,
+}
 
 
 def problem(
@@ -81,19 +83,27 @@ def handle_errors(app: FastAPI, log: FilteringBoundLogger) -> None:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            return _unreadable(400, "the body is not JSON (RFC 8259)")
+            return _unreadable(400, f"the body is not JSON (RFC 8259) at character {first['loc'][-1]}; send JSON")
         if isinstance(error.body, bytes) and error.body:
             # FastAPI passes a body of an unsupported media type on as bytes.
             return _unreadable(415, "send the body as JSON, with Content-Type: application/json")
-        field = ".".join(str(part) for part in first["loc"] if part not in ("body", "header", "query", "path"))
-        field = field[:140] or "body"
+        where, *parts = [part for part in first["loc"] if part not in (ARRAY, OBJECT)]
+        field = ".".join(str(part) for part in parts)[:140] or str(where)
         reason = _REASONS.get(first["type"], Reason.INVALID_ARGUMENT)
-        return problem(422, f"{field}: {first['msg']}", reason=reason.name, field=field)
+        return problem(422, f"{field}: {_said(first)}", reason=reason.name, field=field)
 
-    async def of_http(_: Request, error: Exception) -> Response:
+    async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        detail = _ROUTING.get(HTTPStatus(error.status_code), HTTPStatus(error.status_code).phrase)
-        return problem(error.status_code, detail, reason=Reason.INVALID_ARGUMENT.name, headers=error.headers)
+        path = request.url.path[:140]
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            return problem(404, f"there is no resource {path!r}; see /docs", reason=Reason.UNKNOWN_RESOURCE.name)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # Mounted files name no method. HEAD is answered wherever GET is.
+            methods = (error.headers or {}).get("Allow", "GET").split(", ")
+            allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
+            detail = f"{path!r} does not support {request.method[:20]}; use {allowed}"
+            return problem(405, detail, reason=Reason.METHOD_NOT_ALLOWED.name, headers={"Allow": allowed})
+        return _unreadable(error.status_code, "the body cannot be read; send JSON")
 
     async def of_defect(request: Request, error: Exception) -> Response:
         log.error("defect", method=request.method, route=route_of(request.scope), exc_info=error)
@@ -110,6 +120,15 @@ def route_of(scope: Mapping[str, object]) -> str | None:
     """The template of a request's route, for logs: a path may contain an entity id."""
     path = getattr(scope.get("route"), "path", None)
     return path if isinstance(path, str) else None
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """What is wrong with a field, with its value if that is short."""
+    if error["type"] == "extra_forbidden" and error["loc"][0] == "body":
+        return "is not a field of this request; leave it out, or see /docs for its fields"
+    value = error.get("input")
+    shown = f", not {orjson.dumps(value).decode()[:80]}" if isinstance(value, (str, int, float)) else ""
+    return f"{error['msg']}{shown}"
 
 
 def _unreadable(status: int, detail: str) -> Response:

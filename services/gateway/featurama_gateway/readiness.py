@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from featurama import FeatureStore
 from featurama.errors import FeaturamaError, Overloaded
 
-_MAX_NAMESPACES = 64
+_MAX_CHECKS = 64
 _DEADLINE_S = 2.0
 _PROBE_ID = "health"
 """An arbitrary id: a model that answers "unknown entity" for it can be used."""
@@ -39,7 +39,7 @@ class _Check:
 
 
 class Readiness:
-    """Readiness of the default model, per namespace. max_age: seconds."""
+    """Readiness per namespace and model. model: the default one. max_age: seconds."""
 
     def __init__(
         self,
@@ -53,22 +53,23 @@ class Readiness:
         self._model = model
         self._max_age = max_age
         self._monotonic = monotonic
-        self._checks: OrderedDict[str, _Check] = OrderedDict()
+        self._checks: OrderedDict[tuple[str, str], _Check] = OrderedDict()
 
-    async def of(self, namespace: str) -> Ready:
-        """The readiness in a namespace. Raises InvalidInput for an invalid name."""
+    async def of(self, namespace: str, model: str | None = None) -> Ready:
+        """The readiness in a namespace, of the default model or another. Raises InvalidInput for an invalid name."""
         store = await self._store.in_namespace(namespace)
-        check = self._checks.setdefault(namespace, _Check())
-        self._checks.move_to_end(namespace)
-        if len(self._checks) > _MAX_NAMESPACES:
+        model = model or self._model
+        check = self._checks.setdefault((namespace, model), _Check())
+        self._checks.move_to_end((namespace, model))
+        if len(self._checks) > _MAX_CHECKS:
             self._checks.popitem(last=False)
         async with check.turn:
             if self._monotonic() > check.until:
-                check.ready = await self._checked(store, check.ready)
+                check.ready = await self._checked(store, model, check.ready)
                 check.until = self._monotonic() + self._max_age
             return check.ready
 
-    async def _checked(self, store: FeatureStore, before: Ready) -> Ready:
+    async def _checked(self, store: FeatureStore, model: str, before: Ready) -> Ready:
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 connected = await store.is_serving("featurama.v1.OnlineService")
@@ -76,22 +77,22 @@ class Readiness:
             connected = False
         if not connected:
             return Ready()
-        loaded = await self._loaded(store, before.loaded)
-        return Ready(connected, loaded, loaded and await self._degraded(store, before.degraded))
+        loaded = await self._loaded(store, model, before.loaded)
+        return Ready(connected, loaded, loaded and await self._degraded(store, model, before.degraded))
 
-    async def _loaded(self, store: FeatureStore, before: bool) -> bool:
+    async def _loaded(self, store: FeatureStore, model: str, before: bool) -> bool:
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                await store.predict([_PROBE_ID], model=self._model, include_features=False)
+                await store.predict([_PROBE_ID], model=model, include_features=False)
         except Overloaded:
             return before
         except (FeaturamaError, TimeoutError):
             return False
         return True
 
-    async def _degraded(self, store: FeatureStore, before: bool) -> bool:
+    async def _degraded(self, store: FeatureStore, model: str, before: bool) -> bool:
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                return (await store.get_model(self._model)).state == "unusable"
+                return (await store.get_model(model)).state == "unusable"
         except (FeaturamaError, TimeoutError):
             return before

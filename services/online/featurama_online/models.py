@@ -34,14 +34,11 @@ async def open_predictor(
 
     def on_event(event: ModelEvent) -> None:
         facts = {"namespace": event.key.slot.namespace, "model": event.key.slot.name, "version": event.key.version}
-        if event.kind == "unusable":
-            log.warning("model unusable", **facts, problem=event.detail)
-        elif event.kind == "degraded":
-            log.warning("model degraded", **facts, problem=event.detail)
-        elif event.kind == "served":
-            log.info("model served", **facts, alias=event.detail)
+        happened = f"model {event.kind}"
+        if event.kind in ("unusable", "degraded"):
+            log.warning(happened, **facts, problem=event.detail)
         else:
-            log.info("model loaded", **facts)
+            log.info(happened, **facts, **({"alias": event.detail} if event.detail else {}))
 
     def on_compared(comparison: Comparison) -> None:
         log.info("shadow", **asdict(comparison))

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import MAX_CLASSES, ModelManifest, Objective
 from featurama_trainer.config import TrainingConfig
 

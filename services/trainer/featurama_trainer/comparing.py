@@ -16,7 +16,7 @@ from featurama_core.datasets.written import WrittenSet
 from featurama_core.namespace import Namespace
 from featurama_core.types.errors import Conflict, FailedPrecondition, Reason
 from featurama_core.types.values import BoolArray
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import load_model
 from featurama_model.manifest import ModelManifest, TrainingFacts
 from featurama_model.promotion import promote
@@ -34,13 +34,13 @@ _COMPARISONS = 3
 
 @dataclass(frozen=True, slots=True)
 class HoldoutComparison:
-    """The scores of two versions on the same rows. measure: decides, less is better. since: microseconds."""
+    """The scores of two versions on the same rows. measure: decides, less is better."""
 
     candidate_version: int
     incumbent_version: int
     measure: str
     rows: int
-    since: int
+    since_us: int
     candidate: Mapping[str, float]
     incumbent: Mapping[str, float]
     tolerance: float = 0.0
@@ -52,9 +52,7 @@ class HoldoutComparison:
 
     def to_dict(self) -> dict[str, object]:
         """A JSON object."""
-        facts: dict[str, object] = asdict(self)
-        facts["since_us"] = facts.pop("since")
-        return facts | {"not_worse": self.not_worse}
+        return asdict(self) | {"not_worse": self.not_worse}
 
 
 async def compare_on_holdout(

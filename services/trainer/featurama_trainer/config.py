@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import TimeUnit, to_micros
-from featurama_model.engineered import Cycle, Expression, Power, Product, Ratio
+from featurama_model.expressions import Cycle, Expression, Power, Product, Ratio
 from featurama_model.manifest import MAX_CLASSES, MissingPolicy, Objective
 
 MAX_CONFIG_BYTES = 1024 * 1024
@@ -38,10 +38,6 @@ DELIVERY_EXPRESSIONS: tuple[Expression, ...] = (
     Cycle("week_cos", "week", "cos"),
 )
 """Interactions, polynomials, a ratio and cyclic time of the delivery-time model."""
-
-
-def _whole(label: object) -> object:
-    return str(label) if isinstance(label, int) else label
 
 
 class _Frozen(BaseModel):
@@ -81,7 +77,7 @@ class SplitConfig(_Frozen):
 
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    gap: timedelta | None = None
+    gap: Annotated[timedelta, Field(ge=timedelta(0))] | None = None
 
     @field_validator("gap", mode="before")
     @classmethod
@@ -89,13 +85,6 @@ class SplitConfig(_Frozen):
         """`36h`, `2d`, `90m` and `30s`, in addition to the forms of pydantic."""
         found = _DURATION.fullmatch(gap) if isinstance(gap, str) else None
         return timedelta(**{_UNITS[found[2]]: float(found[1])}) if found else gap
-
-    @field_validator("gap")
-    @classmethod
-    def _not_negative(cls, gap: timedelta | None) -> timedelta | None:
-        if gap is not None and gap < timedelta(0):
-            raise ValueError("must not be negative")
-        return gap
 
 
 class CrossValidation(_Frozen):
@@ -162,7 +151,7 @@ class TrainingConfig(_Frozen):
         """YAML reads `[1, 2]` and `[no, yes]` as numbers and booleans."""
         if not isinstance(labels, (list, tuple)):
             return labels
-        return tuple(str(each).lower() if isinstance(each, bool) else _whole(each) for each in labels)
+        return tuple(str(each).lower() if isinstance(each, int) else each for each in labels)
 
     @model_validator(mode="before")
     @classmethod

@@ -94,7 +94,9 @@ async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInp
     spec.check({each.name: each.value_type for each in resolved})
     baseline = await namespace.resolve([config.baseline]) if config.baseline else []
     for each in baseline:
-        check_numeric("baseline", each)
+        if each.value_type not in NUMERIC:
+            problem = f"baseline {each.name!r} is {each.value_type.label}; a number is needed"
+            raise InvalidInput(problem, reason=Reason.TYPE_MISMATCH, field="baseline")
     unknown = set(config.missing) - {each.name for each in resolved}
     if unknown:
         raise InvalidInput(
@@ -144,13 +146,3 @@ async def _segments(
     through = [FeatureRef.parse(feature.reference).via for feature in features]
     names = dict.fromkeys(f"{via.name}@{via.version}" for via in through if via is not None)
     return await namespace.resolve(list(names)) if names else []
-
-
-def check_numeric(field: str, feature: ResolvedFeature) -> None:
-    """Raise InvalidInput (TYPE_MISMATCH) unless the feature is numeric."""
-    if feature.value_type not in NUMERIC:
-        raise InvalidInput(
-            f"{field} {feature.name!r} is {feature.value_type.label}; a number is needed",
-            reason=Reason.TYPE_MISMATCH,
-            field=field,
-        )

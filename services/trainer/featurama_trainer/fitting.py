@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from featurama_core.datasets.progress import Stage, Watcher
-from featurama_model.engineered import Float32Array, Float64Array
+from featurama_model.engineered import Float32Array
+from featurama_model.expressions import Float64Array
 from featurama_model.xgboost_alone import import_xgboost
 from featurama_trainer.config import TrainingConfig
 

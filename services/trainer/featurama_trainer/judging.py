@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array, Status, ValueType
-from featurama_model.engineered import Float32Array, Float64Array, numbers
+from featurama_model.engineered import Float32Array, numbers
+from featurama_model.expressions import Float64Array
 from featurama_model.loading import load_model
 from featurama_model.manifest import Artefact, ModelManifest, Objective
 from featurama_trainer.config import TrainingConfig

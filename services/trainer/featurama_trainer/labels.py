@@ -18,7 +18,8 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array, Status, ValueType
-from featurama_model.engineered import NUMERIC, Float64Array, numbers
+from featurama_model.engineered import NUMERIC, numbers
+from featurama_model.expressions import Float64Array
 from featurama_trainer.classes import TRUTH, Classes
 from featurama_trainer.config import SpineSource
 

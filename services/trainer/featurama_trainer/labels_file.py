@@ -60,30 +60,33 @@ def target_column(column: Any, name: str, classes: Classes | None) -> Column:
     """
     import pyarrow as pa
 
-    from featurama_core.files.typed import typed_column
-
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type
     present = column.is_valid().to_numpy(zero_copy_only=False)
     status = np.where(present, Status.PRESENT, Status.NULL_VALUE).astype(np.uint8)
+    values: Any
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         if classes is None:
-            numbers, left = typed_column(column.cast(pa.string()), ValueType.DOUBLE)
-            for row, text in left.items():
-                raise InvalidInput(
-                    f"labels.target {name!r} is {text!r} in row {row}; a number is needed",
-                    reason=Reason.TYPE_MISMATCH,
-                    field="labels.target",
-                )
-            return target_column(numbers, name, classes)
-        return replace(column_of(name, ValueType.TEXT, np.array(column.to_pylist(), dtype=np.object_)), status=status)
-    if pa.types.is_boolean(kind):
-        values = column.fill_null(False).to_numpy(zero_copy_only=False).astype(np.bool_)
-        return replace(column_of(name, ValueType.BOOL, values), status=status)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return replace(column_of(name, ValueType.DOUBLE, numbers), status=status)
-    raise InvalidInput(
-        f"labels.target {name!r} is {kind}; a number is needed", reason=Reason.TYPE_MISMATCH, field="labels.target"
-    )
+            return target_column(_numbers(column, name), name, classes)
+        value_type, values = ValueType.TEXT, np.array(column.to_pylist(), dtype=np.object_)
+    elif pa.types.is_boolean(kind):
+        value_type, values = ValueType.BOOL, column.fill_null(False).to_numpy(zero_copy_only=False)
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        value_type, values = ValueType.DOUBLE, column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    else:
+        problem = f"labels.target {name!r} is {kind}; a number is needed"
+        raise InvalidInput(problem, reason=Reason.TYPE_MISMATCH, field="labels.target")
+    return replace(column_of(name, value_type, values), status=status)
+
+
+def _numbers(texts: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    from featurama_core.files.typed import typed_column
+
+    numbers, left = typed_column(texts.cast(pa.string()), ValueType.DOUBLE)
+    for row, text in left.items():
+        problem = f"labels.target {name!r} is {text!r} in row {row}; a number is needed"
+        raise InvalidInput(problem, reason=Reason.TYPE_MISMATCH, field="labels.target")
+    return numbers

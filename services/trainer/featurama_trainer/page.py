@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from featurama_core.types.times import to_rfc3339
 from featurama_trainer.judging import Segment
@@ -64,14 +63,11 @@ def html(report: TrainingReport) -> str:
 
 
 class _Figure(NamedTuple):
+    """svg: matplotlib has escaped its texts."""
+
     title: str
     note: str
-    svg: Markup
-
-
-def _figure(title: str, note: str, svg: str) -> _Figure:
-    """A figure of a plot, whose texts matplotlib has escaped."""
-    return _Figure(title, note, Markup(svg))  # noqa: S704 - generated markup
+    svg: str
 
 
 def _figures(report: TrainingReport) -> list[list[_Figure]]:
@@ -82,29 +78,29 @@ def _figures(report: TrainingReport) -> list[list[_Figure]]:
     target, labels = report.manifest.target, report.manifest.class_names
     if objective == "multi:softprob":
         note = "Share of each answer among the rows of each class."
-        first = _figure("Answers by class", note, confusion(evidence, labels))
+        first = _Figure("Answers by class", note, confusion(evidence, labels))
     elif objective == "binary:logistic":
         note = "On the line the probability equals the observed share."
-        first = _figure("Reliability of the probabilities", note, reliability(evidence, labels[1]))
+        first = _Figure("Reliability of the probabilities", note, reliability(evidence, labels[1]))
     else:
         note = f"On the line the prediction equals the outcome.{shown}"
-        first = _figure("Predicted against actual", note, predicted_against_actual(evidence, target))
+        first = _Figure("Predicted against actual", note, predicted_against_actual(evidence, target))
     stopped = "Training stops at the best validation score; then all rows before the test rows train."
-    rows = [[first, _figure("Learning curve", stopped, learning_curve(report.curve))]]
+    rows = [[first, _Figure("Learning curve", stopped, learning_curve(report.curve))]]
     if evidence.predicted.ndim == 1 and objective != "binary:logistic":
         note = f"Line: median. Band: the middle 80 %. Zero is right; above it, predicted too much.{shown}"
-        rows.append([_figure("Residuals over time", note, residuals_over_time(evidence, ""))])
+        rows.append([_Figure("Residuals over time", note, residuals_over_time(evidence, ""))])
     unit = target if objective.startswith("reg:") else "log odds"
     effect = bars(report.contributions, order, BLUE, f"mean absolute contribution to {unit}")
     gain = bars(report.importance, order, ORANGE, "share of the gain of all splits")
     rows.append(
         [
-            _figure("Contributions to predictions", "SHAP contributions on test rows.", effect),
-            _figure("Gain of splits", "Improvement of the fit by the splits on a column.", gain),
+            _Figure("Contributions to predictions", "SHAP contributions on test rows.", effect),
+            _Figure("Gain of splits", "Improvement of the fit by the splits on a column.", gain),
         ]
     )
     note = "By time: training rows, gap, test rows."
-    return [*rows, [_figure("Label rows", note, rows_over_time(evidence))]]
+    return [*rows, [_Figure("Label rows", note, rows_over_time(evidence))]]
 
 
 def _scored(report: TrainingReport) -> list[tuple[str, Mapping[str, float]]]:

@@ -10,13 +10,14 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 
 from featurama_core.types.times import DAY
 from featurama_core.types.values import Int64Array
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_trainer.fitting import Curve
 from featurama_trainer.report import Evidence
 
@@ -53,176 +54,165 @@ _SETTINGS: Any = {
     "lines.linewidth": 1.8,
     "legend.frameon": False,
 }
+P = ParamSpec("P")
 _SIZE = re.compile(r' (?:width|height)="[^"]*"')
 
 
-def predicted_against_actual(evidence: Evidence, unit: str) -> str:
+def _plot(width: float, height: float) -> Callable[[Callable[Concatenate[Axes, P], None]], Callable[P, str]]:
+    """Make a function that draws on axes one that returns the element. width, height: in inches."""
+
+    def of(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, str]:
+        @wraps(draw)
+        def drawn(*args: P.args, **kwargs: P.kwargs) -> str:
+            import matplotlib as mpl
+            from matplotlib.backends.backend_svg import FigureCanvasSVG
+            from matplotlib.figure import Figure
+
+            with mpl.rc_context(_SETTINGS):
+                figure: Figure = Figure(figsize=(width, height), layout="constrained")
+                FigureCanvasSVG(figure)
+                draw(figure.add_subplot(), *args, **kwargs)
+                text = io.StringIO()
+                figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+            return _inlined(text.getvalue())
+
+        return drawn
+
+    return of
+
+
+@_plot(5.2, 4.4)
+def predicted_against_actual(axes: Axes, evidence: Evidence, unit: str) -> None:
     """One point per test row; on the line the prediction equals the outcome."""
-
-    def draw(axes: Axes) -> None:
-        rows = _some(len(evidence.actual))
-        actual, predicted = evidence.actual[rows], evidence.predicted[rows]
-        ends = [float(min(actual.min(), predicted.min())), float(max(actual.max(), predicted.max()))]
-        axes.plot(ends, ends, color=MUTED, linewidth=1, dashes=(4, 3))
-        if evidence.baseline is not None:
-            axes.scatter(actual, evidence.baseline[rows], s=9, color=ORANGE, alpha=0.35, linewidths=0, label="baseline")
-        axes.scatter(actual, predicted, s=11, color=BLUE, alpha=0.6, linewidths=0, label="model")
-        axes.set_xlim(ends[0], ends[1])
-        axes.set_ylim(ends[0], ends[1])
-        axes.set_xlabel(f"actual {unit}")
-        axes.set_ylabel(f"predicted {unit}")
-        if evidence.baseline is not None:
-            axes.legend(loc="upper left", handletextpad=0.1, markerscale=2, labelcolor=INK)
-
-    return _drawn(draw, (5.2, 4.4))
+    rows = _some(len(evidence.actual))
+    actual, predicted = evidence.actual[rows], evidence.predicted[rows]
+    ends = [float(min(actual.min(), predicted.min())), float(max(actual.max(), predicted.max()))]
+    axes.plot(ends, ends, color=MUTED, linewidth=1, dashes=(4, 3))
+    if evidence.baseline is not None:
+        axes.scatter(actual, evidence.baseline[rows], s=9, color=ORANGE, alpha=0.35, linewidths=0, label="baseline")
+    axes.scatter(actual, predicted, s=11, color=BLUE, alpha=0.6, linewidths=0, label="model")
+    axes.set_xlim(ends[0], ends[1])
+    axes.set_ylim(ends[0], ends[1])
+    axes.set_xlabel(f"actual {unit}")
+    axes.set_ylabel(f"predicted {unit}")
+    if evidence.baseline is not None:
+        axes.legend(loc="upper left", handletextpad=0.1, markerscale=2, labelcolor=INK)
 
 
-def residuals_over_time(evidence: Evidence, unit: str) -> str:
+@_plot(10.8, 3.2)
+def residuals_over_time(axes: Axes, evidence: Evidence, unit: str) -> None:
     """Predicted minus actual per test row, with the median and the middle 80 % per stretch of time."""
-
-    def draw(axes: Axes) -> None:
-        error = evidence.predicted - evidence.actual
-        rows = _some(len(error))
-        axes.scatter(_dates(evidence.times[rows]), error[rows], s=8, color=BLUE, alpha=0.28, linewidths=0)
-        at, low, middle, high = _stretches(evidence.times, error)
-        axes.fill_between(_dates(at), low, high, color=BLUE, alpha=0.16, linewidth=0)
-        axes.plot(_dates(at), middle, color=BLUE)
-        axes.axhline(0, color=MUTED, linewidth=1)
-        axes.set_ylabel(f"predicted - actual {unit}")
-        reach = float(np.quantile(np.abs(error), 0.995)) * 1.15 or 1.0
-        axes.set_ylim(-reach, reach)
-        _date_axis(axes)
-
-    return _drawn(draw, (10.8, 3.2))
+    error = evidence.predicted - evidence.actual
+    rows = _some(len(error))
+    axes.scatter(_dates(evidence.times[rows]), error[rows], s=8, color=BLUE, alpha=0.28, linewidths=0)
+    at, low, middle, high = _stretches(evidence.times, error)
+    axes.fill_between(_dates(at), low, high, color=BLUE, alpha=0.16, linewidth=0)
+    axes.plot(_dates(at), middle, color=BLUE)
+    axes.axhline(0, color=MUTED, linewidth=1)
+    axes.set_ylabel(f"predicted - actual {unit}")
+    reach = float(np.quantile(np.abs(error), 0.995)) * 1.15 or 1.0
+    axes.set_ylim(-reach, reach)
+    _date_axis(axes)
 
 
-def reliability(evidence: Evidence, label: str) -> str:
+@_plot(5.2, 4.4)
+def reliability(axes: Axes, evidence: Evidence, label: str) -> None:
     """Observed share of the second class by predicted probability; on the line they are equal."""
-
-    def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, dashes=(4, 3))
-        order = np.argsort(evidence.predicted, kind="stable")
-        parts = [part for part in np.array_split(order, 10) if len(part)]
-        guess = [float(evidence.predicted[part].mean()) for part in parts]
-        truth = [float(evidence.actual[part].mean()) for part in parts]
-        axes.plot(guess, truth, color=BLUE, marker="o", markersize=5)
-        axes.set_xlabel("predicted probability (tenths of the test rows)")
-        axes.set_ylabel(f"share that was {label[:16]}", parse_math=False)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1)
-
-    return _drawn(draw, (5.2, 4.4))
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, dashes=(4, 3))
+    order = np.argsort(evidence.predicted, kind="stable")
+    parts = [part for part in np.array_split(order, 10) if len(part)]
+    guess = [float(evidence.predicted[part].mean()) for part in parts]
+    truth = [float(evidence.actual[part].mean()) for part in parts]
+    axes.plot(guess, truth, color=BLUE, marker="o", markersize=5)
+    axes.set_xlabel("predicted probability (tenths of the test rows)")
+    axes.set_ylabel(f"share that was {label[:16]}", parse_math=False)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
 
 
-def confusion(evidence: Evidence, labels: Sequence[str]) -> str:
+@_plot(5.2, 4.4)
+def confusion(axes: Axes, evidence: Evidence, labels: Sequence[str]) -> None:
     """The share of each answer among the test rows of each class."""
-
-    def draw(axes: Axes) -> None:
-        classes = evidence.predicted.shape[1]
-        counts = np.zeros((classes, classes))
-        np.add.at(counts, (evidence.actual.astype(np.int64), evidence.predicted.argmax(axis=1)), 1)
-        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        for row in range(classes):
-            for column in range(classes):
-                share = float(shares[row, column])
-                axes.bar(column, 0.94, bottom=row - 0.47, width=0.94, color=BLUE, alpha=0.06 + 0.84 * share)
-                if classes <= 12:
-                    axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=INK, fontsize=8)
-        axes.set_xlim(-0.5, classes - 0.5)
-        axes.set_ylim(classes - 0.5, -0.5)
-        axes.grid(visible=False)
-        axes.set_xlabel("predicted class")
-        axes.set_ylabel("actual class")
-        if classes <= 30:
-            shown = [label[:16] for label in labels]
-            tilt = 90 if max(map(len, shown)) * classes > 40 else 0
-            axes.set_xticks(range(classes), shown, rotation=tilt, parse_math=False)
-            axes.set_yticks(range(classes), shown, parse_math=False)
-
-    return _drawn(draw, (5.2, 4.4))
+    classes = evidence.predicted.shape[1]
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (evidence.actual.astype(np.int64), evidence.predicted.argmax(axis=1)), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for row in range(classes):
+        for column in range(classes):
+            share = float(shares[row, column])
+            axes.bar(column, 0.94, bottom=row - 0.47, width=0.94, color=BLUE, alpha=0.06 + 0.84 * share)
+            if classes <= 12:
+                axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=INK, fontsize=8)
+    axes.set_xlim(-0.5, classes - 0.5)
+    axes.set_ylim(classes - 0.5, -0.5)
+    axes.grid(visible=False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("actual class")
+    if classes <= 30:
+        shown = [label[:16] for label in labels]
+        tilt = 90 if max(map(len, shown)) * classes > 40 else 0
+        axes.set_xticks(range(classes), shown, rotation=tilt, parse_math=False)
+        axes.set_yticks(range(classes), shown, parse_math=False)
 
 
-def learning_curve(curve: Curve) -> str:
+@_plot(5.2, 4.4)
+def learning_curve(axes: Axes, curve: Curve) -> None:
     """The measure after each round, on the fitting rows and on the validation rows."""
-
-    def draw(axes: Axes) -> None:
-        rounds = np.arange(1, len(curve.validation) + 1)
-        axes.plot(rounds, curve.fitted, color=MUTED, label="rows that fit")
-        axes.plot(rounds, curve.validation, color=BLUE, label="validation rows")
-        best = curve.validation[curve.best - 1]
-        axes.axvline(curve.best, color=ORANGE, linewidth=1, dashes=(4, 3))
-        axes.scatter([curve.best], [best], color=ORANGE, s=28, zorder=3)
-        axes.annotate(
-            f"{curve.best} rounds: {best:.4g}",
-            (curve.best, best),
-            xytext=(-6, 10),
-            textcoords="offset points",
-            ha="right" if curve.best > len(rounds) / 2 else "left",
-        )
-        axes.set_xlabel("rounds")
-        axes.set_ylabel(curve.measure)
-        axes.set_ylim(0, float(np.quantile([*curve.fitted, *curve.validation], 0.97)) * 1.1)
-        axes.legend(loc="upper right", labelcolor=INK)
-
-    return _drawn(draw, (5.2, 4.4))
+    rounds = np.arange(1, len(curve.validation) + 1)
+    axes.plot(rounds, curve.fitted, color=MUTED, label="rows that fit")
+    axes.plot(rounds, curve.validation, color=BLUE, label="validation rows")
+    best = curve.validation[curve.best - 1]
+    axes.axvline(curve.best, color=ORANGE, linewidth=1, dashes=(4, 3))
+    axes.scatter([curve.best], [best], color=ORANGE, s=28, zorder=3)
+    axes.annotate(
+        f"{curve.best} rounds: {best:.4g}",
+        (curve.best, best),
+        xytext=(-6, 10),
+        textcoords="offset points",
+        ha="right" if curve.best > len(rounds) / 2 else "left",
+    )
+    axes.set_xlabel("rounds")
+    axes.set_ylabel(curve.measure)
+    axes.set_ylim(0, float(np.quantile([*curve.fitted, *curve.validation], 0.97)) * 1.1)
+    axes.legend(loc="upper right", labelcolor=INK)
 
 
-def bars(shares: Mapping[str, float], order: Sequence[str], colour: str, label: str) -> str:
+@_plot(5.2, 4.4)
+def bars(axes: Axes, shares: Mapping[str, float], order: Sequence[str], colour: str, label: str) -> None:
     """One bar per column of the matrix, in the given order, from the top."""
-
-    def draw(axes: Axes) -> None:
-        names = list(order)[:MAX_BARS]
-        sizes = [shares.get(name, 0.0) for name in names]
-        places = np.arange(len(names))
-        axes.barh(places, sizes, height=0.62, color=colour)
-        for place, size in zip(places.tolist(), sizes, strict=True):
-            axes.annotate(
-                f"{size:.3g}", (size, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
-            )
-        axes.set_yticks(places, names, color=INK)
-        axes.invert_yaxis()
-        axes.grid(visible=False, axis="y")
-        axes.set_xlim(0, max([*sizes, 1e-12]) * 1.14)
-        axes.set_xlabel(label)
-
-    return _drawn(draw, (5.2, 0.9 + 0.26 * min(len(order), MAX_BARS)))
+    names = list(order)[:MAX_BARS]
+    sizes = [shares.get(name, 0.0) for name in names]
+    places = np.arange(len(names))
+    axes.barh(places, sizes, height=0.62, color=colour)
+    for place, size in zip(places.tolist(), sizes, strict=True):
+        axes.annotate(f"{size:.3g}", (size, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_yticks(places, names, color=INK)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_xlim(0, max([*sizes, 1e-12]) * 1.14)
+    axes.set_xlabel(label)
+    figure: Any = axes.get_figure()
+    figure.set_figheight(0.9 + 0.26 * len(names))
 
 
-def rows_over_time(evidence: Evidence) -> str:
+@_plot(10.8, 1.9)
+def rows_over_time(axes: Axes, evidence: Evidence) -> None:
     """The number of label rows over time, by their use."""
-
-    def draw(axes: Axes) -> None:
-        times = evidence.all_times
-        edges = np.linspace(times[0], times[-1] + 1, 97)
-        dates = _dates(edges.astype(np.int64))
-        cut = times[min(evidence.test_from, len(times) - 1)]
-        until = times[max(evidence.train_until - 1, 0)]
-        counts, _ = np.histogram(times, edges)
-        for at, count in enumerate(counts.tolist()):
-            middle = (edges[at] + edges[at + 1]) / 2
-            colour = ORANGE if middle >= cut else BLUE if middle <= until else GRID
-            axes.bar(dates[at], count, width=dates[at + 1] - dates[at], align="edge", color=colour, alpha=0.85)
-        for colour, label in ((BLUE, "trains"), (GRID, "gap"), (ORANGE, "tests")):
-            axes.bar(dates[0], 0, color=colour, label=label)
-        axes.set_ylabel("label rows")
-        axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0, labelcolor=INK)
-        _date_axis(axes)
-
-    return _drawn(draw, (10.8, 1.9))
-
-
-def _drawn(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_SETTINGS):
-        figure: Figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure.add_subplot())
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _inlined(text.getvalue())
+    times = evidence.all_times
+    edges = np.linspace(times[0], times[-1] + 1, 97)
+    dates = _dates(edges.astype(np.int64))
+    cut = times[min(evidence.test_from, len(times) - 1)]
+    until = times[max(evidence.train_until - 1, 0)]
+    counts, _ = np.histogram(times, edges)
+    for at, count in enumerate(counts.tolist()):
+        middle = (edges[at] + edges[at + 1]) / 2
+        colour = ORANGE if middle >= cut else BLUE if middle <= until else GRID
+        axes.bar(dates[at], count, width=dates[at + 1] - dates[at], align="edge", color=colour, alpha=0.85)
+    for colour, label in ((BLUE, "trains"), (GRID, "gap"), (ORANGE, "tests")):
+        axes.bar(dates[0], 0, color=colour, label=label)
+    axes.set_ylabel("label rows")
+    axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0, labelcolor=INK)
+    _date_axis(axes)
 
 
 def _inlined(document: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import ModelManifest
 from featurama_trainer.comparing import HoldoutComparison
 from featurama_trainer.fitting import Curve
@@ -33,6 +33,10 @@ class Evidence:
         return self.all_times[self.test_from :]
 
 
+_PLAIN = ("promoted_to", "entities_without_target", "entities_without_time", "rows_without_required")
+_MEASURED = ("test", "train", "baseline", "baseline_constant", "missing", "importance", "contributions", "seconds")
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
     """One training run.
@@ -44,19 +48,19 @@ class TrainingReport:
     """
 
     manifest: ModelManifest
-    promoted_to: str
     entities_without_target: int
     entities_without_time: int
+    rows_without_required: int
     missing: Mapping[str, int]
     importance: Mapping[str, float]
-    seconds: Mapping[str, float]
-    rows_without_required: int
     contributions: Mapping[str, float]
     segments: Sequence[Segment]
     folds: Sequence[FoldScores]
     curve: Curve
-    verdict: HoldoutComparison | None
     evidence: Evidence
+    promoted_to: str = ""
+    verdict: HoldoutComparison | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def test(self) -> Mapping[str, float]:
@@ -104,20 +108,10 @@ class TrainingReport:
             "libraries": dict(manifest.libraries),
             "created_by": manifest.created_by,
             "created_at": to_rfc3339(manifest.created_at),
-            "promoted_to": self.promoted_to,
-            "entities_without_target": self.entities_without_target,
-            "entities_without_time": self.entities_without_time,
-            "rows_without_required": self.rows_without_required,
-            "test": dict(self.test),
-            "train": dict(self.train),
-            "baseline": dict(self.baseline),
-            "baseline_constant": dict(self.baseline_constant),
-            "missing": dict(self.missing),
-            "importance": dict(self.importance),
-            "contributions": dict(self.contributions),
+            **{name: getattr(self, name) for name in _PLAIN},
+            **{name: dict(getattr(self, name)) for name in _MEASURED},
             "segments": [asdict(segment) for segment in self.segments],
             "cross_validation": [asdict(fold) for fold in self.folds],
             "curve": asdict(self.curve),
             "verdict": self.verdict.to_dict() if self.verdict else None,
-            "seconds": dict(self.seconds),
         }

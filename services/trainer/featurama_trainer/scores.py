@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from featurama_model.engineered import Float64Array
+from featurama_model.expressions import Float64Array
 from featurama_model.manifest import Objective
 
 _LEAST = 1e-15
@@ -86,12 +86,10 @@ def class_scores(actual: Float64Array, probabilities: Float64Array) -> dict[str,
     truth, guess = actual[rows].astype(np.int64), probabilities[rows]
     answer = guess.argmax(axis=1)
     chosen = np.clip(guess[np.arange(len(truth)), truth], _LEAST, 1.0)
-    f1 = []
-    for each in np.unique(truth):
-        hits = float(np.sum((truth == each) & (answer == each)))
-        f1.append(2.0 * hits / float(np.sum(truth == each) + np.sum(answer == each)))
+    from sklearn.metrics import f1_score
+
     return {
         "logloss": float(-np.mean(np.log(chosen))),
         "accuracy": float(np.mean(answer == truth)),
-        "f1": float(np.mean(f1)),
+        "f1": float(f1_score(truth, answer, labels=np.unique(truth), average="macro")),
     }

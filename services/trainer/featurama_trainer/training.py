@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +23,8 @@ from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.namespace import Namespace
 from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
-from featurama_model.engineered import Float64Array, numbers
-from featurama_model.manifest import ModelManifest, TrainingFacts
+from featurama_model.engineered import numbers
+from featurama_model.manifest import TrainingFacts
 from featurama_model.model_checker import ModelChecker
 from featurama_model.promotion import promote, trying
 from featurama_model.registry import CHAMPION, ModelRegistry
@@ -32,31 +32,13 @@ from featurama_trainer.classes import Classes
 from featurama_trainer.comparing import promote_unless_worse
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.dataset import ModelInputs, TrainingMatrix, known_at_of, model_inputs
-from featurama_trainer.fitting import Curve, Fitted, contributions, find_rounds, fit
-from featurama_trainer.judging import (
-    FoldScores,
-    Segment,
-    by_segment,
-    cross_validated,
-    mean_scores,
-    outputs,
-    scores_with_baselines,
-)
+from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
+from featurama_trainer.judging import by_segment, cross_validated, mean_scores, outputs, scores_with_baselines
 from featurama_trainer.labels import Labels, read_labels
 from featurama_trainer.labels_file import read_label_file
 from featurama_trainer.point_in_time_set import built_set, entity_column, given_set, read_set, target_name
 from featurama_trainer.report import Evidence, TrainingReport
 from featurama_trainer.splitting import Split, gap_of, time_split
-
-
-class _Trained(NamedTuple):
-    fitted: Fitted
-    curve: Curve
-    scores: dict[str, dict[str, float]]
-    contributions: dict[str, float]
-    segments: list[Segment]
-    folds: list[FoldScores]
-    evidence: Evidence
 
 
 async def train(
@@ -93,11 +75,17 @@ async def train(
         requested, config = config, config.with_classes(data.labels.classes)
         split = time_split(data.labels, config.split)
         with watch.stage("training"):
-            trained = await asyncio.to_thread(_trained, config, data, split, threads, progress)
+            fitted, report = await asyncio.to_thread(_trained, config, data, split, threads, progress)
     registry = ModelRegistry(namespace.storage, artefacts=artefacts)
     with watch.stage("publishing"):
-        manifest = _manifest(requested, config, data, trained, split, created_by, dataset)
-        published = await registry.publish(manifest, trained.fitted.artefact)
+        facts = _facts(requested, data, fitted, split, dataset)
+        libraries = {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "xgboost": fitted.library_version,
+        }
+        manifest = replace(report.manifest, training=facts, libraries=libraries, created_by=created_by)
+        published = await registry.publish(manifest, fitted.artefact)
         verdict = None
         if alias:
             async with trying(registry, checker) as trial:
@@ -109,22 +97,8 @@ async def train(
                 else:
                     await promote(registry, trial, published.name, published.version, **move)
         Stage("publishing", 1, progress).advance(1)
-    return TrainingReport(
-        manifest=published,
-        promoted_to=alias if verdict is None or verdict.not_worse else "",
-        entities_without_target=data.labels.without_target,
-        entities_without_time=data.labels.without_time,
-        rows_without_required=data.refused,
-        missing=data.missing(),
-        importance=trained.fitted.importance,
-        contributions=trained.contributions,
-        segments=trained.segments,
-        folds=trained.folds,
-        curve=trained.curve,
-        verdict=verdict,
-        seconds=watch.seconds,
-        evidence=trained.evidence,
-    )
+    promoted = alias if verdict is None or verdict.not_worse else ""
+    return replace(report, manifest=published, promoted_to=promoted, verdict=verdict, seconds=watch.seconds)
 
 
 @asynccontextmanager
@@ -177,8 +151,8 @@ async def _labels(namespace: Namespace, config: TrainingConfig, progress: Watche
 
 def _trained(
     config: TrainingConfig, data: TrainingMatrix, split: Split, threads: int, progress: Watcher | None
-) -> _Trained:
-    """The computations of a run. Blocks."""
+) -> tuple[Fitted, TrainingReport]:
+    """The computations of a run, and their report. Blocks."""
     target, names = data.labels.target, data.inputs.engineered.names
     curve = find_rounds(
         (data.matrix[: split.fit_until], target[: split.fit_until]),
@@ -196,18 +170,34 @@ def _trained(
         rounds=curve.best,
         progress=progress,
     )
-    predicted = outputs(data.inputs.draft(config), fitted, data.matrix)
+    draft = data.inputs.draft(config)
+    predicted = outputs(draft, fitted, data.matrix)
     folds = cross_validated(config, data, split.train_until, curve.best, threads=threads, progress=progress)
     test = slice(split.test_from, None)
     shares = dict(contributions(fitted.artefact, data.matrix[test], names))
     chosen = _segment_names(config, data, shares)
-    rows = np.arange(split.test_from, len(target))
-    columns = [data.column(name).take(rows) for name in chosen]
+    columns = [data.column(name).take(np.arange(split.test_from, len(target))) for name in chosen]
     segments = by_segment(config.objective, columns, target[test], predicted[test])
     scores = scores_with_baselines(config, data, predicted, split)
     if folds:
         scores["cross_validation"] = mean_scores(folds)
-    return _Trained(fitted, curve, scores, shares, segments, folds, _evidence(config, data, predicted, split))
+    stated = numbers(data.column(config.baseline))[test] if config.baseline else None
+    evidence = Evidence(
+        data.labels.event_time, split.train_until, split.test_from, target[test], predicted[test], stated
+    )
+    return fitted, TrainingReport(
+        manifest=replace(draft, metrics=scores),
+        entities_without_target=data.labels.without_target,
+        entities_without_time=data.labels.without_time,
+        rows_without_required=data.refused,
+        missing=data.missing(),
+        importance=fitted.importance,
+        contributions=shares,
+        segments=segments,
+        folds=folds,
+        curve=curve,
+        evidence=evidence,
+    )
 
 
 def _segment_names(config: TrainingConfig, data: TrainingMatrix, shares: dict[str, float]) -> list[str]:
@@ -218,60 +208,31 @@ def _segment_names(config: TrainingConfig, data: TrainingMatrix, shares: dict[st
     return [*data.inputs.segments, *[name for name in shares if name in features][:2]]
 
 
-def _manifest(
-    requested: TrainingConfig,
-    config: TrainingConfig,
-    data: TrainingMatrix,
-    trained: _Trained,
-    split: Split,
-    by: str,
-    dataset: Path | None,
-) -> ModelManifest:
+def _facts(
+    config: TrainingConfig, data: TrainingMatrix, fitted: Fitted, split: Split, dataset: Path | None
+) -> TrainingFacts:
+    """config: as it was requested."""
     times = data.labels.event_time
     source = config.labels.model_dump() | {"file": Path(config.labels.file).name}
     if dataset is not None:
-        request = data.built.manifest.request
-        source |= {"file": dataset.resolve().name}
         column = entity_column(data.built, config.labels.entity_type)
-        source |= {"entity_column": column, "time_column": request["time_column"]}
-    return replace(
-        data.inputs.draft(config),
-        metrics=trained.scores,
-        training=TrainingFacts(
-            label_rows=len(times),
-            train_rows=split.train_until,
-            test_rows=len(times) - split.test_from,
-            first_label_time=int(times[0]),
-            split_time=split.time,
-            last_label_time=int(times[-1]),
-            seed=config.seed,
-            rounds=trained.fitted.rounds,
-            parameters=trained.fitted.parameters,
-            gap=gap_of(config.split, times),
-            dataset_sha256=data.sha256,
-            labels={name: value for name, value in source.items() if value},
-            known_at=data.known_at,
-            config_sha256=hashlib.sha256(requested.model_dump_json().encode()).hexdigest(),
-        ),
-        libraries={
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "xgboost": trained.fitted.library_version,
-        },
-        created_by=by,
-    )
-
-
-def _evidence(config: TrainingConfig, data: TrainingMatrix, predicted: Float64Array, split: Split) -> Evidence:
-    test = slice(split.test_from, None)
-    stated = numbers(data.column(config.baseline))[test] if config.baseline else None
-    return Evidence(
-        all_times=data.labels.event_time,
-        train_until=split.train_until,
-        test_from=split.test_from,
-        actual=data.labels.target[test],
-        predicted=predicted[test],
-        baseline=stated,
+        time_column = data.built.manifest.request["time_column"]
+        source |= {"file": dataset.resolve().name, "entity_column": column, "time_column": time_column}
+    return TrainingFacts(
+        label_rows=len(times),
+        train_rows=split.train_until,
+        test_rows=len(times) - split.test_from,
+        first_label_time=int(times[0]),
+        split_time=split.time,
+        last_label_time=int(times[-1]),
+        seed=config.seed,
+        rounds=fitted.rounds,
+        parameters=fitted.parameters,
+        gap=gap_of(config.split, times),
+        dataset_sha256=data.sha256,
+        labels={name: value for name, value in source.items() if value},
+        known_at=data.known_at,
+        config_sha256=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -199,7 +200,7 @@ async def test_what_cannot_work_is_refused_and_named(store: OpenedStore) -> None
     await refused("must map entity types", "entity_columns", entity_columns=["driver_id"])
     await refused("must map entity types", "entity_columns", entity_columns={"driver": ""})
     await refused("fare holds double", "fare", entity_columns=COLUMNS | {"customer": "fare"})
-    await refused("two columns would be named 'trips'", "trips", labels=table.append_column("trips", table.column(0)))
+    await refused("the label column 'trips' and the", "trips", labels=table.append_column("trips", table.column(0)))
     await refused("name columns of labels=", "entity_columns", labels=None, entity_type="driver")
     ids = pa.array([*["customer_1"] * 7, "a\nb", *["customer_1"] * 5])
     await refused(
@@ -221,6 +222,7 @@ def test_a_notebook_builds_a_set_of_several_columns(tmp_path: Path) -> None:
         rows = pd.DataFrame({"driver_id": ["a"], "customer_id": ["b"]})
         made = store.training_set(rows, ["trips", "rating"], entity_columns=COLUMNS, timestamp=START)
         assert made.to_arrow().select(["trips", "rating"]).to_pylist() == [{"trips": 6, "rating": 5}]
+        assert pl.DataFrame(made)["trips"].to_list() == [6]
         made.write(tmp_path / "set")
-    manifest = json.loads((tmp_path / "set" / "_manifest.json").read_text())
+    manifest = json.loads((tmp_path / "set.manifest.json").read_text())
     assert manifest["request"]["entity_columns"] == COLUMNS

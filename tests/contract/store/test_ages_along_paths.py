@@ -8,6 +8,8 @@ import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
+from featurama_core.types.times import Duration
+
 from .standing_clock import DAY, SECOND, Unique, answers, write
 
 TTL = 60 * SECOND
@@ -40,7 +42,7 @@ async def written(store: OpenedStore, clock: FakeClock, unique: Unique, short: s
     kind = unique("thing")
     await store.register_entity_type(kind)
     for group in ("reference", "target"):
-        ttl = TTL if group == short else None
+        ttl = Duration(TTL) if group == short else None
         await store.register_feature_group(unique(group), kind, ttl=ttl)
     home, mood = unique("home"), unique("mood")
     await store.register_feature(home, "text", group=unique("reference"), references=kind)

@@ -10,6 +10,7 @@ from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
 from featurama_core.storage.port import NamespaceStorage
+from featurama_core.types.times import Duration
 
 from .standing_clock import DAY, SECOND, Unique, answers, as_of, store_over, write
 
@@ -75,7 +76,7 @@ async def test_a_period_is_read_until_its_last_microsecond_is_past_retention(
     end = clock.now // period * period
     group, heat, fry = unique("long"), unique("heat"), unique("fry")
     kept = clock.now - (end - 1) + DAY
-    await store.register_feature_group(group, retention=kept)
+    await store.register_feature_group(group, retention=Duration(kept))
     await store.register_feature(heat, "double", group=group)
     await write(store, heat, [(fry, end - 1, 1.5)])
     clock.advance(DAY)

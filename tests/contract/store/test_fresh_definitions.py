@@ -31,10 +31,10 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def load_definitions(self) -> Definitions:
+    async def load_definitions(self, after: int = 0) -> Definitions:
         """As stored now; answered when `released` is set, if it holds."""
         self.reads += 1
-        found = await self._inner.load_definitions()
+        found = await self._inner.load_definitions(after)
         if self.holds:
             self.read.set()
             await self.released.wait()

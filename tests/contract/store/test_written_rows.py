@@ -89,7 +89,7 @@ async def test_a_request_without_one_good_row_is_answered_too(
     report = await write(store.space, rows([unique("fry")], unique("absent"), clock.now))
     (verdict,) = report.verdicts
     assert (Reason.UNKNOWN_FEATURE, unique("absent")) == (verdict.reason, verdict.field)
-    assert f"feature {unique('absent')!r} is not registered; see `featurama features`" == verdict.message
+    assert verdict.message.startswith(f"feature {unique('absent')!r} is not registered; ")
 
 
 class Failing:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from featurama.errors import InvalidInput, Reason
 from featurama_core.frames.predictions import Predictions, RowError, given_columns
+from featurama_core.frames.schemas import named_features
 from featurama_core.types.column import column_of
 from featurama_core.types.values import Status, ValueType
 
@@ -72,4 +74,32 @@ def test_predictions_are_a_table() -> None:
         "error": [None, "not there"],
         "distance": [1.0, 0.0],
     }
-    assert result.to_pandas()["prediction"].isna().tolist() == [False, True]
+    frame = result.to_pandas(statuses=True, event_times=True)
+    assert frame["prediction"].isna().tolist() == [False, True]
+    assert [str(each) for each in frame.dtypes] == [
+        "string",
+        "float64",
+        "string",
+        "float64",
+        "string",
+        "datetime64[us, UTC]",
+    ]
+    assert pa.table(result).equals(result.to_arrow())
+    assert named_features(result.to_arrow().schema)[0]["column"] == "distance"
+
+
+def test_a_feature_with_the_name_of_a_column_of_predictions_is_refused() -> None:
+    """Where its values are asked for in a table; one of them would be lost."""
+    result = Predictions(
+        values=np.array([2.5]),
+        target="y",
+        model="m",
+        version=1,
+        entity_ids=["a"],
+        features=[column_of("prediction", ValueType.DOUBLE, np.array([1.0]))],
+        missing={},
+        errors=[],
+        as_of_time=0,
+    )
+    with pytest.raises(InvalidInput, match="the column 'prediction' and the feature 'prediction' have one name"):
+        result.to_dict()

@@ -8,6 +8,7 @@ import pytest
 
 from featurama_cli.definitions_file import read_definitions
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.schema import FeatureGroup
 
 from .conftest import DEFINITIONS, Featurama
 
@@ -53,13 +54,31 @@ def test_a_conflict_stops_all_of_it(defined: Featurama, folder: Path) -> None:
     assert ran.code == 2
     assert effects(ran) == {"gravity@1": "new", "temperature@1": "conflict"}
     assert "register a new version" in ran.json[1]["problem"]
-    assert defined("features", "gravity").code == 2
+    assert defined("features", "show", "gravity").code == 2
 
 
 def test_what_may_change_in_a_group_is_planned_as_a_change(defined: Featurama, folder: Path) -> None:
     (folder / "more.yaml").write_text("feature_groups: [{name: weather, entity_type: planet, ttl: 365d, buckets: 4}]")
     assert effects(defined("apply", "more.yaml", "--json")) == {"weather": "changed"}
     assert defined("features", "--groups", "--json").json[0]["buckets"] == 4
+
+
+def test_definitions_are_shown_with_what_uses_them_and_deleted(defined: Featurama) -> None:
+    """A used one stays; deprecated, restored and deleted ones are said to be."""
+    shown = defined("features", "show", "storm", "--json").json
+    assert (shown["name"], shown["used_by"]) == ("storm", ["feature service outlook"])
+    assert defined("features", "show", "weather", "--kind", "group", "--json").json["ttl"] == "365d"
+    refused = defined("features", "delete", "storm@1", "--yes")
+    assert (refused.code, "is used by feature service outlook" in refused.err) == (2, True)
+    assert defined("features", "deprecate", "storm@1").code == 0
+    assert defined("features", "show", "storm", "--json").json["deprecated"]
+    assert defined("features", "restore", "storm@1").code == 0
+    assert not defined("features", "show", "storm", "--json").json["deprecated"]
+    assert defined("features", "delete", "outlook", "--kind", "service", "--yes").code == 0
+    assert defined("features", "delete", "storm@1", "--yes").code == 0
+    assert defined("features", "show", "storm").code == 2
+    assert defined("features", "delete", "moons", "--yes").code == 2
+    assert "give --yes" in defined("features", "delete", "moons@1").err
 
 
 def test_a_new_version_is_new(defined: Featurama, folder: Path) -> None:
@@ -73,6 +92,17 @@ def test_a_python_file_is_run_and_its_values_are_taken(featurama: Featurama, fol
     """Definitions at the top level, alone or in lists; names with an underscore are left out."""
     (folder / "ship.py").write_text(PYTHON)
     assert set(effects(featurama("apply", "ship.py", "--json"))) == {"speed@1", "seats@1", "engines@1"}
+
+
+def test_a_python_file_gives_ages_with_their_unit(folder: Path) -> None:
+    """A text or a timedelta; a bare number is refused, as in YAML."""
+    start = "from datetime import timedelta\nfrom featurama import FeatureGroup\n"
+    (folder / "ages.py").write_text(start + 'found = FeatureGroup("g", ttl="90 minutes", retention=timedelta(days=2))')
+    (group,) = read_definitions(folder / "ages.py")
+    assert FeatureGroup("g", ttl="90m", retention="48h") == group
+    (folder / "bare.py").write_text(start + 'found = FeatureGroup("g", ttl=30)')
+    with pytest.raises(InvalidInput, match="ttl 30 has no unit"):
+        read_definitions(folder / "bare.py")
 
 
 def test_the_worlds_definitions_are_read(folder: Path) -> None:
@@ -95,6 +125,8 @@ def test_the_worlds_definitions_are_read(folder: Path) -> None:
         ("[]", "must hold entity_types"),
         ("{}", "defines nothing"),
         ("feature_groups: [{name: g, ttl: soon}]", "is not a duration"),
+        ("feature_groups: [{name: g, ttl: 30}]", r"feature_groups\[0\] 'g': ttl 30 has no unit; write .* '30d'"),
+        ("feature_groups: [{name: g, retention: 1.5}]", "retention 1.5 has no unit"),
         ("feature_services: [{name: s, features: [1]}]", "features must be a list of texts"),
     ],
 )

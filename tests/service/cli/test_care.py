@@ -44,7 +44,7 @@ def test_groups_services_and_types_are_listed(defined: Featurama) -> None:
     assert defined("features", "--groups", "--json").json[0]["ttl"] == "365d"
     assert defined("features", "--services", "--json").json[0]["features"] == ["temperature@1", "storm@1"]
     assert [row["name"] for row in defined("features", "--types", "--json").json] == ["planet"]
-    assert defined("features", "wind", "--json").json["type"] == "vector[3]"
+    assert defined("features", "show", "wind", "--json").json["type"] == "vector[3]"
 
 
 def test_purge_removes_what_is_past_retention(defined: Featurama, folder: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_directory_of_parts_is_built_with_a_manifest(labelled: Featurama, fold
     assert ran.code == 0, ran.err
     assert (ran.code, ran.json["files"], ran.json["without_value"]) == (0, 1, {"temperature": 1})
     assert pyarrow.parquet.read_table(folder / "set").column("temperature").to_pylist() == [210.5, None, 211.25]
-    manifest = json.loads((folder / "set" / "_manifest.json").read_text())
+    manifest = json.loads((folder / "set.manifest.json").read_text())
     assert manifest["request"]["features"] == ["temperature@1"]
     assert manifest["time_range"]["last"] == "2026-01-03T00:00:00.000000Z"
     assert manifest["files"][0]["rows"] == 3
@@ -148,7 +148,7 @@ def test_rows_may_name_entities_of_several_types(filled: Featurama, folder: Path
     table = pyarrow.parquet.read_table(folder / "set")
     assert table.column("flights").to_pylist() == [12, None, 1]
     assert table.column("temperature").to_pylist() == [210.5, 211.25, None]
-    manifest = json.loads((folder / "set" / "_manifest.json").read_text())
+    manifest = json.loads((folder / "set.manifest.json").read_text())
     assert manifest["request"]["entity_columns"] == {"planet": "planet_id", "pilot": "pilot"}
     assert filled("dataset", "verify", "set", "--rebuild", "--json").json["differences"] == []
     plan = filled(*asked, *columns, "--explain", "--json").json
@@ -159,6 +159,60 @@ def test_rows_may_name_entities_of_several_types(filled: Featurama, folder: Path
     assert "entity column" in filled(*asked, *columns, "--explain").out
     mixed = filled(*asked, "--entity-column", "pilot=pilot", "--entity-column", "planet_id", "-o", "other")
     assert (mixed.code, "column planet_id: entity_id is missing" in mixed.err) == (2, True)
+
+
+FLYING = """entity_types: [{name: pilot}]
+feature_groups: [{name: flying, entity_type: pilot}]
+features:
+  - {name: flights, group: flying, type: int}
+  - {name: at, group: flying, type: text, references: planet}
+"""
+PILOTS_AT = """entity_id,at,timestamp
+leela,planet_mars,2026-01-01T00:00:00Z
+fry,planet_earth,2026-01-01T00:00:00Z
+"""
+
+
+def test_dots_of_paths_can_be_another_text(filled: Featurama, folder: Path) -> None:
+    """In the set and its manifest, which verify builds again; a deletion is still explained along the path."""
+    (folder / "pilots.yaml").write_text(FLYING)
+    (folder / "at.csv").write_text(PILOTS_AT)
+    (folder / "labels.csv").write_text("entity_id,timestamp\nleela,2026-01-02T00:00:00Z\nfry,2026-01-03T00:00:00Z\n")
+    assert filled("apply", "pilots.yaml", "--yes").code == 0
+    assert filled("write", "at.csv").code == 0
+    asked = ("dataset", "build", "--labels", "labels.csv", "-f", "at,at.temperature", "--column-separator", "__")
+    assert filled(*asked, "-o", "set").code == 0
+    assert pyarrow.parquet.read_table(folder / "set").column_names[2:] == ["at", "at__temperature"]
+    assert filled("dataset", "verify", "set", "--rebuild", "--json").json["differences"] == []
+    assert filled("delete", "planet_mars", "--yes").code == 0
+    (difference,) = filled("dataset", "verify", "set", "--rebuild", "--json").json["differences"]
+    assert (difference["column"], difference["cause"]) == ("at__temperature", "deletion")
+    ran = filled(*asked[:-1], "", "-o", "other")
+    assert (ran.code, "column_separator is empty" in ran.err) == (2, True)
+
+
+def test_arrow_streams_are_written_and_read(labelled: Featurama, folder: Path) -> None:
+    """As values, with their rejected rows, and as sets, which are label rows too."""
+    values = pa.table(
+        {
+            "entity_id": ["planet_mars", ""],
+            "feature_name": ["temperature"] * 2,
+            "value": [1.5, 2.5],
+            "timestamp": pa.array(["2026-01-03T00:00:00Z"] * 2).cast(pa.timestamp("us", "UTC")),
+        }
+    )
+    with pa.OSFile(str(folder / "new.arrows"), "wb") as sink, pa.ipc.new_stream(sink, values.schema) as stream:
+        stream.write_table(values)
+    ran = labelled("write", "new.arrows", "--json")
+    assert ran.code == 1, ran.err
+    rejected = pa.ipc.open_stream(folder / "new.rejected.arrows").read_all()
+    assert (1, [2.5]) == (rejected.num_rows, rejected.column("value").to_pylist())
+    build = ("dataset", "build", "-f", "temperature")
+    assert labelled(*build, "--labels", "labels.csv", "-o", "set.arrows").code == 0
+    assert pa.ipc.open_stream(folder / "set.arrows").read_all().column("temperature").to_pylist() == [210.5, None, 1.5]
+    assert labelled(*build, "--labels", "labels.csv", "-o", "sets", "--format", "arrows").code == 0
+    assert ["part-00000.arrows"] == [path.name for path in (folder / "sets").iterdir()]
+    assert labelled("dataset", "verify", "sets", "--rebuild", "--json").json["good"]
 
 
 def test_entity_columns_that_cannot_be_meant_are_refused(labelled: Featurama, folder: Path) -> None:
@@ -177,7 +231,7 @@ def test_entity_columns_that_cannot_be_meant_are_refused(labelled: Featurama, fo
 
 def test_a_set_that_is_not_there_is_named(labelled: Featurama) -> None:
     ran = labelled("dataset", "verify", "nowhere")
-    assert (ran.code, "nowhere/_manifest.json does not exist" in ran.err) == (2, True), ran.err
+    assert (ran.code, "nowhere.manifest.json does not exist" in ran.err) == (2, True), ran.err
 
 
 def test_an_entity_that_is_unknown_is_named(labelled: Featurama) -> None:

@@ -82,6 +82,14 @@ def test_a_model_that_is_not_there_is_one_line(store) -> None:
         assert (ran.code, len(ran.err.splitlines()), "[UNKNOWN_MODEL]" in ran.err) == (2, 1, True)
 
 
+def test_a_mistyped_model_is_asked_about(store) -> None:
+    for ran in (
+        store("predict", "delivery_00000001", "--model", "delivry_time"),
+        store("models", "show", "deliverytime"),
+    ):
+        assert (ran.code, "did you mean 'delivery_time'?" in ran.err) == (2, True)
+
+
 def test_training_without_labels_says_what_is_missing(featurama) -> None:
     """An empty namespace: one line, exit code 2."""
     featurama("namespaces", "create", "default")
@@ -135,7 +143,7 @@ def test_the_same_commands_work_over_servers(store, trained: Path, up: dict[str,
     )
     (trained / "more.yaml").write_text("features: [{name: cargo, group: delivery_metrics, type: text}]")
     over("apply", "more.yaml")
-    assert over("features", "cargo", "--json").json["type"] == "text"
+    assert over("features", "show", "cargo", "--json").json["type"] == "text"
     over("entities", "register", "delivery_new", "--type", "delivery")
     over("delete", "delivery_new", "--yes")
     over("doctor")

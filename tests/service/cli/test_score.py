@@ -50,7 +50,7 @@ def test_label_rows_are_scored_into_files_beside_a_manifest(trained: Featurama, 
     assert [values[0], values[2]] == [row["prediction"] for row in predicted]
     assert values[1] is None
     assert table.column("missing_features").to_pylist()[3] == ["distance", "destination.traffic_level"]
-    manifest = json.loads((folder / "scores" / "_manifest.json").read_text())
+    manifest = json.loads((folder / "scores.manifest.json").read_text())
     assert manifest["request"]["model"]["version"] == 1
     assert len(manifest["request"]["model"]["sha256"]) == 64
     assert trained("dataset", "verify", "scores").code == 0

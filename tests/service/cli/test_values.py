@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+
+from featurama import sync
 
 from .conftest import Featurama
 
@@ -50,12 +54,56 @@ def test_a_table_shows_value_and_status(filled: Featurama) -> None:
     assert "PRESENT" in ran.out
 
 
+def test_entities_are_registered_from_a_file(defined: Featurama, folder: Path) -> None:
+    """Columns beside entity_id are optional; a wrong one, or a bad id, is one line with its place."""
+    (folder / "some.csv").write_text('entity_id,name,metadata\nplanet_eris,Eris,\nplanet_ceres,,"{""moons"": 0}"\n')
+    assert defined("entities", "register", "some.csv", "--type", "planet").code == 0
+    listed = defined("entities", "list", "planet", "--json").json
+    assert [(row["entity_id"], row["name"], row["metadata"]) for row in listed] == [
+        ("planet_ceres", "", {"moons": 0}),
+        ("planet_eris", "Eris", {}),
+    ]
+    for text, problem in (
+        ("entity_id,colour\na,red\n", "bad.csv: column 'colour' is not known"),
+        ("id\na\n", "bad.csv: column 'id' is not known"),
+        ("name\na\n", "bad.csv: column 'entity_id' is missing"),
+        ("entity_id,name\na,\n,b\n", "bad.csv, row 2: entity_id must be text"),
+    ):
+        (folder / "bad.csv").write_text(text)
+        ran = defined("entities", "register", "bad.csv", "--type", "planet")
+        assert (ran.code, problem in ran.err) == (2, True), ran.err
+
+
+def test_a_feature_of_another_type_than_the_entities_is_pointed_out(filled: Featurama, folder: Path) -> None:
+    """Where no value is found: a mistake of the request, not a missing value."""
+    (folder / "ships.yaml").write_text(
+        "entity_types: [{name: ship}]\nfeature_groups: [{name: hull, entity_type: ship}]\n"
+        "features: [{name: mass, group: hull, type: double}]"
+    )
+    assert filled("apply", "ships.yaml", "--yes").code == 0
+    unregistered = filled("get", "planet_mars", "-f", "mass")
+    assert (unregistered.code, unregistered.err) == (0, "")
+    assert filled("entities", "register", "planet_mars", "--type", "planet").code == 0
+    mistaken = filled("get", "planet_mars", "-f", "mass,temperature")
+    assert (mistaken.code, mistaken.err) == (0, "mass is a feature of entity type ship, not of planet.\n")
+
+
 def test_history_is_newest_first(filled: Featurama) -> None:
     ran = filled("history", "planet_mars", "temperature", "--json")
     assert [row["value"] for row in ran.json] == [211.25, 210.5]
     assert len(filled("history", "planet_mars", "temperature", "--limit", 1, "--json").json) == 1
     until = filled("history", "planet_mars", "temperature", "--end", "2026-01-01T12:00:00Z", "--json")
     assert [row["value"] for row in until.json] == [210.5]
+
+
+def test_ingest_times_of_a_history_have_all_nine_digits(filled: Featurama) -> None:
+    """Those that the store has; a table shows them too."""
+    (newest, _) = filled("history", "planet_mars", "temperature", "--json").json
+    with sync.connect("sqlite:///featurama-data") as store:
+        stored = store.get_feature_history("planet_mars", "temperature").ingested_at
+    assert pd.Timestamp(newest["ingested_at"]).value == stored[0]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", newest["ingested_at"])
+    assert newest["ingested_at"] in filled("history", "planet_mars", "temperature").out
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])

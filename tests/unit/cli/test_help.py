@@ -29,7 +29,7 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("name", Listing.LISTED)
 def test_the_list_says_of_a_command_what_the_command_says_of_itself(name: str) -> None:
     """The line in the list is the first sentence of the command's own help."""
-    command = loaded(Listing.LISTED[name], name)
+    command = loaded(name)
     listed = Listing.LISTED[name].help
     assert listed.endswith(".")
     assert f"{command.help.splitlines()[0]} ".startswith(f"{listed} ")

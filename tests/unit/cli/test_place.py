@@ -54,6 +54,13 @@ def test_a_storage_url_that_is_none_is_refused(featurama) -> None:
     assert "is not one of sqlite, scylla, cassandra" in ran.err
 
 
+def test_the_demonstration_refuses_a_bad_url_before_it_builds_its_world(featurama) -> None:
+    ran = featurama("demo", "--storage", "mysql://x")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert "is not one of sqlite, scylla, cassandra" in ran.err
+    assert "World" not in ran.out
+
+
 def test_a_server_that_is_not_there_is_one_line(featurama) -> None:
     """Nothing listens there: one line with a reason, and exit code 2."""
     ran = featurama("features", "--store", "grpc://127.0.0.1:1")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from featurama_model.engineered import EngineeredSpec, Product
+from featurama_model.engineered import EngineeredSpec
+from featurama_model.expressions import Product
 from featurama_model.manifest import Artefact, ModelFeature, ModelManifest
 
 ARTEFACT = Path(__file__).with_name("small_model.json").read_bytes()

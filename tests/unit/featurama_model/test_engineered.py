@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Status, ValueType
-from featurama_model.engineered import EngineeredSpec, Feature, Power, Product, Ratio, matrix
+from featurama_model.engineered import EngineeredSpec, matrix
+from featurama_model.expressions import Feature, Power, Product, Ratio
 
 LARGEST = np.finfo(np.float32).max
 

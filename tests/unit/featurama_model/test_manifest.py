@@ -11,7 +11,8 @@ import pytest
 from tests.unit.featurama_model.models import MANIFEST
 
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
-from featurama_model.engineered import EngineeredSpec, Feature, Power, Product, Ratio
+from featurama_model.engineered import EngineeredSpec
+from featurama_model.expressions import Feature, Power, Product, Ratio
 from featurama_model.manifest import ModelFeature, ModelManifest, TrainingFacts
 
 TRAINING = TrainingFacts(

@@ -66,7 +66,7 @@ async def test_an_alias_names_a_version_and_moves(registry: ModelRegistry) -> No
 
 
 async def test_what_is_not_there_is_unknown_and_the_error_says_what_is(registry: ModelRegistry) -> None:
-    with pytest.raises(Unknown, match="featurama train") as untrained:
+    with pytest.raises(Unknown, match="check its name or train it") as untrained:
         await registry.get("delivery_time")
     await registry.publish(MANIFEST, ARTEFACT)
     await registry.set_alias("delivery_time", "stable", 1)

@@ -14,7 +14,8 @@ from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import MAX_TIME, MIN_TIME, to_micros
 from featurama_core.types.values import Status, ValueType
-from featurama_model.engineered import Cycle, Difference, EngineeredSpec, Feature, Sum, TimePart, matrix
+from featurama_model.engineered import EngineeredSpec, matrix
+from featurama_model.expressions import Cycle, Difference, Feature, Sum, TimePart
 
 EVERY_TIME = EngineeredSpec(
     (

@@ -20,8 +20,15 @@ from featurama_gateway.rest.json_values import given_columns, rfc3339, value_at
         ("NaN", ValueType.DOUBLE),
         ("Infinity", ValueType.DOUBLE),
         ("-Infinity", ValueType.DOUBLE),
-        (2**63 - 1, ValueType.INT),
-        (-(2**63), ValueType.INT),
+        (2**53, ValueType.INT),
+        (-(2**53), ValueType.INT),
+        (str(2**53 + 1), ValueType.INT),
+        (str(2**63 - 1), ValueType.INT),
+        (str(-(2**63)), ValueType.INT),
+        (str(2**53), ValueType.TEXT),
+        (str(2**63), ValueType.TEXT),
+        ("+9007199254740993", ValueType.TEXT),
+        ("09007199254740993", ValueType.TEXT),
         (True, ValueType.BOOL),
         ("nan", ValueType.TEXT),
         ("", ValueType.TEXT),
@@ -29,11 +36,23 @@ from featurama_gateway.rest.json_values import given_columns, rfc3339, value_at
     ],
 )
 def test_a_given_value_has_the_type_that_json_says_and_reads_back_equal(value, value_type):
-    """Only the three strings of proto JSON are numbers; true is no 1."""
+    """Only the strings that numbers become are numbers; true is no 1."""
     (column,) = given_columns({"x": value})
 
     assert (column.name, column.value_type, column.status.tolist()) == ("x", value_type, [Status.PRESENT])
     assert orjson.dumps(value_at(column, 0)) == orjson.dumps(value)
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)])
+def test_a_large_integer_is_a_string_unless_a_number_is_asked_for(value):
+    """A number is given as it came; both forms keep every digit."""
+    (column,) = given_columns({"x": value})
+
+    assert [str(value), str(value), value] == [
+        value_at(column, 0),
+        value_at(column, 0, "string"),
+        value_at(column, 0, "number"),
+    ]
 
 
 def test_null_is_a_null_that_is_given():

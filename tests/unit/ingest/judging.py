@@ -17,7 +17,7 @@ from featurama_core.types.writes import WriteReport, WriteRequest, WriteUnit, al
 
 NOW = 1_793_000_000 * SECOND
 GROUP = FeatureGroup("plain")
-KEPT = FeatureGroup("kept", retention=60 * SECOND)
+KEPT = FeatureGroup("kept", retention="60s")
 FEATURES = {
     "speed": FeatureDefinition("speed", ValueType.DOUBLE, group="plain"),
     "tally": FeatureDefinition("tally", ValueType.INT, group="plain"),

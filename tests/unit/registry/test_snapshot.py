@@ -23,16 +23,14 @@ SPEED = {version: feature("speed", version, at=version * 100) for version in (1,
 HOME = feature("home", kind="ship", group="ship", to="planet")
 SIZE = feature("size", kind="planet", group="planet")
 CREW = feature("crew", kind="ship", group="ship")
-SNAPSHOT = Snapshot(
-    Definitions(
-        "one",
-        [EntityType("ship"), EntityType("planet")],
-        [FeatureGroup("default"), FeatureGroup("ship", "ship"), FeatureGroup("planet", "planet")],
-        [SPEED[10], HOME, SPEED[2], SIZE, SPEED[1], CREW],
-        [FeatureService("pilot", ("speed@1",))],
-    ),
-    7.0,
+DEFINITIONS = Definitions(
+    "one",
+    [EntityType("ship"), EntityType("planet")],
+    [FeatureGroup("default"), FeatureGroup("ship", "ship"), FeatureGroup("planet", "planet")],
+    [SPEED[10], HOME, SPEED[2], SIZE, SPEED[1], CREW],
+    [FeatureService("pilot", ("speed@1",))],
 )
+SNAPSHOT = Snapshot(DEFINITIONS)
 
 
 @pytest.mark.parametrize(
@@ -67,18 +65,33 @@ def refusal(kind: type[FeaturamaError], *call: object) -> tuple[Reason, str, str
 def test_what_is_not_registered_is_named() -> None:
     """With the versions that there are."""
     unknown = Reason.UNKNOWN_FEATURE
-    assert (unknown, "mass", "feature 'mass' is not registered; see `featurama features`") == refusal(
+    assert (unknown, "mass", "feature 'mass' is not registered; check its name or register it") == refusal(
         Unknown, SNAPSHOT.feature, "mass"
     )
     other = Reason.UNKNOWN_FEATURE_VERSION
     assert (other, "speed", "feature 'speed' has no version 3; it has 1, 2, 10") == refusal(
         Unknown, SNAPSHOT.feature, "speed", 3
     )
-    early = "feature 'speed' has no version registered by known_at; it has 1, 2, 10"
+    early = "feature 'speed' was first registered at 1970-01-01T00:00:00.000100Z, after known_at; name 'speed@1'"
     assert (other, "speed", early) == refusal(Unknown, SNAPSHOT.feature, "speed", None, 99)
-    assert (Reason.UNKNOWN_FEATURE_SERVICE, "feature_service") == refusal(Unknown, SNAPSHOT.service, "x")[:2]
-    assert (Reason.UNKNOWN_ENTITY_TYPE, "entity_type") == refusal(Unknown, SNAPSHOT.entity_type, "x")[:2]
-    assert (Reason.UNKNOWN_FEATURE_GROUP, "feature_group") == refusal(Unknown, SNAPSHOT.group, "x")[:2]
+    for reason, look_up, kind, fix in (
+        (Reason.UNKNOWN_FEATURE_SERVICE, SNAPSHOT.service, "feature service", "register it first"),
+        (Reason.UNKNOWN_ENTITY_TYPE, SNAPSHOT.entity_type, "entity type", "register it first"),
+        (Reason.UNKNOWN_FEATURE_GROUP, SNAPSHOT.group, "feature group", "register it first"),
+    ):
+        message = f"{kind} 'x' is not registered; {fix}"
+        assert (reason, kind.replace(" ", "_"), message) == refusal(Unknown, look_up, "x")
+
+
+def test_names_that_are_alike_are_proposed() -> None:
+    """For features, types, groups and services; a thousand unknown names of one request are not all compared."""
+    assert "feature 'sped' is not registered; did you mean 'speed'?" == refusal(Unknown, SNAPSHOT.feature, "sped")[2]
+    assert "did you mean 'pilot'?" in refusal(Unknown, SNAPSHOT.service, "pilots")[2]
+    assert "did you mean 'ship'?" in refusal(Unknown, SNAPSHOT.entity_type, "shpi")[2]
+    assert "did you mean 'planet'?" in refusal(Unknown, SNAPSHOT.group, "planets")[2]
+    fresh = Snapshot(DEFINITIONS)
+    texts = [refusal(Unknown, fresh.feature, f"spee{number}")[2] for number in range(100)]
+    assert [True] * 32 + [False] * 68 == ["'speed'?" in each for each in texts]
 
 
 def test_what_is_registered_is_found_by_its_name() -> None:
@@ -90,7 +103,7 @@ def test_what_is_registered_is_found_by_its_name() -> None:
 
 def test_the_features_of_a_group_are_its_newest_versions() -> None:
     """Each name once, in the order of names."""
-    fresh = Snapshot(SNAPSHOT.catalogue, 0)
+    fresh = Snapshot(DEFINITIONS)
     assert {"default": [SPEED[10]], "ship": [CREW, HOME], "planet": [SIZE]} == fresh.newest_of_group
     assert {"speed": list(SPEED.values()), "home": [HOME], "crew": [CREW], "size": [SIZE]} == fresh.features
 
@@ -108,8 +121,7 @@ def test_a_path_binds_both_its_steps() -> None:
     assert (SNAPSHOT.groups["planet"], SNAPSHOT.groups["ship"]) == (resolved.group, resolved.via and resolved.via.group)
     assert Reason.UNKNOWN_FEATURE_VERSION == refusal(Unknown, resolve, "home.speed", 99)[0]
     late = Snapshot(
-        Definitions("one", [], [FeatureGroup("ship", "ship")], [feature("home", group="ship", at=50, to="planet")], []),
-        0,
+        Definitions("one", [], [FeatureGroup("ship", "ship")], [feature("home", group="ship", at=50, to="planet")], [])
     )
     assert "home" == refusal(Unknown, late.resolve, FeatureRef.parse("home.size"), 49)[1]
 
@@ -142,7 +154,7 @@ def test_a_list_is_bound_once_and_remembered() -> None:
 
 def test_only_so_many_lists_are_remembered() -> None:
     """Or a caller could fill the memory: one list too many forgets them all."""
-    fresh = Snapshot(SNAPSHOT.catalogue, 0)
+    fresh = Snapshot(DEFINITIONS)
     first = fresh.resolve_all(["speed"], 100)
     for known_at in range(101, 100 + 1_024):
         fresh.resolve_all(["speed"], known_at)
@@ -162,7 +174,7 @@ def test_a_list_that_is_empty_too_long_or_names_a_feature_twice_is_refused() -> 
     )
     assert 2 == len(SNAPSHOT.resolve_all(["speed@1", "speed@2"]))
     many = [feature(f"f{at}") for at in range(MAX_FEATURES_PER_READ + 1)]
-    wide = Snapshot(Definitions("one", [], [FeatureGroup("default")], many, []), 0)
+    wide = Snapshot(Definitions("one", [], [FeatureGroup("default")], many, []))
     names = [each.name for each in many]
     assert MAX_FEATURES_PER_READ == len(wide.resolve_all(names[1:]))
     assert (
@@ -174,7 +186,7 @@ def test_a_list_that_is_empty_too_long_or_names_a_feature_twice_is_refused() -> 
 
 def test_what_is_made_of_a_list_is_remembered_for_its_maker_list_and_moment() -> None:
     """And so many of them, as of lists."""
-    fresh = Snapshot(SNAPSHOT.catalogue, 0)
+    fresh = Snapshot(DEFINITIONS)
     made: list[str] = []
 
     def names(features: tuple[ResolvedFeature, ...]) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from featurama_core.retrieval.answer import answered
 from featurama_core.retrieval.online import newest_cells
+from featurama_core.retrieval.plan import Features
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.layouts import Layout, tombstone_id
@@ -74,7 +75,7 @@ LAYOUTS = {
 def shown(stored: Cells, feature: FeatureDefinition, entities: int = 1) -> list[Shown]:
     """(status, value, event time) an entity."""
     as_of = ReadBounds(None, 1_000, at_now=True).rows(None)
-    features = [ResolvedFeature(each, FeatureGroup("default")) for each in ALL]
+    features = Features(ResolvedFeature(each, FeatureGroup("default")) for each in ALL)
     columns = {}
     for positions, winners in newest_cells(stored, LAYOUTS, features, entities, as_of):
         wanted = [features[at] for at in positions]

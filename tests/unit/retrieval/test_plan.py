@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
@@ -42,6 +43,7 @@ def names(features: Features) -> list[str]:
 def test_own_features_are_one_stage() -> None:
     """In the order in which they first come; one that is named twice is read once and answered twice."""
     plan = ReadPlan.of([SPEED, PLACE, SPEED])
+    assert (SPEED, PLACE, SPEED) == plan.features
     assert ["speed@3", "place@3"] == names(plan.own)
     assert () == plan.followed
     assert (0, 1, 0) == plan.sources
@@ -58,11 +60,38 @@ def test_each_reference_that_is_followed_is_a_stage_of_its_own() -> None:
     assert [names(plan.own), *(names(each) for _, each in plan.followed)] == [names(each) for each in plan.stages]
 
 
+def test_slots_name_the_field_of_each_feature_in_each_layout() -> None:
+    """Features in the same layouts are together; one in no layout is alone. A set of layouts is compiled once."""
+    both, one = (Layout.of(each.definition for each in some) for some in ([PLACE, SPEED, DRIVER], [SPEED]))
+    features = Features([SPEED, RATING, PLACE, DRIVER])
+    found = features.slots([both, one])
+    assert found is features.slots([one, both])
+    assert {
+        (0,): {both.layout_id: (2,), one.layout_id: (0,)},
+        (1,): {},
+        (2, 3): {both.layout_id: (1, 0)},
+    } == {each.positions: dict(each.fields) for each in found}
+    assert [(0,), (1, 2, 3)] == [each.positions for each in features.slots([one])]
+
+
+def test_slots_of_only_so_many_sets_of_layouts_are_remembered() -> None:
+    """Or the features of long ago would fill the memory: one set too many forgets them all."""
+    layouts = [Layout.of([feature(f"f{number}").definition]) for number in range(257)]
+    features = Features([SPEED])
+    first = features.slots(layouts[:1])
+    for layout in layouts[1:256]:
+        features.slots([layout])
+    assert first is features.slots(layouts[:1])
+    features.slots(layouts[256:])
+    assert first is not features.slots(layouts[:1])
+
+
 def test_a_plan_without_a_reference_keeps_its_own_columns() -> None:
     """Then the columns behind the references that are left, in the order of the plan."""
     plan = ReadPlan.of([TRAFFIC, SPEED, RATING, SHAPE])
     left = plan.without(frozenset({0}))
     assert plan.own == left.own
+    assert (*plan.own, RATING) == left.features
     assert plan.followed[1:] == left.followed
     assert (0, 1, 2, 3) == left.sources
     assert (0, 1, 2, 3, 4) == plan.without(frozenset({2})).sources
@@ -161,4 +190,5 @@ def test_a_hop_leads_only_from_where_the_reference_is_present() -> None:
 )
 def test_positions_are_gathered_by_group(groups: Sequence[str], expected: list[list[int]]) -> None:
     """Groups in the order in which they first come."""
-    assert expected == by_group([feature(f"f{at}", group=group) for at, group in enumerate(groups)])
+    features = Features(feature(f"f{at}", group=group) for at, group in enumerate(groups))
+    assert expected == by_group(features) == features.groups

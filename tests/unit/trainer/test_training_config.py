@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from featurama_core.types.errors import InvalidInput
-from featurama_model.engineered import Power, Product
+from featurama_model.expressions import Power, Product
 from featurama_trainer.config import TrainingConfig
 
 

@@ -19,6 +19,7 @@ from featurama_core.types.schema import FeatureDefinition, FeatureGroup, Feature
 from featurama_core.types.times import (
     MAX_EVENT_TIME,
     MIN_EVENT_TIME,
+    Duration,
     duration_text,
     parse_duration,
     to_datetime,
@@ -56,10 +57,35 @@ def test_a_duration_survives_its_text(micros):
     assert micros == parse_duration(duration_text(micros), "ttl")
 
 
-@pytest.mark.parametrize("value", ["", "7", "-1d", "0s", 0, True, "1y", timedelta(0), 1.5])
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("90 minutes", timedelta(minutes=90)),
+        ("30d", timedelta(days=30)),
+        ("1 day", timedelta(days=1)),
+        (" 36 h ", timedelta(hours=36)),
+        ("2 weeks", timedelta(weeks=2)),
+        ("5 sec", timedelta(seconds=5)),
+    ],
+)
+def test_a_text_with_a_unit_is_the_timedelta_of_that_length(text, same):
+    assert parse_duration(text, "ttl") == parse_duration(same, "ttl") == FeatureGroup("g", ttl=text).ttl
+
+
+@pytest.mark.parametrize(
+    "value", ["", "-1d", "0s", True, "1y", timedelta(0), "1.5 days", "P30D", "\u0663d", "9" * 18 + "w", Duration(-1)]
+)
 def test_what_is_no_duration_is_refused(value):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="ttl"):
         parse_duration(value, "ttl")
+
+
+@pytest.mark.parametrize("value", [30, 1.5, 0, "30", "-7"])
+@pytest.mark.parametrize("make", [lambda value: parse_duration(value, "ttl"), lambda value: FeatureGroup(ttl=value)])
+def test_a_number_without_a_unit_is_no_duration(make, value):
+    """The message names the field, the value and the forms that are read."""
+    with pytest.raises(InvalidInput, match=rf"ttl '?{value}'? has no unit; write .*'30d'"):
+        make(value)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +179,7 @@ def test_an_id_that_is_no_uuid7_is_refused(text):
 @pytest.mark.parametrize(
     "definition",
     [
-        FeatureGroup("g", ttl=0),
-        FeatureGroup("g", ttl=2, retention=1),
+        FeatureGroup("g", ttl="2s", retention="1s"),
         FeatureGroup("g", buckets=3),
         FeatureDefinition("f", ValueType.VECTOR),
         FeatureDefinition("f", ValueType.VECTOR, vector_length=2_049),

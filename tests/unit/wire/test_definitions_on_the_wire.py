@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.unit.wire.columns import columns
 
 from featurama import wire
-from featurama.v1 import definitions_pb2, ingest_service_pb2
-from featurama.wire import definitions
+from featurama.v1 import columns_pb2, definitions_pb2, ingest_service_pb2
+from featurama.wire.metadata import metadata_from_struct, metadata_to_struct
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import (
@@ -36,71 +36,42 @@ def every_field(definition: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("definition", "there", "back"),
+    "definition",
     [
-        (
-            EntityType("planet", "A world", True, 5),
-            definitions.entity_type_to_proto,
-            definitions.entity_type_from_proto,
+        EntityType("planet", "A world", True, 5),
+        FeatureGroup("traffic", "planet", "d", "7us", "9000001us", 4, True, 1_700_000_000_000_001),
+        FeatureGroup("traffic"),
+        FeatureDefinition(
+            "embedding", ValueType.VECTOR, 3, "planet", "traffic", 8, None, "d", ("a", "b"), "amy", True, 5
         ),
-        (
-            FeatureGroup("traffic", "planet", "d", 7, 9_000_001, 4, True, 1_700_000_000_000_001),
-            definitions.feature_group_to_proto,
-            definitions.feature_group_from_proto,
-        ),
-        (FeatureGroup("traffic"), definitions.feature_group_to_proto, definitions.feature_group_from_proto),
-        (
-            FeatureDefinition(
-                "embedding",
-                ValueType.VECTOR,
-                3,
-                "planet",
-                "traffic",
-                8,
-                None,
-                "d",
-                ("a", "b"),
-                "amy",
-                True,
-                5,
-            ),
-            definitions.feature_to_proto,
-            definitions.feature_from_proto,
-        ),
-        (
-            FeatureDefinition("origin", ValueType.TEXT, references="planet"),
-            definitions.feature_to_proto,
-            definitions.feature_from_proto,
-        ),
-        (
-            FeatureService("m", ("a@1", "b@1.c@2"), "d", True, 5),
-            definitions.feature_service_to_proto,
-            definitions.feature_service_from_proto,
-        ),
-        (
-            Entity("char_fry", "character", "Fry", '{"a": 1}', 5, 6),
-            wire.entity_to_proto,
-            wire.entity_from_proto,
-        ),
+        FeatureDefinition("origin", ValueType.TEXT, references="planet"),
+        FeatureService("m", ("a@1", "b@1.c@2"), "d", True, 5),
+        Entity("char_fry", "character", "Fry", '{"a": 1}', 5, 6),
     ],
 )
-def test_a_definition_makes_the_round_trip(definition, there, back) -> None:
+def test_a_definition_makes_the_round_trip(definition) -> None:
     """Every field, those that are not compared too."""
-    message = there(definition)
-    assert every_field(back(type(message).FromString(message.SerializeToString()))) == every_field(definition)
+    message = wire.to_proto(definition)
+    back = wire.from_proto(type(definition), type(message).FromString(message.SerializeToString()))
+    assert every_field(back) == every_field(definition)
 
 
 def test_fields_left_out_take_their_defaults() -> None:
     """A feature's entity type and group stay empty: each says what the other means."""
-    feature = definitions.feature_from_proto(definitions_pb2.Feature(name="a", value_type=1))
+    feature = wire.from_proto(FeatureDefinition, definitions_pb2.Feature(name="a", value_type=1))
     assert (feature.version, feature.group, feature.entity_type, feature.references) == (1, "", "", None)
-    group = definitions.feature_group_from_proto(definitions_pb2.FeatureGroup(name="g"))
+    group = wire.from_proto(FeatureGroup, definitions_pb2.FeatureGroup(name="g"))
     assert (group.entity_type, group.buckets, group.ttl, group.created_at) == ("entity", 1, None, 0)
+
+
+def test_an_empty_name_stays_empty() -> None:
+    """It is refused as a name, and never becomes that of the default group."""
+    assert wire.from_proto(FeatureGroup, definitions_pb2.FeatureGroup()).name == ""
 
 
 def test_a_feature_without_a_type_is_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
-        definitions.feature_from_proto(definitions_pb2.Feature(name="a"))
+        wire.from_proto(FeatureDefinition, definitions_pb2.Feature(name="a"))
     assert refused.value.reason is Reason.INVALID_DEFINITION
     assert refused.value.metadata["field"] == "value_type"
 
@@ -123,9 +94,9 @@ JSON = st.recursive(
 @settings(max_examples=50, deadline=None)
 def test_metadata_makes_the_round_trip(metadata: dict[str, object]) -> None:
     """Empty lists and objects, nulls, and integers that come back as integers."""
-    text = wire.metadata_from_struct(wire.metadata_to_struct(json.dumps(metadata)))
+    text = metadata_from_struct(metadata_to_struct(json.dumps(metadata)))
     assert json.loads(text) == metadata
-    whole = wire.metadata_from_struct(wire.metadata_to_struct('{"n": 3, "x": 0.5}'))
+    whole = metadata_from_struct(metadata_to_struct('{"n": 3, "x": 0.5}'))
     assert whole == '{"n": 3, "x": 0.5}'
 
 
@@ -135,7 +106,7 @@ def test_metadata_makes_the_round_trip(metadata: dict[str, object]) -> None:
 )
 def test_metadata_that_a_struct_cannot_hold_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        wire.metadata_to_struct(text)
+        metadata_to_struct(text)
     assert refused.value.metadata["field"] == "metadata"
 
 
@@ -143,7 +114,7 @@ def test_a_number_that_is_not_finite_is_refused_in_a_struct() -> None:
     struct = Struct()
     struct.fields["a"].number_value = float("inf")
     with pytest.raises(InvalidInput):
-        wire.metadata_from_struct(struct)
+        metadata_from_struct(struct)
 
 
 @given(micros=st.integers(MIN_EVENT_TIME, MAX_EVENT_TIME))
@@ -214,3 +185,15 @@ def test_label_rows_and_their_answer_make_the_round_trip(data: st.DataObject, kn
     back = wire.parse_get_historical_features_response(wire.historical_chunk_to_wire(chunk).SerializeToString())
     assert (back.first_row, back.rows, back.as_of_time) == (5, rows, 7)
     assert [c.name for c in back.columns] == [c.name for c in chunk.columns]
+
+
+@pytest.mark.parametrize(("number", "wrong"), [(0, "is not set"), (77, "77 is not known")])
+def test_a_value_type_that_is_none_is_named_with_those_that_there_are(number: int, wrong: str) -> None:
+    """0 is a field that was left out; also in a column."""
+    said = f"value_type {wrong}; send DOUBLE, INT, TEXT, BOOL or VECTOR"
+    with pytest.raises(InvalidInput) as feature:
+        wire.from_proto(FeatureDefinition, definitions_pb2.Feature(name="speed", value_type=number))
+    with pytest.raises(InvalidInput) as column:
+        wire.columns_from_proto([columns_pb2.Column(name="speed", value_type=number)], 1)
+
+    assert [said, f"column 'speed': {said}"] == [feature.value.message, column.value.message]

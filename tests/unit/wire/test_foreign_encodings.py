@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.wire.columns import assert_same, block, columns, doubles, fixed32, fixed64, ints, number
 
 from featurama import wire
+from featurama.wire.twin import columns_from_wire, columns_to_wire
 from featurama.wire.v1 import twin_pb2
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
@@ -116,9 +117,9 @@ def test_unpacked_statuses_of_a_text_column_are_not_overlooked() -> None:
 
 def test_fields_of_a_later_contract_do_no_harm() -> None:
     """An unknown field outside the arrays is passed over on the quick path."""
-    (message,) = wire.columns_to_wire([column_of("a", ValueType.DOUBLE, np.array([1.0]))])
+    (message,) = columns_to_wire([column_of("a", ValueType.DOUBLE, np.array([1.0]))])
     later = twin_pb2.Column.FromString(message.SerializeToString() + block(99, b"new"))
-    (found,) = wire.columns_from_wire([later], 1)
+    (found,) = columns_from_wire([later], 1)
     assert found.to_list() == [1.0]
 
 
@@ -231,5 +232,5 @@ def test_slots_without_a_value_arrive_as_zeros() -> None:
         status=np.array([Status.PRESENT, Status.NULL_VALUE], dtype=np.uint8),
         event_time=np.zeros(2, dtype=np.int64),
     )
-    (found,) = wire.columns_from_wire(wire.columns_to_wire([column]), 2, written=True)
+    (found,) = columns_from_wire(columns_to_wire([column]), 2, written=True)
     assert found.values.tolist() == [1.0, 0.0]

@@ -13,6 +13,7 @@ from tests.unit.wire.columns import assert_same, columns
 
 from featurama import wire
 from featurama.v1 import columns_pb2, errors_pb2, ingest_service_pb2, online_service_pb2
+from featurama.wire.twin import columns_from_wire, columns_to_wire
 from featurama.wire.v1 import twin_pb2
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import Reason
@@ -59,11 +60,11 @@ def test_twin_and_public_message_are_the_same_bytes(data: st.DataObject, statuse
     """Whatever the column, both messages serialise to the same bytes, and both read back to the column."""
     rows = data.draw(st.integers(0, 5))
     column: Column = data.draw(columns(rows))
-    (twin,) = wire.columns_to_wire([column], statuses=statuses, event_times=event_times)
+    (twin,) = columns_to_wire([column], statuses=statuses, event_times=event_times)
     (public,) = wire.columns_to_proto([column], statuses=statuses, event_times=event_times)
     sent = twin.SerializeToString(deterministic=True)
     assert sent == public.SerializeToString(deterministic=True)
-    (from_twin,) = wire.columns_from_wire([twin_pb2.Column.FromString(sent)], rows)
+    (from_twin,) = columns_from_wire([twin_pb2.Column.FromString(sent)], rows)
     (from_public,) = wire.columns_from_proto([columns_pb2.Column.FromString(sent)], rows)
     assert_same(from_twin, column, event_times=event_times)
     assert_same(from_public, column, event_times=event_times)
@@ -72,7 +73,7 @@ def test_twin_and_public_message_are_the_same_bytes(data: st.DataObject, statuse
 def test_statuses_are_sent_when_asked_for_or_when_a_row_is_not_present() -> None:
     """Nothing is sent for rows that are all PRESENT unless the request asks."""
     column = column_of("a", ValueType.DOUBLE, np.array([1.0, 2.0]))
-    quiet, asked = (wire.columns_to_wire([column], statuses=each)[0] for each in (None, True))
+    quiet, asked = (columns_to_wire([column], statuses=each)[0] for each in (None, True))
     assert not quiet.statuses
     assert list(asked.statuses) == [b"\x01\x01"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from featurama_core.storage.cql.driver import Bound
-from featurama_core.storage.cql.fan_out import collect, for_each
-from featurama_core.storage.cql.periods import HistoryPeriods, stable_hash
+from featurama_core.storage.cql.fan_out import for_each
+from featurama_core.storage.cql.periods import periods_of, stable_hash
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import Tombstone
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
@@ -27,21 +27,15 @@ _AT_ONCE = 32
 
 
 async def clean(
-    statements: Statements,
-    periods: HistoryPeriods,
-    mark: Tombstone,
-    features: Sequence[tuple[FeatureDefinition, FeatureGroup]],
-    history_period: int,
+    statements: Statements, mark: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]
 ) -> None:
     """Remove history of `features` and, for a mark of a whole entity, all its history rows and its cells."""
     driver = statements.driver
-    groups = list({group.name: group for _, group in features}.values())
     names = {definition.name: group.name for definition, group in features}
-    through = mark.deleted_through // history_period
-    found = await collect(groups, periods.of_group, _AT_ONCE)
+    through = mark.deleted_through // statements.history_period
     covered = {
-        group.name: {period: buckets for period, buckets in of_group.items() if period <= through}
-        for group, of_group in zip(groups, found, strict=True)
+        group: {period: buckets for period, buckets in of_group.items() if period <= through}
+        for group, of_group in (await periods_of(statements, (group for _, group in features))).items()
     }
     by_entity = await statements.get(_FEATURE_PERIOD if mark.feature_name else _ENTITY_PERIOD)
     by_name = await statements.get(_BY_NAME)

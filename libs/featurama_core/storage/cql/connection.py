@@ -14,7 +14,7 @@ from typing import Any
 import acsylla
 
 from featurama_core.storage.cql.failures import DriverError, translated
-from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.storage.settings import StorageSettings, StorageUrl, invalid_url
 from featurama_core.types.errors import InvalidInput
 
 _DEFAULT_PORT = 9042
@@ -96,7 +96,7 @@ def _credentials(url: StorageUrl, settings: StorageSettings) -> dict[str, str]:
 def _tls(url: StorageUrl, settings: StorageSettings) -> dict[str, Any]:
     switch = url.option("tls").lower()
     if switch not in _ON:
-        raise InvalidInput("storage URL: option tls is 1 or 0", field="storage")
+        raise invalid_url("option tls is 1 or 0")
     if not (_ON[switch] or settings.tls_ca or settings.tls_cert):
         return {}
     if settings.tls_verify and not settings.tls_ca:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from featurama_core.storage.port import History
-from featurama_core.types.column import Column
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import BoolArray, Int64Array, Status, ValueArray, ValueType, empty_values
 
@@ -27,17 +26,7 @@ def history_of(
     status[null] = Status.NULL_VALUE
     status[broken] = Status.ERROR
     order = np.lexsort((ingested_at, event_time, entity))
-    event_time = event_time[order]
-    column = Column(
-        name=feature.name,
-        value_type=feature.value_type,
-        values=array[order],
-        status=status[order],
-        event_time=event_time,
-        version=feature.version,
-        reference=feature.reference,
-    )
-    return History(entity[order], event_time, ingested_at[order], column)
+    return History.of(feature, entity[order], event_time[order], ingested_at[order], array[order], status[order])
 
 
 def int64s(values: Sequence[int]) -> Int64Array:
@@ -63,10 +52,6 @@ def _values(feature: FeatureDefinition, values: Sequence[Any], null: BoolArray) 
         broken[there[~fits]] = True
         joined = b"".join(value for value in present if len(value) == width)
         array[there[fits]] = np.frombuffer(joined, dtype="<f4").reshape(-1, feature.vector_length)
-    elif feature.value_type is ValueType.TEXT:
-        texts = np.empty(len(present), dtype=np.object_)
-        texts[:] = present
-        array[there] = texts
     else:
         array[there] = np.array(present, dtype=array.dtype)
     return array, broken

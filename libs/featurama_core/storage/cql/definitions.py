@@ -1,15 +1,19 @@
-"""Definitions: one row each, made by a conditional statement; the fields that may change are updated by another.
+"""Definitions: one row each, made by a conditional statement; the fields that may change are updated by another. Every
+change is then appended to a list, in which readers find what changed after the revision that they know.
 
 All statements on one row are conditional, so that their clock is the servers' own.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
 from featurama_core.storage.cql.failures import RefusedStatement
-from featurama_core.storage.cql.fan_out import collect
+from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable
 from featurama_core.storage.port import Definitions
@@ -17,24 +21,75 @@ from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable, 
 from featurama_core.types.schema import Definition, FeatureGroup
 from featurama_core.types.times import DAY, SECOND
 
+_AT_ONCE = 64
+_KEYS_PER_CHANGE = 1_000
+_FIRST_REVISION = 1
+_BY_NAME = {table.name: table for table in DEFINITION_TABLES.values()}
+_NEWEST = "SELECT revision FROM ks.registry_changes WHERE bucket = 0 LIMIT 1"
+_CHANGES = "SELECT revision, keys FROM ks.registry_changes WHERE bucket = 0 AND revision > ?"
+_APPEND = "INSERT INTO ks.registry_changes (bucket, revision, keys) VALUES (0, ?, ?) IF NOT EXISTS"
 _PROBE = "INSERT INTO ks.namespace_info (key, value) VALUES ('ttl_probe', '') USING TTL ?"
 
 
-async def load_definitions(statements: Statements, incarnation: str) -> Definitions:
-    """Every definition, by name and version."""
+async def load_definitions(statements: Statements, after: int = 0) -> Definitions:
+    """The definitions that changed after a revision, all of them after 0, by name and version."""
+    driver, tables = statements.driver, list(DEFINITION_TABLES.values())
+    if not after:
+        # The revision is read before the rows: what changes meanwhile is read again at the next time.
+        revision = await _newest(statements)
+        everything = await collect(tables, partial(_all_of, statements), len(tables))
+        return Definitions(statements.incarnation, *everything, revision=revision)
+    changes = await driver.read(await statements.get(_CHANGES), (after,))
+    keys = {tuple(key) for _, text in changes for key in json.loads(text)}
 
-    async def all_of(table: DefinitionTable) -> list[Any]:
-        query = f"SELECT {', '.join(table.columns)} FROM ks.{table.name}"  # noqa: S608 - our own names
-        rows = await statements.driver.read(await statements.get(query), ())
-        # Columns of the key come first, and no two rows share a key.
-        return [table.read(dict(zip(table.columns, row, strict=True))) for row in sorted(rows, key=itemgetter(0, 1))]
+    async def changed(key: tuple[Any, ...]) -> Any:
+        name, *values = key
+        return await _one(statements, _BY_NAME[name], values)
 
-    return Definitions(incarnation, *await collect(list(DEFINITION_TABLES.values()), all_of, len(DEFINITION_TABLES)))
+    ordered = sorted(keys)
+    found = dict(zip(ordered, await collect(ordered, changed, driver.width), strict=True))
+    rows = ([found[key] for key in ordered if key[0] == table.name and found[key]] for table in tables)
+    return Definitions(statements.incarnation, *rows, revision=max([after, *(revision for revision, _ in changes)]))
 
 
-async def put_definition(statements: Statements, definition: Definition) -> Definition:
-    """Store a definition unless its key is taken. -> the stored definition."""
+async def put_definitions(statements: Statements, definitions: Sequence[Definition]) -> list[Definition]:
+    """Store definitions, each unless its key is taken. -> the stored ones, in order.
+
+    One kind after the other: a definition is never there before those that it names. A crash leaves some of them stored
+    but not announced; open readers learn of these when they are registered again.
+    """
+    for definition in definitions:
+        await _check_retention(statements, definition)
+    stored: dict[int, Definition] = {}
+
+    async def put(at: int) -> None:
+        stored[at] = await _put(statements, definitions[at])
+
+    try:
+        for kind in DEFINITION_TABLES:
+            places = [at for at, each in enumerate(definitions) if type(each) is kind]
+            await for_each(places, put, min(_AT_ONCE, statements.driver.width))
+    finally:
+        await _announce(statements, definitions)
+    return [stored[at] for at in range(len(definitions))]
+
+
+async def update_definition(statements: Statements, definition: Definition) -> None:
+    """Replace the fields that may change; Unknown unless it is registered."""
     await _check_retention(statements, definition)
+    table = DEFINITION_TABLES[type(definition)]
+    row = table.row(definition)
+    changes = ", ".join(f"{column} = ?" for column in table.changing)
+    update = f"UPDATE ks.{table.name} SET {changes} WHERE {_is_key(table)} IF EXISTS"  # noqa: S608
+    values = [row[column] for column in (*table.changing, *table.key)]
+    try:
+        if await statements.driver.decide(await statements.get(update), values) is not None:
+            raise Unknown(f"{definition.name!r} is not registered", reason=table.reason, name=definition.name)
+    finally:
+        await _announce(statements, [definition])
+
+
+async def _put(statements: Statements, definition: Definition) -> Definition:
     table = DEFINITION_TABLES[type(definition)]
     # A bound NULL would be a tombstone.
     row = {column: value for column, value in table.row(definition).items() if value is not None}
@@ -47,17 +102,43 @@ async def put_definition(statements: Statements, definition: Definition) -> Defi
     return stored
 
 
-async def update_definition(statements: Statements, definition: Definition) -> None:
-    """Replace the fields that may change; Unknown unless it is registered."""
-    await _check_retention(statements, definition)
+async def _announce(statements: Statements, definitions: Sequence[Definition]) -> None:
+    """Append changes. They are announced after they are stored: a reader that sees the change sees the definition."""
+    append = await statements.get(_APPEND)
+    for first in range(0, len(definitions), _KEYS_PER_CHANGE):
+        keys = [_key(each) for each in definitions[first : first + _KEYS_PER_CHANGE]]
+        revision = await _newest(statements) + 1
+        # A place that is taken, also by this statement after a lost answer, is left: announcing twice is harmless.
+        while await statements.driver.decide(append, (revision, json.dumps(keys))) is not None:
+            revision += 1
+
+
+async def _newest(statements: Statements) -> int:
+    rows = await statements.driver.read(await statements.get(_NEWEST), ())
+    return rows[0][0] if rows else _FIRST_REVISION
+
+
+async def _all_of(statements: Statements, table: DefinitionTable) -> list[Any]:
+    query = f"SELECT {', '.join(table.columns)} FROM ks.{table.name}"  # noqa: S608 - our own names
+    rows = await statements.driver.read(await statements.get(query), ())
+    # Columns of the key come first, and no two rows share a key.
+    return [table.read(dict(zip(table.columns, row, strict=True))) for row in sorted(rows, key=itemgetter(0, 1))]
+
+
+async def _one(statements: Statements, table: DefinitionTable, key: Sequence[Any]) -> Any:
+    query = f"SELECT {', '.join(table.columns)} FROM ks.{table.name} WHERE {_is_key(table)}"  # noqa: S608
+    rows = await statements.driver.read(await statements.get(query), list(key))
+    return table.read(dict(zip(table.columns, rows[0], strict=True))) if rows else None
+
+
+def _key(definition: Definition) -> list[Any]:
     table = DEFINITION_TABLES[type(definition)]
     row = table.row(definition)
-    changes = ", ".join(f"{column} = ?" for column in table.changing)
-    key = " AND ".join(f"{column} = ?" for column in table.key)
-    update = f"UPDATE ks.{table.name} SET {changes} WHERE {key} IF EXISTS"  # noqa: S608
-    values = [row[column] for column in (*table.changing, *table.key)]
-    if await statements.driver.decide(await statements.get(update), values) is not None:
-        raise Unknown(f"{definition.name!r} is not registered", reason=table.reason, name=definition.name)
+    return [table.name, *(row[column] for column in table.key)]
+
+
+def _is_key(table: DefinitionTable) -> str:
+    return " AND ".join(f"{column} = ?" for column in table.key)
 
 
 async def _check_retention(statements: Statements, definition: Definition) -> None:

@@ -38,21 +38,6 @@ class Prepared:
     statement: Any
 
 
-class Pages:
-    """The pages of one query, read on demand."""
-
-    def __init__(self, read: Callable[[], Awaitable[tuple[list[Any], bool]]]) -> None:
-        self._read = read
-        self._more = True
-
-    async def next(self) -> list[Any] | None:
-        """The next page, which may be empty; None after the last. Raises StoreUnavailable."""
-        if not self._more:
-            return None
-        rows, self._more = await self._read()
-        return rows
-
-
 Bound = tuple[Prepared, Sequence[object]]
 """A prepared statement and its values. Omitted trailing values stay unset."""
 
@@ -85,19 +70,29 @@ class Driver:
 
     async def read(self, prepared: Prepared, values: Sequence[object], level: Consistency | None = None) -> list[Any]:
         """All rows of all pages, as tuples. Raises StoreUnavailable."""
-        statement = prepared.statement.bind(values, page_size=PAGE_ROWS)
-        if level is not None:
-            statement.set_consistency(consistency(level))
-        rows, more = await self._page(statement, prepared.text)
-        while more:
-            page, more = await self._page(statement, prepared.text)
+        rows: list[Any] = []
+        async for page in self.pages(prepared, values, level=level):
             rows += page
         return rows
 
-    def pages(self, prepared: Prepared, values: Sequence[object], page_rows: int = PAGE_ROWS) -> Pages:
-        """Rows as tuples, a page at a time."""
+    async def pages(
+        self,
+        prepared: Prepared,
+        values: Sequence[object],
+        page_rows: int = PAGE_ROWS,
+        level: Consistency | None = None,
+    ) -> AsyncIterator[list[Any]]:
+        """Rows as tuples, a page at a time, read on demand. A page may be empty. Raises StoreUnavailable."""
         statement = prepared.statement.bind(values, page_size=page_rows)
-        return Pages(lambda: self._page(statement, prepared.text))
+        if level is not None:
+            statement.set_consistency(consistency(level))
+        more = True
+        while more:
+            result = await self._run(lambda: self._session.execute(statement), prepared.text, reading=True)
+            more = result.has_more_pages()
+            if more:
+                statement.set_page_state(result.page_state())
+            yield [row.as_tuple() for row in result]
 
     async def write(self, prepared: Prepared, values: Sequence[object]) -> None:
         """Run one idempotent statement. Raises StoreUnavailable, OutcomeUnknown."""
@@ -143,13 +138,6 @@ class Driver:
         statement = acsylla.create_statement(text)
         statement.set_timeout(_SCHEMA_TIMEOUT)
         await self._run(lambda: self._session.execute(statement), text)
-
-    async def _page(self, statement: Any, text: str) -> tuple[list[Any], bool]:
-        result = await self._run(lambda: self._session.execute(statement), text, reading=True)
-        more: bool = result.has_more_pages()
-        if more:
-            statement.set_page_state(result.page_state())
-        return [row.as_tuple() for row in result], more
 
     async def _run(self, attempt: Callable[[], Awaitable[Any]], text: str, *, reading: bool = False) -> Any:
         if self._on_statement is None:

@@ -22,8 +22,8 @@ _NOT_NOW = {
     "CassErrorLibNoStreams": "too many statements wait for the CQL servers; send the request again later",
 }
 _REFUSED = {
-    "CassErrorServerInvalidQuery": "the CQL server refused a statement; run `featurama doctor`",
-    "CassErrorServerSyntaxError": "the CQL server refused a statement; run `featurama doctor`",
+    "CassErrorServerInvalidQuery": "the CQL server refused a statement; check its version and its schema",
+    "CassErrorServerSyntaxError": "the CQL server refused a statement; check its version and its schema",
     "CassErrorServerConfigError": "the CQL server refused a setting; check replication and datacentre names",
     "CassErrorServerUnauthorized": "the CQL user lacks a permission; grant it on the namespace's keyspace",
     "CassErrorServerBadCredentials": "the CQL server refused the user name or password; check both",

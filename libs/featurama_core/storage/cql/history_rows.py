@@ -19,16 +19,14 @@ from featurama_core.types.times import DAY, SECOND
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_core.types.writes import StoredColumn
 
-VALUE_COLUMNS = {
-    ValueType.DOUBLE: "value_double",
-    ValueType.INT: "value_int",
-    ValueType.TEXT: "value_text",
-    ValueType.BOOL: "value_bool",
-    ValueType.VECTOR: "value_vector",
-}
+VALUE_COLUMNS = {each: f"value_{each.label}" for each in ValueType}
 ROW_SHARE = 96
 """Bytes per row in addition to names and value: version, times, period, bucket, liveness, cell header."""
 
+_BY_ENTITY = ("feature_values", "entity_id", "period", "feature_name", "version", "timestamp", "ingested_at")
+_BY_NAME = (
+    "feature_values_by_name", "feature_name", "period", "bucket", "entity_id", "version", "timestamp", "ingested_at",
+)  # fmt: skip
 _FIXED_BYTES = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1}
 
 
@@ -71,13 +69,9 @@ class Insertions:
     @classmethod
     async def prepare(cls, statements: Statements, value_type: ValueType) -> Insertions:
         """The four statements of a type."""
-        column = VALUE_COLUMNS[value_type]
-        return cls(
-            by_entity=await statements.get(_by_entity(column)),
-            by_name=await statements.get(_by_name(column)),
-            null_by_entity=await statements.get(_by_entity()),
-            null_by_name=await statements.get(_by_name()),
-        )
+        value = VALUE_COLUMNS[value_type]
+        tables = ((*_BY_ENTITY, value), (*_BY_NAME, value), _BY_ENTITY, _BY_NAME)
+        return cls(*[await statements.get(_insertion(*columns)) for columns in tables])
 
 
 class HistoryColumn:
@@ -133,21 +127,10 @@ class HistoryColumn:
         return np.full(rows, fixed, dtype=np.int64)
 
 
-def _by_entity(column: str = "") -> str:
-    keys = "entity_id, period, feature_name, version, timestamp, ingested_at"
-    return _insertion("feature_values", keys, 6, column)
-
-
-def _by_name(column: str = "") -> str:
-    keys = "feature_name, period, bucket, entity_id, version, timestamp, ingested_at"
-    return _insertion("feature_values_by_name", keys, 7, column)
-
-
-def _insertion(table: str, keys: str, count: int, column: str) -> str:
+def _insertion(table: str, *columns: str) -> str:
     # A null is a row without a value column: a bound NULL would be a tombstone.
-    columns = f"{keys}, {column}" if column else keys
-    marks = ", ".join(["?"] * (count + bool(column)))
-    return f"INSERT INTO ks.{table} ({columns}) VALUES ({marks}) USING TIMESTAMP ? AND TTL ?"  # noqa: S608 - our own names
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO ks.{table} ({', '.join(columns)}) VALUES ({marks}) USING TIMESTAMP ? AND TTL ?"  # noqa: S608 - our own names
 
 
 def _values(stored: StoredColumn, present: list[bool]) -> list[Any]:

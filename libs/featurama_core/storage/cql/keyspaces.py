@@ -19,13 +19,12 @@ from featurama_core.storage.cql.imports import INTO_IMPORTS
 from featurama_core.storage.namespaces import (
     check_options,
     check_schema_files,
-    is_namespace,
     missing_files,
     namespace_exists,
     unknown_namespace,
 )
 from featurama_core.storage.port import NamespaceOptions
-from featurama_core.storage.settings import StorageUrl
+from featurama_core.storage.settings import StorageUrl, invalid_url
 from featurama_core.types.errors import (
     FeaturamaError,
     InvalidInput,
@@ -34,13 +33,14 @@ from featurama_core.types.errors import (
     StoreUnavailable,
 )
 from featurama_core.types.imports import UNNUMBERED
-from featurama_core.types.names import check_namespace
+from featurama_core.types.names import check_namespace, is_namespace
 from featurama_core.types.times import DAY, SECOND
 
 KEYSPACE_LENGTH = 48
 """Limit of CQL servers."""
 _DEFAULT_PREFIX = "fs_"
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,39}|")
+_ADDED_COLUMN = re.compile(r"ALTER TABLE (\w+)\.(\w+) ADD (\w+) \w+")
 _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 _ON_EARLIER_DATA = {
@@ -63,7 +63,7 @@ class Keyspaces:
         self._driver = driver
         self._prefix = url.option("keyspace_prefix", _DEFAULT_PREFIX)
         if not _PREFIX.fullmatch(self._prefix):
-            raise _invalid("option keyspace_prefix is at most 40 of [a-z0-9_], a letter first")
+            raise invalid_url("option keyspace_prefix is at most 40 of [a-z0-9_], a letter first")
         self._replication = _replication(url)
 
     def keyspace(self, name: str) -> str:
@@ -156,13 +156,21 @@ class Keyspaces:
         missing = {file: cql for file, cql in self._schema.items() if file not in applied}
         for file, cql in missing.items():
             for statement in _statements(Template(cql).substitute(names)):
-                await self._driver.change_schema(statement)
+                if not await self._has_column(statement):
+                    await self._driver.change_schema(statement)
             if applied and file in _ON_EARLIER_DATA:
                 text, values = _ON_EARLIER_DATA[file]
                 await self._driver.decide(await self._driver.prepare(_in(keyspace, text)), values)
             applied_now = _in(keyspace, "INSERT INTO ks.schema_version (name, applied_at) VALUES (?, ?)")
             await self._driver.write(await self._driver.prepare(applied_now), (file, time.time_ns() // 1_000))
         return list(missing)
+
+    async def _has_column(self, statement: str) -> bool:
+        """Whether a statement adds a column that is there: an earlier migration may have ended after it."""
+        added = _ADDED_COLUMN.fullmatch(statement)
+        where = "keyspace_name = ? AND table_name = ? AND column_name = ?"
+        text = f"SELECT column_name FROM system_schema.columns WHERE {where}"  # noqa: S608 - our own names
+        return added is not None and bool(await self._driver.look_up(text, added.groups()))
 
     async def _remove(self, keyspace: str) -> None:
         try:
@@ -184,7 +192,7 @@ class Keyspaces:
     async def _existing(self, name: str) -> str:
         keyspace = self.keyspace(name)
         if not await self._is_there(keyspace):
-            raise unknown_namespace(name)
+            raise unknown_namespace(name, await self.names())
         return keyspace
 
     async def _is_there(self, keyspace: str) -> bool:
@@ -229,7 +237,7 @@ def _windows(history_period: int) -> str:
 def _replication(url: StorageUrl) -> str:
     text = url.option("replication", "1")
     if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise _invalid("option replication is the number of copies, from 1")
+        raise invalid_url("option replication is the number of copies, from 1")
     if dc := url.option("dc"):
         return _by_datacentre({dc: int(text)})
     return f"{{'class': 'SimpleStrategy', 'replication_factor': {int(text)}}}"
@@ -241,7 +249,3 @@ def _by_datacentre(copies: Mapping[str, int]) -> str:
             raise InvalidInput("replication names datacentres and their number of copies, from 1", field="replication")
     named = ", ".join(f"'{dc}': {number}" for dc, number in copies.items())
     return f"{{'class': 'NetworkTopologyStrategy', {named}}}"
-
-
-def _invalid(problem: str) -> InvalidInput:
-    return InvalidInput(f"storage URL: {problem}", field="storage")

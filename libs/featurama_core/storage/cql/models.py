@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.statements import Statements
@@ -56,11 +57,7 @@ async def put_model(statements: Statements, model: StoredModel, chunks: Sequence
 
 async def list_models(statements: Statements, name: str | None = None) -> list[StoredModel]:
     """Versions of one model, or of all, by name and version."""
-    if name is None:
-        rows = await statements.driver.read(await statements.get(_LIST), ())
-    else:
-        rows = await statements.driver.read(await statements.get(f"{_LIST} WHERE name = ?"), (name,))
-    return [StoredModel(*row) for row in sorted(rows)]
+    return [StoredModel(*row) for row in await _sorted(statements, _LIST, "name", name)]
 
 
 async def read_artefact(statements: Statements, name: str, version: int) -> bytes:
@@ -71,9 +68,7 @@ async def read_artefact(statements: Statements, name: str, version: int) -> byte
         raise Unknown(f"model {name!r} has no version {version}", reason=Reason.UNKNOWN_MODEL, model=name)
     size, count, artefact = models[0]
     pages = driver.pages(await statements.get(_CHUNKS), (artefact,), _CHUNKS_A_PAGE)
-    chunks: list[bytes] = []
-    while (page := await pages.next()) is not None:
-        chunks += [content for (content,) in page]
+    chunks = [content async for page in pages for (content,) in page]
     joined = b"".join(chunks)
     if (len(joined), len(chunks)) != (size, count):
         raise CorruptData(f"the artefact of model {name!r} version {version} is incomplete; store it anew", model=name)
@@ -110,11 +105,8 @@ async def put_alias(
 
 async def list_aliases(statements: Statements, model: str | None = None) -> dict[tuple[str, str], int]:
     """(model, alias) -> version."""
-    if model is None:
-        rows = await statements.driver.read(await statements.get(_ALIASES), ())
-    else:
-        rows = await statements.driver.read(await statements.get(f"{_ALIASES} WHERE model = ?"), (model,))
-    return {(name, alias): version for name, alias, version in sorted(rows)}
+    rows = await _sorted(statements, _ALIASES, "model", model)
+    return {(name, alias): version for name, alias, version in rows}
 
 
 async def append_audit(statements: Statements, record: AuditRecord) -> None:
@@ -136,3 +128,9 @@ async def list_audit(statements: Statements, limit: int) -> list[AuditRecord]:
             break
         found += [AuditRecord(*row) for row in await driver.read(audit, (day, limit - len(found)))]
     return found
+
+
+async def _sorted(statements: Statements, query: str, key: str, value: str | None) -> list[Any]:
+    """All rows, or those with this key."""
+    where, values = ("", ()) if value is None else (f" WHERE {key} = ?", (value,))
+    return sorted(await statements.driver.read(await statements.get(f"{query}{where}"), values))

@@ -17,21 +17,18 @@ from featurama_core.storage.cql import (
     latest,
     layouts,
     models,
+    periods,
     scans,
     values,
 )
 from featurama_core.storage.cql.incarnation import Incarnation
-from featurama_core.storage.cql.periods import HistoryPeriods
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import (
     Cells,
     Consistency,
-    Definitions,
-    History,
     NamespaceOptions,
     Partition,
     ScanBlock,
-    Tombstone,
     WriteBatch,
 )
 from featurama_core.types.errors import StoreUnavailable
@@ -70,7 +67,6 @@ class CqlNamespace:
         self._statements = statements
         self._options = options
         self._clock = clock
-        self._periods = HistoryPeriods(statements)
 
     @property
     def options(self) -> NamespaceOptions:
@@ -83,14 +79,7 @@ class CqlNamespace:
             await self.incarnation.check()
         except StoreUnavailable:
             return np.full(len(batch.entity_ids), Outcome.REJECTED, dtype=np.uint8)
-        outcomes = await values.write_batch(
-            self._statements,
-            self._periods,
-            batch,
-            mode,
-            history_period=self._options.history_period,
-            clock=self._clock,
-        )
+        outcomes = await values.write_batch(self._statements, batch, mode, self._clock)
         if (outcomes != Outcome.ACCEPTED).any():
             await self.incarnation.after_failure()
         return outcomes
@@ -105,25 +94,6 @@ class CqlNamespace:
         if cells.failed.any():
             await self.incarnation.after_failure()
         return cells
-
-    async def read_history(
-        self,
-        entity_ids: Sequence[str],
-        features: Sequence[tuple[FeatureDefinition, FeatureGroup]],
-        *,
-        start: int,
-        end: int,
-        newest: int | None = None,
-    ) -> list[History]:
-        """Values with start <= event time <= end: one History per feature."""
-        bounds = history.Bounds(start, end, self._options.history_period)
-        async with self.incarnation.living():
-            return await history.read_history(self._statements, self._periods, entity_ids, features, bounds, newest)
-
-    async def partitions(self, group: FeatureGroup) -> list[Partition]:
-        """Every bucket of the periods with rows of the group."""
-        async with self.incarnation.living():
-            return await self._periods.partitions(group)
 
     async def scan_history(
         self,
@@ -140,6 +110,8 @@ class CqlNamespace:
                 return
             yield block
 
+    read_history = _while_it_lives(history.read_history)
+    partitions = _while_it_lives(periods.partitions)
     put_layouts = _while_it_lives(layouts.put_layouts)
     get_layouts = _while_it_lives(layouts.get_layouts)
     take_import = _while_it_lives(imports.take_import)
@@ -149,7 +121,9 @@ class CqlNamespace:
     list_tombstones = _while_it_lives(latest.list_tombstones)
     drop_cells = _while_it_lives(latest.drop_cells)
     list_latest_entities = _while_it_lives(latest.list_latest_entities)
-    put_definition = _while_it_lives(definitions.put_definition)
+    clean = _while_it_lives(cleaning.clean)
+    load_definitions = _while_it_lives(definitions.load_definitions)
+    put_definitions = _while_it_lives(definitions.put_definitions)
     update_definition = _while_it_lives(definitions.update_definition)
     put_entities = _while_it_lives(entities.put_entities)
     get_entities = _while_it_lives(entities.get_entities)
@@ -164,17 +138,6 @@ class CqlNamespace:
     append_audit = _while_it_lives(models.append_audit)
     list_audit = _while_it_lives(models.list_audit)
 
-    async def clean(self, mark: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
-        """Remove the values that the mark covers."""
-        async with self.incarnation.living():
-            period = self._options.history_period
-            await cleaning.clean(self._statements, self._periods, mark, features, period)
-
     async def purge_history(self, group: FeatureGroup, before: int) -> int:  # noqa: ARG002 - the rows' TTL does it
         """Nothing: the history rows of a group with retention expire on the server."""
         return 0
-
-    async def load_definitions(self) -> Definitions:
-        """All definitions."""
-        async with self.incarnation.living():
-            return await definitions.load_definitions(self._statements, self.incarnation.id)

@@ -25,37 +25,35 @@ def stable_hash(entity_id: str) -> int:
     return zlib.crc32(entity_id.encode())
 
 
-class HistoryPeriods:
-    """The periods of one incarnation of a namespace."""
+async def register(statements: Statements, wanted: Iterable[tuple[FeatureGroup, int]]) -> dict[tuple[str, int], int]:
+    """(group name, period) -> buckets. New periods are registered. Raises StoreUnavailable, OutcomeUnknown; it can be
+    repeated.
+    """
+    groups = {(group.name, period): group for group, period in wanted}
+    known = statements.buckets
+    if len(known) + len(groups) > _REMEMBERED:
+        known.clear()
+    new = [key for key in groups if key not in known]
+    if new:
+        insertion = await statements.get(_REGISTER)
 
-    def __init__(self, statements: Statements) -> None:
-        self._statements = statements
-        self._buckets: dict[tuple[str, int], int] = {}
+        async def put(key: tuple[str, int]) -> None:
+            taken = await statements.driver.decide(insertion, (*key, groups[key].buckets))
+            known[key] = groups[key].buckets if taken is None else taken["buckets"]
 
-    async def register(self, wanted: Iterable[tuple[FeatureGroup, int]]) -> dict[tuple[str, int], int]:
-        """(group name, period) -> buckets. New periods are registered. Raises StoreUnavailable, OutcomeUnknown; it can
-        be repeated.
-        """
-        groups = {(group.name, period): group for group, period in wanted}
-        if len(self._buckets) + len(groups) > _REMEMBERED:
-            self._buckets.clear()
-        new = [key for key in groups if key not in self._buckets]
-        if new:
-            register = await self._statements.get(_REGISTER)
+        await collect(new, put, _AT_ONCE)
+    return {key: known[key] for key in groups}
 
-            async def put(key: tuple[str, int]) -> None:
-                taken = await self._statements.driver.decide(register, (*key, groups[key].buckets))
-                self._buckets[key] = groups[key].buckets if taken is None else taken["buckets"]
 
-            await collect(new, put, _AT_ONCE)
-        return {key: self._buckets[key] for key in groups}
+async def periods_of(statements: Statements, groups: Iterable[FeatureGroup]) -> dict[str, dict[int, int]]:
+    """Group name -> period -> buckets, ascending. Not cached."""
+    names = list(dict.fromkeys(group.name for group in groups))
+    query = await statements.get(_OF_GROUP)
+    found = await collect(names, lambda name: statements.driver.read(query, (name,)), _AT_ONCE)
+    return {name: dict(rows) for name, rows in zip(names, found, strict=True)}
 
-    async def of_group(self, group: FeatureGroup) -> dict[int, int]:
-        """Period -> buckets, ascending. Not cached."""
-        rows = await self._statements.driver.read(await self._statements.get(_OF_GROUP), (group.name,))
-        return dict(rows)
 
-    async def partitions(self, group: FeatureGroup) -> list[Partition]:
-        """Every bucket of every period."""
-        found = await self.of_group(group)
-        return [Partition(period, bucket, buckets) for period, buckets in found.items() for bucket in range(buckets)]
+async def partitions(statements: Statements, group: FeatureGroup) -> list[Partition]:
+    """Every bucket of every period."""
+    (found,) = (await periods_of(statements, [group])).values()
+    return [Partition(period, bucket, buckets) for period, buckets in found.items() for bucket in range(buckets)]

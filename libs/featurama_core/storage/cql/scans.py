@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from featurama_core.storage.cql.decoding import history_of, int64s
-from featurama_core.storage.cql.driver import PAGE_ROWS, Pages
+from featurama_core.storage.cql.driver import PAGE_ROWS
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
 from featurama_core.storage.cql.statements import Statements
@@ -57,12 +57,12 @@ class _Page:
 class _Stream:
     """The rows of one feature name that are read and not yet part of a block."""
 
-    source: Pages
+    source: AsyncIterator[list[Any]]
     pages: list[_Page] = field(default_factory=list)
     done: bool = False
 
     async def advance(self) -> None:
-        rows = await self.source.next()
+        rows = await anext(self.source, None)
         if rows is None:
             self.done = True
         elif rows:

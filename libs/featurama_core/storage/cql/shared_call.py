@@ -37,5 +37,5 @@ class SharedCall(Generic[T]):
             answer = self._answer
         if isinstance(answer, FeaturamaError):
             # A new error per caller: it is raised in several tasks.
-            raise type(answer)(answer.message, reason=answer.reason, **answer.metadata) from answer.__cause__
+            raise answer.again() from answer.__cause__
         return answer  # type: ignore[return-value]  # the call has ended

@@ -1,4 +1,4 @@
-"""The CQL texts of one namespace, each prepared once, on first use.
+"""One incarnation of a keyspace. Its CQL texts are prepared once, on first use.
 
 `ks.` in a text stands for the keyspace.
 """
@@ -10,10 +10,16 @@ from featurama_core.storage.cql.shared_call import SharedCall
 
 
 class Statements:
-    """Prepared statements of one incarnation of a keyspace. The texts are those of this package, so they are few."""
+    """The prepared statements of a keyspace. The texts are those of this package, so they are few.
 
-    def __init__(self, driver: Driver, keyspace: str) -> None:
+    incarnation, history_period: as in namespace_info. buckets: (group, period) -> number of buckets, a cache.
+    """
+
+    def __init__(self, driver: Driver, keyspace: str, incarnation: str, history_period: int) -> None:
         self.driver = driver
+        self.incarnation = incarnation
+        self.history_period = history_period
+        self.buckets: dict[tuple[str, int], int] = {}
         self._keyspace = keyspace
         self._prepared: dict[str, Prepared] = {}
         self._preparing: dict[str, SharedCall[Prepared]] = {}

@@ -78,10 +78,11 @@ class CqlStorage:
             if opened is not None and await _lives(opened):
                 return opened
             info = await self._keyspaces.info(name)
+            options = NamespaceOptions(history_period=int(info["history_period"]))
             opened = CqlNamespace(
-                Statements(self._driver, self._keyspaces.keyspace(name)),
+                Statements(self._driver, self._keyspaces.keyspace(name), info["incarnation"], options.history_period),
                 Incarnation(self._keyspaces, name, info["incarnation"]),
-                NamespaceOptions(history_period=int(info["history_period"])),
+                options,
                 self._clock,
             )
             self._opened[name] = opened

@@ -17,7 +17,7 @@ from featurama_core.storage.cql.driver import Bound, Driver, Prepared
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryColumn, Insertions, RowKeys
 from featurama_core.storage.cql.latest import INTO_LATEST
-from featurama_core.storage.cql.periods import HistoryPeriods
+from featurama_core.storage.cql.periods import register
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import CellRun, WriteBatch
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
@@ -43,25 +43,18 @@ class Part:
     logged: bool
 
 
-async def write_batch(
-    statements: Statements,
-    periods: HistoryPeriods,
-    batch: WriteBatch,
-    mode: WriteMode,
-    *,
-    history_period: int,
-    clock: Clock,
-) -> UInt8Array:
+async def write_batch(statements: Statements, batch: WriteBatch, mode: WriteMode, clock: Clock) -> UInt8Array:
     """-> uint8[n] of Outcome."""
     tally = _Tally(len(batch.entity_ids))
-    period = batch.event_time // history_period
+    period = batch.event_time // statements.history_period
     try:
-        buckets = await periods.register(
-            {
-                (stored.group.name, at): (stored.group, at)
+        buckets = await register(
+            statements,
+            (
+                (stored.group, at)
                 for stored in batch.columns
                 for at in np.unique(period[stored.column.status != Status.NOT_FOUND]).tolist()
-            }.values()
+            ),
         )
         types = {stored.definition.value_type for stored in batch.columns}
         insertions = {value_type: await Insertions.prepare(statements, value_type) for value_type in types}

@@ -24,6 +24,9 @@ from featurama_core.types.values import Status
 ENTITIES_AT_ONCE = 500
 _CELLS_AT_ONCE = 2_000
 
+Period = tuple[int, int]
+"""(group key, period)."""
+
 _COVERED = """
 SELECT timestamp, ingested_at, cell FROM feature_history
 WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp <= ? AND layout = ?
@@ -38,10 +41,8 @@ WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp = ? AND inge
 """
 
 
-def history_periods(
-    connection: sqlite3.Connection, groups: Sequence[str] | None, through: int
-) -> list[tuple[int, int]]:
-    """(group key, period) of the named groups, or of all, for periods that begin at or before `through`."""
+def history_periods(connection: sqlite3.Connection, groups: Sequence[str] | None, through: int) -> list[Period]:
+    """The periods of the named groups, or of all, that begin at or before `through`."""
     if groups is None:
         keys = [key for (key,) in connection.execute("SELECT id FROM history_groups ORDER BY id")]
     else:
@@ -49,11 +50,11 @@ def history_periods(
     return [(key, period) for key in keys for period in periods_of(connection, key) if period <= through]
 
 
-def remove_entity_period(transaction: Transaction, mark: Tombstone, key: int, period: int) -> None:
-    """Remove the rows of the entity that its mark covers, in one period of one group."""
+def remove_entity_period(transaction: Transaction, mark: Tombstone, at: Period) -> None:
+    """Remove the rows of the entity that its mark covers."""
     transaction.execute(
         "DELETE FROM feature_history WHERE feature_group = ? AND period = ? AND entity = ? AND timestamp <= ?",
-        (key, period, entity_key(transaction, mark.entity_id), mark.deleted_through),
+        (*at, entity_key(transaction, mark.entity_id), mark.deleted_through),
     )
 
 
@@ -72,31 +73,29 @@ def rewrite_period(
     transaction: Transaction,
     cache: LayoutCache,
     mark: Tombstone,
-    *,
     features: Sequence[FeatureDefinition],
-    key: int,
-    period: int,
+    at: Period,
 ) -> None:
-    """Make features absent in the covered cells of an entity in one period. Cells without other values are removed."""
+    """Make features absent in the covered cells of an entity. Cells without other values are removed."""
     entity = entity_key(transaction, mark.entity_id)
     layouts = cache.read(transaction)
     gone = {feature.key for feature in features}
     for layout_id in layouts.holding(features):
         layout = layouts[layout_id]
-        cursor = transaction.execute(_COVERED, (key, period, entity, mark.deleted_through, layout_id))
+        cursor = transaction.execute(_COVERED, (*at, entity, mark.deleted_through, layout_id))
         for rows in _portions(cursor):
             cleaned = _without(layout, [row[2] for row in rows], gone)
-            at = [(key, period, entity, row[0], row[1], layout_id) for row in rows]
-            transaction.executemany(_REMOVE, [where for where, cell in zip(at, cleaned, strict=True) if cell == b""])
-            transaction.executemany(_REWRITE, [(cell, *where) for where, cell in zip(at, cleaned, strict=True) if cell])
+            keys = [(*at, entity, row[0], row[1], layout_id) for row in rows]
+            transaction.executemany(_REMOVE, [key for key, cell in zip(keys, cleaned, strict=True) if cell == b""])
+            transaction.executemany(_REWRITE, [(cell, *key) for key, cell in zip(keys, cleaned, strict=True) if cell])
 
 
-def remove_before(transaction: Transaction, key: int, period: int, entities: Sequence[int], before: int) -> int:
-    """Remove rows of these entities with event time < before in one period. -> number of rows removed."""
+def remove_before(transaction: Transaction, at: Period, entities: Sequence[int], before: int) -> int:
+    """Remove rows of these entities with event time < before. -> number of rows removed."""
     return transaction.execute(
         "DELETE FROM feature_history WHERE feature_group = ? AND period = ? AND timestamp < ?"
         " AND entity IN (SELECT value FROM json_each(?))",
-        (key, period, before, as_json(entities)),
+        (*at, before, as_json(entities)),
     ).rowcount
 
 

@@ -6,7 +6,8 @@ with other times, or an unreadable one, is ERROR at the time of its key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,11 +16,13 @@ from featurama_core.storage.layouts import Layout, LayoutField
 from featurama_core.storage.packed_cell import unpack
 from featurama_core.storage.port import History
 from featurama_core.storage.sqlite.layouts import KnownLayouts
-from featurama_core.types.column import Column, byte_ranks, concatenate, masked
+from featurama_core.types.column import byte_ranks, concatenate, masked
 from featurama_core.types.schema import FeatureDefinition
-from featurama_core.types.values import BoolArray, Int64Array, Status
+from featurama_core.types.values import Int64Array, Status
 
 Row: TypeAlias = tuple[int, int, int, int, bytes]
+Keys: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
+"""Entities, event times and ingest times of the same rows."""
 
 
 def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
@@ -44,7 +47,7 @@ def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefin
     """Consecutive blocks of whole entities -> one History per feature. Shared arrays stay shared."""
     if len(blocks) == 1:
         return blocks[0]
-    shared: dict[tuple[int, ...], tuple[Int64Array, Int64Array, Int64Array]] = {}
+    shared: dict[tuple[int, ...], Keys] = {}
     joined = []
     for position, feature in enumerate(features):
         parts = [block[position] for block in blocks if len(block[position].entity)]
@@ -53,17 +56,20 @@ def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefin
             continue
         identity = tuple(id(part.entity) for part in parts)
         if identity not in shared:
-            shared[identity] = (
-                np.concatenate([part.entity for part in parts]),
-                np.concatenate([part.event_time for part in parts]),
-                np.concatenate([part.ingested_at for part in parts]),
-            )
+            shared[identity] = _joined_keys(parts)
         joined.append(History(*shared[identity], concatenate([part.column for part in parts])))
     return joined
 
 
+def recoded(histories: list[History], code: Callable[[Int64Array], Int64Array]) -> list[History]:
+    """The histories with `code` of their entities. Shared arrays stay shared."""
+    entities = {id(history.entity): history.entity for history in histories}
+    shared = {key: code(entity) for key, entity in entities.items()}
+    return [replace(history, entity=shared[id(history.entity)]) for history in histories]
+
+
 def _decode_layout(
-    keys: tuple[Int64Array, Int64Array, Int64Array],
+    keys: Keys,
     cells: list[bytes],
     layout: Layout,
     features: Sequence[FeatureDefinition],
@@ -84,8 +90,7 @@ def _decode_layout(
             own = keys[0][there], keys[1][there], keys[2][there]
             status, values = status[there], values[there]
         values = masked(values, feature.value_type, status, feature.vector_length)
-        column = Column(feature.name, feature.value_type, values, status, own[1], feature.version, feature.reference)
-        found.append(History(*own, column))
+        found.append(History.of(feature, *own, values, status))
 
 
 def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
@@ -93,22 +98,20 @@ def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
         return History.nothing(feature)
     if len(pieces) == 1:
         return pieces[0]
-    entity = np.concatenate([piece.entity for piece in pieces])
-    event_time = np.concatenate([piece.event_time for piece in pieces])
-    ingested_at = np.concatenate([piece.ingested_at for piece in pieces])
+    entity, event_time, ingested_at = keys = _joined_keys(pieces)
     column = concatenate([piece.column for piece in pieces])
     order = np.lexsort((ingested_at, event_time, entity))
-    same = _repeats(entity[order], event_time[order], ingested_at[order])
+    same = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
     if same.any():
         # Two layouts hold one key. The bytes of the value decide; an unreadable value loses.
         order = np.lexsort((byte_ranks(column), ingested_at, event_time, entity))
         order = order[np.append(~same, True)]
-    entity, event_time, ingested_at = entity[order], event_time[order], ingested_at[order]
-    return History(entity, event_time, ingested_at, column.take(order))
+    return History(entity[order], event_time[order], ingested_at[order], column.take(order))
 
 
-def _repeats(entity: Int64Array, event_time: Int64Array, ingested_at: Int64Array) -> BoolArray:
-    """bool[h - 1], True where a sorted key equals the next one."""
-    same: BoolArray = (entity[1:] == entity[:-1]) & (event_time[1:] == event_time[:-1])
-    same &= ingested_at[1:] == ingested_at[:-1]
-    return same
+def _joined_keys(parts: Sequence[History]) -> Keys:
+    return (
+        np.concatenate([part.entity for part in parts]),
+        np.concatenate([part.event_time for part in parts]),
+        np.concatenate([part.ingested_at for part in parts]),
+    )

@@ -18,13 +18,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from featurama_core.storage.namespaces import check_options, is_namespace, namespace_exists, unknown_namespace
+from featurama_core.storage.namespaces import (
+    check_options,
+    check_schema_files,
+    namespace_exists,
+    read_schema,
+    unknown_namespace,
+)
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite.connections import FileIdentity, connect
 from featurama_core.storage.sqlite.failures import translating
-from featurama_core.storage.sqlite.migrations import apply_missing, check_schema
-from featurama_core.types.errors import FailedPrecondition, StoreUnavailable
-from featurama_core.types.names import check_namespace
+from featurama_core.storage.sqlite.migrations import applied, apply_missing
+from featurama_core.types.errors import CorruptData, FailedPrecondition, StoreUnavailable
+from featurama_core.types.names import check_namespace, is_namespace
 
 _COUNT_BYTES = 8
 
@@ -100,26 +106,29 @@ class Directory:
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
             if not path.exists():
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             path.unlink()
             self._count()
             self._sync()
             self._remove(*_companions(path))
 
-    def open(self, name: str) -> tuple[FileIdentity, sqlite3.Connection]:
-        """Open a namespace after a schema check. -> identity of its file, connection of the writer or of a reader."""
+    def open(self, name: str) -> tuple[FileIdentity, sqlite3.Connection, dict[str, str]]:
+        """Open a namespace after a schema check. -> identity of its file, connection of the writer or of a reader, and
+        the rows of namespace_info.
+        """
         path = self._path(name)
         with self._locked(fcntl.LOCK_SH):
             identity = FileIdentity.of(path)
             if identity is None:
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             connection = connect(path, read_only=self._read_only)
             try:
-                check_schema(connection, name)
+                check_schema_files(name, applied(connection), read_schema("sqlite", ".sql"))
+                info = _info(connection, name)
             except BaseException:
                 connection.close()
                 raise
-            return identity, connection
+            return identity, connection, info
 
     def open_reader(self, name: str, identity: FileIdentity) -> sqlite3.Connection:
         """A connection for reading the identified file. `Unknown` if the name stands for another file now."""
@@ -135,7 +144,7 @@ class Directory:
         path = self._path(name)
         with self._locked(fcntl.LOCK_EX):
             if not path.exists():
-                raise unknown_namespace(name)
+                raise unknown_namespace(name, self.names())
             with closing(connect(path, read_only=False)) as connection:
                 return apply_missing(connection, name)
 
@@ -188,6 +197,13 @@ def _fill(draft: Path, name: str, options: NamespaceOptions) -> None:
             [("incarnation", uuid.uuid4().hex), ("history_period", str(options.history_period))],
         )
     # Closing the last connection moved the WAL into the file and removed it.
+
+
+def _info(connection: sqlite3.Connection, name: str) -> dict[str, str]:
+    info = dict(connection.execute("SELECT key, value FROM namespace_info").fetchall())
+    if info.keys() < {"incarnation", "history_period"}:
+        raise CorruptData(f"namespace {name!r} was never completed; restore its file from a backup")
+    return info
 
 
 def _companions(path: Path) -> tuple[Path, ...]:

@@ -6,12 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from featurama_core.types.errors import (
-    CorruptData,
-    FeaturamaError,
-    OutcomeUnknown,
-    StoreUnavailable,
-)
+from featurama_core.types.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _CAUSES = {
@@ -38,16 +33,11 @@ def translated(error: BaseException) -> BaseException:
         found = StoreUnavailable("the storage directory cannot be used; check that it is there and its permissions")
     elif isinstance(error, FeaturamaError):
         # The error of a failed commit is raised to several callers.
-        found = again(error)
+        found = error.again()
     else:
         return error
     found.__cause__ = error
     return found
-
-
-def again(error: FeaturamaError) -> FeaturamaError:
-    """A new copy of an error: a raised one has the traceback of its caller."""
-    return type(error)(error.message, reason=error.reason, **error.metadata)
 
 
 def unknown_outcome(error: BaseException) -> OutcomeUnknown:

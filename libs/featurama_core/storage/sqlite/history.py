@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 
@@ -12,11 +13,10 @@ import numpy as np
 
 from featurama_core.storage.port import History, Partition
 from featurama_core.storage.sqlite.connections import Reader
-from featurama_core.storage.sqlite.decoding import Row, decode, join_blocks
+from featurama_core.storage.sqlite.decoding import Row, decode, join_blocks, recoded
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import KnownLayouts
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
-from featurama_core.types.values import Int64Array
 
 BLOCK_ROWS = 65_536
 """Rows in memory as Python objects at a time. Only a single entity with more rows exceeds it."""
@@ -73,7 +73,8 @@ def read_history(
     entity_ids: Sequence[str],
     features: Sequence[tuple[FeatureDefinition, FeatureGroup]],
     *,
-    bounds: tuple[int, int],
+    start: int,
+    end: int,
     newest: int | None,
     history_period: int,
 ) -> list[History]:
@@ -85,19 +86,17 @@ def read_history(
     for position, (_, group) in enumerate(features):
         by_group.setdefault(group.name, []).append(position)
     found: dict[int, History] = {}
+    first, last = start // history_period, end // history_period
     for name, positions in by_group.items():
         wanted = [features[position][0] for position in positions]
         key = group_key(connection, name)
-        slices = _Slices(
-            connection,
-            layouts,
-            wanted,
-            -1 if key is None else key,
-            bounds=bounds,
-            history_period=history_period,
-        )
+        periods = [] if key is None else [at for at in periods_of(connection, key) if first <= at <= last]
+        holding = as_json(layouts.holding(wanted))
+        slices = _Slices(connection, layouts, wanted, key, periods, start, end, holding)
         blocks = slices.newest(entities, newest) if newest is not None else slices.all(entities)
-        histories = join_blocks([_coded(block, code) for block in blocks] or [decode([], wanted, layouts)], wanted)
+        histories = join_blocks(list(blocks) or [decode([], wanted, layouts)], wanted)
+        # Positions among the entities found -> among the entities requested.
+        histories = histories if len(code) == len(entity_ids) else recoded(histories, code.__getitem__)
         found |= dict(zip(positions, histories, strict=True))
     return [found[position] for position in range(len(features))]
 
@@ -115,43 +114,34 @@ def whole_entities(cursor: sqlite3.Cursor, block_rows: int) -> Iterator[list[Row
         yield kept
 
 
+@dataclass(frozen=True, slots=True)
 class _Slices:
-    """The rows of one group for one read."""
+    """The rows of one group for one read. holding: JSON list of the layouts that hold one of the features."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        layouts: KnownLayouts,
-        features: Sequence[FeatureDefinition],
-        key: int,
-        *,
-        bounds: tuple[int, int],
-        history_period: int,
-    ) -> None:
-        self._connection = connection
-        self._layouts = layouts
-        self._features = features
-        self._key = key
-        self._start, self._end = bounds
-        self._holding = as_json(layouts.holding(features))
-        first, last = self._start // history_period, self._end // history_period
-        self._periods = [period for period in periods_of(connection, key) if first <= period <= last]
+    connection: sqlite3.Connection
+    layouts: KnownLayouts
+    features: Sequence[FeatureDefinition]
+    key: int | None
+    periods: Sequence[int]
+    start: int
+    end: int
+    holding: str
 
     def all(self, entities: Sequence[int]) -> Iterator[list[History]]:
         """Every row within the bounds, a block at a time."""
-        cursor = self._connection.execute(
+        cursor = self.connection.execute(
             _SLICES,
             {
                 "entities": as_json(entities),
-                "periods": as_json(self._periods),
-                "feature_group": self._key,
-                "start": self._start,
-                "end": self._end,
-                "layouts": self._holding,
+                "periods": as_json(self.periods),
+                "feature_group": self.key,
+                "start": self.start,
+                "end": self.end,
+                "layouts": self.holding,
             },
         )
         for rows in whole_entities(cursor, BLOCK_ROWS):
-            yield decode(rows, self._features, self._layouts)
+            yield decode(rows, self.features, self.layouts)
 
     def newest(self, entities: Sequence[int], count: int) -> Iterator[list[History]]:
         """At least the `count` newest stored values of each (entity, feature), all corrections with them."""
@@ -167,7 +157,7 @@ class _Slices:
         while True:
             for source in sources.values():
                 rows += source.take(depth)
-            histories = decode(rows, self._features, self._layouts)
+            histories = decode(rows, self.features, self.layouts)
             lacking = set()
             for history in histories:
                 stored = np.bincount(history.entity - positions.start, minlength=len(positions))
@@ -178,9 +168,9 @@ class _Slices:
             depth *= 2
 
     def _entity_rows(self, position: int, entity: int) -> Iterator[Row]:
-        for period in reversed(self._periods):
-            bound = (self._key, period, entity, self._start, self._end, self._holding)
-            for row in self._connection.execute(_NEWEST_FIRST, bound):
+        for period in reversed(self.periods):
+            bound = (self.key, period, entity, self.start, self.end, self.holding)
+            for row in self.connection.execute(_NEWEST_FIRST, bound):
                 yield position, *row
 
 
@@ -203,15 +193,3 @@ class _Newest:
             taken.append(row)
         self.exhausted = True
         return taken
-
-
-def _coded(histories: list[History], code: Int64Array) -> list[History]:
-    """Positions among the entities found -> positions among the entities requested."""
-    if len(code) == 0 or code[-1] == len(code) - 1:
-        return histories
-    # Shared arrays stay shared.
-    recoded = {id(history.entity): code[history.entity] for history in histories}
-    return [
-        History(recoded[id(history.entity)], history.event_time, history.ingested_at, history.column)
-        for history in histories
-    ]

@@ -1,4 +1,4 @@
-"""Applying and checking the numbered schema files of a namespace."""
+"""Applying the numbered schema files of a namespace."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from featurama_core.storage.namespaces import check_schema_files, missing_files, read_schema
+from featurama_core.storage.namespaces import missing_files, read_schema
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS schema_version (name TEXT PRIMARY KEY, applied_at INTEGER NOT NULL) WITHOUT ROWID
 """
-
-
-def check_schema(connection: sqlite3.Connection, namespace: str) -> None:
-    """Raise FailedPrecondition (SCHEMA_MISMATCH) unless exactly the schema files of this version were applied."""
-    check_schema_files(namespace, _applied(connection), read_schema("sqlite", ".sql"))
 
 
 def apply_missing(connection: sqlite3.Connection, namespace: str) -> list[str]:
@@ -24,7 +19,7 @@ def apply_missing(connection: sqlite3.Connection, namespace: str) -> list[str]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(_VERSIONS)
-        missing = missing_files(namespace, _applied(connection), known)
+        missing = missing_files(namespace, applied(connection), known)
         for name in missing:
             for statement in _statements(known[name]):
                 connection.execute(statement)
@@ -36,7 +31,8 @@ def apply_missing(connection: sqlite3.Connection, namespace: str) -> list[str]:
     return missing
 
 
-def _applied(connection: sqlite3.Connection) -> list[str]:
+def applied(connection: sqlite3.Connection) -> list[str]:
+    """Names of the schema files that were applied."""
     there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").fetchone()
     if there is None:
         return []

@@ -25,11 +25,10 @@ from featurama_core.storage.sqlite import entities as registered
 from featurama_core.storage.sqlite import layouts as registered_layouts
 from featurama_core.storage.sqlite.connections import FileIdentity, OnStatement, Transaction
 from featurama_core.storage.sqlite.directory import Directory
-from featurama_core.storage.sqlite.failures import translating
 from featurama_core.storage.sqlite.readers import Readers
 from featurama_core.storage.sqlite.writer import Writer
-from featurama_core.types.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
-from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
+from featurama_core.types.errors import FeaturamaError, OutcomeUnknown, StoreUnavailable
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import UInt8Array
 from featurama_core.types.writes import Outcome, WriteMode, all_accepted
 
@@ -41,13 +40,14 @@ _SCANNING_READERS = 2
 
 
 def _writing(
-    work: Callable[Concatenate[Transaction, P], T],
+    work: Callable[Concatenate[Transaction, P], T], *, of_many: bool = False
 ) -> Callable[Concatenate[SqliteNamespace, P], Coroutine[Any, Any, T]]:
-    """A method of the port that is `work` in a transaction of the writer."""
+    """A method of the port that is `work` in a transaction of the writer. of_many: on the items of one list."""
 
     @wraps(work)
     async def method(self: SqliteNamespace, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._writer.run(lambda transaction: work(transaction, *args, **kwargs))
+        weight = len(args[0]) if of_many else 1  # type: ignore[arg-type]  # a sequence
+        return await self._writer.run(lambda transaction: work(transaction, *args, **kwargs), weight=weight)
 
     return method
 
@@ -75,20 +75,21 @@ class SqliteNamespace:
         self,
         directory: Directory,
         name: str,
-        opened: tuple[FileIdentity, sqlite3.Connection],
+        identity: FileIdentity,
+        connection: sqlite3.Connection,
         info: dict[str, str],
         on_statement: OnStatement | None,
     ) -> None:
-        """opened: closed by this object. info: the rows of namespace_info."""
+        """connection: closed by this object. info: the rows of namespace_info."""
         self.name = name
         self.incarnation = info["incarnation"]
         self._options = NamespaceOptions(history_period=int(info["history_period"]))
         self.gone = False
         self._directory = directory
-        self._identity = opened[0]
+        self._identity = identity
         self._layouts = registered_layouts.LayoutCache()
-        self._writer = Writer(name, opened[1], self.check, on_statement)
-        connect = partial(directory.open_reader, name, self._identity)
+        self._writer = Writer(name, connection, self.check, on_statement)
+        connect = partial(directory.open_reader, name, identity)
         self._readers = Readers(f"reader-{name}", _SERVING_READERS, connect, self.check)
         # Separate threads: long scans never delay an online read.
         self._scanners = Readers(f"scanner-{name}", _SCANNING_READERS, connect, self.check)
@@ -96,8 +97,7 @@ class SqliteNamespace:
     @classmethod
     async def open(cls, directory: Directory, name: str, on_statement: OnStatement | None) -> SqliteNamespace:
         """Open the file and start its threads. Unknown, FailedPrecondition as `Storage.namespace`."""
-        opened, info = await asyncio.to_thread(_open, directory, name)
-        return cls(directory, name, opened, info, on_statement)
+        return cls(directory, name, *await asyncio.to_thread(directory.open, name), on_statement)
 
     def check(self) -> None:
         """Raise Unknown unless the name still stands for the opened file. Blocks."""
@@ -149,7 +149,8 @@ class SqliteNamespace:
                 self._layouts.read(connection),
                 entity_ids,
                 features,
-                bounds=(start, end),
+                start=start,
+                end=end,
                 newest=newest,
                 history_period=self._options.history_period,
             )
@@ -157,10 +158,6 @@ class SqliteNamespace:
         # The newest values of one entity are an interactive read; all others are bulk reads.
         readers = self._readers if newest is not None and len(entity_ids) == 1 else self._scanners
         return await readers.run(read)
-
-    async def partitions(self, group: FeatureGroup) -> list[Partition]:
-        """The periods with rows of the group."""
-        return await self._scanners.run(partial(history.partitions, group=group))
 
     async def scan_history(
         self, features: Sequence[FeatureDefinition], group: FeatureGroup, partition: Partition
@@ -183,16 +180,19 @@ class SqliteNamespace:
             if block is not None:
                 yield block
 
+    partitions = _reading(history.partitions, is_long=True)
     put_layouts = _writing(registered_layouts.put_layouts)
     get_layouts = _reading(registered_layouts.get_layouts)
     take_import = _writing(imports.take_import)
     list_imports = _reading(imports.list_imports)
     put_tombstone = _writing(latest.put_tombstone)
     replace_cell = _writing(latest.replace_cell)
+    drop_cells = _writing(latest.drop_cells, of_many=True)
     list_tombstones = _reading(latest.list_tombstones, is_long=True)
     list_latest_entities = _reading(latest.list_latest_entities, is_long=True)
-    put_definition = _writing(definitions.put_definition)
+    put_definitions = _writing(definitions.put_definitions, of_many=True)
     update_definition = _writing(definitions.update_definition)
+    put_entities = _writing(registered.put_entities, of_many=True)
     get_entities = _reading(registered.get_entities)
     list_entities = _reading(registered.list_entities)
     remove_entity = _writing(registered.remove_entity)
@@ -210,62 +210,31 @@ class SqliteNamespace:
         through = mark.deleted_through // self._options.history_period
         if not mark.feature_name:
             periods = await self._scanners.run(partial(cleaning.history_periods, groups=None, through=through))
-            for key, period in periods:
-                await self._writer.run(partial(cleaning.remove_entity_period, mark=mark, key=key, period=period))
+            for at in periods:
+                await self._writer.run(partial(cleaning.remove_entity_period, mark=mark, at=at))
             await self._writer.run(partial(cleaning.remove_entity_cells, mark=mark))
             return
         for name in {group.name: None for _, group in features}:
             own = [feature for feature, group in features if group.name == name]
             periods = await self._scanners.run(partial(cleaning.history_periods, groups=[name], through=through))
-            for key, period in periods:
-                rewrite = partial(
-                    cleaning.rewrite_period,
-                    cache=self._layouts,
-                    mark=mark,
-                    features=own,
-                    key=key,
-                    period=period,
-                )
+            for at in periods:
+                rewrite = partial(cleaning.rewrite_period, cache=self._layouts, mark=mark, features=own, at=at)
                 await self._writer.run(rewrite)
-
-    async def drop_cells(
-        self, entity_ids: Sequence[str], layout_ids: Sequence[int], event_times: Sequence[int]
-    ) -> None:
-        """Remove cells of these event times or older ones."""
-        work = partial(latest.drop_cells, entity_ids=entity_ids, layout_ids=layout_ids, event_times=event_times)
-        await self._writer.run(work, weight=len(entity_ids))
 
     async def purge_history(self, group: FeatureGroup, before: int) -> int:
         """Remove rows with event time < before, some entities at a time."""
         through = (before - 1) // self._options.history_period
         periods = await self._scanners.run(partial(cleaning.history_periods, groups=[group.name], through=through))
         removed = 0
-        for key, period in periods:
-            keys = await self._scanners.run(partial(scans.entities_of, group=group, period=period))
+        for at in periods:
+            keys = await self._scanners.run(partial(scans.entities_of, group=group, period=at[1]))
             for first in range(0, len(keys), cleaning.ENTITIES_AT_ONCE):
                 some = keys[first : first + cleaning.ENTITIES_AT_ONCE].tolist()
-                work = partial(cleaning.remove_before, key=key, period=period, entities=some, before=before)
+                work = partial(cleaning.remove_before, at=at, entities=some, before=before)
                 removed += await self._writer.run(work)
         return removed
 
-    async def load_definitions(self) -> Definitions:
-        """All definitions."""
-        return await self._readers.run(partial(definitions.load_definitions, incarnation=self.incarnation))
-
-    async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        """Store entities, except those whose id is taken by another type."""
-        return await self._writer.run(partial(registered.put_entities, entities=entities), weight=len(entities))
-
-
-def _open(directory: Directory, name: str) -> tuple[tuple[FileIdentity, sqlite3.Connection], dict[str, str]]:
-    identity, connection = directory.open(name)
-    try:
-        with translating():
-            info = dict(connection.execute("SELECT key, value FROM namespace_info").fetchall())
-    except BaseException:
-        connection.close()
-        raise
-    if info.keys() < {"incarnation", "history_period"}:
-        connection.close()
-        raise CorruptData(f"namespace {name!r} was never completed; restore its file from a backup")
-    return (identity, connection), info
+    async def load_definitions(self, after: int = 0) -> Definitions:
+        """The definitions that changed after a revision."""
+        load = partial(definitions.load_definitions, after=after, incarnation=self.incarnation)
+        return await self._readers.run(load)

@@ -13,7 +13,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from featurama_core.storage.sqlite.failures import again, translating
+from featurama_core.storage.sqlite.failures import translating
 from featurama_core.types.errors import FeaturamaError
 
 _T = TypeVar("_T")
@@ -38,7 +38,7 @@ class Readers:
         """Run `work` on a connection whose snapshot begins now. A query continues after its caller is cancelled."""
         async with self._free:
             if self._ended is not None:
-                raise again(self._ended)
+                raise self._ended.again()
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, partial(self._in_snapshot, work))
 

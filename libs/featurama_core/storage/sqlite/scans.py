@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from featurama_core.storage.port import History, ScanBlock
-from featurama_core.storage.sqlite.decoding import decode
+from featurama_core.storage.port import ScanBlock
+from featurama_core.storage.sqlite.decoding import decode, recoded
 from featurama_core.storage.sqlite.history import BLOCK_ROWS, whole_entities
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import LayoutCache
@@ -79,14 +79,8 @@ def read_block(
     present = np.unique(np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)))
     texts = connection.execute(_TEXTS, (as_json([chunk[position] for position in present.tolist()]),))
     entity_ids = [text for (text,) in texts]
-    return ScanBlock(entity_ids, _renumbered(histories, present)), int(present[-1]) + 1
-
-
-def _renumbered(histories: list[History], present: Int64Array) -> list[History]:
-    if int(present[-1]) == len(present) - 1:
-        return histories
-    shared = {id(history.entity): np.searchsorted(present, history.entity) for history in histories}
-    return [
-        History(shared[id(history.entity)], history.event_time, history.ingested_at, history.column)
-        for history in histories
-    ]
+    covered = int(present[-1]) + 1
+    dense = (
+        histories if len(present) == covered else recoded(histories, lambda entity: np.searchsorted(present, entity))
+    )
+    return ScanBlock(entity_ids, dense), covered

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from featurama_core.storage.sqlite.connections import OnStatement, Transaction
-from featurama_core.storage.sqlite.failures import again, closed, translated, unknown_outcome
+from featurama_core.storage.sqlite.failures import closed, translated, unknown_outcome
 from featurama_core.types.errors import FeaturamaError
 
 _T = TypeVar("_T")
@@ -70,7 +70,7 @@ class Writer:
         await self._places.acquire()
         if self._ended is not None:
             self._places.release()
-            raise again(self._ended)
+            raise self._ended.again()
         answer: asyncio.Future[object] = self._loop.create_future()
         self._queue.put(_Request(work, weight, answer))
         # The place is released with the answer: the request of a cancelled caller is still in the queue.

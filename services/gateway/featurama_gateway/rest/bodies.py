@@ -1,55 +1,119 @@
-"""The shapes of the REST contract. Field names are fixed; fields may be added."""
+"""The shapes of the REST contract. Field names are fixed; fields may be added.
+
+`delivery_id` and `predicted_duration` are the documented names of `entity_id` and `prediction`. A request that names
+`entity_id` is answered without them.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-JsonValue = float | int | bool | str | list[float] | None
+from featurama_gateway.rest.fields import (
+    BatchIds,
+    CheckedName,
+    EntityId,
+    EntityIds,
+    GivenFeatures,
+    JsonValue,
+    Name,
+    ReasonName,
+    References,
+    StatusName,
+    Time,
+    Version,
+    absent,
+)
 
-MAX_BATCH = 1_000
-
-
-def _absent(value: object) -> bool:
-    return value is None
-
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 PredictedClass = Annotated[
-    str | None, Field(exclude_if=_absent, description="The most likely class. Only for a model of classes.")
+    str | None, Field(exclude_if=absent, description="The most likely class. Only for a model of classes.")
 ]
 Probabilities = Annotated[
     dict[str, float] | None,
-    Field(exclude_if=_absent, description="Probability per class, in the model's order. Only for a model of classes."),
+    Field(exclude_if=absent, description="Probability per class, in the model's order. Only for a model of classes."),
 ]
-DeliveryIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH, examples=[["delivery_00000001"]])]
+PredictedDuration = Annotated[float, Field(description="The value of `prediction`, under its documented name.")]
+ReadTime = Annotated[Time, Field(description="When the features were read.")]
 
 
-class PredictBody(BaseModel):
-    """A delivery, whose features are read from the store, given features, or both. Given features take precedence."""
+def _given(*fields: str) -> dict[str, Any]:
+    """The schema of a request that gives all of these fields, none of them null."""
+    filled = {"features": {"type": "object", "minProperties": 1}, "feature_names": {"type": "array"}}
+    return {"required": list(fields), "properties": {each: filled.get(each, {"type": "string"}) for each in fields}}
 
-    model_config = ConfigDict(extra="forbid", strict=True)
 
-    delivery_id: str | None = Field(default=None, examples=["delivery_00000001"])
-    features: dict[str, JsonValue] | None = Field(
-        default=None, max_length=1_000, examples=[{"distance": 5000.0}], description="null is a missing value."
+class ModelPredictBody(BaseModel):
+    """An entity, whose features are read from the store, given features, or both. Given features take precedence."""
+
+    model_config = _STRICT | ConfigDict(json_schema_extra={"anyOf": [_given("entity_id"), _given("features")]})
+
+    entity_id: EntityId | None = None
+    features: GivenFeatures | None = Field(
+        default=None, description="They override stored features. null is a missing value."
     )
-    model: str | None = Field(default=None, min_length=1, description="Default: the default model of the gateway.")
-    version: int | None = Field(default=None, ge=1, lt=2**31, description="Default: the version that `champion` names.")
+
+
+class ModelChoice(BaseModel):
+    """The model of a request: a version, or the version that an alias names."""
+
+    model_config = _STRICT
+
+    model: Name | None = Field(default=None, description="Default: the default model of the gateway.")
+    version: Version | None = Field(default=None, description="Default: the version that the alias names.")
+    alias: CheckedName | None = Field(default=None, description="Used if no version is named. Default: `champion`.")
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the request leaves the choice to the gateway."""
+        return self.model is None and self.version is None and self.alias is None
+
+
+class PredictBody(ModelChoice):
+    """An entity, whose features are read from the store, given features, or both. Given features take precedence."""
+
+    model_config = _STRICT | ConfigDict(
+        json_schema_extra={
+            "anyOf": [_given("entity_id"), _given("delivery_id"), _given("features")],
+            "not": _given("entity_id", "delivery_id"),
+        }
+    )
+
+    entity_id: EntityId | None = None
+    delivery_id: EntityId | None = Field(default=None, description="The documented name of `entity_id`.")
+    features: GivenFeatures | None = Field(
+        default=None, description="They override stored features. null is a missing value."
+    )
+
+
+class BatchBody(ModelChoice):
+    """Entities to predict with one model."""
+
+    entity_ids: BatchIds
 
 
 class Prediction(BaseModel):
     """One prediction and the features used."""
 
-    predicted_duration: float = Field(description="Hours.")
-    delivery_id: str | None
+    prediction: float
+    target: str = Field(description="The predicted quantity.")
+    entity_id: str | None
     features_used: dict[str, JsonValue]
     missing_features: list[str] = Field(description="Features without a value.")
     model: str
     version: int
-    timestamp: str = Field(description="RFC 3339: when the features were read.")
+    timestamp: ReadTime
     predicted_class: PredictedClass = None
     probabilities: Probabilities = None
+
+
+class DeliveryPrediction(Prediction):
+    """A prediction with its documented names: the answer to a request without `entity_id`."""
+
+    predicted_duration: PredictedDuration
+    delivery_id: str | None
 
 
 class BatchSuccess(BaseModel):
@@ -57,7 +121,8 @@ class BatchSuccess(BaseModel):
 
     entity_id: str
     status: Literal["success"] = "success"
-    predicted_duration: float = Field(description="Hours.")
+    prediction: float
+    predicted_duration: Annotated[PredictedDuration | None, Field(exclude_if=absent)] = None
     features: dict[str, JsonValue]
     predicted_class: PredictedClass = None
     probabilities: Probabilities = None
@@ -69,19 +134,40 @@ class BatchError(BaseModel):
     entity_id: str
     status: Literal["error"] = "error"
     message: str
-    reason: str = Field(description="A name of featurama.v1.ErrorReason.")
+    reason: ReasonName
     field: Annotated[
-        str | None, Field(exclude_if=_absent, description="For MISSING_FEATURE: the feature without a value.")
+        str | None, Field(exclude_if=absent, description="For MISSING_FEATURE: the feature without a value.")
     ] = None
 
 
 class BatchPrediction(BaseModel):
-    """Predictions in request order. model and version are null if every id is invalid."""
+    """Predictions in request order."""
 
     predictions: list[Annotated[BatchSuccess | BatchError, Field(discriminator="status")]]
-    model: str | None = None
-    version: int | None = None
-    timestamp: str = Field(description="RFC 3339: when the features were read.")
+    target: str
+    model: str
+    version: int
+    timestamp: ReadTime
+
+
+class FeaturesBody(BaseModel):
+    """Entities, and the features to read: `feature_names` or a `feature_service`."""
+
+    model_config = _STRICT | ConfigDict(
+        json_schema_extra={"oneOf": [_given("feature_names"), _given("feature_service")]}
+    )
+
+    entity_ids: EntityIds
+    feature_names: References | None = None
+    feature_service: Name | None = None
+    statuses: bool = Field(default=True, description="Whether the answer has statuses.")
+    event_times: bool = Field(default=True, description="Whether the answer has event times.")
+    format: Literal["columns", "rows"] = Field(
+        default="columns", description="One list of values per feature, or one list of features per entity."
+    )
+
+
+EventTime = Annotated[Time | None, Field(description="Event time; null if no value was found.")]
 
 
 class FeatureValue(BaseModel):
@@ -89,8 +175,8 @@ class FeatureValue(BaseModel):
 
     feature_name: str
     value: JsonValue
-    timestamp: str | None = Field(description="RFC 3339: event time.")
-    status: str
+    timestamp: EventTime
+    status: StatusName
     version: int
 
 
@@ -99,7 +185,46 @@ class EntityFeatures(BaseModel):
 
     entity_id: str
     features: list[FeatureValue]
-    timestamp: str = Field(description="RFC 3339: when the features were read.")
+    timestamp: ReadTime
+
+
+class OptionalFeatureValue(FeatureValue):
+    """One feature; status and event time on request."""
+
+    timestamp: EventTime = None
+    status: StatusName = "PRESENT"
+
+
+class FeatureRow(BaseModel):
+    """The features of one entity."""
+
+    entity_id: str
+    features: list[OptionalFeatureValue]
+
+
+class FeatureRows(BaseModel):
+    """The newest values of entities, in request order."""
+
+    rows: list[FeatureRow]
+    timestamp: ReadTime
+
+
+class FeatureColumn(BaseModel):
+    """One feature of all entities, in their order; a value is null where its status is not PRESENT."""
+
+    feature_name: str
+    version: int
+    values: list[JsonValue]
+    timestamps: list[EventTime] = []
+    statuses: list[StatusName] = []
+
+
+class FeatureColumns(BaseModel):
+    """The newest values of entities, one column per feature, in request order."""
+
+    entity_ids: list[str]
+    features: list[FeatureColumn]
+    timestamp: ReadTime
 
 
 class Health(BaseModel):
@@ -108,7 +233,7 @@ class Health(BaseModel):
     status: Literal["healthy", "degraded"]
     feature_store_connected: bool
     model_loaded: bool
-    timestamp: str
+    timestamp: Time
 
 
 class Problem(BaseModel):
@@ -118,5 +243,5 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    reason: str = Field(description="A name of featurama.v1.ErrorReason.")
+    reason: ReasonName
     field: str | None = None

@@ -1,36 +1,66 @@
-"""GET /features/{entity_id}: the newest values of one entity. An id may contain any characters."""
+"""GET /features/{entity_id} and POST /features: the newest values of one entity, or of many."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from featurama import FeatureStore, OnlineFeatures, Status, entity_id_problem
-from featurama.errors import InvalidInput, Reason
-from featurama_gateway.rest.answers import NamespaceHeader, answer
-from featurama_gateway.rest.bodies import EntityFeatures, FeatureValue
+from featurama import Column, FeatureStore, OnlineFeatures, Status, entity_id_problem
+from featurama.errors import FeaturamaError, InvalidInput, Reason
+from featurama_gateway.rest.answers import LargeIntegersQuery, NamespaceHeader, answer
+from featurama_gateway.rest.bodies import EntityFeatures, FeatureColumns, FeatureRows, FeaturesBody, FeatureValue
+from featurama_gateway.rest.fields import EntityId, LargeIntegers, ReferenceLists
+from featurama_gateway.rest.json_body import JsonRoute
 from featurama_gateway.rest.json_values import rfc3339, value_at
 
+MAX_VALUES = 100_000
 _TIMED = (Status.PRESENT, Status.NULL_VALUE, Status.OUTSIDE_MAX_AGE)
 
 
 def features(store: FeatureStore) -> APIRouter:
     """The routes that read features."""
-    router = APIRouter(tags=["features"])
+    router = APIRouter(tags=["features"], route_class=JsonRoute)
+
+    @router.post("/features", response_model=FeatureColumns | FeatureRows)
+    async def read_features(
+        body: FeaturesBody, namespace: NamespaceHeader = "default", large_integers: LargeIntegersQuery = "string"
+    ) -> Response:
+        """The newest values of up to 1,000 entities. An unknown entity has the status NOT_FOUND in every feature."""
+        if (body.feature_names is None) == (body.feature_service is None):
+            raise InvalidInput("give either feature_names or feature_service", field="feature_names")
+        scoped = await store.in_namespace(namespace)
+        with _named("feature_names"):
+            read = await scoped.get_online_features(
+                body.entity_ids, body.feature_names, service=body.feature_service, event_times=body.event_times
+            )
+        if len(read) * len(read.columns) > MAX_VALUES:
+            raise InvalidInput(
+                f"entity_ids: {len(read)} entities of {len(read.columns)} features are more than {MAX_VALUES} values; "
+                "read fewer entities at once",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="entity_ids",
+            )
+        made = _rows(read, body, large_integers) if body.format == "rows" else _columns(read, body, large_integers)
+        return Response(orjson.dumps({**made, "timestamp": rfc3339(read.as_of_time)}), media_type="application/json")
 
     @router.get("/features/{entity_id:path}", response_model=EntityFeatures)
     async def get_features(
         request: Request,
-        entity_id: str,
+        entity_id: EntityId,
         namespace: NamespaceHeader = "default",
         feature_names: Annotated[
-            list[str] | None,
+            ReferenceLists,
             Query(description="References, separated by commas or repeated. Default: all features of the type."),
         ] = None,
+        large_integers: LargeIntegersQuery = "string",
     ) -> Response:
-        """The newest values of an entity."""
+        """The newest values of an entity. Its id may contain any characters."""
         _check_encoding(request)
         if problem := entity_id_problem(entity_id):
             raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
@@ -38,13 +68,70 @@ def features(store: FeatureStore) -> APIRouter:
         if feature_names is None:
             read = await scoped.get_all_features(entity_id)
         else:
-            read = await scoped.get_online_features([entity_id], _names(feature_names))
+            with _named("feature_names"):
+                read = await scoped.get_online_features([entity_id], _names(feature_names))
             if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
                 # No value was found: this read raises for an unknown entity.
                 await scoped.get_all_features(entity_id)
-        return answer(_body(entity_id, read))
+        return answer(
+            EntityFeatures(
+                entity_id=entity_id,
+                features=[FeatureValue(**_value(column, 0, large_integers)) for column in read.columns],
+                timestamp=rfc3339(read.as_of_time),
+            )
+        )
 
     return router
+
+
+def _columns(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:
+    rows = range(len(read))
+    features = []
+    for column in read.columns:
+        feature: dict[str, Any] = {"feature_name": column.name, "version": column.version}
+        feature["values"] = [value_at(column, row, large_integers) for row in rows]
+        if body.event_times:
+            feature["timestamps"] = [_time(column, row) for row in rows]
+        if body.statuses:
+            feature["statuses"] = [_status(column, row) for row in rows]
+        features.append(feature)
+    return {"entity_ids": read.entity_ids, "features": features}
+
+
+def _rows(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:
+    shown = {"event_times": body.event_times, "statuses": body.statuses}
+    return {
+        "rows": [
+            {
+                "entity_id": entity_id,
+                "features": [_value(column, row, large_integers, **shown) for column in read.columns],
+            }
+            for row, entity_id in enumerate(read.entity_ids)
+        ]
+    }
+
+
+def _value(
+    column: Column, row: int, large_integers: LargeIntegers, *, event_times: bool = True, statuses: bool = True
+) -> dict[str, Any]:
+    value = {
+        "feature_name": column.name,
+        "value": value_at(column, row, large_integers),
+        "version": column.version,
+    }
+    if event_times:
+        value["timestamp"] = _time(column, row)
+    if statuses:
+        value["status"] = _status(column, row)
+    return value
+
+
+def _status(column: Column, row: int) -> str:
+    return Status(int(column.status[row])).name
+
+
+def _time(column: Column, row: int) -> str | None:
+    return rfc3339(column.event_time[row]) if column.status[row] in _TIMED else None
 
 
 def _check_encoding(request: Request) -> None:
@@ -68,18 +155,13 @@ def _names(feature_names: list[str]) -> list[str]:
     return names
 
 
-def _body(entity_id: str, read: OnlineFeatures) -> EntityFeatures:
-    return EntityFeatures(
-        entity_id=entity_id,
-        features=[
-            FeatureValue(
-                feature_name=column.name,
-                value=value_at(column, 0),
-                timestamp=rfc3339(column.event_time[0]) if column.status[0] in _TIMED else None,
-                status=Status(int(column.status[0])).name,
-                version=column.version,
-            )
-            for column in read.columns
-        ],
-        timestamp=rfc3339(read.as_of_time),
-    )
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    """Errors of the store about `features` name the field of the request."""
+    try:
+        yield
+    except FeaturamaError as error:
+        if error.metadata.get("field") == "features":
+            error.metadata["field"] = field
+            error.args = (re.sub("^features", field, error.message),)
+        raise

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from featurama_gateway.readiness import Readiness
 from featurama_gateway.rest.answers import NamespaceHeader, answer
 from featurama_gateway.rest.bodies import Health
+from featurama_gateway.rest.fields import NameParameter
 from featurama_gateway.rest.json_values import rfc3339
 
 
@@ -18,9 +20,12 @@ def health(readiness: Readiness, draining: Callable[[], bool]) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/health", response_model=Health)
-    async def get_health(namespace: NamespaceHeader = "default") -> Response:
+    async def get_health(
+        namespace: NamespaceHeader = "default",
+        model: Annotated[NameParameter, Query(description="Default: the default model of the gateway.")] = None,
+    ) -> Response:
         """Healthy: the store is connected, and the version of the model that its alias names is loaded."""
-        ready = await readiness.of(namespace)
+        ready = await readiness.of(namespace, model)
         whole = ready.connected and ready.loaded and not ready.degraded
         return answer(
             Health(

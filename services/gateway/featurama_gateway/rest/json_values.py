@@ -1,8 +1,9 @@
-"""Feature values as JSON: int64 as numbers; NaN and infinities as the strings of proto JSON."""
+"""Feature values as JSON: NaN, infinities and integers beyond 2^53 as the strings of proto JSON."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,42 +12,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurama import Column, Status, ValueType
+from featurama_gateway.rest.fields import LargeIntegers
 
 Json = float | int | bool | str | list[float] | None
 
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_EXACT = 2**53
+"""Clients whose numbers are doubles, such as JavaScript, read integers up to this magnitude without loss."""
+_INTEGER = re.compile("-?[1-9][0-9]{15,18}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def to_json(value: object) -> Json:
+def to_json(value: object, large_integers: LargeIntegers = "string") -> Json:
     """A feature value, or None, in JSON."""
+    if isinstance(value, int) and abs(value) > _EXACT and large_integers == "string":
+        return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     assert value is None or isinstance(value, (float, int, bool, str, list))
     return value
 
 
-def row_values(columns: Sequence[Column], row: int) -> dict[str, Json]:
+def row_values(columns: Sequence[Column], row: int, large_integers: LargeIntegers) -> dict[str, Json]:
     """Feature name -> value, null if it is not PRESENT."""
-    return {column.name: value_at(column, row) for column in columns}
+    return {column.name: value_at(column, row, large_integers) for column in columns}
 
 
-def value_at(column: Column, row: int) -> Json:
+def value_at(column: Column, row: int, large_integers: LargeIntegers = "string") -> Json:
     """One value of a column, null if it is not PRESENT."""
     if column.status[row] != Status.PRESENT:
         return None
     value = column.values[row]
-    return to_json(value.tolist() if hasattr(value, "tolist") else value)
+    return to_json(value.tolist() if hasattr(value, "tolist") else value, large_integers)
 
 
 def given_columns(features: Mapping[str, Json]) -> list[Column]:
     """One row of given features. A null overrides the stored value with null."""
-    return [_given(name, value) for name, value in features.items()]
+    return [_given(name, _number(value)) for name, value in features.items()]
 
 
 def rfc3339(micros: int) -> str:
     """Microseconds since 1970 UTC as RFC 3339."""
     return (_EPOCH + timedelta(microseconds=int(micros))).isoformat().replace("+00:00", "Z")
+
+
+def _number(value: Json) -> Json:
+    """The number of a string that `to_json` makes of one; any other value unchanged."""
+    if not isinstance(value, str):
+        return value
+    if _INTEGER.fullmatch(value) and abs(int(value)) > _EXACT and -(2**63) <= int(value) < 2**63:
+        return int(value)
+    return _SPECIAL.get(value, value)
 
 
 def _given(name: str, value: Json) -> Column:
@@ -56,11 +72,10 @@ def _given(name: str, value: Json) -> Column:
         return _column(name, ValueType.INT, np.array([value], dtype=np.int64))
     if isinstance(value, list):
         return _column(name, ValueType.VECTOR, np.array([value], dtype=np.float32))
-    if isinstance(value, str) and value not in _SPECIAL:
+    if isinstance(value, str):
         return _column(name, ValueType.TEXT, np.array([value], dtype=np.object_))
-    number = _SPECIAL[value] if isinstance(value, str) else value
-    status = Status.NULL_VALUE if number is None else Status.PRESENT
-    return _column(name, ValueType.DOUBLE, np.array([0.0 if number is None else number], dtype=np.float64), status)
+    status = Status.NULL_VALUE if value is None else Status.PRESENT
+    return _column(name, ValueType.DOUBLE, np.array([0.0 if value is None else value], dtype=np.float64), status)
 
 
 def _column(name: str, value_type: ValueType, values: NDArray[Any], status: Status = Status.PRESENT) -> Column:

@@ -1,91 +1,113 @@
-"""POST /predict and POST /features/batch."""
+"""POST /predict, POST /models/{model}/predict and POST /features/batch."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
+from pydantic import Discriminator, Tag
 
 from featurama import FeatureStore, Predictions, RowError, entity_id_problem
-from featurama.errors import FeaturamaError, InvalidInput, Reason, Unknown
-from featurama_gateway.problems import ModelMissing
-from featurama_gateway.rest.answers import NamespaceHeader, answer
+from featurama.errors import InvalidInput, Reason
+from featurama_gateway.problems import ARRAY, OBJECT
+from featurama_gateway.rest.answers import LargeIntegersQuery, NamespaceHeader, answer
 from featurama_gateway.rest.bodies import (
+    BatchBody,
     BatchError,
     BatchPrediction,
     BatchSuccess,
-    DeliveryIds,
+    DeliveryPrediction,
+    ModelChoice,
+    ModelPredictBody,
     PredictBody,
     Prediction,
 )
+from featurama_gateway.rest.fields import BatchIds, LargeIntegers, Name, NameParameter, VersionParameter
 from featurama_gateway.rest.json_body import JsonRoute
-from featurama_gateway.rest.json_values import given_columns, rfc3339, row_values
+from featurama_gateway.rest.json_values import rfc3339, row_values
+from featurama_gateway.rest.predictor import Predictor
 
-
-class _RowFailed(FeaturamaError):
-    """The one row of the request has no prediction."""
+BatchRequest = Annotated[
+    Annotated[BatchIds, Tag(ARRAY)] | Annotated[BatchBody, Tag(OBJECT)],
+    Discriminator(lambda body: OBJECT if isinstance(body, (dict, BatchBody)) else ARRAY),
+    Body(),
+]
 
 
 def predictions(store: FeatureStore, default_model: str) -> APIRouter:
     """The routes that predict."""
     router = APIRouter(tags=["predictions"], route_class=JsonRoute)
+    predictor = Predictor(store, default_model)
 
-    async def predict(namespace: str, ids: list[str] | None, body: PredictBody) -> Predictions:
-        try:
-            return await (await store.in_namespace(namespace)).predict(
-                ids,
-                given_columns(body.features) if body.features else None,
-                model=body.model or default_model,
-                version=body.version,
-            )
-        except Unknown as error:
-            if error.reason is Reason.UNKNOWN_MODEL and body.model is None and body.version is None:
-                raise ModelMissing(f"model {default_model!r} does not exist yet; train and promote one") from error
-            raise
+    @router.post("/predict", response_model=DeliveryPrediction | Prediction)
+    async def predict(
+        body: PredictBody, namespace: NamespaceHeader = "default", large_integers: LargeIntegersQuery = "string"
+    ) -> Response:
+        """Predict for one entity, with the default model or a named one.
 
-    @router.post("/predict", response_model=Prediction)
-    async def predict_one(body: PredictBody, namespace: NamespaceHeader = "default") -> Response:
-        """Predict the duration of one delivery, in hours."""
-        if body.delivery_id is None and not body.features:
-            raise InvalidInput("give delivery_id, features, or both", field="delivery_id")
-        if body.delivery_id is not None and (problem := entity_id_problem(body.delivery_id)):
-            raise InvalidInput(
-                problem.replace("entity_id", "delivery_id", 1), reason=Reason.INVALID_ENTITY_ID, field="delivery_id"
-            )
-        made = await predict(namespace, None if body.delivery_id is None else [body.delivery_id], body)
-        for error in made.errors:
-            raise _RowFailed(error.message, reason=error.reason, field=error.field or "delivery_id")
+        A request with `entity_id` is answered without `predicted_duration` and `delivery_id`.
+        """
+        if body.entity_id is not None:
+            if body.delivery_id is not None:
+                raise InvalidInput("give entity_id or delivery_id, not both: they are one field", field="delivery_id")
+            made = await predictor.row(namespace, body.entity_id, body.features, body, id_field="entity_id")
+            return answer(Prediction(**_prediction(made, body.entity_id, large_integers)))
+        made = await predictor.row(namespace, body.delivery_id, body.features, body, id_field="delivery_id")
+        fields = _prediction(made, body.delivery_id, large_integers)
         return answer(
-            Prediction(
-                predicted_duration=float(made.values[0]),
-                delivery_id=body.delivery_id,
-                features_used=row_values(made.features, 0),
-                missing_features=list(made.missing.get(0, ())),
-                model=made.model,
-                version=made.version,
-                timestamp=rfc3339(made.as_of_time),
-                **_classified(made, 0),
-            )
+            DeliveryPrediction(**fields, predicted_duration=fields["prediction"], delivery_id=body.delivery_id)
         )
+
+    @router.post("/models/{model}/predict", response_model=Prediction)
+    async def predict_with_model(
+        model: Name,
+        body: ModelPredictBody,
+        version: Annotated[VersionParameter, Query(description="Default: the version that the alias names.")] = None,
+        alias: Annotated[
+            NameParameter, Query(description="Used where no version is named. Default: `champion`.")
+        ] = None,
+        namespace: NamespaceHeader = "default",
+        large_integers: LargeIntegersQuery = "string",
+    ) -> Response:
+        """Predict for one entity with this model."""
+        choice = ModelChoice(model=model, version=version, alias=alias)
+        made = await predictor.row(namespace, body.entity_id, body.features, choice, id_field="entity_id")
+        return answer(Prediction(**_prediction(made, body.entity_id, large_integers)))
 
     @router.post("/features/batch", response_model=BatchPrediction)
     async def predict_batch(
-        delivery_ids: Annotated[DeliveryIds, Body()], namespace: NamespaceHeader = "default"
+        body: BatchRequest, namespace: NamespaceHeader = "default", large_integers: LargeIntegersQuery = "string"
     ) -> Response:
-        """Predict up to 1,000 deliveries, in request order. An invalid id does not fail the other rows."""
-        rows: list[BatchSuccess | BatchError | None] = [_refused(each) for each in delivery_ids]
+        """Predict for up to 1,000 entities, in request order. An invalid id does not fail the other rows.
+
+        The body is a list of ids for the default model, or an object that names a model. Rows of a list have
+        `predicted_duration` beside `prediction`.
+        """
+        documented = isinstance(body, list)
+        batch = BatchBody(entity_ids=body) if isinstance(body, list) else body
+        ids = batch.entity_ids
+        rows: list[BatchSuccess | BatchError | None] = [_refused(each) for each in ids]
         valid = [row for row, refused in enumerate(rows) if refused is None]
         if not valid:
-            refused_rows = [row for row in rows if row is not None]
-            return answer(BatchPrediction(predictions=refused_rows, timestamp=rfc3339(time.time_ns() // 1_000)))
-        made = await predict(namespace, [delivery_ids[row] for row in valid], PredictBody())
+            model = await predictor.model(namespace, batch)
+            return answer(
+                BatchPrediction(
+                    predictions=[row for row in rows if row is not None],
+                    target=model.target,
+                    model=model.name,
+                    version=model.version,
+                    timestamp=rfc3339(time.time_ns() // 1_000),
+                )
+            )
+        made = await predictor.rows(namespace, [ids[row] for row in valid], None, batch)
         failed = {error.row: error for error in made.errors}
         for at, row in enumerate(valid):
-            rows[row] = _row(delivery_ids[row], made, at, failed.get(at))
+            rows[row] = _row(ids[row], made, at, failed.get(at), large_integers, documented=documented)
         return answer(
             BatchPrediction(
                 predictions=[row for row in rows if row is not None],
+                target=made.target,
                 model=made.model,
                 version=made.version,
                 timestamp=rfc3339(made.as_of_time),
@@ -93,6 +115,21 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
         )
 
     return router
+
+
+def _prediction(made: Predictions, entity_id: str | None, large_integers: LargeIntegers) -> dict[str, Any]:
+    """The fields of the one prediction."""
+    return {
+        "prediction": float(made.values[0]),
+        "target": made.target,
+        "entity_id": entity_id,
+        "features_used": row_values(made.features, 0, large_integers),
+        "missing_features": list(made.missing.get(0, ())),
+        "model": made.model,
+        "version": made.version,
+        "timestamp": rfc3339(made.as_of_time),
+        **_classified(made, 0),
+    }
 
 
 def _refused(entity_id: str) -> BatchError | None:
@@ -103,15 +140,25 @@ def _refused(entity_id: str) -> BatchError | None:
     return BatchError(entity_id=entity_id, message=problem, reason=Reason.INVALID_ENTITY_ID.name)
 
 
-def _row(entity_id: str, made: Predictions, at: int, error: RowError | None) -> BatchSuccess | BatchError:
+def _row(
+    entity_id: str,
+    made: Predictions,
+    at: int,
+    error: RowError | None,
+    large_integers: LargeIntegers,
+    *,
+    documented: bool,
+) -> BatchSuccess | BatchError:
     if error is not None:
         return BatchError(
             entity_id=entity_id, message=error.message, reason=error.reason.name, field=error.field or None
         )
+    value = float(made.values[at])
     return BatchSuccess(
         entity_id=entity_id,
-        predicted_duration=float(made.values[at]),
-        features=row_values(made.features, at),
+        prediction=value,
+        predicted_duration=value if documented else None,
+        features=row_values(made.features, at, large_integers),
         **_classified(made, at),
     )
 

@@ -13,10 +13,10 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_name
 from featurama_model.model_cache import ModelCache
 from featurama_model.promotion import promote
-from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_alias, unknown_version
+from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_model
 from featurama_service.calls import Call
 from featurama_service.methods import Service, unary
-from featurama_service.rpc.pages import page_of
+from featurama_service.rpc.pages import page_of, version_key
 
 
 class ModelServicer:
@@ -45,8 +45,7 @@ class ModelServicer:
         seen = await self._seen(namespace, request.name or None)
         page, next_token = page_of(
             await ModelRegistry(namespace.storage).list(request.name or None),
-            # A name holds nothing below "_", so the separator keeps the order of names; versions are padded.
-            lambda each: f"{each.stored.name} {each.stored.version:010}",
+            lambda each: version_key(each.stored.name, each.stored.version),
             scope=f"models {request.name}",
             page_size=request.page_size,
             page_token=request.page_token,
@@ -88,10 +87,8 @@ class ModelServicer:
         aliases = {} if version else await registry.aliases(name)
         listed = {each.stored.version: each for each in await registry.list(name)}
         number = version or aliases.get(alias)
-        if number is None:
-            raise unknown_alias(name, alias, aliases, trained=bool(listed))
-        if number not in listed:
-            raise unknown_version(name, number)
+        if number is None or number not in listed:
+            raise await unknown_model(namespace.storage, name, number or 0, alias, versions=listed, known=aliases)
         return listed[number]
 
     async def _seen(self, namespace: Namespace, name: str | None) -> _Seen:

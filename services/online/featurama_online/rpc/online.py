@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from featurama import wire
-from featurama.v1 import columns_pb2, online_service_pb2
+from featurama.v1 import columns_pb2
+from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api.primitives import Consistency
 from featurama_core.store import Stores
 from featurama_core.types.column import Column
@@ -42,21 +42,17 @@ class OnlineServicer:
     def service(self) -> Service:
         """The service with all its methods."""
         return Service(
-            online_service_pb2.DESCRIPTOR.services_by_name["OnlineService"],
+            pb.DESCRIPTOR.services_by_name["OnlineService"],
             {
-                "GetOnlineFeatures": unary(
-                    online_service_pb2.GetOnlineFeaturesRequest.FromString, self.get_online_features
-                ),
-                "GetFeatureHistory": unary(
-                    online_service_pb2.GetFeatureHistoryRequest.FromString, self.get_feature_history
-                ),
+                "GetOnlineFeatures": unary(pb.GetOnlineFeaturesRequest.FromString, self.get_online_features),
+                "GetFeatureHistory": unary(pb.GetFeatureHistoryRequest.FromString, self.get_feature_history),
                 "GetHistoricalFeatures": server_stream(
                     wire.parse_get_historical_features_request, self.get_historical_features
                 ),
             },
         )
 
-    async def get_online_features(self, request: online_service_pb2.GetOnlineFeaturesRequest, call: Call) -> Reply:
+    async def get_online_features(self, request: pb.GetOnlineFeaturesRequest, call: Call) -> Reply:
         """The newest values of up to 10,000 entities."""
         call.rows = len(request.entity_ids)
         store = await self._stores.get(request.namespace)
@@ -75,7 +71,7 @@ class OnlineServicer:
             event_times=request.include_event_times,
         )
 
-    async def get_feature_history(self, request: online_service_pb2.GetFeatureHistoryRequest, call: Call) -> Reply:
+    async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
         if request.limit < 0:
             raise InvalidInput("limit must be at least 1, or 0 for all", field="limit")
@@ -116,12 +112,12 @@ class OnlineServicer:
         step = _rows_per_chunk(read.columns)
         for first in range(0, call.rows, step):
             rows = min(step, call.rows - first)
-            columns = [_rows_of(column, first, rows) for column in read.columns]
+            columns = [column.take(slice(first, first + rows)) for column in read.columns]
             chunk = wire.HistoricalChunk(first, rows, columns, read.as_of_time)
             await call.send(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
 
 
-def _only_entity(request: online_service_pb2.GetOnlineFeaturesRequest) -> str:
+def _only_entity(request: pb.GetOnlineFeaturesRequest) -> str:
     if request.features or request.feature_service:
         raise InvalidInput("all_features reads every feature; name no features and no service", field="all_features")
     if len(request.entity_ids) != 1:
@@ -153,7 +149,7 @@ def selection(features: Sequence[str], service: str) -> tuple[list[str] | None, 
 def consistency_of(number: int) -> Consistency | None:
     """The request's consistency; None for the server's default."""
     if number not in _CONSISTENCY:
-        raise InvalidInput(f"consistency {number} is not known", field="consistency")
+        raise InvalidInput(f"consistency {number} is not known; send LOCAL_QUORUM or LOCAL_ONE", field="consistency")
     return _CONSISTENCY[number]
 
 
@@ -169,8 +165,3 @@ def _value_bytes(column: Column) -> int:
     if column.value_type is ValueType.TEXT:
         return 4 * max(map(len, column.values.tolist()), default=0)
     return 8
-
-
-def _rows_of(column: Column, first: int, rows: int) -> Column:
-    part = slice(first, first + rows)
-    return replace(column, values=column.values[part], status=column.status[part], event_time=column.event_time[part])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from featurama import wire
-from featurama.v1 import errors_pb2, prediction_service_pb2
+from featurama.v1 import errors_pb2
+from featurama.v1 import prediction_service_pb2 as pb
 from featurama_core.frames.predictions import Contributions
 from featurama_core.store import Stores
 from featurama_core.types.errors import InvalidInput
@@ -26,11 +27,11 @@ class PredictionServicer:
     def service(self) -> Service:
         """The service with all its methods."""
         return Service(
-            prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"],
-            {"Predict": unary(prediction_service_pb2.PredictRequest.FromString, self.predict)},
+            pb.DESCRIPTOR.services_by_name["PredictionService"],
+            {"Predict": unary(pb.PredictRequest.FromString, self.predict)},
         )
 
-    async def predict(self, request: prediction_service_pb2.PredictRequest, call: Call) -> Reply:
+    async def predict(self, request: pb.PredictRequest, call: Call) -> Reply:
         """Up to 10,000 rows with one model."""
         if request.version < 0:
             raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
@@ -47,7 +48,7 @@ class PredictionServicer:
         predicted = await self._predictor.predict(namespace, wanted)
         manifest = predicted.manifest
         explained = predicted.contributions
-        return prediction_service_pb2.PredictResponse(
+        return pb.PredictResponse(
             predictions=predicted.values.tolist(),
             target=manifest.target,
             model=manifest.name,
@@ -58,7 +59,7 @@ class PredictionServicer:
                 else ()
             ),
             row_errors=[
-                prediction_service_pb2.PredictRowError(
+                pb.PredictRowError(
                     row=error.row,
                     reason=errors_pb2.ErrorReason.ValueType(error.reason),
                     message=error.message,
@@ -66,10 +67,7 @@ class PredictionServicer:
                 )
                 for error in predicted.row_errors
             ],
-            missing=[
-                prediction_service_pb2.MissingFeatures(row=row, features=names)
-                for row, names in predicted.missing.items()
-            ],
+            missing=[pb.MissingFeatures(row=row, features=names) for row, names in predicted.missing.items()],
             as_of_time=wire.to_timestamp(predicted.as_of_time),
             contributions=() if explained is None else _contributions(manifest, explained),
             base_values=() if explained is None else explained.base.tolist(),
@@ -78,23 +76,23 @@ class PredictionServicer:
         )
 
 
-def _probabilities(predicted: Prediction) -> list[prediction_service_pb2.ClassProbability]:
+def _probabilities(predicted: Prediction) -> list[pb.ClassProbability]:
     if predicted.probabilities is None:
         return []
     return [
-        prediction_service_pb2.ClassProbability(label=label, values=values)
+        pb.ClassProbability(label=label, values=values)
         for label, values in zip(predicted.manifest.class_names, predicted.probabilities.T.tolist(), strict=True)
     ]
 
 
-def _contributions(manifest: ModelManifest, explained: Contributions) -> list[prediction_service_pb2.Contribution]:
+def _contributions(manifest: ModelManifest, explained: Contributions) -> list[pb.Contribution]:
     return [
-        prediction_service_pb2.Contribution(column=column.name, features=column.inputs, values=values)
+        pb.Contribution(column=column.name, features=column.inputs, values=values)
         for column, values in zip(manifest.engineered.columns, explained.values.T.tolist(), strict=True)
     ]
 
 
-def _rows(request: prediction_service_pb2.PredictRequest) -> int:
+def _rows(request: pb.PredictRequest) -> int:
     """The number of rows: of its ids, else of the values in its first given column."""
     if request.entity_ids or not request.given:
         return len(request.entity_ids)

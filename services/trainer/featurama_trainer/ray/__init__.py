@@ -11,18 +11,16 @@ Every task opens and closes its own store, for reading. Only label rows are part
 Ray listens on all interfaces of the machine: see docs/ray.md. Needs the extra `ray`.
 """
 
-from featurama_trainer.ray.history import HistoryDatasource, history
+from featurama_trainer.ray.history import history
 from featurama_trainer.ray.scoring import score, write_scores
 from featurama_trainer.ray.session import connected
 from featurama_trainer.ray.store_location import StoreLocation
 from featurama_trainer.ray.training_set import Cutting, training_set
-from featurama_trainer.ray.world import WorldDatasource, generate, generate_labels
+from featurama_trainer.ray.world import generate, generate_labels
 
 __all__ = [
     "Cutting",
-    "HistoryDatasource",
     "StoreLocation",
-    "WorldDatasource",
     "connected",
     "generate",
     "generate_labels",

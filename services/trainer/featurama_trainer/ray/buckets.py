@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +21,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from featurama_core.datasets.spine_sources import Keys, SpineSource, read_keys
+from featurama_core.datasets.spine_sources import CheckTimes, read_keys
 from featurama_core.frames.spine import SpineColumns
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput
+from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array
 
 ROW = "__row"
 ROWS_A_BUCKET = 200_000
 MOST_BUCKETS = 256
 _BUFFER_ROWS = 1_000_000
-
-Checked = Callable[[Keys, int], None]
-"""Called with the keys of each batch of label rows and the number of its first row; raises for invalid keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ class LabelBuckets:
     def __init__(self, work: str | Path | None, buckets: int) -> None:
         self.count = buckets
         self.rows = 0
+        self.newest = MIN_TIME
         self._held: list[pa.RecordBatch] = []
         self._rows_of = np.zeros(buckets, dtype=np.int64)
         below = None if work is None else Path(work).resolve()
@@ -66,21 +65,32 @@ class LabelBuckets:
         self._folder = Path(tempfile.mkdtemp(prefix="featurama-labels-", dir=below))
         self._end = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
-    def fill(self, source: SpineSource, columns: SpineColumns, checked: Checked) -> None:
-        """Read the source once. Raises InvalidInput for a bad row, or for no rows."""
-        if ROW in source.schema.names:
+    def __reduce__(self) -> Any:
+        # A copy in another process would remove the files.
+        raise TypeError("label buckets cannot be sent to another process")
+
+    def fill(
+        self,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        columns: SpineColumns,
+        check: CheckTimes | None = None,
+    ) -> None:
+        """Read the label rows. Raises InvalidInput for a bad row."""
+        if ROW in schema.names:
             raise InvalidInput(f"a label column is named {ROW}; rename it", field=ROW)
-        schema = source.schema.append(pa.field(ROW, pa.int64()))
-        self._schema = schema
+        self._schema = schema.append(pa.field(ROW, pa.int64()))
         with ExitStack() as files:
             writers: dict[int, Any] = {}
             held: list[tuple[pa.RecordBatch, Int64Array]] = []
             waiting = 0
-            for batch in source.batches():
+            for batch in batches:
                 keys = read_keys(batch, columns, self.rows)
-                checked(keys, self.rows)
+                if check is not None:
+                    check(keys.event_time, first_row=self.rows)
+                self.newest = int(keys.event_time.max(initial=self.newest))
                 row = pa.array(np.arange(self.rows, self.rows + len(keys)))
-                numbered = pa.RecordBatch.from_arrays([*batch.columns, row], schema=schema)
+                numbered = pa.RecordBatch.from_arrays([*batch.columns, row], schema=self._schema)
                 held.append((numbered, bucket_of(keys.entity_ids, self.count)))
                 self.rows += len(keys)
                 waiting += len(keys)
@@ -88,10 +98,10 @@ class LabelBuckets:
                     self._write(held, writers, files)
                     held, waiting = [], 0
             self._write(held, writers, files)
-        if not self.rows:
-            raise InvalidInput(
-                "there are no label rows; give at least one", reason=Reason.EMPTY_REQUEST, field="labels"
-            )
+
+    def empty(self) -> pa.Table:
+        """A table without rows, as the buckets have them."""
+        return self._schema.empty_table()
 
     def filled(self) -> list[Bucket]:
         """The non-empty buckets."""

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.frames.results import distinct, feature_columns, output_names, refuse_repeats
+from featurama_core.frames.naming import FeatureColumns, distinct, unique_names
 from featurama_core.frames.spine import SpineColumns
-from featurama_core.frames.tables import arrow_table, status_field, time_field, value_field
+from featurama_core.frames.tables import arrow_table
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
@@ -27,8 +27,7 @@ class Output:
 
     labels: tuple[str, ...]
     features: tuple[ResolvedFeature, ...]
-    statuses: bool
-    event_times: bool
+    shown: FeatureColumns
     prefix: str = ""
 
     def plans(self, columns: SpineColumns) -> list[tuple[str, ReadPlan]]:
@@ -39,8 +38,9 @@ class Output:
         return [(name, ReadPlan.of(features)) for name, features in of_column.items()]
 
     def check_names(self) -> None:
-        """Raise InvalidInput if two columns have the same name."""
-        refuse_repeats([*self.labels, *self._feature_columns()])
+        """Raise InvalidInput if two columns would have one name."""
+        if not self.prefix:
+            self.shown.check(unique_names(distinct(self.features)), self.labels)
 
     def shows(self, feature: ResolvedFeature) -> bool:
         """Whether the feature was requested; other features are only read to follow references."""
@@ -49,18 +49,22 @@ class Output:
     def add(self, table: pa.Table, found: Sequence[tuple[ResolvedFeature, Column]]) -> pa.Table:
         """The table with the columns of these features added."""
         names = self._names()
-        fields = []
-        for feature, column in found:
-            name = names[feature.reference]
-            fields.append(value_field(name, column))
-            if self.statuses:
-                fields.append(status_field(f"{name}__status", column))
-            if self.event_times:
-                fields.append(time_field(f"{name}__event_time", column))
-        made = arrow_table(fields)
+        fields = [self.shown.fields(names[feature.reference], column) for feature, column in found]
+        made = arrow_table([each for of_feature in fields for each in of_feature])
         for name in made.column_names:
             table = table.append_column(name, made.column(name))
         return table
+
+    def without_rows(self, labels: pa.Table) -> pa.Table:
+        """What `add` makes of label rows that are none."""
+        none = np.empty(0, dtype=np.int64)
+        columns = []
+        for feature in distinct(self.features):
+            definition = feature.definition
+            values = empty_values(definition.value_type, 0, definition.vector_length)
+            status = np.empty(0, dtype=np.uint8)
+            columns.append((feature, Column(feature.name, definition.value_type, values, status, none)))
+        return self.add(labels, columns)
 
     def shaped(self, table: pa.Table) -> pa.Table:
         """The label columns, then the features', in order, and the row number."""
@@ -72,12 +76,13 @@ class Output:
         return [_column(each, table, names[each.reference]) for each in self.features]
 
     def _feature_columns(self) -> list[str]:
-        return feature_columns(self._names().values(), statuses=self.statuses, event_times=self.event_times)
+        return [column for name in self._names().values() for column in self.shown.all_of(name)]
 
     def _names(self) -> dict[str, str]:
         """Pinned reference -> the name of its column."""
-        shown = distinct(self.features)
-        return {each.reference: f"{self.prefix}{name}" for each, name in zip(shown, output_names(shown), strict=True)}
+        features = distinct(self.features)
+        names = self.shown.names(features)
+        return {each.reference: f"{self.prefix}{name}" for each, name in zip(features, names, strict=True)}
 
 
 _STATUSES = pa.array([status.name for status in Status])

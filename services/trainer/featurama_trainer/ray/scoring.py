@@ -6,8 +6,8 @@ The caller reads and checks the model once; tasks get its bytes and load them by
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from featurama_core.datasets.files import Format
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.request import Build, RowOptions, build_request
-from featurama_core.datasets.spine_sources import SpineSource, read_keys
+from featurama_core.datasets.spine_sources import one_batch, read_keys
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -38,12 +39,12 @@ from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own
 from featurama_trainer.ray.training_set import (
     BROADCAST_ENTITIES,
     TASKS_AT_ONCE,
-    AskedRows,
     Cutting,
     SetRequest,
-    asked_rows,
+    SpineRows,
     dataset,
     partitioned,
+    spine_rows,
 )
 
 _HIDDEN = "__feature."
@@ -78,9 +79,9 @@ def score(
             Build(),
             **rows,
         )
-        asked = loop.run(asked_rows(opened, request))
-        check_label_names(asked.source.schema.names)
-        return loop.run(_scores(opened, place, asked, checked, cutting))
+        spine = loop.run(spine_rows(opened, request))
+        check_label_names(spine.source.schema.names)
+        return loop.run(_scores(opened, place, spine, checked, cutting))
 
 
 async def write_scores(
@@ -106,13 +107,13 @@ async def write_scores(
 
 
 async def _scores(
-    namespace: Namespace, place: StoreLocation, asked: AskedRows, model: CheckedModel, cutting: Cutting
+    namespace: Namespace, place: StoreLocation, spine: SpineRows, model: CheckedModel, cutting: Cutting
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
     references = [feature.reference for feature in model.manifest.features]
-    hidden = partial(Output, statuses=True, event_times=False, prefix=_HIDDEN)
+    hidden = partial(Output, shown=FeatureColumns(statuses=True), prefix=_HIDDEN)
     resolve = partial(namespace.resolve, references)
-    request, buckets = await partitioned(namespace, place, asked, resolve, hidden, cutting)
+    request, buckets = await partitioned(namespace, place, spine, resolve, hidden, cutting)
     return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
 
 
@@ -131,8 +132,7 @@ class _Score:
     async def _scored(self, namespace: Namespace, *, table: pa.Table) -> AsyncIterator[pa.Table]:
         output = self.request.output
         labels = table.select([*output.labels, ROW])
-        (batch,) = labels.to_batches()
-        keys = read_keys(batch, self.request.columns, 0)
+        keys = read_keys(one_batch(labels), self.request.columns, 0)
         found = await scored(self.model.load(), namespace, keys.entity_ids, output.columns(table), keys.event_time)
         yield score_table(labels, self.model.manifest, found)
 
@@ -163,14 +163,25 @@ class _ByTasks:
         await asyncio.to_thread(work.note, {"as_of": self._now})
         # Parts are finished in order, so the remaining rows follow them.
         number = len(skip)
-        left = _Rest(reading.source, number * self.part_rows)
-        if left.rows == 0:
-            return
-        known_at = to_known_at(reading.asked.known_at)
-        asked = AskedRows(left, reading.columns, reading.asked.at_now, known_at, self._now)
+        known_at, first = to_known_at(reading.asked.known_at), number * self.part_rows
+        spine = SpineRows(reading.source, reading.columns, reading.asked.at_now, known_at, self._now, first)
+        if spine.rows != 0:
+            async with aclosing(self._by_tasks(spine, number, work, watcher)) as parts:
+                async for part in parts:
+                    yield part
+                    number += 1
+        if not number:
+            # Without label rows there are no tasks.
+            async with aclosing(reading.parts(work, watcher, skip)) as parts:
+                async for part in parts:
+                    yield part
+
+    async def _by_tasks(
+        self, spine: SpineRows, number: int, work: BuildFolder, watcher: Watcher | None
+    ) -> AsyncGenerator[Part, None]:
         cutting = self._cutting if self._cutting.work is not None else replace(self._cutting, work=work.path / "labels")
-        rows = await _scores(self._namespace, self._place, asked, self._model, cutting)
-        stage = Stage("writing", left.rows, watcher)
+        rows = await _scores(self._namespace, self._place, spine, self._model, cutting)
+        stage = Stage("writing", spine.rows, watcher)
         tables = rows.iter_batches(batch_size=self.part_rows, batch_format="pyarrow")
         coming = await asyncio.to_thread(iter, tables)
         try:
@@ -183,37 +194,14 @@ class _ByTasks:
             with suppress(ValueError):
                 await asyncio.shield(asyncio.to_thread(coming.close))
 
+    def described(self, table: pa.Table, request: Mapping[str, Any]) -> pa.Table:
+        return self._reading.described(table, request)
+
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return self._reading.content(request, parts) | {"as_of_time": to_rfc3339(self._now)}
 
     def _part(self, number: int, table: pa.Table) -> Part:
-        whole = table.combine_chunks()
+        whole = self._reading.with_dtypes(table.combine_chunks())
         (batch,) = whole.to_batches()
-        return Part(number, whole, facts_of(whole, read_keys(batch, self._reading.columns, 0).event_time))
-
-
-class _Rest:
-    """The label rows after the first ones: a `SpineSource`."""
-
-    def __init__(self, source: SpineSource, first: int) -> None:
-        self._source = source
-        self._first = first
-
-    @property
-    def schema(self) -> Any:
-        return self._source.schema
-
-    @property
-    def rows(self) -> int | None:
-        return None if self._source.rows is None else max(self._source.rows - self._first, 0)
-
-    def batches(self) -> Iterator[Any]:
-        passed = 0
-        for batch in self._source.batches():
-            left = batch.slice(max(self._first - passed, 0))
-            passed += batch.num_rows
-            if left.num_rows:
-                yield left
-
-    def fingerprint(self) -> dict[str, object]:
-        return self._source.fingerprint()
+        keys = read_keys(batch, self._reading.columns, 0)
+        return Part(number, whole, partial(facts_of, whole, keys.event_time))

@@ -15,20 +15,18 @@ from typing import Any, Unpack
 
 import pyarrow as pa
 import ray.data
-from ray.data.block import BlockMetadata
-from ray.data.datasource import Datasource, ReadTask
 
 from featurama_core.datasets.request import Build, DatasetRequest, RowOptions, build_request
 from featurama_core.datasets.spine_sources import SpineSource, read_keys
+from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
-from featurama_core.retrieval.visibility import ReadBounds
+from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store import EmbeddedStore
-from featurama_core.store_datasets import NewestMoment
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -36,6 +34,7 @@ from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.times import KnownAt
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.output import Output
+from featurama_trainer.ray.reads import Read, dataset_of
 from featurama_trainer.ray.reference_shuffle import Follow, add_link
 from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own_loop
 
@@ -74,38 +73,6 @@ class SetRequest:
         ]
 
 
-class BucketDatasource(Datasource):  # type: ignore[misc]  # Ray ships no types
-    """Joined buckets of label rows, with one read task per bucket."""
-
-    def __init__(self, request: SetRequest, buckets: LabelBuckets) -> None:
-        super().__init__()
-        self._request = request
-        # Keeps the files as long as the dataset can be read.
-        self._buckets = buckets
-
-    def __reduce__(self) -> Any:
-        # A copy in another process would remove the files.
-        raise TypeError("a BucketDatasource cannot be sent to another process; send its read tasks")
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        """None: unknown before the joins."""
-        return None
-
-    def get_read_tasks(
-        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
-    ) -> list[ReadTask]:
-        """One task per non-empty bucket."""
-        del parallelism, data_context  # the buckets are fixed
-        return [
-            ReadTask(
-                partial(_read, self._request, each),
-                BlockMetadata(each.rows, None, None, None),
-                per_task_row_limit=per_task_row_limit,
-            )
-            for each in self._buckets.filled()
-        ]
-
-
 @dataclass(frozen=True, slots=True)
 class Cutting:
     """The partitioning of the work; see `training_set`."""
@@ -126,6 +93,7 @@ def training_set(
     namespace: str = DEFAULT_NAMESPACE,
     statuses: bool = False,
     event_times: bool = False,
+    column_separator: str = ".",
     ordered: bool = True,
     work: str | Path | None = None,
     tasks: int | None = None,
@@ -145,40 +113,55 @@ def training_set(
     wanted = build_request(
         labels,
         FeatureSelection.of(features, service),
-        Build(statuses=statuses, event_times=event_times),
+        Build(statuses=statuses, event_times=event_times, column_separator=column_separator),
         **rows,
     )
     cutting = Cutting(ordered, work, tasks, concurrency, broadcast)
     with own_loop(place) as (loop, opened):
-        asked = loop.run(asked_rows(opened, wanted))
+        spine = loop.run(spine_rows(opened, wanted))
         resolve = partial(opened.resolve, wanted.selection)
-        shown = partial(Output, statuses=statuses, event_times=event_times)
-        request, buckets = loop.run(partitioned(opened, place, asked, resolve, shown, cutting))
+        shown = partial(Output, shown=FeatureColumns(statuses, event_times, column_separator))
+        request, buckets = loop.run(partitioned(opened, place, spine, resolve, shown, cutting))
     return dataset(request, buckets, cutting, request.output.shaped)
 
 
 @dataclass(frozen=True, slots=True)
-class AskedRows:
-    """Label rows, their columns and their bounds. now: microseconds, the start of the request."""
+class SpineRows:
+    """Label rows from row `first` on, their columns and their bounds. now: microseconds, the start of the request."""
 
     source: SpineSource
     columns: SpineColumns
     at_now: bool
     known_at: KnownAt
     now: int
+    first: int = 0
+
+    @property
+    def rows(self) -> int | None:
+        """Their number, if it is known."""
+        return None if self.source.rows is None else max(self.source.rows - self.first, 0)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows as record batches. Blocks."""
+        passed = 0
+        for batch in self.source.batches():
+            left = batch.slice(max(self.first - passed, 0))
+            passed += batch.num_rows
+            if left.num_rows:
+                yield left
 
 
-async def asked_rows(namespace: Namespace, request: DatasetRequest) -> AskedRows:
+async def spine_rows(namespace: Namespace, request: DatasetRequest) -> SpineRows:
     """The given label rows, or generated ones without labels."""
     now = namespace.now()
     source, columns, at_now = await request.open(now, namespace.entity_ids)
-    return AskedRows(source, columns, at_now, request.known_at, now)
+    return SpineRows(source, columns, at_now, request.known_at, now)
 
 
 async def partitioned(
     opened: Namespace,
     place: StoreLocation,
-    asked: AskedRows,
+    spine: SpineRows,
     resolve: Callable[..., Awaitable[Sequence[ResolvedFeature]]],
     shown: Callable[[tuple[str, ...], tuple[ResolvedFeature, ...]], Output],
     cutting: Cutting,
@@ -186,21 +169,27 @@ async def partitioned(
     """Read, check and partition the label rows on disk. resolve: resolves the features, as known at `known_at`; shown:
     the output of label columns and features.
     """
-    source = asked.source
-    buckets = LabelBuckets(cutting.work, buckets_for(source.rows, cutting.tasks))
-    newest = NewestMoment(opened, asked.known_at, asked.now)
-    cut_by = asked.columns.certain
-    await asyncio.to_thread(buckets.fill, source, cut_by, newest.see)
-    resolved = await resolve(known_at=newest.time)
-    columns = asked.columns
+    schema = spine.source.schema
+    buckets = LabelBuckets(cutting.work, buckets_for(spine.rows, cutting.tasks))
+    settled = partial(check_settled, now=spine.now, settling_time=opened.settings.settling_time)
+    fill = partial(buckets.fill, schema, spine.batches(), spine.columns.certain)
+    if isinstance(spine.known_at, str):
+        await asyncio.to_thread(fill, settled)
+        newest: int | None = buckets.newest if buckets.rows else None
+    else:
+        newest = spine.known_at
+        settled(newest)
+        await asyncio.to_thread(fill)
+    resolved = await resolve(known_at=newest)
+    columns, cut_by = spine.columns, spine.columns.certain
     if columns.of_types:
-        columns = columns.needed([each.entity_type for each in resolved], source.schema.names)
-    output = shown(tuple(source.schema.names), tuple(resolved))
+        columns = columns.needed([each.entity_type for each in resolved], schema.names)
+    output = shown(tuple(schema.names), tuple(resolved))
     output.check_names()
     plans, bucketed = output.plans(columns), cut_by.entities[0]
     far = await _far(opened, dict(plans).get(bucketed), cutting.broadcast)
-    bounds = ReadBounds(asked.known_at, asked.now, asked.at_now)
-    values_only = not (output.statuses or output.event_times)
+    bounds = ReadBounds(spine.known_at, spine.now, spine.at_now)
+    values_only = not (output.shown.statuses or output.shown.event_times)
     return SetRequest(place, output, bounds, values_only, columns, tuple(plans), bucketed, far), buckets
 
 
@@ -209,10 +198,13 @@ def dataset(
 ) -> ray.data.Dataset:
     """The joins, as a lazy dataset. shape: maps a block of joined rows to output rows; it keeps the row number."""
     output = request.output
-    count = len(buckets.filled())
+    if not buckets.rows:
+        return ray.data.from_arrow(_unnumbered(shape(output.without_rows(buckets.empty())), sort=False))
+    reads = [Read(partial(_read, request, each), each.rows) for each in buckets.filled()]
+    count = len(reads)
     at_once = min(cutting.concurrency, count)
     pool = ray.data.TaskPoolStrategy(at_once)
-    rows = ray.data.read_datasource(BucketDatasource(request, buckets), override_num_blocks=count, concurrency=at_once)
+    rows = dataset_of(reads, concurrency=at_once, kept=buckets)
     for number, reference, targets in request.followed_later:
         step = Follow(request.place, request.bounds, number, reference, targets, output)
         rows = rows.repartition(count, keys=[step.shard_column]).map_batches(

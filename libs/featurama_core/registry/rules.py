@@ -1,0 +1,250 @@
+"""The rules for adding definitions to those that are registered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from featurama_core.registry.snapshot import Snapshot
+from featurama_core.storage.port import Definitions
+from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
+from featurama_core.types.references import FeatureRef
+from featurama_core.types.schema import (
+    Definition,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    in_order,
+    kind_name,
+    shown,
+)
+
+
+class Draft(Snapshot):
+    """A copy of a snapshot to which definitions are added, before anything is stored.
+
+    new, changed: what is to be stored, in order. now: microseconds, the time of registration.
+    """
+
+    def __init__(self, before: Snapshot, now: int) -> None:
+        super().__init__(Definitions(before.incarnation, (), (), (), (), revision=before.revision), before)
+        self.new: list[Definition] = []
+        self.changed: list[Definition] = []
+        self._now = now
+
+    def define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
+        """Add definitions, in whatever order they are given. -> as they are stored. An error names the definition."""
+        made: dict[int, Definition] = {}
+        for at in sorted(range(len(definitions)), key=lambda at: in_order(definitions[at])):
+            try:
+                made[at] = self.define(definitions[at])
+            except FeaturamaError as error:
+                if len(definitions) == 1:
+                    raise
+                named = f"{shown(definitions[at])}: {error.message}"
+                raise type(error)(named, reason=error.reason, **error.metadata) from error
+        return [made[at] for at in range(len(definitions))]
+
+    def define(self, definition: Definition) -> Definition:
+        """Add a definition. -> as it is stored. The same one again changes nothing; another with its key is refused."""
+        wanted = replace(definition, created_at=self._now, deprecated=False, deleted=False)
+        if isinstance(wanted, FeatureDefinition):
+            wanted = self._completed(wanted)
+            self._bring_defaults(wanted)
+            _check_feature(wanted, self)
+        elif isinstance(wanted, FeatureGroup):
+            wanted.check()
+            if wanted.entity_type == DEFAULT_ENTITY_TYPE:
+                self._bring_default_type()
+            else:
+                kind = self.entity_type(wanted.entity_type)
+                if wanted.name not in self.groups:
+                    _refuse_deprecated(kind, "entity_type")
+        elif isinstance(wanted, FeatureService):
+            wanted = _pinned(wanted, self)
+        else:
+            wanted.check()
+        stored = self.registered(wanted)
+        if stored is None:
+            self._refuse_deleted(wanted)
+            self._add(wanted, self.new)
+            return wanted
+        if stored == wanted:
+            return stored
+        if isinstance(wanted, FeatureGroup) and isinstance(stored, FeatureGroup):
+            wanted = _changed_group(stored, wanted)
+            self._add(wanted, self.changed)
+            return wanted
+        raise _conflict(wanted, stored)
+
+    def registered(self, wanted: Definition) -> Definition | None:
+        """The definition with the key of `wanted`."""
+        if isinstance(wanted, FeatureDefinition):
+            same = (each for each in self.features.get(wanted.name, ()) if each.version == wanted.version)
+            return next(same, None)
+        found: Definition | None = self.table(type(wanted)).get(wanted.name)
+        return found
+
+    def _refuse_deleted(self, wanted: Definition) -> None:
+        """The name of a deleted definition is never given again; of a feature, its versions, entity type and group."""
+        deleted = self.deleted.get((type(wanted), wanted.name))
+        if not deleted:
+            return
+        problem = "was deleted; choose another name"
+        if isinstance(wanted, FeatureDefinition):
+            _check_same_in_all_versions(wanted, next(iter(deleted.values())))
+            if wanted.version > max(deleted):
+                return
+            problem = f"was deleted up to version {max(deleted)}; register a higher version"
+        raise Conflict(f"{kind_name(type(wanted))} {wanted.name!r} {problem}", field="name")
+
+    def _add(self, definition: Definition, to: list[Definition]) -> None:
+        to.append(definition)
+        self._lists.clear()
+        if isinstance(definition, FeatureDefinition):
+            self._put_features([definition])
+        else:
+            self._put(definition)
+
+    def _completed(self, feature: FeatureDefinition) -> FeatureDefinition:
+        """Fill an empty entity type or group: from the other, or with the default."""
+        entity_type, group = feature.entity_type, feature.group
+        if not group:
+            group = DEFAULT_GROUP if entity_type in ("", DEFAULT_ENTITY_TYPE) else entity_type
+        if not entity_type:
+            entity_type = DEFAULT_ENTITY_TYPE if group == DEFAULT_GROUP else self.group(group).entity_type
+        return replace(feature, entity_type=entity_type, group=group)
+
+    def _bring_defaults(self, feature: FeatureDefinition) -> None:
+        """Add the type `entity`, and the group with the name of a feature's entity type, on first use."""
+        if feature.entity_type == DEFAULT_ENTITY_TYPE:
+            self._bring_default_type()
+        own_group = DEFAULT_GROUP if feature.entity_type == DEFAULT_ENTITY_TYPE else feature.entity_type
+        if feature.group == own_group and own_group not in self.groups:
+            self.entity_type(feature.entity_type)
+            group = FeatureGroup(own_group, feature.entity_type, created_at=self._now)
+            group.check()
+            self._refuse_deleted(group)
+            self._add(group, self.new)
+
+    def _bring_default_type(self) -> None:
+        if DEFAULT_ENTITY_TYPE not in self.entity_types:
+            about = "Anything: its features take any id"
+            self._add(EntityType(DEFAULT_ENTITY_TYPE, about, created_at=self._now), self.new)
+
+
+def _check_feature(feature: FeatureDefinition, snapshot: Snapshot) -> None:
+    feature.check()
+    kind = snapshot.entity_type(feature.entity_type)
+    group = snapshot.group(feature.group)
+    if group.entity_type != feature.entity_type:
+        raise InvalidInput(
+            f"group {group.name!r} is of entity type {group.entity_type!r}, the feature of {feature.entity_type!r}",
+            reason=Reason.INVALID_DEFINITION,
+            field="entity_type",
+        )
+    target = None if feature.references is None else snapshot.entity_type(feature.references)
+    versions = snapshot.features.get(feature.name, [])
+    if all(each.version != feature.version for each in versions):
+        _refuse_deprecated(kind, "entity_type")
+        _refuse_deprecated(group, "group")
+        if target is not None:
+            _refuse_deprecated(target, "references")
+    if not versions:
+        return
+    newest = versions[-1]
+    _check_same_in_all_versions(feature, newest)
+    if feature.version < newest.version and all(each.version != feature.version for each in versions):
+        raise Conflict(
+            f"feature {feature.name!r} is at version {newest.version}; a new version must be higher",
+            field="version",
+        )
+
+
+def _check_same_in_all_versions(feature: FeatureDefinition, other: Any) -> None:
+    for name in ("entity_type", "group", "references"):
+        if getattr(other, name) != getattr(feature, name):
+            raise Conflict(
+                f"{name} of {feature.name!r} is {getattr(other, name)!r} in all versions; register another feature",
+                field=name,
+            )
+
+
+def _refuse_deprecated(used: EntityType | FeatureGroup, field: str) -> None:
+    """Registered definitions may keep using a deprecated one; new ones may not."""
+    if used.deprecated:
+        raise FailedPrecondition(
+            f"{field} {used.name!r} is deprecated; use another one", reason=Reason.DEPRECATED, field=field
+        )
+
+
+def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
+    service.check()
+    existing = snapshot.services.get(service.name)
+    resolved = snapshot.resolve_all(service.features)
+    if existing is not None and _same_but_for_versions(existing, service):
+        return replace(service, features=existing.features)
+    for each in resolved:
+        for definition in (each.definition, *([each.via.definition] if each.via else [])):
+            if definition.deprecated:
+                raise FailedPrecondition(
+                    f"feature {definition.reference!r} is deprecated; use a newer version",
+                    reason=Reason.DEPRECATED,
+                    field=definition.name,
+                )
+    types = {each.entity_type for each in resolved} - {DEFAULT_ENTITY_TYPE}
+    if len(types) > 1:
+        raise InvalidInput(
+            f"features describe {', '.join(sorted(types))}; one service reads one entity type, and paths from it",
+            reason=Reason.INVALID_DEFINITION,
+            field="features",
+        )
+    pinned = replace(service, features=tuple(each.reference for each in resolved))
+    pinned.check()
+    return pinned
+
+
+def _same_but_for_versions(existing: FeatureService, service: FeatureService) -> bool:
+    """Whether two services differ in versions only. A repeated registration without versions keeps the pinned ones."""
+    if len(existing.features) != len(service.features):
+        return False
+    for old, new in zip(existing.features, service.features, strict=True):
+        before, after = FeatureRef.parse(old), FeatureRef.parse(new)
+        for pinned, given in ((before, after), (before.via, after.via)):
+            if (pinned is None) != (given is None):
+                return False
+            if pinned is None or given is None:
+                continue
+            if pinned.name != given.name or given.version not in (None, pinned.version):
+                return False
+    return True
+
+
+def _changed_group(stored: FeatureGroup, wanted: FeatureGroup) -> FeatureGroup:
+    """The group with its permitted changes: the description, a lower retention, more buckets."""
+    for name in ("entity_type", "ttl"):
+        if getattr(stored, name) != getattr(wanted, name):
+            raise _conflict(wanted, stored, name)
+    if wanted.retention is None and stored.retention is not None:
+        raise _conflict(wanted, stored, "retention")
+    if wanted.retention is not None and stored.retention is not None and wanted.retention > stored.retention:
+        raise _conflict(wanted, stored, "retention")
+    if wanted.buckets < stored.buckets:
+        raise _conflict(wanted, stored, "buckets")
+    return replace(wanted, created_at=stored.created_at, deprecated=stored.deprecated)
+
+
+def _conflict(wanted: Definition, stored: Definition, name: str | None = None) -> Conflict:
+    fields = [name] if name else [
+        each for each in ("value_type", "vector_length", "entity_type", "group", "references", "description", "tags",
+                          "owner", "features", "retention", "buckets")
+        if hasattr(wanted, each) and getattr(wanted, each) != getattr(stored, each)
+    ]  # fmt: skip
+    fix = "register a new version" if isinstance(wanted, FeatureDefinition) else "choose another name"
+    return Conflict(
+        f"{shown(wanted)!r} is registered with another {', '.join(fields)}; {fix}",
+        field=fields[0] if fields else "name",
+    )

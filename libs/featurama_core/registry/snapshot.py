@@ -1,0 +1,211 @@
+"""Definitions of one namespace at one moment. References are resolved against a snapshot.
+
+Resolved lists are cached with it, so a repeated request costs one lookup.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from featurama_core.storage.port import Definitions
+from featurama_core.types.alike import did_you_mean
+from featurama_core.types.errors import InvalidInput, Reason, Unknown
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.times import to_rfc3339
+
+T = TypeVar("T")
+
+MAX_FEATURES_PER_READ = 1_000
+_REMEMBERED_LISTS = 1_024
+_GUESSED_NAMES = 32
+
+
+class Snapshot:
+    """All definitions at one moment. features: the versions of each name, ascending. newest_of_group: the newest
+    version of every feature of a group, by name.
+    """
+
+    def __init__(self, found: Definitions, before: Snapshot | None = None) -> None:
+        """found: all definitions or, with `before`, those that changed since. The lists of `before` are shared."""
+        self.incarnation, self.revision = found.incarnation, found.revision
+        self.entity_types: dict[str, EntityType] = dict(before.entity_types) if before else {}
+        self.groups: dict[str, FeatureGroup] = dict(before.groups) if before else {}
+        self.services: dict[str, FeatureService] = dict(before.services) if before else {}
+        self.features: dict[str, list[FeatureDefinition]] = dict(before.features) if before else {}
+        self.newest_of_group: dict[str, list[FeatureDefinition]] = dict(before.newest_of_group) if before else {}
+        self._lists: dict[tuple[tuple[str, ...], int | None], tuple[ResolvedFeature, ...]] = {}
+        self._compiled: dict[tuple[Any, ...], Any] = {}
+        self._guessed: deque[str] = deque(maxlen=_GUESSED_NAMES + 1)
+        self.deleted: dict[tuple[type[Definition], str], dict[int, Definition]] = dict(before.deleted) if before else {}
+        for kind in (found.entity_types, found.groups, found.services):
+            for each in kind:
+                self._put(each)
+        self._put_features(found.features)
+
+    def is_deleted(self, kind: type[Definition], name: str, version: int = 0) -> bool:
+        """version: of a feature."""
+        return version in self.deleted.get((kind, name), ())
+
+    def with_deleted(self) -> list[tuple[FeatureDefinition, FeatureGroup]]:
+        """All versions of all features and their groups, deleted ones too: these may have left values."""
+        deleted = [each for versions in self.deleted.values() for each in versions.values()]
+        groups = self.groups | {each.name: each for each in deleted if isinstance(each, FeatureGroup)}
+        features = [each for versions in self.features.values() for each in versions]
+        features += [each for each in deleted if isinstance(each, FeatureDefinition)]
+        return [(each, groups[each.group]) for each in features]
+
+    def table(self, kind: type[Definition]) -> dict[str, Any]:
+        """Name -> definition, of a kind without versions."""
+        tables: dict[type[Definition], dict[str, Any]] = {
+            EntityType: self.entity_types, FeatureGroup: self.groups, FeatureService: self.services
+        }  # fmt: skip
+        return tables[kind]
+
+    def _put(self, definition: Definition) -> None:
+        table = self.table(type(definition))
+        table.pop(definition.name, None)
+        if not definition.deleted:
+            table[definition.name] = definition
+        self._note_deletion(definition, 0)
+
+    def _note_deletion(self, definition: Definition, version: int) -> None:
+        """Keep a deleted definition, or forget one whose mark was withdrawn."""
+        key = type(definition), definition.name
+        if definition.deleted:
+            self.deleted[key] = {**self.deleted.get(key, {}), version: definition}
+        elif version in self.deleted.get(key, {}):
+            self.deleted[key] = {each: kept for each, kept in self.deleted[key].items() if each != version}
+
+    def _put_features(self, features: Sequence[FeatureDefinition]) -> None:
+        copied: dict[str, list[FeatureDefinition]] = {}
+        for definition in features:
+            versions = [each for each in self.features.get(definition.name, ()) if each.version != definition.version]
+            if not definition.deleted:
+                versions.insert(bisect_left(versions, definition.version, key=lambda each: each.version), definition)
+            self.features[definition.name] = versions
+            if not versions:
+                del self.features[definition.name]
+            self._note_deletion(definition, definition.version)
+            group = definition.group
+            members = copied[group] if group in copied else list(self.newest_of_group.get(group, ()))
+            copied[group] = self.newest_of_group[group] = members
+            at = bisect_left(members, definition.name, key=lambda each: each.name)
+            there = at < len(members) and members[at].name == definition.name
+            members[at : at + there] = versions[-1:]
+
+    def feature(self, name: str, version: int | None = None, known_at: int | None = None) -> FeatureDefinition:
+        """One version, or the newest one registered at or before `known_at` (microseconds; None for no bound)."""
+        versions = self.features.get(name)
+        if versions is None:
+            fix = self._meant(name, self.features, "check its name or register it")
+            raise Unknown(f"feature {name!r} is not registered; {fix}", field=name)
+        if version is None:
+            for definition in reversed(versions):
+                if known_at is None or definition.created_at <= known_at:
+                    return definition
+        else:
+            for definition in versions:
+                if definition.version == version:
+                    return definition
+        if version is None:
+            first = versions[0]
+            problem = (
+                f"was first registered at {to_rfc3339(first.created_at)}, after known_at; name {first.reference!r}"
+            )
+        else:
+            problem = f"has no version {version}; it has {', '.join(str(each.version) for each in versions[-20:])}"
+        raise Unknown(f"feature {name!r} {problem}", reason=Reason.UNKNOWN_FEATURE_VERSION, field=name)
+
+    def resolve(self, reference: FeatureRef, known_at: int | None = None) -> ResolvedFeature:
+        """Bind a reference or path to definitions."""
+        via = None if reference.via is None else self.resolve(reference.via, known_at)
+        definition = self.feature(reference.name, reference.version, known_at)
+        if reference.group is not None and reference.group != definition.group:
+            raise Unknown(
+                f"feature {reference.name!r} belongs to group {definition.group!r}, not {reference.group!r}",
+                field=reference.name,
+            )
+        if via is not None:
+            target = via.definition.references
+            if target is None:
+                raise InvalidInput(
+                    f"{via.name!r} refers to no entity type, so the path cannot follow it; "
+                    "register it with references=<entity type>",
+                    reason=Reason.INVALID_REFERENCE,
+                    field=via.name,
+                )
+            if definition.entity_type not in (target, DEFAULT_ENTITY_TYPE):
+                raise InvalidInput(
+                    f"{via.name!r} refers to a {target}, but {definition.name!r} describes a {definition.entity_type}",
+                    reason=Reason.INVALID_REFERENCE,
+                    field=definition.name,
+                )
+        return ResolvedFeature(definition, self.groups[definition.group], via)
+
+    def resolve_all(self, references: Sequence[str], known_at: int | None = None) -> tuple[ResolvedFeature, ...]:
+        """Bind a list of references or paths. The result is cached with the snapshot."""
+        key = (tuple(references), known_at)
+        if (found := self._lists.get(key)) is not None:
+            return found
+        if not references:
+            raise InvalidInput(
+                "features is empty; name at least one feature or a feature service",
+                reason=Reason.EMPTY_REQUEST,
+                field="features",
+            )
+        if len(references) > MAX_FEATURES_PER_READ:
+            raise InvalidInput(
+                f"features names {len(references)} features; at most {MAX_FEATURES_PER_READ} fit one call",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="features",
+            )
+        resolved = tuple(self.resolve(FeatureRef.parse(text), known_at) for text in references)
+        if len({each.reference for each in resolved}) != len(resolved):
+            raise InvalidInput("features names a feature twice; name it once", field="features")
+        if len(self._lists) >= _REMEMBERED_LISTS:
+            self._lists.clear()
+        self._lists[key] = resolved
+        return resolved
+
+    def compiled(
+        self,
+        references: tuple[str, ...],
+        known_at: int | None,
+        compile_features: Callable[[tuple[ResolvedFeature, ...]], T],
+    ) -> T:
+        """The result of a function on a resolved list, cached with the snapshot."""
+        key = compile_features, references, known_at
+        if key not in self._compiled:
+            if len(self._compiled) >= _REMEMBERED_LISTS:
+                self._compiled.clear()
+            self._compiled[key] = compile_features(self.resolve_all(references, known_at))
+        made: T = self._compiled[key]
+        return made
+
+    def service(self, name: str) -> FeatureService:
+        """A feature service by name."""
+        return self._named(self.services, name, "feature service", Reason.UNKNOWN_FEATURE_SERVICE)
+
+    def entity_type(self, name: str) -> EntityType:
+        """An entity type by name."""
+        return self._named(self.entity_types, name, "entity type", Reason.UNKNOWN_ENTITY_TYPE)
+
+    def group(self, name: str) -> FeatureGroup:
+        """A feature group by name."""
+        return self._named(self.groups, name, "feature group", Reason.UNKNOWN_FEATURE_GROUP)
+
+    def _named(self, table: dict[str, T], name: str, kind: str, reason: Reason, fix: str = "register it first") -> T:
+        if name not in table:
+            fix = self._meant(name, table, fix)
+            raise Unknown(f"{kind} {name!r} is not registered; {fix}", reason=reason, field=kind.replace(" ", "_"))
+        return table[name]
+
+    def _meant(self, name: str, known: Mapping[str, object], otherwise: str) -> str:
+        """`did_you_mean`, for the first unknown names of this snapshot: a request may name a thousand."""
+        self._guessed.append(name)
+        return did_you_mean(name, known, otherwise) if len(self._guessed) <= _GUESSED_NAMES else otherwise

@@ -1,0 +1,189 @@
+"""Definitions that are deprecated, restored and deleted: what uses them, and what is never given again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from tests.laws.scene import FakeClock
+from tests.opened import OpenedStore
+
+from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
+from featurama_core.types.schema import (
+    Definition,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    Use,
+)
+from featurama_core.types.values import ValueType
+
+from .standing_clock import Unique, as_of, store_over, write
+
+
+async def test_a_deprecated_definition_is_restored(store: OpenedStore, unique: Unique) -> None:
+    """New definitions may use it again."""
+    heat, planet = unique("heat"), unique("planet")
+    await store.register_entity_type(planet)
+    await store.register_feature(heat, "double", entity_type=planet)
+    for kind, name, version in ((FeatureDefinition, heat, 1), (EntityType, planet, None)):
+        assert (await store.deprecate(kind, name, version)).deprecated  # type: ignore[type-var]
+    with pytest.raises(FailedPrecondition):
+        await store.register_feature_service(unique("outlook"), [heat])
+    for kind, name, version in ((FeatureDefinition, heat, 1), (EntityType, planet, None)):
+        assert not (await store.restore(kind, name, version)).deprecated  # type: ignore[type-var]
+    await store.register_feature_service(unique("outlook"), [heat])
+    await store.register_feature_group(unique("weather"), planet)
+
+
+async def test_what_uses_a_definition_is_named_and_keeps_it(store: OpenedStore, unique: Unique) -> None:
+    """Services and models, through paths too; features of a group, groups and entities of a type."""
+    planet, home, size = unique("planet"), unique("home"), unique("size")
+    outlook, path, model = unique("outlook"), f"{home}@1.{size}@1", unique("model")
+    await store.register_entity_type(planet)
+    await store.register_feature(size, "int", entity_type=planet)
+    await store.register_feature(home, "text", references=planet)
+    await store.register_feature_service(outlook, [f"{home}.{size}"])
+    await store.register_entity(unique("mars"), planet)
+    manifest = json.dumps({"features": [{"reference": path}], "entity_type": planet, "feature_service": outlook})
+    await store.space.storage.put_model(StoredModel(model, 3, manifest, 0, 0), [])
+    by_model = Use("model", f"{model}@3")
+    pinned = [Use("feature service", outlook, path), Use("model", f"{model}@3", path)]
+    for kind, name, uses in (
+        (FeatureDefinition, size, pinned),
+        (FeatureDefinition, home, pinned),
+        (FeatureService, outlook, [by_model]),
+        (FeatureGroup, planet, [Use("feature", f"{size}@1")]),
+        (
+            EntityType,
+            planet,
+            [Use("feature group", planet), Use("feature", f"{home}@1"), by_model, Use("entities", planet)],
+        ),
+    ):
+        version = 1 if kind is FeatureDefinition else None
+        assert uses == await store.uses(kind, name)
+        with pytest.raises(FailedPrecondition, match=f"is used by {uses[0].kind} {uses[0].name}") as refused:
+            await store.delete_definition(kind, name, version)  # type: ignore[type-var]
+        assert refused.value.reason is Reason.DEFINITION_USED
+
+
+async def test_what_nothing_uses_is_deleted_for_ever(store: OpenedStore, clock: FakeClock, unique: Unique) -> None:
+    """A name, of a feature its versions, entity type and group, are never given again; all is in the audit log."""
+    planet, heat, outlook = unique("planet"), unique("heat"), unique("outlook")
+    await store.register_entity_type(planet)
+    await store.register_feature(heat, "double", entity_type=planet)
+    await write(store, heat, [(unique("mars"), clock.now, 1.5)])
+    await store.register_feature_service(outlook, [heat])
+    everything = (
+        (FeatureService, outlook, None),
+        (FeatureDefinition, heat, 1),
+        (FeatureGroup, planet, None),
+        (EntityType, planet, None),
+    )
+    for kind, name, version in everything:
+        assert name == (await store.delete_definition(kind, name, version)).name  # type: ignore[type-var]
+        with pytest.raises(Unknown):
+            await store.get_definition(kind, name)  # type: ignore[type-var]
+        with pytest.raises(Unknown):
+            await store.delete_definition(kind, name, version)  # type: ignore[type-var]
+    with pytest.raises(Unknown):
+        await as_of(store, [(unique("mars"), clock.now)], heat)
+    for again in (EntityType(planet), FeatureGroup(planet), FeatureDefinition(heat, 1, entity_type=planet)):  # type: ignore[arg-type]
+        with pytest.raises((Conflict, Unknown)):
+            await store.define(again)
+    assert planet not in [each.name for each in await store.list_entity_types()]
+    log = {(each.action, each.subject) for each in await store.space.storage.list_audit(100)}
+    names = (f"feature service {outlook}", f"feature {heat}@1", f"feature group {planet}", f"entity type {planet}")
+    assert {("delete_definition", name) for name in names} <= log
+
+
+async def test_a_deleted_version_leaves_its_number_type_and_group(store: OpenedStore, unique: Unique) -> None:
+    """Higher versions are registered as ever; the other versions stay."""
+    heat, group, other = unique("heat"), unique("group"), unique("other")
+    for each in (group, other):
+        await store.register_feature_group(each)
+    for version in (1, 2):
+        await store.register_feature(heat, "int", version=version, group=group)
+    await store.delete_definition(FeatureDefinition, heat, 2)
+    assert 1 == (await store.get_feature(heat)).version
+    with pytest.raises(Conflict, match="was deleted up to version 2; register a higher version"):
+        await store.register_feature(heat, "double", version=2, group=group)
+    await store.delete_definition(FeatureDefinition, heat, 1)
+    with pytest.raises(Conflict, match=f"group of '{heat}' is '{group}' in all versions"):
+        await store.register_feature(heat, "double", version=3, group=other)
+    await store.register_feature(heat, "double", version=3, group=group)
+    assert 3 == (await store.get_feature(heat)).version
+
+
+@pytest.mark.parametrize(("kind", "name"), [(EntityType, "entity"), (FeatureGroup, "default")])
+async def test_the_defaults_of_new_features_are_not_deleted(
+    store: OpenedStore, unique: Unique, kind: type[EntityType | FeatureGroup], name: str
+) -> None:
+    await store.register_feature(unique("heat"), "int")
+    with pytest.raises(InvalidInput, match="is the default of new features"):
+        await store.delete_definition(kind, name)
+
+
+class Raced:
+    """A storage in which something happens before the next change of a definition."""
+
+    def __init__(self, inner: NamespaceStorage) -> None:
+        self._inner = inner
+        self.before_update: Any = None
+        self.before_put: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def update_definition(self, definition: Definition) -> None:
+        happens, self.before_update = self.before_update, None
+        if happens is not None:
+            await happens()
+        await self._inner.update_definition(definition)
+
+    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+        happens, self.before_put = self.before_put, None
+        if happens is not None:
+            await happens()
+        return await self._inner.put_definitions(definitions)
+
+
+async def test_a_deletion_is_withdrawn_if_a_user_is_registered_meanwhile(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, unique: Unique
+) -> None:
+    """Between the look for users and the mark."""
+    heat = unique("heat")
+    await store.register_feature(heat, "int")
+    raced = Raced(namespace)
+    raced.before_update = lambda: store.register_feature_service(unique("outlook"), [heat])
+    with pytest.raises(FailedPrecondition, match=unique("outlook")):
+        await store_over(raced, clock).delete_definition(FeatureDefinition, heat, 1)  # type: ignore[arg-type]
+    assert heat == (await store.get_feature(heat)).name
+    assert (f"{heat}@1",) == (await store.get_feature_service(unique("outlook"))).features
+
+
+@pytest.mark.parametrize("kind", ["service", "feature"])
+async def test_a_registration_is_refused_if_what_it_names_is_deleted_meanwhile(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, unique: Unique, kind: str
+) -> None:
+    """Between the look at definitions and the store: no definition names a deleted one."""
+    heat, group = unique("heat"), unique("group")
+    await store.register_feature_group(group)
+    raced = Raced(namespace)
+    other = store_over(raced, clock)  # type: ignore[arg-type]
+    if kind == "service":
+        await store.register_feature(heat, "int", group=group)
+        raced.before_put = lambda: store.delete_definition(FeatureDefinition, heat, 1)
+        with pytest.raises(Conflict, match="was deleted meanwhile"):
+            await other.register_feature_service(unique("outlook"), [heat])
+        assert unique("outlook") not in [each.name for each in await store.list_feature_services()]
+    else:
+        raced.before_put = lambda: store.delete_definition(FeatureGroup, group)
+        with pytest.raises(Conflict, match="was deleted meanwhile"):
+            await other.register([FeatureDefinition(heat, ValueType.INT, group=group), FeatureService(heat, (heat,))])
+        assert heat not in [each.name for each in await store.list_features()]
+        assert heat not in [each.name for each in await store.list_feature_services()]
