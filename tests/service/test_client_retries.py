@@ -195,7 +195,7 @@ async def test_a_write_whose_connection_breaks_has_an_unknown_outcome():
             await client.write_features({"entity_id": ["a"], "timestamp": [1], "speed": [1.0]}, time_unit="us")
 
 
-FRAME = {"entity_id": [f"e{row}" for row in range(40)], "timestamp": [1] * 40, "speed": [1.0] * 40}
+FRAME = {"entity_id": [f"e{row}" for row in range(40)], "timestamp": ["2026-01-01T00:00:00Z"] * 40, "speed": [1.0] * 40}
 """40 chunks of a row each."""
 
 

@@ -186,7 +186,7 @@ async def test_the_blocking_client_imports_too(online_at, ingest_at, namespace, 
             blocking.register_feature(speed, "double")
             for value in (2.0, 1.0):
                 frame = {"entity_id": [fry], "timestamp": [known], "ingested_at": [known * 1_000], speed: [value]}
-                blocking.write_features(frame, mode=featurama.WriteMode.BULK, ingested_at_unit="ns")
+                blocking.write_features(frame, mode=featurama.WriteMode.BULK, ingested_at_unit="ns", time_unit="us")
             number = blocking.begin_import(featurama.ImportScope((speed,), known, known, known, known))
             return [number, *blocking.get_online_features([fry], [speed]).to_dict()[speed]]
 

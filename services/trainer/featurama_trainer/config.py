@@ -67,6 +67,12 @@ class SpineSource(_Frozen):
     quote: str = '"'
     encoding: str = "utf-8"
 
+    def facts(self) -> dict[str, Any]:
+        """The source as a manifest names it: the name of the file, and only those options of reading that are set."""
+        shown = {"entity_type", "target", "time_feature", "entity_column", "time_column"}
+        file = {"file": Path(self.file).name} if self.file else {}
+        return self.model_dump(include=shown) | file | self.model_dump(exclude={*shown, "file"}, exclude_defaults=True)
+
 
 class SplitConfig(_Frozen):
     """A split by time. The last `test_fraction` of the rows tests and never trains. Rows within `gap` before the first
