@@ -96,7 +96,7 @@ class TableFile:
         schema = self.schema
         names = list(schema.names if columns is None else columns)
         first = 0
-        with reading(self.name, self.kind.kind), pa.OSFile(str(self.path)) as file:
+        with reading(self.name, self.kind.ending[1:]), pa.OSFile(str(self.path)) as file:
             if digest is not None:
                 while block := file.read(_BLOCK_BYTES):
                     digest.update(block)
@@ -110,7 +110,7 @@ class TableFile:
 
     def sha256(self) -> str:
         """Hex SHA-256 of the bytes."""
-        with reading(self.name, self.kind.kind), self.path.open("rb") as file:
+        with reading(self.name, self.kind.ending[1:]), self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def refused(self, row: int, column: str, problem: str) -> InvalidInput:
@@ -120,7 +120,7 @@ class TableFile:
         )
 
     def _described(self) -> tuple[list[Any], dict[str, Any]]:
-        with reading(self.name, self.kind.kind):
+        with reading(self.name, self.kind.ending[1:]):
             if self._csv is not None:
                 return [pa.field(name, pa.string()) for name in self._csv.header()], {}
             with pa.OSFile(str(self.path)) as file:
