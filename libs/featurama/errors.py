@@ -10,6 +10,7 @@ from featurama_core.types.errors import (
     OutcomeUnknown,
     Overloaded,
     Reason,
+    RowsRejected,
     StoreUnavailable,
     Unknown,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "OutcomeUnknown",
     "Overloaded",
     "Reason",
+    "RowsRejected",
     "StoreUnavailable",
     "Unknown",
 ]

@@ -17,6 +17,7 @@ from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Watcher
 from featurama_core.datasets.request import DatasetRequest
+from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.predictions import Predictions
 from featurama_core.frames.report import Progress
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
@@ -156,6 +157,8 @@ class FeatureStore:
         service: str | None = None,
         known_at: Time | Literal["label"] | None = None,
         timezone: str | None = None,
+        time_unit: TimeUnit | None = None,
+        time_format: str | None = None,
     ) -> HistoricalFeatures: ...
     def point_in_time(
         self,
@@ -178,6 +181,12 @@ class FeatureStore:
         time_column: str = "timestamp",
         timestamp: Time | None = None,
         timezone: str | None = None,
+        time_unit: TimeUnit | None = None,
+        time_format: str | None = None,
+        types: Mapping[str, str] | None = None,
+        delimiter: str | None = None,
+        quote: str = '"',
+        encoding: str = "utf-8",
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
@@ -199,8 +208,31 @@ class FeatureStore:
         *,
         mode: WriteMode = WriteMode.ATOMIC,
         nulls: Literal["write", "skip"] = "write",
+        entity_column: str = "entity_id",
+        entity_id: str | None = None,
+        time_column: str = "timestamp",
+        timestamp: Time | None = None,
         timezone: str | None = None,
+        time_unit: TimeUnit | None = None,
+        time_format: str | None = None,
         ingested_at_unit: TimeUnit | None = None,
+        rename: Mapping[str, str] | None = None,
+        only: Sequence[str] | None = None,
+        ignore_extra: bool = False,
+        casts: Mapping[str, str] | None = None,
+        raise_on_rejected: bool = False,
+        import_number: int | None = None,
+        progress: Progress | None = None,
+    ) -> WriteReport: ...
+    def write_mapped(
+        self,
+        df: Any,
+        mapping: ColumnMapping,
+        version: int | None = None,
+        batch_size: int = 1000,
+        *,
+        mode: WriteMode = WriteMode.ATOMIC,
+        nulls: Literal["write", "skip"] = "write",
         import_number: int | None = None,
         progress: Progress | None = None,
     ) -> WriteReport: ...

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from featurama_cli.frame_files import frame_files
+from featurama_core.files.table_files import files_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import entity_id_problem
 from featurama_core.types.schema import Entity
 
 _COLUMNS = ("entity_id", "entity_type", "name", "metadata")
-_ROWS = 10_000
 
 
 def is_file(text: str) -> bool:
@@ -24,19 +23,19 @@ def read_entities(path: Path, entity_type: str) -> Iterator[list[Entity]]:
 
     Raises InvalidInput with the file, the row and the column.
     """
-    for file in frame_files(path):
-        names = list(file.columns)
+    for file in files_of(path):
+        names = file.schema.names
         unknown = [name for name in names if name not in _COLUMNS]
         if unknown or "entity_id" not in names:
             problem = f"column {unknown[0]!r} is not known" if unknown else "column 'entity_id' is missing"
-            raise InvalidInput(f"{file.path.name}: {problem}; the columns are {', '.join(_COLUMNS)}", field="file")
+            raise InvalidInput(f"{file.name}: {problem}; the columns are {', '.join(_COLUMNS)}", field="file")
         row = 0
-        for table in file.tables(_ROWS):
+        for batch in file.batches():
             yield [
-                _entity(each, entity_type, f"{file.path.name}, row {number}")
-                for number, each in enumerate(table.to_pylist(), start=row + 1)
+                _entity(each, entity_type, f"{file.name}, row {number}")
+                for number, each in enumerate(batch.to_pylist(), start=row + 1)
             ]
-            row += table.num_rows
+            row += batch.num_rows
 
 
 def _entity(row: dict[str, object], entity_type: str, where: str) -> Entity:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from featurama_cli.mapping_options import TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption
 from featurama_core.types.errors import InvalidInput
 
 EntityColumnOption = Annotated[str, typer.Option("--entity-column", help="Entity column of the labels.")]
@@ -41,7 +42,10 @@ class LabelRowOptions:
         typer.Option("--format", help="Format of the files of a directory (default parquet); arrows is a stream."),
     ] = None
     time_column: Annotated[str, typer.Option("--time-column", help="Time column of the labels.")] = "timestamp"
-    timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone of label times without one.")] = None
+    timezone: ZoneOption = None
+    time_unit: TimeUnitOption = None
+    time_format: TimeFormatOption = None
+    types: TypesOption = None
     entity_type: Annotated[
         str | None, typer.Option("--entity-type", help="Without labels: the newest values of all entities of a type.")
     ] = None
@@ -57,7 +61,18 @@ class LabelRowOptions:
 
     def rows(self) -> dict[str, Any]:
         """The options of the rows and their bounds, as arguments of `training_set`."""
-        names = ("known_at", "time_column", "timezone", "entity_type", "start", "end", "every", "memory")
+        names = [
+            "known_at",
+            "time_column",
+            "timezone",
+            "time_unit",
+            "time_format",
+            "entity_type",
+            "start",
+            "end",
+            "every",
+            "memory",
+        ]
         return {name: getattr(self, name) for name in names}
 
     def output(self) -> dict[str, Any]:

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from featurama_cli.frame_files import REJECTED
 from featurama_core.datasets.files import format_of, new_file
+from featurama_core.files.layout import FileName
 
 if TYPE_CHECKING:
     from featurama_core.datasets.files import WriteTable
     from featurama_core.types.values import Int64Array
     from featurama_core.types.writes import Verdict
+
+REJECTED = ".rejected"
+"""End of the stem of files with rows that were not accepted."""
 
 ROW, OUTCOME, REASON, MESSAGE = "__row", "__outcome", "__reason", "__message"
 
@@ -26,8 +29,9 @@ class RejectedRows:
     """The rejected rows of one file. path: of their file, None without rejected rows."""
 
     def __init__(self, source: Path, files: ExitStack) -> None:
-        ending = source.suffix if source.suffix in (".csv", ".arrow", ".arrows") else ".parquet"
-        self._target = source.with_name(f"{source.stem}{REJECTED}{ending}")
+        kind = FileName.of(source)
+        stem, ending = (kind.stem, kind.plain_ending) if kind is not None else (source.stem, ".parquet")
+        self._target = source.with_name(f"{stem}{REJECTED}{ending}")
         self._files = files
         self._write: WriteTable | None = None
         self.path: Path | None = None

@@ -1,32 +1,35 @@
 """Writing of files of values: file by file, or a file or directory of old history as one import.
 
-All files of an import are inspected before its first row is written, because its number depends on their features and
-times. Rows with equal keys can be anywhere in the files, and only a frame with all of them distinguishes a repetition
-from a conflict. Such rows are held back and written together at the end.
+Files are looked through before their first row is written: the number of an import depends on their features and times,
+and only rows of one key that are written together show whether they repeat or contradict each other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from featurama_cli.csv_values import typed
-from featurama_cli.frame_files import FrameFile
-from featurama_cli.rejected import RejectedRows, rejected_rows
-from featurama_core.frames.imports import ImportPart, import_part
+from featurama_cli.rejected import REJECTED, RejectedRows, rejected_rows
+from featurama_cli.repeated_rows import HeldRows, RepeatedKeys
+from featurama_core.files.layout import FileLayout
+from featurama_core.files.table_file import TableFile
+from featurama_core.files.table_files import TableFiles, files_of
+from featurama_core.files.typed import ByName, typed_frame
+from featurama_core.frames.imports import FramePart, frame_part
+from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import BoolArray, Int64Array, ValueType
-from featurama_core.types.writes import Verdict, WriteMode
+from featurama_core.types.writes import Problem, Verdict, WriteMode
 
 if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
@@ -37,15 +40,14 @@ _INGESTED_AT = "ingested_at"
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """The options of `write_features`. types: of features, for CSV files."""
+    """The options of `write_features`. types: of all features, for texts."""
 
     version: int | None
     batch_size: int
     mode: WriteMode
     skip_nulls: bool
-    timezone: str | None
-    ingested_at_unit: TimeUnit | None
-    types: dict[str, ValueType]
+    mapping: ColumnMapping
+    types: Mapping[str, ValueType]
 
 
 @dataclass(slots=True)
@@ -53,21 +55,40 @@ class FilesReport:
     """The outcome of the rows. refused: the first refused rows, for display; beside: files with all refused rows."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"accepted": 0, "rejected": 0, "unknown": 0})
+    casts: dict[str, int] = field(default_factory=dict)
     refused: list[dict[str, object]] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
+    _problems: dict[tuple[str, str], Problem] = field(default_factory=dict)
+
+    def problems(self) -> list[str]:
+        """The refused rows of each file grouped by message, the most frequent first."""
+        found = sorted(self._problems.items(), key=lambda each: (-each[1].units, each[0]))
+        return [f"{file}: {problem}" for (file, _), problem in found]
+
+    def add(self, file: str, problems: Sequence[Problem]) -> None:
+        """Problems of rows of a file."""
+        for each in problems:
+            known = self._problems.get((file, each.message), Problem(0, each.message, ()))
+            first = tuple(sorted((*known.first_rows, *each.first_rows))[:5])
+            self._problems[file, each.message] = Problem(known.units + each.units, each.message, first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
     """Rows of a file. numbers: their positions in the file."""
 
-    source: FrameFile
+    source: TableFile
     rejected: RejectedRows
     table: Any
     numbers: Int64Array
 
     def only(self, chosen: BoolArray) -> _Part:
         return replace(self, table=self.table.filter(pa.array(chosen)), numbers=self.numbers[chosen])
+
+
+def value_files(path: Path, layout: FileLayout) -> list[TableFile]:
+    """A file, or the files below a directory, without files of rejected rows (`rejected`)."""
+    return [each for each in files_of(path, layout) if each.path == path or not each.kind.stem.endswith(REJECTED)]
 
 
 class FilesWriting:
@@ -78,122 +99,138 @@ class FilesWriting:
         self._store = store
         self._options = options
         self._advance = advance
+        self._known: Collection[str] | None = options.types if options.mapping.ignore_extra else None
 
-    async def write(self, sources: Sequence[FrameFile]) -> None:
+    async def write(self, sources: Sequence[TableFile]) -> None:
         """Write one file, or all files of a directory; with ingest times they are one import."""
-        if any(_INGESTED_AT in source.columns for source in sources):
-            await self._import(sources)
+        mapping = self._options.mapping
+        for source in sources:
+            lacking = [name for name in (mapping.entity, mapping.time) if name not in source.schema.names]
+            source.with_columns([name for name in lacking if name in source.index_columns])
+        if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
+            self._check_import(sources)
+            await self._together(TableFiles(sources))
             return
         for source in sources:
-            async with rejected_rows(source.path) as rejected:
-                async for part in self._parts(source, rejected):
-                    await self._send([part], None)
-            self._note([rejected])
+            await self._together(TableFiles([source]))
 
-    async def _import(self, sources: Sequence[FrameFile]) -> None:
-        number, repeated = await self._begin(sources)
-        held: list[_Part] = []
-        opened: list[RejectedRows] = []
-        async with AsyncExitStack() as files:
-            for source in sources:
-                opened.append(await files.enter_async_context(rejected_rows(source.path)))
-                async for part in self._parts(source, opened[-1]):
-                    again = next(repeated)
-                    if again.any():
-                        held.append(part.only(again))
-                    await self._send([part.only(~again)], number)
-            await self._send(held, number)
-        self._note(opened)
+    async def _together(self, files: TableFiles) -> None:
+        """Write files, after they were looked through for rows of one key."""
+        with ExitStack() as scratch:
+            keys = RepeatedKeys(scratch)
+            scopes: list[ImportScope] = []
+            first = 0
+            for source in files.files:
+                async for table in self._tables(source):
+                    seen = await asyncio.to_thread(self._look, source, table)
+                    keys.add(seen.keys, seen.rows + first)
+                    scopes += [seen.scope] if seen.scope is not None else []
+                    first += table.num_rows
+            keys.finish(first)
+            number = await self._store.begin_import(reduce(ImportScope.joined, scopes)) if scopes else None
+            held = HeldRows(files.schema, keys.rows, scratch)
+            async with AsyncExitStack() as opened:
+                rejected = [await opened.enter_async_context(rejected_rows(each.path)) for each in files.files]
+                first = 0
+                for at, source in enumerate(files.files):
+                    async for part in self._parts(source, rejected[at]):
+                        again = keys.among(first, len(part.numbers))
+                        first += len(part.numbers)
+                        if again.any():
+                            await asyncio.to_thread(self._hold, files, held, at, part.only(again))
+                        await self._send([part.only(~again) if again.any() else part], number)
+                for group in held.read():
+                    parts = [_Part(files.files[at], rejected[at], table, rows) for at, table, rows in group]
+                    await self._send(parts, number)
+        self.report.beside += [str(each.path) for each in rejected if each.path is not None]
 
-    async def _begin(self, sources: Sequence[FrameFile]) -> tuple[int | None, Iterator[BoolArray]]:
-        """Begin the import. -> its number, and per part the rows that share a key with other rows."""
-        _check_alike(sources)
-        looked = [self._look(source, table) for source in sources async for table in self._tables(source)]
-        keys = np.sort(np.concatenate([part.keys for _, part in looked])) if looked else np.empty(0, np.uint64)
-        twice = np.unique(keys[1:][keys[1:] == keys[:-1]])
-        scopes = [part.scope for _, part in looked if part.scope is not None]
-        number = await self._store.begin_import(reduce(ImportScope.joined, scopes)) if scopes else None
-        return number, (_among(rows, part, twice) for rows, part in looked)
+    def _hold(self, files: TableFiles, held: HeldRows, at: int, part: _Part) -> None:
+        keys = self._look(part.source, part.table).keys
+        held.add(at, files.fitted(part.source, part.table), part.numbers, keys)
 
-    def _look(self, source: FrameFile, table: Any) -> tuple[int, ImportPart]:
-        options = self._options
-        if options.mode is not WriteMode.BULK:
+    def _check_import(self, sources: Sequence[TableFile]) -> None:
+        if self._options.mode is not WriteMode.BULK:
             raise InvalidInput(
-                f"{source.path.name} has a column {_INGESTED_AT}, so it is an import of old history; "
+                f"{sources[0].name} has a column {_INGESTED_AT}, so it is an import of old history; "
                 "give --bulk, or drop the column",
                 field="bulk",
             )
-        frame = self._frame(source, table)
-        part = import_part(frame, timezone=options.timezone, ingested_at_unit=options.ingested_at_unit)
-        return table.num_rows, part
+        for source in sources[1:]:
+            if set(source.schema.names) != set(sources[0].schema.names):
+                raise InvalidInput(
+                    f"{source.name} and {sources[0].name} differ in columns; the files of one import must have the "
+                    "same; write them separately",
+                    field="file",
+                )
 
-    async def _parts(self, source: FrameFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
+    def _look(self, source: TableFile, table: Any) -> FramePart:
+        with _named(source):
+            return frame_part(table, self._options.mapping, self._known)
+
+    async def _parts(self, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
         first = 0
         async for table in self._tables(source):
             yield _Part(source, rejected, table, np.arange(first, first + table.num_rows))
             first += table.num_rows
 
-    async def _tables(self, source: FrameFile) -> AsyncIterator[Any]:
-        tables = source.tables(max(10_000, self._options.batch_size))
-        while (table := await asyncio.to_thread(next, tables, None)) is not None:
-            yield table
+    async def _tables(self, source: TableFile) -> AsyncIterator[Any]:
+        step = max(10_000, self._options.batch_size)
+        batches = source.batches(as_text=True)
+        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            for start in range(0, batch.num_rows, step):
+                yield pa.Table.from_batches([batch.slice(start, step)])
 
     async def _send(self, parts: Sequence[_Part], import_number: int | None) -> None:
         """Write the rows of the parts as one frame."""
         parts = [part for part in parts if part.table.num_rows]
         if not parts:
             return
-        options, names = self._options, parts[0].table.column_names
-        report = await self._store.write_features(
-            self._frame(parts[0].source, pa.concat_tables([part.table.select(names) for part in parts])),
-            options.version,
-            options.batch_size,
-            mode=options.mode,
-            nulls="skip" if options.skip_nulls else "write",
-            timezone=options.timezone,
-            ingested_at_unit=options.ingested_at_unit,
-            import_number=import_number,
-        )
+        options, source = self._options, parts[0].source
+        with _named(source):
+            report = await self._store.write_mapped(
+                self._frame(source, pa.concat_tables([part.table for part in parts])),
+                options.mapping,
+                options.version,
+                options.batch_size,
+                mode=options.mode,
+                nulls="skip" if options.skip_nulls else "write",
+                import_number=import_number,
+            )
         for name in self.report.counts:
             self.report.counts[name] += getattr(report, name)
+        for name, count in report.casts.items():
+            self.report.casts[name] = self.report.casts.get(name, 0) + count
         ends = np.cumsum([part.table.num_rows for part in parts]).tolist()
         for part, (start, end) in zip(parts, pairwise([0, *ends]), strict=True):
             own = [replace(each, row=each.row - start) for each in report.verdicts if start <= each.row < end]
             room = _SHOWN - len(self.report.refused)
             self.report.refused += [_row(part, each) for each in own[:room]]
+            there = [replace(each, row=int(part.numbers[each.row])) for each in own]
+            self.report.add(part.source.name, replace(report, verdicts=there).problems())
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 
-    def _frame(self, source: FrameFile, table: Any) -> Any:
-        if not source.is_csv:
-            return table
-        declared = self._options.ingested_at_unit is not None
-        return typed(table, self._options.types | ({_INGESTED_AT: ValueType.INT} if declared else {}))
-
-    def _note(self, rejected: Sequence[RejectedRows]) -> None:
-        self.report.beside += [str(each.path) for each in rejected if each.path is not None]
-
-
-def _check_alike(sources: Sequence[FrameFile]) -> None:
-    for source in sources[1:]:
-        if source.columns != sources[0].columns:
-            raise InvalidInput(
-                f"{source.path.name} and {sources[0].path.name} differ in columns or types; "
-                "the files of one import must be alike; write them separately",
-                field="file",
-            )
+    def _frame(self, source: TableFile, table: Any) -> Any:
+        """The cells that the file has as texts, typed by the features that their columns become."""
+        types = self._options.types
+        old = dict(zip(self._options.mapping.renamed(table.column_names), table.column_names, strict=True))
+        texts = {new: name for new, name in old.items() if source.is_csv or name in source.folders}
+        by_name = ByName(old.get("feature_name", ""), old.get("value", ""), types) if source.is_csv else None
+        return typed_frame(table, {name: types[new] for new, name in texts.items() if new in types}, by_name)
 
 
-def _among(rows: int, part: ImportPart, keys: Any) -> BoolArray:
-    """bool[rows]: the rows of a table that have one of these keys."""
-    found = np.zeros(rows, dtype=np.bool_)
-    found[part.rows[np.isin(part.keys, keys)]] = True
-    return found
+@contextmanager
+def _named(source: TableFile) -> Iterator[None]:
+    """Errors about a frame as errors about its file."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{source.name}: {error.message}", reason=error.reason, **error.metadata) from error
 
 
 def _row(part: _Part, verdict: Verdict) -> dict[str, object]:
     return {
-        "file": part.source.path.name,
+        "file": part.source.name,
         "row": int(part.numbers[verdict.row]),
         "outcome": verdict.outcome.name,
         "reason": verdict.reason.name,

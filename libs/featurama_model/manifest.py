@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -108,7 +108,7 @@ class TrainingFacts:
     parameters: Mapping[str, int | float | str] = field(default_factory=dict)
     gap: int = 0
     dataset_sha256: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Any] = field(default_factory=dict)
     known_at: str = ""
     config_sha256: str = ""
 

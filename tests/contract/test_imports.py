@@ -58,7 +58,9 @@ class Shop:
             "ingested_at": [KNOWN] * count,
             **{self.feature(name): [value] * count for name in columns},
         }
-        report = await self.store.write_features(frame, mode=WriteMode.BULK, ingested_at_unit="us", **options)
+        report = await self.store.write_features(
+            frame, mode=WriteMode.BULK, ingested_at_unit="us", **options, time_unit="us"
+        )
         assert (report.accepted, report.rejected, report.unknown) == (count, 0, 0), report.verdicts
 
     async def reads(self, entities: Sequence[str], name: str) -> list[tuple[object, ...]]:
@@ -205,7 +207,7 @@ async def test_an_import_leaves_an_audit_record_before_its_first_row(shop: Shop)
         shop.feature("a"): ["no", "number"],
         shop.feature("b"): [1.0, 2.0],
     }
-    report = await shop.store.write_features(frame, mode=WriteMode.BULK, ingested_at_unit="us")
+    report = await shop.store.write_features(frame, mode=WriteMode.BULK, ingested_at_unit="us", time_unit="us")
     assert report.rejected == 2
     features = [shop.feature("a"), shop.feature("b")]
     (record,) = [each for each in await shop.store.space.storage.list_audit(1_000) if shop.feature("a") in each.detail]
@@ -234,7 +236,7 @@ async def test_two_rows_of_one_import_and_time_that_differ_are_rejected(shop: Sh
         shop.feature("a"): values,
     }
     report = await shop.store.write_features(
-        frame, batch_size=3, mode=WriteMode.BULK, ingested_at_unit="ns", nulls=nulls
+        frame, batch_size=3, mode=WriteMode.BULK, ingested_at_unit="ns", nulls=nulls, time_unit="us"
     )
     assert [(0, "CONFLICTING_DUPLICATE"), (12, "CONFLICTING_DUPLICATE")] == [
         (verdict.row, verdict.reason.name) for verdict in report.verdicts

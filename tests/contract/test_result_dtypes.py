@@ -59,7 +59,7 @@ async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
             await opened.register_feature(name, kind)
         await opened.register_feature("spot", "vector[2]")
         frame = {"entity_id": ["full", "void"], "timestamp": [START, START]}
-        await opened.write_features(frame | VALUES)
+        await opened.write_features(frame | VALUES, time_unit="us")
         yield opened
 
 
@@ -254,7 +254,7 @@ async def test_columns_of_a_mapping_keep_every_digit(
 ) -> None:
     """Lists, masked arrays, polars and Arrow columns, in pandas, polars and numpy."""
     given = {"entity_id": ["full", "void"], "timestamp": [START + HOUR] * 2, "y": column}
-    made = await store.get_historical_features(given, ["count"])
+    made = await store.get_historical_features(given, ["count"], time_unit="us")
     frame = made.to_pandas()
     assert dtype == str(frame["y"].dtype)
     assert expected == [None if each is pd.NA or each != each else each for each in frame["y"]]

@@ -35,7 +35,7 @@ async def test_a_chunk_that_was_sent_unheard_and_is_too_old_now_is_unknown() -> 
 
     ingest = Ingest(broken)
     async with client_of(ingest) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert (39, 0, 1) == (report.accepted, report.rejected, report.unknown)
     (verdict,) = report.verdicts
     assert (Outcome.UNKNOWN, Reason.REQUEST_TOO_OLD) == (verdict.outcome, verdict.reason)
@@ -52,7 +52,7 @@ async def test_a_chunk_whose_outcome_the_server_does_not_know_is_unknown(reason:
 
     ingest = Ingest(broken)
     async with client_of(ingest) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert (39, 0, 1) == (report.accepted, report.rejected, report.unknown)
     assert [(20, Outcome.UNKNOWN)] == [(verdict.row, verdict.outcome) for verdict in report.verdicts]
 
@@ -70,7 +70,7 @@ async def test_a_chunk_that_is_refused_every_time_is_rejected_after_its_last_att
 
     ingest = Ingest(broken)
     async with client_of(ingest) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert (39, 1, 0) == (report.accepted, report.rejected, report.unknown)
     assert [(20, Outcome.REJECTED, Reason.STORE_UNAVAILABLE)] == [
         (verdict.row, verdict.outcome, verdict.reason) for verdict in report.verdicts
@@ -151,7 +151,7 @@ async def test_a_frame_of_which_something_may_be_stored_is_reported_and_not_rais
 
     frame = {"entity_id": ["a", "b"], "timestamp": [1, 1], "speed": [1.0, 2.0]}
     async with client_of(Peer("StreamFeatures", unknown_then_refused, stream=True)) as client:
-        report = await client.write_features(frame, batch_size=1)
+        report = await client.write_features(frame, batch_size=1, time_unit="us")
     assert (0, 1, 1) == (report.accepted, report.rejected, report.unknown)
     assert [Outcome.UNKNOWN, Outcome.REJECTED] == [verdict.outcome for verdict in report.verdicts]
 

@@ -181,7 +181,7 @@ async def test_a_write_is_sent_again_with_the_same_request_id():
 
     peer = Peer("WriteFeatures", note(aborting(grpc.StatusCode.UNAVAILABLE)), note(accept))
     async with client_of(peer) as client:
-        report = await client.write_features({"entity_id": ["a"], "timestamp": [1], "speed": [1.0]})
+        report = await client.write_features({"entity_id": ["a"], "timestamp": [1], "speed": [1.0]}, time_unit="us")
     assert report.accepted == 1
     assert len(ids) == 2
     assert len(set(ids)) == 1
@@ -192,10 +192,10 @@ async def test_a_write_whose_connection_breaks_has_an_unknown_outcome():
     peer = Peer("WriteFeatures", aborting(grpc.StatusCode.UNAVAILABLE))
     async with client_of(peer) as client:
         with pytest.raises(OutcomeUnknown):
-            await client.write_features({"entity_id": ["a"], "timestamp": [1], "speed": [1.0]})
+            await client.write_features({"entity_id": ["a"], "timestamp": [1], "speed": [1.0]}, time_unit="us")
 
 
-FRAME = {"entity_id": [f"e{row}" for row in range(40)], "timestamp": [1] * 40, "speed": [1.0] * 40}
+FRAME = {"entity_id": [f"e{row}" for row in range(40)], "timestamp": ["2026-01-01T00:00:00Z"] * 40, "speed": [1.0] * 40}
 """40 chunks of a row each."""
 
 
@@ -246,7 +246,7 @@ async def test_a_lost_stream_is_opened_again_and_every_row_arrives_once():
 
     ingest = Ingest(broken)
     async with client_of(ingest) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert (report.accepted, report.rejected, report.unknown) == (40, 0, 0)
     assert len(ingest.stored) == 40
     assert ingest.streams > 5
@@ -257,7 +257,7 @@ async def test_the_window_of_unacknowledged_chunks_is_bounded():
     """However long the frame."""
     ingest = Ingest(lambda stream, count: None)
     async with client_of(ingest) as client:
-        await client.write_features(FRAME, batch_size=1)
+        await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert ingest.most_unacknowledged <= 8
 
 
@@ -265,7 +265,7 @@ async def test_a_chunk_that_is_refused_for_the_moment_is_sent_again_on_the_same_
     """The stream goes on."""
     ingest = Ingest(lambda stream, count: Overloaded("busy") if count in (3, 7) else None)
     async with client_of(ingest) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert report.accepted == 40
     assert ingest.streams == 1
     assert len(ingest.received) == 42
@@ -276,7 +276,7 @@ async def test_a_chunk_that_is_refused_for_good_costs_only_its_rows():
     refused = InvalidInput("too odd")
     ingest = Ingest(lambda stream, count: refused if count == 20 else None)
     async with client_of(ingest) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert (report.accepted, report.rejected, report.unknown) == (39, 1, 0)
     (verdict,) = report.verdicts
     assert (verdict.row, verdict.reason, verdict.message) == (20, Reason.INVALID_ARGUMENT, "too odd")
@@ -286,7 +286,7 @@ async def test_a_server_that_stays_away_leaves_a_true_account():
     """Acknowledged rows are accepted, those in flight unknown, the rest surely not stored."""
     ingest = Ingest(lambda stream, count: "gone" if stream or count >= 10 else None)
     async with client_of(ingest) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert report.accepted + report.rejected + report.unknown == 40
     # What was stored is accepted, or unknown where its acknowledgement was lost with the stream.
     assert report.accepted <= len(ingest.stored) == 10 <= report.accepted + report.unknown
@@ -299,7 +299,7 @@ async def test_when_nothing_was_stored_the_error_is_raised():
     ingest = Ingest(lambda stream, count: "gone")
     async with client_of(ingest) as client:
         with pytest.raises(OutcomeUnknown):
-            await client.write_features(FRAME, batch_size=1)
+            await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert ingest.streams == 4
 
 
@@ -312,5 +312,5 @@ async def test_a_silent_stream_is_given_up_after_the_timeout():
     peer = Peer("StreamFeatures", mute, stream=True)
     async with client_of(peer, timeout=0.1) as client:
         with pytest.raises(OutcomeUnknown, match="acknowledged nothing"):
-            await client.write_features(FRAME, batch_size=1)
+            await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert peer.calls == 4

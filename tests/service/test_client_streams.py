@@ -22,7 +22,7 @@ from featurama_core.types.writes import WriteReport
 from .test_client_outcomes import asking_to_wait
 from .test_client_retries import FRAME, QUICK, Ingest, Peer, aborting, client_of, refusing
 
-PAIR = {"entity_id": ["a", "b"], "timestamp": [1, 1], "speed": [1.0, 2.0]}
+PAIR = {"entity_id": ["a", "b"], "timestamp": ["2026-01-01T00:00:00Z"] * 2, "speed": [1.0, 2.0]}
 """Two chunks of a row each."""
 Requests = AsyncIterator[bytes]
 Ending = Callable[[Any, Any], Awaitable[Any]]
@@ -173,7 +173,7 @@ async def test_a_chunk_may_be_as_large_as_a_message() -> None:
             await context.write(accepted(data))
 
     async def write(length: int) -> WriteReport:
-        frame = {"entity_id": ["a", "b"], "timestamp": [1, 1], "note": ["x" * length, "x"]}
+        frame = {"entity_id": ["a", "b"], "timestamp": ["2026-01-01T00:00:00Z"] * 2, "note": ["x" * length, "x"]}
         return await client.write_features(frame, batch_size=1)
 
     async with client_of(Peer("StreamFeatures", look, stream=True)) as client:

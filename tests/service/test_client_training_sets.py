@@ -39,7 +39,8 @@ async def test_a_set_in_parts_is_one_read_of_all_rows(client, unique, tmp_path, 
             "timestamp": start + np.arange(60) * SECOND,
             speed: [None if row % 9 == 0 else float(row) for row in range(60)],
             note: [f"n{row}" for row in range(60)],
-        }
+        },
+        time_unit="us",
     )
     labels = pa.table(
         {
@@ -66,7 +67,7 @@ async def test_newest_values_and_grids_need_no_labels(client, unique):
     fry = unique("fry")
     await client.register_entity(fry, kind)
     at = time.time_ns() // 1_000 - 60 * SECOND
-    await client.write_features({"entity_id": [fry], "timestamp": [at], speed: [2.5]})
+    await client.write_features({"entity_id": [fry], "timestamp": [at], speed: [2.5]}, time_unit="us")
     newest = await (await client.training_set(features=[speed], entity_type=kind)).to_arrow()
     assert (newest.column("entity_id").to_pylist(), newest.column(speed).to_pylist()) == ([fry], [2.5])
     grid = await client.training_set(features=[speed], entity_type=kind, start=at - SECOND, end=at + SECOND, every="1s")
@@ -94,10 +95,11 @@ async def test_rows_that_name_several_entities_get_the_features_of_each(client, 
             "timestamp": [at, at + 5 * SECOND],
             names["rating"]: [1.5, 2.5],
             names["place"]: [fry] * 2,
-        }
+        },
+        time_unit="us",
     )
     await client.write_features(
-        {"entity_id": [fry], "timestamp": [at], names["trips"]: [7], names["shape"]: [[1.0, 2.0]]}
+        {"entity_id": [fry], "timestamp": [at], names["trips"]: [7], names["shape"]: [[1.0, 2.0]]}, time_unit="us"
     )
     labels = pa.table(
         {

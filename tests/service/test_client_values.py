@@ -125,7 +125,7 @@ async def test_verdicts_name_the_rows_of_the_frame(client, unique):
         "timestamp": [just_now()] * 30,
         speed: [1.5 if row in (7, 23) else row for row in range(30)],
     }
-    report = await client.write_features(frame, batch_size=10)
+    report = await client.write_features(frame, batch_size=10, time_unit="us")
     assert (report.accepted, report.rejected) == (28, 2)
     assert [(v.row, v.outcome, v.reason) for v in report] == [
         (7, Outcome.REJECTED, Reason.TYPE_MISMATCH),
@@ -139,8 +139,8 @@ async def test_history_point_in_time_and_deletion(client, unique):
     await client.register_feature(speed, "double")
     start = just_now()
     long = {"entity_id": [entity] * 3, "feature_name": [speed] * 3, "timestamp": [start, start + 1, start + 2]}
-    await client.write_features({**long, "value": [1.0, 2.0, 3.0]})
-    await client.write_features({"entity_id": [entity], "timestamp": [start], speed: [1.5]})
+    await client.write_features({**long, "value": [1.0, 2.0, 3.0]}, time_unit="us")
+    await client.write_features({"entity_id": [entity], "timestamp": [start], speed: [1.5]}, time_unit="us")
     assert (await client.get_feature_history(entity, speed)).to_dict()["value"] == [3.0, 2.0, 1.5]
     assert (await client.get_feature_history(entity, speed, limit=1)).to_dict()["value"] == [3.0]
     every = await client.get_feature_history(entity, speed, end_time=start, corrections=True)
@@ -178,7 +178,9 @@ async def test_what_is_above_a_calls_limit_is_split_and_joined_in_order(client, 
     speed = unique("speed")
     await client.register_feature(speed, "int")
     ids = [unique(f"e{row}") for row in range(30)]
-    await client.write_features({"entity_id": ids, "timestamp": [just_now()] * 30, speed: list(range(30))})
+    await client.write_features(
+        {"entity_id": ids, "timestamp": [just_now()] * 30, speed: list(range(30))}, time_unit="us"
+    )
     asked = [*ids[::-1], ids[0]]
     online = await client.get_online_features(asked, [speed])
     assert online.to_dict() == {"entity_id": asked, speed: [*range(29, -1, -1), 0]}
@@ -236,5 +238,5 @@ async def test_a_frame_for_an_unknown_namespace_is_refused_as_a_whole(online_at,
     ) as client:
         for batch_size in (1, 1_000):
             with pytest.raises(Unknown) as unknown:
-                await client.write_features(frame, batch_size=batch_size)
+                await client.write_features(frame, batch_size=batch_size, time_unit="us")
             assert unknown.value.reason is Reason.UNKNOWN_NAMESPACE

@@ -130,7 +130,7 @@ async def test_each_frame_of_a_client_is_an_import_of_its_own(client, unique):
             speed: [value] * 25,
         }
         report = await client.write_features(
-            frame, batch_size=batch_size, mode=featurama.WriteMode.BULK, ingested_at_unit="s"
+            frame, batch_size=batch_size, mode=featurama.WriteMode.BULK, ingested_at_unit="s", time_unit="us"
         )
         assert (report.accepted, report.rejected) == (25, 0)
     assert [2.0] * 25 == (await client.get_online_features(ids, [speed])).to_dict()[speed]
@@ -148,7 +148,9 @@ async def test_frames_of_one_import_name_its_number(client, unique):
     number = await client.begin_import(scope)
     for entity, event in ((fry, known), (leela, known + 1)):
         frame = {"entity_id": [entity], "timestamp": [event], "ingested_at": [known], speed: [1.0]}
-        await client.write_features(frame, mode=featurama.WriteMode.BULK, ingested_at_unit="us", import_number=number)
+        await client.write_features(
+            frame, mode=featurama.WriteMode.BULK, ingested_at_unit="us", import_number=number, time_unit="us"
+        )
     histories = [await client.get_feature_history(each, speed) for each in (fry, leela)]
     assert [[known * 1_000], [known * 1_000]] == [each.ingested_at.tolist() for each in histories]
     assert await client.begin_import(scope) == 1
@@ -162,9 +164,11 @@ async def test_a_frame_that_cannot_be_an_import_begins_none(client, unique):
     frame = {"entity_id": [fry], "timestamp": [known], "ingested_at": [known], speed: [1.0]}
     bulk = featurama.WriteMode.BULK
     with pytest.raises(InvalidInput, match="ingested_at_unit="):
-        await client.write_features(frame, mode=bulk)
+        await client.write_features(frame, mode=bulk, time_unit="us")
     with pytest.raises(FailedPrecondition) as young:
-        await client.write_features(frame | {"ingested_at": [now_us()]}, mode=bulk, ingested_at_unit="us")
+        await client.write_features(
+            frame | {"ingested_at": [now_us()]}, mode=bulk, ingested_at_unit="us", time_unit="us"
+        )
     assert young.value.reason is Reason.KNOWN_AT_NOT_SETTLED
     with pytest.raises(InvalidInput) as unknown:
         await client.begin_import(featurama.ImportScope((speed,), 0, 0, 0, 0), str(uuid.uuid4()))
@@ -182,7 +186,7 @@ async def test_the_blocking_client_imports_too(online_at, ingest_at, namespace, 
             blocking.register_feature(speed, "double")
             for value in (2.0, 1.0):
                 frame = {"entity_id": [fry], "timestamp": [known], "ingested_at": [known * 1_000], speed: [value]}
-                blocking.write_features(frame, mode=featurama.WriteMode.BULK, ingested_at_unit="ns")
+                blocking.write_features(frame, mode=featurama.WriteMode.BULK, ingested_at_unit="ns", time_unit="us")
             number = blocking.begin_import(featurama.ImportScope((speed,), known, known, known, known))
             return [number, *blocking.get_online_features([fry], [speed]).to_dict()[speed]]
 

@@ -76,7 +76,8 @@ async def fill(store: OpenedStore) -> None:
                 "entity_id": [each for each, _ in keys],
                 "timestamp": [when for _, when in keys],
                 name: list(last.values()),
-            }
+            },
+            time_unit="us",
         )
     await store.write_features(
         {
@@ -85,6 +86,7 @@ async def fill(store: OpenedStore) -> None:
             "traffic_level": draw.random(90),
         },
         version=2,
+        time_unit="us",
     )
 
 

@@ -227,7 +227,9 @@ async def test_a_training_set_as_known_then_is_the_same_after_corrections(filled
         sent = await store.get_feature_history(delivery(1), "distance")
         for name, history in (("actual_duration", newest), ("distance", sent)):
             moment = int(history.column.event_time[0])
-            report = await store.write_features({"entity_id": [delivery(1)], "timestamp": [moment], name: [3.25]})
+            report = await store.write_features(
+                {"entity_id": [delivery(1)], "timestamp": [moment], name: [3.25]}, time_unit="us"
+            )
             assert report.accepted == 1
         after, now = [await train(store.space, each, alias="") for each in (then, TrainingConfig(rounds=10))]
     facts = [each.manifest.training.dataset_sha256 for each in (before, after, now) if each.manifest.training]

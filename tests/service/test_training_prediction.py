@@ -155,7 +155,8 @@ async def test_an_entity_is_known_if_it_is_registered_has_any_value_or_is_wholly
 ) -> None:
     await store.register_entity("delivery_registered", "delivery")
     await store.write_features(
-        {"entity_id": ["delivery_arrived"], "timestamp": [1_700_000_000_000_000], "fuel_consumption": [1.0]}
+        {"entity_id": ["delivery_arrived"], "timestamp": [1_700_000_000_000_000], "fuel_consumption": [1.0]},
+        time_unit="us",
     )
     prediction = await by_ids(predictor, store, "delivery_registered", "delivery_arrived")
     assert prediction.row_errors == []

@@ -154,7 +154,7 @@ async def send(client: featurama.FeatureStore, frame: Frame, names: dict[str, st
     mode = WriteMode[frame.mode]
     nulls: Any = "skip" if frame.way == "sparse" else "write"
     return await client.write_features(
-        table(frame, names), frame.version, mode=mode, nulls=nulls, ingested_at_unit="ns"
+        table(frame, names), frame.version, mode=mode, nulls=nulls, ingested_at_unit="ns", time_unit="us"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, entity_columns_of
+from featurama_cli.mapping_options import LayoutOptions
 from featurama_cli.output import note, show, show_json, show_one
 from featurama_cli.place import JsonOption, Place, at_a_place
 from featurama_core.types.errors import InvalidInput
@@ -24,6 +25,7 @@ app = typer.Typer(help="Build point-in-time training sets, and verify them.")
 async def build(
     place: Place,
     options: LabelRowOptions,
+    layout: LayoutOptions,
     features: Annotated[str | None, typer.Option("--features", "-f", help="References, separated by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     entity_column: EntityColumnsOption = None,
@@ -66,6 +68,7 @@ async def build(
             event_times=event_times,
             column_separator=column_separator,
             **options.rows(),
+            **layout.arguments(options.types),
         )
         if explain:
             plan = await training.explain()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurama_cli.label_options import EntityColumnOption, LabelRowOptions
+from featurama_cli.mapping_options import LayoutOptions
 from featurama_cli.output import show_one
 from featurama_cli.place import JsonOption, Place, at_a_storage
 from featurama_core.types.errors import InvalidInput
@@ -25,6 +26,7 @@ async def score(
         str, typer.Option("--model", "-m", help="NAME (the champion), NAME@ALIAS or NAME@VERSION.")
     ] = "delivery_time",
     options: LabelRowOptions,
+    layout: LayoutOptions,
     entity_column: EntityColumnOption = "entity_id",
     ray: Annotated[bool, typer.Option("--ray", help="Use tasks of a local Ray (extra `ray`).")] = False,
     address: Annotated[str | None, typer.Option("--address", help="With --ray: an existing cluster.")] = None,
@@ -59,7 +61,8 @@ async def score(
     reference = ModelReference.parse(model)
     async with open_namespace(place) as namespace:
         checked = await checked_model(namespace, reference, artefacts=artefact_directory(place))
-        made = await scores(namespace, options.labels, checked, entity_column=entity_column, **options.rows())
+        rows = options.rows() | layout.arguments(options.types)
+        made = await scores(namespace, options.labels, checked, entity_column=entity_column, **rows)
 
         def facts(manifest: Manifest) -> dict[str, object]:
             counts = manifest.content["scores"]

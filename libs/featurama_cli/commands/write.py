@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurama_cli.mapping_options import LayoutOptions, MappingOptions
 from featurama_cli.output import note, show, show_json
 from featurama_cli.place import JsonOption, Place, at_a_place
 from featurama_cli.progress import bar
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
     from featurama_core.types.values import ValueType
 
+_SHOWN_PROBLEMS = 10
+
 
 @at_a_place
 async def write(
     place: Place,
+    *,
     files: Annotated[list[Path], typer.Argument(help="Parquet, CSV or Arrow files, or directories of them.")],
     version: Annotated[
         int | None, typer.Option("--version", min=1, help="Version of the features; default: the newest.")
@@ -29,11 +33,8 @@ async def write(
     skip_nulls: Annotated[
         bool, typer.Option("--skip-nulls", help="Skip empty cells instead of writing them as null.")
     ] = False,
-    timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone of timestamps without one.")] = None,
-    ingested_at_unit: Annotated[
-        Literal["s", "ms", "us", "ns"] | None,
-        typer.Option("--ingested-at-unit", help="Unit of the numbers in a column ingested_at."),
-    ] = None,
+    mapping: MappingOptions,
+    layout: LayoutOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Write the values of Parquet, CSV or Arrow files.
@@ -43,30 +44,34 @@ async def write(
     earlier imports of the same times. The exit code is 1 if a row was not accepted. The first such rows are printed;
     NAME.rejected.* beside the file has all.
     """
-    from featurama_cli.frame_files import check_timezone, frame_files
     from featurama_cli.session import open_store
-    from featurama_cli.value_files import FileOptions, FilesWriting
+    from featurama_cli.value_files import FileOptions, FilesWriting, value_files
     from featurama_core.types.writes import WriteMode
 
-    if timezone is not None:
-        check_timezone(timezone)
-    arguments = [await asyncio.to_thread(frame_files, path) for path in files]
+    columns, described = await asyncio.to_thread(mapping.mapping), layout.layout()
+    arguments = [await asyncio.to_thread(value_files, path, described) for path in files]
     sources = [source for argument in arguments for source in argument]
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
     async with open_store(place) as store:
         with bar("Writing", total) as advance:
-            types = await feature_types(store, version) if any(each.is_csv for each in sources) else {}
+            types = await feature_types(store, version)
             mode = WriteMode.BULK if bulk else WriteMode.ATOMIC
-            options = FileOptions(version, batch_size, mode, skip_nulls, timezone, ingested_at_unit, types)
+            options = FileOptions(version, batch_size, mode, skip_nulls, columns, types)
             writing = FilesWriting(store, options, advance)
             for argument in arguments:
                 await writing.write(argument)
-    counts, refused, beside = writing.report.counts, writing.report.refused, writing.report.beside
+    report = writing.report
+    counts, refused, beside = report.counts, report.refused, report.beside
     if as_json:
-        show_json(counts | {"verdicts": refused} | ({"rejected_files": beside} if beside else {}))
+        more = {"problems": report.problems(), "casts": report.casts, "rejected_files": beside}
+        show_json(counts | {"verdicts": refused} | {name: each for name, each in more.items() if each})
     else:
         if refused:
             show(refused, as_json=False, title=f"The first {len(refused)} that were not accepted")
+        for problem in report.problems()[:_SHOWN_PROBLEMS]:
+            note(problem)
+        for name, count in report.casts.items():
+            note(f"{count:,} cells cast: {name}")
         note(", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted"))
         for path in beside:
             note(f"rows that were not accepted, with reasons: {path}")

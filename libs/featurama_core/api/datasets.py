@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from featurama_core.api.entities import EntityMethods
 from featurama_core.api.reads import ReadingMethods
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.times import Time
+from featurama_core.types.times import Time, TimeUnit
 
 if TYPE_CHECKING:
     from featurama_core.datasets.dataset import TrainingDataset
@@ -31,6 +31,12 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         time_column: str = "timestamp",
         timestamp: Time | None = None,
         timezone: str | None = None,
+        time_unit: TimeUnit | None = None,
+        time_format: str | None = None,
+        types: Mapping[str, str] | None = None,
+        delimiter: str | None = None,
+        quote: str = '"',
+        encoding: str = "utf-8",
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
@@ -60,7 +66,14 @@ class DatasetMethods(ReadingMethods, EntityMethods):
                 other types.
             time_column: Label column with the time of each row.
             timestamp: One time for all rows, for labels without a time column.
-            timezone: Time zone of naive times.
+            timezone: Time zone of times and dates that have none. A date means its first instant there.
+            time_unit: Unit of times that are numbers since 1970 UTC: "s", "ms", "us" or "ns".
+            time_format: Form of times that are texts: "iso8601" (the default), "rfc2822" or a pattern of `strptime`.
+            types: {column: type} of CSV columns and partition folders that are no text: "int", "double", "bool" or
+                "vector[n]".
+            delimiter: Of CSV files; None for a comma, in .tsv files a tab.
+            quote: Quotation mark of CSV files, "" for none.
+            encoding: Of CSV files, such as "latin-1". UTF-8 may begin with a BOM.
             entity_type: Type of the entities of a grid: all that are registered. An embedded store also lists
                 unregistered entities with values for the type `entity`.
             start: First time of a grid.
@@ -94,6 +107,12 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             time_column=time_column,
             timestamp=timestamp,
             timezone=timezone,
+            time_unit=time_unit,
+            time_format=time_format,
+            types=types,
+            delimiter=delimiter,
+            quote=quote,
+            encoding=encoding,
             entity_type=entity_type,
             start=start,
             end=end,

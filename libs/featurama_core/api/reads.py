@@ -12,11 +12,12 @@ from featurama_core.api.primitives import Consistency, HistoryRange
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.spine import label_rows
+from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import concatenate
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import RESERVED_NAMES, check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
-from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, Time, to_known_at, to_micros
+from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, Time, TimeUnit, to_known_at, to_micros
 from featurama_core.types.values import Int64Array
 
 MAX_HISTORY_PAGE = 10_000
@@ -187,6 +188,8 @@ class ReadingMethods(DefinitionMethods):
         service: str | None = None,
         known_at: Time | Literal["label"] | None = None,
         timezone: str | None = None,
+        time_unit: TimeUnit | None = None,
+        time_format: str | None = None,
     ) -> HistoricalFeatures:
         """Point-in-time features for label rows that fit in memory.
 
@@ -200,7 +203,9 @@ class ReadingMethods(DefinitionMethods):
             service: Name of a feature service.
             known_at: Only values ingested by this time are used; "label" uses the time of each row. It must be older
                 than the settling time.
-            timezone: Time zone of naive times.
+            timezone: Time zone of times and dates that have none.
+            time_unit: Unit of timestamps that are numbers: "s", "ms", "us" or "ns".
+            time_format: Form of timestamps that are texts; see `write_features`.
 
         Returns:
             The label rows in their order, and one column per feature: without label rows no rows and all columns.
@@ -211,7 +216,8 @@ class ReadingMethods(DefinitionMethods):
                 feature: its values, statuses or event times.
             Unknown: A feature or the service is not registered.
         """
-        rows = label_rows(labels, timestamp, now=self.now(), timezone=timezone)
+        times = TimeRules(timezone, time_unit, time_format)
+        rows = label_rows(labels, timestamp, now=self.now(), times=times)
         bound = to_known_at(known_at)
         selection = FeatureSelection.of(features, service)
         carried = [name for name in rows.carried if name not in RESERVED_NAMES]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from featurama_core.api.primitives import Primitives
+from featurama_core.api.definitions import DefinitionMethods
+from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.report import FrameSending, Progress
 from featurama_core.frames.writes import write_requests
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput, Reason, RowsRejected
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.references import FeatureRef
@@ -17,7 +18,7 @@ from featurama_core.types.times import Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, WriteMode, WriteReport, WriteRequest
 
 
-class WritingMethods(Primitives):
+class WritingMethods(DefinitionMethods):
     """Writing frames and columns, and deleting values."""
 
     async def write(self, request: WriteRequest) -> WriteReport:
@@ -64,8 +65,19 @@ class WritingMethods(Primitives):
         *,
         mode: WriteMode = WriteMode.ATOMIC,
         nulls: Literal["write", "skip"] = "write",
+        entity_column: str = "entity_id",
+        entity_id: str | None = None,
+        time_column: str = "timestamp",
+        timestamp: Time | None = None,
         timezone: str | None = None,
+        time_unit: TimeUnit | None = None,
+        time_format: str | None = None,
         ingested_at_unit: TimeUnit | None = None,
+        rename: Mapping[str, str] | None = None,
+        only: Sequence[str] | None = None,
+        ignore_extra: bool = False,
+        casts: Mapping[str, str] | None = None,
+        raise_on_rejected: bool = False,
         import_number: int | None = None,
         progress: Progress | None = None,
     ) -> WriteReport:
@@ -77,9 +89,23 @@ class WritingMethods(Primitives):
             batch_size: Rows per request, at most 10,000.
             mode: ATOMIC, or BULK for backfills, which is twice as fast on a cluster.
             nulls: Whether an empty cell is written as a null ("write") or omitted ("skip").
-            timezone: Time zone of naive times, such as "Europe/Berlin".
+            entity_column: Column with the entity ids.
+            entity_id: One entity for all rows, for a frame without an entity column.
+            time_column: Column with the event times.
+            timestamp: One event time for all rows, for a frame without a time column.
+            timezone: Time zone of times and dates that have none, such as "Europe/Berlin". A date means its first
+                instant there.
+            time_unit: Unit of event times that are numbers since 1970 UTC: "s", "ms", "us" or "ns". Numbers without a
+                unit are refused.
+            time_format: Form of times that are texts: "iso8601" (the default), "rfc2822" or a pattern of `strptime`.
             ingested_at_unit: Unit of the numbers in a column ingested_at. A frame with this column is an import of old
                 history and requires mode BULK.
+            rename: {column: new name}. All other arguments use the new names.
+            only: The feature columns to write; others are left out.
+            ignore_extra: Whether columns that are no registered features are left out.
+            casts: {column: cast}. "bool" takes 0 and 1, "int" texts of whole numbers, "double" decimals and texts of
+                numbers, "text" whole numbers (entity ids). The report counts the cells.
+            raise_on_rejected: Whether a rejected row raises RowsRejected, after all rows were sent.
             import_number: Number of the import that the frame belongs to (`begin_import`); None begins an import for
                 this frame.
             progress: Called with (rows settled, rows of the frame) after every batch.
@@ -90,6 +116,58 @@ class WritingMethods(Primitives):
 
         Raises:
             FeaturamaError: A request failed before any row of the frame was known to be stored.
+            RowsRejected: A row was rejected, with `raise_on_rejected`. The error has the report.
+        """
+        mapping = ColumnMapping.of(
+            entity_column=entity_column,
+            entity_id=entity_id,
+            time_column=time_column,
+            timestamp=timestamp,
+            timezone=timezone,
+            time_unit=time_unit,
+            time_format=time_format,
+            ingested_at_unit=ingested_at_unit,
+            rename=rename,
+            only=only,
+            ignore_extra=ignore_extra,
+            casts=casts,
+        )
+        report = await self.write_mapped(
+            df, mapping, version, batch_size, mode=mode, nulls=nulls, import_number=import_number, progress=progress
+        )
+        if raise_on_rejected and report.rejected:
+            raise RowsRejected(f"rows were rejected: {report!r}", report)
+        return report
+
+    async def write_mapped(
+        self,
+        df: Any,
+        mapping: ColumnMapping,
+        version: int | None = None,
+        batch_size: int = 1_000,
+        *,
+        mode: WriteMode = WriteMode.ATOMIC,
+        nulls: Literal["write", "skip"] = "write",
+        import_number: int | None = None,
+        progress: Progress | None = None,
+    ) -> WriteReport:
+        """`write_features` with the meaning of the columns in one argument.
+
+        Args:
+            df: See `write_features`, also for the other arguments.
+            mapping: Names, keys, times and casts.
+            version: Version of every feature.
+            batch_size: Rows per request.
+            mode: ATOMIC or BULK.
+            nulls: "write" or "skip".
+            import_number: Number of an import that was begun.
+            progress: Called after every batch.
+
+        Returns:
+            A report whose verdicts name rows of the frame.
+
+        Raises:
+            FeaturamaError: A request failed before any row of the frame was known to be stored.
         """
         frame = write_requests(
             df,
@@ -97,8 +175,8 @@ class WritingMethods(Primitives):
             batch_size=batch_size,
             mode=mode,
             nulls=nulls,
-            timezone=timezone,
-            ingested_at_unit=ingested_at_unit,
+            mapping=mapping,
+            features={each.name for each in await self.list_features()} if mapping.ignore_extra else None,
             request_ids=self._request_ids,
         )
         if frame.scope is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from featurama_core.datasets.files import BATCH_ROWS
+from featurama_core.files.table_file import BATCH_ROWS
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import duration_text, to_rfc3339
 

@@ -18,10 +18,12 @@ from featurama_core.datasets.dataset import OutputBuilder, RecordedRequest
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.plan import Strategy
 from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, label_source
+from featurama_core.files.layout import PLAIN, FileLayout
 from featurama_core.frames.spine import SpineColumns
+from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.times import KnownAt, Time, parse_duration, to_known_at, to_micros, to_rfc3339
+from featurama_core.types.times import KnownAt, Time, TimeUnit, parse_duration, to_known_at, to_micros, to_rfc3339
 
 LEAST_MEMORY = 64 * 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -40,6 +42,12 @@ class RowOptions(TypedDict, total=False):
     time_column: str
     timestamp: Time | None
     timezone: str | None
+    time_unit: TimeUnit | None
+    time_format: str | None
+    types: Mapping[str, str] | None
+    delimiter: str | None
+    quote: str
+    encoding: str
     entity_type: str | None
     start: Time | None
     end: Time | None
@@ -48,10 +56,11 @@ class RowOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelRows:
-    """Label rows and their columns of entity and time. labels: None for the rows of an `EntityGrid`."""
+    """Label rows, their columns of entity and time, and the layout of files. labels: None for an `EntityGrid`."""
 
     labels: Any
     columns: SpineColumns
+    layout: FileLayout = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +115,9 @@ class DatasetRequest:
         if rows.labels is not None:
             is_small = hasattr(rows.labels, "columns") and len(rows.labels) <= ROWS_ON_THE_LOOP
             source = (
-                label_source(rows.labels, rows.columns)
+                label_source(rows.labels, rows.columns, rows.layout)
                 if is_small
-                else await asyncio.to_thread(label_source, rows.labels, rows.columns)
+                else await asyncio.to_thread(label_source, rows.labels, rows.columns, rows.layout)
             )
             return source, rows.columns, False
         assert grid.entity_type is not None  # checked by `build_request`
@@ -152,13 +161,21 @@ def build_request(
     time_column: str = "timestamp",
     timestamp: Time | None = None,
     timezone: str | None = None,
+    time_unit: TimeUnit | None = None,
+    time_format: str | None = None,
+    types: Mapping[str, str] | None = None,
+    delimiter: str | None = None,
+    quote: str = '"',
+    encoding: str = "utf-8",
     entity_type: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
     every: str | timedelta | None = None,
 ) -> DatasetRequest:
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
-    columns = SpineColumns.of(entity_column, time_column, timestamp, timezone, entity_columns)
+    times = TimeRules(timezone, time_unit, time_format)
+    columns = SpineColumns.of(entity_column, time_column, timestamp, entity_columns, times)
+    layout = FileLayout.of(types, delimiter, quote, encoding)
     grid = EntityGrid(entity_type, start, end, every)
     if labels is not None:
         if grid.entity_type is not None or grid.times:
@@ -174,4 +191,4 @@ def build_request(
         raise InvalidInput("column_separator is empty; give a text such as '__'", field="column_separator")
     if known_at == "label" and labels is None and not grid.times:
         raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
-    return DatasetRequest(LabelRows(labels, columns), grid, selection, to_known_at(known_at), build, answer)
+    return DatasetRequest(LabelRows(labels, columns, layout), grid, selection, to_known_at(known_at), build, answer)

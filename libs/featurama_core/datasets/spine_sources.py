@@ -16,10 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.datasets.files import BATCH_ROWS, described, files_of, read_batches, sha256_of
-from featurama_core.frames.cells import frame_kind
+from featurama_core.files.layout import PLAIN, FileLayout
+from featurama_core.files.table_file import BATCH_ROWS, TableFile
+from featurama_core.files.table_files import TableFiles, files_of
+from featurama_core.frames.cells import frame_kind, index_columns
 from featurama_core.frames.keys import CodedTexts
 from featurama_core.frames.spine import SpineColumns, judged
+from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
@@ -72,10 +75,10 @@ class Keys:
         return np.flatnonzero(self.entity_ids.is_valid().to_numpy(zero_copy_only=False))
 
 
-def label_source(labels: Any, columns: SpineColumns) -> SpineSource:
+def label_source(labels: Any, columns: SpineColumns, layout: FileLayout = PLAIN) -> SpineSource:
     """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or a source. Blocks on files."""
     if isinstance(labels, (str, Path)):
-        source: SpineSource = FileSource(Path(labels), columns)
+        source: SpineSource = FileSource(Path(labels), columns, layout)
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
@@ -118,59 +121,58 @@ class TableSource:
 
 
 class FileSource:
-    """Rows of a file, or of all files of a directory."""
+    """Rows of a file, or of all files of a directory. The keys of each file are read before its types are joined with
+    those of the others, and an error names the file and its row.
+    """
 
-    def __init__(self, path: Path, columns: SpineColumns) -> None:
-        self._path = path
-        self._files = files_of(path)
-        self._texts = [*columns.entities, columns.time]
-        self._schema, rows = described(self._files[0], self._texts)
-        # The rows of a CSV are not known without reading it.
-        for each in self._files[1:]:
-            more = described(each, self._texts)[1] if rows is not None else None
-            rows = rows + more if rows is not None and more is not None else None
-        self._rows = rows
+    def __init__(self, path: Path, columns: SpineColumns, layout: FileLayout = PLAIN) -> None:
+        self._columns = columns.certain
+        self._layout = layout
+        files = files_of(path, layout)
+        for file in files:
+            lacking = [name for name in self._columns.keys if name not in file.schema.names]
+            file.with_columns([name for name in lacking if name in file.index_columns])
+            if len(files) > 1:
+                self._check(file)
+        self._files = TableFiles(files, "" if columns.moment is not None else columns.time)
 
     @property
     def schema(self) -> Any:
-        """The schema of the first file. The others must have the same columns."""
-        return self._schema
+        """The union of the schemas of all files."""
+        return self._files.schema
 
     @property
     def rows(self) -> int | None:
         """Number of rows, None for CSV."""
-        return self._rows
+        return self._files.rows
 
     def batches(self, files: list[dict[str, str]] | None = None) -> Iterator[Any]:
         """The rows of all files in order. files: receives the name and SHA-256 of each."""
-        for path in self._files:
-            digest = None if files is None else hashlib.sha256()
-            for batch in read_batches(path, self._texts, digest=digest):
-                yield self._fitted(batch, path)
-            if files is not None and digest is not None:
-                files.append({"name": path.name, "sha256": digest.hexdigest()})
+        yield from self._files.batches(self._times, files)
 
     def fingerprint(self) -> dict[str, object]:
-        """Names and SHA-256 of the files, without their folders."""
-        return self.fingerprint_of([{"name": path.name, "sha256": sha256_of(path)} for path in self._files])
+        """Names and SHA-256 of the files, below the given folder, and how they were read."""
+        return self.fingerprint_of([{"name": file.name, "sha256": file.sha256()} for file in self._files.files])
 
     def fingerprint_of(self, files: Sequence[Mapping[str, str]]) -> dict[str, object]:
         """The fingerprint from the list of `batches`."""
-        return {"kind": "files", "files": list(files)}
+        declared = self._layout.declared()
+        return {"kind": "files", "files": list(files)} | ({"layout": declared} if declared else {})
 
-    def _fitted(self, batch: Any, path: Path) -> Any:
-        if batch.schema.equals(self._schema):
-            return batch
-        if batch.schema.names != self._schema.names:
-            raise InvalidInput(
-                f"{path.name} has other columns than {self._files[0].name}; all files need the same", field="labels"
-            )
+    def _check(self, file: TableFile) -> None:
         try:
-            return batch.cast(self._schema)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise InvalidInput(
-                f"{path.name}: a column has another type than in {self._files[0].name}; convert it", field="labels"
-            ) from error
+            self._columns.check(file.schema.names)
+        except InvalidInput as error:
+            raise InvalidInput(f"{file.name}: {error.message}", reason=error.reason, **error.metadata) from error
+
+    def _times(self, file: TableFile, batch: Any, first: int) -> Any:
+        try:
+            keys = read_keys(batch, self._columns, first, f"{file.name}, row")
+        except InvalidInput as error:
+            if error.message.startswith(file.name):
+                raise
+            raise InvalidInput(f"{file.name}: {error.message}", reason=error.reason, **error.metadata) from error
+        return pa.array(keys.event_time).cast(pa.timestamp("us", "UTC"))
 
 
 def dtypes_of(source: SpineSource) -> Mapping[str, Any]:
@@ -178,18 +180,18 @@ def dtypes_of(source: SpineSource) -> Mapping[str, Any]:
     return source.dtypes if isinstance(source, TableSource) else {}
 
 
-def read_keys(batch: Any, columns: SpineColumns, first: int) -> Keys:
+def read_keys(batch: Any, columns: SpineColumns, first: int, where: str = "label row") -> Keys:
     """Entity and time of each row of a batch. first: number of its first row. InvalidInput: see `judged`."""
     ids = {
         name: (_texts_or_none if columns.may_lack(name) else _texts)(batch.column(name), name)
         for name in columns.entities
     }
     times = None if columns.moment is not None else batch.column(columns.time)
-    if times is not None and pa.types.is_string(times.type) and columns.timezone is None:
+    if times is not None and pa.types.is_string(times.type) and columns.times == TimeRules():
         times = _parsed(times)
     coded = {name: _coded(column) for name, column in ids.items()}
-    event_time = judged(coded, times, columns, batch.num_rows, first)
-    return Keys(ids[columns.entities[0]], event_time, ids)
+    event_time = judged(coded, times, columns, batch.num_rows, first, where)
+    return Keys(ids[columns.entities[0]] if ids else None, event_time, ids)
 
 
 def newest_time(source: SpineSource, columns: SpineColumns, check: CheckTimes | None = None) -> int | None:
@@ -263,19 +265,15 @@ def _coded(ids: Any) -> CodedTexts:
 
 
 def _table(labels: Any) -> Any:
+    if isinstance(labels, pa.RecordBatchReader):
+        labels = labels.read_all()
+    elif type(labels).__name__ == "LazyFrame":
+        labels = labels.collect()
     kind = frame_kind(labels)
-    if kind is None:
-        if type(labels).__name__ == "LazyFrame":
-            labels, kind = labels.collect(), "polars"
-        elif isinstance(labels, pa.RecordBatchReader):
-            return labels.read_all()
-        elif hasattr(labels, "__iter__") and not isinstance(labels, bytes):
-            return pa.table({"entity_id": pa.array(list(labels), pa.string())})
-        else:
-            raise InvalidInput(
-                "labels must be a pandas, polars or Arrow frame, or a path of Parquet, CSV or Arrow files",
-                field="labels",
-            )
+    if kind is None and (isinstance(labels, bytes) or not hasattr(labels, "__iter__")):
+        raise InvalidInput(
+            "labels must be a pandas, polars or Arrow frame, or a path of Parquet, CSV or Arrow files", field="labels"
+        )
     try:
         if kind == "pandas":
             threads = 1 if len(labels) <= ROWS_ON_THE_LOOP else None
@@ -288,11 +286,14 @@ def _table(labels: Any) -> Any:
         elif kind == "arrow":
             table = labels if isinstance(labels, pa.Table) else pa.Table.from_batches([labels])
         else:
-            table = pa.table(dict(labels))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        first = str(error).splitlines()[0][:200]
+            # A list of ids. What is no text is missing, and named by its row where the ids are read.
+            ids = labels if kind else {"entity_id": [each if isinstance(each, str) else None for each in labels]}
+            table = pa.table(dict(ids))
+    except (pa.ArrowException, TypeError, ValueError, AttributeError, OverflowError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InvalidInput(f"the label rows cannot be made an Arrow table: {first}", field="labels") from error
-    return table.replace_schema_metadata(None)
+    hidden = index_columns(table.schema)
+    return table.drop_columns(list(hidden)).replace_schema_metadata(None)
 
 
 def _dtypes(labels: Any) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from featurama_core.datasets.files import csv_of, read_batches, read_csv_as_written, reading, sha256_of
+from featurama_core.datasets.files import csv_of, read_csv_as_written, sha256_of
 from featurama_core.datasets.manifest import Manifest, find_manifest, request_sha256
+from featurama_core.files.table_file import TableFile, reading
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.spine import SpineColumns
+from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Status, ValueType, parse_value_type
@@ -40,7 +41,8 @@ class WrittenSet:
             request["entity_column"] or "",
             request["time_column"],
             None if request["time"] is None else to_micros(request["time"]),
-            request["timezone"],
+            # Sets of earlier versions took numbers as microseconds.
+            TimeRules(request["timezone"], request.get("time_unit", "us"), request.get("time_format")),
             tuple(request.get("entity_columns", {}).items()),
         )
 
@@ -57,8 +59,7 @@ class WrittenSet:
 
     def batches(self) -> Iterator[Any]:
         """Entity and time of every row."""
-        for batch in self._read(self.columns.keys):
-            yield self._with_numbers(batch) if self._is_csv else batch
+        yield from self._read(self.columns.keys)
 
     def fingerprint(self) -> dict[str, object]:
         """The fingerprint of the original label rows."""
@@ -125,11 +126,10 @@ class WrittenSet:
         names = [self._target.name] if self._target.suffix else [each["name"] for each in self.manifest.files]
         for path in (self._folder / name for name in names):
             if self._is_csv:
-                with reading(path):
+                with reading(path.name, "csv"):
                     yield from read_csv_as_written(path, columns)
             else:
-                # For Parquet, `home` also selects `home.mood`.
-                yield from (batch.select(columns) for batch in read_batches(path, [], columns))
+                yield from TableFile(path).batches(columns)
 
     @cached_property
     def _features(self) -> dict[str, dict[str, Any]]:
@@ -140,14 +140,6 @@ class WrittenSet:
         shown = FeatureColumns(request["statuses"], request["event_times"])
         names = [column for feature in self.manifest.features for column in shown.all_of(feature["name"])]
         return [*request["label_columns"], *names]
-
-    def _with_numbers(self, batch: Any) -> Any:
-        """A batch of a CSV with integer times converted from texts."""
-        time = self.columns.time
-        if time not in batch.schema.names or not pc.all(pc.utf8_is_digit(batch.column(time))).as_py():
-            return batch
-        at = batch.schema.get_field_index(time)
-        return batch.set_column(at, time, batch.column(at).cast(pa.int64()))
 
 
 def read_column(array: Any, type_text: str, name: str, reference: str) -> Column:

@@ -6,8 +6,10 @@ use. Frames are never modified: arrays may be views of them.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +22,8 @@ FrameKind = Literal["pandas", "polars", "arrow", "columns"]
 
 NOT_A_TIME = int(np.iinfo(np.int64).min)
 """The int64 behind numpy's NaT."""
+
+_UNNAMED_LEVEL = re.compile(r"__index_level_\d+__")
 
 _KINDS: dict[tuple[str, str], FrameKind] = {
     ("pandas", "DataFrame"): "pandas",
@@ -34,8 +38,8 @@ class Cells:
     """One frame column of n rows.
 
     values: bool, int64, uint64 or float64 [n]; float32/float64 [n, length] for vectors; datetime64[n] (zoned: in UTC);
-    object[n] for text, lists and mixed values. missing: bool[n], None if no cell is missing. unsupported: the type of
-    the column if no feature type can hold it; then `values` is meaningless.
+    object[n] for text, lists and mixed values. Dates are datetime64[D]. missing: bool[n], None if no cell is missing.
+    unsupported: the type of the column if no feature type can hold it; then `values` is meaningless.
     """
 
     values: NDArray[Any]
@@ -49,11 +53,17 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A caller's frame: its kind, its length, and its columns as the library's own objects, in order."""
+    """A caller's frame: its kind, its length, and its columns as the library's own objects, in order.
+
+    positions: of the columns in the caller's frame, -1 for one that it has not. index: the named levels of a pandas
+    index, which are no columns.
+    """
 
     kind: FrameKind
     rows: int
     columns: dict[str, Any]
+    positions: dict[str, int] = field(default_factory=dict)
+    index: dict[str, Any] = field(default_factory=dict)
 
 
 def frame_kind(value: object) -> FrameKind | None:
@@ -75,8 +85,11 @@ def open_frame(value: Any) -> Frame:
             f"not {type(value).__name__}{hint}",
             field="frame",
         )
+    index: dict[str, Any] = {}
     if kind == "pandas":
         named = [(name, value.iloc[:, position]) for position, name in enumerate(value.columns)]
+        levels = enumerate(value.index.names)
+        index = {name: value.index.get_level_values(level) for level, name in levels if isinstance(name, str)}
     elif kind == "polars":
         named = [(series.name, series) for series in value.get_columns()]
     elif kind == "arrow":
@@ -84,7 +97,11 @@ def open_frame(value: Any) -> Frame:
     else:
         named = [(name, _column(name, column)) for name, column in value.items()]
     columns: dict[str, Any] = {}
+    written = index_columns(getattr(value, "schema", None)) if kind == "arrow" else ()
     for name, column in named:
+        if name in written or (isinstance(name, str) and _UNNAMED_LEVEL.fullmatch(name)):
+            index[name] = column
+            continue
         if not isinstance(name, str):
             raise InvalidInput(f"column {name!r} has no text as its name; rename it", field="frame")
         if name in columns:
@@ -94,11 +111,26 @@ def open_frame(value: Any) -> Frame:
     if len(lengths) > 1:
         shown = ", ".join(f"{name} {len(column)}" for name, column in list(columns.items())[:10])
         raise InvalidInput(f"columns differ in length: {shown}", field="frame")
-    return Frame(kind, lengths.pop() if lengths else 0, columns)
+    rows = lengths.pop() if lengths else 0
+    return Frame(kind, rows, columns, {name: position for position, name in enumerate(columns)}, index)
+
+
+def index_columns(schema: Any) -> tuple[str, ...]:
+    """The columns of an Arrow schema that pandas wrote for the index of a frame. They are no columns of the frame."""
+    described = (schema.metadata or {}).get(b"pandas", b"") if schema is not None else b""
+    try:
+        found = json.loads(described)["index_columns"] if described else []
+        levels = [name for name in found if isinstance(name, str)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        levels = []
+    names = schema.names if schema is not None else []
+    return tuple(name for name in names if name in levels or _UNNAMED_LEVEL.fullmatch(name))
 
 
 def read_cells(column: Any) -> Cells:
-    """One column of any library, an array, or a list."""
+    """One column of any library, an array, a list, or cells that were read before."""
+    if isinstance(column, Cells):
+        return column
     if isinstance(column, np.ndarray):
         return _from_numpy(column)
     for cls in type(column).__mro__:
@@ -192,7 +224,8 @@ def _from_polars(series: Any) -> Cells:
         ticks = series.to_physical().fill_null(NOT_A_TIME).to_numpy()
         return Cells(ticks.view(f"datetime64[{dtype.time_unit}]"), missing, zoned=dtype.time_zone is not None)
     if dtype == pl.Date:
-        return _from_polars(series.cast(pl.Datetime("us")))
+        days = series.to_physical().cast(pl.Int64).fill_null(NOT_A_TIME).to_numpy()
+        return Cells(days.view("datetime64[D]"), missing)
     if dtype in (pl.Categorical, pl.Enum):
         return Cells(objects(series.cast(pl.String).to_list()), missing)
     if dtype == pl.Array and dtype.inner.is_numeric() and len(dtype.shape) == 1 and dtype.shape[0]:
@@ -200,7 +233,7 @@ def _from_polars(series: Any) -> Cells:
         if not present.explode().null_count():
             flat = present.explode().cast(pl.Float64).to_numpy().reshape(-1, dtype.shape[0])
             return _vectors(flat, missing)
-    if dtype in (pl.String, pl.Null, pl.List, pl.Array, pl.Object) or dtype.is_integer():
+    if dtype in (pl.String, pl.Null, pl.List, pl.Array, pl.Object) or dtype.is_integer() or dtype.is_decimal():
         return Cells(objects(series.to_list()), missing)
     return Cells(np.zeros(len(series), dtype=np.bool_), missing, unsupported=str(dtype))
 
@@ -221,15 +254,18 @@ def _from_arrow(array: Any) -> Cells:
     if is_a.is_timestamp(dtype):
         ticks = array.view(pa.int64()).fill_null(NOT_A_TIME).to_numpy()
         return Cells(ticks.view(f"datetime64[{dtype.unit}]"), missing, zoned=dtype.tz is not None)
-    if is_a.is_date(dtype) or is_a.is_string_view(dtype):
-        return _from_arrow(array.cast(pa.timestamp("ms") if is_a.is_date(dtype) else pa.large_string()))
+    if is_a.is_date(dtype):
+        days = array.cast(pa.date32(), safe=False).view(pa.int32()).cast(pa.int64()).fill_null(NOT_A_TIME)
+        return Cells(days.to_numpy(zero_copy_only=False).view("datetime64[D]"), missing)
+    if is_a.is_decimal(dtype) or is_a.is_string_view(dtype):
+        return Cells(objects(array.to_pylist()), missing)
     if is_a.is_string(dtype) or is_a.is_large_string(dtype) or is_a.is_null(dtype):
         return Cells(array.to_numpy(zero_copy_only=False).astype(np.object_), missing)
     if is_a.is_dictionary(dtype):
         return _from_arrow(array.dictionary_decode())
     if isinstance(array, pa.ExtensionArray):
         return _from_arrow(array.storage)
-    if is_a.is_list(dtype) or is_a.is_large_list(dtype) or is_a.is_fixed_size_list(dtype):
+    if dtype.num_fields == 1 and hasattr(dtype, "value_type"):
         return _from_arrow_lists(array, missing)
     return Cells(np.zeros(len(array), dtype=np.bool_), missing, unsupported=str(dtype))
 

@@ -1,7 +1,8 @@
-"""The content of a part of an import, determined before the import begins."""
+"""The content of a part of a file, determined before its first row is written."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -10,19 +11,18 @@ from numpy.typing import NDArray
 
 from featurama_core.frames.cells import open_frame, read_cells
 from featurama_core.frames.keys import coded_texts, read_keys
+from featurama_core.frames.mapping import UNMAPPED, Mapping
 from featurama_core.frames.writes import feature_columns
-from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import Int64Array
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(29), np.uint64(32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImportPart:
-    """scope: of the rows that can be sent, None if there are none. rows: int64[k], these rows. keys: uint64[k], hashes
-    of what is unique in an import: entity, event time, ingest time, and in a long frame the feature.
+class FramePart:
+    """scope: of the rows of an import that can be sent, else None. rows: int64[k], the rows that can be sent. keys:
+    uint64[k], hashes of what is unique: entity, event time, in an import the ingest time, in a long frame the feature.
     """
 
     scope: ImportScope | None
@@ -30,27 +30,26 @@ class ImportPart:
     keys: NDArray[np.uint64]
 
 
-def import_part(frame: object, *, timezone: str | None = None, ingested_at_unit: TimeUnit | None = None) -> ImportPart:
-    """The content of a frame with a column ingested_at. Raises InvalidInput as `write_requests` does."""
-    opened = open_frame(frame)
+def frame_part(frame: object, mapping: Mapping = UNMAPPED, known: Collection[str] | None = None) -> FramePart:
+    """The content of a frame. known: see `write_requests`, whose errors are raised."""
+    opened, _ = mapping.applied(open_frame(frame), known)
     features = feature_columns(list(opened.columns))
-    keys = read_keys(opened, timezone, ingested_at_unit)
-    if keys.ingested_at is None:
-        raise InvalidInput("an import has a column ingested_at", field="ingested_at")
+    keys = read_keys(opened, mapping.times, mapping.ingested)
     codes: list[NDArray[np.uint64]] = []
     if features is None:
         texts = coded_texts(read_cells(opened.columns["feature_name"]), "feature_name")
         names = texts.rows()
-        keys.reject(texts.problems("feature_name"), "feature_name", list(opened.columns).index("feature_name"))
+        keys.reject(texts.problems("feature_name"), "feature_name", opened.positions["feature_name"])
         rows = keys.sendable()
         features = sorted(set(names[rows].tolist()))
         codes.append(_hashes(names[rows].tolist()))
     else:
         rows = keys.sendable()
     mixed = _hashes(keys.entity_ids[rows].tolist())
-    for column in (*codes, keys.event_time[rows].view(np.uint64), keys.ingested_at[rows].view(np.uint64)):
+    codes += [each[rows].view(np.uint64) for each in (keys.event_time, keys.ingested_at) if each is not None]
+    for column in codes:
         mixed = _mixed(mixed ^ _mixed(column + _MIX[0]))
-    return ImportPart(keys.scope(rows, features), rows, mixed)
+    return FramePart(keys.scope(rows, features), rows, mixed)
 
 
 def _hashes(texts: list[str]) -> NDArray[np.uint64]:

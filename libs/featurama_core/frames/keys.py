@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from featurama_core.frames.cells import Cells, Frame, objects, read_cells
 from featurama_core.frames.times import event_times, ingest_times
 from featurama_core.frames.values import CellError, TypedCells
+from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_name, entity_id_problem
-from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import BoolArray, Int64Array
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, Outcome, Verdict
 
@@ -72,19 +72,22 @@ class FrameKeys:
         return np.flatnonzero(there)
 
 
-def read_keys(frame: Frame, timezone: str | None, ingested_at_unit: TimeUnit | None = None) -> FrameKeys:
+def read_keys(frame: Frame, times: TimeRules, ingested: TimeRules) -> FrameKeys:
     """Entity ids and times of a frame with these columns."""
-    ids = coded_texts(read_cells(frame.columns["entity_id"]), "entity_id")
-    event_time, bad_times = event_times(read_cells(frame.columns["timestamp"]), "timestamp", timezone)
+    cells = read_cells(frame.columns["entity_id"])
+    try:
+        ids = coded_texts(cells, "entity_id")
+    except InvalidInput as error:
+        fix = ", or declare casts={'entity_id': 'text'}" if cells.values.dtype.kind in "iuf" else ""
+        raise InvalidInput(f"{error.message}{fix}", field="entity_id") from error
+    event_time, bad_times = event_times(read_cells(frame.columns["timestamp"]), "timestamp", times)
     keys = FrameKeys(ids.rows(), ids.codes, event_time, None, {})
-    names = list(frame.columns)
-    keys.reject(ids.problems("entity_id"), "entity_id", names.index("entity_id"))
-    keys.reject(bad_times, "timestamp", names.index("timestamp"))
+    keys.reject(ids.problems("entity_id"), "entity_id", frame.positions["entity_id"])
+    keys.reject(bad_times, "timestamp", frame.positions["timestamp"])
     if "ingested_at" not in frame.columns:
         return keys
-    cells = read_cells(frame.columns["ingested_at"])
-    ingested_at, bad_times = ingest_times(cells, "ingested_at", timezone, ingested_at_unit)
-    keys.reject(bad_times, "ingested_at", names.index("ingested_at"))
+    ingested_at, bad_times = ingest_times(read_cells(frame.columns["ingested_at"]), "ingested_at", ingested)
+    keys.reject(bad_times, "ingested_at", frame.positions["ingested_at"])
     return FrameKeys(keys.entity_ids, keys.entity, event_time, ingested_at * 1_000, keys.local)
 
 
@@ -116,6 +119,8 @@ def coded_texts(cells: Cells, field: str) -> CodedTexts:
     """A column of entity ids or feature names, coded in order of appearance. InvalidInput unless it holds text."""
     if cells.unsupported or cells.values.dtype.kind != "O":
         shown = cells.unsupported or str(cells.values.dtype)
+        if cells.values.ndim == 1 and (len(cells) == 0 or (cells.missing is not None and cells.missing.all())):
+            return CodedTexts([], np.full(len(cells), -1, dtype=np.int64))
         raise InvalidInput(f"column {field} holds {shown}; it must hold text", field=field)
     texts: list[Any] = [str(text) if isinstance(text, str) else None for text in cells.values.tolist()]
     if cells.missing is not None:

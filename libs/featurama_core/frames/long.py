@@ -33,7 +33,7 @@ class _Pivot:
 
 def long_write(frame: Frame, keys: FrameKeys, options: WriteOptions) -> FrameWrite:
     """Requests of a frame with one row per value."""
-    positions = {name: position for position, name in enumerate(frame.columns)}
+    positions = frame.positions
     coded = coded_texts(read_cells(frame.columns["feature_name"]), "feature_name")
     names, feature = coded.rows(), coded.codes
     keys.reject(coded.problems("feature_name"), "feature_name", positions["feature_name"])

@@ -5,8 +5,8 @@ Every row of the frame (in a long frame every value) is accepted, rejected or un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -54,7 +54,8 @@ class FrameWrite:
     request should be sent before the next one is created. Iterating again creates new requests.
 
     local: verdicts on rows that cannot be sent. idle: rows without values to write. twins: int64[k, 2] of (row, the
-    equal row that is sent instead). scope: of an import, which must be `numbered` before it is sent.
+    equal row that is sent instead). scope: of an import, which must be `numbered` before it is sent. casts: see
+    `WriteReport`.
     """
 
     rows: int
@@ -63,6 +64,7 @@ class FrameWrite:
     twins: Int64Array
     requests: Callable[[], Iterator[PreparedWrite]]
     scope: ImportScope | None = None
+    casts: Mapping[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[PreparedWrite]:
         return self.requests()
@@ -133,6 +135,7 @@ class FrameReport:
             rejected=int(counts[Outcome.REJECTED]),
             unknown=int(counts[Outcome.UNKNOWN]),
             verdicts=[self._verdicts[row] for row in sorted(self._verdicts)],
+            casts=dict(self._write.casts),
         )
 
     def _judge(self, row: int, verdict: Verdict) -> None:

@@ -17,6 +17,7 @@ from featurama_core.frames.cells import Frame, FrameKind, frame_kind, objects, o
 from featurama_core.frames.keys import CodedTexts, coded_texts
 from featurama_core.frames.times import event_times
 from featurama_core.frames.values import CellError
+from featurama_core.frames.zones import AS_IT_IS, TimeRules
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import Time, to_micros
 from featurama_core.types.values import Int64Array
@@ -26,14 +27,15 @@ from featurama_core.types.values import Int64Array
 class SpineColumns:
     """The label columns with entity and time. moment: microseconds, for all rows, if there is no time column.
 
-    timezone: of naive times. of_types: (entity type, column) if there are several entity columns; `entity` then serves
-    all other types, "" if there are none. optional: whether `entity` may be null, as the columns of `of_types` may.
+    times: how the cells of the time column are read. of_types: (entity type, column) if there are several entity
+    columns; `entity` then serves all other types, "" if there are none. optional: whether `entity` may be null, as the
+    columns of `of_types` may.
     """
 
     entity: str = "entity_id"
     time: str = "timestamp"
     moment: int | None = None
-    timezone: str | None = None
+    times: TimeRules = AS_IT_IS
     of_types: tuple[tuple[str, str], ...] = ()
     optional: bool = False
 
@@ -43,12 +45,12 @@ class SpineColumns:
         entity_column: str = "entity_id",
         time_column: str = "timestamp",
         timestamp: Time | None = None,
-        timezone: str | None = None,
         entity_columns: Mapping[str, str] | None = None,
+        times: TimeRules = AS_IT_IS,
     ) -> SpineColumns:
         """From the arguments of `FeatureStore.training_set`. Raises InvalidInput."""
         moment = None if timestamp is None else to_micros(timestamp, "timestamp")
-        return cls(entity_column, time_column, moment, timezone, _of_types(entity_columns))
+        return cls(entity_column, time_column, moment, times, _of_types(entity_columns))
 
     @property
     def entities(self) -> list[str]:
@@ -113,30 +115,37 @@ class SpineColumns:
             )
 
 
-def judged(ids: Mapping[str, CodedTexts], times: Any, columns: SpineColumns, rows: int, first: int = 0) -> Int64Array:
+def judged(
+    ids: Mapping[str, CodedTexts],
+    times: Any,
+    columns: SpineColumns,
+    rows: int,
+    first: int = 0,
+    where: str = "label row",
+) -> Int64Array:
     """The times of a run of label rows: int64[rows] microseconds.
 
     ids: of each entity column. times: the time column, of any frame library, unused if `columns` has a moment. first:
-    number of the first row among all label rows. InvalidInput names the first row with an invalid id or time.
+    number of the first row among all rows of `where`. InvalidInput names the first row with an invalid id or time.
     """
     if not rows:
         # Of an empty column no library knows the type.
         return np.empty(0, dtype=np.int64)
     problems: dict[int, CellError] = {}
     for name, texts in ids.items():
-        where = "" if name == "entity_id" else f"column {name}: "
+        column = "" if name == "entity_id" else f"column {name}: "
         for row, (reason, problem) in texts.problems("entity_id", may_lack=columns.may_lack(name)).items():
-            problems[row] = reason, f"{where}{problem}"
+            problems[row] = reason, f"{column}{problem}"
     if columns.moment is not None:
         moments = np.full(rows, columns.moment, dtype=np.int64)
     else:
-        moments, bad_times = event_times(read_cells(times), columns.time, columns.timezone)
+        moments, bad_times = event_times(read_cells(times), columns.time, columns.times)
         problems = bad_times | problems
     if problems:
         row = min(problems)
         reason, problem = problems[row]
         raise InvalidInput(
-            f"label row {first + row}: {problem}",
+            f"{where} {first + row}: {problem}",
             reason=reason or Reason.INVALID_ARGUMENT,
             field="labels",
             row=first + row,
@@ -164,14 +173,14 @@ class Spine:
 
 
 def label_rows(
-    labels: object, timestamp: Time | None = None, *, now: int | None = None, timezone: str | None = None
+    labels: object, timestamp: Time | None = None, *, now: int | None = None, times: TimeRules = AS_IT_IS
 ) -> Spine:
     """Label rows from a list of entity ids and one `timestamp` (default `now`, microseconds), or from a frame with the
     columns entity_id and timestamp and any others, which are copied to the output.
 
     `timestamp` applies to all rows of a frame without a timestamp column. Raises InvalidInput: see `judged`.
     """
-    columns = SpineColumns.of(timestamp=timestamp, timezone=timezone)
+    columns = SpineColumns.of(timestamp=timestamp, times=times)
     if frame_kind(labels) is None and type(labels).__name__ != "LazyFrame":
         return _of_ids(labels, columns, now)
     frame = open_frame(labels)
@@ -198,10 +207,7 @@ def _of_ids(labels: Any, columns: SpineColumns, now: int | None) -> Spine:
 
 
 def _ids(column: Any) -> CodedTexts:
-    cells = read_cells(objects(column) if isinstance(column, list) else column)
-    if not len(cells) and cells.values.dtype.kind != "O":
-        return CodedTexts([], np.empty(0, dtype=np.int64))
-    return coded_texts(cells, "entity_id")
+    return coded_texts(read_cells(objects(column) if isinstance(column, list) else column), "entity_id")
 
 
 def _with_times(frame: Frame, columns: SpineColumns, event_time: Int64Array) -> dict[str, Any]:

@@ -1,59 +1,70 @@
-"""Times of a frame column as int64 microseconds. Time columns are converted by numpy, texts and Python datetimes one by
-one.
+"""Times of a frame column as int64 microseconds. Time columns and numbers are converted by numpy, texts and Python
+datetimes one by one.
 
-A naive column is refused unless its zone is declared. Finer times are floored. A time that a declared zone skips or
-repeats is a problem of its row.
+Naive times, dates and numbers are refused unless `TimeRules` say what they mean, in every kind of frame. Finer times
+are floored. A time that a declared zone skips or repeats is a problem of its row.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
+import re
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from math import floor
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.values import CellError, is_empty
+from featurama_core.frames.zones import TimeRules, first_instant, localized, zone_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.times import (
     MAX_EVENT_TIME,
     MAX_INGEST_TIME,
     MIN_EVENT_TIME,
     SECOND,
-    TimeUnit,
     invalid_time,
     to_micros,
 )
 from featurama_core.types.values import BoolArray, Int64Array
 
 _PER_MICROSECOND = {"ns": 1_000, "ps": 1_000_000, "fs": 10**9, "as": 10**12}
-_UNITS = {"s": (SECOND, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
-"""Unit -> (microseconds per unit, units per microsecond), one of which is 1."""
+_DATES = ("D", "W", "M", "Y")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time of a zone that the caller declares
 _SINCE_1973 = 3 * 365 * 86_400 * SECOND
+_DAY = 86_400 * SECOND
+_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?", re.ASCII)
+_EXACT_FLOAT = 2**53
 
 
-def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
-    """int64[n] microseconds (0 for a row with a problem), and the problems by row. Integers are microseconds."""
+def event_times(cells: Cells, field: str, rules: TimeRules) -> tuple[Int64Array, dict[int, CellError]]:
+    """int64[n] microseconds (0 for a row with a problem), and the problems by row."""
     problems: dict[int, CellError] = {}
     values, missing = cells.values, cells.missing
     kind = "" if cells.unsupported else values.dtype.kind
-    if kind == "O":
-        return _one_by_one(cells, field, timezone)
+    if kind == "O" or (not len(values) and not cells.unsupported):
+        return _one_by_one(cells, field, rules)
     if kind == "M":
         micros, missing = _microseconds(values)
         if not cells.zoned:
-            if timezone is None:
+            if rules.timezone is None:
+                if missing.all():
+                    return micros, dict.fromkeys(range(len(values)), _missing(field))
                 raise _naive(field)
-            micros = _to_utc(micros, ~missing, timezone, field, problems)
-    elif kind in ("i", "u"):
-        micros = _signed(values)
+            dates = np.datetime_data(values.dtype)[0] in _DATES
+            micros = _to_utc(micros, ~missing, rules.timezone, field, problems, dates=dates)
+    elif kind in ("i", "u", "f") and values.ndim == 1:
+        if rules.scale is None:
+            there = values if missing is None else values[~missing]
+            if len(there):
+                raise _no_unit(field, there[0].item(), rules)
+            return np.zeros(len(values), dtype=np.int64), dict.fromkeys(range(len(values)), _missing(field))
+        micros = _scaled(values, missing, *rules.scale)
     else:
         shown = cells.unsupported or str(values.dtype)
-        problem = f"holds {shown}; give zoned times, ISO 8601 texts or integer microseconds"
+        problem = f"holds {shown}; give zoned times, ISO 8601 texts, or numbers with {rules.declared_by}="
         raise invalid_time(f"column {field} {problem}", field)
     wrong = (micros < MIN_EVENT_TIME) | (micros > MAX_EVENT_TIME)
     if missing is not None:
@@ -67,68 +78,31 @@ def event_times(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
     return micros, problems
 
 
-def ingest_times(
-    cells: Cells, field: str, timezone: str | None, unit: TimeUnit | None
-) -> tuple[Int64Array, dict[int, CellError]]:
-    """int64[n] microseconds of the ingest times of an import (0 for a row with a problem), and the problems by row.
-
-    Numbers are refused unless their unit is declared, in every kind of frame. Finer times are floored.
-    """
-    if unit is not None and unit not in _UNITS:
-        raise InvalidInput(f"{field}_unit {str(unit)[:40]!r} is not one of {', '.join(_UNITS)}", field=f"{field}_unit")
-    cells = _counted(cells, field, unit)
-    micros, problems = event_times(cells, field, timezone)
+def ingest_times(cells: Cells, field: str, rules: TimeRules) -> tuple[Int64Array, dict[int, CellError]]:
+    """int64[n] microseconds of the ingest times of an import (0 for a row with a problem), and the problems by row."""
+    micros, problems = event_times(cells, field, rules)
     far = np.abs(micros) > MAX_INGEST_TIME
     outside = (Reason.INVALID_TIME, f"{field} lies outside the years 1678 to 2261")
     problems.update(dict.fromkeys(np.flatnonzero(far).tolist(), outside))
     return np.where(far, 0, micros), problems
 
 
-def _counted(cells: Cells, field: str, unit: TimeUnit | None) -> Cells:
-    """The cells with their numbers as microseconds."""
-    kind = "" if cells.unsupported else cells.values.dtype.kind
-    if kind in ("i", "u"):
-        if unit is None:
-            raise _no_unit(field)
-        values = cells.values
-        return replace(cells, values=_floored(_signed(values), unit))
-    if kind != "O":
-        return cells
-    found = np.fromiter(map(_is_count, cells.values), dtype=np.bool_, count=len(cells))
-    if cells.missing is not None:
-        found &= ~cells.missing
-    if not found.any():
-        return cells
-    if unit is None:
-        raise _no_unit(field)
-    per_unit, per_micro = _UNITS[unit]
-    values = cells.values.copy()
-    for row in np.flatnonzero(found).tolist():
-        values[row] = int(values[row]) * per_unit // per_micro
-    return replace(cells, values=values)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _signed(values: NDArray[Any]) -> Int64Array:
-    """Integers as int64, clipped to its maximum."""
-    signed: Int64Array = np.minimum(values, np.iinfo(np.int64).max).astype(np.int64, copy=False)
-    return signed
-
-
-def _floored(values: Int64Array, unit: TimeUnit) -> Int64Array:
+def _scaled(values: NDArray[Any], missing: BoolArray | None, per_unit: int, per_micro: int) -> Int64Array:
     """Numbers of a unit as microseconds. Those beyond int64 are clipped to a time outside the permitted years."""
-    per_unit, per_micro = _UNITS[unit]
     largest = np.iinfo(np.int64).max // per_unit
-    micros: Int64Array = np.clip(values, -largest, largest) * per_unit // per_micro
-    return micros
-
-
-def _no_unit(field: str) -> InvalidInput:
-    problem = f"holds numbers; declare their unit with {field}_unit= (s, ms, us or ns), or give zoned times"
-    return invalid_time(f"column {field} {problem}", field)
+    if values.dtype.kind != "f":
+        signed = np.minimum(values, np.iinfo(np.int64).max).astype(np.int64, copy=False)
+        micros: Int64Array = np.clip(signed, -largest, largest) * per_unit // per_micro
+        return micros
+    safe = np.where(np.isfinite(values), values, np.copysign(2.0**62, values))
+    safe = np.clip(safe if missing is None else np.where(missing, 0.0, safe), -(2.0**62), 2.0**62)
+    whole = np.floor(safe)
+    # A fraction of a double is near the decimal that was meant: rounded, not floored, to the microsecond.
+    below = np.rint((safe - whole) * per_unit).astype(np.int64) if per_unit > 1 else np.int64(0)
+    counted = whole.astype(np.int64)
+    return np.where(
+        np.abs(counted) > largest, 2**62, np.clip(counted, -largest, largest) * per_unit // per_micro + below
+    )
 
 
 def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
@@ -142,14 +116,16 @@ def _microseconds(values: NDArray[Any]) -> tuple[Int64Array, BoolArray]:
             rest = ticks % _PER_MICROSECOND[unit] * count // _PER_MICROSECOND[unit]
             whole = np.clip(whole, -(2**62 // count), 2**62 // count) * count + rest
         return np.where(missing, 0, whole), missing
+    if unit == "generic":
+        return np.zeros(len(values), dtype=np.int64), missing
     # Coarse units exceed int64 microseconds: such times are clipped to one just outside the years 1 to 9999.
     low, high = (np.datetime64(year, "Y").astype(values.dtype) for year in ("-0010", "10010"))
     inside = np.where(missing, np.datetime64(0, "us").astype(values.dtype), np.clip(values, low, high))
     return inside.astype("datetime64[us]").view(np.int64), missing
 
 
-def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Array, dict[int, CellError]]:
-    zone = None if timezone is None else _zone(timezone)
+def _one_by_one(cells: Cells, field: str, rules: TimeRules) -> tuple[Int64Array, dict[int, CellError]]:
+    read = _Reading(field, rules)
     problems: dict[int, CellError] = {}
     micros = np.zeros(len(cells), dtype=np.int64)
     for row, value in enumerate(cells.values.tolist()):
@@ -157,50 +133,106 @@ def _one_by_one(cells: Cells, field: str, timezone: str | None) -> tuple[Int64Ar
             problems[row] = _missing(field)
             continue
         try:
-            micros[row] = to_micros(_declared(value, zone), field)
+            micros[row] = read.micros(value)
         except InvalidInput as error:
             problems[row] = (error.reason, error.message)
-    reasons = [reason for reason, _ in problems.values()]
-    if len(reasons) == len(cells) and Reason.NAIVE_TIME in reasons:
-        raise _naive(field)
+    if len(problems) == len(cells):
+        if read.number is not None:
+            raise _no_unit(field, read.number, rules)
+        if any(reason is Reason.NAIVE_TIME for reason, _ in problems.values()):
+            raise _naive(field)
     return micros, problems
 
 
-def _declared(value: Any, zone: ZoneInfo | None) -> Any:
-    if isinstance(value, np.integer):
-        return int(value)
-    if zone is None:
-        return value
-    if isinstance(value, str):
+class _Reading:
+    """Reads single cells. number: the first number without a unit."""
+
+    def __init__(self, field: str, rules: TimeRules) -> None:
+        self._field = field
+        self._rules = rules
+        self._read = rules.reader
+        self._zone = None if rules.timezone is None else zone_of(rules.timezone)
+        self.number: object = None
+
+    def micros(self, value: Any) -> int:
+        if isinstance(value, (str, np.str_)) and self._is_number(value):
+            return self._counted(Decimal(str(value)))
+        if isinstance(value, (int, np.integer, float, np.floating)) and not isinstance(value, (bool, np.timedelta64)):
+            return self._counted(value.item() if isinstance(value, np.generic) else value)
+        if isinstance(value, np.datetime64):
+            value = value.astype("datetime64[D]" if np.datetime_data(value)[0] in _DATES else "datetime64[us]").item()
+        if isinstance(value, str):
+            value = self._text(value)
+        if isinstance(value, date):
+            value = self._zoned(value)
+        if not isinstance(value, datetime):
+            raise InvalidInput(
+                f"{self._field} must be a time or an ISO 8601 text, not {type(value).__name__}",
+                reason=Reason.INVALID_TIME,
+            )
         try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
+            return to_micros(value, self._field)
+        except OverflowError as error:
+            raise _outside(self._field) from error
+
+    def _is_number(self, text: str) -> bool:
+        """Digits alone are a number, unless a form of texts is declared."""
+        return (self._rules.form is None or self._rules.unit is not None) and _NUMBER.fullmatch(text) is not None
+
+    def _text(self, text: str) -> datetime | date:
+        try:
+            return self._read(text)
+        except ValueError as error:
+            form = self._rules.form
+            meant = (
+                "an ISO 8601 time; declare its form with time_format=" if form is None else f"a time of the form {form}"
+            )
+            raise InvalidInput(f"{self._field} {text[:40]!r} is not {meant}", reason=Reason.INVALID_TIME) from error
+
+    def _zoned(self, value: datetime | date) -> datetime:
+        if isinstance(value, datetime) and value.tzinfo is not None:
             return value
-    if not isinstance(value, datetime) or value.tzinfo is not None:
-        return value
-    if value.replace(tzinfo=zone, fold=0).utcoffset() != value.replace(tzinfo=zone, fold=1).utcoffset():
-        raise InvalidInput(_not_once(zone.key), reason=Reason.INVALID_TIME)
-    return value.replace(tzinfo=zone)
+        if self._zone is None:
+            raise InvalidInput(
+                f"{self._field} {str(value)[:40]!r} has no time zone; declare it once with timezone=",
+                reason=Reason.NAIVE_TIME,
+            )
+        placed = localized(value, self._zone) if isinstance(value, datetime) else first_instant(value, self._zone)
+        if placed is None:
+            raise InvalidInput(f"{self._field} {_not_once(self._zone.key)}", reason=Reason.INVALID_TIME)
+        return placed
+
+    def _counted(self, number: Any) -> int:
+        if self._rules.scale is None:
+            self.number = number if self.number is None else self.number
+            raise InvalidInput(
+                f"{self._field} {str(number)[:40]} is a number; declare its unit with {self._rules.declared_by}=",
+                reason=Reason.INVALID_TIME,
+            )
+        per_unit, per_micro = self._rules.scale
+        if isinstance(number, float):
+            return to_micros(int(_scaled(np.array([number]), None, per_unit, per_micro)[0]), self._field)
+        scaled = floor(number * per_unit * 1_000) if isinstance(number, Decimal) else number * per_unit * 1_000
+        return to_micros(scaled // (per_micro * 1_000), self._field)
 
 
 def _to_utc(
-    local: Int64Array, chosen: BoolArray, timezone: str, field: str, problems: dict[int, CellError]
+    local: Int64Array, chosen: BoolArray, timezone: str, field: str, problems: dict[int, CellError], *, dates: bool
 ) -> Int64Array:
-    zone = _zone(timezone)
     if timezone in ("UTC", "Etc/UTC"):
         return local
-    chosen = chosen & (local >= MIN_EVENT_TIME + 86_400 * SECOND) & (local <= MAX_EVENT_TIME - 86_400 * SECOND)
+    zone = zone_of(timezone)
+    chosen = chosen & (local >= MIN_EVENT_TIME + _DAY) & (local <= MAX_EVENT_TIME - _DAY)
     # Clocks change at whole minutes since 1973, so the offset is looked up once per minute.
     step = np.where(local >= _SINCE_1973, 60 * SECOND, SECOND)
     moments, where = np.unique((local // step * step)[chosen], return_inverse=True)
     offsets = np.zeros(len(moments), dtype=np.int64)
     unclear = np.zeros(len(moments), dtype=np.bool_)
-    microsecond = timedelta(microseconds=1)
     for at, moment in enumerate(moments.tolist()):
         wall = _EPOCH + timedelta(microseconds=moment)
-        first = wall.replace(tzinfo=zone, fold=0).utcoffset() or timedelta()
-        second = wall.replace(tzinfo=zone, fold=1).utcoffset() or timedelta()
-        offsets[at], unclear[at] = first // microsecond, first != second
+        placed = first_instant(wall.date(), zone) if dates else localized(wall, zone)
+        unclear[at] = placed is None
+        offsets[at] = 0 if placed is None else moment - to_micros(placed)
     utc = local.copy()
     utc[chosen] -= offsets[where]
     rows = np.flatnonzero(chosen)[unclear[where]]
@@ -208,21 +240,22 @@ def _to_utc(
     return utc
 
 
-def _zone(timezone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        problem = f"{str(timezone)[:40]!r} is not known; give one such as UTC or Europe/Berlin"
-        raise invalid_time(f"timezone {problem}", "timezone") from error
-
-
 def _not_once(timezone: str) -> str:
     return f"is a time that {timezone} skips or has twice (a change of its clocks); give it in UTC"
+
+
+def _no_unit(field: str, number: object, rules: TimeRules) -> InvalidInput:
+    fix = f"declare their unit with {rules.declared_by}= (s, ms, us or ns), or give zoned times"
+    return invalid_time(f"column {field} holds numbers such as {str(number)[:40]}; {fix}", field)
 
 
 def _naive(field: str) -> InvalidInput:
     problem = "has no time zone; declare it once with timezone=, such as timezone='UTC'"
     return invalid_time(f"column {field} {problem}", field, Reason.NAIVE_TIME)
+
+
+def _outside(field: str) -> InvalidInput:
+    return InvalidInput(f"{field} lies outside the years 1 to 9999", reason=Reason.INVALID_TIME)
 
 
 def _missing(field: str) -> CellError:

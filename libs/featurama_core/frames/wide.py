@@ -45,7 +45,7 @@ class WriteOptions:
 
 def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: WriteOptions) -> FrameWrite:
     """Requests of a frame with one column per feature."""
-    positions = {name: position for position, name in enumerate(frame.columns)}
+    positions = frame.positions
     columns: dict[str, TypedCells] = {}
     for name in features:
         columns[name] = typed(read_cells(frame.columns[name]))

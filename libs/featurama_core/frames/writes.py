@@ -6,17 +6,19 @@ per value) or wide (one column per feature), as its columns say. An invalid row 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Literal
 
 from featurama_core.frames.cells import open_frame
 from featurama_core.frames.keys import read_keys
 from featurama_core.frames.long import long_write
+from featurama_core.frames.mapping import UNMAPPED, Mapping
 from featurama_core.frames.report import FrameWrite
 from featurama_core.frames.wide import WriteOptions, wide_write
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import RESERVED_NAMES, check_name
 from featurama_core.types.request_ids import RequestIds
-from featurama_core.types.times import TimeUnit
 from featurama_core.types.values import Status
 from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode
 
@@ -31,18 +33,17 @@ def write_requests(
     batch_size: int = 1_000,
     mode: WriteMode = WriteMode.ATOMIC,
     nulls: Literal["write", "skip"] = "write",
-    timezone: str | None = None,
-    ingested_at_unit: TimeUnit | None = None,
+    mapping: Mapping = UNMAPPED,
+    features: Collection[str] | None = None,
     request_ids: RequestIds,
 ) -> FrameWrite:
     """The requests that write a frame, at most `batch_size` rows each.
 
     Long frames have the columns entity_id, feature_name, value, timestamp; wide ones entity_id, timestamp and one
-    column per feature. A frame with a column ingested_at is an import of old history (mode BULK). An empty cell (None,
-    NaN, NA, NaT) is written as a null, or omitted with nulls="skip". Values are typed by their column or, in a column
-    of objects, one by one; the store compares the types with the definitions. Timestamps are zoned times, ISO 8601
-    texts or integer microseconds; naive ones need `timezone`, such as "Europe/Berlin". So are the times in ingested_at,
-    but numbers need `ingested_at_unit`; they are floored to the microsecond.
+    column per feature, all under the names of `mapping`. A frame with a column ingested_at is an import of old history
+    (mode BULK). An empty cell (None, NaN, NA, NaT) is written as a null, or omitted with nulls="skip". Values are typed
+    by their column or, in a column of objects, one by one; the store compares the types with the definitions. Times are
+    read by the rules of `mapping`. features: the registered names, needed for `mapping.ignore_extra`.
 
     Rows with one (entity, event time) are in one request, which may exceed `batch_size` but not 10,000 rows. Raises
     InvalidInput if the frame as a whole cannot be written. `FrameWrite.local` has the problems of single rows.
@@ -55,19 +56,19 @@ def write_requests(
         raise InvalidInput("mode must be WriteMode.ATOMIC or WriteMode.BULK", field="mode")
     if nulls not in ("write", "skip"):
         raise InvalidInput('nulls must be "write" or "skip"', field="nulls")
-    opened = open_frame(frame)
+    opened, casts = mapping.applied(open_frame(frame), features)
     names = list(opened.columns)
-    features = feature_columns(names)
+    columns = feature_columns(names)
     if "ingested_at" in names and mode is not WriteMode.BULK:
         raise InvalidInput(
             "column ingested_at is an import of old history and needs mode BULK; else leave it out", field="ingested_at"
         )
     null_status = Status.NULL_VALUE if nulls == "write" else Status.NOT_FOUND
     options = WriteOptions(version or 0, batch_size, mode, null_status, request_ids)
-    keys = read_keys(opened, timezone, ingested_at_unit)
-    if features is None:
-        return long_write(opened, keys, options)
-    return wide_write(opened, features, keys, options)
+    keys = read_keys(opened, mapping.times, mapping.ingested)
+    if columns is None:
+        return replace(long_write(opened, keys, options), casts=casts)
+    return replace(wide_write(opened, columns, keys, options), casts=casts)
 
 
 def feature_columns(names: list[str]) -> list[str] | None:
@@ -111,4 +112,9 @@ def _check_feature(name: str) -> None:
             reason=Reason.INVALID_NAME,
             field=name,
         )
-    check_name(name, "column")
+    try:
+        check_name(name, "column")
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{error.message}; rename it with rename=, or leave it out with only=", reason=error.reason, field=name
+        ) from error

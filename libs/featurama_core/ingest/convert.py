@@ -35,6 +35,8 @@ class RowError:
     message: str
 
 
+_SHOWN = 60
+
 RowErrors = dict[int, RowError]
 """Row -> its error."""
 
@@ -56,26 +58,10 @@ def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, RowE
                 values = empty_values(target, len(column), definition.vector_length)
     elif (cast := _CASTS.get((column.value_type, target))) is not None:
         values, wrong = cast(column.values)
-        given: str = column.value_type.label
-        problems = _refuse(
-            present & wrong,
-            RowError(
-                Reason.TYPE_MISMATCH,
-                definition.name,
-                f"{definition.name} is {target.label}: this {given} value cannot become one without loss",
-            ),
-        )
+        problems = _mismatches(column, definition, present & wrong)
     else:
         values = empty_values(target, len(column), definition.vector_length)
-        given = type_text(column.value_type, column.vector_length)
-        problems = _refuse(
-            present,
-            RowError(
-                Reason.TYPE_MISMATCH,
-                definition.name,
-                f"{definition.name} is {definition.type_text}, the value given is {given}",
-            ),
-        )
+        problems = _mismatches(column, definition, present)
     status = column.status
     if problems:
         status = status.copy()
@@ -89,6 +75,24 @@ def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, RowE
         status=status,
     )
     return converted, problems
+
+
+def _mismatches(column: Column, definition: FeatureDefinition, rows: BoolArray) -> RowErrors:
+    """Values of another type, quoted; of a vector its length."""
+    kind = definition.type_text
+    article = "an" if kind == "int" else "a"
+    problems: RowErrors = {}
+    for row in np.flatnonzero(rows).tolist():
+        value = column.values[row]
+        if column.value_type is ValueType.VECTOR:
+            shown = type_text(column.value_type, column.vector_length)
+        else:
+            shown = repr(value if isinstance(value, str) else value.item())
+            shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+        problems[row] = RowError(
+            Reason.TYPE_MISMATCH, definition.name, f"{definition.name} {shown} is not {article} {kind}"
+        )
+    return problems
 
 
 def _one_nan(values: ValueArray) -> ValueArray:

@@ -145,6 +145,16 @@ class InvalidInput(FeaturamaError):
     reason = Reason.INVALID_ARGUMENT
 
 
+class RowsRejected(InvalidInput):
+    """Rows of a frame were rejected. report: the `WriteReport`; the accepted rows are stored."""
+
+    reason = Reason.INVALID_VALUE
+
+    def __init__(self, message: str, report: object) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 class Unknown(FeaturamaError):
     """The request names something that does not exist."""
 

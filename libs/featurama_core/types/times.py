@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.time_texts import read_iso
 
 SECOND = 1_000_000
 """Microseconds in a second."""
@@ -140,6 +141,7 @@ def duration_text(micros: int | None) -> str | None:
 
 def _parse(text: str, field: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
+        read = read_iso(text)
     except ValueError as error:
         raise invalid_time(f"{field} {text[:40]!r} is not an ISO 8601 time", field) from error
+    return read if isinstance(read, datetime) else datetime(read.year, read.month, read.day)  # noqa: DTZ001

@@ -18,6 +18,8 @@ from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array, Status, UInt8Array
 
 MAX_ROWS_PER_WRITE = 10_000
+_SHOWN_PROBLEMS = 10
+_FIRST_ROWS = 5
 
 
 class WriteMode(IntEnum):
@@ -94,15 +96,47 @@ class Verdict:
     message: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Units that were not accepted for one reason. first_rows: the first of them."""
+
+    units: int
+    message: str
+    first_rows: tuple[int, ...]
+
+    def __str__(self) -> str:
+        rows = f"{self.units:,} row{'s' * (self.units != 1)}"
+        more = ", ..." if self.units > len(self.first_rows) else ""
+        return f"{rows}: {self.message} (row {', '.join(map(str, self.first_rows))}{more})"
+
+
+@dataclass(slots=True, repr=False)
 class WriteReport:
-    """Result of a write: accepted + rejected + unknown = sent. verdicts: one per unit that was not accepted."""
+    """Result of a write: accepted + rejected + unknown = sent. verdicts: one per unit that was not accepted.
+
+    casts: the number of cells that each declared cast of a frame changed.
+    """
 
     request_id: str
     accepted: int = 0
     rejected: int = 0
     unknown: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
+    casts: dict[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        counts = f"accepted={self.accepted:,}, rejected={self.rejected:,}, unknown={self.unknown:,}"
+        casts = "".join(f", {count:,} cast {name}" for name, count in self.casts.items())
+        shown = [f"\n  {each}" for each in self.problems()[:_SHOWN_PROBLEMS]]
+        return f"WriteReport({counts}{casts}){''.join(shown)}"
+
+    def problems(self) -> list[Problem]:
+        """The verdicts grouped by message, the most frequent first."""
+        rows: dict[str, list[int]] = {}
+        for verdict in self.verdicts:
+            rows.setdefault(verdict.message, []).append(verdict.row)
+        found = [Problem(len(each), message, tuple(sorted(each)[:_FIRST_ROWS])) for message, each in rows.items()]
+        return sorted(found, key=lambda problem: (-problem.units, problem.first_rows))
 
     @property
     def sent(self) -> int:

@@ -5,6 +5,7 @@ A label is a text: the target itself, the digits of an integer, `false` or `true
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,8 @@ from featurama_model.manifest import MAX_CLASSES, ModelManifest, Objective
 from featurama_trainer.config import TrainingConfig
 
 TRUTH: Final = ("false", "true")
+_WHOLE: Final = re.compile(r"-?\d{1,18}", re.ASCII)
+_DECIMAL: Final = re.compile(r"(?<=\d)\.0+$", re.ASCII)
 _ZERO_ONE: Final = ("0", "1")
 _SHOWN: Final = 10
 
@@ -52,7 +55,9 @@ class Classes:
                 name, f"has {distinct[distinct % 1 != 0][0]:g}, which is no class; classes are whole numbers"
             )
         found = [str(int(value)) if texts is None else texts[int(value)] for value in distinct.tolist()]
-        labels = self.labels or self._occurring(found, numbers=texts is None)
+        if texts is not None:
+            found = self._canonical(found)
+        labels = self.labels or self._occurring(found)
         self._check(labels, name)
         position = {label: at for at, label in enumerate(labels)}
         others = [label for label in found if label not in position]
@@ -64,13 +69,24 @@ class Classes:
             )
         return np.array([position[label] for label in found], dtype=np.float64)[where], labels
 
-    def _occurring(self, found: Sequence[str], *, numbers: bool) -> tuple[str, ...]:
+    def _canonical(self, found: Sequence[str]) -> list[str]:
+        """Texts of a file as the labels that they mean: `True` is true and `1.0` is 1, unless such texts are labels."""
+        known = {*map(str, self.labels)}
+        plain = [text.lower() if text.lower() in TRUTH else _DECIMAL.sub("", text) for text in found]
+        if not known and not (all(map(_WHOLE.fullmatch, plain)) or set(plain) <= set(TRUTH)):
+            return list(found)
+        return [
+            text if text in known or (known and other not in known) else other
+            for text, other in zip(found, plain, strict=True)
+        ]
+
+    def _occurring(self, found: Sequence[str]) -> tuple[str, ...]:
         if self.objective == "binary:logistic":
             for pair in (_ZERO_ONE, TRUTH):
                 if set(found) <= set(pair):
                     return pair
-        # Numbers are sorted already.
-        return tuple(found if numbers else sorted(found))
+        whole = all(map(_WHOLE.fullmatch, found))
+        return tuple(sorted(set(found), key=int if whole else None))
 
     def _check(self, labels: Sequence[str], name: str) -> None:
         fewest, most = (2, 2) if self.objective == "binary:logistic" else (2, MAX_CLASSES)

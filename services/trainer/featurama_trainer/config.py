@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.times import to_micros
+from featurama_core.types.times import TimeUnit, to_micros
 from featurama_model.expressions import Cycle, Expression, Power, Product, Ratio
 from featurama_model.manifest import MAX_CLASSES, MissingPolicy, Objective
 
@@ -50,7 +50,7 @@ class SpineSource(_Frozen):
     Without `file`, the store: one row per registered entity of the type that has a `target`, with its newest value. The
     time of a row is the earliest event time of `time_feature` (for a delivery, its dispatch).
     With `file` (CSV, Parquet or Arrow): one row per row of the file. `target`, `entity_column` and `time_column` are
-    columns of it; a time without a zone is refused.
+    columns of it. The other fields are arguments of `FeatureStore.training_set`; a time without a zone is refused.
     """
 
     entity_type: str = "delivery"
@@ -59,6 +59,19 @@ class SpineSource(_Frozen):
     file: str = ""
     entity_column: str = "entity_id"
     time_column: str = "timestamp"
+    timezone: str | None = None
+    time_unit: TimeUnit | None = None
+    time_format: str | None = None
+    types: dict[str, str] = Field(default_factory=dict)
+    delimiter: str | None = None
+    quote: str = '"'
+    encoding: str = "utf-8"
+
+    def facts(self) -> dict[str, Any]:
+        """The source as a manifest names it: the name of the file, and only those options of reading that are set."""
+        shown = {"entity_type", "target", "time_feature", "entity_column", "time_column"}
+        file = {"file": Path(self.file).name} if self.file else {}
+        return self.model_dump(include=shown) | file | self.model_dump(exclude={*shown, "file"}, exclude_defaults=True)
 
 
 class SplitConfig(_Frozen):

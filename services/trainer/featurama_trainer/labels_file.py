@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from featurama_core.frames.spine import SpineColumns
+from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Status, ValueType
@@ -28,9 +29,14 @@ def read_label_file(source: SpineSource, classes: Classes | None = None) -> Labe
     import pyarrow as pa
 
     from featurama_core.datasets.spine_sources import label_source, one_batch, read_keys
+    from featurama_core.files.layout import FileLayout
 
-    columns = SpineColumns(source.entity_column, source.time_column)
-    rows = label_source(Path(source.file), columns)
+    times = TimeRules(source.timezone, source.time_unit, source.time_format)
+    columns = SpineColumns(source.entity_column, source.time_column, times=times)
+    # A number is learned from digits in a CSV; the texts of classes are their labels.
+    types = ({source.target: "double"} if classes is None else {}) | source.types
+    layout = FileLayout.of(types, source.delimiter, source.quote, source.encoding)
+    rows = label_source(Path(source.file), columns, layout)
     if source.target not in rows.schema.names:
         raise InvalidInput(
             f"the label file has no column {source.target!r}, it has {', '.join(rows.schema.names)[:500]}; name one of "
@@ -39,7 +45,7 @@ def read_label_file(source: SpineSource, classes: Classes | None = None) -> Labe
         )
     batch = one_batch(pa.Table.from_batches(rows.batches(), rows.schema))
     keys = read_keys(batch, columns, 0)
-    column = target_column(batch.column(source.target), source.target)
+    column = target_column(batch.column(source.target), source.target, classes)
     read = Targets(source.target, column.value_type, classes)
     target = read.numbers(column)
     there = np.flatnonzero(np.isfinite(target))
@@ -48,8 +54,10 @@ def read_label_file(source: SpineSource, classes: Classes | None = None) -> Labe
     return read.encoded(labels)
 
 
-def target_column(column: Any, name: str) -> Column:
-    """An Arrow column of numbers, booleans or texts. Raises InvalidInput for other types."""
+def target_column(column: Any, name: str, classes: Classes | None) -> Column:
+    """An Arrow column of numbers, booleans or texts. Texts are numbers for a regression (classes: None), as a target
+    that was carried from a CSV. Raises InvalidInput for other types, and for a text that is no number.
+    """
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
@@ -58,7 +66,9 @@ def target_column(column: Any, name: str) -> Column:
     present = column.is_valid().to_numpy(zero_copy_only=False)
     status = np.where(present, Status.PRESENT, Status.NULL_VALUE).astype(np.uint8)
     values: Any
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        if classes is None:
+            return target_column(_numbers(column, name), name, classes)
         value_type, values = ValueType.TEXT, np.array(column.to_pylist(), dtype=np.object_)
     elif pa.types.is_boolean(kind):
         value_type, values = ValueType.BOOL, column.fill_null(False).to_numpy(zero_copy_only=False)
@@ -68,3 +78,15 @@ def target_column(column: Any, name: str) -> Column:
         problem = f"labels.target {name!r} is {kind}; a number is needed"
         raise InvalidInput(problem, reason=Reason.TYPE_MISMATCH, field="labels.target")
     return replace(column_of(name, value_type, values), status=status)
+
+
+def _numbers(texts: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    from featurama_core.files.typed import typed_column
+
+    numbers, left = typed_column(texts.cast(pa.string()), ValueType.DOUBLE)
+    for row, text in left.items():
+        problem = f"labels.target {name!r} is {text!r} in row {row}; a number is needed"
+        raise InvalidInput(problem, reason=Reason.TYPE_MISMATCH, field="labels.target")
+    return numbers

@@ -162,11 +162,12 @@ def read_set(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs, *, 
     rows = np.zeros(total, dtype=np.int64)
     absent = dict.fromkeys(names.values(), 0)
     targets: Targets | None = None
+    classes = Classes.of_config(config)
     first = at = refused = without_target = 0
     for batch, columns in built.feature_batches(names, list(dict.fromkeys([*keys.keys, target]))):
         read = read_keys(batch, keys, first)
-        column = target_column(batch.column(target), target)
-        targets = targets or Targets(target, column.value_type, Classes.of_config(config))
+        column = target_column(batch.column(target), target, classes)
+        targets = targets or Targets(target, column.value_type, classes)
         value = targets.numbers(column)
         has_value, lacking = np.isfinite(value), draft.refused(columns, len(read))
         there = np.flatnonzero(has_value & ~lacking)

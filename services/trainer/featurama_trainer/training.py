@@ -213,7 +213,7 @@ def _facts(
 ) -> TrainingFacts:
     """config: as it was requested."""
     times = data.labels.event_time
-    source = config.labels.model_dump() | {"file": Path(config.labels.file).name}
+    source = config.labels.facts()
     if dataset is not None:
         column = entity_column(data.built, config.labels.entity_type)
         time_column = data.built.manifest.request["time_column"]
@@ -230,7 +230,7 @@ def _facts(
         parameters=fitted.parameters,
         gap=gap_of(config.split, times),
         dataset_sha256=data.sha256,
-        labels={name: value for name, value in source.items() if value},
+        labels=source,
         known_at=data.known_at,
         config_sha256=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
     )

@@ -114,14 +114,18 @@ async def write(store: OpenedStore, more: float) -> None:
     rating = [None if row % 7 == 0 else row + more for row in rows.tolist()]
     home = [f"zone_{row % 5}" for row in rows.tolist()]
     drivers = [f"driver_{row % 12}" for row in rows.tolist()]
-    first = await store.write_features({"entity_id": drivers, "timestamp": at, "rating": rating, "home": home})
+    first = await store.write_features(
+        {"entity_id": drivers, "timestamp": at, "rating": rating, "home": home}, time_unit="us"
+    )
     customers = [f"customer_{row % 20}" for row in rows.tolist()]
     trips = rows + int(more)
     nick = [f"n{row}" for row in trips.tolist()]
-    second = await store.write_features({"entity_id": customers, "timestamp": at + HOUR, "trips": trips, "nick": nick})
+    second = await store.write_features(
+        {"entity_id": customers, "timestamp": at + HOUR, "trips": trips, "nick": nick}, time_unit="us"
+    )
     some = rows % 12 < 4
     zones = [f"zone_{row % 12}" for row in rows[some].tolist()]
-    third = await store.write_features({"entity_id": zones, "timestamp": at[some], "heat": trips[some]})
+    third = await store.write_features({"entity_id": zones, "timestamp": at[some], "heat": trips[some]}, time_unit="us")
     assert [each.accepted for each in (first, second, third)] == [len(rows), len(rows), some.sum()]
 
 

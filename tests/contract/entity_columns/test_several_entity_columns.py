@@ -75,11 +75,12 @@ async def test_each_feature_is_that_of_its_own_entity(store: OpenedStore) -> Non
     at = START + 2_000
     who = [f"{each}_{uuid.uuid4().hex[:8]}" for each in ("zoidberg", "hermes", "north")]
     await store.write_features(
-        {"entity_id": [who[0]] * 2, "timestamp": [at - HOUR, at], "rating": [4.5, 2.0], "home": [who[2]] * 2}
+        {"entity_id": [who[0]] * 2, "timestamp": [at - HOUR, at], "rating": [4.5, 2.0], "home": [who[2]] * 2},
+        time_unit="us",
     )
     # The id of a driver may be the id of a customer too: the column tells which is meant.
-    await store.write_features({"entity_id": [who[0], who[1]], "timestamp": [at] * 2, "trips": [7, 9]})
-    await store.write_features({"entity_id": [who[2]], "timestamp": [at - HOUR], "heat": [30]})
+    await store.write_features({"entity_id": [who[0], who[1]], "timestamp": [at] * 2, "trips": [7, 9]}, time_unit="us")
+    await store.write_features({"entity_id": [who[2]], "timestamp": [at - HOUR], "heat": [30]}, time_unit="us")
     rows = {
         "driver_id": [who[0], who[0], None, "", who[1]],
         "customer_id": [who[1], who[0], who[1], None, None],
@@ -216,8 +217,8 @@ def test_a_notebook_builds_a_set_of_several_columns(tmp_path: Path) -> None:
             store.register_feature_group(f"of_{kind}", kind)
             store.register_feature(feature, "int", group=f"of_{kind}")
         at = [START]
-        store.write_features({"entity_id": ["a"], "timestamp": at, "rating": [5]})
-        store.write_features({"entity_id": ["b"], "timestamp": at, "trips": [6]})
+        store.write_features({"entity_id": ["a"], "timestamp": at, "rating": [5]}, time_unit="us")
+        store.write_features({"entity_id": ["b"], "timestamp": at, "trips": [6]}, time_unit="us")
         rows = pd.DataFrame({"driver_id": ["a"], "customer_id": ["b"]})
         made = store.training_set(rows, ["trips", "rating"], entity_columns=COLUMNS, timestamp=START)
         assert made.to_arrow().select(["trips", "rating"]).to_pylist() == [{"trips": 6, "rating": 5}]

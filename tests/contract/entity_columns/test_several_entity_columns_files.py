@@ -70,7 +70,7 @@ async def test_a_resumed_build_has_one_moment_for_all_columns(tmp_path: Path, mo
             await store.register_entity_type(kind)
             await store.register_feature_group(f"of_{kind}", kind, retention="10h")
             await store.register_feature(feature, "int", group=f"of_{kind}")
-            await store.write_features({"entity_id": [kind], "timestamp": [START], feature: [5]})
+            await store.write_features({"entity_id": [kind], "timestamp": [START], feature: [5]}, time_unit="us")
         rows = pa.table({"driver_id": ["driver"], "customer_id": ["customer"]})
 
         def interrupt(progress: Progress) -> None:
@@ -99,9 +99,11 @@ async def test_a_set_of_several_columns_is_built_again_and_a_deletion_is_named(
     table = rides(80)
     gone = [f"{each}_{uuid.uuid4().hex[:8]}" for each in ("driver", "customer", "zone")]
     at = START + 5 * HOUR
-    await store.write_features({"entity_id": [gone[0]], "timestamp": [at], "rating": [1.0], "home": [gone[2]]})
-    await store.write_features({"entity_id": [gone[1]], "timestamp": [at], "trips": [1], "nick": ["x"]})
-    await store.write_features({"entity_id": [gone[2]], "timestamp": [at], "heat": [3]})
+    await store.write_features(
+        {"entity_id": [gone[0]], "timestamp": [at], "rating": [1.0], "home": [gone[2]]}, time_unit="us"
+    )
+    await store.write_features({"entity_id": [gone[1]], "timestamp": [at], "trips": [1], "nick": ["x"]}, time_unit="us")
+    await store.write_features({"entity_id": [gone[2]], "timestamp": [at], "heat": [3]}, time_unit="us")
     last = {"fare": [1.0], "customer_id": [gone[1]], "timestamp": [at], "driver_id": [gone[0]]}
     table = pa.concat_tables([table, pa.table(last).cast(table.schema)])
     made = await store.training_set(table, MIXED, entity_columns=COLUMNS)

@@ -51,7 +51,9 @@ async def write(
 ) -> None:
     """Store (entity, event time, value) rows; all must be accepted. `clock` moves on, so the next write is later."""
     ids, times, values = zip(*rows, strict=True)
-    report = await store.write_features({"entity_id": list(ids), "timestamp": list(times), feature: list(values)})
+    report = await store.write_features(
+        {"entity_id": list(ids), "timestamp": list(times), feature: list(values)}, time_unit="us"
+    )
     assert len(rows) == report.accepted
     if clock is not None:
         clock.advance(10)

@@ -26,11 +26,11 @@ async def test_a_reference_and_its_target_are_each_as_old_as_their_own_ttl_allow
     start = clock.now // period_of(store) * period_of(store)
     rows = {"entity_id": [unique("fry")] * 2, "timestamp": [start - 1 + TTL, start + TTL]}
     expected = [("PRESENT", 7), ("OUTSIDE_MAX_AGE", None)]
-    assert [expected] == answers(await store.get_historical_features(rows, [path]))
-    made = await store.training_set(rows, [path], strategy=strategy)
+    assert [expected] == answers(await store.get_historical_features(rows, [path], time_unit="us"))
+    made = await store.training_set(rows, [path], strategy=strategy, time_unit="us")
     assert [7, None] == (await made.to_arrow()).column(path).to_pylist()
     # The reference itself, beside the path and without it.
-    both: Any = await store.training_set(rows, [path.split(".")[0], path], strategy=strategy)
+    both: Any = await store.training_set(rows, [path.split(".")[0], path], strategy=strategy, time_unit="us")
     link = [unique("mars"), None if short == "reference" else unique("mars")]
     assert {"entity_id": rows["entity_id"], path.split(".")[0]: link, path: [7, None]} == {
         name: column for name, column in (await both.to_arrow()).to_pydict().items() if name != "timestamp"

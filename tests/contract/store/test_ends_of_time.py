@@ -31,7 +31,7 @@ async def built(
 ) -> dict[str, list[object]]:
     """The columns of a training set of (entity, time) rows."""
     frame = {"entity_id": [entity_id for entity_id, _ in rows], "timestamp": [moment for _, moment in rows]}
-    made = await store.training_set(frame, features, statuses=statuses, strategy=strategy)
+    made = await store.training_set(frame, features, statuses=statuses, strategy=strategy, time_unit="us")
     columns: dict[str, list[object]] = (await made.to_arrow()).to_pydict()
     return columns
 

@@ -107,7 +107,7 @@ async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accept
     )
     assert 3 == watched.reads
     wide = {"entity_id": [fry], "timestamp": [clock.now], unique("nothing"): [1], unique("nought"): [2]}
-    (verdict,) = (await lagging.write_features(wide)).verdicts
+    (verdict,) = (await lagging.write_features(wide, time_unit="us")).verdicts
     assert Reason.UNKNOWN_FEATURE == verdict.reason
     assert 4 == watched.reads
 

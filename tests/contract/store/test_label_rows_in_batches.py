@@ -49,16 +49,17 @@ async def as_files(table: Any, folder: Path) -> Path:
     return folder
 
 
-async def test_a_bad_row_of_a_later_batch_is_named_by_its_number_among_all(
+async def test_a_bad_row_of_a_later_batch_is_named_by_its_number_in_the_frame_or_file(
     store: OpenedStore, clock: FakeClock, unique: Unique, speed: str, tmp_path: Path
 ) -> None:
     """Of a frame, and of several files; an id, and a time."""
     good, fry = [(unique("fry"), clock.now)] * 2, unique("fry")
     table = labels(good, good, [*good, ("", clock.now)])
-    for rows in (table, await as_files(table, tmp_path / "files")):
-        with pytest.raises(InvalidInput, match="label row 6: entity_id is empty") as refused:
+    files = await as_files(table, tmp_path / "files")
+    for rows, where, number in ((table, "label row 6", "6"), (files, r"2\.parquet, row 2", "2")):
+        with pytest.raises(InvalidInput, match=f"^{where}: entity_id is empty") as refused:
             await (await store.training_set(rows, [speed])).to_arrow()
-        assert ("6", Reason.INVALID_ENTITY_ID) == (refused.value.metadata["row"], refused.value.reason)
+        assert (number, Reason.INVALID_ENTITY_ID) == (refused.value.metadata["row"], refused.value.reason)
     texts = pa.table({"entity_id": [fry] * 3, "timestamp": ["2026-09-01T00:00:00Z"] * 3})
     naive = pa.table({"entity_id": [fry] * 2, "timestamp": ["2026-09-01T00:00:00Z", "2026-09-01T00:00:00"]})
     with pytest.raises(InvalidInput, match="label row 4: ") as refused:

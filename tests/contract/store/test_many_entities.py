@@ -45,7 +45,7 @@ async def test_each_row_of_a_later_round_is_read_at_its_own_time(
     (at_once,) = await as_of(store, rows, speed)
     assert [("PRESENT", 20), ("PRESENT", 2), ("PRESENT", 1), ("PRESENT", 2)] == [at_once[0], *at_once[-3:]]
     frame = {"entity_id": [entity_id for entity_id, _ in rows], "timestamp": [moment for _, moment in rows]}
-    (known,) = answers(await store.get_historical_features(frame, [speed], known_at="label"))
+    (known,) = answers(await store.get_historical_features(frame, [speed], known_at="label", time_unit="us"))
     assert [("PRESENT", 10), ("PRESENT", 1), ("NOT_FOUND", None), ("PRESENT", 2)] == [known[0], *known[-3:]]
 
 

@@ -45,7 +45,7 @@ async def seen(store: OpenedStore, feature: str, who: str, moments: list[int]) -
     values = [value for _, value in (await as_of(store, rows, feature))[0]]
     frame = {"entity_id": [who] * len(moments), "timestamp": moments}
     for strategy in ("scan", "lookup"):
-        made = await store.training_set(frame, [feature], strategy=strategy)  # type: ignore[arg-type]
+        made = await store.training_set(frame, [feature], strategy=strategy, time_unit="us")  # type: ignore[arg-type]
         assert values == (await made.to_arrow()).column(feature).to_pylist()
     history = await store.get_feature_history(who, feature, corrections=True)
     return [values, history.column.to_list()]

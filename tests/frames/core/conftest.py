@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from featurama_core.frames.mapping import Mapping
 from featurama_core.frames.report import FrameWrite
 from featurama_core.frames.writes import write_requests
 from featurama_core.types.request_ids import RequestIds
@@ -18,10 +20,16 @@ Value = tuple[int, str, int, str, str, object]
 
 @pytest.fixture
 def prepare() -> Callable[..., FrameWrite]:
-    """`write_requests` with ids of its own."""
+    """`write_requests` with ids of its own, and with arguments of `Mapping.of`; numbers are microseconds."""
 
-    def call(frame: object, **options: object) -> FrameWrite:
-        return write_requests(frame, request_ids=RequestIds(), **options)  # type: ignore[arg-type]
+    def call(frame: object, **options: Any) -> FrameWrite:
+        own = {
+            name: options.pop(name)
+            for name in ("version", "batch_size", "mode", "nulls", "features")
+            if name in options
+        }
+        mapping = Mapping.of(**({"time_unit": "us"} | options))
+        return write_requests(frame, request_ids=RequestIds(), mapping=mapping, **own)
 
     return call
 

@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from featurama_core.frames.imports import import_part
+from featurama_core.frames.imports import frame_part
+from featurama_core.frames.mapping import Mapping
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.writes import WriteMode
@@ -87,8 +88,9 @@ def test_a_column_of_numbers_and_times_reads_each_by_itself(prepare):
     write = prepare(frame(times, 3), mode=WriteMode.BULK, ingested_at_unit="us")
     assert [2] == [verdict.row for verdict in write.local]
     assert sorted([pd.Timestamp("2026-02-01T00:00Z").value, KNOWN * 1_000]) == sorted(ingested(write))
-    with pytest.raises(InvalidInput, match="ingested_at_unit="):
-        prepare(frame(times, 3), mode=WriteMode.BULK)
+    without = prepare(frame(times, 3), mode=WriteMode.BULK)
+    assert [1, 2] == [verdict.row for verdict in without.local]
+    assert "ingested_at_unit=" in without.local[0].message
 
 
 @pytest.mark.parametrize("container", ["list", "int64", "arrow"])
@@ -108,9 +110,12 @@ def test_an_unknown_unit_is_refused(prepare):
 
 
 @pytest.mark.parametrize("container", ["list", "int64", "uint64", "arrow", "polars"])
-def test_event_times_as_numbers_are_microseconds_in_every_container(container, prepare):
-    (prepared,) = prepare({"entity_id": ["a"], "timestamp": CONTAINERS[container]([T0]), "x": [1.0]})
+def test_event_times_as_numbers_need_a_unit_in_every_container(container, prepare):
+    frame = {"entity_id": ["a"], "timestamp": CONTAINERS[container]([T0]), "x": [1.0]}
+    (prepared,) = prepare(frame, time_unit="us")
     assert [T0] == prepared.request.event_time.tolist()
+    with pytest.raises(InvalidInput, match="time_unit="):
+        prepare(frame, time_unit=None)
 
 
 def test_the_requests_of_an_import_carry_its_number(prepare):
@@ -167,18 +172,22 @@ def test_the_keys_of_a_part_are_equal_for_what_an_import_holds_once(prepare):
     same = [base, base | {"value": 2}, base | {"ingested_at": KNOWN * 1_000 + 999}]
 
     def part(rows):
-        return import_part({name: [row[name] for row in rows] for name in base}, ingested_at_unit="ns")
+        return frame_part(
+            {name: [row[name] for row in rows] for name in base}, Mapping.of(time_unit="us", ingested_at_unit="ns")
+        )
 
     (key,) = set(part(same).keys.tolist())
     assert 1 + len(others) == len({key, *part([*others, base]).keys.tolist()})
     wide = [{"entity_id": "a", "timestamp": T0, "ingested_at": KNOWN, "x": value} for value in (1, 2)]
-    read = import_part({name: [row[name] for row in wide] for name in wide[0]}, ingested_at_unit="us")
+    read = frame_part(
+        {name: [row[name] for row in wide] for name in wide[0]}, Mapping.of(time_unit="us", ingested_at_unit="us")
+    )
     assert 1 == len(set(read.keys.tolist()))
     assert ImportScope(("x",), T0, T0, KNOWN, KNOWN) == read.scope
 
 
 def test_a_part_leaves_out_rows_that_cannot_be_sent():
-    read = import_part(frame([KNOWN, None, KNOWN + 1], 3), ingested_at_unit="us")
+    read = frame_part(frame([KNOWN, None, KNOWN + 1], 3), Mapping.of(time_unit="us", ingested_at_unit="us"))
     assert ([0, 2], 2) == (read.rows.tolist(), len(read.keys))
-    with pytest.raises(InvalidInput, match="ingested_at"):
-        import_part({"entity_id": ["a"], "timestamp": [T0], "x": [1]})
+    plain = frame_part({"entity_id": ["a", ""], "timestamp": [T0, T0], "x": [1, 2]}, Mapping.of(time_unit="us"))
+    assert ([0], None) == (plain.rows.tolist(), plain.scope)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featurama_core.frames.mapping import Mapping
 from featurama_core.frames.writes import write_requests
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.request_ids import RequestIds
@@ -119,7 +120,9 @@ def test_long_and_wide_of_the_same_data_give_the_same_values(data, batch_size, l
 
 def _values(frame, batch_size):
     values = []
-    for prepared in write_requests(frame, batch_size=batch_size, request_ids=RequestIds()):
+    for prepared in write_requests(
+        frame, batch_size=batch_size, request_ids=RequestIds(), mapping=Mapping.of(time_unit="us")
+    ):
         request = prepared.request
         for column in request.columns:
             for row in range(len(request)):
@@ -145,7 +148,9 @@ def test_every_row_is_in_exactly_one_unit(rows, batch_size, nulls, is_long):
     frame = long(rows)
     if not is_long:
         frame = {"entity_id": frame["entity_id"], "timestamp": frame["timestamp"], "x": frame["value"]}
-    write = write_requests(frame, batch_size=batch_size, nulls=nulls, request_ids=RequestIds())
+    write = write_requests(
+        frame, batch_size=batch_size, nulls=nulls, request_ids=RequestIds(), mapping=Mapping.of(time_unit="us")
+    )
     settled = [verdict.row for verdict in write.local] + write.idle.tolist() + write.twins[:, 0].tolist()
     for prepared in write:
         carried = prepared.frame_rows().tolist()
@@ -170,7 +175,7 @@ def test_the_callers_frame_is_never_changed(data):
         index=range(5, 5 + len(floats)),
     )
     before, copy = frame.copy(deep=True), pl.DataFrame({"entity_id": frame["entity_id"].to_list(), "x": floats})
-    list(write_requests(frame, request_ids=RequestIds()))
+    list(write_requests(frame, request_ids=RequestIds(), mapping=Mapping.of(time_unit="us")))
     pd.testing.assert_frame_equal(before, frame)
-    list(write_requests(copy.with_columns(timestamp=T0), request_ids=RequestIds()))
+    list(write_requests(copy.with_columns(timestamp=T0), request_ids=RequestIds(), mapping=Mapping.of(time_unit="us")))
     assert copy.equals(pl.DataFrame({"entity_id": frame["entity_id"].to_list(), "x": floats}), null_equal=True)

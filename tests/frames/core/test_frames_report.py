@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from featurama_core.frames.mapping import Mapping
 from featurama_core.frames.report import FrameReport
 from featurama_core.frames.writes import write_requests
 from featurama_core.types.errors import Reason
@@ -87,7 +88,9 @@ def test_accepted_rejected_and_unknown_are_the_rows_of_the_frame(data):
         frame["feature_name"] = data.draw(st.lists(pick(["x", "y"]), min_size=rows, max_size=rows))
     else:
         frame["x"] = frame.pop("value")
-    write = write_requests(frame, batch_size=data.draw(st.integers(1, 3)), request_ids=RequestIds())
+    write = write_requests(
+        frame, batch_size=data.draw(st.integers(1, 3)), request_ids=RequestIds(), mapping=Mapping.of(time_unit="us")
+    )
     answers = []
     for prepared in write:
         request = prepared.request

@@ -169,10 +169,23 @@ def test_a_time_that_its_zone_skips_or_has_twice_is_refused_by_row(as_text, prep
     assert [(1, Reason.INVALID_TIME), (2, Reason.INVALID_TIME)] == [(each.row, each.reason) for each in write.local]
 
 
-@pytest.mark.parametrize("times", [[1, 2, 3], [np.int64(1), np.int64(2), np.int64(3)], np.array([1, 2, 3])])
-def test_integers_are_microseconds(times, prepare):
-    (prepared,) = prepare({"entity_id": IDS, "timestamp": times, "x": [1, 2, 3]})
-    assert [1, 2, 3] == prepared.request.event_time.tolist()
+@pytest.mark.parametrize(
+    "times",
+    [
+        [1, 2, 3],
+        [np.int64(1), np.int64(2), np.int64(3)],
+        np.array([1, 2, 3]),
+        np.array([1.0, 2.0, 3.0]),
+        ["1", "2.0", "3"],
+    ],
+)
+def test_numbers_are_times_of_the_declared_unit(times, prepare):
+    """Integers, doubles and texts of digits alike; without a unit they are refused."""
+    frame = {"entity_id": IDS, "timestamp": times, "x": [1, 2, 3]}
+    (prepared,) = prepare(frame, time_unit="s")
+    assert [1_000_000, 2_000_000, 3_000_000] == prepared.request.event_time.tolist()
+    with pytest.raises(InvalidInput, match="time_unit="):
+        prepare(frame, time_unit=None)
 
 
 def test_one_naive_time_among_zoned_ones_is_refused_by_row(prepare):
@@ -255,7 +268,7 @@ def test_an_import_carries_its_ingest_times(prepare):
         ({"entity_id": ["a"], "timestamp": [T0], "event_time": [1]}, "event_time"),
         ({"entity_id": ["a"], "timestamp": [T0], "Bad": [1]}, "Bad"),
         ({"entity_id": ["a"], "timestamp": [T0], "x": [1, 2]}, "length"),
-        ({"entity_id": [1], "timestamp": np.array([1.5]), "x": [1]}, "timestamp"),
+        ({"entity_id": [1], "timestamp": np.array([True]), "x": [1]}, "timestamp"),
         ({"entity_id": np.array([1]), "timestamp": [T0], "x": [1]}, "entity_id"),
         (pl.LazyFrame({"entity_id": ["a"]}), "collect"),
         ([1, 2], "frame"),

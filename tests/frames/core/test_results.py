@@ -198,7 +198,8 @@ def test_a_frame_without_times_takes_one_for_all():
         ((["a", ""], T0), "label row 1"),
         (({"entity_id": ["a"]},), "timestamp"),
         (({"timestamp": [1]},), "entity_id"),
-        (({"entity_id": ["a", "b"], "timestamp": [T0, None]},), "label row 1"),
+        (({"entity_id": ["a", "b"], "timestamp": [NEW_YEAR, None]},), "label row 1"),
+        (({"entity_id": ["a", "b"], "timestamp": [T0, None]},), "time_unit="),
         (({"entity_id": ["a"], "timestamp": [T0]}, T0), "timestamp="),
         (({"entity_id": ["a"], "timestamp": ["2026-01-01"]},), "zone"),
     ],
@@ -209,7 +210,7 @@ def test_labels_that_cannot_be_read_are_refused_by_row(arguments, named):
 
 
 def test_a_label_column_with_the_name_of_a_feature_is_refused():
-    labels = label_rows({"entity_id": ["a"], "timestamp": [T0], "x": [1]})
+    labels = label_rows({"entity_id": ["a"], "timestamp": [NEW_YEAR], "x": [1]})
     with pytest.raises(InvalidInput, match="'x'"):
         HistoricalFeatures(labels.carried, [column("x", ValueType.INT, [1, 0])], T0).to_dict()
 

@@ -9,19 +9,21 @@ import pytest
 
 from featurama_core.datasets.spine_sources import label_source, read_keys
 from featurama_core.frames.spine import SpineColumns, label_rows
+from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput
 
 pytestmark = pytest.mark.unit
 
+MICROS = TimeRules(unit="us")
 T0 = 1_767_225_600_000_000
 
 
 def in_memory(labels: dict[str, Any], timestamp: int | None) -> Any:
-    return label_rows(labels, timestamp).event_time
+    return label_rows(labels, timestamp, times=MICROS).event_time
 
 
 def in_batches(labels: dict[str, Any], timestamp: int | None) -> Any:
-    columns = SpineColumns.of(timestamp=timestamp)
+    columns = SpineColumns.of(timestamp=timestamp, times=MICROS)
     source = label_source(labels, columns)
     return [read_keys(batch, columns, 0).event_time for batch in source.batches()]
 
@@ -61,7 +63,7 @@ def test_a_bad_row_is_named_alike_in_memory_and_in_batches(
 
 def test_a_row_may_name_no_entity_in_a_column_of_a_type() -> None:
     """It may hold null or nothing there, and must name one in the default column."""
-    columns = SpineColumns.of(entity_columns={"driver": "driver_id"})
+    columns = SpineColumns.of(entity_columns={"driver": "driver_id"}, times=MICROS)
     rows = {"entity_id": ["a", "b"], "timestamp": [T0] * 2, "driver_id": pa.array(["", None])}
     (batch,) = label_source(rows, columns).batches()
     keys = read_keys(batch, columns, 0)

@@ -111,7 +111,7 @@ def test_a_label_without_a_time_is_named_and_nothing_is_left(filled: Featurama, 
         pa.table({"entity_id": ["a", "b"], "timestamp": ["2026-01-01T00:00:00Z", None]}), folder / "l.parquet"
     )
     ran = filled("dataset", "build", "--labels", "l.parquet", "-f", "temperature", "-o", "set")
-    assert (ran.code, "label row 1" in ran.err) == (2, True)
+    assert (ran.code, "l.parquet, row 1" in ran.err) == (2, True)
     assert [path.name for path in folder.glob("*set*")] == [] == [path.name for path in folder.glob(".*set*")]
 
 

@@ -98,13 +98,15 @@ def test_ingest_times_of_a_csv_are_times_or_numbers_with_a_unit(
 
 
 def test_numbers_without_a_unit_are_refused(defined: Featurama, folder: Path) -> None:
-    """Nothing is written, and no import begun."""
+    """Nothing is written, and no import begun. Event times and ingest times have a unit each."""
     table = pa.table({"entity_id": ["planet_mars"], "timestamp": [EVENT], "ingested_at": [KNOWN], "temperature": [1.0]})
     pyarrow.parquet.write_table(table, folder / "old.parquet")
-    ran = defined("write", "old.parquet", "--bulk")
-    assert (ran.code, "ingested_at_unit" in ran.err) == (2, True)
-    assert defined("write", "old.parquet", "--bulk", "--ingested-at-unit", "us").code == 0
-    assert defined("write", "old.parquet", "--bulk", "--ingested-at-unit", "minutes").code == 2
+    write = ("write", "old.parquet", "--bulk")
+    for given, named in ((("--ingested-at-unit", "us"), "time_unit="), (("--time-unit", "us"), "ingested_at_unit=")):
+        ran = defined(*write, *given)
+        assert (ran.code, named in ran.err) == (2, True)
+    assert defined(*write, "--time-unit", "us", "--ingested-at-unit", "us").code == 0
+    assert defined(*write, "--time-unit", "us", "--ingested-at-unit", "minutes").code == 2
     assert len(corrections(defined, "planet_mars")) == 1
 
 

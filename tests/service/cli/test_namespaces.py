@@ -74,10 +74,10 @@ async def _fill(now: int) -> None:
                 "nickname": ["röd", ""],
                 "wind": [[value, 0.5, -1.0], [0.0, 0.0, value]],
             }
-            report = await store.write_features(frame, version=1, mode=WriteMode.BULK)
+            report = await store.write_features(frame, version=1, mode=WriteMode.BULK, time_unit="us")
             assert report.accepted == 2, report
         both = {"entity_id": ["planet_mars"], "timestamp": [now - 3 * HOUR], "temperature": [-40.0]}
-        assert (await store.write_features(both, version=2)).accepted == 1
+        assert (await store.write_features(both, version=2, time_unit="us")).accepted == 1
         await store.delete_feature_values("planet_mars", ["nickname"])
         await store.delete_entity("planet_gone")
         manifest = StoredModel("m", 3, "{}", 5, 4)
@@ -132,7 +132,9 @@ async def _import(namespace: str, now: int, value: float) -> list[tuple[object, 
     """An import of one row; then every correction of it: (value, ingest time), the newest first."""
     async with open_store("sqlite:///featurama-data", namespace=namespace) as store:
         frame = {"entity_id": ["planet_mars"], "timestamp": [now - 5 * HOUR], "ingested_at": [now - 4 * HOUR]}
-        await store.write_features(frame | {"moons": [value]}, mode=WriteMode.BULK, ingested_at_unit="us")
+        await store.write_features(
+            frame | {"moons": [value]}, mode=WriteMode.BULK, ingested_at_unit="us", time_unit="us"
+        )
         history = await store.get_feature_history("planet_mars", "moons", corrections=True)
         return list(zip(history.column.to_list(), history.ingested_at.tolist(), strict=True))
 
@@ -194,7 +196,7 @@ def test_what_was_deleted_is_in_no_file_and_stays_deleted(defined: Featurama, fo
     async def late() -> list[object]:
         async with open_store("sqlite:///featurama-data", namespace="copy") as store:
             late = {"entity_id": ["planet_mars"], "timestamp": [now - 6 * HOUR], "nickname": ["late"]}
-            await store.write_features(late)
+            await store.write_features(late, time_unit="us")
             return (await store.get_online_features(["planet_mars"], ["nickname"])).columns[0].to_list()
 
     assert asyncio.run(late()) == [None]

@@ -44,7 +44,7 @@ def test_label_rows_are_scored_into_files_beside_a_manifest(trained: Featurama, 
     assert (ran.json["rows"], ran.json["predicted"], ran.json["failed"]) == (4, 3, {"UNKNOWN_ENTITY": 1})
     assert (ran.json["model"], ran.json["version"], ran.json["files"]) == ("delivery_time", 1, 1)
     table = pyarrow.parquet.read_table(folder / "scores")
-    assert table.column("label").to_pylist() == [7, 8, 9, 10]
+    assert table.column("label").to_pylist() == ["7", "8", "9", "10"]
     predicted = trained("predict", "delivery_1", "delivery_2", "--version", "1", "--json").json
     values = table.column("prediction").to_pylist()
     assert [values[0], values[2]] == [row["prediction"] for row in predicted]

@@ -200,7 +200,19 @@ def test_a_dataset_has_the_label_rows_with_the_values_of_their_time(filled: Feat
         "planet_mars,2026-01-03T00:00:00Z,9\n"
     )
     ran = filled(
-        "dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set.parquet", "--statuses", "--json"
+        *(
+            "dataset",
+            "build",
+            "--labels",
+            "labels.csv",
+            "-f",
+            "temperature",
+            "-o",
+            "set.parquet",
+            "--statuses",
+            "--json",
+        ),
+        *("--type", "label=int"),
     )
     assert ran.code == 0, ran.err
     built = pyarrow.parquet.read_table(folder / "set.parquet").to_pydict()

@@ -38,19 +38,19 @@ def column(value_type: ValueType, values: Sequence[object], status: Sequence[Sta
             feature(ValueType.INT),
             column(ValueType.DOUBLE, [0.5]),
             Reason.TYPE_MISMATCH,
-            "mood is int: this double value cannot become one without loss",
+            "mood 0.5 is not an int",
         ),
         (
             feature(ValueType.VECTOR),
             column(ValueType.TEXT, ["x"]),
             Reason.TYPE_MISMATCH,
-            "mood is vector[2], the value given is text",
+            "mood 'x' is not a vector[2]",
         ),
         (
             feature(ValueType.BOOL),
             column(ValueType.VECTOR, [(1.0, 2.0, 3.0)]),
             Reason.TYPE_MISMATCH,
-            "mood is bool, the value given is vector[3]",
+            "mood vector[3] is not a bool",
         ),
         (
             feature(ValueType.VECTOR),

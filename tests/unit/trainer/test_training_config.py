@@ -114,3 +114,12 @@ def test_the_samples_extras_go_with_the_samples_target_only() -> None:
     assert (other.engineered, other.baseline) == ((), "")
     asked = TrainingConfig.of({"labels": {"target": "fuel_consumption"}, "baseline": "distance"})
     assert asked.baseline == "distance"
+
+
+def test_a_manifest_names_the_options_of_a_label_file_that_are_set() -> None:
+    """With them the rows can be read again; the folder of the file is left out."""
+    source = {"file": "/data/labels.csv", "target": "late", "time_unit": "s", "quote": "", "types": {"late": "bool"}}
+    facts = TrainingConfig.of({"labels": source}).labels.facts()
+    known = {"entity_type": "delivery", "time_feature": "distance", "entity_column": "entity_id"}
+    assert {**source, **known, "time_column": "timestamp", "file": "labels.csv"} == facts
+    assert "quote" not in TrainingConfig.of({"labels": {"file": "labels.csv"}}).labels.facts()

@@ -1,0 +1,124 @@
+"""Shared options of the commands that read files: the layout of the files, and what their columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from featurama_core.files.layout import FileLayout
+    from featurama_core.frames.mapping import Mapping
+
+Unit = Literal["s", "ms", "us", "ns"]
+ZoneOption = Annotated[
+    str | None, typer.Option("--timezone", "--zone", help="Time zone of times and dates without one.")
+]
+TimeUnitOption = Annotated[
+    Unit | None, typer.Option("--time-unit", help="Unit of times that are numbers since 1970 UTC.")
+]
+TimeFormatOption = Annotated[
+    str | None,
+    typer.Option("--time-format", help="Form of times: iso8601 (default), rfc2822 or a pattern: %Y/%m/%d %H:%M."),
+]
+TypesOption = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="COLUMN=TYPE, repeated: label columns of CSV files that are int, double or bool."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutOptions:
+    """How files are written."""
+
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", help="Of CSV files: default a comma, in .tsv files a tab.")
+    ] = None
+    quote: Annotated[str, typer.Option("--quote", help='Quotation mark of CSV files, "" for none.')] = '"'
+    encoding: Annotated[str, typer.Option("--encoding", help="Of CSV files, such as latin-1.")] = "utf-8"
+
+    def layout(self, types: Sequence[str] | None = None) -> FileLayout:
+        """The layout. types: values of `TypesOption`."""
+        from featurama_core.files.layout import FileLayout
+
+        return FileLayout.of(pairs(types, "--type"), self.delimiter, self.quote, self.encoding)
+
+    def arguments(self, types: Sequence[str] | None) -> dict[str, Any]:
+        """As arguments of `FeatureStore.training_set`."""
+        described = self.layout(types)
+        names = ("delimiter", "quote", "encoding")
+        return {name: getattr(described, name) for name in names} | {"types": dict(described.types)}
+
+
+@dataclass(frozen=True, slots=True)
+class MappingOptions:
+    """What the columns of values mean."""
+
+    entity_column: Annotated[str, typer.Option("--entity-column", help="Column of the entity ids.")] = "entity_id"
+    entity_id: Annotated[
+        str | None, typer.Option("--entity-id", help="One entity for all rows, instead of a column.")
+    ] = None
+    time_column: Annotated[str, typer.Option("--time-column", help="Column of the event times.")] = "timestamp"
+    timestamp: Annotated[
+        str | None, typer.Option("--timestamp", help="One event time for all rows, instead of a column.")
+    ] = None
+    timezone: ZoneOption = None
+    time_unit: TimeUnitOption = None
+    time_format: TimeFormatOption = None
+    ingested_at_unit: Annotated[
+        Unit | None, typer.Option("--ingested-at-unit", help="Unit of the numbers in a column ingested_at.")
+    ] = None
+    rename: Annotated[
+        list[str] | None,
+        typer.Option("--rename", help='"COLUMN=NAME", repeated. The other options use the new names.'),
+    ] = None
+    only: Annotated[
+        str | None, typer.Option("--only", help="Feature columns to write, separated by commas; others are left out.")
+    ] = None
+    ignore_extra: Annotated[
+        bool, typer.Option("--ignore-extra", help="Leave out columns that are no registered features.")
+    ] = False
+    cast: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cast",
+            help="COLUMN=CAST, repeated: bool (of 0 and 1), int (of texts), double (of decimals), text (of whole "
+            "numbers, such as entity ids).",
+        ),
+    ] = None
+
+    def mapping(self) -> Mapping:
+        """The mapping."""
+        from featurama_core.frames.mapping import Mapping
+
+        return Mapping.of(
+            entity_column=self.entity_column,
+            entity_id=self.entity_id,
+            time_column=self.time_column,
+            timestamp=self.timestamp,
+            timezone=self.timezone,
+            time_unit=self.time_unit,
+            time_format=self.time_format,
+            ingested_at_unit=self.ingested_at_unit,
+            rename=pairs(self.rename, "--rename"),
+            only=None if self.only is None else [name.strip() for name in self.only.split(",")],
+            ignore_extra=self.ignore_extra,
+            casts=pairs(self.cast, "--cast"),
+        )
+
+
+def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
+    """`COLUMN=TEXT` -> {column: text}. A column may hold `=`, a text may not."""
+    from featurama_core.types.errors import InvalidInput
+
+    found: dict[str, str] = {}
+    for each in given or ():
+        column, sign, text = each.rpartition("=")
+        if not sign or not column or not text:
+            raise InvalidInput(f"{option} {each!r} is not COLUMN=TEXT", field=option.strip("-"))
+        if column in found:
+            raise InvalidInput(f"{option} names {column!r} twice; leave one out", field=option.strip("-"))
+        found[column] = text
+    return found

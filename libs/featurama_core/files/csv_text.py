@@ -1,0 +1,142 @@
+"""CSV files as columns of text. A cell is its own text, and null if it is empty; nothing is guessed from other cells.
+
+pyarrow reads the file. If it fails, the file is read once more, row by row, to name the cell that is to blame.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from featurama_core.files.layout import FileLayout, FileName
+from featurama_core.types.errors import InvalidInput
+
+_BLOCK_BYTES = 4 * 1024 * 1024
+_HEADER_BYTES = 1024 * 1024
+_SHOWN = 60
+
+
+class CsvFile:
+    """One CSV file. name: for messages."""
+
+    def __init__(self, path: Path, name: str, kind: FileName, layout: FileLayout) -> None:
+        self._path = path
+        self._name = name
+        self._kind = kind
+        self._layout = layout
+        self._delimiter = layout.delimiter or ("\t" if kind.ending == ".tsv" else ",")
+
+    def header(self) -> list[str]:
+        """The names of the columns. Those without a name, such as the index that pandas writes, are left out.
+
+        InvalidInput for an empty file or a column that appears twice.
+        """
+        with pa.OSFile(str(self._path)) as file:
+            head = self._stream(file).read(_HEADER_BYTES)
+        whole = len(head) < _HEADER_BYTES
+        try:
+            decoder = codecs.getincrementaldecoder("utf-8-sig" if self._layout.is_utf8 else self._layout.encoding)()
+            text = decoder.decode(head, final=whole)
+        except UnicodeError:
+            text = head.decode("utf-8-sig", "surrogateescape") if self._layout.is_utf8 else ""
+        names: list[str] = next((row for row in self._rows(io.StringIO(text, newline="")) if row), [])
+        if not names:
+            raise InvalidInput(f"{self._name} is empty; its first row names the columns", field="file")
+        for name in names:
+            if not _encodes(name):
+                raise self._undecodable(f"{self._name}, header", name)
+            if name and names.count(name) > 1:
+                raise InvalidInput(
+                    f"{self._name}, header: column {name!r} appears twice; rename or drop one", field=name
+                )
+        found = [name for name in names if name]
+        if not found:
+            raise InvalidInput(f"{self._name}, header: no column has a name; the first row names them", field="file")
+        return found
+
+    def batches(self, file: Any, columns: Sequence[str]) -> Iterator[Any]:
+        """These columns as record batches of texts, read from the opened file."""
+        layout = self._layout
+        try:
+            reader = pyarrow.csv.open_csv(
+                self._stream(file),
+                read_options=pyarrow.csv.ReadOptions(
+                    block_size=_BLOCK_BYTES, encoding="utf8" if layout.is_utf8 else layout.encoding
+                ),
+                # A quoted text may contain line breaks, also at the end of a block.
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=self._delimiter, quote_char=layout.quote or False, newlines_in_values=True
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(columns, pa.string()),
+                    include_columns=list(columns),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                ),
+            )
+            with reader:
+                yield from reader
+        except (pa.ArrowException, UnicodeError, OSError) as error:
+            raise self._located() or error from error
+
+    def _located(self) -> InvalidInput | None:
+        """The first row with another number of cells than the header, or a cell that cannot be decoded."""
+        encoding = "utf-8-sig" if self._layout.is_utf8 else self._layout.encoding
+        try:
+            with pa.OSFile(str(self._path)) as file:
+                text = io.TextIOWrapper(self._stream(file), encoding, "surrogateescape", newline="")
+                reader = self._rows(text)
+                header: list[str] = []
+                row = 0
+                for cells in reader:
+                    if not cells:
+                        continue
+                    if not header:
+                        header = cells
+                        continue
+                    where = f"{self._name}, row {row} (line {reader.line_num})"
+                    for name, cell in zip(header, cells, strict=False):
+                        if not _encodes(cell):
+                            return self._undecodable(f"{where}, column {name}", cell)
+                    if len(cells) != len(header):
+                        at = header[len(cells)] if len(cells) < len(header) else header[-1]
+                        beside = "is missing" if len(cells) < len(header) else "is the last"
+                        return InvalidInput(
+                            f"{where}: {len(cells)} cells, the header has {len(header)} (column {at} {beside}): "
+                            f"{self._delimiter.join(cells)[:_SHOWN]!r}; mend the row, or declare delimiter and quote",
+                            field="file",
+                        )
+                    row += 1
+        except (csv.Error, UnicodeError, OSError, pa.ArrowException, ValueError):
+            return None
+        return None
+
+    def _undecodable(self, where: str, cell: str) -> InvalidInput:
+        encoding = self._layout.encoding
+        try:
+            shown = repr(cell.encode(encoding, "surrogateescape")[:_SHOWN])
+        except UnicodeError:
+            shown = ascii(cell[:_SHOWN])
+        return InvalidInput(
+            f"{where}: {shown} is not {encoding}; declare the encoding of the file, such as encoding='latin-1'",
+            field="encoding",
+        )
+
+    def _rows(self, text: Any) -> Any:
+        if not self._layout.quote:
+            return csv.reader(text, delimiter=self._delimiter, quoting=csv.QUOTE_NONE)
+        return csv.reader(text, delimiter=self._delimiter, quotechar=self._layout.quote)
+
+    def _stream(self, file: Any) -> Any:
+        return file if self._kind.compression is None else pa.CompressedInputStream(file, self._kind.compression)
+
+
+def _encodes(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

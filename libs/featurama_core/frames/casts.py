@@ -1,0 +1,77 @@
+"""Named casts of frame columns: what a caller declares, because no value is converted silently.
+
+bool: 0 and 1. int: texts and decimals of whole numbers. double: decimals and texts of numbers. text: whole numbers, as
+their decimal text. A cell that a cast does not fit stays as it is, so that its row is judged by its own value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from featurama_core.frames.cells import Cells, objects
+from featurama_core.frames.texts import read_text
+from featurama_core.types.values import EXACT_INT_LIMIT, ValueType
+
+_INT64 = 2**63
+
+
+def cast_cells(cells: Cells, name: str) -> tuple[Cells, int]:
+    """(the cells with a cast of `CASTS` applied, the number of cells that it changed)."""
+    if cells.unsupported or cells.values.ndim != 1:
+        return cells, 0
+    change = CASTS[name]
+    values = cells.values.tolist()
+    changed = 0
+    for row, value in enumerate(values):
+        if value is None or (cells.missing is not None and cells.missing[row]):
+            values[row] = None
+            continue
+        new = change(value)
+        if new is not None:
+            values[row], changed = new, changed + 1
+    return (Cells(objects(values), cells.missing), changed) if changed else (cells, 0)
+
+
+def _bool(value: Any) -> bool | None:
+    if isinstance(value, str):
+        return _read(value, ValueType.BOOL)  # type: ignore[return-value]
+    is_number = isinstance(value, (int, float, Decimal, np.number)) and not isinstance(value, (bool, np.timedelta64))
+    return bool(value) if is_number and value in (0, 1) else None
+
+
+def _int(value: Any) -> int | None:
+    if isinstance(value, str):
+        return _read(value, ValueType.INT)  # type: ignore[return-value]
+    if isinstance(value, Decimal) and value.is_finite() and abs(value) < _INT64 and value == int(value):
+        return int(value)
+    return None
+
+
+def _double(value: Any) -> float | None:
+    if isinstance(value, str):
+        return _read(value, ValueType.DOUBLE)  # type: ignore[return-value]
+    return float(value) if isinstance(value, Decimal) and not value.is_snan() else None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64)):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_INT_LIMIT:
+        return str(int(value))
+    if isinstance(value, Decimal) and value.is_finite() and abs(value) < _INT64 and value == int(value):
+        return str(int(value))
+    return None
+
+
+def _read(text: str, value_type: ValueType) -> object:
+    try:
+        return read_text(text, value_type)
+    except ValueError:
+        return None
+
+
+CASTS: dict[str, Callable[[Any], object]] = {"bool": _bool, "int": _int, "double": _double, "text": _text}

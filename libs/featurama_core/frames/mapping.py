@@ -1,0 +1,166 @@
+"""What the columns of a caller's frame, file or label rows mean. One mapping for every door into the store."""
+
+from __future__ import annotations
+
+from collections import abc
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from featurama_core.frames.casts import CASTS, cast_cells
+from featurama_core.frames.cells import Cells, Frame, objects, read_cells
+from featurama_core.frames.zones import AS_IT_IS, TimeRules
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import entity_id_problem
+from featurama_core.types.times import Time, TimeUnit, to_micros
+
+KEYS = ("entity_id", "timestamp", "ingested_at", "feature_name", "value")
+
+
+_INGESTED = TimeRules(declared_by="ingested_at_unit")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Names, keys, times and casts. The columns are renamed first; all other fields use the new names.
+
+    entity, time: the columns with entity ids and times. entity_id, moment: one id, one time (microseconds) for all rows
+    instead. times, ingested: of these columns. only: the value columns that are used, None for all. ignore_extra: leave
+    out columns that are no features. casts: (column, name in `CASTS`).
+    """
+
+    entity: str = "entity_id"
+    time: str = "timestamp"
+    entity_id: str | None = None
+    moment: int | None = None
+    times: TimeRules = AS_IT_IS
+    ingested: TimeRules = _INGESTED
+    rename: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] | None = None
+    ignore_extra: bool = False
+    casts: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        entity_column: str = "entity_id",
+        entity_id: str | None = None,
+        time_column: str = "timestamp",
+        timestamp: Time | None = None,
+        timezone: str | None = None,
+        time_unit: TimeUnit | None = None,
+        time_format: str | None = None,
+        ingested_at_unit: TimeUnit | None = None,
+        rename: abc.Mapping[str, str] | None = None,
+        only: Sequence[str] | None = None,
+        ignore_extra: bool = False,
+        casts: abc.Mapping[str, str] | None = None,
+    ) -> Mapping:
+        """From the arguments of `FeatureStore.write_features`. Raises InvalidInput."""
+        if isinstance(only, str):
+            raise InvalidInput(f"only is the text {only!r}; give a list of columns", field="only")
+        if entity_id is not None and (problem := entity_id_problem(entity_id)) is not None:
+            raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
+        named = _pairs(casts, "casts", '{"storm": "bool"}')
+        for column, cast in named:
+            if cast not in CASTS:
+                raise InvalidInput(
+                    f"the cast of {column!r} is {cast!r}; it is one of {', '.join(CASTS)}", field="casts"
+                )
+        return cls(
+            entity_column,
+            time_column,
+            entity_id,
+            None if timestamp is None else to_micros(timestamp, "timestamp"),
+            TimeRules(timezone, time_unit, time_format),
+            TimeRules(timezone, ingested_at_unit, time_format, "ingested_at_unit"),
+            _pairs(rename, "rename", '{"Release Year": "release_year"}'),
+            None if only is None else tuple(only),
+            ignore_extra,
+            named,
+        )
+
+    def renamed(self, names: Sequence[str]) -> list[str]:
+        """The new names of columns, in their order. InvalidInput for an unknown column or two of one name."""
+        new = dict(self.rename)
+        for name in new:
+            if name not in names:
+                raise InvalidInput(
+                    f"there is no column {name!r} to rename; there are {', '.join(names[:20])}", field="rename"
+                )
+        found = [new.get(name, name) for name in names]
+        for name in found:
+            if found.count(name) > 1:
+                raise InvalidInput(f"column {name!r} appears twice; keep or rename one", field=name)
+        return found
+
+    def applied(self, frame: Frame, features: Collection[str] | None = None) -> tuple[Frame, dict[str, int]]:
+        """(the frame with its columns under the names that the store uses, the number of cells that each cast changed).
+
+        features: the registered names, for `ignore_extra`.
+        """
+        columns = dict(zip(self.renamed(list(frame.columns)), frame.columns.values(), strict=True))
+        positions = {name: at for at, name in enumerate(columns)}
+        for name in (self.entity, self.time):
+            # A named level of a pandas index is a column where a key is missing.
+            if name not in columns and name in frame.index:
+                columns[name], positions[name] = frame.index[name], -1
+        counts: dict[str, int] = {}
+        for name, cast in self.casts:
+            if name not in columns:
+                raise InvalidInput(f"there is no column {name!r} to cast; there are {_listed(columns)}", field="casts")
+            columns[name], counts[f"{name} to {cast}"] = cast_cells(read_cells(columns[name]), cast)
+        keys: dict[str, Any] = {}
+        for key, column, constant in (
+            ("entity_id", self.entity, self._ids(frame.rows)),
+            ("timestamp", self.time, self._moments(frame.rows)),
+        ):
+            if column != key and key in columns and column in columns:
+                raise InvalidInput(f"column {key!r} is not the declared {column!r}; drop or rename it", field=key)
+            if constant is not None and column in columns:
+                raise InvalidInput(f"column {column!r} and one {key} for all rows exclude each other", field=key)
+            if constant is not None:
+                keys[key], positions[key] = constant, -1
+            elif column in columns:
+                keys[key], positions[key] = columns.pop(column), positions[column]
+            elif column != key:
+                raise InvalidInput(f"the frame lacks the column {column}, it has {_listed(columns)}", field=column)
+        columns = keys | self._chosen(columns, features)
+        return replace(frame, columns=columns, positions=positions), counts
+
+    def _chosen(self, columns: dict[str, Any], features: Collection[str] | None) -> dict[str, Any]:
+        kept = columns
+        if self.only is not None:
+            for name in self.only:
+                if name not in columns:
+                    raise InvalidInput(f"there is no column {name!r}; there are {_listed(columns)}", field="only")
+            kept = {name: column for name, column in columns.items() if name in self.only or name in KEYS}
+        if self.ignore_extra and features is not None:
+            kept = {name: column for name, column in kept.items() if name in features or name in KEYS}
+        return kept
+
+    def _ids(self, rows: int) -> Any:
+        return None if self.entity_id is None else objects([self.entity_id] * rows)
+
+    def _moments(self, rows: int) -> Any:
+        if self.moment is None:
+            return None
+        return Cells(np.full(rows, self.moment, dtype=np.int64).view("datetime64[us]"), zoned=True)
+
+
+UNMAPPED = Mapping()
+
+
+def _pairs(given: Any, field: str, example: str) -> tuple[tuple[str, str], ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, abc.Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
+        raise InvalidInput(f"{field} must map columns to texts; write {example}", field=field)
+    return tuple(given.items())
+
+
+def _listed(columns: abc.Iterable[str]) -> str:
+    return ", ".join(list(columns)[:20])
