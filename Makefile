@@ -34,7 +34,7 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test unit bench mutants check docs proto types lock venv clean replace
+.PHONY: help demo test unit bench fuzz mutants check docs proto types lock venv clean replace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,11 @@ unit: $(DEV) ## run the pure tests, in seconds
 
 bench: $(DEV) ## run the benchmarks among the tests
 	$(PY) -m pytest -m bench -s $(ARGS) $(TESTS)
+
+# `test` tries 400 inputs of each kind.
+fuzz: export FEATURAMA_FUZZ_INPUTS := $(or $(INPUTS),20000)
+fuzz: $(DEV) ## read 20,000 damaged files and odd frames (INPUTS=N for others)
+	$(PY) -m pytest -q -n auto tests/frames/files/test_fuzz.py $(ARGS)
 
 # It takes an hour or so and is no part of `test`; what was found is kept, so it may be stopped and gone on with.
 mutants: export PYTHONDONTWRITEBYTECODE :=

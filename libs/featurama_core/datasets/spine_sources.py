@@ -274,6 +274,7 @@ def _table(labels: Any) -> Any:
         raise InvalidInput(
             "labels must be a pandas, polars or Arrow frame, or a path of Parquet, CSV or Arrow files", field="labels"
         )
+    _check_cells(labels if kind in ("pandas", "columns") else {})
     try:
         if kind == "pandas":
             threads = 1 if len(labels) <= ROWS_ON_THE_LOOP else None
@@ -289,11 +290,19 @@ def _table(labels: Any) -> Any:
             # A list of ids. What is no text is missing, and named by its row where the ids are read.
             ids = labels if kind else {"entity_id": [each if isinstance(each, str) else None for each in labels]}
             table = pa.table(dict(ids))
-    except (pa.ArrowException, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (pa.ArrowException, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InvalidInput(f"the label rows cannot be made an Arrow table: {first}", field="labels") from error
     hidden = index_columns(table.schema)
     return table.drop_columns(list(hidden)).replace_schema_metadata(None)
+
+
+def _check_cells(columns: Any) -> None:
+    """Pyarrow crashes for such numbers beside times of numpy. It reads them in no column."""
+    for name, column in columns.items():
+        is_of_objects = isinstance(column, (list, tuple)) or getattr(column, "dtype", None) == np.dtype(object)
+        if is_of_objects and any(isinstance(each, (np.longdouble, np.complexfloating, np.void)) for each in column):
+            raise InvalidInput(f"column {name} holds numpy's longdouble, complex or void; convert it", field="labels")
 
 
 def _dtypes(labels: Any) -> dict[str, Any]:

@@ -104,9 +104,9 @@ class CsvFile:
                     where = f"{self._name}, row {row} (line {reader.line_num})"
                     for name, cell in zip(header, cells, strict=False):
                         if not _encodes(cell):
-                            return self._undecodable(f"{where}, column {name}", cell)
+                            return self._undecodable(f"{where}, column {_shown(name)}", cell)
                     if len(cells) != len(header):
-                        at = header[len(cells)] if len(cells) < len(header) else header[-1]
+                        at = _shown(header[min(len(cells), len(header) - 1)])
                         beside = "is missing" if len(cells) < len(header) else "is the last"
                         return InvalidInput(
                             f"{where}: {len(cells)} cells, the header has {len(header)} (column {at} {beside}): "
@@ -136,6 +136,11 @@ class CsvFile:
 
     def _stream(self, file: Any) -> Any:
         return file if self._kind.compression is None else pa.CompressedInputStream(file, self._kind.compression)
+
+
+def _shown(name: str) -> str:
+    """A name in one line."""
+    return name if name.isprintable() else repr(name)
 
 
 def _encodes(text: str) -> bool:

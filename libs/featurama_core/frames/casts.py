@@ -39,6 +39,8 @@ def cast_cells(cells: Cells, name: str) -> tuple[Cells, int]:
 def _bool(value: Any) -> bool | None:
     if isinstance(value, str):
         return _read(value, ValueType.BOOL)  # type: ignore[return-value]
+    if isinstance(value, Decimal) and value.is_snan():
+        return None
     is_number = isinstance(value, (int, float, Decimal, np.number)) and not isinstance(value, (bool, np.timedelta64))
     return bool(value) if is_number and value in (0, 1) else None
 

@@ -107,7 +107,7 @@ class SpineColumns:
         for name in self.keys:
             if name not in names:
                 hint = "; add it, or give timestamp=" if name == self.time else ""
-                there = ", ".join(names[:10])
+                there = ", ".join(each if each.isprintable() else repr(each) for each in names[:10])
                 raise InvalidInput(f"the label rows lack the column {name}, they have {there}{hint}", field=name)
         if self.moment is not None and self.time in names:
             raise InvalidInput(

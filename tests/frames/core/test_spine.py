@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -72,3 +74,12 @@ def test_a_row_may_name_no_entity_in_a_column_of_a_type() -> None:
     lacking = pa.record_batch(rows | {"entity_id": pa.array(["a", None])})
     with pytest.raises(InvalidInput, match="label row 8: entity_id is missing"):
         read_keys(lacking, columns, 7)
+
+
+@pytest.mark.parametrize("frame", [dict, pd.DataFrame])
+def test_numbers_that_end_a_process_in_pyarrow_are_refused(frame: Any) -> None:
+    """A long double beside a time of numpy."""
+    cells = [np.datetime64("2026-01-01", "s"), np.longdouble(1), "x"]
+    rows = {"entity_id": ["a"] * 3, "timestamp": ["2026-01-01T00:00:00Z"] * 3, "odd": cells}
+    with pytest.raises(InvalidInput, match="column odd holds numpy's longdouble"):
+        label_source(frame(rows), SpineColumns.of())
