@@ -258,7 +258,7 @@ async def test_few_entities_are_read_by_lookup_and_many_by_what_is_quicker(store
     assert {read.strategy for read in plan.reads} == {"lookup"}
     assert (plan.label_rows, plan.label_entities, plan.partitions) == (500, 41, len(plan.reads))
     scanned = await store.training_set(labels(), ["speed", "note"], strategy="scan")
-    assert {(read.strategy, read.reason) for read in (await scanned.explain()).reads} == {("scan", "as asked")}
+    assert {(read.strategy, read.reason) for read in (await scanned.explain()).reads} == {("scan", "as requested")}
 
 
 async def test_explain_estimates_whom_a_reference_names(store: OpenedStore) -> None:

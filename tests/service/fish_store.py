@@ -40,6 +40,6 @@ async def fill(store: OpenedStore) -> None:
         "score": lengths / 2,
     }
     for later, columns in ((0, measured), (HOUR, seen)):
-        report = await store.write_features({"entity_id": ids, "timestamp": times + later, **columns})
+        report = await store.write_features({"entity_id": ids, "timestamp": times + later, **columns}, time_unit="us")
         assert report.accepted == report.sent
-    await store.write_features({"entity_id": ["fish_light"], "timestamp": [BEGAN], "length": [0.5]})
+    await store.write_features({"entity_id": ["fish_light"], "timestamp": [BEGAN], "length": [0.5]}, time_unit="us")

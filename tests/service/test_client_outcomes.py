@@ -182,7 +182,7 @@ async def test_a_chunk_that_was_sent_unheard_is_rejected_only_for_what_it_says(
 ) -> None:
     """A store that is away now may have stored it before; a request that is invalid never was stored."""
     async with client_of(lost_once_then(refusal)) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert (39, [(20, outcome)]) == (report.accepted, [(each.row, each.outcome) for each in report])
 
 
@@ -207,7 +207,7 @@ async def test_a_row_that_was_sent_unheard_and_finds_the_store_away_is_unknown()
 
     frame = {"entity_id": ["a", "b", "c"], "timestamp": [1] * 3, "speed": [1.0] * 3}
     async with client_of(Peer("StreamFeatures", lost_then_away, stream=True)) as client:
-        report = await client.write_features(frame, batch_size=1)
+        report = await client.write_features(frame, batch_size=1, time_unit="us")
     assert (2, 0, 1) == (report.accepted, report.rejected, report.unknown)
 
 
@@ -216,12 +216,12 @@ async def test_a_frame_whose_first_chunk_is_refused_is_raised_only_if_nothing_in
     refusal = InvalidInput("too odd")
     ingest = Ingest(lambda stream, count: refusal if count == 0 else None)
     async with client_of(ingest) as client:
-        report = await client.write_features(FRAME, batch_size=1)
+        report = await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert (39, 1, 0) == (report.accepted, report.rejected, report.unknown)
     ingest = Ingest(lambda stream, count: refusal)
     async with client_of(ingest) as client:
         with pytest.raises(InvalidInput, match="too odd"):
-            await client.write_features(FRAME, batch_size=1)
+            await client.write_features(FRAME, batch_size=1, time_unit="us")
     assert len(ingest.received) <= 8
 
 
@@ -241,5 +241,5 @@ async def test_a_frame_that_was_sent_unheard_and_finds_no_server_is_unknown() ->
     await server.start()
     async with featurama.connect(f"grpc://127.0.0.1:{port}", retries=QUICK, timeout=0.2) as client:
         with pytest.raises(OutcomeUnknown):
-            await client.write_features(FRAME, batch_size=1)
+            await client.write_features(FRAME, batch_size=1, time_unit="us")
     await asyncio.gather(*stopping)

@@ -32,7 +32,7 @@ async def ahead(storage_url, namespace, unique):
         await store.register_feature(speed, "double", entity_type=kind)
         await store.register_entity(fry, kind)
         minutes = 30
-        await store.write_features({"entity_id": [fry], "timestamp": [store.now()], speed: [2.5]})
+        await store.write_features({"entity_id": [fry], "timestamp": [store.now()], speed: [2.5]}, time_unit="us")
         minutes = 60
         services = OnlineServicer(stores).service(), reading_registry_service(stores)
         async with (

@@ -52,7 +52,9 @@ async def long_texts(store: featurama.FeatureStore, note: str, ids: list[str]) -
     """A long text per entity, the length of which differs."""
     await store.register_feature(note, "text")
     texts = [f"{at:04}" + "x" * (LONG if at % 3 else at) for at in range(len(ids))]
-    await store.write_features({"entity_id": ids, "timestamp": [now_us() - SECOND] * len(ids), note: texts})
+    await store.write_features(
+        {"entity_id": ids, "timestamp": [now_us() - SECOND] * len(ids), note: texts}, time_unit="us"
+    )
     return texts
 
 
@@ -75,7 +77,7 @@ async def test_label_rows_whose_request_is_above_a_message_are_sent_by_several_c
     speed = unique("speed")
     await store.register_feature(speed, "double")
     fry = unique("fry")
-    await store.write_features({"entity_id": [fry], "timestamp": [now_us() - SECOND], speed: [2.5]})
+    await store.write_features({"entity_id": [fry], "timestamp": [now_us() - SECOND], speed: [2.5]}, time_unit="us")
     ids = [fry, *("nobody" * 30 for _ in range(1_000)), fry]
     read = await store.point_in_time(ids, np.full(len(ids), now_us()), features=[speed])
     assert [2.5, *[None] * 1_000, 2.5] == read.columns[0].to_list()
@@ -87,10 +89,12 @@ async def test_a_history_above_a_message_is_read_in_pages(store, unique):
     await store.register_feature(note, "text")
     times = [now_us() - (60 - at) * SECOND for at in range(30)]
     texts = [f"{at:02}" + "x" * LONG for at in range(30)]
-    await store.write_features({"entity_id": [fry] * 30, "timestamp": times, note: texts})
+    await store.write_features({"entity_id": [fry] * 30, "timestamp": times, note: texts}, time_unit="us")
     assert texts[::-1] == (await store.get_feature_history(fry, note)).column.to_list()
     for at in range(20):
-        await store.write_features({"entity_id": [fry], "timestamp": times[:1], note: [f"{at:02}" + "y" * LONG]})
+        await store.write_features(
+            {"entity_id": [fry], "timestamp": times[:1], note: [f"{at:02}" + "y" * LONG]}, time_unit="us"
+        )
     corrected = await store.get_feature_history(fry, note, end_time=times[0], corrections=True)
     assert [*reversed([f"{at:02}" for at in range(20)]), "00"] == [each[:2] for each in corrected.column.values]
 
@@ -122,7 +126,8 @@ async def test_one_row_above_a_message_is_named(store, unique, call):
     for note in notes:
         await store.register_feature(note, "text")
     await store.write_features(
-        {"entity_id": [fry], "timestamp": [now_us() - SECOND], **{note: ["x" * LONG] for note in notes}}
+        {"entity_id": [fry], "timestamp": [now_us() - SECOND], **{note: ["x" * LONG] for note in notes}},
+        time_unit="us",
     )
     with pytest.raises(
         InvalidInput, match=f"{fry}' alone has .* bytes, a message at most {LIMIT}; name fewer"
@@ -166,7 +171,9 @@ async def test_pages_and_chunks_are_below_the_limit_of_other_clients(online_at, 
     async with featurama.connect(f"grpc://{ingest_at.address}", namespace=namespace) as client:
         for each, kind in kinds.items():
             await client.register_feature(names[each], kind)
-            await client.write_features({"entity_id": [fry] * 600, "timestamp": times, names[each]: values[each]})
+            await client.write_features(
+                {"entity_id": [fry] * 600, "timestamp": times, names[each]: values[each]}, time_unit="us"
+            )
     async with foreign(online_at.address) as client:
         for name in names.values():
             request = pb.GetFeatureHistoryRequest(

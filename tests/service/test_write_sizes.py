@@ -58,7 +58,7 @@ async def test_a_chunk_above_a_message_costs_only_rows_of_its_own(store, unique,
     texts = ["s"] * before + ["x" * 7_000] * 10 + ["s"] * 30
     ids = [unique(f"ship{at}") for at in range(len(texts))]
     frame = {"entity_id": ids, "timestamp": [now_us() - SECOND] * len(ids), note: texts}
-    report = await store.write_features(frame, batch_size=10)
+    report = await store.write_features(frame, batch_size=10, time_unit="us")
     expected = [True] * (before + 9) + [False] + [True] * 30
     assert expected == accounted(report, len(ids)) == await stored(store, ids, note)
     assert "a batch of 10 rows has" in report.verdicts[0].message
@@ -77,7 +77,7 @@ async def test_a_row_above_a_message_is_named_with_its_largest_feature(store, un
     frame = {"entity_id": ids, "timestamp": times, note: texts, speed: [1.5] * 4}
     if shape == "long":
         frame = {"entity_id": ids, "timestamp": times, "feature_name": [note] * 4, "value": texts}
-    report = await store.write_features(frame, batch_size=batch_size)
+    report = await store.write_features(frame, batch_size=batch_size, time_unit="us")
     assert [False, True, True, True] == accounted(report, 4) == await stored(store, ids, note)
     assert f"row of entity '{ids[0]}', most of it '{note}', has" in report.verdicts[0].message
 
@@ -87,7 +87,7 @@ async def test_a_frame_of_which_no_row_fits_is_rejected_row_by_row(store, unique
     note = unique("note")
     frame = {"entity_id": ["a", "b"], "timestamp": [1, 1], note: ["x" * LIMIT] * 2}
     for batch_size in (1, 2):
-        assert [False, False] == accounted(await store.write_features(frame, batch_size=batch_size), 2)
+        assert [False, False] == accounted(await store.write_features(frame, batch_size=batch_size, time_unit="us"), 2)
 
 
 async def test_verdicts_above_a_chunk_are_sent_without_their_texts(storage_url, namespace, unique):

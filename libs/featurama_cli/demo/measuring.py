@@ -64,7 +64,7 @@ async def freshness(store: FeatureStore, writes: int, advance: Advance) -> Fresh
             "timestamp": np.array([time.time_ns() // 1_000]),
             "demo_tick": np.array([tick]),
         }
-        report = await store.write_features(row)
+        report = await store.write_features(row, time_unit="us")
         if report.accepted != 1:
             raise StoreUnavailable(f"a write was not accepted: {report.verdicts[0].message}")
         acknowledged = time.perf_counter()
