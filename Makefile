@@ -55,8 +55,8 @@ bench: $(DEV) ## run the benchmarks among the tests
 	$(PY) -m pytest -m bench -s $(ARGS) $(TESTS)
 
 # `test` tries 400 inputs of each kind.
-fuzz: export FEATURAMA_FUZZ_INPUTS := $(or $(INPUTS),20000)
-fuzz: $(DEV) ## read 20,000 damaged files and odd frames (INPUTS=N for others)
+fuzz: export FEATURAMA_FUZZ_INPUTS := $(or $(INPUTS),100000)
+fuzz: $(DEV) ## read 100,000 damaged files and as many odd frames (INPUTS=N for others)
 	$(PY) -m pytest -q -n auto tests/frames/files/test_fuzz.py $(ARGS)
 
 # It takes an hour or so and is no part of `test`; what was found is kept, so it may be stopped and gone on with.

@@ -1,6 +1,6 @@
 """No input file and no frame has an unexpected error: it is read, or refused by an error of ours.
 
-Every input is made from its number, so that a failure names the input to look at. `make fuzz` tries 20,000.
+Every input is made from its number, so that a failure names the input to look at. `make fuzz` tries more.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from .odd_frames import odd_frame
 
 pytestmark = pytest.mark.unit
 
-INPUTS = int(os.environ.get("FEATURAMA_FUZZ_INPUTS", "400"))
-BATCH = 50
+INPUTS = int(os.environ.get("FEATURAMA_FUZZ_INPUTS", "10000"))
+BATCH = 250
 TYPES = dict(zip("abcdefgh", [*ValueType] * 2, strict=False))
 
 
