@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import D, DatasetSource, HistoryRange
+from featurama_core.api.primitives import D, DatasetSource, HistoryRange, Update
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.ingest.delete import delete
 from featurama_core.ingest.imports import begin_import
+from featurama_core.ingest.revise import revise
 from featurama_core.ingest.write import write
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
@@ -128,6 +129,11 @@ class EmbeddedStore(FeatureStore):
     async def _delete_definition(self, kind: type[D], name: str, version: int | None) -> D:
         definition = await self._current(kind, name, version)
         return cast("D", await self._namespace.registry.delete(definition))
+
+    async def _update_definition(
+        self, kind: type[D], name: str, version: int | None, changes: Mapping[str, Any], update: Update
+    ) -> tuple[D, int]:
+        return await revise(self._namespace, await self._current(kind, name, version), changes, update)
 
     async def _uses(self, kind: type[Definition], name: str, version: int | None) -> list[Use]:
         return await self._namespace.registry.uses(await self._current(kind, name, version))

@@ -172,7 +172,7 @@ class Oracle:
         if feature is None:
             return None, {"UNKNOWN_FEATURE_VERSION" if self.newest_version(key[0]) else "UNKNOWN_FEATURE"}
         kept, wrong = _as_kind(value, feature)
-        if feature.retention is not None and row.time < now - feature.retention:
+        if feature.retention is not None and row.time <= now - feature.retention:
             wrong = wrong | {"PAST_RETENTION"}
         # A copy: the reasons of a conflict are added to it.
         return kept, set(wrong)
@@ -202,7 +202,7 @@ class Oracle:
         return {
             (time, ingested): value
             for (time, ingested), value in self.values.get((entity, *key), {}).items()
-            if all(time > mark for mark in marks) and (feature.retention is None or time >= now - feature.retention)
+            if all(time > mark for mark in marks) and (feature.retention is None or time > now - feature.retention)
         }
 
     def read(self, entity: str, key: Key, now: int, *, at: int | None = None, known_at: int | None = None) -> Read:

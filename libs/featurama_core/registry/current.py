@@ -7,18 +7,28 @@ unchanged snapshot stays the same object, with all that is cached in it.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from featurama_core.registry.rules import Draft
+from featurama_core.registry.rules import Draft, someone_else_changed
 from featurama_core.registry.snapshot import Snapshot
 from featurama_core.registry.uses import uses_in
 from featurama_core.storage.port import AuditRecord, NamespaceStorage
-from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
+from featurama_core.types.errors import (
+    Conflict,
+    FailedPrecondition,
+    InvalidInput,
+    OutcomeUnknown,
+    Reason,
+    StoreUnavailable,
+    Unknown,
+)
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
 from featurama_core.types.references import FeatureRef
+from featurama_core.types.revisions import revised, revisions
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -31,6 +41,7 @@ from featurama_core.types.schema import (
 )
 
 T = TypeVar("T")
+D = TypeVar("D", bound=Definition)
 P = ParamSpec("P")
 
 _TURNS = 5
@@ -95,9 +106,7 @@ class Registry:
             stored = await self._storage.put_definitions(draft.new) if draft.new else []
             if stored != draft.new:
                 continue  # another process registers the same names: its definitions are judged now
-            for changed in draft.changed:
-                await self._storage.update_definition(changed)
-            if draft.new or draft.changed:
+            if draft.new:
                 await self._refuse_deleted_meanwhile(await self.snapshot(fresh=True), stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
@@ -108,6 +117,34 @@ class Registry:
         changed = replace(definition, deprecated=deprecated)
         await self._storage.update_definition(changed)
         return await self._noted(changed, "deprecate" if deprecated else "restore")
+
+    async def revise(self, before: D, changes: Mapping[str, Any], *, lead: int) -> D:
+        """Append a revision to a definition as it was read. It starts `lead` microseconds from now.
+
+        Conflict (REVISION_CONFLICT) if someone else has changed it since.
+        """
+        after = before
+        for _ in range(_TURNS):
+            after = revised(after, changes, max(self._now() + lead, after.start + 1))
+            await self._put_revision(after)
+            # A start that has passed may have been unknown to others: a further revision starts after them all know it.
+            if self._now() < after.start:
+                break
+        changed = {name: [getattr(each, name) for each in (before, after)] for name in changes}
+        detail = {"revision": after.revision, "start_us": after.start, "changes": changed}
+        return await self._noted(after, "update", json.dumps(detail, ensure_ascii=False))
+
+    async def _put_revision(self, wanted: Definition) -> None:
+        """Store the newest revision of `wanted`. An unknown outcome is settled by reading what is stored."""
+        try:
+            stored = await self._storage.put_revision(wanted)
+        except OutcomeUnknown:
+            there = revisions(await self._storage.read_definition(wanted))
+            stored = wanted.revision <= len(there) and _is_same(there[wanted.revision - 1], wanted)
+            if wanted.revision > len(there):
+                raise StoreUnavailable("the change was not stored; send it again") from None
+        if not stored:
+            raise someone_else_changed(wanted, wanted.revision - 1)
 
     async def delete(self, definition: Definition) -> Definition:
         """Delete a definition that nothing uses. Its row stays, marked. FailedPrecondition names what uses it."""
@@ -132,9 +169,10 @@ class Registry:
             found.append(Use("entities", definition.name))
         return found
 
-    async def _noted(self, definition: Definition, action: str) -> Definition:
-        subject = f"{kind_name(type(definition))} {shown(definition)}"
-        await self._storage.append_audit(AuditRecord(self._now(), f"{action}_definition", subject))
+    async def _noted(self, definition: D, action: str, detail: str = "{}") -> D:
+        noted: Definition = definition
+        subject = f"{kind_name(type(noted))} {shown(noted)}"
+        await self._storage.append_audit(AuditRecord(self._now(), f"{action}_definition", subject, detail))
         await self.snapshot(fresh=True)
         return definition
 
@@ -158,6 +196,10 @@ def _named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]
         types = [definition.entity_type, *([definition.references] if definition.references else [])]
         return [(FeatureGroup, definition.group, 0), *((EntityType, each, 0) for each in types)]
     return [(EntityType, definition.entity_type, 0)] if isinstance(definition, FeatureGroup) else []
+
+
+def _is_same(stored: Definition, wanted: Definition) -> bool:
+    return (stored, stored.start) == (wanted, wanted.start)
 
 
 def _refuse_used(definition: Definition, uses: Sequence[Use]) -> None:

@@ -38,6 +38,7 @@ from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.revisions import ttl_at
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import Int64Array, ValueType
 
@@ -241,8 +242,8 @@ class SpilledRetrieval:
         wanted = [this.features[at] for at in positions]
         # A path depends on the status of its reference, so references are read beyond the ttl.
         bounded = self._values_only and not self._bounds.at_now and not self._plan.followed
-        ages = [each.group.ttl if bounded else None for each in wanted]
         as_of = self._bounds.rows(rows.event_time)
+        ages = [ttl_at(wanted[0].group, as_of.ruled_at) if bounded else None] * len(wanted)
         join = RowJoin(rows, positions, as_of, ages, this.matches)
         reader = GroupReader(source, wanted, join, strategy=self._strategy, now=self._bounds.now)
         finished: list[int] = []
