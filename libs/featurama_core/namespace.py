@@ -5,6 +5,7 @@ A `Namespace` belongs to one incarnation, as its storage does. After a drop and 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -28,7 +29,15 @@ _PAGE = 10_000
 class Namespace:
     """One namespace, open."""
 
-    def __init__(self, name: str, storage: NamespaceStorage, settings: StoreSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        storage: NamespaceStorage,
+        settings: StoreSettings,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """monotonic: seconds, for the age of what is cached."""
         self.name = name
         self.storage = storage
         self.settings = settings
@@ -38,7 +47,7 @@ class Namespace:
         self.begun_imports: set[int] = set()
         self._layouts: dict[int, Layout] = {}
         self._types: dict[str, tuple[str | None, int]] = {}
-        self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now)
+        self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now, monotonic=monotonic)
 
     def now(self) -> int:
         """Wall clock, microseconds."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
@@ -54,8 +53,11 @@ _ON_THE_LOOP = 100
 class Registry:
     """The current snapshot of one namespace, and the way to add to it."""
 
-    def __init__(self, storage: NamespaceStorage, *, staleness: float, now: Callable[[], int]) -> None:
+    def __init__(
+        self, storage: NamespaceStorage, *, staleness: float, now: Callable[[], int], monotonic: Callable[[], float]
+    ) -> None:
         self._storage = storage
+        self._monotonic = monotonic
         self._staleness = staleness
         self._now = now
         self._snapshot: Snapshot | None = None
@@ -65,9 +67,9 @@ class Registry:
     async def snapshot(self, *, fresh: bool = False) -> Snapshot:
         """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began."""
         current = self._snapshot
-        if not fresh and current is not None and time.monotonic() - self._read_at <= self._staleness:
+        if not fresh and current is not None and self._monotonic() - self._read_at <= self._staleness:
             return current
-        called_at = time.monotonic()
+        called_at = self._monotonic()
         while True:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
@@ -77,7 +79,7 @@ class Registry:
                 return snapshot
 
     async def _read(self) -> tuple[Snapshot, float]:
-        read_at = time.monotonic()
+        read_at = self._monotonic()
         before = self._snapshot
         found = await self._storage.load_definitions(0 if before is None else before.revision)
         changes = sum(map(len, (found.entity_types, found.groups, found.features, found.services)))
