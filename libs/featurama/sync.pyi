@@ -126,6 +126,7 @@ class FeatureStore:
         service: str | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
+        ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures: ...
     def get_all_features(self, entity_id: str) -> OnlineFeatures: ...
     def get_feature_history(
@@ -170,6 +171,7 @@ class FeatureStore:
         features: Sequence[str] | None = None,
         service: str | None = None,
         known_at: KnownAt = None,
+        ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures: ...
     def training_set(
         self,

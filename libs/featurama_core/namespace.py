@@ -65,7 +65,7 @@ class Namespace:
         known_at: microseconds; only definitions registered by then are found.
         """
         wanted = features if isinstance(features, FeatureSelection) else FeatureSelection.of(features, None)
-        return await self.registry.resolving(lambda found: found.resolve_all(_references(wanted, found), known_at))
+        return await self.compiled(wanted, tuple, known_at=known_at)
 
     async def compiled(
         self,
@@ -76,7 +76,9 @@ class Namespace:
     ) -> T:
         """The result of `compile_features` on the definitions, cached with their snapshot."""
         return await self.registry.resolving(
-            lambda found: found.compiled(_references(features, found), known_at, compile_features)
+            lambda found: found.compiled(
+                _references(features, found), known_at, compile_features, features.ttl_revisions
+            )
         )
 
     async def read_cells(

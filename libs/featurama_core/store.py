@@ -321,6 +321,13 @@ class Stores:
                     continue
                 break
 
+    def knows_definitions(self) -> bool:
+        """Whether the definitions of every namespace in use are younger than the lead of revisions. If not, reads go
+        on with the last known ones; online and point-in-time reads of several servers may then differ.
+        """
+        lead = self._settings.revision_lead
+        return not any(each.registry.is_behind(lead) for each in self._open.values())
+
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the database answers."""
         await self.storage.ping()

@@ -129,11 +129,12 @@ class Oracle:
     # Definitions
 
     def newest_version(self, name: str, known_at: int | None = None) -> int | None:
-        """The newest version registered (at or before `known_at`)."""
+        """The newest version registered (at or before `known_at`); the first one is registered since for ever."""
+        registered = {each.version: each.registered_at for each in self.features.values() if each.name == name}
         versions = [
-            feature.version
-            for feature in self.features.values()
-            if feature.name == name and (known_at is None or feature.registered_at <= known_at)
+            version
+            for version, at in registered.items()
+            if version == min(registered) or known_at is None or at <= known_at
         ]
         return max(versions, default=None)
 

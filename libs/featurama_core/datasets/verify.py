@@ -124,7 +124,7 @@ class _Compared:
         request = DatasetRequest(
             LabelRows(self._written, self._written.columns),
             EntityGrid(),
-            FeatureSelection(tuple(references)),
+            FeatureSelection.of(references, None, self._request.get("ttl_revisions")),
             to_known_at(self._request["known_at"]),
             Build(
                 statuses=self._request["statuses"],

@@ -38,6 +38,7 @@ from featurama_core.types.schema import (
     kind_name,
     shown,
 )
+from featurama_core.types.times import SECOND
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Definition)
@@ -61,32 +62,51 @@ class Registry:
         self._staleness = staleness
         self._now = now
         self._snapshot: Snapshot | None = None
-        self._read_at = 0.0
+        self._read_at = self._tried_at = 0.0
+        self._failed = False
         self._reading: asyncio.Task[tuple[Snapshot, float]] | None = None
 
     async def snapshot(self, *, fresh: bool = False) -> Snapshot:
-        """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began."""
+        """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began.
+
+        While they cannot be read, the last known ones are returned instead, unless fresh ones are wanted.
+        """
         current = self._snapshot
-        if not fresh and current is not None and self._monotonic() - self._read_at <= self._staleness:
+        if not fresh and current is not None and self._monotonic() - self._tried_at <= self._staleness:
             return current
         called_at = self._monotonic()
         while True:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
             # Shielded: the deadline of one caller must not fail others that wait for the same read.
-            snapshot, read_at = await asyncio.shield(self._reading)
+            try:
+                snapshot, read_at = await asyncio.shield(self._reading)
+            except StoreUnavailable:
+                if fresh or current is None:
+                    raise
+                return current
             if not fresh or read_at >= called_at:
                 return snapshot
 
     async def _read(self) -> tuple[Snapshot, float]:
-        read_at = self._monotonic()
+        read_at = self._tried_at = self._monotonic()
         before = self._snapshot
-        found = await self._storage.load_definitions(0 if before is None else before.revision)
+        try:
+            found = await self._storage.load_definitions(0 if before is None else before.revision)
+        except StoreUnavailable:
+            self._failed = True
+            raise
         changes = sum(map(len, (found.entity_types, found.groups, found.features, found.services)))
         if before is None or changes or found.revision != before.revision:
             before = await _apart(changes, Snapshot, found, before)
-        self._snapshot, self._read_at = before, read_at
+        self._snapshot, self._read_at, self._failed = before, read_at, False
         return before, read_at
+
+    def is_behind(self, lead: int) -> bool:
+        """Whether the definitions could not be read for more than `lead` microseconds: revisions may have started that
+        are not known here.
+        """
+        return self._failed and self._snapshot is not None and self._monotonic() - self._read_at > lead / SECOND
 
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:
         """`look_up` on the cached snapshot, and again on a fresh one if it raises Unknown."""

@@ -21,7 +21,7 @@ from featurama_online.rpc.prediction import PredictionServicer
 from featurama_online.settings import OnlineSettings
 from featurama_service.logs import open_log
 from featurama_service.rpc.registry import reading_registry_service
-from featurama_service.server import Bound, serving
+from featurama_service.server import DEFINITIONS_HEALTH, Bound, serving
 
 _WARM_S: Final = 30.0
 
@@ -56,7 +56,7 @@ async def run(
                 log=log,
                 log_calls=settings.log_calls,
                 ping=stores.ping,
-                reports={HEALTH: predictor.models.healthy},
+                reports={HEALTH: predictor.models.healthy, DEFINITIONS_HEALTH: stores.knows_definitions},
             )
         )
         if started is not None:
