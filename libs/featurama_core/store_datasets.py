@@ -82,7 +82,7 @@ async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | No
         opened = DatasetSource(begin, columns)
     dataset = TrainingDataset(opened.begin, source, opened.columns, request.recorded(at_now=as_of is not None))
     deleted = {(each.entity_id, each.feature_name) for each in await namespace.storage.list_tombstones()}
-    return Rebuilt(dataset, features, deleted)
+    return Rebuilt(dataset, features, deleted, now)
 
 
 def _several(
