@@ -98,7 +98,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Units that were not accepted for one reason. first_rows: the first of them."""
+    """Rows that were not accepted for one reason, of `WriteReport.problems()`: their number, the message and the numbers
+    of the first rows.
+    """
 
     units: int
     message: str
