@@ -98,8 +98,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Rows that were not accepted for one reason, of `WriteReport.problems()`: their number, the message and the numbers
-    of the first rows.
+    """Rows that were not accepted for one reason: how many, the message, and the first of them. See
+    `WriteReport.problems`.
     """
 
     units: int
