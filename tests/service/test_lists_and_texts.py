@@ -123,3 +123,22 @@ async def test_half_of_a_surrogate_pair_is_refused(either_store: FeatureStore, f
     with pytest.raises(InvalidInput, match=rf"^{field} '.*x\\ud800.*' is not valid Unicode text") as refused:
         await call(either_store, BAD)
     assert field == refused.value.metadata["field"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ('{"moons": 2, "moons": 3}', "metadata of 'mars' has the key 'moons' twice; keep one"),
+        ('{"a": [{"b": 1, "b": 1}]}', "metadata of 'mars' has the key 'b' twice"),
+        ("{", "metadata of 'mars' is not JSON"),
+        ("[]", "metadata of 'mars' is not a JSON object"),
+        ("[" * 100_000, "metadata"),
+    ],
+)
+async def test_metadata_is_a_json_object_with_each_key_once(
+    either_store: FeatureStore, metadata: str, said: str
+) -> None:
+    """The last of two values would win without a word."""
+    with pytest.raises(InvalidInput, match=said) as refused:
+        await either_store.register_entities([Entity("mars", "entity", "", metadata)])
+    assert "metadata" == refused.value.metadata["field"]
