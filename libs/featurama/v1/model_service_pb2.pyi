@@ -265,7 +265,7 @@ class GetModelRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     name: _builtins.str
-    """Name of the model."""
+    """Name of the model. Empty: the server's default model."""
     version: _builtins.int
     """Version. 0: the one that the alias names."""
     alias: _builtins.str

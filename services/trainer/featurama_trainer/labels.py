@@ -98,6 +98,12 @@ async def read_labels(
 
     classes: None for a regression. Raises InvalidInput for a target that cannot be learned.
     """
+    if not source.time_feature:
+        raise InvalidInput(
+            "labels.time_feature is missing; name the feature whose first value marks the moment of a prediction, or "
+            "give the label rows as labels.file",
+            field="labels.time_feature",
+        )
     target, moment = await namespace.resolve([source.target, source.time_feature])
     read = Targets(source.target, target.value_type, classes)
     ids: list[str] = []
