@@ -189,6 +189,7 @@ class FeatureStore:
         delimiter: str | None = None,
         quote: str = '"',
         encoding: str = "utf-8",
+        null_values: Sequence[str] = (),
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,

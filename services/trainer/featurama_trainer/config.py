@@ -47,6 +47,7 @@ class SpineSource(_Frozen):
     delimiter: str | None = None
     quote: str = '"'
     encoding: str = "utf-8"
+    null_values: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The source as a manifest names it: the name of the file, and only those options of reading that are set."""
