@@ -172,8 +172,8 @@ def main(options: argparse.Namespace) -> dict[str, Any]:
                 share = shown["echo"]["cpu_ms"] / shown["ours"]["cpu_ms"]
                 results[f"{entities}x{features}"] = shown | {"share": share, "bytes": answer.stat().st_size}
                 print(
-                    f"{entities} x {features}: {shown['ours']['cpu_ms']:.2f} ms CPU, p50 {shown['ours']['p50'] * 1e3:.1f}"
-                    f" ms, {shown['ours']['calls'] / options.seconds:.0f} rps; echo {shown['echo']['cpu_ms']:.2f} ms,"
+                    f"{entities} x {features}: {shown['ours']['cpu_ms']:.2f} ms CPU,"
+                    f" p50 {shown['ours']['p50'] * 1e3:.1f} ms, {shown['ours']['calls'] / options.seconds:.0f} rps; echo {shown['echo']['cpu_ms']:.2f} ms,"
                     f" {shown['echo']['calls'] / options.seconds:.0f} rps; share {share:.2f}",
                     flush=True,
                 )

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 _SERVING_READERS = 3
 _BYTES_ON_THE_LOOP = 128 * 1024
-"""Expected bytes of latest cells that are read on the event loop: less than a millisecond, about what a thread costs."""
+"""Expected bytes of latest cells that are read on the event loop: about as much time as a thread would cost."""
 _BYTES_PER_LOOKUP = 512
 """The lookup of an entity takes about the time of reading so many bytes."""
 _SCANNING_READERS = 2
