@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import check_list_of_texts
 from featurama_core.types.values import ValueType, parse_value_type
 
 Kind = Literal["parquet", "csv", "arrow"]
@@ -106,10 +107,7 @@ class FileLayout:
         """From the arguments of a public method. Raises InvalidInput."""
         if types is not None and not isinstance(types, Mapping):
             raise InvalidInput('types must map columns to types; write {"zip": "text"}', field="types")
-        if isinstance(null_values, str) or not all(isinstance(text, str) for text in null_values):
-            raise InvalidInput(
-                f"null_values is {null_values!r:.40}; give a list of texts, such as ['NA']", field="null_values"
-            )
+        check_list_of_texts(null_values, "null_values")
         return cls(delimiter, quote, encoding, tuple(sorted((types or {}).items())), tuple(null_values))
 
     @property
