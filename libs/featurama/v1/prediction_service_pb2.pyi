@@ -98,7 +98,7 @@ class PredictResponse(_message.Message):
     PREDICTED_CLASSES_FIELD_NUMBER: _builtins.int
     CLASS_PROBABILITIES_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """Name of the predicted quantity, such as "actual_duration"."""
+    """Name of the predicted quantity."""
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
