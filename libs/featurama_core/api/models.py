@@ -46,7 +46,7 @@ class ModelServer(Protocol):
         """Versions of one model, or of all for "", sorted by name and version."""
 
     async def get_model(self, name: str, version: int, alias: str) -> Model:
-        """One version, with its manifest."""
+        """One version, with its manifest; name: "" for the default model."""
 
     async def set_alias(self, name: str, alias: str, version: int, expected_version: int | None) -> Model:
         """Move an alias. Returns the version that it names now."""
@@ -119,11 +119,13 @@ class ModelMethods(Primitives):
         check_unicode(name=name)
         return await self._model_server("list_models").list_models(name or "")
 
-    async def get_model(self, name: str, *, version: int | None = None, alias: str | None = None) -> Model:
+    async def get_model(
+        self, name: str | None = None, *, version: int | None = None, alias: str | None = None
+    ) -> Model:
         """One version, with its manifest.
 
         Args:
-            name: Name of the model.
+            name: Name of the model; None for the default model of the server.
             version: A whole number from 1; None for the version that `alias` names.
             alias: Name of an alias; None for "champion".
 
@@ -132,7 +134,7 @@ class ModelMethods(Primitives):
             Unknown: The model does not exist (UNKNOWN_MODEL).
         """
         check_unicode(name=name, alias=alias)
-        return await self._model_server("get_model").get_model(name, _number(version), alias or "")
+        return await self._model_server("get_model").get_model(name or "", _number(version), alias or "")
 
     async def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model:
         """Move an alias to a version. Servers use it within seconds and drop no request.
