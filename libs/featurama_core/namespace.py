@@ -14,12 +14,15 @@ from featurama_core.storage.cell_plan import LayoutBook
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
 from featurama_core.storage.tombstone_cells import layouts_in
+from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.times import SECOND, Clock
 
 _REMEMBERED_ENTITIES = 200_000
+
+_FEATURES_OF_TYPE = 10_000
 
 T = TypeVar("T")
 _PAGE = 10_000
@@ -79,6 +82,32 @@ class Namespace:
         if missing:
             self._layouts.update(await self.storage.get_layouts(missing))
         return cells, self._layouts
+
+    async def features_of(self, entity_ids: Sequence[str], entity_type: str | None = None) -> list[ResolvedFeature]:
+        """All versions of the features that these distinct entities have values of, and of those of an entity type, by
+        name and version.
+        """
+        cells, layouts = await self.read_cells(entity_ids)
+        if cells.failed.any():
+            raise StoreUnavailable("the store did not answer for these entities; try again")
+        names = {field.name for each in layouts_in(cells) if (layout := layouts.get(each)) for field in layout.fields}
+        if entity_type not in (None, DEFAULT_ENTITY_TYPE):
+            of_type, after = await self.registry.page_features(("entity_type", entity_type), "", _FEATURES_OF_TYPE)
+            if after is not None:
+                raise InvalidInput(
+                    f"{entity_type} has more than {_FEATURES_OF_TYPE} features; name those to read",
+                    reason=Reason.LIMIT_EXCEEDED,
+                    field="features",
+                )
+            names.update(each.name for each in of_type)
+        snapshot = await self.registry.snapshot(fresh=True, names=names)
+        types = (None, DEFAULT_ENTITY_TYPE, entity_type)
+        return [
+            ResolvedFeature(each, snapshot.groups[each.group])
+            for name in sorted(names)
+            for each in snapshot.features[name]
+            if entity_type is None or each.entity_type in types
+        ]
 
     async def put_layouts(self, layouts: Iterable[Layout]) -> None:
         """Register the layouts that this process has not registered yet, before cells are written in them."""

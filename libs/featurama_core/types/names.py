@@ -29,6 +29,11 @@ def check_name(name: str, field: str) -> str:
     return name
 
 
+def is_name(text: object) -> bool:
+    """Whether a definition may have this name."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
+
+
 def check_namespace(name: str) -> str:
     """Return `name` if it is a valid name of a namespace."""
     if not is_namespace(name):
