@@ -163,8 +163,7 @@ class EmbeddedStore(FeatureStore):
         return found[entity_id]
 
     async def _page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
-        await self._check_type(entity_type)
-        return await self._namespace.storage.list_entities(entity_type, after, limit)
+        return await self._namespace.page_entities(entity_type, after, limit)
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
         return await self._namespace.entity_ids(entity_type)

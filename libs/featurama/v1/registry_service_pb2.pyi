@@ -1245,7 +1245,9 @@ class ListEntitiesResponse(_message.Message):
     """Token of the next page; empty after the last page."""
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.Entity]:
-        """The entities; the order is the store's own and stable."""
+        """The entities; the order is the store's own and stable. After the registered ones come those that have values of
+        features of the type without being registered: they have no name and no times. A page may be empty.
+        """
 
     def __init__(
         self,

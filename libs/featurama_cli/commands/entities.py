@@ -27,7 +27,7 @@ async def list_(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of entities.")] = 1_000,
     as_json: JsonOption = False,
 ) -> None:
-    """List the registered entities of a type."""
+    """List the entities of a type: the registered ones, then those that only have values."""
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:

@@ -13,6 +13,8 @@ DEFAULT_ENTITY_TYPE = "entity"
 DEFAULT_GROUP = "default"
 
 MAX_ENTITY_ID_BYTES = 256
+UNREGISTERED = "\x00"
+"""Beginning of a position among the entities that are not registered: no entity id holds this character."""
 RESERVED_NAMES = frozenset({"entity_id", "timestamp", "event_time", "ingested_at", "value", "feature_name"})
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -16,7 +16,7 @@ from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, UNREGISTERED, check_entity_ids
 from featurama_core.types.schema import Entity, FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
@@ -152,13 +152,13 @@ class RegistryServicer:
         store = await self._stores.get(request.namespace)
         entity_type = request.entity_type or DEFAULT_ENTITY_TYPE
         scope = f"entities {entity_type}"
-        page, after = await store.page_entities(
-            entity_type, key_before(scope, request.page_token), page_length(request.page_size)
-        )
+        before = key_before(scope, request.page_token)
+        page, after = await store.page_entities(entity_type, before, page_length(request.page_size))
         messages = cut([wire.to_proto(each) for each in page], call.cut_bytes)
         call.rows = len(messages)
         if len(messages) < len(page):
-            after = messages[-1].entity_id
+            phase = UNREGISTERED if before is not None and before.startswith(UNREGISTERED) else ""
+            after = phase + messages[-1].entity_id
         return pb.ListEntitiesResponse(
             entities=messages, next_page_token="" if after is None else token_after(scope, after)
         )
