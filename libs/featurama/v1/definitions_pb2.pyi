@@ -32,6 +32,7 @@ class EntityType(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DEPRECATED_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
     description: _builtins.str
@@ -42,6 +43,10 @@ class EntityType(_message.Message):
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When it was registered. Set by the server."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyColumn]:
+        """The key columns that make its ids, at most 8, in order. Empty: its ids have any form. They cannot be changed."""
+
     def __init__(
         self,
         *,
@@ -49,14 +54,43 @@ class EntityType(_message.Message):
         description: _builtins.str = ...,
         deprecated: _builtins.bool = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
+        keys: _abc.Iterable[Global___KeyColumn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "keys", b"keys", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EntityType: _TypeAlias = EntityType  # noqa: Y015
+
+@_typing.final
+class KeyColumn(_message.Message):
+    """KeyColumn is a key of an entity type. An id is the type's name, ":" and the keys joined by "|": "rating:17|1". In a
+    text key "%" is written "%25", "|" "%7C" and ":" "%3A"; an int is in its shortest decimal form.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_TYPE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the column, [a-z][a-z0-9_]{0,62}."""
+    value_type: _columns_pb2.ValueType.ValueType
+    """VALUE_TYPE_TEXT or VALUE_TYPE_INT. Unspecified means text."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value_type: _columns_pb2.ValueType.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value_type", b"value_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyColumn: _TypeAlias = KeyColumn  # noqa: Y015
 
 @_typing.final
 class FeatureGroup(_message.Message):

@@ -16,6 +16,7 @@ from featurama.v1 import definitions_pb2
 from featurama.wire.metadata import metadata_from_struct, metadata_to_struct
 from featurama.wire.shapes import number_problem
 from featurama.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
+from featurama_core.types.entity_keys import KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
@@ -57,6 +58,14 @@ def _created_time(micros: int) -> Timestamp | None:
     return to_timestamp(micros) if micros else None  # 0: not registered yet
 
 
+def _keys_to_proto(keys: tuple[KeyColumn, ...]) -> list[Any]:
+    return [{"name": each.name, "value_type": int(each.value_type)} for each in keys]
+
+
+def _keys_from_proto(messages: Any) -> tuple[KeyColumn, ...]:
+    return tuple(KeyColumn(each.name, _value_type(each.value_type or ValueType.TEXT)) for each in messages)
+
+
 def _value_type(number: int) -> ValueType:
     try:
         return ValueType(number)
@@ -86,6 +95,7 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "ttl": to_duration,
     "retention": to_duration,
     "metadata": metadata_to_struct,
+    "keys": _keys_to_proto,
 }
 _READERS: dict[str, Callable[[Any], Any]] = {
     "created_at": from_timestamp,
@@ -96,4 +106,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "value_type": _value_type,
     "tags": tuple,
     "features": tuple,
+    "keys": _keys_from_proto,
 }

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
 from featurama_core.storage.port import Definitions
+from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportRecord
 from featurama_core.types.schema import (
@@ -49,7 +50,10 @@ def definitions_to_json(
     """All definitions with their times and flags, as JSON values."""
     features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in registered]
     return {
-        "entity_types": [asdict(each) for each in stored.entity_types],
+        "entity_types": [
+            asdict(each) | {"keys": {key.name: key.value_type.label for key in each.keys}}
+            for each in stored.entity_types
+        ],
         "feature_groups": [asdict(each) for each in stored.groups],
         "features": features,
         "feature_services": [asdict(each) | {"features": list(each.features)} for each in stored.services],
@@ -72,7 +76,9 @@ def imports_from_json(text: bytes) -> list[ImportRecord]:
 def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
     """The definitions of `definitions_to_json`, in the order of registration. Raises InvalidInput for other content."""
     try:
-        found: list[Definition] = [EntityType(**each) for each in given["entity_types"]]
+        found: list[Definition] = [
+            EntityType(**{**each, "keys": key_columns(each.get("keys"))}) for each in given["entity_types"]
+        ]
         for each in given["feature_groups"]:
             ages = {name: None if each[name] is None else Duration(each[name]) for name in ("ttl", "retention")}
             found.append(FeatureGroup(**{**each, **ages}))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
+from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, is_name
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
@@ -138,17 +139,21 @@ class DefinitionMethods(Primitives):
         """
         return await self._uses(kind, name, _checked(version))
 
-    async def register_entity_type(self, name: str, description: str = "") -> EntityType:
+    async def register_entity_type(
+        self, name: str, description: str = "", *, keys: Sequence[str] | Mapping[str, str] | None = None
+    ) -> EntityType:
         """Register an entity type. Registering the same type again changes nothing.
 
         Args:
             name: Name of the type.
             description: Free text, at most 4,096 bytes.
+            keys: Up to eight key columns that make the ids, such as {"user_id": "int", "shop_id": "text"}; a list of
+                names means text keys. They cannot be changed. None for ids of any form.
 
         Raises:
-            Conflict: The type is registered with another description.
+            Conflict: The type is registered with another description or other keys.
         """
-        return await self.define(EntityType(name, description))
+        return await self.define(EntityType(name, description, key_columns(keys)))
 
     async def register_feature_group(
         self,

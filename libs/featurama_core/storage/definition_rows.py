@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import Reason
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import Duration
@@ -28,15 +29,25 @@ def _from_json(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
+def _keys_to_json(keys: tuple[KeyColumn, ...]) -> str:
+    return json.dumps([[each.name, each.value_type.label] for each in keys])
+
+
+def _keys_from_json(text: str | None) -> tuple[KeyColumn, ...]:
+    return key_columns(dict(json.loads(text or "[]")))
+
+
 def _duration(micros: int | None) -> Duration | None:
     return None if micros is None else Duration(micros)
 
 
-_TO_COLUMN: dict[str, Callable[[Any], Any]] = {"value_type": int, "tags": _to_json, "features": _to_json}
+_TO_COLUMN: dict[str, Callable[[Any], Any]] = {
+    "value_type": int, "tags": _to_json, "features": _to_json, "keys": _keys_to_json,
+}  # fmt: skip
 _FROM_COLUMN: dict[str, Callable[[Any], Any]] = {
     "value_type": ValueType, "tags": _from_json, "features": _from_json, "deprecated": bool,
     "deleted": bool,
-    "ttl": _duration, "retention": _duration,
+    "ttl": _duration, "retention": _duration, "keys": _keys_from_json,
 }  # fmt: skip
 
 
@@ -78,7 +89,7 @@ DEFINITION_TABLES: dict[type[Any], DefinitionTable] = {
     for table in (
         DefinitionTable(
             EntityType, "entity_types", 1,
-            ("name", "description", "deprecated", "created_at", "deleted"),
+            ("name", "description", "keys", "deprecated", "created_at", "deleted"),
             ("description", "deprecated", "deleted"), Reason.UNKNOWN_ENTITY_TYPE,
         ),
         DefinitionTable(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
+from featurama_core.types.entity_keys import EntityKeys, KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_name
 from featurama_core.types.times import Duration, DurationLike, parse_duration
@@ -20,10 +21,11 @@ MAX_BUCKETS = 1_024
 
 @dataclass(frozen=True, slots=True)
 class EntityType:
-    """A kind of thing that features describe."""
+    """A kind of thing that features describe. keys: the columns that make its ids; () for ids of any form."""
 
     name: str
     description: str = ""
+    keys: tuple[KeyColumn, ...] = ()
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
     deleted: bool = field(default=False, compare=False)
@@ -32,6 +34,15 @@ class EntityType:
         """Raise InvalidInput unless every field is within its bounds."""
         check_name(self.name, "entity_type")
         _check_text(self.description, "description")
+        if self.id_keys is not None:
+            if self.name == DEFAULT_ENTITY_TYPE:
+                raise _invalid("keys", f"are not possible for {DEFAULT_ENTITY_TYPE!r}, whose features take any id")
+            self.id_keys.check()
+
+    @property
+    def id_keys(self) -> EntityKeys | None:
+        """The codec of the ids; None for a type without keys."""
+        return EntityKeys(self.name, self.keys) if self.keys else None
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -16,6 +16,7 @@ from featurama import wire
 from featurama.v1 import columns_pb2, definitions_pb2, ingest_service_pb2
 from featurama.wire.metadata import metadata_from_struct, metadata_to_struct
 from featurama_core.frames.results import FeatureHistory
+from featurama_core.types.entity_keys import KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import (
     Entity,
@@ -38,7 +39,7 @@ def every_field(definition: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     "definition",
     [
-        EntityType("planet", "A world", True, 5),
+        EntityType("planet", "A world", (KeyColumn("sun"), KeyColumn("orbit", ValueType.INT)), True, 5),
         FeatureGroup("traffic", "planet", "d", "7us", "9000001us", 4, True, 1_700_000_000_000_001),
         FeatureGroup("traffic"),
         FeatureDefinition(
