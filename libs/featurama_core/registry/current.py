@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from featurama_core.registry.near import alike
+from featurama_core.registry.near import fixes
 from featurama_core.registry.rules import Draft, named_by, names_in
 from featurama_core.registry.snapshot import NotHeld, Snapshot
 from featurama_core.registry.uses import uses_in
@@ -25,6 +25,7 @@ from featurama_core.types.schema import (
     EntityType,
     FeatureDefinition,
     FeatureGroup,
+    FeatureService,
     Use,
     kind_name,
     shown,
@@ -72,8 +73,8 @@ class Registry:
         ):
             return current
         called_at = time.monotonic()
-        self._wanted.update(names)
         while True:
+            self._wanted.update(names)
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
             # Shielded: the deadline of one caller must not fail others that wait for the same read.
@@ -88,15 +89,16 @@ class Registry:
         snapshot = self._snapshot
         found = await self._storage.load_definitions(0 if snapshot is None else self._revision)
         if snapshot is None or snapshot.is_outdated(found):
-            snapshot = await _apart(_size(found), Snapshot, found, snapshot)
+            size = _size(found) + (len(snapshot.features) // 100 if snapshot else 0)
+            snapshot = await _apart(size, Snapshot, found, snapshot)
         missing = snapshot.missing(names)
         if missing and len(snapshot.features) + len(missing) > _MOST_HELD:
             snapshot = Snapshot(Definitions(found.incarnation, (), (), (), changed_features=None), snapshot)
             missing = snapshot.missing(names)
         if missing:
             features = await self._storage.read_features(missing)
-            unknown = sorted(set(missing) - {each.name for each in features})
-            snapshot.hold(missing, features, await alike(self._storage, unknown) if unknown else None)
+            unknown = sorted(set(missing) - {each.name for each in features if not each.deleted})
+            snapshot.hold(missing, features, await fixes(self._storage, unknown) if unknown else None)
         self._snapshot, self._revision, self._read_at = snapshot, found.revision, read_at
         return snapshot, read_at
 
@@ -156,7 +158,8 @@ class Registry:
             for changed in draft.changed:
                 await self._storage.update_definition(changed)
             if draft.new or draft.changed:
-                await self._refuse_deleted_meanwhile(await self._draft(stored), stored)
+                services = [each for each in stored if isinstance(each, FeatureService)]
+                await self._refuse_deleted_meanwhile(await self._draft(services), stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
         raise Conflict("the same names are being registered by others; send the request again", field="name")
@@ -232,7 +235,8 @@ def _size(found: Definitions) -> int:
 def _refuse_used(definition: Definition, uses: Sequence[Use]) -> None:
     if uses:
         first = ", ".join(f"{each.kind} {each.name}" for each in uses[:_SHOWN_USES])
-        more = f" and {len(uses) - _SHOWN_USES} more" if len(uses) > _SHOWN_USES else ""
+        others = len(uses) - _SHOWN_USES
+        more = f" and {others if len(uses) < _COUNTED_USES else 'many'} more" if others > 0 else ""
         raise FailedPrecondition(
             f"{kind_name(type(definition))} {shown(definition)!r} is used by {first}{more}; delete these first, or"
             " deprecate it",

@@ -22,6 +22,8 @@ from featurama_core.types.times import to_rfc3339
 
 T = TypeVar("T")
 
+UNKNOWN_NAME = "check its name or register it"
+"""The fix for an unknown feature that is like no other."""
 MAX_FEATURES_PER_READ = 1_000
 _REMEMBERED_LISTS = 1_024
 _GUESSED_NAMES = 32
@@ -37,7 +39,7 @@ class NotHeld(LookupError):
 
 class Snapshot:
     """Definitions at one moment. features: the versions of each name that is held, ascending; none if no feature of
-    this name is registered.
+    this name is registered. fixes: what to do about unknown names.
     """
 
     def __init__(self, found: Definitions, before: Snapshot | None = None) -> None:
@@ -56,7 +58,7 @@ class Snapshot:
             for (kind, name), each in (before.deleted if before else {}).items()
             if kind is not FeatureDefinition or name in self.features
         }
-        self._alike: dict[str, Collection[str]] = {}
+        self.fixes: dict[str, str] = dict(before.fixes) if before and self.features else {}
         self._lists: dict[tuple[tuple[str, ...], int | None], tuple[ResolvedFeature, ...]] = {}
         self._compiled: dict[tuple[Any, ...], Any] = {}
         self._guessed: deque[str] = deque(maxlen=_GUESSED_NAMES + 1)
@@ -87,14 +89,14 @@ class Snapshot:
         self,
         names: Iterable[str],
         found: Iterable[FeatureDefinition],
-        alike: Mapping[str, Collection[str]] | None = None,
+        fixes: Mapping[str, str] | None = None,
     ) -> None:
-        """Add features that were not held. found: all their versions. alike: names that an unknown one may mean."""
+        """Add features that were not held. found: all their versions. fixes: what to do about unknown names."""
         for name in names:
             self.features[name] = []
         # A group that is not there yet comes with the next changes, and its features with it.
         self._put_features(each for each in found if each.deleted or each.group in self.groups)
-        self._alike.update(alike or {})
+        self.fixes.update(fixes or {})
 
     def is_deleted(self, kind: type[Definition], name: str, version: int = 0) -> bool:
         """version: of a feature."""
@@ -141,7 +143,7 @@ class Snapshot:
         if versions is None:
             self.require((name,))
         if not versions:
-            fix = self._meant(name, self._alike.get(name, ()), "check its name or register it")
+            fix = self.fixes.get(name, UNKNOWN_NAME)
             raise Unknown(f"feature {name!r} is not registered; {fix}", field=name)
         if version is None:
             for definition in reversed(versions):

@@ -170,6 +170,16 @@ async def test_a_name_like_one_of_many_is_proposed(
     assert ["load_definitions"] == counted.calls
 
 
+async def test_a_deleted_feature_is_not_proposed(store: OpenedStore, many: list[str], unique: Unique) -> None:
+    """Nor one that was never there."""
+    await store.delete_definition(FeatureDefinition, many[7], 1)
+    with pytest.raises(Unknown) as refused:
+        await store.get_feature(f"{many[7]}x")
+    assert many[7] not in refused.value.message.removeprefix(f"feature '{many[7]}x'")
+    with pytest.raises(Unknown, match=f"did you mean '{many[8]}'"):
+        await store.get_feature(f"{many[8]}x")
+
+
 async def test_the_uses_of_a_large_group_are_counted_up_to_a_bound(
     server: OpenedStore, counted: Counted, many: list[str], unique: Unique
 ) -> None:
