@@ -1078,7 +1078,7 @@ class ListDefinitionUsesResponse(_message.Message):
     USES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many there are."""
+    """How many there are; of features, at most 1,000 names are counted."""
     @_builtins.property
     def uses(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.DefinitionUse]:
         """The first 1,000 uses."""

@@ -83,8 +83,7 @@ class RegistryServicer:
     async def list_features(self, request: pb.ListFeaturesRequest, call: Call) -> Reply:
         """A page of the features, by name and version."""
         store = await self._stores.get(request.namespace)
-        filters = (request.entity_type, request.group, request.all_versions, *sorted(request.names))
-        scope = f"features {' '.join(map(str, filters))}"
+        scope = f"features {request.entity_type} {request.group} {request.all_versions} {len(request.names)}"
         length, before = page_length(request.page_size), key_before(scope, request.page_token) or ""
         after: str | None = None
         if request.names:
