@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing
@@ -172,7 +173,8 @@ async def _write_parts(
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
     # A single file has no finished parts: it is written again from the stored joins.
     done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
-    with ExitStack() as files:
+    files = ExitStack()
+    try:
         write: WriteTable | None = None
         async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts:
             async for part in parts:
@@ -187,7 +189,10 @@ async def _write_parts(
                     path = folder / f"part-{part.number:05}.{kind}"
                     done[str(part.number)] = facts | await asyncio.to_thread(_write_part, path, table, kind)
                     await asyncio.to_thread(work.note, {"parts": done})
-        await asyncio.to_thread(files.close)
+    except BaseException:
+        await asyncio.shield(asyncio.to_thread(files.__exit__, *sys.exc_info()))
+        raise
+    await asyncio.to_thread(files.close)
     all_facts = [done[each] for each in sorted(done, key=int)]
     if whole:
         rows = sum(each["rows"] for each in all_facts)
