@@ -259,7 +259,7 @@ class TrainingDataset:
             The manifest.
 
         Raises:
-            Conflict: The output exists, and `overwrite` is not set.
+            Conflict: The output exists, and `overwrite` is not set, or another call is building it.
             InvalidInput: The label rows are invalid, or the format cannot hold one of their columns.
         """
         check_columns(self._source.schema, format_of(Path(out), format))
