@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -10,7 +10,15 @@ from featurama_core.api.primitives import D, Primitives
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
-from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
+from featurama_core.types.schema import (
+    Definition,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    Use,
+    check_fields,
+)
 from featurama_core.types.values import ValueType, parse_value_type
 
 
@@ -50,16 +58,18 @@ class DefinitionMethods(Primitives):
                 Behind servers, earlier thousands are; registering the same list again is safe.
             InvalidInput: A field of a definition is out of bounds. The message names the definition.
         """
-        if not definitions:
+        given = _listed("definitions", definitions, "definitions")
+        if not given:
             raise InvalidInput(
                 "definitions is empty; give at least one", reason=Reason.EMPTY_REQUEST, field="definitions"
             )
-        for each in definitions:
+        for each in given:
             if not isinstance(each, Definition):
                 raise InvalidInput(f"definitions holds a {type(each).__name__}; give definitions", field="definitions")
+            check_fields(each)
             if isinstance(each, FeatureDefinition):
                 _checked(each.version, Reason.INVALID_DEFINITION)
-        return cast("list[D]", await self._define_all(definitions))
+        return cast("list[D]", await self._define_all(given))
 
     async def get_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
         """One definition.
@@ -226,7 +236,7 @@ class DefinitionMethods(Primitives):
                 vector_length=length or vector_length,
                 references=references,
                 description=description,
-                tags=tuple(tags),
+                tags=tuple(_listed("tags", tags, "texts")),
                 owner=owner,
             )
         )
@@ -245,9 +255,7 @@ class DefinitionMethods(Primitives):
             Conflict: The service is registered with another definition.
             Unknown: A feature is not registered.
         """
-        if isinstance(features, str):
-            raise InvalidInput(f"features must be a list of references; write [{features!r}]", field="features")
-        return await self.define(FeatureService(name, tuple(features), description))
+        return await self.define(FeatureService(name, tuple(_listed("features", features, "references")), description))
 
     async def get_entity_type(self, name: str) -> EntityType:
         """One entity type. Raises Unknown if it is not registered."""
@@ -308,6 +316,15 @@ class DefinitionMethods(Primitives):
         return await self.deprecate(FeatureService, name)
 
 
+def _listed(name: str, given: Any, content: str) -> list[Any]:
+    """The elements of an argument. A text is a sequence, but of its letters."""
+    if isinstance(given, str):
+        raise InvalidInput(f"{name} must be a list of {content}; write [{given[:40]!r}]", field=name)
+    if not isinstance(given, Iterable):
+        raise InvalidInput(f"{name} must be a list of {content}, not {type(given).__name__}", field=name)
+    return list(given)
+
+
 def _named(kind: type[Any], version: int | None) -> int | None:
     if kind is FeatureDefinition and version is None:
         raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
@@ -316,6 +333,8 @@ def _named(kind: type[Any], version: int | None) -> int | None:
 
 def _checked(version: int | None, reason: Reason = Reason.INVALID_ARGUMENT) -> int | None:
     # On the wire 0 stands for "not given": a caller's own 0 must not become that.
-    if version is not None and (isinstance(version, bool) or not 1 <= version < 2**31):
+    if version is None:
+        return None
+    if type(version) is not int or not 1 <= version < 2**31:
         raise InvalidInput("version must be a whole number from 1", reason=reason, field="version")
     return version

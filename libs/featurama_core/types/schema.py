@@ -6,6 +6,7 @@ UTC); they are not compared.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 from featurama_core.types.entity_keys import EntityKeys, KeyColumn
@@ -213,10 +214,20 @@ class Entity:
     updated_at: int = field(default=0, compare=False)
 
 
+def check_fields(definition: Definition) -> None:
+    """Raise InvalidInput for a field that is not of its declared type. Python checks none, and not all of them fail."""
+    for each in fields(definition):
+        declared = _DECLARED.get(str(each.type))
+        value = getattr(definition, each.name)
+        if declared is None or (declared[0](value) and not (isinstance(value, bool) and each.type == "int")):
+            continue
+        raise _invalid(each.name, f"{repr(value)[:40]} is {type(value).__name__}; give {declared[1]}")
+
+
 def check_version(version: int, least: int = 1) -> int:
     """Return `version` if it may be the version of a feature or a model; `least` 0 admits "none"."""
     # On the wire 0 stands for an omitted version: a 0 given by the caller must be refused before.
-    if isinstance(version, bool) or not least <= version < 2**31:
+    if type(version) is not int or not least <= version < 2**31:
         raise InvalidInput(f"version must be a whole number from {least}", field="version")
     return version
 
@@ -224,6 +235,19 @@ def check_version(version: int, least: int = 1) -> int:
 def _check_text(text: str, name: str) -> None:
     if len(text.encode("utf-8", "replace")) > MAX_DESCRIPTION_BYTES:
         raise _invalid(name, f"must be at most {MAX_DESCRIPTION_BYTES} bytes")
+
+
+_DECLARED: dict[str, tuple[Callable[[object], bool], str]] = {
+    "str": (lambda value: isinstance(value, str), "a text"),
+    "str | None": (lambda value: value is None or isinstance(value, str), "a text or None"),
+    "int": (lambda value: isinstance(value, int), "a whole number"),
+    "ValueType": (lambda value: isinstance(value, ValueType), "a ValueType"),
+    "tuple[str, ...]": (
+        lambda value: isinstance(value, tuple) and all(isinstance(each, str) for each in value),
+        "a tuple of texts",
+    ),
+}
+"""Annotation of a field -> (whether a value is of it, what to give)."""
 
 
 def _invalid(name: str, problem: str) -> InvalidInput:

@@ -9,7 +9,8 @@ from tests.opened import OpenedStore
 
 from featurama_core.registry import MAX_FEATURES_PER_READ
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
-from featurama_core.types.schema import FeatureGroup
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.values import ValueType
 
 from .standing_clock import Unique
 
@@ -124,3 +125,26 @@ async def refused(call: object, what: str) -> None:
     with pytest.raises(FailedPrecondition, match=f"{what}.* is deprecated") as failed:
         await call  # type: ignore[misc]
     assert (Reason.DEPRECATED, what) == (failed.value.reason, failed.value.metadata["field"])
+
+
+async def test_fields_of_other_types_are_refused_by_name(store: OpenedStore, unique: Unique) -> None:
+    """Python takes them all: `1.0` as a version, a text as tags (one per letter), None as a description."""
+    name = unique("typed")
+    wrong: dict[str, object] = {"version": 1.0, "tags": "air", "description": None, "owner": 7, "feature_type": None}
+    for field, value in wrong.items():
+        given = {"name": name, "feature_type": "int"} | {field: value}
+        with pytest.raises(InvalidInput, match=field.replace("_", " ")) as refused:
+            await store.register_feature(**given)  # type: ignore[arg-type]
+        assert field == refused.value.metadata["field"]
+    with pytest.raises(InvalidInput, match=r"buckets '2' is str; give a whole number"):
+        await store.register_feature_group(name, buckets="2")  # type: ignore[arg-type]
+    for features in (None, "speed"):
+        with pytest.raises(InvalidInput, match="features must be a list of references"):
+            await store.register_feature_service(name, features)  # type: ignore[arg-type]
+    assert [] == [each for each in await store.list_features() if each.name == name]
+
+
+async def test_definitions_may_come_from_any_iterable(store: OpenedStore, unique: Unique) -> None:
+    names = [unique("one"), unique("two")]
+    stored = await store.register(FeatureDefinition(name, ValueType.INT) for name in names)  # type: ignore[arg-type]
+    assert names == [each.name for each in stored]
