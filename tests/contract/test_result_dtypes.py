@@ -292,6 +292,14 @@ async def test_arrays_and_lists_of_carried_columns_show_what_is_missing_alike(st
         assert None is lists["tags"][1], name
 
 
+async def test_periods_and_intervals_of_pandas_come_back(store: OpenedStore) -> None:
+    """They are extension types of Arrow, which pandas defines."""
+    frame = pd.DataFrame({"entity_id": ["full", "void"], "timestamp": pd.to_datetime([START + HOUR] * 2, unit="us")})
+    frame["month"], frame["range"] = pd.period_range("2026-01", periods=2, freq="M"), pd.interval_range(0, 2)
+    built = await store.training_set(frame, ["count"], timezone="UTC")
+    pd.testing.assert_frame_equal(frame[["month", "range"]], (await built.to_pandas())[["month", "range"]])
+
+
 async def test_a_column_that_a_library_or_format_cannot_hold_is_named(store: OpenedStore, tmp_path: Path) -> None:
     """A column of the caller of a type that pandas, polars, Parquet or CSV lack; files are refused before any read."""
     mixed = pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])])

@@ -93,13 +93,15 @@ def pandas_frame(fields: Sequence[Field], dtypes: Mapping[str, Any] | None = Non
     dtypes: name -> dtype of columns that were a pandas frame's before they became Arrow columns.
     """
     pd, wanted = library("pandas"), dtypes or {}
-    made = dict(_made(fields, "pandas", lambda field: (field.name, _pandas_series(pd, field))))
-    for field in fields:
-        dtype = wanted.get(field.name)
-        if dtype is not None and made[field.name].dtype != dtype:
-            as_python = dtype == np.object_ and _is_of(field.values, "pyarrow")
-            found = pd.Series(_listed(field.values), dtype=object) if as_python else made[field.name]
-            made[field.name] = found.astype(dtype)
+
+    def series(field: Field) -> tuple[str, Any]:
+        made, dtype = _pandas_series(pd, field), wanted.get(field.name)
+        if dtype is None or made.dtype == dtype:
+            return field.name, made
+        as_python = dtype == np.object_ and _is_of(field.values, "pyarrow")
+        return field.name, (pd.Series(_listed(field.values), dtype=object) if as_python else made).astype(dtype)
+
+    made = dict(_made(fields, "pandas", series))
     return pd.DataFrame(made, copy=True)
 
 
@@ -205,7 +207,11 @@ def _carried_in_pandas(pd: Any, field: Field) -> Any:
         values = values.to_arrow()
     if _is_of(values, "pyarrow"):
         known = _of_arrow(field.name, values)
-        return values.to_pandas(types_mapper=_nullable_integer) if known is None else _pandas_series(pd, known)
+        if known is not None:
+            return _pandas_series(pd, known)
+        # With a mapper, pandas' own types in Arrow (periods, intervals) would become what they are stored as.
+        is_own = isinstance(values.type, library("pyarrow").BaseExtensionType)
+        return values.to_pandas() if is_own else values.to_pandas(types_mapper=_nullable_integer)
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind not in "OU" and not _is_masked(values):
         return pd.Series(values)
     known = _of_values(field.name, values)
