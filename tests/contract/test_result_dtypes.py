@@ -294,9 +294,11 @@ async def test_arrays_and_lists_of_carried_columns_show_what_is_missing_alike(st
 
 async def test_periods_and_intervals_of_pandas_come_back(store: OpenedStore) -> None:
     """They are extension types of Arrow, which pandas defines."""
-    frame = pd.DataFrame({"entity_id": ["full", "void"], "timestamp": pd.to_datetime([START + HOUR] * 2, unit="us")})
+    frame = pd.DataFrame(
+        {"entity_id": ["full", "void"], "timestamp": pd.to_datetime([START + HOUR] * 2, unit="us", utc=True)}
+    )
     frame["month"], frame["range"] = pd.period_range("2026-01", periods=2, freq="M"), pd.interval_range(0, 2)
-    built = await store.training_set(frame, ["count"], timezone="UTC")
+    built = await store.training_set(frame, ["count"])
     pd.testing.assert_frame_equal(frame[["month", "range"]], (await built.to_pandas())[["month", "range"]])
 
 

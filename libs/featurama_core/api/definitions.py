@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
 from featurama_core.api.primitives import D, Primitives
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_list, check_list_of_texts, check_unicode
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -58,18 +58,18 @@ class DefinitionMethods(Primitives):
                 Behind servers, earlier thousands are; registering the same list again is safe.
             InvalidInput: A field of a definition is out of bounds. The message names the definition.
         """
-        given = _listed("definitions", definitions, "definitions")
-        if not given:
+        check_list(definitions, "definitions")
+        if not definitions:
             raise InvalidInput(
                 "definitions is empty; give at least one", reason=Reason.EMPTY_REQUEST, field="definitions"
             )
-        for each in given:
+        for each in definitions:
             if not isinstance(each, Definition):
                 raise InvalidInput(f"definitions holds a {type(each).__name__}; give definitions", field="definitions")
             check_fields(each)
             if isinstance(each, FeatureDefinition):
                 _checked(each.version, Reason.INVALID_DEFINITION)
-        return cast("list[D]", await self._define_all(given))
+        return cast("list[D]", await self._define_all(definitions))
 
     async def get_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
         """One definition.
@@ -82,6 +82,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        check_unicode(name=name)
         return await self._get_definition(kind, name, _checked(version))
 
     async def list_definitions(self, kind: type[D]) -> list[D]:
@@ -103,7 +104,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
-        return await self._deprecate(kind, name, _named(kind, version))
+        return await self._deprecate(kind, name, _named(kind, name, version))
 
     async def restore(self, kind: type[D], name: str, version: int | None = None) -> D:
         """Take back a deprecation. A definition that is not deprecated stays as it is.
@@ -116,7 +117,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
-        return await self._restore(kind, name, _named(kind, version))
+        return await self._restore(kind, name, _named(kind, name, version))
 
     async def delete_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
         """Delete a definition that nothing uses (`uses`), for ever. Stored values of a feature cannot be read any more.
@@ -132,7 +133,7 @@ class DefinitionMethods(Primitives):
             FailedPrecondition: It is used (DEFINITION_USED). The message names the first uses.
             Unknown: No definition has this name (and version).
         """
-        return await self._delete_definition(kind, name, _named(kind, version))
+        return await self._delete_definition(kind, name, _named(kind, name, version))
 
     async def uses(self, kind: type[Definition], name: str, version: int | None = None) -> list[Use]:
         """What uses a definition: definitions, models and, of an entity type, registered entities.
@@ -145,6 +146,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        check_unicode(name=name)
         return await self._uses(kind, name, _checked(version))
 
     async def register_entity_type(
@@ -236,7 +238,7 @@ class DefinitionMethods(Primitives):
                 vector_length=length or vector_length,
                 references=references,
                 description=description,
-                tags=tuple(_listed("tags", tags, "texts")),
+                tags=_listed(tags, "tags"),
                 owner=owner,
             )
         )
@@ -255,7 +257,7 @@ class DefinitionMethods(Primitives):
             Conflict: The service is registered with another definition.
             Unknown: A feature is not registered.
         """
-        return await self.define(FeatureService(name, tuple(_listed("features", features, "references")), description))
+        return await self.define(FeatureService(name, _listed(features, "features"), description))
 
     async def get_entity_type(self, name: str) -> EntityType:
         """One entity type. Raises Unknown if it is not registered."""
@@ -295,6 +297,7 @@ class DefinitionMethods(Primitives):
             group: Only features of this group.
             all_versions: Whether older versions are listed too.
         """
+        check_unicode(entity_type=entity_type, group=group)
         return await self._list_definitions(
             FeatureDefinition, entity_type=entity_type, group=group, all_versions=all_versions
         )
@@ -316,16 +319,13 @@ class DefinitionMethods(Primitives):
         return await self.deprecate(FeatureService, name)
 
 
-def _listed(name: str, given: Any, content: str) -> list[Any]:
-    """The elements of an argument. A text is a sequence, but of its letters."""
-    if isinstance(given, str):
-        raise InvalidInput(f"{name} must be a list of {content}; write [{given[:40]!r}]", field=name)
-    if not isinstance(given, Iterable):
-        raise InvalidInput(f"{name} must be a list of {content}, not {type(given).__name__}", field=name)
-    return list(given)
+def _listed(texts: Sequence[str], field: str) -> tuple[str, ...]:
+    check_list_of_texts(texts, field)
+    return tuple(texts)
 
 
-def _named(kind: type[Any], version: int | None) -> int | None:
+def _named(kind: type[Any], name: str, version: int | None) -> int | None:
+    check_unicode(name=name)
     if kind is FeatureDefinition and version is None:
         raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
     return _checked(version)

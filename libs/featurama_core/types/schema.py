@@ -6,12 +6,17 @@ UTC); they are not compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 from featurama_core.types.entity_keys import EntityKeys, KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_name
+from featurama_core.types.names import (
+    DEFAULT_ENTITY_TYPE,
+    DEFAULT_GROUP,
+    check_list_of_texts,
+    check_name,
+    check_unicode,
+)
 from featurama_core.types.times import Duration, DurationLike, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 
@@ -171,6 +176,25 @@ class FeatureService:
             raise _invalid("features", "names a feature twice")
 
 
+def check_fields(given: object) -> None:
+    """Raise InvalidInput unless every text of a definition or entity is valid Unicode, every list one of texts, and
+    every number whole.
+
+    These are checked where a caller gives them, since neither a message nor a storage can hold anything else.
+    """
+    for each in fields(given):  # type: ignore[arg-type]
+        value = getattr(given, each.name)
+        if each.type.startswith("tuple[str"):
+            check_list_of_texts(value, each.name)
+        if each.type == "int" and type(value) is not int:
+            raise InvalidInput(f"{each.name} must be a whole number, not {value!r:.40}", field=each.name)
+        for text in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(text, str):
+                check_unicode(**{each.name: text})
+            elif each.type == "str":
+                raise InvalidInput(f"{each.name} must be a text, not {text!r:.40}", field=each.name)
+
+
 Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService
 _ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)
 
@@ -214,16 +238,6 @@ class Entity:
     updated_at: int = field(default=0, compare=False)
 
 
-def check_fields(definition: Definition) -> None:
-    """Raise InvalidInput for a field that is not of its declared type. Python checks none, and not all of them fail."""
-    for each in fields(definition):
-        declared = _DECLARED.get(str(each.type))
-        value = getattr(definition, each.name)
-        if declared is None or (declared[0](value) and not (isinstance(value, bool) and each.type == "int")):
-            continue
-        raise _invalid(each.name, f"{repr(value)[:40]} is {type(value).__name__}; give {declared[1]}")
-
-
 def check_version(version: int, least: int = 1) -> int:
     """Return `version` if it may be the version of a feature or a model; `least` 0 admits "none"."""
     # On the wire 0 stands for an omitted version: a 0 given by the caller must be refused before.
@@ -235,19 +249,6 @@ def check_version(version: int, least: int = 1) -> int:
 def _check_text(text: str, name: str) -> None:
     if len(text.encode("utf-8", "replace")) > MAX_DESCRIPTION_BYTES:
         raise _invalid(name, f"must be at most {MAX_DESCRIPTION_BYTES} bytes")
-
-
-_DECLARED: dict[str, tuple[Callable[[object], bool], str]] = {
-    "str": (lambda value: isinstance(value, str), "a text"),
-    "str | None": (lambda value: value is None or isinstance(value, str), "a text or None"),
-    "int": (lambda value: isinstance(value, int), "a whole number"),
-    "ValueType": (lambda value: isinstance(value, ValueType), "a ValueType"),
-    "tuple[str, ...]": (
-        lambda value: isinstance(value, tuple) and all(isinstance(each, str) for each in value),
-        "a tuple of texts",
-    ),
-}
-"""Annotation of a field -> (whether a value is of it, what to give)."""
 
 
 def _invalid(name: str, problem: str) -> InvalidInput:
