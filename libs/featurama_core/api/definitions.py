@@ -88,6 +88,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        _check_kind(kind)
         check_unicode(name=name)
         return await self._get_definition(kind, name, _checked(version))
 
@@ -97,6 +98,7 @@ class DefinitionMethods(Primitives):
         Args:
             kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
         """
+        _check_kind(kind)
         if kind is FeatureDefinition:
             return cast("list[D]", await self.list_features())
         return await self._list_definitions(kind)
@@ -380,7 +382,14 @@ def _listed(texts: Sequence[str], field: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _check_kind(kind: object) -> None:
+    if kind not in (EntityType, FeatureGroup, FeatureDefinition, FeatureService):
+        kinds = "EntityType, FeatureGroup, FeatureDefinition or FeatureService"
+        raise InvalidInput(f"kind is {str(kind)[:80]!r}; give {kinds}", field="kind")
+
+
 def _named(kind: type[Any], name: str, version: int | None) -> int | None:
+    _check_kind(kind)
     check_unicode(name=name)
     if kind is FeatureDefinition and version is None:
         raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
