@@ -156,6 +156,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        _check_kind(kind)
         check_unicode(name=name)
         return await self._uses(kind, name, _checked(version))
 
