@@ -31,6 +31,7 @@ class Featurama(LazyGroup):
         "features": Listed("List, show, deprecate, restore and delete definitions.", _DEFINE),
         "entities": Listed("List, show and register entities.", _DEFINE),
         "namespaces": Listed("Create, list, export, import and delete namespaces.", _DEFINE),
+        "infer": Listed("Propose definitions and a mapping for files, as YAML on standard output.", _DATA),
         "write": Listed("Write the values of Parquet, CSV or Arrow files.", _DATA),
         "get": Listed("Show the newest values of entities.", _DATA),
         "history": Listed("Show the stored values of one feature, newest first.", _DATA),

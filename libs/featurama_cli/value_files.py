@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurama_cli.rejected import REJECTED, RejectedRows, rejected_rows
 from featurama_cli.repeated_rows import HeldRows, RepeatedKeys
@@ -40,14 +41,13 @@ _INGESTED_AT = "ingested_at"
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """The options of `write_features`. types: of all features, for texts."""
+    """The options of `write_features`."""
 
     version: int | None
     batch_size: int
     mode: WriteMode
     skip_nulls: bool
     mapping: ColumnMapping
-    types: Mapping[str, ValueType]
 
 
 @dataclass(slots=True)
@@ -91,6 +91,12 @@ def value_files(path: Path, layout: FileLayout) -> list[TableFile]:
     return [each for each in files_of(path, layout) if each.path == path or not each.kind.stem.endswith(REJECTED)]
 
 
+def with_index_keys(source: TableFile, mapping: ColumnMapping) -> None:
+    """Make columns of the levels of the index that are keys and no columns."""
+    lacking = [name for name in (mapping.entity, mapping.time) if name not in source.schema.names]
+    source.with_columns([name for name in lacking if name in source.index_columns])
+
+
 class FilesWriting:
     """Writes files to a store. advance: called with the number of written rows."""
 
@@ -99,14 +105,16 @@ class FilesWriting:
         self._store = store
         self._options = options
         self._advance = advance
-        self._known: Collection[str] | None = options.types if options.mapping.ignore_extra else None
+        self._types: dict[str, ValueType] = {}
+        self._looked_up: set[str] = set()
+        self._known: Collection[str] | None = self._types if options.mapping.ignore_extra else None
 
     async def write(self, sources: Sequence[TableFile]) -> None:
         """Write one file, or all files of a directory; with ingest times they are one import."""
         mapping = self._options.mapping
         for source in sources:
-            lacking = [name for name in (mapping.entity, mapping.time) if name not in source.schema.names]
-            source.with_columns([name for name in lacking if name in source.index_columns])
+            with_index_keys(source, mapping)
+            await self._learn(mapping.renamed(source.schema.names))
         if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
             self._check_import(sources)
             await self._together(TableFiles(sources))
@@ -186,9 +194,13 @@ class FilesWriting:
         if not parts:
             return
         options, source = self._options, parts[0].source
+        table = pa.concat_tables([part.table for part in parts])
         with _named(source):
+            names = dict(zip(options.mapping.renamed(table.column_names), table.column_names, strict=True))
+            if source.is_csv and "feature_name" in names:
+                await self._learn(pc.unique(table[names["feature_name"]]).to_pylist())
             report = await self._store.write_mapped(
-                self._frame(source, pa.concat_tables([part.table for part in parts])),
+                self._frame(source, table, names),
                 options.mapping,
                 options.version,
                 options.batch_size,
@@ -210,10 +222,20 @@ class FilesWriting:
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 
-    def _frame(self, source: TableFile, table: Any) -> Any:
-        """The cells that the file has as texts, typed by the features that their columns become."""
-        types = self._options.types
-        old = dict(zip(self._options.mapping.renamed(table.column_names), table.column_names, strict=True))
+    async def _learn(self, names: Sequence[str]) -> None:
+        """Look up the types of features, each once: of a version, or of the newest."""
+        new = set(names) - self._looked_up
+        version = self._options.version
+        for each in await self._store.find_features(list(new), all_versions=version is not None) if new else ():
+            if version in (None, each.version):
+                self._types[each.name] = each.value_type
+        self._looked_up |= new
+
+    def _frame(self, source: TableFile, table: Any, old: Mapping[str, str]) -> Any:
+        """The cells that the file has as texts, typed by the features that their columns become. old: the names in the
+        file by those in the store.
+        """
+        types = self._types
         texts = {new: name for new, name in old.items() if source.is_csv or name in source.folders}
         by_name = ByName(old.get("feature_name", ""), old.get("value", ""), types) if source.is_csv else None
         return typed_frame(table, {name: types[new] for new, name in texts.items() if new in types}, by_name)

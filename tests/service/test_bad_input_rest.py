@@ -68,6 +68,8 @@ UNREADABLE = [
     raw(400, b'{"delivery_id": "\xff"}'),
     raw(400, b'{"delivery_id": "\\ud800"}'),
     raw(400, b"[" * 5_000),
+    raw(400, b'{"delivery_id": "delivery_near", "delivery_id": "delivery_far"}'),
+    raw(400, b'{"delivery_id": "delivery_near", "features": {"a": 1, "\\ud800": 2, "\\ud800": 3}}'),
     raw(415, b'{"delivery_id": "x"}', "text/plain"),
     raw(415, b"delivery_id=x", "application/x-www-form-urlencoded"),
     raw(415, b'{"delivery_id": "x"}', None),

@@ -15,7 +15,7 @@ from featurama_core.frames.predictions import Predictions, given_columns
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.models import Model
-from featurama_core.types.names import check_entity_ids
+from featurama_core.types.names import check_entity_ids, check_unicode
 from featurama_core.types.schema import check_version
 
 
@@ -89,6 +89,7 @@ class ModelMethods(Primitives):
         """
         if entity_ids is not None:
             check_entity_ids(entity_ids)
+        check_unicode(model=model, alias=alias)
         ids = list(entity_ids or ())
         given, rows = given_columns(features, len(ids) if entity_ids is not None else None)
         if not rows:
@@ -115,6 +116,7 @@ class ModelMethods(Primitives):
         Raises:
             FailedPrecondition: The store has no servers.
         """
+        check_unicode(name=name)
         return await self._model_server("list_models").list_models(name or "")
 
     async def get_model(
@@ -131,6 +133,7 @@ class ModelMethods(Primitives):
             FailedPrecondition: The store has no servers.
             Unknown: The model does not exist (UNKNOWN_MODEL).
         """
+        check_unicode(name=name, alias=alias)
         return await self._model_server("get_model").get_model(name or "", _number(version), alias or "")
 
     async def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model:
@@ -150,6 +153,7 @@ class ModelMethods(Primitives):
             Conflict: The alias does not name `expected_version` (ALIAS_MOVED).
             FailedPrecondition: The store has no servers, or the version cannot be used (MODEL_UNUSABLE).
         """
+        check_unicode(name=name, alias=alias)
         expected = None if expected_version is None else check_version(expected_version, least=0)
         return await self._model_server("set_alias").set_alias(name, alias, _number(version), expected)
 
