@@ -98,7 +98,9 @@ def with_index_keys(source: TableFile, mapping: ColumnMapping) -> None:
 
 
 class FilesWriting:
-    """Writes files to a store. advance: called with the number of written rows."""
+    """Writes files to a store, in the joined schema of the files that are written together. advance: called with the
+    number of written rows.
+    """
 
     def __init__(self, store: FeatureStore, options: FileOptions, advance: Callable[[int], None]) -> None:
         self.report = FilesReport()
@@ -129,7 +131,7 @@ class FilesWriting:
             scopes: list[ImportScope] = []
             first = 0
             for source in files.files:
-                async for table in self._tables(source):
+                async for table in self._tables(files, source):
                     seen = await asyncio.to_thread(self._look, source, table)
                     keys.add(seen.keys, seen.rows + first)
                     scopes += [seen.scope] if seen.scope is not None else []
@@ -141,20 +143,19 @@ class FilesWriting:
                 rejected = [await opened.enter_async_context(rejected_rows(each.path)) for each in files.files]
                 first = 0
                 for at, source in enumerate(files.files):
-                    async for part in self._parts(source, rejected[at]):
+                    async for part in self._parts(files, source, rejected[at]):
                         again = keys.among(first, len(part.numbers))
                         first += len(part.numbers)
                         if again.any():
-                            await asyncio.to_thread(self._hold, files, held, at, part.only(again))
+                            await asyncio.to_thread(self._hold, held, at, part.only(again))
                         await self._send([part.only(~again) if again.any() else part], number)
                 for group in held.read():
                     parts = [_Part(files.files[at], rejected[at], table, rows) for at, table, rows in group]
                     await self._send(parts, number)
         self.report.beside += [str(each.path) for each in rejected if each.path is not None]
 
-    def _hold(self, files: TableFiles, held: HeldRows, at: int, part: _Part) -> None:
-        keys = self._look(part.source, part.table).keys
-        held.add(at, files.fitted(part.source, part.table), part.numbers, keys)
+    def _hold(self, held: HeldRows, at: int, part: _Part) -> None:
+        held.add(at, part.table, part.numbers, self._look(part.source, part.table).keys)
 
     def _check_import(self, sources: Sequence[TableFile]) -> None:
         if self._options.mode is not WriteMode.BULK:
@@ -175,18 +176,18 @@ class FilesWriting:
         with _named(source):
             return frame_part(table, self._options.mapping, self._known)
 
-    async def _parts(self, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
+    async def _parts(self, files: TableFiles, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
         first = 0
-        async for table in self._tables(source):
+        async for table in self._tables(files, source):
             yield _Part(source, rejected, table, np.arange(first, first + table.num_rows))
             first += table.num_rows
 
-    async def _tables(self, source: TableFile) -> AsyncIterator[Any]:
+    async def _tables(self, files: TableFiles, source: TableFile) -> AsyncIterator[Any]:
         step = max(10_000, self._options.batch_size)
         batches = source.batches(as_text=True)
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             for start in range(0, batch.num_rows, step):
-                yield pa.Table.from_batches([batch.slice(start, step)])
+                yield files.fitted(source, pa.Table.from_batches([batch.slice(start, step)]))
 
     async def _send(self, parts: Sequence[_Part], import_number: int | None) -> None:
         """Write the rows of the parts as one frame."""

@@ -111,6 +111,7 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
         predict(422, "INVALID_ARGUMENT", "version", version=0),
         predict(422, "INVALID_ARGUMENT", "version", version=-1),
         predict(422, "INVALID_ARGUMENT", "version", version=2**31),
+        predict(422, "INVALID_ARGUMENT", "version", version=10**20),
         predict(422, "INVALID_ARGUMENT", "version", version=1.5),
         predict(422, "INVALID_ARGUMENT", "version", version="1"),
         predict(422, "INVALID_ARGUMENT", "version", version=True),

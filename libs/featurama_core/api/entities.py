@@ -10,7 +10,7 @@ from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Primitives
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.json_texts import read_json
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids, check_list, check_unicode
-from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, check_texts
+from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, check_fields
 
 MAX_METADATA_BYTES = 8_192
 
@@ -64,7 +64,7 @@ class EntityMethods(Primitives):
                 raise InvalidInput(f"entities holds {each!r:.40}; give objects Entity", field="entities")
         check_entity_ids([each.entity_id for each in entities])
         for each in entities:
-            check_texts(each)
+            check_fields(each)
             _check_metadata(each)
             for field, text, limit in (
                 ("name", each.name, MAX_DESCRIPTION_BYTES),

@@ -56,7 +56,7 @@ def column(value_type: ValueType, values: Sequence[object], status: Sequence[Sta
             feature(ValueType.VECTOR),
             column(ValueType.VECTOR, [(1.0, 2.0, 3.0)]),
             Reason.VECTOR_LENGTH_MISMATCH,
-            "mood has length 2, not 3",
+            "mood holds vectors of length 2, not 3",
         ),
         (
             feature(ValueType.VECTOR),
