@@ -105,6 +105,7 @@ class FilesWriting:
         self._store = store
         self._options = options
         self._advance = advance
+        self._columns: frozenset[str] = frozenset()
         self._known: Collection[str] | None = options.types if options.mapping.ignore_extra else None
 
     async def write(self, sources: Sequence[TableFile]) -> None:
@@ -112,7 +113,8 @@ class FilesWriting:
         mapping = self._options.mapping
         for source in sources:
             with_index_keys(source, mapping)
-        if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
+        self._columns = frozenset(name for source in sources for name in source.schema.names)
+        if any(_INGESTED_AT in self._mapping(source).renamed(source.schema.names) for source in sources):
             self._check_import(sources)
             await self._together(TableFiles(sources))
             return
@@ -170,7 +172,11 @@ class FilesWriting:
 
     def _look(self, source: TableFile, table: Any) -> FramePart:
         with _named(source):
-            return frame_part(table, self._options.mapping, self._known)
+            return frame_part(table, self._mapping(source), self._known)
+
+    def _mapping(self, source: TableFile) -> ColumnMapping:
+        """What is said of the columns of a file: a column may be in other files of its directory only."""
+        return self._options.mapping.of_file(source.schema.names, self._columns)
 
     async def _parts(self, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
         first = 0
@@ -194,7 +200,7 @@ class FilesWriting:
         with _named(source):
             report = await self._store.write_mapped(
                 self._frame(source, pa.concat_tables([part.table for part in parts])),
-                options.mapping,
+                self._mapping(source),
                 options.version,
                 options.batch_size,
                 mode=options.mode,
@@ -218,7 +224,7 @@ class FilesWriting:
     def _frame(self, source: TableFile, table: Any) -> Any:
         """The cells that the file has as texts, typed by the features that their columns become."""
         types = self._options.types
-        old = dict(zip(self._options.mapping.renamed(table.column_names), table.column_names, strict=True))
+        old = dict(zip(self._mapping(source).renamed(table.column_names), table.column_names, strict=True))
         texts = {new: name for new, name in old.items() if source.is_csv or name in source.folders}
         by_name = ByName(old.get("feature_name", ""), old.get("value", ""), types) if source.is_csv else None
         return typed_frame(table, {name: types[new] for new, name in texts.items() if new in types}, by_name)
