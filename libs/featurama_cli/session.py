@@ -136,3 +136,13 @@ def _check_there(place: Place) -> None:
             reason=Reason.UNKNOWN_NAMESPACE,
             field="store",
         )
+
+
+async def count_features(store: FeatureStore) -> int:
+    """The number of features, counted page by page."""
+    count, after = 0, None
+    while True:
+        page, after = await store.page_features(after)
+        count += len(page)
+        if after is None:
+            return count

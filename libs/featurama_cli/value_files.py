@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurama_cli.rejected import REJECTED, RejectedRows, rejected_rows
 from featurama_cli.repeated_rows import HeldRows, RepeatedKeys
@@ -40,14 +41,13 @@ _INGESTED_AT = "ingested_at"
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """The options of `write_features`. types: of all features, for texts."""
+    """The options of `write_features`."""
 
     version: int | None
     batch_size: int
     mode: WriteMode
     skip_nulls: bool
     mapping: ColumnMapping
-    types: Mapping[str, ValueType]
 
 
 @dataclass(slots=True)
@@ -106,7 +106,9 @@ class FilesWriting:
         self._options = options
         self._advance = advance
         self._columns: frozenset[str] = frozenset()
-        self._known: Collection[str] | None = options.types if options.mapping.ignore_extra else None
+        self._types: dict[str, ValueType] = {}
+        self._looked_up: set[str] = set()
+        self._known: Collection[str] | None = self._types if options.mapping.ignore_extra else None
 
     async def write(self, sources: Sequence[TableFile]) -> None:
         """Write one file, or all files of a directory; with ingest times they are one import."""
@@ -114,7 +116,10 @@ class FilesWriting:
         for source in sources:
             with_index_keys(source, mapping)
         self._columns = frozenset(name for source in sources for name in source.schema.names)
-        if any(_INGESTED_AT in self._mapping(source).renamed(source.schema.names) for source in sources):
+        renamed = [self._mapping(source).renamed(source.schema.names) for source in sources]
+        for names in renamed:
+            await self._learn(names)
+        if any(_INGESTED_AT in names for names in renamed):
             self._check_import(sources)
             await self._together(TableFiles(sources))
             return
@@ -197,9 +202,13 @@ class FilesWriting:
         if not parts:
             return
         options, source = self._options, parts[0].source
+        table = pa.concat_tables([part.table for part in parts])
         with _named(source):
+            names = dict(zip(self._mapping(source).renamed(table.column_names), table.column_names, strict=True))
+            if source.is_csv and "feature_name" in names:
+                await self._learn(pc.unique(table[names["feature_name"]]).to_pylist())
             report = await self._store.write_mapped(
-                self._frame(source, pa.concat_tables([part.table for part in parts])),
+                self._frame(source, table, names),
                 self._mapping(source),
                 options.version,
                 options.batch_size,
@@ -221,10 +230,20 @@ class FilesWriting:
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 
-    def _frame(self, source: TableFile, table: Any) -> Any:
-        """The cells that the file has as texts, typed by the features that their columns become."""
-        types = self._options.types
-        old = dict(zip(self._mapping(source).renamed(table.column_names), table.column_names, strict=True))
+    async def _learn(self, names: Sequence[str]) -> None:
+        """Look up the types of features, each once: of a version, or of the newest."""
+        new = set(names) - self._looked_up
+        version = self._options.version
+        for each in await self._store.find_features(list(new), all_versions=version is not None) if new else ():
+            if version in (None, each.version):
+                self._types[each.name] = each.value_type
+        self._looked_up |= new
+
+    def _frame(self, source: TableFile, table: Any, old: Mapping[str, str]) -> Any:
+        """The cells that the file has as texts, typed by the features that their columns become. old: the names in the
+        file by those in the store.
+        """
+        types = self._types
         texts = {new: name for new, name in old.items() if source.is_csv or name in source.folders}
         by_name = ByName(old.get("feature_name", ""), old.get("value", ""), types) if source.is_csv else None
         return typed_frame(table, {name: types[new] for new, name in texts.items() if new in types}, by_name)

@@ -73,7 +73,8 @@ async def define_world(store: FeatureStore) -> int:
     """Register the world's definitions. -> how many."""
     from featurama_cli.plan import plan, registered
 
-    steps = plan(await registered(store), read_definitions(featurama_world.definitions_path()))
+    wanted = read_definitions(featurama_world.definitions_path())
+    steps = plan(await registered(store, wanted), wanted)
     for step in steps:
         if step.effect == "conflict":
             raise InvalidInput(f"the world's {step.kind} {step.name} does not fit: {step.problem}", field="definitions")

@@ -38,22 +38,36 @@ class RegistryCalls(Calling):
         request = row.request("Get")(namespace=self.namespace, name=name, **_version(kind, version))
         return row.read(await self._looked_up(row.call("Get"), request))
 
-    async def _list_definitions(
-        self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
-    ) -> list[D]:
-        row = wire.definition_kind(kind)
-        filters: dict[str, Any] = {}
-        if kind is FeatureDefinition:
-            filters = {"entity_type": entity_type or "", "group": group or "", "all_versions": all_versions}
+    async def _list_definitions(self, kind: type[D]) -> list[D]:
         found: list[D] = []
         token = ""
         while True:
-            request = row.request("List")(namespace=self.namespace, page_size=_PAGE, page_token=token, **filters)
-            answer = await self._looked_up(row.call("List"), request)
-            found += row.read_page(answer)
-            token = answer.next_page_token
+            page, token = await self._page(kind, token, _PAGE)
+            found += page
             if not token:
                 return found
+
+    async def _page_features(
+        self, entity_type: str | None, group: str | None, after: str | None, limit: int, *, all_versions: bool
+    ) -> tuple[list[FeatureDefinition], str | None]:
+        filters = {"entity_type": entity_type or "", "group": group or "", "all_versions": all_versions}
+        page, token = await self._page(FeatureDefinition, after or "", min(limit, _PAGE), **filters)
+        return page, token or None
+
+    async def _find_features(self, names: Sequence[str]) -> list[FeatureDefinition]:
+        found: list[FeatureDefinition] = []
+        token = ""
+        while True:
+            page, token = await self._page(FeatureDefinition, token, _PAGE, names=names, all_versions=True)
+            found += page
+            if not token:
+                return found
+
+    async def _page(self, kind: type[D], token: str, size: int, **filters: Any) -> tuple[list[D], str]:
+        row = wire.definition_kind(kind)
+        request = row.request("List")(namespace=self.namespace, page_size=size, page_token=token, **filters)
+        answer = await self._looked_up(row.call("List"), request)
+        return row.read_page(answer), answer.next_page_token
 
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
         row = wire.definition_kind(kind)

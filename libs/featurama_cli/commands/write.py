@@ -14,8 +14,7 @@ from featurama_cli.place import JsonOption, Place, at_a_place
 from featurama_cli.progress import bar
 
 if TYPE_CHECKING:
-    from featurama_core.api import FeatureStore
-    from featurama_core.types.values import ValueType
+    pass
 
 _SHOWN_PROBLEMS = 10
 
@@ -61,9 +60,8 @@ async def write(
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
     async with open_store(place) as store:
         with bar("Writing", total) as advance:
-            types = await feature_types(store, version)
             mode = WriteMode.BULK if bulk else WriteMode.ATOMIC
-            options = FileOptions(version, batch_size, mode, skip_nulls, columns, types)
+            options = FileOptions(version, batch_size, mode, skip_nulls, columns)
             writing = FilesWriting(store, options, advance)
             for argument in arguments:
                 await writing.write(argument)
@@ -84,9 +82,3 @@ async def write(
             note(f"rows that were not accepted, with reasons: {path}")
     if counts["rejected"] or counts["unknown"]:
         raise typer.Exit(1)
-
-
-async def feature_types(store: FeatureStore, version: int | None) -> dict[str, ValueType]:
-    """Feature -> type, of a version or of the newest version."""
-    listed = await store.list_features(all_versions=version is not None)
-    return {each.name: each.value_type for each in listed if version in (None, each.version)}

@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from featurama_core.api.primitives import D, Primitives
+from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_list, check_list_of_texts, check_unicode
+from featurama_core.types.names import (
+    DEFAULT_ENTITY_TYPE,
+    check_list,
+    check_list_of_texts,
+    check_unicode,
+    is_name,
+)
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -91,7 +97,9 @@ class DefinitionMethods(Primitives):
         Args:
             kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
         """
-        return await self._list_definitions(kind, entity_type=None, group=None, all_versions=False)
+        if kind is FeatureDefinition:
+            return cast("list[D]", await self.list_features())
+        return await self._list_definitions(kind)
 
     async def deprecate(self, kind: type[D], name: str, version: int | None = None) -> D:
         """Mark a definition as deprecated. New definitions cannot use it; its values can still be read and written.
@@ -298,9 +306,57 @@ class DefinitionMethods(Primitives):
             all_versions: Whether older versions are listed too.
         """
         check_unicode(entity_type=entity_type, group=group)
-        return await self._list_definitions(
-            FeatureDefinition, entity_type=entity_type, group=group, all_versions=all_versions
-        )
+        features: list[FeatureDefinition] = []
+        after: str | None = None
+        while True:
+            page, after = await self.page_features(
+                after, entity_type=entity_type, group=group, all_versions=all_versions
+            )
+            features += page
+            if after is None:
+                return features
+
+    async def find_features(self, names: Sequence[str], *, all_versions: bool = False) -> list[FeatureDefinition]:
+        """The registered ones among these features, sorted by name and version.
+
+        Args:
+            names: Names of features. Unknown ones are left out.
+            all_versions: Whether older versions are found too.
+        """
+        check_list_of_texts(names, "names")
+        known = sorted({each for each in names if is_name(each)})
+        found = [
+            each
+            for first in range(0, len(known), MAX_DEFINITIONS_PER_CALL)
+            for each in await self._find_features(known[first : first + MAX_DEFINITIONS_PER_CALL])
+        ]
+        return found if all_versions else list({each.name: each for each in found}.values())
+
+    async def page_features(
+        self,
+        after: str | None = None,
+        limit: int = MAX_DEFINITIONS_PER_CALL,
+        *,
+        entity_type: str | None = None,
+        group: str | None = None,
+        all_versions: bool = False,
+    ) -> tuple[list[FeatureDefinition], str | None]:
+        """One page of features, sorted by name and version.
+
+        Args:
+            after: Position returned with the previous page; None for the first page.
+            limit: Number of names, about. Servers return at most 1,000 features.
+            entity_type: Only features of this entity type.
+            group: Only features of this group.
+            all_versions: Whether older versions are listed too.
+
+        Returns:
+            The features, and the position of the next page or None after the last one.
+        """
+        check_unicode(entity_type=entity_type, group=group)
+        if limit < 1:
+            raise InvalidInput("limit must be at least 1", field="limit")
+        return await self._page_features(entity_type, group, after, limit, all_versions=all_versions)
 
     async def deprecate_entity_type(self, name: str) -> EntityType:
         """Mark an entity type as deprecated; see `deprecate`."""

@@ -85,7 +85,7 @@ class EntityMethods(Primitives):
         return await self._get_entity(entity_id)
 
     async def list_entities(self, entity_type: str) -> list[Entity]:
-        """All registered entities of a type, in the store's order.
+        """All entities of a type, in the store's order: the registered ones, then those that only have values.
 
         Raises:
             Unknown: The type is not registered (UNKNOWN_ENTITY_TYPE).
@@ -101,7 +101,8 @@ class EntityMethods(Primitives):
     async def page_entities(
         self, entity_type: str, after: str | None = None, limit: int = MAX_ENTITIES_PER_CALL
     ) -> tuple[list[Entity], str | None]:
-        """One page of the registered entities of a type.
+        """One page of the entities of a type: the registered ones, then those with values of its features that are
+        registered as nothing; these have no name and no times.
 
         Args:
             entity_type: A registered type.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from featurama_core.api.definitions import DefinitionMethods
+from featurama_core.frames.cells import open_frame
 from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.report import FrameSending, Progress
 from featurama_core.frames.writes import write_requests
@@ -169,6 +170,10 @@ class WritingMethods(DefinitionMethods):
         Raises:
             FeaturamaError: A request failed before any row of the frame was known to be stored.
         """
+        features: set[str] | None = None
+        if mapping.ignore_extra:
+            names = mapping.renamed(list(open_frame(df).columns))
+            features = {each.name for each in await self.find_features(names)}
         frame = write_requests(
             df,
             version=version,
@@ -176,7 +181,7 @@ class WritingMethods(DefinitionMethods):
             mode=mode,
             nulls=nulls,
             mapping=mapping,
-            features={each.name for each in await self.list_features()} if mapping.ignore_extra else None,
+            features=features,
             request_ids=self._request_ids,
         )
         if frame.scope is not None:

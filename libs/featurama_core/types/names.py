@@ -13,6 +13,8 @@ DEFAULT_ENTITY_TYPE = "entity"
 DEFAULT_GROUP = "default"
 
 MAX_ENTITY_ID_BYTES = 256
+UNREGISTERED = "\x00"
+"""Beginning of a position among the entities that are not registered: no entity id holds this character."""
 RESERVED_NAMES = frozenset({"entity_id", "timestamp", "event_time", "ingested_at", "value", "feature_name"})
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -28,6 +30,11 @@ def check_name(name: str, field: str) -> str:
     if not _NAME.fullmatch(name):
         raise _invalid(name, field, f"is not a name; use {_NAME.pattern}")
     return name
+
+
+def is_name(text: object) -> bool:
+    """Whether a definition may have this name."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 def check_namespace(name: str) -> str:

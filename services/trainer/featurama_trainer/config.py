@@ -27,7 +27,7 @@ class _Frozen(BaseModel):
 class SpineSource(_Frozen):
     """The source of label rows.
 
-    Without `file`, the store: one row per registered entity of the type that has a `target`, with its newest value. The
+    Without `file`, the store: one row per entity of the type that has a `target`, with its newest value. The
     time of a row is the earliest event time of `time_feature`: the moment at which the prediction would be made.
     With `file` (CSV, Parquet or Arrow): one row per row of the file. `target`, `entity_column` and `time_column` are
     columns of it. The other fields are arguments of `FeatureStore.training_set`; a time without a zone is refused.

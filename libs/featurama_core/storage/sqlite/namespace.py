@@ -201,6 +201,9 @@ class SqliteNamespace:
     drop_cells = _writing(latest.drop_cells, of_many=True)
     list_tombstones = _reading(latest.list_tombstones, is_long=True)
     list_latest_entities = _reading(latest.list_latest_entities, is_long=True)
+    read_features = _reading(definitions.read_features)
+    list_feature_names = _reading(definitions.list_feature_names)
+    known_feature_names = _reading(definitions.known_feature_names)
     put_definitions = _writing(definitions.put_definitions, of_many=True)
     update_definition = _writing(definitions.update_definition)
     put_entities = _writing(registered.put_entities, of_many=True)
@@ -215,6 +218,10 @@ class SqliteNamespace:
     list_aliases = _reading(models.list_aliases)
     append_audit = _writing(models.append_audit)
     list_audit = _reading(models.list_audit)
+
+    async def features_to_clean(self, entity_id: str, groups: Sequence[FeatureGroup]) -> list[str]:  # noqa: ARG002
+        """None: history is kept by entity."""
+        return []
 
     async def clean(self, tombstone: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
         """Remove the values that the tombstone covers, one period of a group at a time."""
