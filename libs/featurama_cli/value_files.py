@@ -230,9 +230,9 @@ class FilesWriting:
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 
-    async def _learn(self, names: Sequence[str]) -> None:
+    async def _learn(self, names: Sequence[str | None]) -> None:
         """Look up the types of features, each once: of a version, or of the newest."""
-        new = set(names) - self._looked_up
+        new = {name for name in names if isinstance(name, str)} - self._looked_up
         version = self._options.version
         for each in await self._store.find_features(list(new), all_versions=version is not None) if new else ():
             if version in (None, each.version):
