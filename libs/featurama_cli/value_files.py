@@ -107,6 +107,7 @@ class FilesWriting:
         self._store = store
         self._options = options
         self._advance = advance
+        self._columns: frozenset[str] = frozenset()
         self._types: dict[str, ValueType] = {}
         self._looked_up: set[str] = set()
         self._known: Collection[str] | None = self._types if options.mapping.ignore_extra else None
@@ -116,8 +117,11 @@ class FilesWriting:
         mapping = self._options.mapping
         for source in sources:
             with_index_keys(source, mapping)
-            await self._learn(mapping.renamed(source.schema.names))
-        if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
+        self._columns = frozenset(name for source in sources for name in source.schema.names)
+        renamed = [self._mapping(source).renamed(source.schema.names) for source in sources]
+        for names in renamed:
+            await self._learn(names)
+        if any(_INGESTED_AT in names for names in renamed):
             self._check_import(sources)
             await self._together(TableFiles(sources))
             return
@@ -174,7 +178,11 @@ class FilesWriting:
 
     def _look(self, source: TableFile, table: Any) -> FramePart:
         with _named(source):
-            return frame_part(table, self._options.mapping, self._known)
+            return frame_part(table, self._mapping(source), self._known)
+
+    def _mapping(self, source: TableFile) -> ColumnMapping:
+        """What is said of the columns of a file: a column may be in other files of its directory only."""
+        return self._options.mapping.of_file(source.schema.names, self._columns)
 
     async def _parts(self, files: TableFiles, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
         first = 0
@@ -197,12 +205,12 @@ class FilesWriting:
         options, source = self._options, parts[0].source
         table = pa.concat_tables([part.table for part in parts])
         with _named(source):
-            names = dict(zip(options.mapping.renamed(table.column_names), table.column_names, strict=True))
+            names = dict(zip(self._mapping(source).renamed(table.column_names), table.column_names, strict=True))
             if source.is_csv and "feature_name" in names:
                 await self._learn(pc.unique(table[names["feature_name"]]).to_pylist())
             report = await self._store.write_mapped(
                 self._frame(source, table, names),
-                options.mapping,
+                self._mapping(source),
                 options.version,
                 options.batch_size,
                 mode=options.mode,
@@ -223,9 +231,9 @@ class FilesWriting:
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 
-    async def _learn(self, names: Sequence[str]) -> None:
+    async def _learn(self, names: Sequence[str | None]) -> None:
         """Look up the types of features, each once: of a version, or of the newest."""
-        new = set(names) - self._looked_up
+        new = {name for name in names if isinstance(name, str)} - self._looked_up
         version = self._options.version
         for each in await self._store.find_features(list(new), all_versions=version is not None) if new else ():
             if version in (None, each.version):
