@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from featurama_core.types.writes import (
         Deletion,
         Outcome,
+        Problem,
         Verdict,
         WriteMode,
         WriteReport,
@@ -58,7 +59,7 @@ _NAMES = {
     "featurama_core.types.names": "entity_id_problem",
     "featurama_core.types.schema": "Entity EntityType FeatureDefinition FeatureGroup FeatureService",
     "featurama_core.types.values": "Status ValueType",
-    "featurama_core.types.writes": "Deletion Outcome Verdict WriteMode WriteReport WriteRequest WriteUnit",
+    "featurama_core.types.writes": "Deletion Outcome Problem Verdict WriteMode WriteReport WriteRequest WriteUnit",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
@@ -80,6 +81,7 @@ __all__ = [
     "OnlineFeatures",
     "Outcome",
     "Predictions",
+    "Problem",
     "Reason",
     "Retries",
     "RowError",

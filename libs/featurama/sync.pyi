@@ -54,7 +54,7 @@ class FeatureStore:
         include_contributions: bool = False,
     ) -> Predictions: ...
     def list_models(self, name: str | None = None) -> list[Model]: ...
-    def get_model(self, name: str, *, version: int | None = None, alias: str | None = None) -> Model: ...
+    def get_model(self, name: str | None = None, *, version: int | None = None, alias: str | None = None) -> Model: ...
     def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model: ...
     def register_entity(
         self,
@@ -199,6 +199,7 @@ class FeatureStore:
         delimiter: str | None = None,
         quote: str = '"',
         encoding: str = "utf-8",
+        null_values: Sequence[str] = (),
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,

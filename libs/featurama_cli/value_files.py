@@ -91,6 +91,12 @@ def value_files(path: Path, layout: FileLayout) -> list[TableFile]:
     return [each for each in files_of(path, layout) if each.path == path or not each.kind.stem.endswith(REJECTED)]
 
 
+def with_index_keys(source: TableFile, mapping: ColumnMapping) -> None:
+    """Make columns of the levels of the index that are keys and no columns."""
+    lacking = [name for name in (mapping.entity, mapping.time) if name not in source.schema.names]
+    source.with_columns([name for name in lacking if name in source.index_columns])
+
+
 class FilesWriting:
     """Writes files to a store. advance: called with the number of written rows."""
 
@@ -107,8 +113,7 @@ class FilesWriting:
         """Write one file, or all files of a directory; with ingest times they are one import."""
         mapping = self._options.mapping
         for source in sources:
-            lacking = [name for name in (mapping.entity, mapping.time) if name not in source.schema.names]
-            source.with_columns([name for name in lacking if name in source.index_columns])
+            with_index_keys(source, mapping)
             await self._learn(mapping.renamed(source.schema.names))
         if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
             self._check_import(sources)

@@ -31,7 +31,7 @@ from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import Consistency, FeaturesOf, NamespaceOptions, Storage
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.column import Column, concatenate
-from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, Reason, Unknown
+from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, Reason, Unknown, store_closed
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection
@@ -50,7 +50,7 @@ class EmbeddedStore(FeatureStore):
     """A `FeatureStore` on an open namespace. stores: opens other namespaces of the storage; None if it cannot."""
 
     def __init__(self, namespace: Namespace, stores: Stores | None = None) -> None:
-        self._namespace = namespace
+        self._opened = namespace
         self._request_ids = namespace.request_ids
         self._stores = stores
 
@@ -58,9 +58,16 @@ class EmbeddedStore(FeatureStore):
         return f"FeatureStore(namespace={self.namespace!r})"
 
     @property
+    def _namespace(self) -> Namespace:
+        """The open namespace. Every call begins here, so a closed store has one error."""
+        if self._stores is not None and self._stores.closed:
+            raise store_closed()
+        return self._opened
+
+    @property
     def namespace(self) -> str:
         """Name of the namespace."""
-        return self._namespace.name
+        return self._opened.name
 
     def now(self) -> int:
         """The wall clock used for reads, microseconds since 1970 UTC."""
@@ -68,6 +75,8 @@ class EmbeddedStore(FeatureStore):
 
     async def in_namespace(self, namespace: str) -> FeatureStore:
         """A store on another namespace; see `FeatureStore`."""
+        if self._stores is not None and self._stores.closed:
+            raise store_closed()
         if self._stores is None:
             raise FailedPrecondition(
                 "this store has a single open namespace; connect to the storage", reason=Reason.INVALID_ARGUMENT
@@ -262,6 +271,8 @@ class Stores:
         self._settings = settings
         self._clock = clock
         self._open: dict[str, Namespace] = {}
+        self.closed = False
+        """Whether the storage is closed, or being closed."""
 
     @classmethod
     @asynccontextmanager
@@ -275,7 +286,11 @@ class Stores:
         """Open a storage. Leaving the context closes it with all its namespaces."""
         storage_settings = StorageSettings(storage) if isinstance(storage, str) else storage
         async with open_storage(storage_settings) as opened:
-            yield cls(storage_settings.url, opened, settings or StoreSettings(), clock)
+            stores = cls(storage_settings.url, opened, settings or StoreSettings(), clock)
+            try:
+                yield stores
+            finally:
+                stores.closed = True
 
     async def namespace(self, name: str = DEFAULT_NAMESPACE) -> Namespace:
         """An open namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""

@@ -32,6 +32,12 @@ async def write(
     skip_nulls: Annotated[
         bool, typer.Option("--skip-nulls", help="Skip empty cells instead of writing them as null.")
     ] = False,
+    mapping_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--mapping", help="YAML file with `mapping:`, such as `featurama infer` prints; the options override it."
+        ),
+    ] = None,
     mapping: MappingOptions,
     layout: LayoutOptions,
     as_json: JsonOption = False,
@@ -43,12 +49,13 @@ async def write(
     earlier imports of the same times. The exit code is 1 if a row was not accepted. The first such rows are printed;
     NAME.rejected.* beside the file has all.
     """
+    from featurama_cli.mapping_file import described
     from featurama_cli.session import open_store
     from featurama_cli.value_files import FileOptions, FilesWriting, value_files
     from featurama_core.types.writes import WriteMode
 
-    columns, described = await asyncio.to_thread(mapping.mapping), layout.layout()
-    arguments = [await asyncio.to_thread(value_files, path, described) for path in files]
+    columns, written = await asyncio.to_thread(described, mapping_file, mapping, layout)
+    arguments = [await asyncio.to_thread(value_files, path, written) for path in files]
     sources = [source for argument in arguments for source in argument]
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
     async with open_store(place) as store:

@@ -9,8 +9,16 @@ from typing import Any, cast
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, is_name
-from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_list, check_list_of_texts, check_unicode, is_name
+from featurama_core.types.schema import (
+    Definition,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    Use,
+    check_texts,
+)
 from featurama_core.types.values import ValueType, parse_value_type
 
 
@@ -50,6 +58,7 @@ class DefinitionMethods(Primitives):
                 Behind servers, earlier thousands are; registering the same list again is safe.
             InvalidInput: A field of a definition is out of bounds. The message names the definition.
         """
+        check_list(definitions, "definitions")
         if not definitions:
             raise InvalidInput(
                 "definitions is empty; give at least one", reason=Reason.EMPTY_REQUEST, field="definitions"
@@ -57,6 +66,7 @@ class DefinitionMethods(Primitives):
         for each in definitions:
             if not isinstance(each, Definition):
                 raise InvalidInput(f"definitions holds a {type(each).__name__}; give definitions", field="definitions")
+            check_texts(each)
             if isinstance(each, FeatureDefinition):
                 _checked(each.version, Reason.INVALID_DEFINITION)
         return cast("list[D]", await self._define_all(definitions))
@@ -72,6 +82,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        check_unicode(name=name)
         return await self._get_definition(kind, name, _checked(version))
 
     async def list_definitions(self, kind: type[D]) -> list[D]:
@@ -95,7 +106,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
-        return await self._deprecate(kind, name, _named(kind, version))
+        return await self._deprecate(kind, name, _named(kind, name, version))
 
     async def restore(self, kind: type[D], name: str, version: int | None = None) -> D:
         """Take back a deprecation. A definition that is not deprecated stays as it is.
@@ -108,7 +119,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
-        return await self._restore(kind, name, _named(kind, version))
+        return await self._restore(kind, name, _named(kind, name, version))
 
     async def delete_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
         """Delete a definition that nothing uses (`uses`), for ever. Stored values of a feature cannot be read any more.
@@ -124,7 +135,7 @@ class DefinitionMethods(Primitives):
             FailedPrecondition: It is used (DEFINITION_USED). The message names the first uses.
             Unknown: No definition has this name (and version).
         """
-        return await self._delete_definition(kind, name, _named(kind, version))
+        return await self._delete_definition(kind, name, _named(kind, name, version))
 
     async def uses(self, kind: type[Definition], name: str, version: int | None = None) -> list[Use]:
         """What uses a definition: definitions, models and, of an entity type, registered entities.
@@ -137,6 +148,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        check_unicode(name=name)
         return await self._uses(kind, name, _checked(version))
 
     async def register_entity_type(
@@ -228,7 +240,7 @@ class DefinitionMethods(Primitives):
                 vector_length=length or vector_length,
                 references=references,
                 description=description,
-                tags=tuple(tags),
+                tags=_listed(tags, "tags"),
                 owner=owner,
             )
         )
@@ -247,9 +259,7 @@ class DefinitionMethods(Primitives):
             Conflict: The service is registered with another definition.
             Unknown: A feature is not registered.
         """
-        if isinstance(features, str):
-            raise InvalidInput(f"features must be a list of references; write [{features!r}]", field="features")
-        return await self.define(FeatureService(name, tuple(features), description))
+        return await self.define(FeatureService(name, _listed(features, "features"), description))
 
     async def get_entity_type(self, name: str) -> EntityType:
         """One entity type. Raises Unknown if it is not registered."""
@@ -306,8 +316,7 @@ class DefinitionMethods(Primitives):
             names: Names of features. Unknown ones are left out.
             all_versions: Whether older versions are found too.
         """
-        if isinstance(names, str):
-            raise InvalidInput(f"names is the single text {names[:80]!r}; give a list of names", field="names")
+        check_list(names, "names")
         known = sorted({each for each in names if is_name(each)})
         found = [
             each
@@ -339,6 +348,7 @@ class DefinitionMethods(Primitives):
         """
         if limit < 1:
             raise InvalidInput("limit must be at least 1", field="limit")
+        check_unicode(entity_type=entity_type, group=group, after=after)
         return await self._page_features(entity_type, group, after, limit, all_versions=all_versions)
 
     async def deprecate_entity_type(self, name: str) -> EntityType:
@@ -358,7 +368,13 @@ class DefinitionMethods(Primitives):
         return await self.deprecate(FeatureService, name)
 
 
-def _named(kind: type[Any], version: int | None) -> int | None:
+def _listed(texts: Sequence[str], field: str) -> tuple[str, ...]:
+    check_list_of_texts(texts, field)
+    return tuple(texts)
+
+
+def _named(kind: type[Any], name: str, version: int | None) -> int | None:
+    check_unicode(name=name)
     if kind is FeatureDefinition and version is None:
         raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
     return _checked(version)

@@ -8,8 +8,8 @@ from typing import Any
 
 from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Primitives
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
-from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids, check_list, check_unicode
+from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, check_texts
 
 MAX_METADATA_BYTES = 8_192
 
@@ -57,8 +57,13 @@ class EntityMethods(Primitives):
             Conflict: An id is registered with another type (ENTITY_CONFLICT). Earlier runs of 1,000 are registered.
             InvalidInput: An id, a name or metadata is out of bounds. Nothing is registered.
         """
+        check_list(entities, "entities")
+        for each in entities:
+            if not isinstance(each, Entity):
+                raise InvalidInput(f"entities holds {each!r:.40}; give objects Entity", field="entities")
         check_entity_ids([each.entity_id for each in entities])
         for each in entities:
+            check_texts(each)
             for field, text, limit in (
                 ("name", each.name, MAX_DESCRIPTION_BYTES),
                 ("metadata", each.metadata, MAX_METADATA_BYTES),
@@ -107,4 +112,5 @@ class EntityMethods(Primitives):
         """
         if limit < 1:
             raise InvalidInput("limit must be at least 1", field="limit")
+        check_unicode(entity_type=entity_type)
         return await self._page_entities(entity_type, after, limit)

@@ -14,7 +14,7 @@ from featurama_core.frames.writes import write_requests
 from featurama_core.types.errors import InvalidInput, Reason, RowsRejected
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_entity_ids
-from featurama_core.types.references import FeatureRef
+from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.times import Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, WriteMode, WriteReport, WriteRequest
 
@@ -224,9 +224,7 @@ class WritingMethods(DefinitionMethods):
             Unknown: A feature is not registered.
         """
         check_entity_ids([entity_id])
-        names = [FeatureRef.parse(each) for each in ([features] if isinstance(features, str) else features)]
-        if not names:
-            raise InvalidInput("features is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="features")
+        names = [FeatureRef.parse(each) for each in FeatureSelection.of(features, None).references]
         if any(each.version is not None or each.via is not None or each.group is not None for each in names):
             raise InvalidInput(
                 "features are deleted in all versions; name them without version, group or path",

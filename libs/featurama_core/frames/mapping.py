@@ -13,7 +13,7 @@ from featurama_core.frames.casts import CASTS, cast_cells
 from featurama_core.frames.cells import Cells, Frame, objects, read_cells
 from featurama_core.frames.zones import AS_IT_IS, TimeRules
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import entity_id_problem
+from featurama_core.types.names import check_list_of_texts, entity_id_problem
 from featurama_core.types.times import Time, TimeUnit, to_micros
 
 KEYS = ("entity_id", "timestamp", "ingested_at", "feature_name", "value")
@@ -60,8 +60,8 @@ class Mapping:
         casts: abc.Mapping[str, str] | None = None,
     ) -> Mapping:
         """From the arguments of `FeatureStore.write_features`. Raises InvalidInput."""
-        if isinstance(only, str):
-            raise InvalidInput(f"only is the text {only!r}; give a list of columns", field="only")
+        if only is not None:
+            check_list_of_texts(only, "only")
         if entity_id is not None and (problem := entity_id_problem(entity_id)) is not None:
             raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
         named = _pairs(casts, "casts", '{"storm": "bool"}')

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field, fields
 
 from featurama_core.types.entity_keys import EntityKeys, KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_name
+from featurama_core.types.names import (
+    DEFAULT_ENTITY_TYPE,
+    DEFAULT_GROUP,
+    check_list_of_texts,
+    check_name,
+    check_unicode,
+)
 from featurama_core.types.times import Duration, DurationLike, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 
@@ -168,6 +174,22 @@ class FeatureService:
             raise _invalid("features", "must name at least one feature")
         if len(set(self.features)) != len(self.features):
             raise _invalid("features", "names a feature twice")
+
+
+def check_texts(given: object) -> None:
+    """Raise InvalidInput unless every text of a definition or entity is valid Unicode, and every list is one of texts.
+
+    These are checked where a caller gives them, since neither a message nor a storage can hold anything else.
+    """
+    for each in fields(given):  # type: ignore[arg-type]
+        value = getattr(given, each.name)
+        if each.type.startswith("tuple[str"):
+            check_list_of_texts(value, each.name)
+        for text in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(text, str):
+                check_unicode(**{each.name: text})
+            elif each.type == "str":
+                raise InvalidInput(f"{each.name} must be a text, not {text!r:.40}", field=each.name)
 
 
 Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService

@@ -44,9 +44,8 @@ def time_split(labels: Labels, split: SplitConfig) -> Split:
     """The parts of the label rows. Raises FailedPrecondition for too few rows or moments."""
     if len(labels) < MIN_LABEL_ROWS:
         raise FailedPrecondition(
-            f"there are {len(labels)} label rows, {MIN_LABEL_ROWS} are needed; beside them {labels.without_target} "
-            f"entities have no value of the target and {labels.without_time} none of the time feature; name other "
-            "features, or a file of label rows",
+            f"there are {len(labels)} label rows, {MIN_LABEL_ROWS} are needed; {labels.without_target} more have no "
+            f"target, {labels.without_time} no time",
             reason=Reason.INVALID_ARGUMENT,
             field="labels",
         )

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.sample_model import sample_settings
 from tests.unit.cli.running import CLEAN, Featurama, Ran, run_in
 
 # One worker: the module's world, model and servers are made once.
@@ -27,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     sizes = ("--deliveries", 200, "--days", 8, "--planets", 4, "--characters", 2)
     assert run_in(folder, "world", "--into", *sizes).code == 0
-    (folder / "small.yaml").write_text("rounds: 40\n")
+    (folder / "small.yaml").write_text(yaml.safe_dump(sample_settings(rounds=40)))
     ran = run_in(folder, "train", "--config", "small.yaml", "--json")
     assert ran.code == 0, ran.err
     assert (ran.json["version"], ran.json["promoted_to"], ran.json["label_rows"]) == (1, "champion", 200)
