@@ -9,13 +9,7 @@ from typing import Any, cast
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import (
-    DEFAULT_ENTITY_TYPE,
-    check_list,
-    check_list_of_texts,
-    check_unicode,
-    is_name,
-)
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_list, check_list_of_texts, check_unicode, is_name
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -308,7 +302,6 @@ class DefinitionMethods(Primitives):
             group: Only features of this group.
             all_versions: Whether older versions are listed too.
         """
-        check_unicode(entity_type=entity_type, group=group)
         features: list[FeatureDefinition] = []
         after: str | None = None
         while True:
@@ -356,9 +349,9 @@ class DefinitionMethods(Primitives):
         Returns:
             The features, and the position of the next page or None after the last one.
         """
-        check_unicode(entity_type=entity_type, group=group)
         if limit < 1:
             raise InvalidInput("limit must be at least 1", field="limit")
+        check_unicode(entity_type=entity_type, group=group, after=after)
         return await self._page_features(entity_type, group, after, limit, all_versions=all_versions)
 
     async def deprecate_entity_type(self, name: str) -> EntityType:
