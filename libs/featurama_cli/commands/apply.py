@@ -55,7 +55,7 @@ async def apply(
         shown(plan([], wanted))
         return
     async with open_store(place, makes=not plan_only) as store:
-        todo = shown(plan(await registered(store), wanted))
+        todo = shown(plan(await registered(store, wanted), wanted))
         changed = [(step.definition, step.changes) for step in todo if step.changes]
         found = [(before.name, await values_lost(store, before, changes)) for before, changes in changed]
         losses = [(name, lost) for name, lost in found if lost is not None]

@@ -66,7 +66,8 @@ class ReadingMethods(DefinitionMethods):
     async def get_all_features(self, entity_id: str) -> OnlineFeatures:
         """The newest values of all features of an entity.
 
-        A registered entity has the features of its type. An unregistered entity has those for which it has values.
+        A registered entity has the features of its type, at most 10,000. An unregistered entity has those for which it
+        has values; so has any entity of the features of type `entity`.
 
         Args:
             entity_id: Id of the entity.
@@ -75,6 +76,7 @@ class ReadingMethods(DefinitionMethods):
             One row.
 
         Raises:
+            InvalidInput: The type has more than 10,000 features (LIMIT_EXCEEDED).
             Unknown: The entity is not registered and has no values (UNKNOWN_ENTITY).
         """
         check_entity_ids([entity_id])

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from featurama_core.api.definitions import DefinitionMethods
+from featurama_core.frames.cells import open_frame
 from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.report import FrameSending, Progress
 from featurama_core.frames.writes import write_requests
 from featurama_core.types.errors import InvalidInput, Reason, RowsRejected
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import check_entity_ids
-from featurama_core.types.references import FeatureRef
+from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.times import Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, WriteMode, WriteReport, WriteRequest
 
@@ -169,6 +170,10 @@ class WritingMethods(DefinitionMethods):
         Raises:
             FeaturamaError: A request failed before any row of the frame was known to be stored.
         """
+        features: set[str] | None = None
+        if mapping.ignore_extra:
+            names = mapping.renamed(list(open_frame(df).columns))
+            features = {each.name for each in await self.find_features(names)}
         frame = write_requests(
             df,
             version=version,
@@ -176,7 +181,7 @@ class WritingMethods(DefinitionMethods):
             mode=mode,
             nulls=nulls,
             mapping=mapping,
-            features={each.name for each in await self.list_features()} if mapping.ignore_extra else None,
+            features=features,
             request_ids=self._request_ids,
         )
         if frame.scope is not None:
@@ -219,9 +224,7 @@ class WritingMethods(DefinitionMethods):
             Unknown: A feature is not registered.
         """
         check_entity_ids([entity_id])
-        names = [FeatureRef.parse(each) for each in ([features] if isinstance(features, str) else features)]
-        if not names:
-            raise InvalidInput("features is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="features")
+        names = [FeatureRef.parse(each) for each in FeatureSelection.of(features, None).references]
         if any(each.version is not None or each.via is not None or each.group is not None for each in names):
             raise InvalidInput(
                 "features are deleted in all versions; name them without version, group or path",

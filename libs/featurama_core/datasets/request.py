@@ -167,6 +167,7 @@ def build_request(
     delimiter: str | None = None,
     quote: str = '"',
     encoding: str = "utf-8",
+    null_values: Sequence[str] = (),
     entity_type: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
@@ -175,7 +176,7 @@ def build_request(
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
     times = TimeRules(timezone, time_unit, time_format)
     columns = SpineColumns.of(entity_column, time_column, timestamp, entity_columns, times)
-    layout = FileLayout.of(types, delimiter, quote, encoding)
+    layout = FileLayout.of(types, delimiter, quote, encoding, null_values)
     grid = EntityGrid(entity_type, start, end, every)
     if labels is not None:
         if grid.entity_type is not None or grid.times:

@@ -13,7 +13,7 @@ from featurama_core.frames.casts import CASTS, cast_cells
 from featurama_core.frames.cells import Cells, Frame, objects, read_cells
 from featurama_core.frames.zones import AS_IT_IS, TimeRules
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import entity_id_problem
+from featurama_core.types.names import check_list_of_texts, entity_id_problem
 from featurama_core.types.times import Time, TimeUnit, to_micros
 
 KEYS = ("entity_id", "timestamp", "ingested_at", "feature_name", "value")
@@ -60,8 +60,8 @@ class Mapping:
         casts: abc.Mapping[str, str] | None = None,
     ) -> Mapping:
         """From the arguments of `FeatureStore.write_features`. Raises InvalidInput."""
-        if isinstance(only, str):
-            raise InvalidInput(f"only is the text {only!r}; give a list of columns", field="only")
+        if only is not None:
+            check_list_of_texts(only, "only")
         if entity_id is not None and (problem := entity_id_problem(entity_id)) is not None:
             raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
         named = _pairs(casts, "casts", '{"storm": "bool"}')
@@ -96,6 +96,18 @@ class Mapping:
             if found.count(name) > 1:
                 raise InvalidInput(f"column {name!r} appears twice; keep or rename one", field=name)
         return found
+
+    def of_file(self, names: Sequence[str], all_names: Collection[str]) -> Mapping:
+        """For a file with these columns, of a directory with `all_names`: without what is said of other columns."""
+        old = set(all_names) - set(names)
+        new = dict(self.rename)
+        gone = {new.get(name, name) for name in old} - {new.get(name, name) for name in names}
+        return replace(
+            self,
+            rename=tuple(pair for pair in self.rename if pair[0] not in old),
+            only=None if self.only is None else tuple(name for name in self.only if name not in gone),
+            casts=tuple(pair for pair in self.casts if pair[0] not in gone),
+        )
 
     def applied(self, frame: Frame, features: Collection[str] | None = None) -> tuple[Frame, dict[str, int]]:
         """(the frame with its columns under the names that the store uses, the number of cells that each cast changed).

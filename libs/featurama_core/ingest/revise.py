@@ -20,6 +20,7 @@ from featurama_core.types.revisions import revised
 from featurama_core.types.schema import Definition, FeatureGroup
 from featurama_core.types.times import MIN_TIME, duration_text
 
+_PAGE = 1_000
 D = TypeVar("D", bound=Definition)
 
 
@@ -52,13 +53,17 @@ async def revise(namespace: Namespace, before: D, changes: Mapping[str, Any], up
 async def _values_lost(namespace: Namespace, before: FeatureGroup, after: FeatureGroup) -> int:
     """The stored values that are visible now and past the retention of `after` when it starts."""
     storage, now = namespace.storage, namespace.now()
-    snapshot = await namespace.registry.snapshot()
-    newest = snapshot.newest_of_group.get(before.name, ())
-    features = [version for each in newest for version in snapshot.features[each.name]]
     past = int(np.max(horizon(after, MIN_TIME, after.start)))
+    tombstones, lost = TombstoneList(await storage.list_tombstones()), 0
+    features, first = [], ""
+    while True:
+        page, following = await namespace.registry.page_features(("feature_group", before.name), first, _PAGE)
+        features += page
+        if following is None:
+            break
+        first = following
     if not features:
         return 0
-    tombstones, lost = TombstoneList(await storage.list_tombstones()), 0
     for partition in await storage.partitions(before):
         if partition.period * storage.options.history_period > past:
             continue

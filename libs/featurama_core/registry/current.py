@@ -1,21 +1,23 @@
 """The current definitions of one namespace: cached with bounded staleness, and read again on a miss.
 
-The storage numbers every change of a definition: a refresh reads the changes after the number that is known, and an
-unchanged snapshot stays the same object, with all that is cached in it.
+The storage numbers every change of a definition: a refresh reads what changed after the number that is known, and a
+snapshot that holds nothing of it stays the same object, with all that is cached in it. Features are read when they are
+first needed, all those of a request at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
-from featurama_core.registry.rules import Draft, someone_else_changed
-from featurama_core.registry.snapshot import Snapshot
+from featurama_core.registry.near import fixes
+from featurama_core.registry.rules import Draft, named_by, names_in, someone_else_changed
+from featurama_core.registry.snapshot import NotHeld, Snapshot
 from featurama_core.registry.uses import uses_in
-from featurama_core.storage.port import AuditRecord, NamespaceStorage
+from featurama_core.storage.port import AuditRecord, Definitions, FeaturesOf, NamespaceStorage
 from featurama_core.types.errors import (
     Conflict,
     FailedPrecondition,
@@ -26,7 +28,6 @@ from featurama_core.types.errors import (
     Unknown,
 )
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
-from featurama_core.types.references import FeatureRef
 from featurama_core.types.revisions import revised, revisions
 from featurama_core.types.schema import (
     Definition,
@@ -47,6 +48,11 @@ P = ParamSpec("P")
 _TURNS = 5
 _SHOWN_USES = 5
 _DEFAULTS = ((EntityType, DEFAULT_ENTITY_TYPE), (FeatureGroup, DEFAULT_GROUP))
+_MOST_HELD = 50_000
+"""Names of features in a snapshot. One more, and the next snapshot begins with none."""
+_COUNTED_USES = 1_000
+"""Features that use a definition and are looked for."""
+_WHOLE_GROUP = 1_000
 _ON_THE_LOOP = 100
 """Definitions that are judged or indexed on the event loop; more would delay other calls and are left to a thread."""
 
@@ -62,45 +68,70 @@ class Registry:
         self._staleness = staleness
         self._now = now
         self._snapshot: Snapshot | None = None
+        self._revision = 0
         self._read_at = self._tried_at = 0.0
         self._failed = False
+        self._wanted: set[str] = set()
         self._reading: asyncio.Task[tuple[Snapshot, float]] | None = None
+        self._whole: dict[str, tuple[int, list[FeatureDefinition]]] = {}
 
-    async def snapshot(self, *, fresh: bool = False) -> Snapshot:
-        """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began.
+    async def snapshot(self, *, fresh: bool = False, names: Collection[str] = ()) -> Snapshot:
+        """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began. names:
+        of features that it holds.
 
         While they cannot be read, the last known ones are returned instead, unless fresh ones are wanted.
         """
         current = self._snapshot
-        if not fresh and current is not None and self._monotonic() - self._tried_at <= self._staleness:
+        if (
+            not fresh
+            and current is not None
+            and self._monotonic() - self._tried_at <= self._staleness
+            and not current.missing(names)
+        ):
             return current
         called_at = self._monotonic()
         while True:
+            self._wanted.update(names)
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
             # Shielded: the deadline of one caller must not fail others that wait for the same read.
             try:
                 snapshot, read_at = await asyncio.shield(self._reading)
             except StoreUnavailable:
-                if fresh or current is None:
+                if fresh or current is None or current.missing(names):
                     raise
                 return current
-            if not fresh or read_at >= called_at:
+            if (not fresh or read_at >= called_at) and not snapshot.missing(names):
                 return snapshot
 
     async def _read(self) -> tuple[Snapshot, float]:
+        """One read at a time: a feature is never older than the changes that were read before it."""
         read_at = self._tried_at = self._monotonic()
-        before = self._snapshot
         try:
-            found = await self._storage.load_definitions(0 if before is None else before.revision)
+            self._snapshot, self._revision = await self._read_again()
         except StoreUnavailable:
             self._failed = True
             raise
-        changes = sum(map(len, (found.entity_types, found.groups, found.features, found.services)))
-        if before is None or changes or found.revision != before.revision:
-            before = await _apart(changes, Snapshot, found, before)
-        self._snapshot, self._read_at, self._failed = before, read_at, False
-        return before, read_at
+        self._read_at, self._failed = read_at, False
+        return self._snapshot, read_at
+
+    async def _read_again(self) -> tuple[Snapshot, int]:
+        """The definitions as they are now, and their revision."""
+        names, self._wanted = self._wanted, set()
+        snapshot = self._snapshot
+        found = await self._storage.load_definitions(0 if snapshot is None else self._revision)
+        if snapshot is None or snapshot.is_outdated(found):
+            size = _size(found) + (len(snapshot.features) // 100 if snapshot else 0)
+            snapshot = await _apart(size, Snapshot, found, snapshot)
+        missing = snapshot.missing(names)
+        if missing and len(snapshot.features) + len(missing) > _MOST_HELD:
+            snapshot = Snapshot(Definitions(found.incarnation, (), (), (), changed_features=None), snapshot)
+            missing = snapshot.missing(names)
+        if missing:
+            features = await self._storage.read_features(missing)
+            unknown = sorted(set(missing) - {each.name for each in features if not each.deleted})
+            snapshot.hold(missing, features, await fixes(self._storage, unknown) if unknown else None)
+        return snapshot, found.revision
 
     def is_behind(self, lead: int) -> bool:
         """Whether the definitions could not be read for more than `lead` microseconds: revisions may have started that
@@ -109,12 +140,45 @@ class Registry:
         return self._failed and self._snapshot is not None and self._monotonic() - self._read_at > lead / SECOND
 
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:
-        """`look_up` on the cached snapshot, and again on a fresh one if it raises Unknown."""
-        snapshot = await self.snapshot()
-        try:
-            return look_up(snapshot)
-        except Unknown:
-            return look_up(await self.snapshot(fresh=True))
+        """`look_up` on the cached snapshot, again after adding features that it does not hold, and on a fresh one if it
+        raises Unknown.
+        """
+        snapshot, fresh = await self.snapshot(), False
+        while True:
+            names: Collection[str] = ()
+            try:
+                return look_up(snapshot)
+            except NotHeld as missing:
+                names = missing.names
+            except Unknown:
+                if fresh:
+                    raise
+            snapshot, fresh = await self.snapshot(fresh=True, names=names), True
+
+    async def page_features(
+        self, of: FeaturesOf | None, first: str, limit: int
+    ) -> tuple[list[FeatureDefinition], str | None]:
+        """All versions of the features whose names are not less than `first`, at most `limit` names; and the first name
+        of the next page, None after the last.
+        """
+        while True:
+            listed = await self._storage.list_feature_names(of, first, limit + 1)
+            after = listed[limit] if len(listed) > limit else None
+            found = await self._storage.read_features(listed[:limit])
+            features = [each for each in found if not each.deleted and _belongs(each, of)]
+            if features or after is None:
+                return features, after
+            first = after
+
+    async def whole_group(self, group: str) -> list[FeatureDefinition]:
+        """The newest version of every feature of a group; nothing if it has more than one write may hold."""
+        revision, whole = self._whole.get(group, (-1, []))
+        if revision != self._revision:
+            revision = self._revision
+            features, after = await self.page_features(("feature_group", group), "", _WHOLE_GROUP)
+            whole = [] if after is not None else list({each.name: each for each in features}.values())
+            self._whole[group] = revision, whole
+        return whole
 
     async def define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
         """Register definitions, in one batch. -> as they are stored, in order.
@@ -123,16 +187,22 @@ class Registry:
         again change nothing.
         """
         for _ in range(_TURNS):
-            draft = Draft(await self.snapshot(fresh=True), self._now())
+            draft = await self._draft(definitions)
             made = await _apart(len(definitions), draft.define_all, definitions)
             stored = await self._storage.put_definitions(draft.new) if draft.new else []
             if stored != draft.new:
                 continue  # another process registers the same names: its definitions are judged now
             if draft.new:
-                await self._refuse_deleted_meanwhile(await self.snapshot(fresh=True), stored)
+                services = [each for each in stored if isinstance(each, FeatureService)]
+                await self._refuse_deleted_meanwhile(await self._draft(services), stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
         raise Conflict("the same names are being registered by others; send the request again", field="name")
+
+    async def _draft(self, definitions: Sequence[Definition]) -> Draft:
+        snapshot = await self.snapshot(fresh=True)
+        stored = await self._storage.read_features(sorted(names_in(definitions)))
+        return await _apart(len(stored), Draft, snapshot, stored, self._now())
 
     async def set_deprecated(self, definition: Definition, *, deprecated: bool) -> Definition:
         """Mark a definition as deprecated, so that new definitions cannot use it, or restore it."""
@@ -184,12 +254,20 @@ class Registry:
         return await self._noted(deleted, "delete")
 
     async def uses(self, definition: Definition) -> list[Use]:
-        """What uses a definition, first of all."""
+        """What uses a definition; of features, the first 1,000."""
         models = await self._storage.list_models()
-        found = list(uses_in(await self.snapshot(fresh=True), definition, models))
+        features = await self._features_naming(definition)
+        found = list(uses_in(await self.snapshot(fresh=True), features, definition, models))
         if isinstance(definition, EntityType) and (await self._storage.list_entities(definition.name, None, 1))[0]:
             found.append(Use("entities", definition.name))
         return found
+
+    async def _features_naming(self, definition: Definition) -> list[FeatureDefinition]:
+        if isinstance(definition, EntityType):
+            return (await self.page_features(("references_type", definition.name), "", _COUNTED_USES))[0]
+        if isinstance(definition, FeatureGroup):
+            return (await self.page_features(("feature_group", definition.name), "", _COUNTED_USES))[0]
+        return []
 
     async def _noted(self, definition: D, action: str, detail: str = "{}") -> D:
         noted: Definition = definition
@@ -202,22 +280,20 @@ class Registry:
         """Delete new definitions that name a deleted one: its deletion could not see them."""
         gone: list[tuple[type[Definition], str, int]] = []
         for each in stored:
-            if any(key in gone or snapshot.is_deleted(*key) for key in _named_by(each)):
+            if any(key in gone or snapshot.is_deleted(*key) for key in named_by(each)):
                 await self._storage.update_definition(replace(each, deleted=True))
                 gone.append((type(each), each.name, each.version if isinstance(each, FeatureDefinition) else 0))
         if gone:
             raise Conflict(f"what {gone[0][1]!r} names was deleted meanwhile; it is not registered", field="name")
 
 
-def _named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:
-    """(kind, name, version) of the definitions that one names; version 0 of kinds without versions."""
-    if isinstance(definition, FeatureService):
-        steps = [step for text in definition.features for step in FeatureRef.parse(text).steps]
-        return [(FeatureDefinition, step.name, step.version or 0) for step in steps]
-    if isinstance(definition, FeatureDefinition):
-        types = [definition.entity_type, *([definition.references] if definition.references else [])]
-        return [(FeatureGroup, definition.group, 0), *((EntityType, each, 0) for each in types)]
-    return [(EntityType, definition.entity_type, 0)] if isinstance(definition, FeatureGroup) else []
+def _belongs(feature: FeatureDefinition, of: FeaturesOf | None) -> bool:
+    held = {"entity_type": feature.entity_type, "feature_group": feature.group, "references_type": feature.references}
+    return of is None or held[of[0]] == of[1]
+
+
+def _size(found: Definitions) -> int:
+    return sum(map(len, (found.entity_types, found.groups, found.services)))
 
 
 def _is_same(stored: Definition, wanted: Definition) -> bool:
@@ -227,7 +303,8 @@ def _is_same(stored: Definition, wanted: Definition) -> bool:
 def _refuse_used(definition: Definition, uses: Sequence[Use]) -> None:
     if uses:
         first = ", ".join(f"{each.kind} {each.name}" for each in uses[:_SHOWN_USES])
-        more = f" and {len(uses) - _SHOWN_USES} more" if len(uses) > _SHOWN_USES else ""
+        others = len(uses) - _SHOWN_USES
+        more = f" and {others if len(uses) < _COUNTED_USES else 'many'} more" if others > 0 else ""
         raise FailedPrecondition(
             f"{kind_name(type(definition))} {shown(definition)!r} is used by {first}{more}; delete these first, or"
             " deprecate it",

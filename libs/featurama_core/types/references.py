@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import check_list, check_unicode
 from featurama_core.types.revisions import with_ttl_of
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
@@ -116,8 +118,13 @@ class FeatureSelection:
         if (features is None) == (service is None):
             raise InvalidInput("name either features or a feature service", field="features")
         if service is not None:
+            check_unicode(service=service)
             return (), service
-        references = (features,) if isinstance(features, str) else tuple(features or ())
+        given: Any = features
+        features = list(given) if isinstance(given, Iterator) else given
+        if not isinstance(features, str):
+            check_list(features, "features")
+        references = (features,) if isinstance(features, str) else tuple(features)
         if not references:
             raise InvalidInput(
                 "features is empty; name at least one feature or a feature service",

@@ -55,7 +55,7 @@ async def test_reads_go_on_with_the_last_known_definitions(
     clock.nanos = (read_at + lead + SECOND) * 1_000
     assert space.registry.is_behind(lead)
     with pytest.raises(StoreUnavailable):
-        await store.list_features()
+        await store.list_feature_groups()
     storage.broken = False
     clock.advance(3 * SECOND)
     assert [[("PRESENT", 7)]] == answers(await store.get_online_features([fry], [speed]))
