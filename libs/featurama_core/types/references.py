@@ -106,7 +106,7 @@ class FeatureSelection:
         cls, features: Sequence[str] | None, service: str | None, ttl_revisions: Mapping[str, int] | None = None
     ) -> FeatureSelection:
         """The selection of the arguments of public methods. A text is one reference."""
-        pins = tuple(sorted((ttl_revisions or {}).items()))
+        pins = tuple(sorted(ttl_revisions.items())) if ttl_revisions else ()
         for group, revision in pins:
             if isinstance(revision, bool) or revision < 1:
                 problem = f"ttl_revisions: {group!r} must have a whole number from 1, not {revision!r:.40}"
