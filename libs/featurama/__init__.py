@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from featurama_core.types.column import Column
     from featurama_core.types.errors import FeaturamaError, Reason
     from featurama_core.types.imports import ImportScope
+    from featurama_core.types.json_texts import read_json
     from featurama_core.types.models import Model
     from featurama_core.types.names import entity_id_problem
     from featurama_core.types.schema import (
@@ -55,6 +56,7 @@ _NAMES = {
     "featurama_core.types.column": "Column",
     "featurama_core.types.errors": "FeaturamaError Reason",
     "featurama_core.types.imports": "ImportScope",
+    "featurama_core.types.json_texts": "read_json",
     "featurama_core.types.models": "Model",
     "featurama_core.types.names": "entity_id_problem",
     "featurama_core.types.schema": "Entity EntityType FeatureDefinition FeatureGroup FeatureService",
@@ -96,6 +98,7 @@ __all__ = [
     "connect",
     "entity_id_problem",
     "error_from_rpc",
+    "read_json",
     "sync",
 ]
 

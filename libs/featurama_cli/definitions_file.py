@@ -25,6 +25,7 @@ from featurama_core.types.schema import (
     FeatureService,
     in_order,
 )
+from featurama_core.types.times import parse_duration
 from featurama_core.types.values import parse_value_type
 
 
@@ -85,7 +86,13 @@ def _of_item(kind: str, item: object, where: str) -> Definition:
         if name in fields and item.get(name) is None:
             raise InvalidInput(f"{where}: {name} is missing", field=name)
     check_fields(item, fields, where)
-    return make(**{name: read_field(item[name], fields[name], where, name) for name in item if item[name] is not None})
+    return make(**{name: _value(item[name], fields[name], where, name) for name in item if item[name] is not None})
+
+
+def _value(value: Any, kind: type, where: str, name: str) -> object:
+    if kind is timedelta:
+        return parse_duration(value, f"{where}: {name}")
+    return read_field(value, kind, where, name)
 
 
 def _feature(type: str, **given: Any) -> FeatureDefinition:  # noqa: A002 - the field of the file

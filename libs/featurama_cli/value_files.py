@@ -98,13 +98,16 @@ def with_index_keys(source: TableFile, mapping: ColumnMapping) -> None:
 
 
 class FilesWriting:
-    """Writes files to a store. advance: called with the number of written rows."""
+    """Writes files to a store, in the joined schema of the files that are written together. advance: called with the
+    number of written rows.
+    """
 
     def __init__(self, store: FeatureStore, options: FileOptions, advance: Callable[[int], None]) -> None:
         self.report = FilesReport()
         self._store = store
         self._options = options
         self._advance = advance
+        self._columns: frozenset[str] = frozenset()
         self._types: dict[str, ValueType] = {}
         self._looked_up: set[str] = set()
         self._known: Collection[str] | None = self._types if options.mapping.ignore_extra else None
@@ -114,8 +117,11 @@ class FilesWriting:
         mapping = self._options.mapping
         for source in sources:
             with_index_keys(source, mapping)
-            await self._learn(mapping.renamed(source.schema.names))
-        if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
+        self._columns = frozenset(name for source in sources for name in source.schema.names)
+        renamed = [self._mapping(source).renamed(source.schema.names) for source in sources]
+        for names in renamed:
+            await self._learn(names)
+        if any(_INGESTED_AT in names for names in renamed):
             self._check_import(sources)
             await self._together(TableFiles(sources))
             return
@@ -129,7 +135,7 @@ class FilesWriting:
             scopes: list[ImportScope] = []
             first = 0
             for source in files.files:
-                async for table in self._tables(source):
+                async for table in self._tables(files, source):
                     seen = await asyncio.to_thread(self._look, source, table)
                     keys.add(seen.keys, seen.rows + first)
                     scopes += [seen.scope] if seen.scope is not None else []
@@ -141,20 +147,19 @@ class FilesWriting:
                 rejected = [await opened.enter_async_context(rejected_rows(each.path)) for each in files.files]
                 first = 0
                 for at, source in enumerate(files.files):
-                    async for part in self._parts(source, rejected[at]):
+                    async for part in self._parts(files, source, rejected[at]):
                         again = keys.among(first, len(part.numbers))
                         first += len(part.numbers)
                         if again.any():
-                            await asyncio.to_thread(self._hold, files, held, at, part.only(again))
+                            await asyncio.to_thread(self._hold, held, at, part.only(again))
                         await self._send([part.only(~again) if again.any() else part], number)
                 for group in held.read():
                     parts = [_Part(files.files[at], rejected[at], table, rows) for at, table, rows in group]
                     await self._send(parts, number)
         self.report.beside += [str(each.path) for each in rejected if each.path is not None]
 
-    def _hold(self, files: TableFiles, held: HeldRows, at: int, part: _Part) -> None:
-        keys = self._look(part.source, part.table).keys
-        held.add(at, files.fitted(part.source, part.table), part.numbers, keys)
+    def _hold(self, held: HeldRows, at: int, part: _Part) -> None:
+        held.add(at, part.table, part.numbers, self._look(part.source, part.table).keys)
 
     def _check_import(self, sources: Sequence[TableFile]) -> None:
         if self._options.mode is not WriteMode.BULK:
@@ -173,20 +178,24 @@ class FilesWriting:
 
     def _look(self, source: TableFile, table: Any) -> FramePart:
         with _named(source):
-            return frame_part(table, self._options.mapping, self._known)
+            return frame_part(table, self._mapping(source), self._known)
 
-    async def _parts(self, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
+    def _mapping(self, source: TableFile) -> ColumnMapping:
+        """What is said of the columns of a file: a column may be in other files of its directory only."""
+        return self._options.mapping.of_file(source.schema.names, self._columns)
+
+    async def _parts(self, files: TableFiles, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
         first = 0
-        async for table in self._tables(source):
+        async for table in self._tables(files, source):
             yield _Part(source, rejected, table, np.arange(first, first + table.num_rows))
             first += table.num_rows
 
-    async def _tables(self, source: TableFile) -> AsyncIterator[Any]:
+    async def _tables(self, files: TableFiles, source: TableFile) -> AsyncIterator[Any]:
         step = max(10_000, self._options.batch_size)
         batches = source.batches(as_text=True)
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             for start in range(0, batch.num_rows, step):
-                yield pa.Table.from_batches([batch.slice(start, step)])
+                yield files.fitted(source, pa.Table.from_batches([batch.slice(start, step)]))
 
     async def _send(self, parts: Sequence[_Part], import_number: int | None) -> None:
         """Write the rows of the parts as one frame."""
@@ -196,12 +205,12 @@ class FilesWriting:
         options, source = self._options, parts[0].source
         table = pa.concat_tables([part.table for part in parts])
         with _named(source):
-            names = dict(zip(options.mapping.renamed(table.column_names), table.column_names, strict=True))
+            names = dict(zip(self._mapping(source).renamed(table.column_names), table.column_names, strict=True))
             if source.is_csv and "feature_name" in names:
                 await self._learn(pc.unique(table[names["feature_name"]]).to_pylist())
             report = await self._store.write_mapped(
                 self._frame(source, table, names),
-                options.mapping,
+                self._mapping(source),
                 options.version,
                 options.batch_size,
                 mode=options.mode,
@@ -222,9 +231,9 @@ class FilesWriting:
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 
-    async def _learn(self, names: Sequence[str]) -> None:
+    async def _learn(self, names: Sequence[str | None]) -> None:
         """Look up the types of features, each once: of a version, or of the newest."""
-        new = set(names) - self._looked_up
+        new = {name for name in names if isinstance(name, str)} - self._looked_up
         version = self._options.version
         for each in await self._store.find_features(list(new), all_versions=version is not None) if new else ():
             if version in (None, each.version):

@@ -17,6 +17,7 @@ Call = Callable[[Any, Any], Awaitable[Any]]
 
 LISTS: dict[tuple[str, str], Call] = {
     ("get_online_features", "entity_ids"): lambda store, given: store.get_online_features(given, ["speed"]),
+    ("find_features", "names"): lambda store, given: store.find_features(given),
     ("point_in_time", "entity_ids"): lambda store, given: store.point_in_time(given, None, features=["speed"]),
     ("predict", "entity_ids"): lambda store, given: store.predict(given),
     ("register_feature", "tags"): lambda store, given: store.register_feature("speed", "int", tags=given),
@@ -40,6 +41,8 @@ ONE_OR_MORE = {
     ("delete_feature_values", "features"),
 }
 """A single feature reference stands for a list of one."""
+NAMES_OR_TYPES = {("register_entity_type", "keys")}
+"""Names, or a mapping of names to types: see `tests/unit/types/test_entity_keys.py`."""
 
 
 @pytest.mark.parametrize(("argument", "call"), [*((key[1], call) for key, call in LISTS.items()), *ALSO_LISTS.items()])
@@ -71,7 +74,7 @@ def test_every_list_of_texts_is_in_the_table() -> None:
         for argument in inspect.signature(method).parameters.values()
         if "Sequence[str]" in str(argument.annotation)
     }
-    assert found == {*LISTS, *ONE_OR_MORE}
+    assert found == {*LISTS, *ONE_OR_MORE, *NAMES_OR_TYPES}
 
 
 async def test_one_reference_stands_for_a_list_of_one(either_store: FeatureStore, unique: Callable[[str], str]) -> None:
@@ -123,3 +126,33 @@ async def test_half_of_a_surrogate_pair_is_refused(either_store: FeatureStore, f
     with pytest.raises(InvalidInput, match=rf"^{field} '.*x\\ud800.*' is not valid Unicode text") as refused:
         await call(either_store, BAD)
     assert field == refused.value.metadata["field"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ('{"moons": 2, "moons": 3}', "metadata of 'mars' has the key 'moons' twice; keep one"),
+        ('{"a": [{"b": 1, "b": 1}]}', "metadata of 'mars' has the key 'b' twice"),
+        ("{", "metadata of 'mars' is not JSON"),
+        ("[]", "metadata of 'mars' is not a JSON object"),
+        ("[" * 100_000, "metadata"),
+    ],
+)
+async def test_metadata_is_a_json_object_with_each_key_once(
+    either_store: FeatureStore, metadata: str, said: str
+) -> None:
+    """The last of two values would win without a word."""
+    with pytest.raises(InvalidInput, match=said) as refused:
+        await either_store.register_entities([Entity("mars", "entity", "", metadata)])
+    assert "metadata" == refused.value.metadata["field"]
+
+
+@pytest.mark.parametrize("kind", ["features", str, None, []])
+async def test_another_kind_than_a_definitions_is_refused(either_store: FeatureStore, kind: Any) -> None:
+    """It is no kind without definitions."""
+    kinds = "give EntityType, FeatureGroup, FeatureDefinition or FeatureService"
+    with pytest.raises(InvalidInput, match=kinds):
+        await either_store.list_definitions(kind)
+    for method in (either_store.get_definition, either_store.deprecate, either_store.uses):
+        with pytest.raises(InvalidInput, match=kinds):
+            await method(kind, "speed", 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -14,7 +14,6 @@ from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D
 from featurama_core.types.schema import Definition, Entity, FeatureDefinition, Use, in_order
 
 _PAGE = 1_000
-_REQUEST_BYTES = 2 * 1024 * 1024
 
 
 class RegistryCalls(Calling):
@@ -23,28 +22,16 @@ class RegistryCalls(Calling):
     async def _define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
         # What a definition names is sent before it, since each request is registered alone.
         order = sorted(range(len(definitions)), key=lambda at: in_order(definitions[at]))
-        stored: dict[int, Definition] = {}
-        for places, request in self._definition_requests(definitions, order):
-            answer = await self._registered("RegisterDefinitions", request)
-            stored.update(zip(places, map(wire.definition_from_proto, answer.definitions), strict=True))
-        return [stored[at] for at in range(len(definitions))]
+        sent = [wire.definition_to_proto(definitions[at]) for at in order]
 
-    def _definition_requests(
-        self, definitions: Sequence[Definition], order: Sequence[int]
-    ) -> Iterator[tuple[list[int], pb.RegisterDefinitionsRequest]]:
-        """(positions, request), each within the limits of a call."""
-        places: list[int] = []
-        request = pb.RegisterDefinitionsRequest(namespace=self.namespace)
-        size = 0
-        for at in order:
-            message = wire.definition_to_proto(definitions[at])
-            if places and (len(places) == MAX_DEFINITIONS_PER_CALL or size + message.ByteSize() > _REQUEST_BYTES):
-                yield places, request
-                places, request, size = [], pb.RegisterDefinitionsRequest(namespace=self.namespace), 0
-            places.append(at)
-            request.definitions.append(message)
-            size += message.ByteSize()
-        yield places, request
+        async def register(start: int, stop: int) -> list[Definition]:
+            request = pb.RegisterDefinitionsRequest(namespace=self.namespace, definitions=sent[start:stop])
+            answer = await self._registered("RegisterDefinitions", request)
+            return [wire.definition_from_proto(each) for each in answer.definitions]
+
+        parts = await in_parts(len(sent), MAX_DEFINITIONS_PER_CALL, [], register, lambda _: register, in_turn=True)
+        stored = dict(zip(order, chain.from_iterable(parts), strict=True))
+        return [stored[at] for at in range(len(definitions))]
 
     async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:
         row = wire.definition_kind(kind)

@@ -12,6 +12,7 @@ import typer
 from featurama_cli.output import note, show, show_one, when
 from featurama_cli.place import JsonOption, Place, at_a_place
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.json_texts import read_json
 
 if TYPE_CHECKING:
     from featurama_core.types.schema import Entity
@@ -76,7 +77,7 @@ async def register(
         note(f"Registered {count:,} entities in namespace {place.namespace}.")
         return
     try:
-        given = json.loads(metadata)
+        given = read_json(metadata, "--metadata", "metadata")
     except ValueError as error:
         raise InvalidInput("--metadata is not JSON; give an object in quotes", field="metadata") from error
     if not isinstance(given, dict):

@@ -17,7 +17,7 @@ from featurama_core.types.schema import (
     FeatureGroup,
     FeatureService,
     Use,
-    check_texts,
+    check_fields,
 )
 from featurama_core.types.values import ValueType, parse_value_type
 
@@ -66,7 +66,7 @@ class DefinitionMethods(Primitives):
         for each in definitions:
             if not isinstance(each, Definition):
                 raise InvalidInput(f"definitions holds a {type(each).__name__}; give definitions", field="definitions")
-            check_texts(each)
+            check_fields(each)
             if isinstance(each, FeatureDefinition):
                 _checked(each.version, Reason.INVALID_DEFINITION)
         return cast("list[D]", await self._define_all(definitions))
@@ -82,6 +82,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        _check_kind(kind)
         check_unicode(name=name)
         return await self._get_definition(kind, name, _checked(version))
 
@@ -91,6 +92,7 @@ class DefinitionMethods(Primitives):
         Args:
             kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
         """
+        _check_kind(kind)
         if kind is FeatureDefinition:
             return cast("list[D]", await self.list_features())
         return await self._list_definitions(kind)
@@ -148,6 +150,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        _check_kind(kind)
         check_unicode(name=name)
         return await self._uses(kind, name, _checked(version))
 
@@ -316,7 +319,7 @@ class DefinitionMethods(Primitives):
             names: Names of features. Unknown ones are left out.
             all_versions: Whether older versions are found too.
         """
-        check_list(names, "names")
+        check_list_of_texts(names, "names")
         known = sorted({each for each in names if is_name(each)})
         found = [
             each
@@ -373,7 +376,14 @@ def _listed(texts: Sequence[str], field: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _check_kind(kind: object) -> None:
+    if kind not in (EntityType, FeatureGroup, FeatureDefinition, FeatureService):
+        kinds = "EntityType, FeatureGroup, FeatureDefinition or FeatureService"
+        raise InvalidInput(f"kind is {str(kind)[:80]!r}; give {kinds}", field="kind")
+
+
 def _named(kind: type[Any], name: str, version: int | None) -> int | None:
+    _check_kind(kind)
     check_unicode(name=name)
     if kind is FeatureDefinition and version is None:
         raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
@@ -382,6 +392,8 @@ def _named(kind: type[Any], name: str, version: int | None) -> int | None:
 
 def _checked(version: int | None, reason: Reason = Reason.INVALID_ARGUMENT) -> int | None:
     # On the wire 0 stands for "not given": a caller's own 0 must not become that.
-    if version is not None and (isinstance(version, bool) or not 1 <= version < 2**31):
+    if version is None:
+        return None
+    if type(version) is not int or not 1 <= version < 2**31:
         raise InvalidInput("version must be a whole number from 1", reason=reason, field="version")
     return version

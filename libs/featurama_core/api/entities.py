@@ -8,8 +8,9 @@ from typing import Any
 
 from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Primitives
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.json_texts import read_json
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids, check_list, check_unicode
-from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, check_texts
+from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, check_fields
 
 MAX_METADATA_BYTES = 8_192
 
@@ -63,7 +64,8 @@ class EntityMethods(Primitives):
                 raise InvalidInput(f"entities holds {each!r:.40}; give objects Entity", field="entities")
         check_entity_ids([each.entity_id for each in entities])
         for each in entities:
-            check_texts(each)
+            check_fields(each)
+            _check_metadata(each)
             for field, text, limit in (
                 ("name", each.name, MAX_DESCRIPTION_BYTES),
                 ("metadata", each.metadata, MAX_METADATA_BYTES),
@@ -114,3 +116,15 @@ class EntityMethods(Primitives):
             raise InvalidInput("limit must be at least 1", field="limit")
         check_unicode(entity_type=entity_type)
         return await self._page_entities(entity_type, after, limit)
+
+
+def _check_metadata(entity: Entity) -> None:
+    if entity.metadata in ("", "{}"):
+        return
+    whose = f"metadata of {entity.entity_id!r}"
+    try:
+        found = read_json(entity.metadata, whose, "metadata")
+    except ValueError as error:
+        raise InvalidInput(f"{whose} is not JSON", reason=Reason.INVALID_DEFINITION, field="metadata") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{whose} is not a JSON object", reason=Reason.INVALID_DEFINITION, field="metadata")

@@ -176,8 +176,9 @@ class FeatureService:
             raise _invalid("features", "names a feature twice")
 
 
-def check_texts(given: object) -> None:
-    """Raise InvalidInput unless every text of a definition or entity is valid Unicode, and every list is one of texts.
+def check_fields(given: object) -> None:
+    """Raise InvalidInput unless every text of a definition or entity is valid Unicode, every list one of texts, and
+    every number whole.
 
     These are checked where a caller gives them, since neither a message nor a storage can hold anything else.
     """
@@ -185,6 +186,8 @@ def check_texts(given: object) -> None:
         value = getattr(given, each.name)
         if each.type.startswith("tuple[str"):
             check_list_of_texts(value, each.name)
+        if each.type == "int" and type(value) is not int:
+            raise InvalidInput(f"{each.name} must be a whole number, not {value!r:.40}", field=each.name)
         for text in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(text, str):
                 check_unicode(**{each.name: text})
@@ -238,7 +241,7 @@ class Entity:
 def check_version(version: int, least: int = 1) -> int:
     """Return `version` if it may be the version of a feature or a model; `least` 0 admits "none"."""
     # On the wire 0 stands for an omitted version: a 0 given by the caller must be refused before.
-    if isinstance(version, bool) or not least <= version < 2**31:
+    if type(version) is not int or not least <= version < 2**31:
         raise InvalidInput(f"version must be a whole number from {least}", field="version")
     return version
 

@@ -45,7 +45,7 @@ def time_split(labels: Labels, split: SplitConfig) -> Split:
     if len(labels) < MIN_LABEL_ROWS:
         raise FailedPrecondition(
             f"there are {len(labels)} label rows, {MIN_LABEL_ROWS} are needed; {labels.without_target} more have no "
-            f"target, {labels.without_time} no time",
+            f"target, {labels.without_time} no time; name other features, or a file of label rows",
             reason=Reason.INVALID_ARGUMENT,
             field="labels",
         )

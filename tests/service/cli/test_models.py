@@ -92,10 +92,17 @@ def test_a_mistyped_model_is_asked_about(store) -> None:
         assert (ran.code, "did you mean 'delivery_time'?" in ran.err) == (2, True)
 
 
-def test_training_without_labels_says_what_is_missing(featurama) -> None:
+def test_training_without_a_config_shows_what_one_names(store) -> None:
+    ran = store("train")
+    assert (2, 1) == (ran.code, len(ran.err.splitlines()))
+    assert "--config is missing; name a YAML file such as {model: NAME, labels:" in ran.err
+
+
+def test_training_without_labels_says_what_is_missing(featurama, folder) -> None:
     """An empty namespace: one line, exit code 2."""
+    (folder / "small.yaml").write_text(yaml.safe_dump(sample_settings()))
     featurama("namespaces", "create", "default")
-    ran = featurama("train")
+    ran = featurama("train", "--config", "small.yaml")
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
 
 

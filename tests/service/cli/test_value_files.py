@@ -175,3 +175,12 @@ def test_files_of_one_import_are_matched_by_column_names(defined: Featurama, fol
     ran = defined("write", "old", "--bulk", "--time-unit", "s", "--ingested-at-unit", "s", "--json")
     assert (ran.json["accepted"], ran.json["rejected"]) == (0, 2)
     assert {"a.parquet", "b.parquet"} == {each["file"] for each in ran.json["verdicts"]}
+
+
+def test_a_row_without_a_feature_name_is_rejected_alone(defined: Featurama, folder: Path) -> None:
+    """Of a long file; so are names that are none."""
+    rows = [f"planet_mars,{name},7,{DAY}" for name in ("", "Bad Name", "moons")]
+    (folder / "long.csv").write_text("entity_id,feature_name,value,timestamp\n" + "\n".join(rows))
+    ran = defined("write", "long.csv", "--json")
+    assert (1, 1, 2) == (ran.code, ran.json["accepted"], ran.json["rejected"]), ran.err
+    assert read(defined, "moons") == [7]
