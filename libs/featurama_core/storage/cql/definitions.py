@@ -6,6 +6,7 @@ All statements on one row are conditional, so that their clock is the servers' o
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -173,8 +174,10 @@ async def _changed(statements: Statements, after: int) -> tuple[int, set[tuple[A
     newest = after
     # Newest first. One announcement holds up to 1,000 keys, so a page is short.
     async for page in statements.driver.pages(await statements.get(_CHANGES), (after,), _CHANGES_PER_PAGE):
-        newest = max([newest, *(revision for revision, _ in page)])
-        keys.update(tuple(key) for _, text in page for key in json.loads(text))
+        for revision, text in page:
+            newest = max(newest, revision)
+            keys.update(map(tuple, json.loads(text)))
+            await asyncio.sleep(0)  # other calls have their turn
         if len(keys) > MOST_CHANGES:
             return newest, None
     return newest, keys
