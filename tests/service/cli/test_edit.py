@@ -64,3 +64,17 @@ def test_apply_shows_and_makes_changes(defined: Featurama, folder: Path) -> None
     assert (found["ttl"], found["retention"], found["buckets"], found["revision"]) == ("30d", "60d", 4, 2)
     again = defined("apply", "more.yaml", "--yes", "--json")
     assert {row["effect"] for row in again.json} == {"unchanged"}
+
+
+def test_an_exported_namespace_keeps_its_revisions(defined: Featurama) -> None:
+    """With their starts: what was in force then decides reads of the past."""
+    defined("features", "edit", "weather", "--kind", "group", "--ttl", "none", "--retention", "400d", "--yes")
+    defined("features", "edit", "temperature@1", "--tag", "a", "--owner", "Amy", "--yes")
+    defined("features", "deprecate", "temperature@1")
+    assert defined("namespaces", "export", "default", "backup").code == 0
+    imported = defined("namespaces", "import", "copy", "backup")
+    assert imported.code == 0, imported.err
+    for name in (("weather", "--kind", "group"), ("temperature@1",)):
+        there, here = (defined("features", "show", *name, "--json", "-n", space).json for space in ("default", "copy"))
+        assert here["revision"] == 2
+        assert here == there
