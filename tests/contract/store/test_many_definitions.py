@@ -184,6 +184,7 @@ async def test_the_uses_of_a_large_group_are_counted_up_to_a_bound(
     server: OpenedStore, counted: Counted, many: list[str], unique: Unique
 ) -> None:
     """It is not deleted."""
+    await server.list_entity_types()
     counted.reset()
     uses = await server.uses(FeatureGroup, unique("group"))
     assert [f"{each}@1" for each in many[:1_000]] == [each.name for each in uses]
@@ -197,6 +198,7 @@ async def test_definitions_are_judged_by_those_that_they_name(
     server: OpenedStore, counted: Counted, many: list[str], unique: Unique
 ) -> None:
     """The rest of the namespace is not read."""
+    await server.list_entity_types()
     counted.reset()
     wanted: list[Definition] = [
         FeatureDefinition(many[0], ValueType.INT, 2, unique("planet"), unique("group")),
