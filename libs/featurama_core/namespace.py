@@ -5,6 +5,7 @@ A `Namespace` belongs to one incarnation, as its storage does. After a drop and 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -34,7 +35,15 @@ _PAGE = 10_000
 class Namespace:
     """One namespace, open."""
 
-    def __init__(self, name: str, storage: NamespaceStorage, settings: StoreSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        storage: NamespaceStorage,
+        settings: StoreSettings,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """monotonic: seconds, for the age of what is cached."""
         self.name = name
         self.storage = storage
         self.settings = settings
@@ -44,7 +53,7 @@ class Namespace:
         self.begun_imports: set[int] = set()
         self._layouts: dict[int, Layout] = {}
         self._types: dict[str, tuple[str | None, int]] = {}
-        self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now)
+        self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now, monotonic=monotonic)
 
     def now(self) -> int:
         """Wall clock, microseconds."""
@@ -62,7 +71,7 @@ class Namespace:
         known_at: microseconds; only definitions registered by then are found.
         """
         wanted = features if isinstance(features, FeatureSelection) else FeatureSelection.of(features, None)
-        return await self.registry.resolving(lambda found: found.resolve_all(_references(wanted, found), known_at))
+        return await self.compiled(wanted, tuple, known_at=known_at)
 
     async def compiled(
         self,
@@ -73,7 +82,9 @@ class Namespace:
     ) -> T:
         """The result of `compile_features` on the definitions, cached with their snapshot."""
         return await self.registry.resolving(
-            lambda found: found.compiled(_references(features, found), known_at, compile_features)
+            lambda found: found.compiled(
+                _references(features, found), known_at, compile_features, features.ttl_revisions
+            )
         )
 
     async def read_cells(

@@ -53,6 +53,7 @@ class ReadCalls(Calling):
             features=features.references,
             include_event_times=event_times,
             consistency=_CONSISTENCY[consistency],
+            ttl_revisions=dict(features.ttl_revisions),
         )
 
         async def read(start: int, stop: int) -> tuple[list[Column], int]:
@@ -110,8 +111,9 @@ class ReadCalls(Calling):
         async def read(start: int, stop: int) -> list[wire.HistoricalChunk]:
             times = None if event_time is None else event_time[start:stop]
             chosen = features.references, features.service
+            pins = dict(features.ttl_revisions)
             return await self._label_rows(
-                wire.HistoricalRequest(self.namespace, entity_ids[start:stop], times, *chosen, known_at, False)
+                wire.HistoricalRequest(self.namespace, entity_ids[start:stop], times, *chosen, known_at, False, pins)
             )
 
         async def first(start: int, stop: int) -> list[wire.HistoricalChunk]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from featurama.client.answers import concurrently
-from featurama.client.versions import pinned, pinned_at
+from featurama.client.versions import pinned, pinned_at, pinned_ttls
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import DatasetSource
 from featurama_core.datasets.build import BuildFolder
@@ -32,9 +33,18 @@ class ClientEngine:
     """Reads each part of the label rows with a call. The first response pins the versions of the features."""
 
     def __init__(
-        self, store: FeatureStore, features: FeatureSelection, *, known_at: KnownAt, at_now: bool, now: int
+        self,
+        store: FeatureStore,
+        features: FeatureSelection,
+        *,
+        known_at: KnownAt,
+        at_now: bool,
+        now: int,
+        ruled_at: int | None = None,
     ) -> None:
+        """ruled_at: microseconds, the last moment whose ttl applies; None for that of the first response."""
         self._store = store
+        self._ruled_at = ruled_at
         self._features = features
         self._known_at = known_at
         self._at_now = at_now
@@ -50,6 +60,11 @@ class ClientEngine:
     def references(self) -> list[str]:
         """The references of the request; pinned after the first response."""
         return list(self._features.references)
+
+    @property
+    def ttl_revisions(self) -> dict[str, int]:
+        """Of each group that is read, the newest revision whose ttl applies; known after the first response."""
+        return dict(self._features.ttl_revisions)
 
     async def prepare(
         self,
@@ -78,11 +93,15 @@ class ClientEngine:
         ids = await asyncio.to_thread(keys.entity_ids.to_pylist)
         features, service = self._features.references or None, self._features.service
         times = None if self._at_now else keys.event_time
-        read = await self._store.point_in_time(ids, times, features=features, service=service, known_at=known_at)
+        read = await self._store.point_in_time(
+            ids, times, features=features, service=service, known_at=known_at, ttl_revisions=self.ttl_revisions
+        )
         columns = list(read.columns)
         if not self._answered:
             self._answered, self.as_of_time = True, read.as_of_time
-            self._features = pinned(self._features, columns)
+            chosen = pinned(self._features, columns)
+            moment = read.as_of_time if self._ruled_at is None else self._ruled_at
+            self._features = await pinned_ttls(self._store, chosen, moment)
         return columns
 
     async def explain(
@@ -111,9 +130,10 @@ async def dataset_source(
 ) -> DatasetSource:
     """Engines that call servers for a request. now: microseconds, the start of the request."""
     known_at = request.known_at
-    one, selection = partial(ClientEngine, store, known_at=known_at, at_now=at_now, now=now), request.selection
+    selection = request.selection
+    newest = await asyncio.to_thread(newest_time, source, columns.certain) if known_at == "label" else known_at
+    one = partial(ClientEngine, store, known_at=known_at, at_now=at_now, now=now, ruled_at=newest)
     if known_at == "label":
-        newest = await asyncio.to_thread(newest_time, source, columns.certain)
         selection = selection if newest is None else await pinned_at(store, selection, newest)
     if not columns.of_types:
         return DatasetSource(partial(one, selection), columns)
@@ -124,7 +144,7 @@ async def dataset_source(
     columns = columns.needed(types, source.schema.names)
 
     def begin(positions: list[int]) -> Engine:
-        return one(FeatureSelection(tuple(references[at] for at in positions)))
+        return one(replace(selection, references=tuple(references[at] for at in positions), service=None))
 
     return DatasetSource(partial(SeveralColumns, [columns.of_type(each) for each in types], begin), columns)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class HistoricalRequest:
     service: str | None
     known_at: KnownAt
     include_statuses: bool
+    ttl_revisions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +76,7 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
         at_now=request.event_time is None,
         known_at_time=to_timestamp(known_at) if isinstance(known_at, int) else None,
         include_statuses=request.include_statuses,
+        ttl_revisions=request.ttl_revisions,
     )
     if known_at == "label":
         message.known_at_label = True
@@ -152,4 +154,5 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
         service=message.feature_service or None,
         known_at=known_at,
         include_statuses=message.include_statuses,
+        ttl_revisions=dict(message.ttl_revisions),
     )

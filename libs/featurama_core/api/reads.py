@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +34,7 @@ class ReadingMethods(DefinitionMethods):
         service: str | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
+        ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures:
         """The newest values of any number of entities.
 
@@ -45,6 +46,8 @@ class ReadingMethods(DefinitionMethods):
                 storage.
             event_times: False omits event times from the answers of servers (they read as 1970), which makes the
                 answers smaller.
+            ttl_revisions: Group -> the newest revision whose ttl applies, as in the manifests of training sets and
+                models; None for those in force now.
 
         Returns:
             One row per id and one column per feature. Each value has a status and an event time.
@@ -56,7 +59,7 @@ class ReadingMethods(DefinitionMethods):
         if consistency not in (None, "LOCAL_QUORUM", "LOCAL_ONE"):
             raise InvalidInput("consistency must be LOCAL_QUORUM, LOCAL_ONE or None", field="consistency")
         ids = list(entity_ids)
-        selection = FeatureSelection.of(feature_names, service)
+        selection = FeatureSelection.of(feature_names, service, ttl_revisions)
         columns, as_of = await self._read_online(ids, selection, consistency=consistency, event_times=event_times)
         return OnlineFeatures(entity_ids=ids, columns=columns, as_of_time=as_of)
 
@@ -253,6 +256,7 @@ class ReadingMethods(DefinitionMethods):
         features: Sequence[str] | None = None,
         service: str | None = None,
         known_at: KnownAt = None,
+        ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures:
         """`get_historical_features` on columns.
 
@@ -263,6 +267,7 @@ class ReadingMethods(DefinitionMethods):
             features: Feature references. Either `features` or `service` is required.
             service: Name of a feature service.
             known_at: Microseconds since 1970 UTC, "label" for the time of each row, or None for no bound.
+            ttl_revisions: As of `get_online_features`.
 
         Returns:
             n rows in the given order, and one column per feature.
@@ -279,9 +284,8 @@ class ReadingMethods(DefinitionMethods):
                 to_micros(moment, "timestamp")
         elif known_at == "label":
             raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
-        columns, as_of = await self._read_as_of(
-            entity_ids, event_time, FeatureSelection.of(features, service), known_at
-        )
+        selection = FeatureSelection.of(features, service, ttl_revisions)
+        columns, as_of = await self._read_as_of(entity_ids, event_time, selection, known_at)
         return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=as_of)
 
     async def _column_names(self, selection: FeatureSelection) -> list[str]:

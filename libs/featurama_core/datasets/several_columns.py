@@ -47,6 +47,11 @@ class SeveralColumns:
         """The references of all features."""
         return self._in_order({column: engine.references for column, engine in self._engines.items()})
 
+    @property
+    def ttl_revisions(self) -> dict[str, int]:
+        """Those of all engines."""
+        return {group: each for engine in self._engines.values() for group, each in engine.ttl_revisions.items()}
+
     async def prepare(
         self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
     ) -> int | None:

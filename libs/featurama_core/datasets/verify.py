@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from featurama_core.datasets.written import WrittenSet
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
-from featurama_core.types.times import to_known_at, to_micros
+from featurama_core.types.revisions import retained_after
+from featurama_core.types.times import MIN_TIME, to_known_at, to_micros
 
 _SHOWN = 5
 _COMPARED_ROWS = 50_000
@@ -61,12 +63,13 @@ class VerificationReport:
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """A set built again. features: their current definitions. deleted: (entity id, feature name or "" for all features)
-    of all deletions.
+    of all deletions. now: microseconds, the time that retention is measured from.
     """
 
     dataset: TrainingDataset
     features: Sequence[ResolvedFeature]
     deleted: set[tuple[str, str]]
+    now: int
 
 
 Rebuild = Callable[[DatasetRequest, int | None], Awaitable[Rebuilt]]
@@ -100,6 +103,7 @@ class _Compared:
         self._written = written
         self._manifest = written.manifest
         self._request = written.manifest.request
+        self._now = 0
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._counts: dict[tuple[str, str], int] = {}
 
@@ -107,6 +111,7 @@ class _Compared:
         """One difference per (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
         again = await self._again(references)
+        self._now = again.now
         deleted, resolved = again.deleted, {each.reference: each for each in again.features}
         first = 0
         built = _Cursor(again.dataset.batches())
@@ -124,7 +129,7 @@ class _Compared:
         request = DatasetRequest(
             LabelRows(self._written, self._written.columns),
             EntityGrid(),
-            FeatureSelection(tuple(references)),
+            FeatureSelection.of(references, None, self._request.get("ttl_revisions")),
             to_known_at(self._request["known_at"]),
             Build(
                 statuses=self._request["statuses"],
@@ -148,10 +153,12 @@ class _Compared:
                     continue
                 for row, (before, after) in enumerate(zip(was, now, strict=True)):
                     if before != after and repr(before) != repr(after):
-                        cause = self._cause(old, row, resolved[feature["reference"]], deleted)
+                        named = resolved[feature["reference"]]
+                        cause = self._cause(old, row, named, f"{feature['name']}__event_time", deleted)
                         self._add(column, cause, first + row)
 
-    def _cause(self, old: Any, row: int, feature: ResolvedFeature, deleted: set[tuple[str, str]]) -> str:
+    def _cause(self, old: Any, row: int, feature: ResolvedFeature, times: str, deleted: set[tuple[str, str]]) -> str:
+        """times: the column of the feature's event times, if the set has it."""
         entity_id = old.column(self._written.columns.of_type(feature.entity_type))[row].as_py()
         parts = [(entity_id, feature if feature.via is None else feature.via)]
         if feature.via is not None:
@@ -162,7 +169,12 @@ class _Compared:
         for owner, each in parts:
             if (owner, "") in deleted or (owner, each.definition.name) in deleted:
                 return "deletion"
-        if any(each.group.retention is not None for _, each in parts) or feature.group.retention is not None:
+        time = old.column(times)[row].as_py() if times in old.schema.names else None
+        # A value without a recorded event time, such as that of a reference, may be of any time.
+        earliest = to_micros(time) if isinstance(time, datetime) else MIN_TIME + 1
+        if earliest <= retained_after(feature.group, self._now) or (
+            feature.via is not None and retained_after(feature.via.group, self._now) > MIN_TIME
+        ):
             return "retention"
         return "later_writes" if self._request["known_at"] is None else "unexplained"
 

@@ -189,13 +189,13 @@ def _judge_column(
             if actual != definition.entity_type:
                 message = f"{definition.name} describes a {definition.entity_type}, this entity is a {actual}"
                 problems.setdefault(row, RowError(Reason.ENTITY_TYPE_MISMATCH, definition.name, message))
-    if group.retention is not None:
+    gone = horizon(group, MIN_TIME, now)
+    if gone != MIN_TIME:
         expired = RowError(
             Reason.PAST_RETENTION,
             definition.name,
             f"timestamp lies further back than the retention of group {group.name}; it would be deleted at once",
         )
-        gone = horizon(group.retention, MIN_TIME, now)
         for row in np.flatnonzero(written & is_gone(request.event_time, gone)).tolist():
             problems.setdefault(row, expired)
     return usable, problems

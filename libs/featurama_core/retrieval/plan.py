@@ -15,6 +15,7 @@ import numpy as np
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.values import Int64Array, Status, empty_values
 
 _REMEMBERED_LAYOUTS = 256
@@ -166,3 +167,8 @@ def by_group(features: Sequence[ResolvedFeature]) -> list[list[int]]:
     for at, feature in enumerate(features):
         groups.setdefault(feature.group.name, []).append(at)
     return list(groups.values())
+
+
+def groups_of(features: Sequence[ResolvedFeature]) -> list[FeatureGroup]:
+    """The groups of the features."""
+    return list({each.group.name: each.group for each in features}.values())

@@ -142,6 +142,26 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TtlRevisionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAMESPACE_FIELD_NUMBER: _builtins.int
     FEATURE_SERVICE_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
@@ -151,6 +171,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     KNOWN_AT_LABEL_FIELD_NUMBER: _builtins.int
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     AT_NOW_FIELD_NUMBER: _builtins.int
+    TTL_REVISIONS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """As in the public message."""
     feature_service: _builtins.str
@@ -177,6 +198,10 @@ class GetHistoricalFeaturesRequest(_message.Message):
     def known_at_time(self) -> _timestamp_pb2.Timestamp:
         """As in the public message."""
 
+    @_builtins.property
+    def ttl_revisions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """As in the public message."""
+
     def __init__(
         self,
         *,
@@ -189,10 +214,11 @@ class GetHistoricalFeaturesRequest(_message.Message):
         known_at_label: _builtins.bool = ...,
         include_statuses: _builtins.bool = ...,
         at_now: _builtins.bool = ...,
+        ttl_revisions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

@@ -63,7 +63,11 @@ class OnlineServicer:
             consistency = consistency_of(request.consistency)
             await self._check_vectors(request, features, service, call)
             read = await store.get_online_features(
-                request.entity_ids, features, service=service, consistency=consistency
+                request.entity_ids,
+                features,
+                service=service,
+                consistency=consistency,
+                ttl_revisions=dict(request.ttl_revisions),
             )
         return wire.online_response_to_wire(
             read.columns,
@@ -121,6 +125,7 @@ class OnlineServicer:
             features=features,
             service=service,
             known_at=request.known_at,
+            ttl_revisions=request.ttl_revisions,
         )
         ends = np.cumsum(row_bytes(read.columns, call.rows))
         first = 0
