@@ -184,6 +184,7 @@ async def test_the_uses_of_a_large_group_are_counted_up_to_a_bound(
     server: OpenedStore, counted: Counted, many: list[str], unique: Unique
 ) -> None:
     """It is not deleted."""
+    await server.list_entity_types()
     counted.reset()
     uses = await server.uses(FeatureGroup, unique("group"))
     assert [f"{each}@1" for each in many[:1_000]] == [each.name for each in uses]

@@ -152,3 +152,23 @@ def test_a_plan_for_a_storage_that_is_not_there_makes_none(featurama: Featurama,
     (folder / "planets.yaml").write_text(DEFINITIONS)
     assert set(effects(featurama("apply", "planets.yaml", "--plan", "--json")).values()) == {"new"}
     assert not (folder / "featurama-data").exists()
+
+
+def test_features_are_listed_page_by_page(defined: Featurama) -> None:
+    """The line below a page says how the next one is asked for; the last page has none."""
+    first = defined("features", "--limit", "3", "--json")
+    assert [each["name"] for each in first.json] == ["moons", "nickname", "storm"]
+    assert "More features: --limit 3 --after temperature" in first.err
+    last = defined("features", "--limit", "3", "--after", "temperature", "--json")
+    assert ([each["name"] for each in last.json], last.err) == (["temperature", "wind"], "")
+    refused = defined("features", "--after", "storm")
+    assert (refused.code, "--limit" in refused.err) == (2, True)
+
+
+def test_entities_are_listed_up_to_a_limit(filled: Featurama) -> None:
+    """Those that only have values too."""
+    assert filled("entities", "register", "planet_pluto", "--type", "planet").code == 0
+    listed = filled("entities", "list", "planet", "--json").json
+    assert [each["entity_id"] for each in listed] == ["planet_pluto", "planet_earth", "planet_mars"]
+    some = filled("entities", "list", "planet", "--limit", "2", "--json")
+    assert (len(some.json), "raise --limit" in some.err) == (2, True)
