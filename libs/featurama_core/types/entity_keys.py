@@ -118,7 +118,7 @@ class EntityKeys:
             if not part:
                 return f"entity_id {entity_id!r} has no {column.name}"
             if column.value_type is ValueType.INT:
-                if not _is_int(part):
+                if not is_int_key(part):
                     return f"entity_id {entity_id!r}: {column.name} is {part!r}, not a 64-bit int in its shortest form"
             elif ":" in part or _WRONG_ESCAPE.search(part):
                 return (
@@ -133,6 +133,12 @@ def text_key(text: str) -> str:
     return text.replace("%", "%25").replace("|", "%7C").replace(":", "%3A")
 
 
+def is_int_key(part: str) -> bool:
+    """Whether a text is the one form of an int key: decimal, within 64 bits, without sign or zeros in front."""
+    # A longer text is no int64, and int() of a very long one takes long.
+    return len(part) <= 20 and _INT.fullmatch(part) is not None and -(2**63) <= int(part) < 2**63
+
+
 def _encoded(column: KeyColumn, key: object) -> str:
     if column.value_type is ValueType.INT:
         if isinstance(key, int) and not isinstance(key, bool) and -(2**63) <= key < 2**63:
@@ -143,11 +149,6 @@ def _encoded(column: KeyColumn, key: object) -> str:
     else:
         problem = f"is {key!r}; it must be text that is not empty"
     raise InvalidInput(f"{column.name} {problem}", reason=Reason.INVALID_ENTITY_ID, field=column.name)
-
-
-def _is_int(part: str) -> bool:
-    # A longer text is no int64, and int() of a very long one takes long.
-    return len(part) <= 20 and _INT.fullmatch(part) is not None and -(2**63) <= int(part) < 2**63
 
 
 def _unescaped(match: re.Match[str]) -> str:
