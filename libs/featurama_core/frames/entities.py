@@ -153,7 +153,7 @@ def _part(name: str, value: Any, value_type: ValueType) -> str | EntityProblem:
         return _missing(name)
     if value_type is ValueType.INT and not isinstance(value, (bool, np.timedelta64)):
         if isinstance(value, (float, np.floating)):
-            is_whole = abs(value) < EXACT_INT_LIMIT and value == int(value)
+            is_whole = abs(float(value)) < EXACT_INT_LIMIT and value == int(value)
             return str(int(value)) if is_whole else _problem(name, value, value_type)
         if isinstance(value, (int, np.integer)):
             return str(int(value)) if -(2**63) <= int(value) < 2**63 else _problem(name, value, value_type)
