@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.roles import Role, roles_of
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -109,6 +110,8 @@ def _of_item(kind: str, item: object, where: str) -> Definition:
 def _value(value: Any, kind: type, where: str, name: str) -> object:
     if kind is timedelta:
         return parse_duration(value, f"{where}: {name}")
+    if kind is Role:
+        return roles_of(value)
     fits = isinstance(value, kind) and not isinstance(value, bool)
     if not fits or (kind is list and not all(isinstance(each, str) for each in value)):
         raise InvalidInput(f"{where}: {name} must be {_WORDS[kind]}, not {value!r:.40}", field=name)
@@ -130,6 +133,6 @@ _KINDS: dict[str, tuple[Callable[..., Definition], dict[str, type]]] = {
     "entity_types": (EntityType, _NAMED),
     "feature_groups": (FeatureGroup, _NAMED | _GROUP),
     "features": (_feature, _NAMED | _FEATURE | _NUMBERS | {"tags": list}),
-    "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list}),
+    "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list, "roles": Role}),
 }
 """List of a file -> the function that makes its definitions, and the types of their fields."""
