@@ -6,11 +6,12 @@ import numpy as np
 
 from featurama_core.ingest.convert import RowError
 from featurama_core.ingest.imports import check_settled_import, numbered
-from featurama_core.ingest.validate import Target, Validated, check_shape, validate
+from featurama_core.ingest.validate import ANY_IDS, Target, Validated, check_shape, validate
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
 from featurama_core.storage.cell_plan import plan_cells
 from featurama_core.storage.port import WriteBatch
+from featurama_core.types.entity_keys import IdRules
 from featurama_core.types.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.types.request_ids import ingest_time, parse_request_id
@@ -32,10 +33,11 @@ async def restore(namespace: Namespace, request: WriteRequest) -> WriteReport:
     if request.ingested_at is None or request.import_number is not None:
         raise InvalidInput("restored rows need their exported ingest times", field="ingested_at")
     check_settled_import(namespace, int(request.ingested_at.max()) // 1_000)
-    return await _write(namespace, request)
+    # Values of an id may be older than the entity type that now owns such ids.
+    return await _write(namespace, request, id_rules=ANY_IDS)
 
 
-async def _write(namespace: Namespace, request: WriteRequest) -> WriteReport:
+async def _write(namespace: Namespace, request: WriteRequest, *, id_rules: IdRules | None = None) -> WriteReport:
     now = namespace.now()
     request_id = parse_request_id(request.request_id) if request.request_id else namespace.request_ids.next()
     _check_age(namespace, ingest_time(request_id), now)
@@ -54,6 +56,7 @@ async def _write(namespace: Namespace, request: WriteRequest) -> WriteReport:
         await namespace.entity_types(each for each in request.entity_ids if not entity_id_problem(each))
         if typed
         else {},
+        snapshot.id_rules if id_rules is None else id_rules,
         now=now,
         max_clock_skew=namespace.settings.max_clock_skew,
     )

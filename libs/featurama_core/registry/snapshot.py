@@ -8,10 +8,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 from featurama_core.storage.port import Definitions
 from featurama_core.types.alike import did_you_mean
+from featurama_core.types.entity_keys import IdRules
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureRef, ResolvedFeature
@@ -58,6 +60,11 @@ class Snapshot:
         features = [each for versions in self.features.values() for each in versions]
         features += [each for each in deleted if isinstance(each, FeatureDefinition)]
         return [(each, groups[each.group]) for each in features]
+
+    @cached_property
+    def id_rules(self) -> IdRules:
+        """To which entity types ids belong."""
+        return IdRules({each.name: each.id_keys for each in self.entity_types.values() if each.id_keys is not None})
 
     def table(self, kind: type[Definition]) -> dict[str, Any]:
         """Name -> definition, of a kind without versions."""
