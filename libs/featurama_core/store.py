@@ -98,6 +98,13 @@ class EmbeddedStore(FeatureStore):
 
         return cast("D", await self._namespace.registry.resolving(look_up))
 
+    async def _types_of(self, features: FeatureSelection) -> list[EntityType]:
+        registry, known = self._namespace.registry, features.references
+        if (service := features.service) is not None:
+            known = (await registry.resolving(lambda snapshot: snapshot.service(service))).features
+        # Features may be newer than the snapshot.
+        return (await registry.snapshot()).types_of(known) or (await registry.snapshot(fresh=True)).types_of(known)
+
     async def _list_definitions(
         self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
     ) -> list[D]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from featurama_core.api.primitives import D, Primitives
+from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.references import FeatureSelection
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 from featurama_core.types.values import ValueType, parse_value_type
 
@@ -265,9 +266,29 @@ class DefinitionMethods(Primitives):
         """One feature service. Raises Unknown if it is not registered."""
         return await self.get_definition(FeatureService, name)
 
-    async def list_entity_types(self) -> list[EntityType]:
-        """All entity types, sorted by name."""
-        return await self.list_definitions(EntityType)
+    async def list_entity_types(
+        self, *, features: Sequence[str] | None = None, service: str | None = None
+    ) -> list[EntityType]:
+        """All entity types, sorted by name.
+
+        Args:
+            features: Only the types that these features describe, of a path that of its reference, and not `entity`.
+                Names that are no features are left out. At most 1,000.
+            service: Only the types that the features of this service describe, in the same way.
+
+        Raises:
+            Unknown: The service is not registered.
+        """
+        if features is None and service is None:
+            return await self.list_definitions(EntityType)
+        selection = FeatureSelection.of(features, service)
+        if len(selection.references) > MAX_DEFINITIONS_PER_CALL:
+            raise InvalidInput(
+                f"features holds {len(selection.references)} names; at most {MAX_DEFINITIONS_PER_CALL} fit one call",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="features",
+            )
+        return await self._types_of(selection)
 
     async def list_feature_groups(self) -> list[FeatureGroup]:
         """All feature groups, sorted by name."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from featurama_core.frames.cells import Cells
-from featurama_core.frames.keys import CodedTexts, coded_texts
+from featurama_core.frames.keys import CodedEntities, CodedTexts, EntityProblem, coded_texts
 from featurama_core.frames.values import is_empty
 from featurama_core.types.entity_keys import EntityKeys, KeyColumn, is_int_key, text_key
 from featurama_core.types.errors import InvalidInput, Reason
@@ -32,22 +32,6 @@ class EntityColumns:
 
     columns: tuple[str, ...] = ("entity_id",)
     keys: EntityKeys | None = None
-
-
-class EntityProblem(NamedTuple):
-    """Why a row names no entity. column: the column at fault. TYPE_MISMATCH: the column holds another type."""
-
-    column: str
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CodedEntities:
-    """The entities of n rows. ids: code -1 for none. problems: by row; of key columns, the rows of code -1."""
-
-    ids: CodedTexts
-    problems: dict[int, EntityProblem]
 
 
 def coded_entities(cells: Sequence[Cells], entities: EntityColumns) -> CodedEntities:
@@ -173,7 +157,7 @@ def _checked(
 
 
 def _missing(name: str) -> EntityProblem:
-    return EntityProblem(name, Reason.INVALID_ENTITY_ID, f"{name} is missing")
+    return EntityProblem(name, Reason.INVALID_ENTITY_ID, f"{name} is missing", is_null=True)
 
 
 def _problem(

@@ -143,12 +143,16 @@ def validate(
     resolve: Resolve,
     entity_types: Mapping[str, str],
     id_rules: IdRules = ANY_IDS,
+    unnamed: RowErrors | None = None,
     *,
     now: int,
     max_clock_skew: int,
 ) -> Validated:
-    """Validate a request that passed `check_shape`. now: microseconds. entity_types: id -> type, if registered."""
-    whole_rows = _row_problems(request, now + max_clock_skew)
+    """Validate a request that passed `check_shape`. now: microseconds. entity_types: id -> type, if registered.
+
+    unnamed: rows that name no entity.
+    """
+    whole_rows = _row_problems(request, now + max_clock_skew) | (unnamed or {})
     foreign = _ForeignIds(request.entity_ids, id_rules)
     resolved = [resolve(column.name, column.version) for column in request.columns]
     refused: list[RowErrors] = []
@@ -190,7 +194,7 @@ class _ForeignIds(dict[str, dict[str, tuple[Reason, str]]]):
 
     def __init__(self, entity_ids: Sequence[str], rules: IdRules) -> None:
         super().__init__()
-        self._ids = set(entity_ids) if rules.of else set()
+        self._ids = set(entity_ids) - {""} if rules.of else set()
         self._rules = rules
 
     def __missing__(self, entity_type: str) -> dict[str, tuple[Reason, str]]:

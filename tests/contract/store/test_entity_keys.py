@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,27 +17,13 @@ from featurama_core.types.schema import Entity, EntityType
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteReport, WriteRequest
 
+from .keyed import Films, make_films
 from .standing_clock import SETTLING, Unique
-
-
-@dataclass(frozen=True)
-class Films:
-    """A type with the int key film_id and its feature `year`; `planet` without keys and its feature `size`."""
-
-    film: str
-    year: str
-    planet: str
-    size: str
 
 
 @pytest.fixture
 async def films(store: OpenedStore, unique: Unique) -> Films:
-    made = Films(*map(unique, ("film", "year", "planet", "size")))
-    await store.register_entity_type(made.film, keys={"film_id": "int"})
-    await store.register_feature(made.year, "int", entity_type=made.film)
-    await store.register_entity_type(made.planet)
-    await store.register_feature(made.size, "int", entity_type=made.planet)
-    return made
+    return await make_films(store, unique)
 
 
 async def write(store: OpenedStore, clock: FakeClock, entity_id: str, **values: Any) -> WriteReport:
