@@ -21,9 +21,11 @@ from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.predictions import Predictions
 from featurama_core.frames.report import Progress
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
+from featurama_core.frames.role_columns import RolesGiven
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.models import Model
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import (
     Definition,
     Entity,
@@ -103,7 +105,9 @@ class FeatureStore:
         owner: str = "",
         vector_length: int = 0,
     ) -> FeatureDefinition: ...
-    def register_feature_service(self, name: str, features: Sequence[str], description: str = "") -> FeatureService: ...
+    def register_feature_service(
+        self, name: str, features: Sequence[str], description: str = "", *, roles: Mapping[str, str] | None = None
+    ) -> FeatureService: ...
     def get_entity_type(self, name: str) -> EntityType: ...
     def get_feature_group(self, name: str) -> FeatureGroup: ...
     def get_feature(self, name: str, version: int | None = None) -> FeatureDefinition: ...
@@ -122,10 +126,11 @@ class FeatureStore:
     def deprecate_feature_service(self, name: str) -> FeatureService: ...
     def get_online_features(
         self,
-        entity_ids: Sequence[str],
+        entity_ids: Any,
         feature_names: Sequence[str] | None = None,
         *,
         service: str | None = None,
+        roles: RolesGiven | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
     ) -> OnlineFeatures: ...
@@ -159,6 +164,7 @@ class FeatureStore:
         timestamp: Time | None = None,
         *,
         service: str | None = None,
+        roles: RolesGiven | None = None,
         known_at: Time | Literal["label"] | None = None,
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
@@ -166,11 +172,12 @@ class FeatureStore:
     ) -> HistoricalFeatures: ...
     def point_in_time(
         self,
-        entity_ids: Sequence[str],
+        entity_ids: Sequence[str] | RowEntities,
         event_time: Int64Array | None,
         *,
         features: Sequence[str] | None = None,
         service: str | None = None,
+        roles: Mapping[str, str] | None = None,
         known_at: KnownAt = None,
     ) -> OnlineFeatures: ...
     def training_set(
@@ -182,6 +189,7 @@ class FeatureStore:
         known_at: Time | Literal["label"] | None = None,
         entity_column: str = "entity_id",
         entity_columns: Mapping[str, str] | None = None,
+        roles: RolesGiven | None = None,
         time_column: str = "timestamp",
         timestamp: Time | None = None,
         timezone: str | None = None,
@@ -202,6 +210,7 @@ class FeatureStore:
         strategy: Literal["auto", "scan", "lookup"] = "auto",
     ) -> TrainingDataset: ...
     def open_dataset(self, request: DatasetRequest) -> TrainingDataset: ...
+    def in_roles(self, request: DatasetRequest) -> DatasetRequest: ...
     def write(self, request: WriteRequest) -> WriteReport: ...
     def begin_import(self, scope: ImportScope, import_id: str = "") -> int: ...
     def write_features(

@@ -16,6 +16,7 @@ from typing import Any
 
 from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.roles import Role, roles_of
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -112,6 +113,8 @@ def _value(value: Any, kind: type, where: str, name: str) -> object:
         return key_columns(value, f"{where}: keys")
     if kind is timedelta:
         return parse_duration(value, f"{where}: {name}")
+    if kind is Role:
+        return roles_of(value)
     fits = isinstance(value, kind) and not isinstance(value, bool)
     if not fits or (kind is list and not all(isinstance(each, str) for each in value)):
         raise InvalidInput(f"{where}: {name} must be {_WORDS[kind]}, not {value!r:.40}", field=name)
@@ -133,6 +136,6 @@ _KINDS: dict[str, tuple[Callable[..., Definition], dict[str, type]]] = {
     "entity_types": (EntityType, _NAMED | {"keys": KeyColumn}),
     "feature_groups": (FeatureGroup, _NAMED | _GROUP),
     "features": (_feature, _NAMED | _FEATURE | _NUMBERS | {"tags": list}),
-    "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list}),
+    "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list, "roles": Role}),
 }
 """List of a file -> the function that makes its definitions, and the types of their fields."""

@@ -17,6 +17,7 @@ from featurama_core.storage.tombstone_cells import layouts_in
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.roles import Role
 from featurama_core.types.times import SECOND, Clock
 
 _REMEMBERED_ENTITIES = 200_000
@@ -56,7 +57,12 @@ class Namespace:
         known_at: microseconds; only definitions registered by then are found.
         """
         wanted = features if isinstance(features, FeatureSelection) else FeatureSelection.of(features, None)
-        return await self.registry.resolving(lambda found: found.resolve_all(_references(wanted, found), known_at))
+
+        def look_up(found: Snapshot) -> tuple[ResolvedFeature, ...]:
+            references, roles = _references(wanted, found)
+            return found.resolve_all(references, known_at, roles)
+
+        return await self.registry.resolving(look_up)
 
     async def compiled(
         self,
@@ -66,9 +72,12 @@ class Namespace:
         known_at: int | None = None,
     ) -> T:
         """The result of `compile_features` on the definitions, cached with their snapshot."""
-        return await self.registry.resolving(
-            lambda found: found.compiled(_references(features, found), known_at, compile_features)
-        )
+
+        def look_up(found: Snapshot) -> T:
+            references, roles = _references(features, found)
+            return found.compiled(references, known_at, compile_features, roles)
+
+        return await self.registry.resolving(look_up)
 
     async def read_cells(
         self, entity_ids: Sequence[str], consistency: Consistency | None = None
@@ -131,5 +140,9 @@ class Namespace:
         await self.registry.resolving(lambda snapshot: snapshot.entity_type(name))
 
 
-def _references(features: FeatureSelection, snapshot: Snapshot) -> tuple[str, ...]:
-    return tuple(features.references if features.service is None else snapshot.service(features.service).features)
+def _references(features: FeatureSelection, snapshot: Snapshot) -> tuple[tuple[str, ...], tuple[Role, ...]]:
+    """The references of a selection, and the roles that they may name: those of its service, if it declares any."""
+    if features.service is None:
+        return features.references, features.roles
+    service = snapshot.service(features.service)
+    return service.features, service.roles_with(features.roles)

@@ -35,6 +35,7 @@ from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaE
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, Use
 from featurama_core.types.times import Clock, KnownAt
 from featurama_core.types.values import Int64Array, Status
@@ -200,15 +201,15 @@ class EmbeddedStore(FeatureStore):
         return await write(self._namespace, request)
 
     async def _read_online(
-        self, entity_ids: Sequence[str], features: FeatureSelection, *, consistency: str | None, event_times: bool
+        self, entities: RowEntities, features: FeatureSelection, *, consistency: str | None, event_times: bool
     ) -> tuple[list[Column], int]:
         del event_times  # they cost nothing here
         plan = await self._namespace.compiled(features, ReadPlan.of)
         level = None if consistency is None else Consistency(consistency)
-        most = self._namespace.settings.max_online_entities
-        if len(entity_ids) <= most:
-            return await self._newest(entity_ids, plan, level)
-        runs = [entity_ids[at : at + most] for at in range(0, len(entity_ids), most)]
+        most = max(1, self._namespace.settings.max_online_entities // len(entities.of_role))
+        if len(entities) <= most:
+            return await self._newest(entities, plan, level)
+        runs = [entities.cut(at, at + most) for at in range(0, len(entities), most)]
         parts = [await self._newest(run, plan, level) for run in runs]
         columns = zip(*(part for part, _ in parts), strict=True)
         return [concatenate(list(each)) for each in columns], parts[0][1]
@@ -225,7 +226,7 @@ class EmbeddedStore(FeatureStore):
         columns: list[Column] = []
         as_of = self.now()
         if features:
-            columns, as_of = await self._newest([entity_id], ReadPlan.of(features))
+            columns, as_of = await self._newest(RowEntities.of([entity_id]), ReadPlan.of(features))
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:
@@ -237,7 +238,7 @@ class EmbeddedStore(FeatureStore):
         return columns, as_of
 
     async def _read_as_of(
-        self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
+        self, entities: RowEntities, event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
     ) -> tuple[list[Column], int]:
         bounds = ReadBounds(known_at, self.now(), at_now=event_time is None)
         if known_at == "label":
@@ -249,16 +250,16 @@ class EmbeddedStore(FeatureStore):
         check_settled(event_time if known_at == "label" else newest, bounds.now, settling_time)
         plan = await self._namespace.compiled(features, ReadPlan.of, known_at=newest)
         retrieval = Retrieval(ValueSource(self._namespace), plan, bounds)
-        return await retrieval.columns(entity_ids, event_time), bounds.now
+        return await retrieval.columns(entities, event_time), bounds.now
 
     async def _newest(
-        self, entity_ids: Sequence[str], plan: ReadPlan, consistency: Consistency | None = None
+        self, entities: RowEntities, plan: ReadPlan, consistency: Consistency | None = None
     ) -> tuple[list[Column], int]:
         """-> (a column per feature, the wall clock that ages are measured from)."""
         bounds = ReadBounds(None, self.now(), at_now=True)
         source = ValueSource(self._namespace, consistency=consistency)
         retrieval = Retrieval(source, plan, bounds, errors_as_status=True)
-        return await retrieval.columns(entity_ids, None), bounds.now
+        return await retrieval.columns(entities, None), bounds.now
 
     async def _page_history(
         self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str

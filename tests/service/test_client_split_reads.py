@@ -63,10 +63,9 @@ class Upgraded(grpc.GenericRpcHandler):
     async def _historical(self, data: bytes, context: Any) -> AsyncIterator[bytes]:
         request = wire.parse_get_historical_features_request(data)
         self.newest.append(int(request.event_time.max()))
-        columns = self._answer(request.features, request.service or "", request.entity_ids)
-        yield wire.historical_chunk_to_wire(
-            wire.HistoricalChunk(0, len(request.entity_ids), columns, 1)
-        ).SerializeToString()
+        wanted, ids = request.features, request.entities.of_role[""]
+        columns = self._answer(wanted.references, wanted.service or "", ids)
+        yield wire.historical_chunk_to_wire(wire.HistoricalChunk(0, len(ids), columns, 1)).SerializeToString()
 
     def _answer(self, features: Sequence[str], service: str, entity_ids: Sequence[str]) -> list[Column]:
         newest = 2 if self.named else 1

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from featurama_core.api import FeatureStore
 from featurama_core.types.column import Column
-from featurama_core.types.references import FeatureSelection
+from featurama_core.types.references import FeatureRef, FeatureSelection
+from featurama_core.types.roles import RowEntities
 
 
 def pinned(features: FeatureSelection, columns: Sequence[Column]) -> FeatureSelection:
-    """The versions that a response has; the features themselves if a server names none."""
+    """The versions that a response has. The features themselves if a server names none, or for a service with roles,
+    whose types the request does not name; it is pinned.
+    """
     references = tuple(column.reference for column in columns)
-    return FeatureSelection(references) if all(references) else features
+    of_service = features.service is not None and not features.roles
+    if not all(references) or (of_service and any(FeatureRef.parse_pinned(each).role for each in references)):
+        return features
+    return FeatureSelection(references, None, features.roles)
 
 
-async def pinned_at(store: FeatureStore, features: FeatureSelection, newest: int) -> FeatureSelection:
-    """The versions of rows with `known_at="label"`, the newest of which is at this time, microseconds. One call."""
-    # Any id will do: only the references of the columns are used.
-    row = ["-"], np.array([newest], dtype=np.int64)
+async def pinned_at(
+    store: FeatureStore, features: FeatureSelection, newest: int, roles: Iterable[str]
+) -> FeatureSelection:
+    """The versions of rows with `known_at="label"`, the newest of which is at this time, microseconds. One call.
+
+    roles: of the rows, `NO_ROLE` for rows of one entity.
+    """
     read = await store.point_in_time(
-        *row, features=features.references or None, service=features.service, known_at="label"
+        any_row(roles),
+        np.array([newest], dtype=np.int64),
+        features=features.references or None,
+        service=features.service,
+        roles={each.name: each.entity_type for each in features.roles},
+        known_at="label",
     )
     return pinned(features, read.columns)
+
+
+def any_row(roles: Iterable[str]) -> RowEntities:
+    """A row for a request of which only the names and types of the columns are used: any id will do."""
+    return RowEntities({each: ["-"] for each in roles})

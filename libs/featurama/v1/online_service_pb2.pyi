@@ -34,6 +34,7 @@ class GetOnlineFeaturesRequest(_message.Message):
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     ALL_FEATURES_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
@@ -50,11 +51,17 @@ class GetOnlineFeaturesRequest(_message.Message):
     """
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Feature references or paths, such as "distance", "distance@2", "destination.traffic_level". At most 1,000."""
+        """Feature references or paths, such as "distance", "distance@2", "destination.traffic_level"; with entities after
+        their role, such as "home.rating". At most 1,000.
+        """
 
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entity ids, 1 to 10,000, one per row of the response. Ids may be repeated."""
+        """Entity ids, 1 to 10,000, one per row of the response. Ids may be repeated. Empty if entities is set."""
+
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
+        """The entities of rows that name several, one column per role of the features: at most 10,000 ids in all columns."""
 
     def __init__(
         self,
@@ -67,14 +74,47 @@ class GetOnlineFeaturesRequest(_message.Message):
         include_statuses: _builtins.bool = ...,
         consistency: _columns_pb2.Consistency.ValueType = ...,
         all_features: _builtins.bool = ...,
+        entities: _abc.Iterable[Global___EntityColumn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entities", b"entities", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOnlineFeaturesRequest: _TypeAlias = GetOnlineFeaturesRequest  # noqa: Y015
+
+@_typing.final
+class EntityColumn(_message.Message):
+    """EntityColumn holds the entities that rows name in one role. A feature of a row without an entity is NOT_FOUND."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    ENTITY_IDS_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """Role, [a-z][a-z0-9_]{0,62}: the first part of references such as "home.rating"."""
+    entity_type: _builtins.str
+    """Type of its entities. May be empty with a feature service, which declares it."""
+    @_builtins.property
+    def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entity id of each row; empty for a row without an entity."""
+
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        entity_type: _builtins.str = ...,
+        entity_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_ids", b"entity_ids", "entity_type", b"entity_type", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntityColumn: _TypeAlias = EntityColumn  # noqa: Y015
 
 @_typing.final
 class GetOnlineFeaturesResponse(_message.Message):
@@ -219,6 +259,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     KNOWN_AT_LABEL_FIELD_NUMBER: _builtins.int
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     AT_NOW_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
@@ -235,7 +276,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entity of each label row, 1 to 100,000. Duplicates are kept."""
+        """Entity of each label row, 1 to 100,000. Duplicates are kept. Empty if entities is set."""
 
     @_builtins.property
     def event_time_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -244,6 +285,10 @@ class GetHistoricalFeaturesRequest(_message.Message):
     @_builtins.property
     def known_at_time(self) -> _timestamp_pb2.Timestamp:
         """Only values ingested by this time, which must be settled."""
+
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
+        """The entities of label rows that name several, one column per role of the features: at most 100,000 ids in all columns."""
 
     def __init__(
         self,
@@ -257,10 +302,11 @@ class GetHistoricalFeaturesRequest(_message.Message):
         known_at_label: _builtins.bool = ...,
         include_statuses: _builtins.bool = ...,
         at_now: _builtins.bool = ...,
+        entities: _abc.Iterable[Global___EntityColumn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

@@ -4,6 +4,7 @@ It is shared by the client and every server. Invalid messages raise InvalidInput
 """
 
 from featurama.wire.definitions import from_proto, to_proto
+from featurama.wire.entities import entities_of, put_entities
 from featurama.wire.kinds import (
     DEFINITION_KINDS,
     DefinitionKind,
@@ -52,6 +53,7 @@ __all__ = [
     "definition_key",
     "definition_kind",
     "definition_to_proto",
+    "entities_of",
     "from_proto",
     "from_timestamp",
     "historical_chunk_to_wire",
@@ -66,6 +68,7 @@ __all__ = [
     "parse_get_online_features_response",
     "parse_stream_features_request",
     "parse_write_features_request",
+    "put_entities",
     "read_key",
     "reason_from_proto",
     "stream_request_to_wire",

@@ -19,6 +19,7 @@ from featurama.wire.times import from_duration, from_timestamp, to_duration, to_
 from featurama_core.types.entity_keys import KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.roles import Role
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.values import ValueType
 
@@ -68,6 +69,14 @@ def _keys_from_proto(messages: Any) -> tuple[KeyColumn, ...]:
     return tuple(KeyColumn(each.name, _value_type(each.value_type or ValueType.TEXT)) for each in messages)
 
 
+def _roles_to_proto(roles: tuple[Role, ...]) -> list[Any]:
+    return [{"name": each.name, "entity_type": each.entity_type} for each in roles]
+
+
+def _roles_from_proto(messages: Any) -> tuple[Role, ...]:
+    return tuple(Role(each.name, each.entity_type) for each in messages)
+
+
 def _value_type(number: int) -> ValueType:
     try:
         return ValueType(number)
@@ -98,6 +107,7 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "retention": to_duration,
     "metadata": metadata_to_struct,
     "keys": _keys_to_proto,
+    "roles": _roles_to_proto,
 }
 _READERS: dict[str, Callable[[Any], Any]] = {
     "created_at": from_timestamp,
@@ -109,4 +119,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "tags": tuple,
     "features": tuple,
     "keys": _keys_from_proto,
+    "roles": _roles_from_proto,
 }

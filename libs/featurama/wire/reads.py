@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from featurama.v1 import online_service_pb2
+from featurama.wire.entities import entities_of, put_entities
 from featurama.wire.parsing import Encoding, read_either
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.times import from_timestamp, to_timestamp
@@ -18,6 +19,8 @@ from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
 
@@ -27,10 +30,9 @@ class HistoricalRequest:
     """A request for point-in-time values of n label rows. event_time: int64[n] microseconds; None reads at now."""
 
     namespace: str
-    entity_ids: Sequence[str]
+    entities: RowEntities
     event_time: Int64Array | None
-    features: Sequence[str]
-    service: str | None
+    features: FeatureSelection
     known_at: KnownAt
     include_statuses: bool
 
@@ -69,8 +71,8 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
     known_at = request.known_at
     message = twin_pb2.GetHistoricalFeaturesRequest(
         namespace=request.namespace,
-        feature_service=request.service or "",
-        features=request.features,
+        feature_service=request.features.service or "",
+        features=request.features.references,
         event_time_us=() if request.event_time is None else times_to_wire(request.event_time),
         at_now=request.event_time is None,
         known_at_time=to_timestamp(known_at) if isinstance(known_at, int) else None,
@@ -78,7 +80,7 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
     )
     if known_at == "label":
         message.known_at_label = True
-    message.entity_ids.extend(request.entity_ids)
+    put_entities(message, request.entities, request.features.roles)
     return message
 
 
@@ -138,7 +140,8 @@ def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryRespons
 def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
     if message.at_now and message.event_time_us:
         raise InvalidInput("at_now reads every row at the server's now; leave event_time_us empty", field="at_now")
-    times = encoding.times(message, 0 if message.at_now else len(message.entity_ids), "event_time_us")
+    entities, roles = entities_of(message)
+    times = encoding.times(message, 0 if message.at_now else len(entities), "event_time_us")
     known_at: KnownAt = None
     if message.HasField("known_at_time"):
         known_at = from_timestamp(message.known_at_time, "known_at")
@@ -146,10 +149,9 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
         known_at = "label"
     return HistoricalRequest(
         namespace=message.namespace or DEFAULT_NAMESPACE,
-        entity_ids=list(message.entity_ids),
+        entities=entities,
         event_time=None if message.at_now else times,
-        features=tuple(message.features),
-        service=message.feature_service or None,
+        features=FeatureSelection(tuple(message.features), message.feature_service or None, roles),
         known_at=known_at,
         include_statuses=message.include_statuses,
     )

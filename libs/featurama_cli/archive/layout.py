@@ -13,6 +13,7 @@ from featurama_core.storage.port import Definitions
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportRecord
+from featurama_core.types.roles import roles_of
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -54,7 +55,11 @@ def definitions_to_json(stored: Definitions) -> dict[str, list[dict[str, object]
         ],
         "feature_groups": [asdict(each) for each in stored.groups],
         "features": features,
-        "feature_services": [asdict(each) | {"features": list(each.features)} for each in stored.services],
+        "feature_services": [
+            asdict(each)
+            | {"features": list(each.features), "roles": {role.name: role.entity_type for role in each.roles}}
+            for each in stored.services
+        ],
     }
 
 
@@ -84,7 +89,10 @@ def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
             value_type, length = parse_value_type(each["value_type"])
             changed = {"value_type": value_type, "vector_length": length, "tags": tuple(each["tags"])}
             found.append(FeatureDefinition(**{**each, **changed}))
-        found += [FeatureService(**{**each, "features": tuple(each["features"])}) for each in given["feature_services"]]
+        found += [
+            FeatureService(**{**each, "features": tuple(each["features"]), "roles": roles_of(each.get("roles"))})
+            for each in given["feature_services"]
+        ]
     except (KeyError, TypeError) as error:
         raise InvalidInput(f"{DEFINITIONS} is not a file of `namespaces export`", field="folder") from error
     for definition in found:

@@ -11,6 +11,7 @@ from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import roles_of
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 from featurama_core.types.values import ValueType, parse_value_type
 
@@ -233,7 +234,12 @@ class DefinitionMethods(Primitives):
         )
 
     async def register_feature_service(
-        self, name: str, features: Sequence[str], description: str = ""
+        self,
+        name: str,
+        features: Sequence[str],
+        description: str = "",
+        *,
+        roles: Mapping[str, str] | None = None,
     ) -> FeatureService:
         """Register the features that a model consumes.
 
@@ -241,6 +247,8 @@ class DefinitionMethods(Primitives):
             name: Name of the service.
             features: References in the order of the model. A reference without a version is pinned to the newest one.
             description: Free text, at most 4,096 bytes.
+            roles: {role: entity type}, for rows that name several entities: {"home": "team", "away": "team"} for
+                `home.rating` and `away.rating`. They are pinned with the features.
 
         Raises:
             Conflict: The service is registered with another definition.
@@ -248,7 +256,7 @@ class DefinitionMethods(Primitives):
         """
         if isinstance(features, str):
             raise InvalidInput(f"features must be a list of references; write [{features!r}]", field="features")
-        return await self.define(FeatureService(name, tuple(features), description))
+        return await self.define(FeatureService(name, tuple(features), description, roles_of(roles)))
 
     async def get_entity_type(self, name: str) -> EntityType:
         """One entity type. Raises Unknown if it is not registered."""

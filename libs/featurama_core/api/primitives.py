@@ -14,6 +14,7 @@ from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import Definition, Entity, EntityType, Use
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
@@ -142,13 +143,15 @@ class Primitives(ABC):
     @abstractmethod
     async def _read_online(
         self,
-        entity_ids: Sequence[str],
+        entities: RowEntities,
         features: FeatureSelection,
         *,
         consistency: Consistency | None,
         event_times: bool,
     ) -> tuple[list[Column], int]:
-        """Any number of ids -> a column per feature, and the time of the read, microseconds."""
+        """Any number of rows, with the roles of the features -> a column per feature, and the time of the read,
+        microseconds.
+        """
 
     @abstractmethod
     async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:
@@ -156,7 +159,7 @@ class Primitives(ABC):
 
     @abstractmethod
     async def _read_as_of(
-        self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
+        self, entities: RowEntities, event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
     ) -> tuple[list[Column], int]:
         """Any number of label rows -> a column per feature. event_time: None reads at now."""
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from featurama_core.api.definitions import DefinitionMethods
 from featurama_core.api.primitives import Consistency, HistoryRange
+from featurama_core.frames.cells import frame_kind
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
-from featurama_core.frames.spine import label_rows
+from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
+from featurama_core.frames.spine import label_rows, row_entities
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import concatenate
+from featurama_core.types.entity_keys import EntityKeys
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import RESERVED_NAMES, check_entity_ids
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, RESERVED_NAMES, check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
+from featurama_core.types.roles import NO_ROLE, Role, RowEntities, roles_of
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, Time, TimeUnit, to_known_at, to_micros
 from featurama_core.types.values import Int64Array
 
@@ -28,37 +33,40 @@ class ReadingMethods(DefinitionMethods):
 
     async def get_online_features(
         self,
-        entity_ids: Sequence[str],
+        entity_ids: Any,
         feature_names: Sequence[str] | None = None,
         *,
         service: str | None = None,
+        roles: RolesGiven | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
     ) -> OnlineFeatures:
         """The newest values of any number of entities.
 
         Args:
-            entity_ids: One entity per row of the result. An id may be repeated.
+            entity_ids: One entity per row of the result. An id may be repeated. With roles a frame, or a mapping of
+                columns, with the columns of each role; `RowEntities` has ids.
             feature_names: Feature references. Either `feature_names` or `service` is required.
             service: Name of a feature service.
+            roles: {role: entity type}, for rows that name several entities; see `training_set`.
             consistency: Number of replicas of a cluster that must answer; None for the setting of the server or
                 storage.
             event_times: False omits event times from the answers of servers (they read as 1970), which makes the
                 answers smaller.
 
         Returns:
-            One row per id and one column per feature. Each value has a status and an event time.
+            One row per id and one column per feature. Each value has a status and an event time; those of a row without
+            an entity in their role are NOT_FOUND.
 
         Raises:
             Unknown: A feature or the service is not registered.
         """
-        check_entity_ids(entity_ids)
         if consistency not in (None, "LOCAL_QUORUM", "LOCAL_ONE"):
             raise InvalidInput("consistency must be LOCAL_QUORUM, LOCAL_ONE or None", field="consistency")
-        ids = list(entity_ids)
-        selection = FeatureSelection.of(feature_names, service)
-        columns, as_of = await self._read_online(ids, selection, consistency=consistency, event_times=event_times)
-        return OnlineFeatures(entity_ids=ids, columns=columns, as_of_time=as_of)
+        selection, of_roles = _selection(feature_names, service, roles)
+        entities, labels = await self._row_entities(entity_ids, selection, of_roles)
+        columns, as_of = await self._read_online(entities, selection, consistency=consistency, event_times=event_times)
+        return OnlineFeatures(entities.of_role.get(NO_ROLE, ()), columns, as_of, labels)  # type: ignore[arg-type]
 
     async def get_all_features(self, entity_id: str) -> OnlineFeatures:
         """The newest values of all features of an entity.
@@ -186,6 +194,7 @@ class ReadingMethods(DefinitionMethods):
         timestamp: Time | None = None,
         *,
         service: str | None = None,
+        roles: RolesGiven | None = None,
         known_at: Time | Literal["label"] | None = None,
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
@@ -201,6 +210,7 @@ class ReadingMethods(DefinitionMethods):
             features: Feature references. Either `features` or `service` is required.
             timestamp: One time for all rows, for labels without times. Entity ids default to now.
             service: Name of a feature service.
+            roles: {role: entity type}, for label rows that name several entities; see `training_set`.
             known_at: Only values ingested by this time are used; "label" uses the time of each row. It must be older
                 than the settling time.
             timezone: Time zone of times and dates that have none.
@@ -217,25 +227,22 @@ class ReadingMethods(DefinitionMethods):
             Unknown: A feature or the service is not registered.
         """
         times = TimeRules(timezone, time_unit, time_format)
-        rows = label_rows(labels, timestamp, now=self.now(), times=times)
         bound = to_known_at(known_at)
-        selection = FeatureSelection.of(features, service)
+        selection, of_roles = _selection(features, service, roles)
+        is_frame = frame_kind(labels) is not None
+        columns_of = await self._role_columns(selection, of_roles) if of_roles or is_frame else ()
+        rows = label_rows(labels, timestamp, now=self.now(), times=times, roles=columns_of)
         carried = [name for name in rows.carried if name not in RESERVED_NAMES]
         # One by one: two features may have one column name only in a table with statuses, which is not requested yet.
         for name in await self._column_names(selection) if carried else ():
             FeatureColumns(statuses=True, event_times=True).check([name], carried)
         if not len(rows):
             # Any id will do: only the names and types of the columns are used.
-            ids, event_time, bound = ["-"], np.zeros(1, dtype=np.int64), None if bound == "label" else bound
+            entities = RowEntities({role: ["-"] for role in rows.entities.of_role})
+            event_time, bound = np.zeros(1, dtype=np.int64), None if bound == "label" else bound
         else:
-            ids, event_time = rows.entity_ids, rows.event_time
-        read = await self.point_in_time(
-            ids,
-            None if rows.at_now else event_time,
-            features=features,
-            service=service,
-            known_at=bound,
-        )
+            entities, event_time = rows.entities, rows.event_time
+        read = await self._point_in_time(entities, None if rows.at_now else event_time, selection, bound)
         columns = read.columns if len(rows) else [each.take(np.arange(0)) for each in read.columns]
         labels = rows.carried
         if rows.at_now:
@@ -245,21 +252,23 @@ class ReadingMethods(DefinitionMethods):
 
     async def point_in_time(
         self,
-        entity_ids: Sequence[str],
+        entity_ids: Sequence[str] | RowEntities,
         event_time: Int64Array | None,
         *,
         features: Sequence[str] | None = None,
         service: str | None = None,
+        roles: Mapping[str, str] | None = None,
         known_at: KnownAt = None,
     ) -> OnlineFeatures:
         """`get_historical_features` on columns.
 
         Args:
-            entity_ids: n entity ids, one per label row.
+            entity_ids: n entity ids, one per label row; with roles the ids of each.
             event_time: int64[n], microseconds since 1970 UTC. None reads at now, as an online read does, without an
                 upper bound on event times.
             features: Feature references. Either `features` or `service` is required.
             service: Name of a feature service.
+            roles: {role: entity type}, for label rows that name several entities.
             known_at: Microseconds since 1970 UTC, "label" for the time of each row, or None for no bound.
 
         Returns:
@@ -269,27 +278,71 @@ class ReadingMethods(DefinitionMethods):
             FailedPrecondition: `known_at` is not settled (KNOWN_AT_NOT_SETTLED).
             Unknown: A feature or the service is not registered.
         """
-        check_entity_ids(entity_ids)
+        entities = entity_ids if isinstance(entity_ids, RowEntities) else RowEntities.of(entity_ids)
+        selection = FeatureSelection.of(features, service, roles_of(roles))
+        return await self._point_in_time(entities, event_time, selection, known_at)
+
+    async def _point_in_time(
+        self, entities: RowEntities, event_time: Int64Array | None, selection: FeatureSelection, known_at: KnownAt
+    ) -> OnlineFeatures:
+        entities.check()
         if event_time is not None:
-            if len(entity_ids) != len(event_time):
+            if len(entities) != len(event_time):
                 raise InvalidInput("every label row needs an entity_id and a timestamp", field="timestamp")
             for moment in (int(event_time.min()), int(event_time.max())):
                 to_micros(moment, "timestamp")
         elif known_at == "label":
             raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
-        columns, as_of = await self._read_as_of(
-            entity_ids, event_time, FeatureSelection.of(features, service), known_at
-        )
-        return OnlineFeatures(entity_ids=list(entity_ids), columns=columns, as_of_time=as_of)
+        columns, as_of = await self._read_as_of(entities, event_time, selection, known_at)
+        ids = list(entities.of_role.get(NO_ROLE, ()))
+        return OnlineFeatures(ids, columns, as_of, _labels(entities))  # type: ignore[arg-type]
+
+    async def _row_entities(
+        self, given: Any, selection: FeatureSelection, roles: tuple[RoleColumns, ...]
+    ) -> tuple[RowEntities, Mapping[str, Any]]:
+        """The entities of the rows of an online read, and the columns that name them."""
+        if isinstance(given, RowEntities):
+            given.check()
+            return given, _labels(given)
+        if frame_kind(given) is None:
+            check_entity_ids(given)
+            return RowEntities.of(list(given)), {}
+        return row_entities(given, await self._role_columns(selection, roles))
+
+    async def _role_columns(
+        self, selection: FeatureSelection, given: tuple[RoleColumns, ...]
+    ) -> tuple[RoleColumns, ...]:
+        """The columns of the roles of a request. given: those that the request names."""
+        roles, keys = await self._declared(selection)
+        named = {each.role: each for each in given}
+        return tuple(named.get(role, RoleColumns(role)).with_keys(keys[role.entity_type]) for role in roles)
+
+    async def _declared(self, selection: FeatureSelection) -> tuple[tuple[Role, ...], dict[str, EntityKeys | None]]:
+        """The roles of a request, among them those of its feature service, and the codec of the ids of each type."""
+        roles = selection.roles
+        if selection.service is not None:
+            roles = (await self.get_feature_service(selection.service)).roles_with(roles)
+        types = {each.entity_type for each in roles}
+        keys: dict[str, EntityKeys | None] = dict.fromkeys(types)
+        for each in types - {DEFAULT_ENTITY_TYPE}:
+            keys[each] = (await self.get_entity_type(each)).id_keys
+        return roles, keys
 
     async def _column_names(self, selection: FeatureSelection) -> list[str]:
         """The names of the columns of these features, with dots: see `featurama_core.frames.naming`."""
-        references = selection.references
+        references, roles = selection.references, selection.roles
         if selection.service is not None:
-            references = (await self.get_feature_service(selection.service)).features
+            service = await self.get_feature_service(selection.service)
+            references, roles = service.features, service.roles_with(roles)
         of_name: dict[str, set[FeatureRef]] = {}
-        for each in map(FeatureRef.parse, references):
-            of_name.setdefault(each.name if each.via is None else f"{each.via.name}.{each.name}", set()).add(each)
+        for text in references:
+            each = FeatureRef.parse(text, [role.name for role in roles])
+            if roles and not each.role:
+                # The name of a column has the role, also if the reference leaves it out.
+                entity_type = (await self.get_feature(each.steps[0].name)).entity_type
+                of_type = [role.name for role in roles if role.entity_type == entity_type]
+                each = replace(each, role=of_type[0] if len(of_type) == 1 else "")
+            of_name.setdefault(each.column, set()).add(each)
         names: list[str] = []
         for name, meant in of_name.items():
             names += [name] if len(meant) == 1 else [await self._pinned(each) for each in meant]
@@ -297,6 +350,17 @@ class ReadingMethods(DefinitionMethods):
 
     async def _pinned(self, reference: FeatureRef) -> str:
         """A reference pinned to its current versions: the name of a column whose plain name is not unique."""
-        steps = [reference] if reference.via is None else [reference.via, reference]
-        versions = [each.version or (await self.get_feature(each.name)).version for each in steps]
-        return ".".join(f"{each.name}@{version}" for each, version in zip(steps, versions, strict=True))
+        versions = [each.version or (await self.get_feature(each.name)).version for each in reference.steps]
+        pinned = [f"{each.name}@{version}" for each, version in zip(reference.steps, versions, strict=True)]
+        return ".".join([*filter(None, [reference.role]), *pinned])
+
+
+def _selection(
+    features: Sequence[str] | None, service: str | None, roles: RolesGiven | None
+) -> tuple[FeatureSelection, tuple[RoleColumns, ...]]:
+    columns = role_columns(roles)
+    return FeatureSelection.of(features, service, tuple(each.role for each in columns)), columns
+
+
+def _labels(entities: RowEntities) -> dict[str, Any]:
+    return {role: list(ids) for role, ids in entities.of_role.items() if role != NO_ROLE}

@@ -281,7 +281,9 @@ def request_of(
     file_format: Format,
 ) -> dict[str, Any]:
     """A request as recorded in a manifest. Blocks on the label rows."""
-    several = {"entity_columns": dict(columns.of_types)} if columns.of_types else {}
+    of_roles = {
+        each.role.name: {"type": each.role.entity_type, "columns": list(each.entity.columns)} for each in columns.roles
+    }
     return {
         "features": list(references or recorded.features),
         "service": recorded.service,
@@ -290,8 +292,8 @@ def request_of(
         "statuses": recorded.statuses,
         "event_times": recorded.event_times,
         "column_separator": recorded.column_separator,
-        "entity_column": columns.entity or None,
-        **several,
+        "entity_column": None if columns.roles else columns.entity,
+        **({"roles": of_roles} if of_roles else {}),
         "time_column": columns.time,
         "time": None if columns.moment is None else to_rfc3339(columns.moment),
         "timezone": columns.times.timezone,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, TypedDict
 
@@ -19,10 +19,13 @@ from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.plan import Strategy
 from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, label_source
 from featurama_core.files.layout import PLAIN, FileLayout
+from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
+from featurama_core.types.entity_keys import EntityKeys
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import Role
 from featurama_core.types.times import KnownAt, Time, TimeUnit, parse_duration, to_known_at, to_micros, to_rfc3339
 
 LEAST_MEMORY = 64 * 1024 * 1024
@@ -39,6 +42,7 @@ class RowOptions(TypedDict, total=False):
     known_at: Time | Literal["label"] | None
     entity_column: str
     entity_columns: Mapping[str, str] | None
+    roles: RolesGiven | None
     time_column: str
     timestamp: Time | None
     timezone: str | None
@@ -109,6 +113,21 @@ class DatasetRequest:
     build: Build
     answer: OutputBuilder | None = None
 
+    def in_roles(self, roles: tuple[Role, ...], keys: Mapping[str, EntityKeys | None]) -> DatasetRequest:
+        """The request with the columns of these roles. keys: entity type -> its codec.
+
+        InvalidInput for roles of a service without label rows.
+        """
+        if roles and self.rows.labels is None:
+            raise InvalidInput(
+                f"feature service {self.selection.service!r} declares the roles"
+                f" {', '.join(each.name for each in roles)}; give labels= with a column of each",
+                field="labels",
+            )
+        given = {each.role: each for each in self.rows.columns.roles}
+        columns = tuple(given.get(role, RoleColumns(role)).with_keys(keys.get(role.entity_type)) for role in roles)
+        return replace(self, rows=replace(self.rows, columns=self.rows.columns.in_roles(columns)))
+
     async def open(self, now: int, entities: Entities) -> tuple[SpineSource, SpineColumns, bool]:
         """The label rows, their columns, and whether they are read at `now` (microseconds). Raises InvalidInput."""
         rows, grid = self.rows, self.grid
@@ -158,6 +177,7 @@ def build_request(
     known_at: Time | Literal["label"] | None = None,
     entity_column: str = "entity_id",
     entity_columns: Mapping[str, str] | None = None,
+    roles: RolesGiven | None = None,
     time_column: str = "timestamp",
     timestamp: Time | None = None,
     timezone: str | None = None,
@@ -174,14 +194,15 @@ def build_request(
 ) -> DatasetRequest:
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
     times = TimeRules(timezone, time_unit, time_format)
-    columns = SpineColumns.of(entity_column, time_column, timestamp, entity_columns, times)
+    columns = SpineColumns.of(entity_column, time_column, timestamp, times, role_columns(roles, entity_columns))
+    selection = replace(selection, roles=tuple(each.role for each in columns.roles))
     layout = FileLayout.of(types, delimiter, quote, encoding)
     grid = EntityGrid(entity_type, start, end, every)
     if labels is not None:
         if grid.entity_type is not None or grid.times:
             raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
-    elif columns.of_types:
-        raise InvalidInput("entity_columns= name columns of labels=; give these too", field="entity_columns")
+    elif columns.roles:
+        raise InvalidInput("roles= are entities of labels=; give these too", field="roles")
     elif grid.entity_type is None:
         raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
     elif len(grid.times) not in (0, 3):

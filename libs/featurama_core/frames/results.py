@@ -7,7 +7,7 @@ PRESENT is null; its status is the reason. `naming` says how columns are named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,23 +109,26 @@ class OnlineFeatures(Result):
     """The newest values: one row per requested entity, in order.
 
     Attributes:
-        entity_ids: The ids of the n rows.
+        entity_ids: The ids of the n rows; () if `labels` name the entities.
         columns: One column of n values per feature.
         as_of_time: Microseconds since 1970 UTC, the time of the read.
+        labels: Name -> n values, the caller's columns of the roles; empty for rows of one entity.
     """
 
     entity_ids: Sequence[str]
     columns: Sequence[Column]
     as_of_time: int
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.entity_ids)
+        return len(next(iter(self.labels.values()), self.entity_ids))
 
     def __repr__(self) -> str:
         return _summary("OnlineFeatures", len(self), self.columns, self.as_of_time)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        labels = [Field("entity_id", "text", objects(self.entity_ids))]
+        labels = [_label_field(name, values) for name, values in self.labels.items()]
+        labels = labels or [Field("entity_id", "text", objects(self.entity_ids))]
         return FeatureColumns(statuses, event_times).beside(labels, self.columns)
 
 

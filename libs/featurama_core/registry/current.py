@@ -154,8 +154,9 @@ class Registry:
 def _named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:
     """(kind, name, version) of the definitions that one names; version 0 of kinds without versions."""
     if isinstance(definition, FeatureService):
-        steps = [step for text in definition.features for step in FeatureRef.parse(text).steps]
-        return [(FeatureDefinition, step.name, step.version or 0) for step in steps]
+        steps = [step for text in definition.features for step in FeatureRef.parse_pinned(text).steps]
+        of_roles = ((EntityType, role.entity_type, 0) for role in definition.roles)
+        return [*((FeatureDefinition, step.name, step.version or 0) for step in steps), *of_roles]
     if isinstance(definition, FeatureDefinition):
         types = [definition.entity_type, *([definition.references] if definition.references else [])]
         return [(FeatureGroup, definition.group, 0), *((EntityType, each, 0) for each in types)]

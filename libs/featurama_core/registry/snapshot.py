@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
+from featurama_core.registry.roles import check_declared, in_roles
 from featurama_core.storage.port import Definitions
 from featurama_core.types.alike import did_you_mean
-from featurama_core.types.entity_keys import IdRules
+from featurama_core.types.entity_keys import EntityKeys, IdRules
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureRef, ResolvedFeature, own_feature
+from featurama_core.types.roles import Role
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import to_rfc3339
 
@@ -40,7 +42,7 @@ class Snapshot:
         self.services: dict[str, FeatureService] = dict(before.services) if before else {}
         self.features: dict[str, list[FeatureDefinition]] = dict(before.features) if before else {}
         self.newest_of_group: dict[str, list[FeatureDefinition]] = dict(before.newest_of_group) if before else {}
-        self._lists: dict[tuple[tuple[str, ...], int | None], tuple[ResolvedFeature, ...]] = {}
+        self._lists: dict[tuple[tuple[str, ...], tuple[Role, ...], int | None], tuple[ResolvedFeature, ...]] = {}
         self._compiled: dict[tuple[Any, ...], Any] = {}
         self._guessed: deque[str] = deque(maxlen=_GUESSED_NAMES + 1)
         self.deleted: dict[tuple[type[Definition], str], dict[int, Definition]] = dict(before.deleted) if before else {}
@@ -133,6 +135,11 @@ class Snapshot:
             problem = f"has no version {version}; it has {', '.join(str(each.version) for each in versions[-20:])}"
         raise Unknown(f"feature {name!r} {problem}", reason=Reason.UNKNOWN_FEATURE_VERSION, field=name)
 
+    def newest(self, name: str) -> FeatureDefinition | None:
+        """The newest version of a feature, None if it is not registered."""
+        versions = self.features.get(name)
+        return versions[-1] if versions else None
+
     def resolve(self, reference: FeatureRef, known_at: int | None = None) -> ResolvedFeature:
         """Bind a reference or path to definitions."""
         via = None if reference.via is None else self.resolve(reference.via, known_at)
@@ -159,9 +166,14 @@ class Snapshot:
                 )
         return ResolvedFeature(definition, self.groups[definition.group], via)
 
-    def resolve_all(self, references: Sequence[str], known_at: int | None = None) -> tuple[ResolvedFeature, ...]:
-        """Bind a list of references or paths. The result is cached with the snapshot."""
-        key = (tuple(references), known_at)
+    def resolve_all(
+        self, references: Sequence[str], known_at: int | None = None, roles: tuple[Role, ...] = ()
+    ) -> tuple[ResolvedFeature, ...]:
+        """Bind a list of references or paths. The result is cached with the snapshot.
+
+        roles: declared by the request or its service; () for references to one entity.
+        """
+        key = (tuple(references), roles, known_at)
         if (found := self._lists.get(key)) is not None:
             return found
         if not references:
@@ -176,7 +188,11 @@ class Snapshot:
                 reason=Reason.LIMIT_EXCEEDED,
                 field="features",
             )
-        resolved = tuple(self.resolve(FeatureRef.parse(text), known_at) for text in references)
+        parsed = [FeatureRef.parse(text, [each.name for each in roles]) for text in references]
+        if roles and not all(each.is_pinned for each in parsed):
+            # Pinned references are read in one way, whatever is registered later.
+            check_declared(roles, self)
+        resolved = in_roles(parsed, [self.resolve(each, known_at) for each in parsed], roles)
         if len({each.reference for each in resolved}) != len(resolved):
             raise InvalidInput("features names a feature twice; name it once", field="features")
         if len(self._lists) >= _REMEMBERED_LISTS:
@@ -189,13 +205,14 @@ class Snapshot:
         references: tuple[str, ...],
         known_at: int | None,
         compile_features: Callable[[tuple[ResolvedFeature, ...]], T],
+        roles: tuple[Role, ...] = (),
     ) -> T:
         """The result of a function on a resolved list, cached with the snapshot."""
-        key = compile_features, references, known_at
+        key = compile_features, references, roles, known_at
         if key not in self._compiled:
             if len(self._compiled) >= _REMEMBERED_LISTS:
                 self._compiled.clear()
-            self._compiled[key] = compile_features(self.resolve_all(references, known_at))
+            self._compiled[key] = compile_features(self.resolve_all(references, known_at, roles))
         made: T = self._compiled[key]
         return made
 
@@ -206,6 +223,10 @@ class Snapshot:
     def entity_type(self, name: str) -> EntityType:
         """An entity type by name."""
         return self._named(self.entity_types, name, "entity type", Reason.UNKNOWN_ENTITY_TYPE)
+
+    def keys_of(self, entity_type: str) -> EntityKeys | None:
+        """The codec of the ids of a type; None for a type without keys."""
+        return None if entity_type == DEFAULT_ENTITY_TYPE else self.entity_type(entity_type).id_keys
 
     def group(self, name: str) -> FeatureGroup:
         """A feature group by name."""

@@ -22,6 +22,12 @@ def uses_in(snapshot: Snapshot, definition: Definition, models: Iterable[StoredM
                 yield Use("feature group", group.name)
         for versions in snapshot.features.values():
             yield from (Use("feature", each.reference) for each in versions if each.references == definition.name)
+        for service in snapshot.services.values():
+            yield from (
+                Use("feature service", service.name, role.name)
+                for role in service.roles
+                if role.entity_type == definition.name
+            )
     elif isinstance(definition, FeatureGroup):
         for versions in snapshot.features.values():
             yield from (Use("feature", each.reference) for each in versions if each.group == definition.name)
@@ -48,4 +54,4 @@ def _models_with(definition: Definition, models: Iterable[StoredModel]) -> Itera
 
 
 def _names(reference: str, feature: FeatureDefinition) -> bool:
-    return feature.key in [(each.name, each.version) for each in FeatureRef.parse(reference).steps]
+    return feature.key in [(each.name, each.version) for each in FeatureRef.parse_pinned(reference).steps]

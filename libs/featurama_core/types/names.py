@@ -58,19 +58,17 @@ def entity_id_problem(entity_id: object) -> str | None:
     return None
 
 
-def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> None:
+def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None, field: str = "entity_ids") -> None:
     """Raise InvalidInput for an empty list, a text instead of a list, a list longer than `limit` or an invalid id."""
     if isinstance(entity_ids, (str, bytes)):
-        raise InvalidInput(
-            f"entity_ids is the single value {_shown(str(entity_ids))}; give a list of ids", field="entity_ids"
-        )
+        raise InvalidInput(f"{field} is the single value {_shown(str(entity_ids))}; give a list of ids", field=field)
     if not len(entity_ids):
-        raise InvalidInput("entity_ids is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
+        raise InvalidInput(f"{field} is empty; name at least one", reason=Reason.EMPTY_REQUEST, field=field)
     if limit is not None and len(entity_ids) > limit:
         raise InvalidInput(
-            f"entity_ids holds {len(entity_ids)} ids; at most {limit} fit one call, split the list",
+            f"{field} holds {len(entity_ids)} ids; at most {limit} fit one call, split the list",
             reason=Reason.LIMIT_EXCEEDED,
-            field="entity_ids",
+            field=field,
         )
     # Each id is checked once: entities are repeated in rows.
     try:
@@ -82,9 +80,9 @@ def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> 
         if problem is not None:
             position = list(entity_ids).index(entity_id)
             raise InvalidInput(
-                f"entity_ids[{position}]: {problem}",
+                f"{field}[{position}]: {problem}",
                 reason=Reason.INVALID_ENTITY_ID,
-                field=f"entity_ids[{position}]",
+                field=f"{field}[{position}]",
             )
 
 

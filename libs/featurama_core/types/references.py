@@ -1,14 +1,16 @@
 """Feature references: `distance`, `distance@2`, `delivery_metrics:distance@2`, and paths of one step
-(`destination.traffic_level`, `destination@1.traffic_level@2`).
+(`destination.traffic_level`, `destination@1.traffic_level@2`). Where roles are declared, a role may stand before either
+(`home.rating`, `home.city.population@2`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.roles import Role
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 
@@ -19,31 +21,55 @@ _PATH = re.compile(rf"({_PART})\.({_PART})")
 
 @dataclass(frozen=True, slots=True)
 class FeatureRef:
-    """A reference as written. version: None for the newest. group: None if omitted. via: the reference it follows."""
+    """A reference as written. version: None for the newest. group: None if omitted. via: the reference it follows.
+    role: "" if omitted.
+    """
 
     name: str
     version: int | None = None
     group: str | None = None
     via: FeatureRef | None = None
+    role: str = ""
 
     @property
     def steps(self) -> tuple[FeatureRef, ...]:
         """The references of a path, the first one first; of another reference, itself."""
         return (self,) if self.via is None else (*self.via.steps, self)
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether every step has a version, so that its first part can only be read in one way."""
+        return all(each.version is not None for each in self.steps)
+
+    @property
+    def column(self) -> str:
+        """The column's name: `distance`, `home.city.population` (no versions)."""
+        return ".".join([*([self.role] if self.role else []), *(each.name for each in self.steps)])
+
     @classmethod
-    def parse(cls, text: str) -> FeatureRef:
-        """Parse a reference or a path. Only the syntax is checked."""
+    def parse(cls, text: str, roles: Collection[str] = ()) -> FeatureRef:
+        """Parse a reference or a path. A first part that is one of `roles` is the role. Only the syntax is checked."""
+        first, dot, rest = text.partition(".")
+        if dot and first in roles:
+            return replace(cls.parse(rest), role=first)
         if match := _REFERENCE.fullmatch(text):
             return cls._of(match.groups())
         if match := _PATH.fullmatch(text):
             groups = match.groups()
             return FeatureRef(*_fields(groups[5:]), via=cls._of(groups[1:4]))
+        after = f", after a role ({', '.join(roles)}) if there are several" if roles else ""
         raise InvalidInput(
-            f"feature reference {text[:140]!r} cannot be read; write name, name@2, group:name@2 or reference.name",
+            f"feature reference {text[:140]!r} cannot be read; write name, name@2, group:name@2 or reference.name"
+            f"{after}",
             reason=Reason.INVALID_REFERENCE,
             field="features",
         )
+
+    @classmethod
+    def parse_pinned(cls, text: str) -> FeatureRef:
+        """Parse a pinned reference, as of services and manifests. Every step has a version, and a role has none."""
+        first, dot, _ = text.partition(".")
+        return cls.parse(text, (first,) if dot and "@" not in first else ())
 
     @classmethod
     def _of(cls, groups: tuple[str | None, ...]) -> FeatureRef:
@@ -52,23 +78,30 @@ class FeatureRef:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedFeature:
-    """A reference bound to definitions: the feature, its group, and the reference that a path follows."""
+    """A reference bound to definitions: the feature, its group, and the reference that a path follows.
+
+    role: whose feature it is; None in a request without roles. `via` has none.
+    """
 
     definition: FeatureDefinition
     group: FeatureGroup
     via: ResolvedFeature | None = None
+    role: Role | None = None
 
     @property
     def name(self) -> str:
-        """The column's name: `distance`, `destination.traffic_level` (no versions)."""
-        own = self.definition.name
-        return own if self.via is None else f"{self.via.name}.{own}"
+        """The column's name: `distance`, `destination.traffic_level`, `home.rating` (no versions)."""
+        return self._joined([each.definition.name for each in self.steps])
 
     @property
     def reference(self) -> str:
-        """The pinned reference: `distance@1`, `destination@1.traffic_level@2`."""
-        own = self.definition.reference
-        return own if self.via is None else f"{self.via.reference}.{own}"
+        """The pinned reference: `distance@1`, `destination@1.traffic_level@2`, `home.rating@1`."""
+        return self._joined([each.definition.reference for each in self.steps])
+
+    @property
+    def steps(self) -> tuple[ResolvedFeature, ...]:
+        """The features of a path, the first one first; of another reference, itself."""
+        return (self,) if self.via is None else (*self.via.steps, self)
 
     @property
     def entity_type(self) -> str:
@@ -80,21 +113,27 @@ class ResolvedFeature:
         """Type of the values read."""
         return self.definition.value_type
 
+    def _joined(self, parts: list[str]) -> str:
+        return ".".join(parts if self.role is None else [self.role.name, *parts])
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureSelection:
-    """The features of a read: references in order, or a feature service (then `references` is ())."""
+    """The features of a read: references in order, or a feature service (then `references` is ()). roles: declared by
+    the request; a service may declare its own.
+    """
 
     references: tuple[str, ...] = ()
     service: str | None = None
+    roles: tuple[Role, ...] = ()
 
     @classmethod
-    def of(cls, features: Sequence[str] | None, service: str | None) -> FeatureSelection:
+    def of(cls, features: Sequence[str] | None, service: str | None, roles: tuple[Role, ...] = ()) -> FeatureSelection:
         """The selection of the `features` and `service` arguments of public methods. A text is one reference."""
         if (features is None) == (service is None):
             raise InvalidInput("name either features or a feature service", field="features")
         if service is not None:
-            return cls((), service)
+            return cls((), service, roles)
         references = (features,) if isinstance(features, str) else tuple(features or ())
         if not references:
             raise InvalidInput(
@@ -107,7 +146,7 @@ class FeatureSelection:
                 raise InvalidInput("features must be texts such as 'distance' or 'distance@2'", field="features")
             if not reference.isascii():
                 FeatureRef.parse(reference)  # raises here: a lone surrogate could not be encoded later
-        return cls(references)
+        return cls(references, None, roles)
 
 
 def own_feature(reference: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from featurama_core.types.entity_keys import EntityKeys, KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_name
+from featurama_core.types.roles import Role, checked_roles
 from featurama_core.types.times import Duration, DurationLike, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 
@@ -156,11 +157,15 @@ class FeatureDefinition:
 
 @dataclass(frozen=True, slots=True)
 class FeatureService:
-    """The pinned features of one model in a fixed order (`distance@1`, `destination@1.traffic_level@2`)."""
+    """The pinned features of one model in a fixed order (`distance@1`, `destination@1.traffic_level@2`).
+
+    roles: the entities of a row, if a row has several; the references then name them (`home.rating@1`).
+    """
 
     name: str
     features: tuple[str, ...]
     description: str = ""
+    roles: tuple[Role, ...] = ()
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
     deleted: bool = field(default=False, compare=False)
@@ -173,6 +178,18 @@ class FeatureService:
             raise _invalid("features", "must name at least one feature")
         if len(set(self.features)) != len(self.features):
             raise _invalid("features", "names a feature twice")
+        checked_roles(self.roles)
+
+    def roles_with(self, given: tuple[Role, ...]) -> tuple[Role, ...]:
+        """The roles of a request that names the service. given: those that the request declares."""
+        foreign = [each for each in given if each not in self.roles] if self.roles else []
+        if foreign:
+            raise InvalidInput(
+                f"the request declares the role {foreign[0].name} ({foreign[0].entity_type}), but feature service"
+                f" {self.name!r} declares {', '.join(f'{each.name} ({each.entity_type})' for each in self.roles)}",
+                field="roles",
+            )
+        return self.roles or given
 
 
 Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService

@@ -13,8 +13,8 @@ from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api.primitives import Consistency
 from featurama_core.store import Stores
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import check_entity_ids
 from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import Role
 from featurama_core.types.sizes import row_bytes, run_end
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
@@ -53,17 +53,18 @@ class OnlineServicer:
 
     async def get_online_features(self, request: pb.GetOnlineFeaturesRequest, call: Call) -> Reply:
         """The newest values of up to 10,000 entities."""
-        call.rows = len(request.entity_ids)
+        entities, roles = wire.entities_of(request)
+        call.rows = len(entities)
         store = await self._stores.get(request.namespace)
         if request.all_features:
             read = await store.get_all_features(_only_entity(request))
         else:
             features, service = selection(request.features, request.feature_service)
-            check_entity_ids(request.entity_ids, limit=MAX_ENTITIES)
+            entities.check(limit=MAX_ENTITIES)
             consistency = consistency_of(request.consistency)
-            await self._check_vectors(request, features, service, call)
+            await self._check_vectors(request.namespace, FeatureSelection.of(features, service, roles), call)
             read = await store.get_online_features(
-                request.entity_ids, features, service=service, consistency=consistency
+                entities, features, service=service, roles=types_of(roles), consistency=consistency
             )
         return wire.online_response_to_wire(
             read.columns,
@@ -72,16 +73,10 @@ class OnlineServicer:
             event_times=request.include_event_times,
         )
 
-    async def _check_vectors(
-        self,
-        request: pb.GetOnlineFeaturesRequest,
-        features: Sequence[str] | None,
-        service: str | None,
-        call: Call,
-    ) -> None:
+    async def _check_vectors(self, name: str, features: FeatureSelection, call: Call) -> None:
         """Refuse vectors above a message before they are read."""
-        namespace = await self._stores.namespace(request.namespace)
-        resolved = await namespace.resolve(FeatureSelection.of(features, service))
+        namespace = await self._stores.namespace(name)
+        resolved = await namespace.resolve(features)
         call.check_size(4 * call.rows * sum(each.definition.vector_length for each in resolved))
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
@@ -106,20 +101,23 @@ class OnlineServicer:
 
     async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
         """Values as of the label rows, in chunks of complete rows."""
-        call.rows = len(request.entity_ids)
-        if call.rows > MAX_LABEL_ROWS:
+        call.rows = len(request.entities)
+        if request.entities.size > MAX_LABEL_ROWS:
             raise InvalidInput(
-                f"entity_ids holds {call.rows} label rows; at most {MAX_LABEL_ROWS} fit one call, split them",
+                f"entity_ids holds {request.entities.size} label rows; at most {MAX_LABEL_ROWS} fit one call, split"
+                " them",
                 reason=Reason.LIMIT_EXCEEDED,
                 field="entity_ids",
             )
-        features, service = selection(request.features, request.service or "")
+        wanted = request.features
+        features, service = selection(wanted.references, wanted.service or "")
         store = await self._stores.get(request.namespace)
         read = await store.point_in_time(
-            request.entity_ids,
+            request.entities,
             request.event_time,
             features=features,
             service=service,
+            roles=types_of(wanted.roles),
             known_at=request.known_at,
         )
         ends = np.cumsum(row_bytes(read.columns, call.rows))
@@ -132,10 +130,15 @@ class OnlineServicer:
             first += rows
 
 
+def types_of(roles: Sequence[Role]) -> dict[str, str]:
+    """Role -> its entity type, as an argument of the store."""
+    return {each.name: each.entity_type for each in roles}
+
+
 def _only_entity(request: pb.GetOnlineFeaturesRequest) -> str:
     if request.features or request.feature_service:
         raise InvalidInput("all_features reads every feature; name no features and no service", field="all_features")
-    if len(request.entity_ids) != 1:
+    if request.entities or len(request.entity_ids) != 1:
         raise InvalidInput("all_features reads one entity; name exactly one", field="entity_ids")
     return request.entity_ids[0]
 
