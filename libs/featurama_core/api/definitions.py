@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any, cast
 
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
-from featurama_core.types.entity_keys import key_columns
+from featurama_core.frames.entities import id_of_keys
+from featurama_core.types.entity_keys import EntityName, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import roles_of
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
@@ -257,6 +258,36 @@ class DefinitionMethods(Primitives):
         if isinstance(features, str):
             raise InvalidInput(f"features must be a list of references; write [{features!r}]", field="features")
         return await self.define(FeatureService(name, tuple(features), description, roles_of(roles)))
+
+    async def make_entity_id(self, entity_type: str, keys: Mapping[str, Any]) -> str:
+        """The id that keys make.
+
+        Args:
+            entity_type: A type with keys.
+            keys: A text or an int per key column, such as {"film_id": 1}.
+
+        Raises:
+            InvalidInput: The type has other keys, or none, or no id can hold these (INVALID_ENTITY_ID).
+            Unknown: The type is not registered.
+        """
+        return id_of_keys(await self.get_entity_type(entity_type), keys)
+
+    async def _named(
+        self, entity: EntityName, features: Sequence[str] = (), *, entity_type: str | None = None
+    ) -> tuple[str, Mapping[str, Any]]:
+        """(the id of one entity, its keys if these were given). features: of which it has the type."""
+        if not isinstance(entity, Mapping):
+            check_entity_ids([entity])
+            return entity, {}
+        if entity_type is not None:
+            return await self.make_entity_id(entity_type, entity), entity
+        kinds = await self._types_of(FeatureSelection(tuple(features)))
+        if len(kinds) != 1:
+            of_features = f"; {', '.join(features)} describe no single type" if features else ", or name the type"
+            raise InvalidInput(
+                f"the keys {', '.join(map(str, entity))} are of no known type{of_features}", field="entity_id"
+            )
+        return id_of_keys(kinds[0], entity), entity
 
     async def get_entity_type(self, name: str) -> EntityType:
         """One entity type. Raises Unknown if it is not registered."""

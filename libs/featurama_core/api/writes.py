@@ -12,9 +12,9 @@ from featurama_core.frames.cells import open_frame
 from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.report import FrameSending, Progress
 from featurama_core.frames.writes import write_requests
+from featurama_core.types.entity_keys import EntityName
 from featurama_core.types.errors import InvalidInput, Reason, RowsRejected
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.names import check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.schema import EntityType
 from featurama_core.types.times import Time, TimeUnit, to_micros
@@ -226,12 +226,15 @@ class WritingMethods(DefinitionMethods):
             kinds |= {each.name: each for each in await self._types_of(selection)}
         return mapping.with_keys(list(kinds.values()), referenced)
 
-    async def delete_entity(self, entity_id: str, deleted_through: Time | None = None) -> Deletion:
+    async def delete_entity(
+        self, entity_id: EntityName, deleted_through: Time | None = None, *, entity_type: str | None = None
+    ) -> Deletion:
         """Delete all values of an entity permanently. Values with later event times can be written afterwards.
 
         Args:
-            entity_id: Id of the entity.
+            entity_id: Id of the entity, or its keys, such as {"film_id": 1}.
             deleted_through: Latest event time to delete, inclusive; None for all stored values.
+            entity_type: Type of the entity, required for keys.
 
         Returns:
             The latest event time deleted, and whether the stored bytes are removed too.
@@ -239,16 +242,16 @@ class WritingMethods(DefinitionMethods):
         Raises:
             InvalidInput: `deleted_through` is in the future.
         """
-        check_entity_ids([entity_id])
-        return await self._delete(entity_id, (), _through(deleted_through))
+        found, _ = await self._named(entity_id, entity_type=entity_type)
+        return await self._delete(found, (), _through(deleted_through))
 
     async def delete_feature_values(
-        self, entity_id: str, features: Sequence[str], deleted_through: Time | None = None
+        self, entity_id: EntityName, features: Sequence[str], deleted_through: Time | None = None
     ) -> Deletion:
         """Delete the values of some features of an entity permanently, in all versions.
 
         Args:
-            entity_id: Id of the entity.
+            entity_id: Id of the entity, or its keys.
             features: Feature names without version, group or path.
             deleted_through: Latest event time to delete, inclusive; None for all stored values.
 
@@ -259,7 +262,6 @@ class WritingMethods(DefinitionMethods):
             InvalidInput: A name has a version, a group or a path, or `deleted_through` is in the future.
             Unknown: A feature is not registered.
         """
-        check_entity_ids([entity_id])
         names = [FeatureRef.parse(each) for each in ([features] if isinstance(features, str) else features)]
         if not names:
             raise InvalidInput("features is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="features")
@@ -269,7 +271,8 @@ class WritingMethods(DefinitionMethods):
                 reason=Reason.INVALID_REFERENCE,
                 field="features",
             )
-        return await self._delete(entity_id, [each.name for each in names], _through(deleted_through))
+        found, _ = await self._named(entity_id, [each.name for each in names])
+        return await self._delete(found, [each.name for each in names], _through(deleted_through))
 
 
 def _through(moment: Time | None) -> int | None:

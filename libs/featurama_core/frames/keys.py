@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,14 +115,14 @@ class CodedTexts:
 
 
 class EntityProblem(NamedTuple):
-    """Why a row names no entity. column: the column at fault. TYPE_MISMATCH: the column holds another type. is_null:
-    whether a key is null.
+    """Why a row names no entity. column: the column at fault. kind: "null" for a null key, "malformed" for keys that no
+    id can hold, "wrong" for another type and for an id that is not the id of the keys: these a read refuses.
     """
 
     column: str
     reason: Reason
     message: str
-    is_null: bool = False
+    kind: Literal["null", "malformed", "wrong"] = "malformed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

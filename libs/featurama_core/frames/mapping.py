@@ -217,7 +217,7 @@ class Mapping:
             found = coded_entities([read_cells(columns[name]) for name in named], EntityColumns(named, keys))
             built[feature] = typed(Cells(found.ids.rows(), found.ids.codes < 0))
             for row, problem in found.problems.items():
-                if not problem.is_null:
+                if problem.kind != "null":
                     built[feature].problems[row] = problem.reason, f"{feature}: {problem.message}"
         return built
 

@@ -12,12 +12,11 @@ from dataclasses import replace
 import numpy as np
 
 from featurama_core.frames.cells import Cells
-from featurama_core.frames.entities import EntityColumns, coded_entities, disagreeing
-from featurama_core.frames.keys import coded_texts
+from featurama_core.frames.entities import EntityColumns, coded_entities
 from featurama_core.ingest.convert import RowError, RowErrors
 from featurama_core.types.column import Column
 from featurama_core.types.entity_keys import EntityKeys
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import Status
 from featurama_core.types.writes import WriteRequest
 
@@ -42,13 +41,11 @@ def with_ids(request: WriteRequest, kinds: Mapping[str, EntityKeys]) -> tuple[Wr
             raise InvalidInput(f"the column {name}, a key of {keys.entity_type}, is missing", field=name)
     rows = len(request)
     cells = [_cells(request.columns, name, rows) for name in keys.names]
-    coded = coded_entities(cells, EntityColumns(keys.names, keys))
+    agreeing = "entity_id" if request.entity_ids else ""
+    if agreeing:
+        cells.append(Cells(np.array(request.entity_ids, dtype=object)))
+    coded = coded_entities(cells, EntityColumns(keys.names, keys, agreeing))
     problems = {row: RowError(each.reason, each.column, each.message) for row, each in coded.problems.items()}
-    if request.entity_ids:
-        wrong = disagreeing(coded_texts(Cells(np.array(request.entity_ids, dtype=object)), "entity_id"), coded.ids)
-        message = f"entity_id is not the id of {', '.join(keys.names)}; give one of the two"
-        for row in wrong.tolist():
-            problems.setdefault(row, RowError(Reason.INVALID_ENTITY_ID, keys.names[0], message))
     # The columns stay, so that verdicts keep their positions.
     nothing = np.full(rows, Status.NOT_FOUND, dtype=np.uint8)
     columns = [replace(each, status=nothing) if each.name in keys.names else each for each in request.columns]

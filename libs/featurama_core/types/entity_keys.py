@@ -25,6 +25,8 @@ _ESCAPE = re.compile(r"%(25|7C|3A)")
 _WRONG_ESCAPE = re.compile(r"%(?!25|7C|3A)")
 
 Key = str | int
+EntityName = str | Mapping[str, Any]
+"""One entity: its id, or its keys by name."""
 
 
 @dataclass(frozen=True, slots=True)
