@@ -15,8 +15,9 @@ from featurama_core.types.entity_keys import EntityKeys
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.roles import Role, checked_roles
 
-RolesGiven = Mapping[str, "str | Mapping[str, Any]"]
-"""Role -> its entity type, or {"type": its entity type, "columns": its column or columns}."""
+RoleGiven = str | Mapping[str, Any]
+"""The entity type of a role, or {"type": its entity type, "columns": its column or columns}."""
+RolesGiven = Mapping[str, RoleGiven]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class RoleColumns:
 
 
 def role_columns(roles: Any, entity_columns: Any = None) -> tuple[RoleColumns, ...]:
-    """The roles of a request from its arguments, sorted by nothing: in their order. Raises InvalidInput.
+    """The roles of a request from its arguments, in their order. Raises InvalidInput.
 
     roles: see `RolesGiven`. entity_columns: {entity type: column}, short for roles that are named like their types.
     """

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from featurama_gateway.rest.fields import (
     BatchIds,
     CheckedName,
+    EntityColumns,
     EntityId,
     EntityIds,
     GivenFeatures,
@@ -20,6 +21,7 @@ from featurama_gateway.rest.fields import (
     Name,
     ReasonName,
     References,
+    Roles,
     StatusName,
     Time,
     Version,
@@ -41,7 +43,12 @@ ReadTime = Annotated[Time, Field(description="When the features were read.")]
 
 def _given(*fields: str) -> dict[str, Any]:
     """The schema of a request that gives all of these fields, none of them null."""
-    filled = {"features": {"type": "object", "minProperties": 1}, "feature_names": {"type": "array"}}
+    filled = {
+        "features": {"type": "object", "minProperties": 1},
+        "entities": {"type": "object", "minProperties": 1},
+        "feature_names": {"type": "array"},
+        "entity_ids": {"type": "array"},
+    }
     return {"required": list(fields), "properties": {each: filled.get(each, {"type": "string"}) for each in fields}}
 
 
@@ -151,13 +158,24 @@ class BatchPrediction(BaseModel):
 
 
 class FeaturesBody(BaseModel):
-    """Entities, and the features to read: `feature_names` or a `feature_service`."""
+    """Entities, and the features to read: `feature_names` or a `feature_service`. Rows name one entity (`entity_ids`),
+    or one per role (`entities`).
+    """
 
     model_config = _STRICT | ConfigDict(
-        json_schema_extra={"oneOf": [_given("feature_names"), _given("feature_service")]}
+        json_schema_extra={
+            "allOf": [
+                {"oneOf": [_given("feature_names"), _given("feature_service")]},
+                {"oneOf": [_given("entity_ids"), _given("entities")]},
+            ]
+        }
     )
 
-    entity_ids: EntityIds
+    entity_ids: EntityIds | None = None
+    entities: EntityColumns | None = None
+    roles: Roles | None = Field(
+        default=None, description="Role -> entity type, for `entities`. A feature service may declare its own."
+    )
     feature_names: References | None = None
     feature_service: Name | None = None
     statuses: bool = Field(default=True, description="Whether the answer has statuses.")
@@ -196,9 +214,10 @@ class OptionalFeatureValue(FeatureValue):
 
 
 class FeatureRow(BaseModel):
-    """The features of one entity."""
+    """The features of one row: of its entity, or of the entities that it names."""
 
-    entity_id: str
+    entity_id: str | None = Field(default=None, exclude_if=absent)
+    entities: dict[str, str | int | None] | None = Field(default=None, exclude_if=absent)
     features: list[OptionalFeatureValue]
 
 
@@ -222,7 +241,8 @@ class FeatureColumn(BaseModel):
 class FeatureColumns(BaseModel):
     """The newest values of entities, one column per feature, in request order."""
 
-    entity_ids: list[str]
+    entity_ids: list[str] | None = Field(default=None, exclude_if=absent)
+    entities: dict[str, list[str | int | None]] | None = Field(default=None, exclude_if=absent)
     features: list[FeatureColumn]
     timestamp: ReadTime
 

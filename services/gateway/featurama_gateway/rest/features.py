@@ -31,13 +31,23 @@ def features(store: FeatureStore) -> APIRouter:
     async def read_features(
         body: FeaturesBody, namespace: NamespaceHeader = "default", large_integers: LargeIntegersQuery = "string"
     ) -> Response:
-        """The newest values of up to 1,000 entities. An unknown entity has the status NOT_FOUND in every feature."""
+        """The newest values of up to 1,000 rows: of an entity, or of one entity per role. An unknown entity has the
+        status NOT_FOUND in every feature.
+        """
         if (body.feature_names is None) == (body.feature_service is None):
             raise InvalidInput("give either feature_names or feature_service", field="feature_names")
+        if (body.entity_ids is None) == (body.entities is None):
+            raise InvalidInput("give either entity_ids, or entities with a column per role", field="entity_ids")
+        if body.entity_ids is not None and body.roles is not None:
+            raise InvalidInput("roles are of entities; entity_ids name one entity per row", field="roles")
         scoped = await store.in_namespace(namespace)
         with _named("feature_names"):
             read = await scoped.get_online_features(
-                body.entity_ids, body.feature_names, service=body.feature_service, event_times=body.event_times
+                body.entity_ids if body.entities is None else body.entities,
+                body.feature_names,
+                service=body.feature_service,
+                roles=body.roles,
+                event_times=body.event_times,
             )
         if len(read) * len(read.columns) > MAX_VALUES:
             raise InvalidInput(
@@ -95,20 +105,25 @@ def _columns(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeInte
         if body.statuses:
             feature["statuses"] = [_status(column, row) for row in rows]
         features.append(feature)
-    return {"entity_ids": read.entity_ids, "features": features}
+    named = {"entity_ids": read.entity_ids} if body.entities is None else {"entities": body.entities}
+    return named | {"features": features}
 
 
 def _rows(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:
     shown = {"event_times": body.event_times, "statuses": body.statuses}
     return {
         "rows": [
-            {
-                "entity_id": entity_id,
-                "features": [_value(column, row, large_integers, **shown) for column in read.columns],
-            }
-            for row, entity_id in enumerate(read.entity_ids)
+            _named_row(read, body, row)
+            | {"features": [_value(column, row, large_integers, **shown) for column in read.columns]}
+            for row in range(len(read))
         ]
     }
+
+
+def _named_row(read: OnlineFeatures, body: FeaturesBody, row: int) -> dict[str, Any]:
+    if body.entities is None:
+        return {"entity_id": read.entity_ids[row]}
+    return {"entities": {name: values[row] for name, values in body.entities.items()}}
 
 
 def _value(
