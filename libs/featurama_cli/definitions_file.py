@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import Role, roles_of
 from featurama_core.types.schema import (
@@ -108,6 +109,8 @@ def _of_item(kind: str, item: object, where: str) -> Definition:
 
 
 def _value(value: Any, kind: type, where: str, name: str) -> object:
+    if kind is KeyColumn:
+        return key_columns(value, f"{where}: keys")
     if kind is timedelta:
         return parse_duration(value, f"{where}: {name}")
     if kind is Role:
@@ -130,7 +133,7 @@ _GROUP = {"entity_type": str, "ttl": timedelta, "retention": timedelta, "buckets
 _FEATURE = dict.fromkeys(("type", "entity_type", "group", "references", "owner"), str)
 _NUMBERS = {"version": int, "vector_length": int}
 _KINDS: dict[str, tuple[Callable[..., Definition], dict[str, type]]] = {
-    "entity_types": (EntityType, _NAMED),
+    "entity_types": (EntityType, _NAMED | {"keys": KeyColumn}),
     "feature_groups": (FeatureGroup, _NAMED | _GROUP),
     "features": (_feature, _NAMED | _FEATURE | _NUMBERS | {"tags": list}),
     "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list, "roles": Role}),

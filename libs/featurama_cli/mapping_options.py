@@ -88,6 +88,14 @@ class MappingOptions:
             "numbers, such as entity ids).",
         ),
     ] = None
+    references: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reference",
+            help="FEATURE=COLUMN, or FEATURE=COLUMN,COLUMN for several keys, repeated: a text feature that names an "
+            "entity by its keys.",
+        ),
+    ] = None
 
     def mapping(self) -> Mapping:
         """The mapping."""
@@ -106,6 +114,9 @@ class MappingOptions:
             only=None if self.only is None else [name.strip() for name in self.only.split(",")],
             ignore_extra=self.ignore_extra,
             casts=pairs(self.cast, "--cast"),
+            references={
+                feature: columns.split(",") for feature, columns in pairs(self.references, "--reference").items()
+            },
         )
 
 

@@ -103,9 +103,11 @@ class FilesWriting:
 
     async def write(self, sources: Sequence[TableFile]) -> None:
         """Write one file, or all files of a directory; with ingest times they are one import."""
+        await self._find_keys(sources)
         mapping = self._options.mapping
         for source in sources:
-            lacking = [name for name in (mapping.entity, mapping.time) if name not in source.schema.names]
+            keys = mapping.keys.names if mapping.keys is not None else ()
+            lacking = [name for name in (mapping.entity, mapping.time, *keys) if name not in source.schema.names]
             source.with_columns([name for name in lacking if name in source.index_columns])
         if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
             self._check_import(sources)
@@ -113,6 +115,14 @@ class FilesWriting:
             return
         for source in sources:
             await self._together(TableFiles([source]))
+
+    async def _find_keys(self, sources: Sequence[TableFile]) -> None:
+        """Complete the mapping by the keys of the entity type, from the first rows of the first file."""
+        async for table in self._tables(sources[0]):
+            with _named(sources[0]):
+                mapping = await self._store.with_keys(table, self._options.mapping)
+            self._options = replace(self._options, mapping=mapping)
+            break
 
     async def _together(self, files: TableFiles) -> None:
         """Write files, after they were looked through for rows of one key."""

@@ -31,7 +31,7 @@ from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import Consistency, NamespaceOptions, Storage
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.column import Column, concatenate
-from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, Reason, Unknown
+from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason, Unknown
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
@@ -99,6 +99,13 @@ class EmbeddedStore(FeatureStore):
 
         return cast("D", await self._namespace.registry.resolving(look_up))
 
+    async def _types_of(self, features: FeatureSelection) -> list[EntityType]:
+        registry, known = self._namespace.registry, features.references
+        if (service := features.service) is not None:
+            known = (await registry.resolving(lambda snapshot: snapshot.service(service))).features
+        # Features may be newer than the snapshot.
+        return (await registry.snapshot()).types_of(known) or (await registry.snapshot(fresh=True)).types_of(known)
+
     async def _list_definitions(
         self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
     ) -> list[D]:
@@ -143,6 +150,7 @@ class EmbeddedStore(FeatureStore):
     async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         for entity_type in {each.entity_type for each in entities}:
             await self._check_type(entity_type)
+        await self._check_ids(entities)
         now = self.now()
         stamped = [replace(each, created_at=now, updated_at=now) for each in entities]
         stored = await self._namespace.storage.put_entities(stamped)
@@ -168,6 +176,17 @@ class EmbeddedStore(FeatureStore):
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
         return await self._namespace.entity_ids(entity_type)
+
+    async def _check_ids(self, entities: Sequence[Entity]) -> None:
+        """Refuse ids of other types. What is registered stays, so the rules are read again for ids with a colon."""
+        snapshot = await self._namespace.registry.snapshot(fresh=any(":" in each.entity_id for each in entities))
+        for each in entities:
+            owner = snapshot.id_rules.owner(each.entity_id)
+            owns = each.entity_type if owner is None else owner.entity_type
+            if (found := snapshot.id_rules.problem(each.entity_id, owns)) is None and owns != each.entity_type:
+                found = Reason.ENTITY_TYPE_MISMATCH, f"entity_id {each.entity_id!r} is of a {owns}; register it as one"
+            if found is not None:
+                raise InvalidInput(found[1], reason=found[0], field="entity_id")
 
     async def _check_type(self, entity_type: str) -> None:
         if entity_type != DEFAULT_ENTITY_TYPE:

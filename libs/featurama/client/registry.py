@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -11,7 +11,8 @@ from featurama.client.splitting import in_parts
 from featurama.client.stubs import Calling
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D
-from featurama_core.types.schema import Definition, Entity, FeatureDefinition, Use, in_order
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, Use, in_order
 
 _PAGE = 1_000
 _REQUEST_BYTES = 2 * 1024 * 1024
@@ -51,13 +52,20 @@ class RegistryCalls(Calling):
         request = row.request("Get")(namespace=self.namespace, name=name, **_version(kind, version))
         return row.read(await self._looked_up(row.call("Get"), request))
 
+    async def _types_of(self, features: FeatureSelection) -> list[EntityType]:
+        filters = {"features": features.references, "feature_service": features.service or ""}
+        return await self._listed(EntityType, filters)
+
     async def _list_definitions(
         self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
     ) -> list[D]:
-        row = wire.definition_kind(kind)
         filters: dict[str, Any] = {}
         if kind is FeatureDefinition:
             filters = {"entity_type": entity_type or "", "group": group or "", "all_versions": all_versions}
+        return await self._listed(kind, filters)
+
+    async def _listed(self, kind: type[D], filters: Mapping[str, Any]) -> list[D]:
+        row = wire.definition_kind(kind)
         found: list[D] = []
         token = ""
         while True:

@@ -33,12 +33,15 @@ class EntityType(_message.Message):
     DEPRECATED_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    KEY_BYTES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
     description: _builtins.str
     """Free text, at most 4,096 bytes."""
     deprecated: _builtins.bool
     """Whether new definitions may no longer use it. Set by DeprecateEntityType."""
+    key_bytes: _builtins.int
+    """Bytes of an id that are left for its keys as they stand in it. Set by the server."""
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When it was registered. Set by the server."""
@@ -55,10 +58,11 @@ class EntityType(_message.Message):
         deprecated: _builtins.bool = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
         keys: _abc.Iterable[Global___KeyColumn] | None = ...,
+        key_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "keys", b"keys", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "key_bytes", b"key_bytes", "keys", b"keys", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

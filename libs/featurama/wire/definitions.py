@@ -33,6 +33,8 @@ def to_proto(definition: Definition | Entity) -> Any:
         value = getattr(definition, field.name)
         write = _WRITERS.get(field.name)
         values[_ON_WIRE.get(field.name, field.name)] = value if value is None or write is None else write(value)
+    if isinstance(definition, EntityType):
+        values["key_bytes"] = definition.key_bytes
     return _MESSAGES[type(definition)](**values)
 
 

@@ -14,7 +14,7 @@ def put_entities(message: Any, entities: RowEntities, roles: Sequence[Role]) -> 
     """Set the entities of a request. roles: with their types, which a feature service declares too."""
     types = {each.name: each.entity_type for each in roles}
     for role, ids in entities.of_role.items():
-        if role == NO_ROLE:
+        if role == NO_ROLE and None not in ids:
             message.entity_ids.extend(ids)
             continue
         column = online_service_pb2.EntityColumn(role=role, entity_type=types.get(role, ""))
@@ -33,6 +33,8 @@ def entities_of(message: Any) -> tuple[RowEntities, tuple[Role, ...]]:
             f" {', '.join(each.role for each in columns)[:500]}, send these only",
             field="entity_ids",
         )
+    if [each.role for each in columns] == [NO_ROLE]:
+        return RowEntities.of([id_ or None for id_ in columns[0].entity_ids]), ()
     if not message.feature_service and not all(each.entity_type for each in columns):
         raise InvalidInput("entities: entity_type of a role is empty; name it", field="entities")
     of_role = {each.role: [id_ or None for id_ in each.entity_ids] for each in columns}

@@ -34,6 +34,8 @@ async def apply(
         """Print the plan. -> the steps to do. A conflict ends the command."""
         conflicts = [step for step in steps if step.effect == "conflict"]
         rows = [{"effect": step.effect, "kind": step.kind, "name": step.name} for step in steps]
+        if any(step.keys for step in steps):
+            rows = [row | {"keys": step.keys} for row, step in zip(rows, steps, strict=True)]
         if conflicts:
             rows = [row | {"problem": step.problem} for row, step in zip(rows, steps, strict=True)]
         show(rows, as_json=as_json)

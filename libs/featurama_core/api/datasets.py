@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -143,13 +144,16 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         return TrainingDataset(opened.begin, source, opened.columns, request.recorded(at_now=at_now), request.answer)
 
     async def in_roles(self, request: DatasetRequest) -> DatasetRequest:
-        """A request with the columns of its roles, among them those that its feature service declares.
+        """A request with the columns of its roles, among them those that its feature service declares; without roles,
+        with the entity types whose keys may name its rows.
 
         Args:
             request: Made by `featurama_core.datasets.request.build_request`.
         """
         roles, keys = await self._declared(request.selection)
-        return request.in_roles(roles, keys) if roles else request
+        if roles or request.rows.labels is None:
+            return request.in_roles(roles, keys)
+        return replace(request, rows=replace(request.rows, kinds=await self._types_of(request.selection)))
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
         """Ids of the entities of a type, ascending, for a grid."""

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from featurama_core.api.primitives import D, Primitives
-from featurama_core.types.entity_keys import key_columns
+from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
+from featurama_core.frames.entities import id_of_keys
+from featurama_core.types.entity_keys import EntityName, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
+from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import roles_of
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 from featurama_core.types.values import ValueType, parse_value_type
@@ -257,6 +259,36 @@ class DefinitionMethods(Primitives):
             raise InvalidInput(f"features must be a list of references; write [{features!r}]", field="features")
         return await self.define(FeatureService(name, tuple(features), description, roles_of(roles)))
 
+    async def make_entity_id(self, entity_type: str, keys: Mapping[str, Any]) -> str:
+        """The id that keys make.
+
+        Args:
+            entity_type: A type with keys.
+            keys: A text or an int per key column, such as {"film_id": 1}.
+
+        Raises:
+            InvalidInput: The type has other keys, or none, or no id can hold these (INVALID_ENTITY_ID).
+            Unknown: The type is not registered.
+        """
+        return id_of_keys(await self.get_entity_type(entity_type), keys)
+
+    async def _named(
+        self, entity: EntityName, features: Sequence[str] = (), *, entity_type: str | None = None
+    ) -> tuple[str, Mapping[str, Any]]:
+        """(the id of one entity, its keys if these were given). features: of which it has the type."""
+        if not isinstance(entity, Mapping):
+            check_entity_ids([entity])
+            return entity, {}
+        if entity_type is not None:
+            return await self.make_entity_id(entity_type, entity), entity
+        kinds = await self._types_of(FeatureSelection(tuple(features)))
+        if len(kinds) != 1:
+            of_features = f"; {', '.join(features)} describe no single type" if features else ", or name the type"
+            raise InvalidInput(
+                f"the keys {', '.join(map(str, entity))} are of no known type{of_features}", field="entity_id"
+            )
+        return id_of_keys(kinds[0], entity), entity
+
     async def get_entity_type(self, name: str) -> EntityType:
         """One entity type. Raises Unknown if it is not registered."""
         return await self.get_definition(EntityType, name)
@@ -273,9 +305,29 @@ class DefinitionMethods(Primitives):
         """One feature service. Raises Unknown if it is not registered."""
         return await self.get_definition(FeatureService, name)
 
-    async def list_entity_types(self) -> list[EntityType]:
-        """All entity types, sorted by name."""
-        return await self.list_definitions(EntityType)
+    async def list_entity_types(
+        self, *, features: Sequence[str] | None = None, service: str | None = None
+    ) -> list[EntityType]:
+        """All entity types, sorted by name.
+
+        Args:
+            features: Only the types that these features describe, of a path that of its reference, and not `entity`.
+                Names that are no features are left out. At most 1,000.
+            service: Only the types that the features of this service describe, in the same way.
+
+        Raises:
+            Unknown: The service is not registered.
+        """
+        if features is None and service is None:
+            return await self.list_definitions(EntityType)
+        selection = FeatureSelection.of(features, service)
+        if len(selection.references) > MAX_DEFINITIONS_PER_CALL:
+            raise InvalidInput(
+                f"features holds {len(selection.references)} names; at most {MAX_DEFINITIONS_PER_CALL} fit one call",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="features",
+            )
+        return await self._types_of(selection)
 
     async def list_feature_groups(self) -> list[FeatureGroup]:
         """All feature groups, sorted by name."""

@@ -15,7 +15,7 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.roles import RowEntities
-from featurama_core.types.schema import Definition, Entity, Use
+from featurama_core.types.schema import Definition, Entity, EntityType, Use
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
@@ -83,6 +83,13 @@ class Primitives(ABC):
         self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
     ) -> list[D]:
         """Sorted by name and version. The filters apply to features."""
+
+    @abstractmethod
+    async def _types_of(self, features: FeatureSelection) -> list[EntityType]:
+        """The entity types that features describe, without `entity`, sorted by name; of a path, its reference's.
+
+        Names that are no features are left out. At most 1,000 references.
+        """
 
     @abstractmethod
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:

@@ -10,14 +10,14 @@ import numpy as np
 
 from featurama_core.api.definitions import DefinitionMethods
 from featurama_core.api.primitives import Consistency, HistoryRange
-from featurama_core.frames.cells import frame_kind
+from featurama_core.frames.cells import frame_kind, objects
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import label_rows, row_entities
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import concatenate
-from featurama_core.types.entity_keys import EntityKeys
+from featurama_core.types.entity_keys import EntityKeys, EntityName
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, RESERVED_NAMES, check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
@@ -44,8 +44,9 @@ class ReadingMethods(DefinitionMethods):
         """The newest values of any number of entities.
 
         Args:
-            entity_ids: One entity per row of the result. An id may be repeated. With roles a frame, or a mapping of
-                columns, with the columns of each role; `RowEntities` has ids.
+            entity_ids: One entity per row of the result. An id may be repeated. Or a frame, a mapping of columns or a
+                list of mappings with the key columns of the features' entity type; with roles the columns of each role.
+                `RowEntities` has ids.
             feature_names: Feature references. Either `feature_names` or `service` is required.
             service: Name of a feature service.
             roles: {role: entity type}, for rows that name several entities; see `training_set`.
@@ -55,10 +56,11 @@ class ReadingMethods(DefinitionMethods):
                 answers smaller.
 
         Returns:
-            One row per id and one column per feature. Each value has a status and an event time; those of a row without
-            an entity in their role are NOT_FOUND.
+            One row per id and one column per feature, after the columns that were given. Each value has a status and an
+            event time; those of a row without an entity (a key is null or malformed) are NOT_FOUND.
 
         Raises:
+            InvalidInput: A key column is missing, or a row has an id that is not the id of its keys.
             Unknown: A feature or the service is not registered.
         """
         if consistency not in (None, "LOCAL_QUORUM", "LOCAL_ONE"):
@@ -66,15 +68,19 @@ class ReadingMethods(DefinitionMethods):
         selection, of_roles = _selection(feature_names, service, roles)
         entities, labels = await self._row_entities(entity_ids, selection, of_roles)
         columns, as_of = await self._read_online(entities, selection, consistency=consistency, event_times=event_times)
-        return OnlineFeatures(entities.of_role.get(NO_ROLE, ()), columns, as_of, labels)  # type: ignore[arg-type]
+        ids: Any = entities.of_role.get(NO_ROLE, ())
+        if not labels:
+            return OnlineFeatures(ids, columns, as_of)
+        return OnlineFeatures([each or "" for each in ids], columns, as_of, labels, entities.unnamed)
 
-    async def get_all_features(self, entity_id: str) -> OnlineFeatures:
+    async def get_all_features(self, entity_id: EntityName, *, entity_type: str | None = None) -> OnlineFeatures:
         """The newest values of all features of an entity.
 
         A registered entity has the features of its type. An unregistered entity has those for which it has values.
 
         Args:
-            entity_id: Id of the entity.
+            entity_id: Id of the entity, or its keys, such as {"film_id": 1}.
+            entity_type: Type of the entity, required for keys.
 
         Returns:
             One row.
@@ -82,13 +88,13 @@ class ReadingMethods(DefinitionMethods):
         Raises:
             Unknown: The entity is not registered and has no values (UNKNOWN_ENTITY).
         """
-        check_entity_ids([entity_id])
-        columns, as_of = await self._read_all(entity_id)
-        return OnlineFeatures(entity_ids=[entity_id], columns=columns, as_of_time=as_of)
+        found, keys = await self._named(entity_id, entity_type=entity_type)
+        columns, as_of = await self._read_all(found)
+        return OnlineFeatures([found], columns, as_of, {name: objects([key]) for name, key in keys.items()})
 
     async def get_feature_history(
         self,
-        entity_id: str,
+        entity_id: EntityName,
         feature_name: str,
         start_time: Time | None = None,
         end_time: Time | None = None,
@@ -99,7 +105,7 @@ class ReadingMethods(DefinitionMethods):
         """The stored values of one feature of one entity, newest first. The ttl is not applied.
 
         Args:
-            entity_id: Id of the entity.
+            entity_id: Id of the entity, or its keys, such as {"film_id": 1}.
             feature_name: Feature reference. Paths are refused.
             start_time: Earliest event time, inclusive.
             end_time: Latest event time, inclusive.
@@ -112,11 +118,12 @@ class ReadingMethods(DefinitionMethods):
         Raises:
             Unknown: The feature is not registered.
         """
+        found, keys = await self._named(entity_id, [feature_name])
         pages: list[FeatureHistory] = []
         token = ""
         while not pages or token:
             page = await self.page_feature_history(
-                entity_id,
+                found,
                 feature_name,
                 start=start_time,
                 end=end_time,
@@ -128,15 +135,16 @@ class ReadingMethods(DefinitionMethods):
             pages.append(page)
             token = page.next_page
         return FeatureHistory(
-            entity_id=entity_id,
+            entity_id=found,
             column=concatenate([page.column for page in pages]),
             ingested_at=np.concatenate([page.ingested_at for page in pages]),
             as_of_time=pages[0].as_of_time,
+            keys=keys,
         )
 
     async def page_feature_history(
         self,
-        entity_id: str,
+        entity_id: EntityName,
         feature_name: str,
         *,
         start: Time | None = None,
@@ -149,7 +157,7 @@ class ReadingMethods(DefinitionMethods):
         """One page of `get_feature_history`.
 
         Args:
-            entity_id: Id of the entity.
+            entity_id: Id of the entity, or its keys.
             feature_name: Feature reference. Paths are refused.
             start: Earliest event time, inclusive.
             end: Latest event time, inclusive.
@@ -166,7 +174,7 @@ class ReadingMethods(DefinitionMethods):
                 bounds.
             Unknown: The feature is not registered.
         """
-        check_entity_ids([entity_id])
+        found, keys = await self._named(entity_id, [feature_name])
         if limit is not None and limit < 1:
             raise InvalidInput("limit must be at least 1, or left out", field="limit")
         if not 1 <= page_size <= MAX_HISTORY_PAGE:
@@ -185,7 +193,8 @@ class ReadingMethods(DefinitionMethods):
             limit,
             corrections,
         )
-        return await self._page_history(entity_id, feature_name, wanted, page_size, page_token)
+        page = await self._page_history(found, feature_name, wanted, page_size, page_token)
+        return replace(page, keys=keys) if keys else page
 
     async def get_historical_features(
         self,
@@ -205,8 +214,8 @@ class ReadingMethods(DefinitionMethods):
         `training_set` answers the same question for any number of rows.
 
         Args:
-            labels: Entity ids, or a frame with the columns entity_id and timestamp. Other columns are copied to the
-                result.
+            labels: Entity ids, or a frame with the columns entity_id (or the key columns of the features' entity type)
+                and timestamp. Other columns are copied to the result.
             features: Feature references. Either `features` or `service` is required.
             timestamp: One time for all rows, for labels without times. Entity ids default to now.
             service: Name of a feature service.
@@ -231,7 +240,8 @@ class ReadingMethods(DefinitionMethods):
         selection, of_roles = _selection(features, service, roles)
         is_frame = frame_kind(labels) is not None
         columns_of = await self._role_columns(selection, of_roles) if of_roles or is_frame else ()
-        rows = label_rows(labels, timestamp, now=self.now(), times=times, roles=columns_of)
+        kinds = await self._types_of(selection) if is_frame and not columns_of else ()
+        rows = label_rows(labels, timestamp, now=self.now(), times=times, roles=columns_of, kinds=kinds)
         carried = [name for name in rows.carried if name not in RESERVED_NAMES]
         # One by one: two features may have one column name only in a table with statuses, which is not requested yet.
         for name in await self._column_names(selection) if carried else ():
@@ -248,7 +258,7 @@ class ReadingMethods(DefinitionMethods):
         if rows.at_now:
             # The clock of the servers decides what now is.
             labels = labels | {"timestamp": np.full(len(rows), read.as_of_time, dtype=np.int64)}
-        return HistoricalFeatures(labels=labels, columns=columns, as_of_time=read.as_of_time)
+        return HistoricalFeatures(labels, columns, read.as_of_time, rows.entities.unnamed)
 
     async def point_in_time(
         self,
@@ -278,6 +288,8 @@ class ReadingMethods(DefinitionMethods):
             FailedPrecondition: `known_at` is not settled (KNOWN_AT_NOT_SETTLED).
             Unknown: A feature or the service is not registered.
         """
+        if not isinstance(entity_ids, RowEntities):
+            check_entity_ids(entity_ids)
         entities = entity_ids if isinstance(entity_ids, RowEntities) else RowEntities.of(entity_ids)
         selection = FeatureSelection.of(features, service, roles_of(roles))
         return await self._point_in_time(entities, event_time, selection, known_at)
@@ -294,8 +306,8 @@ class ReadingMethods(DefinitionMethods):
         elif known_at == "label":
             raise InvalidInput('known_at="label" needs a timestamp for every label row', field="known_at")
         columns, as_of = await self._read_as_of(entities, event_time, selection, known_at)
-        ids = list(entities.of_role.get(NO_ROLE, ()))
-        return OnlineFeatures(ids, columns, as_of, _labels(entities))  # type: ignore[arg-type]
+        ids: Any = list(entities.of_role.get(NO_ROLE, ()))
+        return OnlineFeatures(ids, columns, as_of, _labels(entities))
 
     async def _row_entities(
         self, given: Any, selection: FeatureSelection, roles: tuple[RoleColumns, ...]
@@ -304,10 +316,13 @@ class ReadingMethods(DefinitionMethods):
         if isinstance(given, RowEntities):
             given.check()
             return given, _labels(given)
+        if isinstance(given, Sequence) and len(given) and isinstance(given[0], Mapping):
+            given = _as_columns(given)
         if frame_kind(given) is None:
             check_entity_ids(given)
             return RowEntities.of(list(given)), {}
-        return row_entities(given, await self._role_columns(selection, roles))
+        columns = await self._role_columns(selection, roles)
+        return row_entities(given, columns, () if columns else await self._types_of(selection))
 
     async def _role_columns(
         self, selection: FeatureSelection, given: tuple[RoleColumns, ...]
@@ -360,6 +375,13 @@ def _selection(
 ) -> tuple[FeatureSelection, tuple[RoleColumns, ...]]:
     columns = role_columns(roles)
     return FeatureSelection.of(features, service, tuple(each.role for each in columns)), columns
+
+
+def _as_columns(rows: Sequence[Any]) -> dict[str, list[Any]]:
+    """Rows as columns. What a row lacks is null there."""
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise InvalidInput("entity_ids mixes rows of keys with ids; give one of the two", field="entity_ids")
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def _labels(entities: RowEntities) -> dict[str, Any]:

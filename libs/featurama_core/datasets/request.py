@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ import pyarrow as pa
 from featurama_core.datasets.dataset import OutputBuilder, RecordedRequest
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.plan import Strategy
-from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, label_source
+from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, keyed_source
 from featurama_core.files.layout import PLAIN, FileLayout
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import SpineColumns
@@ -26,6 +27,7 @@ from featurama_core.types.entity_keys import EntityKeys
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import Role
+from featurama_core.types.schema import EntityType
 from featurama_core.types.times import KnownAt, Time, TimeUnit, parse_duration, to_known_at, to_micros, to_rfc3339
 
 LEAST_MEMORY = 64 * 1024 * 1024
@@ -60,11 +62,14 @@ class RowOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelRows:
-    """Label rows, their columns of entity and time, and the layout of files. labels: None for an `EntityGrid`."""
+    """Label rows, their columns of entity and time, and the layout of files. labels: None for an `EntityGrid`. kinds:
+    see `SpineColumns.with_keys`.
+    """
 
     labels: Any
     columns: SpineColumns
     layout: FileLayout = PLAIN
+    kinds: Sequence[EntityType] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +138,9 @@ class DatasetRequest:
         rows, grid = self.rows, self.grid
         if rows.labels is not None:
             is_small = hasattr(rows.labels, "columns") and len(rows.labels) <= ROWS_ON_THE_LOOP
-            source = (
-                label_source(rows.labels, rows.columns, rows.layout)
-                if is_small
-                else await asyncio.to_thread(label_source, rows.labels, rows.columns, rows.layout)
-            )
-            return source, rows.columns, False
+            opening = partial(keyed_source, rows.labels, rows.columns, rows.kinds, rows.layout)
+            source, columns = opening() if is_small else await asyncio.to_thread(opening)
+            return source, columns, False
         assert grid.entity_type is not None  # checked by `build_request`
         entity_ids = await asyncio.to_thread(pa.array, await entities(grid.entity_type), pa.string())
         if grid.start is None or grid.end is None:

@@ -26,6 +26,7 @@ from featurama_core.frames.values import CellError
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.roles import RowEntities
+from featurama_core.types.schema import EntityType
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
@@ -72,6 +73,14 @@ class Keys:
         """The ids of the first role, or of rows without roles."""
         return next(iter(self.of_role.values()))
 
+    @property
+    def unnamed(self) -> int:
+        """The number of rows without an entity in a role."""
+        if not any(ids.null_count for ids in self.of_role.values()):
+            return 0
+        named = [ids.is_valid().to_numpy(zero_copy_only=False) for ids in self.of_role.values()]
+        return int((~np.all(named, axis=0)).sum())
+
     def naming(self, role: str) -> Int64Array:
         """The rows that name an entity in a role, ascending."""
         return np.flatnonzero(self.of_role[role].is_valid().to_numpy(zero_copy_only=False))
@@ -83,16 +92,24 @@ class Keys:
 
 def label_source(labels: Any, columns: SpineColumns, layout: FileLayout = PLAIN) -> SpineSource:
     """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or a source. Blocks on files."""
+    return keyed_source(labels, columns, (), layout)[0]
+
+
+def keyed_source(
+    labels: Any, columns: SpineColumns, kinds: Sequence[EntityType], layout: FileLayout = PLAIN
+) -> tuple[SpineSource, SpineColumns]:
+    """A `label_source`, and its columns with the keys of rows without ids. kinds: see `SpineColumns.with_keys`."""
     if isinstance(labels, (str, Path)):
-        source: SpineSource = FileSource(Path(labels), columns, layout)
+        source: SpineSource = FileSource(Path(labels), columns, layout, kinds)
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
         source = TableSource(_table(labels), _dtypes(labels))
+    columns = columns.with_keys(kinds, source.schema.names)
     columns.check(source.schema.names)
     if len(set(source.schema.names)) != len(source.schema.names):
         raise InvalidInput("two label columns have one name; rename one", field="labels")
-    return source
+    return source, columns
 
 
 class TableSource:
@@ -131,10 +148,12 @@ class FileSource:
     those of the others, and an error names the file and its row.
     """
 
-    def __init__(self, path: Path, columns: SpineColumns, layout: FileLayout = PLAIN) -> None:
-        self._columns = columns
+    def __init__(
+        self, path: Path, columns: SpineColumns, layout: FileLayout = PLAIN, kinds: Sequence[EntityType] = ()
+    ) -> None:
         self._layout = layout
         files = files_of(path, layout)
+        self._columns = columns.with_keys(kinds, [*files[0].schema.names, *files[0].index_columns])
         for file in files:
             lacking = [name for name in self._columns.keys if name not in file.schema.names]
             file.with_columns([name for name in lacking if name in file.index_columns])
@@ -200,10 +219,11 @@ def row_entities(batch: Any, columns: SpineColumns) -> tuple[dict[str, Any], dic
     found: dict[str, Any] = {}
     problems: dict[int, CellError] = {}
     for role, entity in columns.entities.items():
-        cells = [batch.column(name) for name in entity.columns]
+        cells = [batch.column(name) for name in entity.names]
         if entity.keys is not None:
-            ids, _ = frame_ids(cells, entity, in_role=True)
+            ids, wrong = frame_ids(cells, entity, in_role=True)
             found[role] = pa.array(ids, pa.string())
+            problems |= wrong
             continue
         (name,) = entity.columns
         found[role] = (_texts_or_none if columns.roles else _texts)(cells[0], name)

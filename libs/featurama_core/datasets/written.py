@@ -17,11 +17,13 @@ import pyarrow as pa
 from featurama_core.datasets.files import csv_of, read_csv_as_written, sha256_of
 from featurama_core.datasets.manifest import Manifest, find_manifest, request_sha256
 from featurama_core.files.table_file import TableFile, reading
+from featurama_core.frames.entities import EntityColumns
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.role_columns import role_columns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import Column, concatenate
+from featurama_core.types.entity_keys import EntityKeys, key_columns
 from featurama_core.types.roles import NO_ROLE
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Status, ValueType, parse_value_type
@@ -47,6 +49,7 @@ class WrittenSet:
             # Sets of earlier versions took numbers as microseconds.
             TimeRules(request["timezone"], request.get("time_unit", "us"), request.get("time_format")),
             tuple(each for each in role_columns(request.get("roles")) if role in (NO_ROLE, each.role.name)),
+            _single(request.get("entity_keys")),
         )
 
     @cached_property
@@ -168,3 +171,11 @@ def read_column(array: Any, type_text: str, name: str, reference: str) -> Column
         values = array.fill_null(zero).to_numpy(zero_copy_only=False)
     times = np.zeros(len(array), dtype=np.int64)
     return Column(name, value_type, values, status, times, reference=reference)
+
+
+def _single(recorded: Mapping[str, Any] | None) -> EntityColumns | None:
+    """The key columns of a recorded request; None for ids."""
+    if recorded is None:
+        return None
+    keys = EntityKeys(recorded["entity_type"], key_columns(recorded["keys"]))
+    return EntityColumns(keys.names, keys, recorded["agreeing"])

@@ -76,7 +76,11 @@ def frame_kind(value: object) -> FrameKind | None:
 
 
 def open_frame(value: Any) -> Frame:
-    """The columns of a frame. InvalidInput for other objects, unnamed or repeated columns, and unequal lengths."""
+    """The columns of a frame, or a frame that was opened before. InvalidInput for other objects, unnamed or repeated
+    columns, and unequal lengths.
+    """
+    if isinstance(value, Frame):
+        return value
     kind = frame_kind(value)
     if kind is None:
         hint = "; collect() it first" if type(value).__name__ == "LazyFrame" else ""

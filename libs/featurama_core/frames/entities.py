@@ -6,18 +6,19 @@ problem; a write rejects it, a read finds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from featurama_core.frames.cells import Cells
-from featurama_core.frames.keys import CodedTexts, coded_texts
+from featurama_core.frames.cells import Cells, objects
+from featurama_core.frames.keys import CodedEntities, CodedTexts, EntityProblem, coded_texts
 from featurama_core.frames.values import is_empty
 from featurama_core.types.entity_keys import EntityKeys, KeyColumn, is_int_key, text_key
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import entity_id_problem
+from featurama_core.types.schema import EntityType
 from featurama_core.types.values import EXACT_INT_LIMIT, Int64Array, ValueType
 
 _TEXTS = {str, type(None)}
@@ -27,31 +28,22 @@ _TEXTS = {str, type(None)}
 class EntityColumns:
     """The columns that name one entity per row, by their names in the caller's table.
 
-    keys: the codec of the entity type whose key columns these are, in order; None for one column with ids.
+    keys: the codec of the entity type whose key columns these are, in order; None for one column with ids. agreeing: a
+    column with the same entities as ids, "" without.
     """
 
     columns: tuple[str, ...] = ("entity_id",)
     keys: EntityKeys | None = None
+    agreeing: str = ""
 
-
-class EntityProblem(NamedTuple):
-    """Why a row names no entity. column: the column at fault. TYPE_MISMATCH: the column holds another type."""
-
-    column: str
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CodedEntities:
-    """The entities of n rows. ids: code -1 for none. problems: by row; of key columns, the rows of code -1."""
-
-    ids: CodedTexts
-    problems: dict[int, EntityProblem]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All these columns."""
+        return (*self.columns, self.agreeing) if self.agreeing else self.columns
 
 
 def coded_entities(cells: Sequence[Cells], entities: EntityColumns) -> CodedEntities:
-    """The entities that rows of these columns name. cells: of `entities.columns`, in order.
+    """The entities that rows of these columns name. cells: of `entities.names`, in order.
 
     InvalidInput for a column of ids or text keys that holds another type.
     """
@@ -60,7 +52,7 @@ def coded_entities(cells: Sequence[Cells], entities: EntityColumns) -> CodedEnti
         ids = coded_texts(cells[0], column)
         wrong = ids.problems("entity_id")
         return CodedEntities(ids, {row: EntityProblem(column, *error) for row, error in wrong.items()})
-    found = [_coded_keys(*each) for each in zip(cells, entities.columns, entities.keys.columns, strict=True)]
+    found = [_coded_keys(*each) for each in zip(cells, entities.columns, entities.keys.columns, strict=False)]
     problems: dict[int, EntityProblem] = {}
     for keys in reversed(found):
         problems.update(keys.problems)
@@ -72,7 +64,31 @@ def coded_entities(cells: Sequence[Cells], entities: EntityColumns) -> CodedEnti
         codes = at.astype(np.int64) - missing
         split = (divmod(pair, len(keys.parts)) for pair in distinct[missing:].tolist())
         parts = [[*parts[left], keys.parts[right]] for left, right in split]
-    return _checked([entities.keys.prefix + "|".join(each) for each in parts], codes, problems, entities)
+    coded = _checked([entities.keys.prefix + "|".join(each) for each in parts], codes, problems, entities)
+    if entities.agreeing:
+        ids = coded_texts(cells[-1], entities.agreeing)
+        message = f"{entities.agreeing} is not the id of {', '.join(entities.columns)}; give one of the two"
+        problem = EntityProblem(entities.columns[0], Reason.INVALID_ENTITY_ID, message, "wrong")
+        for row in disagreeing(ids, coded.ids).tolist():
+            if coded.problems.get(row, problem).kind != "wrong" or row not in coded.problems:
+                coded.problems[row] = problem
+    return coded
+
+
+def id_of_keys(kind: EntityType, keys: Mapping[str, Any]) -> str:
+    """The id of one entity. keys: by name. InvalidInput (INVALID_ENTITY_ID) for keys that no id can hold."""
+    codec = kind.id_keys
+    if codec is None or set(keys) != set(codec.names):
+        has = f"the keys {', '.join(codec.names)}" if codec is not None else "no keys; name it by its id"
+        raise InvalidInput(
+            f"the keys {', '.join(map(str, keys)) or 'none'} are given; a {kind.name} has {has}",
+            reason=Reason.INVALID_ENTITY_ID,
+            field="entity_id",
+        )
+    found = coded_entities([Cells(objects([keys[name]])) for name in codec.names], EntityColumns(codec.names, codec))
+    for problem in found.problems.values():
+        raise InvalidInput(problem.message, reason=Reason.INVALID_ENTITY_ID, field=problem.column)
+    return found.ids.texts[0]
 
 
 def disagreeing(ids: CodedTexts, others: CodedTexts) -> Int64Array:
@@ -120,7 +136,7 @@ def _coded_objects(cells: Cells, name: str, key: KeyColumn) -> _CodedKeys:
         for row in np.flatnonzero(cells.missing).tolist():
             listed[row] = None
     if (cells.unsupported or values.dtype.kind != "O") and any(each is not None for each in listed):
-        fix = f"; declare casts={{{name!r}: 'text'}}" if values.dtype.kind in "iuf" else ""
+        fix = f"; convert them (in a write: casts={{{name!r}: 'text'}})" if values.dtype.kind in "iuf" else ""
         shown = cells.unsupported or str(values.dtype)
         raise InvalidInput(f"column {name} holds {shown}; its keys are {key.value_type.label}{fix}", field=name)
     # Equal values of other types, such as 1 and True, are other keys; 17 and "17" are one.
@@ -173,15 +189,18 @@ def _checked(
 
 
 def _missing(name: str) -> EntityProblem:
-    return EntityProblem(name, Reason.INVALID_ENTITY_ID, f"{name} is missing")
+    return EntityProblem(name, Reason.INVALID_ENTITY_ID, f"{name} is missing", "null")
 
 
 def _problem(
     name: str, value: object, value_type: ValueType, reason: Reason = Reason.INVALID_ENTITY_ID
 ) -> EntityProblem:
     what = "a 64-bit int" if value_type is ValueType.INT else "text"
-    fix = f"; declare casts={{{name!r}: {value_type.label!r}}}" if reason is Reason.TYPE_MISMATCH else ""
-    return EntityProblem(name, reason, f"{name} {str(value)[:80]!r} is not {what}{fix}")
+    message = f"{name} {str(value)[:80]!r} is not {what}"
+    if reason is not Reason.TYPE_MISMATCH:
+        return EntityProblem(name, reason, message)
+    fix = f"convert it (in a write: casts={{{name!r}: {value_type.label!r}}})"
+    return EntityProblem(name, reason, f"{message}; {fix}", "wrong")
 
 
 def _hashable(value: Any) -> Any:

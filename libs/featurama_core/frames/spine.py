@@ -22,6 +22,7 @@ from featurama_core.frames.values import CellError, is_empty
 from featurama_core.frames.zones import AS_IT_IS, TimeRules
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import NO_ROLE, Ids, RowEntities
+from featurama_core.types.schema import EntityType
 from featurama_core.types.times import Time, to_micros
 from featurama_core.types.values import Int64Array
 
@@ -31,7 +32,7 @@ class SpineColumns:
     """The label columns with entities and time. moment: microseconds, for all rows, if there is no time column.
 
     entity: the column of ids of rows without roles. times: how the cells of the time column are read. roles: of rows
-    that name several entities, each of which may be null.
+    that name several entities, each of which may be null. single: the key columns of rows without roles, None for ids.
     """
 
     entity: str = "entity_id"
@@ -39,6 +40,7 @@ class SpineColumns:
     moment: int | None = None
     times: TimeRules = AS_IT_IS
     roles: tuple[RoleColumns, ...] = ()
+    single: EntityColumns | None = None
 
     @classmethod
     def of(
@@ -63,17 +65,37 @@ class SpineColumns:
             )
         return replace(self, roles=roles)
 
+    def with_keys(self, kinds: Sequence[EntityType], names: Sequence[str]) -> SpineColumns:
+        """The columns of rows without roles, given the types that the features describe, `entity` not among them.
+
+        names: the label columns. A column named like a key of the type holds keys. InvalidInput for a missing one.
+        """
+        keys = kinds[0].id_keys if len(kinds) == 1 else None
+        has_ids = self.entity in names or self.entity != "entity_id"
+        if self.roles or keys is None or (has_ids and not set(names) & set(keys.names)):
+            return self
+        if self.entity in keys.names:
+            return self  # declared as a column of ids
+        for name in keys.names:
+            if name not in names:
+                there = ", ".join(each if each.isprintable() else repr(each) for each in names[:10])
+                has = "have no" if has_ids else "have neither entity_id nor a"
+                raise InvalidInput(
+                    f"the rows {has} column {name}, a key of {keys.entity_type}; they have {there}", field=name
+                )
+        return replace(self, single=EntityColumns(keys.names, keys, self.entity if has_ids else ""))
+
     @property
     def entities(self) -> dict[str, EntityColumns]:
         """The columns of the entity of each role; of `NO_ROLE` without roles."""
         if not self.roles:
-            return {NO_ROLE: EntityColumns((self.entity,))}
+            return {NO_ROLE: self.single or EntityColumns((self.entity,))}
         return {each.role.name: each.entity for each in self.roles}
 
     @property
     def entity_names(self) -> list[str]:
         """The columns with entities, without repetition."""
-        return list(dict.fromkeys(name for each in self.entities.values() for name in each.columns))
+        return list(dict.fromkeys(name for each in self.entities.values() for name in each.names))
 
     @property
     def keys(self) -> list[str]:
@@ -183,41 +205,51 @@ def label_rows(
     now: int | None = None,
     times: TimeRules = AS_IT_IS,
     roles: tuple[RoleColumns, ...] = (),
+    kinds: Sequence[EntityType] = (),
 ) -> Spine:
     """Label rows from a list of entity ids and one `timestamp` (default `now`, microseconds), or from a frame with the
     columns entity_id and timestamp and any others, which are copied to the output. With roles, a frame with the columns
     of each.
 
-    `timestamp` applies to all rows of a frame without a timestamp column. Raises InvalidInput: see `judged`.
+    `timestamp` applies to all rows of a frame without a timestamp column. kinds: see `SpineColumns.with_keys`. Raises
+    InvalidInput: see `judged`.
     """
     columns = SpineColumns.of(timestamp=timestamp, times=times, roles=roles)
     if frame_kind(labels) is None and type(labels).__name__ != "LazyFrame":
         return _of_ids(labels, columns, now)
     frame = open_frame(labels)
-    columns.check(list(frame.columns))
-    of_role: dict[str, Ids] = {}
-    problems: dict[int, CellError] = {}
-    for role, entity in columns.entities.items():
-        of_role[role], found = frame_ids([frame.columns[name] for name in entity.columns], entity, in_role=bool(roles))
-        problems |= found
+    columns = columns.with_keys(kinds, list(frame.columns))
+    of_role, problems = _entities_of(frame, columns)
     event_time = judged(problems, frame.columns.get(columns.time), columns, frame.rows)
     carried = dict(frame.columns) if columns.moment is None else _with_times(frame, columns, event_time)
     return Spine(RowEntities(of_role), event_time, carried, frame.kind)
 
 
-def row_entities(given: Any, roles: tuple[RoleColumns, ...]) -> tuple[RowEntities, dict[str, Any]]:
-    """The entities of the rows of a frame without times, and all its columns. InvalidInput names the first bad row."""
-    frame, columns = open_frame(given), SpineColumns(moment=0, roles=roles)
-    columns.check(list(frame.columns))
-    of_role: dict[str, Ids] = {}
-    problems: dict[int, CellError] = {}
-    for role, entity in columns.entities.items():
-        of_role[role], found = frame_ids([frame.columns[name] for name in entity.columns], entity, in_role=bool(roles))
-        problems |= found
+def row_entities(
+    given: Any, roles: tuple[RoleColumns, ...], kinds: Sequence[EntityType] = ()
+) -> tuple[RowEntities, dict[str, Any]]:
+    """The entities of the rows of a frame without times, and all its columns. InvalidInput names the first bad row.
+
+    kinds: see `SpineColumns.with_keys`.
+    """
+    frame = open_frame(given)
+    columns = SpineColumns(moment=0, roles=roles).with_keys(kinds, list(frame.columns))
+    of_role, problems = _entities_of(frame, columns)
     judged(problems, None, columns, frame.rows, where="row")
     if not frame.rows:
         raise InvalidInput("the rows are empty; give at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
     return RowEntities(of_role), {name: column for name, column in frame.columns.items() if name in columns.keys}
+
+
+def _entities_of(frame: Frame, columns: SpineColumns) -> tuple[dict[str, Ids], dict[int, CellError]]:
+    columns.check(list(frame.columns))
+    of_role: dict[str, Ids] = {}
+    problems: dict[int, CellError] = {}
+    for role, entity in columns.entities.items():
+        cells = [frame.columns[name] for name in entity.names]
+        of_role[role], found = frame_ids(cells, entity, in_role=bool(columns.roles))
+        problems |= found
+    return of_role, problems
 
 
 def frame_ids(
@@ -225,8 +257,9 @@ def frame_ids(
 ) -> tuple[list[str | None], dict[int, CellError]]:
     """The entity of each row, None for none, and the problems of ids. cells: the columns of the entity, in order."""
     if entity.keys is not None:
-        ids = coded_entities([read_cells(each) for each in cells], entity).ids
-        problems: dict[int, CellError] = {}
+        coded = coded_entities([read_cells(_column(each)) for each in cells], entity)
+        ids = coded.ids
+        problems = {row: (each.reason, each.message) for row, each in coded.problems.items() if each.kind == "wrong"}
     else:
         (column,) = entity.columns
         ids = _ids(cells[0], column)
@@ -257,7 +290,11 @@ def _of_ids(labels: Any, columns: SpineColumns, now: int | None) -> Spine:
 
 
 def _ids(column: Any, name: str) -> CodedTexts:
-    return coded_texts(read_cells(objects(column) if isinstance(column, list) else column), name)
+    return coded_texts(read_cells(_column(column)), name)
+
+
+def _column(column: Any) -> Any:
+    return objects(column) if isinstance(column, list) else column
 
 
 def _with_times(frame: Frame, columns: SpineColumns, event_time: Int64Array) -> dict[str, Any]:

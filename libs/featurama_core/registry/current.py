@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
+from featurama_core.registry.keyed_types import refuse_ids_in_use
 from featurama_core.registry.rules import Draft
 from featurama_core.registry.snapshot import Snapshot
 from featurama_core.registry.uses import uses_in
@@ -92,6 +93,7 @@ class Registry:
         for _ in range(_TURNS):
             draft = Draft(await self.snapshot(fresh=True), self._now())
             made = await _apart(len(definitions), draft.define_all, definitions)
+            await refuse_ids_in_use(self._storage, draft)
             stored = await self._storage.put_definitions(draft.new) if draft.new else []
             if stored != draft.new:
                 continue  # another process registers the same names: its definitions are judged now

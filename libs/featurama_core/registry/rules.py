@@ -140,6 +140,12 @@ class Draft(Snapshot):
 def _check_feature(feature: FeatureDefinition, snapshot: Snapshot) -> None:
     feature.check()
     kind = snapshot.entity_type(feature.entity_type)
+    if feature.name in [each.name for each in kind.keys]:
+        raise InvalidInput(
+            f"feature {feature.name!r} is named like a key column of {kind.name!r}; choose another name",
+            reason=Reason.INVALID_DEFINITION,
+            field="name",
+        )
     group = snapshot.group(feature.group)
     if group.entity_type != feature.entity_type:
         raise InvalidInput(
@@ -245,7 +251,7 @@ def _changed_group(stored: FeatureGroup, wanted: FeatureGroup) -> FeatureGroup:
 def _conflict(wanted: Definition, stored: Definition, name: str | None = None) -> Conflict:
     fields = [name] if name else [
         each for each in ("value_type", "vector_length", "entity_type", "group", "references", "description", "tags",
-                          "owner", "features", "roles", "retention", "buckets")
+                          "owner", "features", "roles", "retention", "buckets", "keys")
         if hasattr(wanted, each) and getattr(wanted, each) != getattr(stored, each)
     ]  # fmt: skip
     fix = "register a new version" if isinstance(wanted, FeatureDefinition) else "choose another name"

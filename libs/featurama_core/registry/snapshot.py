@@ -8,15 +8,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 from featurama_core.registry.roles import check_declared, in_roles
 from featurama_core.storage.port import Definitions
 from featurama_core.types.alike import did_you_mean
-from featurama_core.types.entity_keys import EntityKeys
+from featurama_core.types.entity_keys import EntityKeys, IdRules
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
-from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.references import FeatureRef, ResolvedFeature, own_feature
 from featurama_core.types.roles import Role
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import to_rfc3339
@@ -61,6 +62,16 @@ class Snapshot:
         features = [each for versions in self.features.values() for each in versions]
         features += [each for each in deleted if isinstance(each, FeatureDefinition)]
         return [(each, groups[each.group]) for each in features]
+
+    @cached_property
+    def id_rules(self) -> IdRules:
+        """To which entity types ids belong."""
+        return IdRules({each.name: each.id_keys for each in self.entity_types.values() if each.id_keys is not None})
+
+    def types_of(self, references: Sequence[str]) -> list[EntityType]:
+        """The entity types that features describe, without `entity`. Names that are no features are left out."""
+        kinds = {self.features[name][-1].entity_type for name in map(own_feature, references) if name in self.features}
+        return [self.entity_types[each] for each in sorted(kinds - {DEFAULT_ENTITY_TYPE})]
 
     def table(self, kind: type[Definition]) -> dict[str, Any]:
         """Name -> definition, of a kind without versions."""

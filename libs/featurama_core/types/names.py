@@ -58,8 +58,13 @@ def entity_id_problem(entity_id: object) -> str | None:
     return None
 
 
-def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None, field: str = "entity_ids") -> None:
-    """Raise InvalidInput for an empty list, a text instead of a list, a list longer than `limit` or an invalid id."""
+def check_entity_ids(
+    entity_ids: Sequence[str | None], *, limit: int | None = None, field: str = "entity_ids", may_lack: bool = False
+) -> None:
+    """Raise InvalidInput for an empty list, a text instead of a list, a list longer than `limit` or an invalid id.
+
+    may_lack: whether an id may be None.
+    """
     if isinstance(entity_ids, (str, bytes)):
         raise InvalidInput(f"{field} is the single value {_shown(str(entity_ids))}; give a list of ids", field=field)
     if not len(entity_ids):
@@ -72,12 +77,12 @@ def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None, fie
         )
     # Each id is checked once: entities are repeated in rows.
     try:
-        distinct: Iterable[str] = dict.fromkeys(entity_ids)
+        distinct: Iterable[str | None] = dict.fromkeys(entity_ids)
     except TypeError:
         distinct = entity_ids
     for entity_id in distinct:
         problem = entity_id_problem(entity_id)
-        if problem is not None:
+        if problem is not None and not (may_lack and entity_id is None):
             position = list(entity_ids).index(entity_id)
             raise InvalidInput(
                 f"{field}[{position}]: {problem}",

@@ -149,6 +149,14 @@ class FeatureSelection:
         return cls(references, None, roles)
 
 
+def own_feature(reference: str) -> str:
+    """The name of the feature of the row's own entity: the first one of a path. "" for a text that is no reference."""
+    try:
+        return FeatureRef.parse(reference).steps[0].name
+    except InvalidInput:
+        return ""
+
+
 def _fields(groups: tuple[str | None, ...]) -> tuple[str, int | None, str | None]:
     group, name, version = groups
     assert name is not None  # the pattern always has it

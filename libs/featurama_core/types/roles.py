@@ -74,15 +74,18 @@ class RowEntities:
                 field="entities",
             )
         for role, ids in self.of_role.items():
-            if role == NO_ROLE:
-                check_entity_ids(ids, limit=limit)  # type: ignore[arg-type]
-                continue
-            if len(ids) != len(self):
+            if role != NO_ROLE and len(ids) != len(self):
                 raise InvalidInput(
                     f"the role {role} has {len(ids)} ids, another {len(self)}; give one per row", field=role
                 )
-            # A row without an entity keeps its position.
-            check_entity_ids(["-" if each is None else each for each in ids], limit=limit, field=role)
+            check_entity_ids(ids, limit=limit, field=role or "entity_ids", may_lack=True)
+
+    @property
+    def unnamed(self) -> int:
+        """The number of rows without an entity in a role."""
+        if not any(None in ids for ids in self.of_role.values()):
+            return 0
+        return sum(None in row for row in zip(*self.of_role.values(), strict=True))
 
     def __len__(self) -> int:
         return len(next(iter(self.of_role.values())))

@@ -45,6 +45,11 @@ class EntityType:
         """The codec of the ids; None for a type without keys."""
         return EntityKeys(self.name, self.keys) if self.keys else None
 
+    @property
+    def key_bytes(self) -> int:
+        """Bytes of an id that are left for the escaped keys; 0 without keys."""
+        return self.id_keys.room if self.id_keys is not None else 0
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class FeatureGroup:

@@ -5,7 +5,7 @@ A service that only reads answers the writing calls with SERVED_BY_INGEST.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, Protocol
@@ -17,7 +17,7 @@ from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
-from featurama_core.types.schema import Entity, FeatureDefinition
+from featurama_core.types.schema import Entity, EntityType, FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
 from featurama_service.rpc.pages import cut, key_before, page_length, page_of, token_after, version_key
@@ -68,6 +68,7 @@ class RegistryServicer:
         """A page of the definitions of a kind, by name (and version)."""
         store = await self._stores.get(request.namespace)
         scope = f"{kind.field}s"
+        listed: Sequence[Any]
         if kind.type is FeatureDefinition:
             scope = f"{scope} {request.entity_type} {request.group} {request.all_versions}"
             listed = await store.list_features(
@@ -75,6 +76,10 @@ class RegistryServicer:
                 group=request.group or None,
                 all_versions=request.all_versions,
             )
+        elif kind.type is EntityType and (request.features or request.feature_service):
+            scope = f"{scope} {' '.join(request.features)} {request.feature_service}"
+            features = list(request.features) or None
+            listed = await store.list_entity_types(features=features, service=request.feature_service or None)
         else:
             listed = await store.list_definitions(kind.type)
         page, next_token = page_of(
