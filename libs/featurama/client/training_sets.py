@@ -111,8 +111,12 @@ async def dataset_source(
     """Engines that call servers for a request. now: microseconds, the start of the request."""
     known_at = request.known_at
     selection = replace(request.selection, roles=tuple(each.role for each in columns.roles))
-    if known_at == "label":
-        newest = await asyncio.to_thread(newest_time, source, columns)
-        selection = selection if newest is None else await pinned_at(store, selection, newest, columns.entities)
+    newest = await asyncio.to_thread(newest_time, source, columns) if known_at == "label" else None
+    if newest is not None:
+        selection = await pinned_at(store, selection, newest, columns.entities)
+    elif columns.roles:
+        # The servers know whose feature each reference is: one call before any row is read.
+        bound = None if known_at == "label" else known_at
+        selection = await pinned_at(store, selection, now, columns.entities, known_at=bound)
     begin = partial(ClientEngine, store, selection, known_at=known_at, at_now=at_now, now=now)
     return DatasetSource(begin, columns)

@@ -10,6 +10,7 @@ from featurama_core.api import FeatureStore
 from featurama_core.types.column import Column
 from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.roles import RowEntities
+from featurama_core.types.times import KnownAt
 
 
 def pinned(features: FeatureSelection, columns: Sequence[Column]) -> FeatureSelection:
@@ -24,9 +25,14 @@ def pinned(features: FeatureSelection, columns: Sequence[Column]) -> FeatureSele
 
 
 async def pinned_at(
-    store: FeatureStore, features: FeatureSelection, newest: int, roles: Iterable[str]
+    store: FeatureStore,
+    features: FeatureSelection,
+    newest: int,
+    roles: Iterable[str],
+    *,
+    known_at: KnownAt = "label",
 ) -> FeatureSelection:
-    """The versions of rows with `known_at="label"`, the newest of which is at this time, microseconds. One call.
+    """The versions of rows of which the newest is at this time, microseconds. One call.
 
     roles: of the rows, `NO_ROLE` for rows of one entity.
     """
@@ -36,7 +42,7 @@ async def pinned_at(
         features=features.references or None,
         service=features.service,
         roles={each.name: each.entity_type for each in features.roles},
-        known_at="label",
+        known_at=known_at,
     )
     return pinned(features, read.columns)
 

@@ -178,7 +178,7 @@ def test_a_feature_service_may_name_the_roles_of_label_rows(filled: Featurama, f
     for outcome in ("new", "unchanged"):
         ran = filled("apply", "match.yaml", "--yes", "--json")
         assert (ran.code, outcome in ran.out) == (0, True), ran.err
-    (shown,) = filled("features", "--services", "--json").json
+    (shown,) = (each for each in filled("features", "--services", "--json").json if each["name"] == "match")
     assert shown["roles"] == {"home": "planet", "away": "planet"}
     assert shown["features"] == ["home.temperature@1", "away.temperature@1"]
     build = ("dataset", "build", "--labels", "matches.csv")
