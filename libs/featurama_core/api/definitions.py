@@ -8,11 +8,12 @@ from typing import Any, cast
 
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
 from featurama_core.frames.entities import id_of_keys
+from featurama_core.frames.spine import row_entities
 from featurama_core.types.entity_keys import EntityName, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.roles import roles_of
+from featurama_core.types.roles import NO_ROLE, roles_of
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 from featurama_core.types.values import ValueType, parse_value_type
 
@@ -271,6 +272,25 @@ class DefinitionMethods(Primitives):
             Unknown: The type is not registered.
         """
         return id_of_keys(await self.get_entity_type(entity_type), keys)
+
+    async def make_entity_ids(self, entity_type: str, rows: Any) -> list[str | None]:
+        """The ids that rows of keys make.
+
+        Args:
+            entity_type: A type with keys.
+            rows: A frame or a mapping of columns with the key columns of the type.
+
+        Returns:
+            An id per row; None for a row in which a key is null, or that no id can hold.
+
+        Raises:
+            InvalidInput: A key column is missing or holds another type.
+            Unknown: The type is not registered.
+        """
+        kind = await self.get_entity_type(entity_type)
+        if kind.id_keys is None:
+            raise InvalidInput(f"a {entity_type} has no keys; name it by its id", field="entity_id")
+        return list(row_entities(rows, (), [kind])[0].of_role[NO_ROLE])
 
     async def _named(
         self, entity: EntityName, features: Sequence[str] = (), *, entity_type: str | None = None

@@ -15,11 +15,31 @@ from featurama import Column, FeatureStore, OnlineFeatures, Status, entity_id_pr
 from featurama.errors import FeaturamaError, InvalidInput, Reason
 from featurama_gateway.rest.answers import LargeIntegersQuery, NamespaceHeader, answer
 from featurama_gateway.rest.bodies import EntityFeatures, FeatureColumns, FeatureRows, FeaturesBody, FeatureValue
-from featurama_gateway.rest.fields import EntityId, LargeIntegers, ReferenceLists
+from featurama_gateway.rest.fields import NO_CONTROLS, EntityId, LargeIntegers, NameParameter, ReferenceLists
 from featurama_gateway.rest.json_body import JsonRoute
 from featurama_gateway.rest.json_values import rfc3339, value_at
+from featurama_gateway.rest.query import keys_of, takes_keys
 
 MAX_VALUES = 100_000
+_KEY_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "keys",
+            "in": "query",
+            "required": True,
+            "style": "form",
+            "explode": True,
+            "description": "The keys of the entity: a parameter per key column of its type, such as `film_id=1`.",
+            "schema": {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": 8,
+                "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,62}$"},
+                "additionalProperties": {"type": "string", "pattern": NO_CONTROLS},
+            },
+        }
+    ]
+}
 _TIMED = (Status.PRESENT, Status.NULL_VALUE, Status.OUTSIDE_MAX_AGE)
 
 
@@ -59,6 +79,31 @@ def features(store: FeatureStore) -> APIRouter:
         made = _rows(read, body, large_integers) if body.format == "rows" else _columns(read, body, large_integers)
         return Response(orjson.dumps({**made, "timestamp": rfc3339(read.as_of_time)}), media_type="application/json")
 
+    @router.get("/features", response_model=EntityFeatures, openapi_extra=_KEY_PARAMETERS)
+    @takes_keys
+    async def get_features_by_keys(
+        request: Request,
+        namespace: NamespaceHeader = "default",
+        feature_names: Annotated[
+            ReferenceLists, Query(description="References, separated by commas or repeated. Default: all of the type.")
+        ] = None,
+        entity_type: Annotated[
+            NameParameter, Query(description="Type of the entity. Required without feature_names.")
+        ] = None,
+        large_integers: LargeIntegersQuery = "string",
+    ) -> Response:
+        """The newest values of an entity that is named by its keys: a query parameter per key column of its type."""
+        keys = keys_of(request)
+        scoped = await store.in_namespace(namespace)
+        if entity_type is None:
+            names = _names(feature_names) if feature_names is not None else []
+            kinds = await scoped.list_entity_types(features=names) if names else []
+            if len(kinds) != 1:
+                raise InvalidInput("entity_type is missing; name the type of the entity", field="entity_type")
+            entity_type = kinds[0].name
+        entity_id = await scoped.make_entity_id(entity_type, keys)
+        return await _one(scoped, entity_id, feature_names, large_integers, {"keys": keys})
+
     @router.get("/features/{entity_id:path}", response_model=EntityFeatures)
     async def get_features(
         request: Request,
@@ -75,23 +120,34 @@ def features(store: FeatureStore) -> APIRouter:
         if problem := entity_id_problem(entity_id):
             raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
         scoped = await store.in_namespace(namespace)
-        if feature_names is None:
-            read = await scoped.get_all_features(entity_id)
-        else:
-            with _named("feature_names"):
-                read = await scoped.get_online_features([entity_id], _names(feature_names))
-            if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
-                # No value was found: this read raises for an unknown entity.
-                await scoped.get_all_features(entity_id)
-        return answer(
-            EntityFeatures(
-                entity_id=entity_id,
-                features=[FeatureValue(**_value(column, 0, large_integers)) for column in read.columns],
-                timestamp=rfc3339(read.as_of_time),
-            )
-        )
+        return await _one(scoped, entity_id, feature_names, large_integers, {"entity_id": entity_id})
 
     return router
+
+
+async def _one(
+    scoped: FeatureStore,
+    entity_id: str,
+    feature_names: list[str] | None,
+    large_integers: LargeIntegers,
+    named: dict[str, Any],
+) -> Response:
+    """The newest values of one entity. named: how the request names it."""
+    if feature_names is None:
+        read = await scoped.get_all_features(entity_id)
+    else:
+        with _named("feature_names"):
+            read = await scoped.get_online_features([entity_id], _names(feature_names))
+        if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
+            # No value was found: this read raises for an unknown entity.
+            await scoped.get_all_features(entity_id)
+    return answer(
+        EntityFeatures(
+            **named,
+            features=[FeatureValue(**_value(column, 0, large_integers)) for column in read.columns],
+            timestamp=rfc3339(read.as_of_time),
+        )
+    )
 
 
 def _columns(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:
