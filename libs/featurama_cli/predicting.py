@@ -71,7 +71,7 @@ class Predicted:
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, float | bool | str]]:
-    """`delivery_1 distance=5` -> ids and given features. An id that contains = has the prefix `id:`."""
+    """`penguin_1 mass=5` -> ids and given features. An id that contains = has the prefix `id:`."""
     entity_ids: list[str] = []
     given: dict[str, float | bool | str] = {}
     for argument in arguments:
@@ -99,15 +99,17 @@ async def served(
 async def predicted_here(
     namespace: Namespace, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
 ) -> list[Predicted]:
-    """Predict in this process: one row per entity id, or one row for given features alone."""
+    """Predict in this process: one row per entity id, or one row for given features alone. model: "" for the only."""
     from featurama_cli.session import StorageEnvironment, settings_of
+    from featurama_model.default_model import only_model
     from featurama_model.model_cache import CacheSettings
     from featurama_model.prediction import PredictionRequest
     from featurama_model.predictor import Predictor
 
     rows = len(entity_ids) or 1
     columns = [_given_column(name, value, rows) for name, value in given.items()]
-    request = PredictionRequest(model, version, alias, tuple(entity_ids), columns)
+    name = model or await only_model(namespace.storage)
+    request = PredictionRequest(name, version, alias, tuple(entity_ids), columns)
     artefacts = settings_of(StorageEnvironment).artefacts
     async with Predictor.open(CacheSettings(artefacts=artefacts)) as predictor:
         answer = await predictor.predict(namespace, request)
