@@ -14,6 +14,13 @@ from featurama_core.frames.role_columns import RoleGiven
 from featurama_core.types.errors import InvalidInput
 
 EntityColumnOption = Annotated[str, typer.Option("--entity-column", help="Entity column of the labels.")]
+EntityColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--entity-column",
+        help="Entity column of the labels (default entity_id); TYPE=NAME, repeated: short for --role TYPE=TYPE:NAME.",
+    ),
+]
 RolesOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -95,3 +102,23 @@ def roles_given(given: Sequence[str] | None) -> dict[str, RoleGiven] | None:
             raise InvalidInput(f"--role names {role} twice; omit one", field="roles")
         roles[role] = {"type": entity_type, "columns": columns.split(",")} if colon else entity_type
     return roles or None
+
+
+def entities_given(columns: Sequence[str] | None, roles: Sequence[str] | None) -> dict[str, Any]:
+    """The values of `EntityColumnsOption` and `RolesOption` as arguments of `training_set`."""
+    plain = [each for each in columns or () if "=" not in each]
+    if len(plain) > 1:
+        raise InvalidInput(
+            f"--entity-column {plain[1]} is a second column; write TYPE={plain[1]} to name its entity type",
+            field="entity_column",
+        )
+    of_types: dict[str, str] = {}
+    for entity_type, _, name in (each.partition("=") for each in columns or () if "=" in each):
+        if entity_type in of_types:
+            raise InvalidInput(f"--entity-column names {entity_type} twice; omit one", field="entity_column")
+        of_types[entity_type] = name
+    return {
+        "entity_column": plain[0] if plain else "entity_id",
+        "entity_columns": of_types or None,
+        "roles": roles_given(roles),
+    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from featurama_cli.label_options import EntityColumnOption, LabelRowOptions, RolesOption, roles_given
+from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, RolesOption, entities_given
 from featurama_cli.mapping_options import LayoutOptions
 from featurama_cli.output import note, show, show_json, show_one
 from featurama_cli.place import JsonOption, Place, at_a_place
@@ -28,7 +28,7 @@ async def build(
     layout: LayoutOptions,
     features: Annotated[str | None, typer.Option("--features", "-f", help="References, separated by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
-    entity_column: EntityColumnOption = "entity_id",
+    entity_column: EntityColumnsOption = None,
     roles: RolesOption = None,
     statuses: Annotated[bool, typer.Option("--statuses", help="Add a column <feature>__status per feature.")] = False,
     event_times: Annotated[
@@ -62,11 +62,10 @@ async def build(
             names,
             service=service,
             strategy=strategy,
-            entity_column=entity_column,
-            roles=roles_given(roles),
             statuses=statuses,
             event_times=event_times,
             column_separator=column_separator,
+            **entities_given(entity_column, roles),
             **options.rows(),
             **layout.arguments(options.types),
         )

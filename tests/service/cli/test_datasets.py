@@ -249,6 +249,16 @@ def test_arrow_streams_are_written_and_read(labelled: Featurama, folder: Path) -
 
 def test_roles_that_cannot_be_meant_are_refused(labelled: Featurama, folder: Path) -> None:
     asked = ("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set")
+    short = ("--entity-column", "planet=entity_id")
+    assert labelled(*asked, *short).code == 0
+    assert "planet.temperature" in pyarrow.parquet.read_table(folder / "set").column_names
+    for columns, why in (
+        (("entity_id", "label"), "write TYPE=label"),
+        (("planet=entity_id", "planet=label"), "names planet twice"),
+        (("planet=",), "entity_columns must map"),
+    ):
+        ran = labelled(*asked, *(each for column in columns for each in ("--entity-column", column)))
+        assert (ran.code, why in ran.err) == (2, True), ran.err
     for columns, why in (
         (("planet",), "write planet=TYPE"),
         (("planet=planet", "planet=planet:label"), "names planet twice"),
