@@ -1,9 +1,13 @@
-"""Registering many features at once in an embedded store, and refreshes of a server beside them.
+"""A namespace with many features: registering them, and a server beside them.
 
-    python benchmarks/registry.py [--features 20000] [--json FILE]
+    python benchmarks/registry.py [--features 1000000] [--url cassandra://127.0.0.1:9042] [--json FILE]
 
-Shown: seconds for half of the features and for the other half (equal if the cost is linear), seconds of a server's
-first read of all, and the longest time for which the event loop of that server stood during a refresh after a change.
+Features are registered 20,000 a call, in 100 groups; the seconds of the first and the last call are equal if the cost
+is linear. Then a process opens the storage as a server does. Shown of it: seconds from its start to the answer of the
+first online read; milliseconds of a read of 100 other features, of a name that is not registered, and of pages of 1,000
+features; the longest time for which its event loop stood while definitions were refreshed, after one and after 20,000
+were registered by another process, the shortest of three; its peak memory. A namespace on a cluster is created and
+removed.
 """
 
 from __future__ import annotations
@@ -11,48 +15,109 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
+import resource
+import subprocess
+import sys
 import tempfile
 import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import featurama
-from featurama_core.store import Stores
+from featurama_core.storage.open import open_storage
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.settings import StorageSettings
+from featurama_core.store import EmbeddedStore, Stores
+from featurama_core.types.errors import Unknown
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 
 _GROUPS = 100
+_PER_CALL = 20_000
+_REFRESHES = (1, 1, 1, _PER_CALL, _PER_CALL, _PER_CALL)
+"""Features that are registered before each refresh."""
 
 
-async def measured(features: int) -> dict[str, float]:
+async def measured(url: str, namespace: str, features: int) -> dict[str, float]:
     """Name of a figure -> its value."""
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}"
-        async with featurama.connect(url) as store:
-            figures = await _registered(store, features)
-            async with Stores.open(url) as stores:
-                registry = (await stores.namespace()).registry
-                start = time.perf_counter()
-                await registry.snapshot()
-                figures["first_read_s"] = time.perf_counter() - start
-                await store.register_feature("another", "double", group="group_0")
-                standing = asyncio.create_task(_longest_stand())
-                await asyncio.sleep(0.05)
-                await registry.snapshot(fresh=True)
-                await asyncio.sleep(0.05)
-                standing.cancel()
-                figures["refresh_stall_ms"] = await standing * 1_000
-    return figures
-
-
-async def _registered(store: featurama.FeatureStore, features: int) -> dict[str, float]:
-    await store.register([FeatureGroup(f"group_{number}") for number in range(_GROUPS)])
-    figures = {}
-    for part, numbers in (("first", range(features // 2)), ("second", range(features // 2, features))):
-        wanted = [FeatureDefinition(f"f{at}", ValueType.DOUBLE, group=f"group_{at % _GROUPS}") for at in numbers]
+    figures: dict[str, float] = {}
+    async with featurama.connect(url, namespace=namespace) as store:
+        await store.register([FeatureGroup(f"group_{number}") for number in range(_GROUPS)])
         start = time.perf_counter()
-        await store.register(wanted)
-        figures[f"{part}_half_s"] = time.perf_counter() - start
+        for first in range(0, features, _PER_CALL):
+            called = time.perf_counter()
+            await store.register(list(_features(first, min(first + _PER_CALL, features))))
+            figures["last_call_s"] = time.perf_counter() - called
+            figures.setdefault("first_call_s", figures["last_call_s"])
+        figures["registered_s"] = time.perf_counter() - start
+        start = time.perf_counter()
+        command = [sys.executable, __file__, "--url", url, "--features", str(features), "--serve", namespace]
+        server = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert server.stdin is not None
+        assert server.stdout is not None
+        await server.stdout.readline()
+        figures["start_s"] = time.perf_counter() - start
+        for more in _REFRESHES:
+            await server.stdout.readline()
+            await store.register(list(_features(features, features + more)))
+            features += more
+            server.stdin.write(b"\n")
+            await server.stdin.drain()
+        figures |= json.loads(await server.stdout.read())
+        await server.wait()
     return figures
+
+
+def _features(start: int, stop: int) -> Iterator[FeatureDefinition]:
+    for at in range(start, stop):
+        yield FeatureDefinition(_name(at), ValueType.DOUBLE, group=f"group_{at % _GROUPS}")
+
+
+def _name(at: int) -> str:
+    return f"feature_{at:07}"
+
+
+async def serve(url: str, namespace: str, features: int) -> dict[str, float]:
+    """Figures of a server. A line is printed when it has started, and when definitions are to be registered."""
+    async with Stores.open(url) as stores:
+        opened = await stores.namespace(namespace)
+        store = EmbeddedStore(opened)
+        await store.get_online_features(["somebody"], [_name(at) for at in range(10)])
+        print("started", flush=True)
+        others = [_name(at) for at in range(20, features, features // 100)][:100]
+        figures = {
+            "read_100_names_ms": await _milliseconds(lambda: store.get_online_features(["somebody"], others)),
+            "unknown_name_ms": await _milliseconds(lambda: _unknown(store)),
+            "page_ms": await _milliseconds(lambda: store.page_features(_name(features // 2), 1_000)),
+            "page_of_group_ms": await _milliseconds(lambda: store.page_features(limit=1_000, group="group_7")),
+        }
+        for more in _REFRESHES:
+            name = "refresh_stall_ms" if more == 1 else "large_refresh_stall_ms"
+            print("register", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+            standing = asyncio.create_task(_longest_stand())
+            await asyncio.sleep(0.05)
+            await opened.registry.snapshot(fresh=True)
+            await store.get_online_features(["somebody"], others)
+            await asyncio.sleep(0.05)
+            standing.cancel()
+            figures[name] = min(figures.get(name, math.inf), await standing * 1_000)
+        figures["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+    return figures
+
+
+async def _milliseconds(call: Callable[[], Awaitable[object]]) -> float:
+    start = time.perf_counter()
+    await call()
+    return (time.perf_counter() - start) * 1_000
+
+
+async def _unknown(store: EmbeddedStore) -> None:
+    with suppress(Unknown):
+        await store.get_online_features(["somebody"], ["featrue_0000123"])
 
 
 async def _longest_stand() -> float:
@@ -67,13 +132,34 @@ async def _longest_stand() -> float:
         return longest
 
 
+async def _on_cluster(url: str, features: int) -> dict[str, float]:
+    namespace = f"bench_{uuid.uuid4().hex[:12]}"
+    async with open_storage(StorageSettings(url, request_timeout_ms=30_000)) as storage:
+        await storage.create_namespace(namespace, NamespaceOptions())
+        try:
+            return await measured(url, namespace, features)
+        finally:
+            await storage.drop_namespace(namespace)
+
+
+async def _embedded(features: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        return await measured(f"sqlite:///{folder}", "default", features)
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", type=int, default=20_000)
+    parser.add_argument("--features", type=int, default=1_000_000)
+    parser.add_argument("--url", help="of a cluster; default: SQLite in a temporary folder")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--serve", metavar="NAMESPACE", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    figures = asyncio.run(measured(arguments.features))
+    if arguments.serve:
+        print(json.dumps(asyncio.run(serve(arguments.url, arguments.serve, arguments.features))))
+        return
+    wanted = _on_cluster(arguments.url, arguments.features) if arguments.url else _embedded(arguments.features)
+    figures = asyncio.run(wanted)
     for name, value in figures.items():
         print(f"{name:>20} {value:10.3f}")
     if arguments.json:

@@ -13,11 +13,13 @@ from featurama_cli.world_writing import write_world
 from featurama_core.store import EmbeddedStore, open_stores
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
-from featurama_world import WorldConfig, generate
+from featurama_world import WorldConfig, generate, training_path
 
 DELIVERY = "delivery_00000800"
-PLAIN = TrainingConfig(features=("distance", "package_weight"), engineered=(), rounds=100)
-FULL = TrainingConfig(rounds=300)  # the sample's own: all features of `delivery_time`, with interactions
+FULL = TrainingConfig.from_file(training_path())  # all features of the service `delivery_time`, with interactions
+PLAIN = TrainingConfig(
+    model=FULL.model, labels=FULL.labels, features=("distance", "package_weight"), baseline=FULL.baseline, rounds=100
+)
 
 
 async def main(folder: str) -> None:

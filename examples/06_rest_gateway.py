@@ -12,7 +12,7 @@ from featurama_cli.world_writing import write_world
 from featurama_core.store import EmbeddedStore, open_stores
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
-from featurama_world import WorldConfig, generate
+from featurama_world import WorldConfig, generate, training_path
 
 
 def show(title: str, response: httpx.Response) -> None:
@@ -26,7 +26,7 @@ async def main(folder: str) -> None:
     async with open_stores(url) as stores:
         namespace = await stores.namespace()
         await write_world(EmbeddedStore(namespace), generate(WorldConfig(deliveries=300, days=10)))
-        await train(namespace, TrainingConfig(rounds=150))
+        await train(namespace, TrainingConfig.from_file(training_path()))
 
     async with (
         all_servers(storage_options(url), Ports(0, 0, 0), print, log_level="error") as at,

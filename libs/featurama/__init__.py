@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from featurama_core.types.column import Column
     from featurama_core.types.errors import FeaturamaError, Reason
     from featurama_core.types.imports import ImportScope
+    from featurama_core.types.json_texts import read_json
     from featurama_core.types.models import Model
     from featurama_core.types.names import entity_id_problem
     from featurama_core.types.schema import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from featurama_core.types.writes import (
         Deletion,
         Outcome,
+        Problem,
         Verdict,
         WriteMode,
         WriteReport,
@@ -54,11 +56,12 @@ _NAMES = {
     "featurama_core.types.column": "Column",
     "featurama_core.types.errors": "FeaturamaError Reason",
     "featurama_core.types.imports": "ImportScope",
+    "featurama_core.types.json_texts": "read_json",
     "featurama_core.types.models": "Model",
     "featurama_core.types.names": "entity_id_problem",
     "featurama_core.types.schema": "Entity EntityType FeatureDefinition FeatureGroup FeatureService",
     "featurama_core.types.values": "Status ValueType",
-    "featurama_core.types.writes": "Deletion Outcome Verdict WriteMode WriteReport WriteRequest WriteUnit",
+    "featurama_core.types.writes": "Deletion Outcome Problem Verdict WriteMode WriteReport WriteRequest WriteUnit",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
@@ -80,6 +83,7 @@ __all__ = [
     "OnlineFeatures",
     "Outcome",
     "Predictions",
+    "Problem",
     "Reason",
     "Retries",
     "RowError",
@@ -94,6 +98,7 @@ __all__ = [
     "connect",
     "entity_id_problem",
     "error_from_rpc",
+    "read_json",
     "sync",
 ]
 

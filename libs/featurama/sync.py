@@ -1,7 +1,7 @@
 """Blocking stores for notebooks and scripts: the methods of `FeatureStore` wait for their results.
 
     with featurama.sync.connect("sqlite:///featurama-data") as store:
-        store.get_online_features(["delivery_00000001"], ["distance"]).to_pandas()
+        store.get_online_features(["shop_1"], ["turnover"]).to_pandas()
 
 A store has its own event loop in its own thread, so it also works where a loop is running. The types are in `sync.pyi`,
 which `make types` generates from the asynchronous classes.

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from featurama.client.settings import Retries, Tls
-from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Consistency, D
+from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL, Consistency, D
 from featurama_core.datasets.files import Format
 from featurama_core.datasets.manifest import Manifest
 from featurama_core.datasets.plan import Plan
@@ -109,6 +109,16 @@ class FeatureStore:
     def list_features(
         self, *, entity_type: str | None = None, group: str | None = None, all_versions: bool = False
     ) -> list[FeatureDefinition]: ...
+    def find_features(self, names: Sequence[str], *, all_versions: bool = False) -> list[FeatureDefinition]: ...
+    def page_features(
+        self,
+        after: str | None = None,
+        limit: int = MAX_DEFINITIONS_PER_CALL,
+        *,
+        entity_type: str | None = None,
+        group: str | None = None,
+        all_versions: bool = False,
+    ) -> tuple[list[FeatureDefinition], str | None]: ...
     def deprecate_entity_type(self, name: str) -> EntityType: ...
     def deprecate_feature_group(self, name: str) -> FeatureGroup: ...
     def deprecate_feature(self, name: str, version: int) -> FeatureDefinition: ...
@@ -125,7 +135,7 @@ class FeatureStore:
         include_contributions: bool = False,
     ) -> Predictions: ...
     def list_models(self, name: str | None = None) -> list[Model]: ...
-    def get_model(self, name: str, *, version: int | None = None, alias: str | None = None) -> Model: ...
+    def get_model(self, name: str | None = None, *, version: int | None = None, alias: str | None = None) -> Model: ...
     def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model: ...
     def get_online_features(
         self,
@@ -202,6 +212,7 @@ class FeatureStore:
         delimiter: str | None = None,
         quote: str = '"',
         encoding: str = "utf-8",
+        null_values: Sequence[str] = (),
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,

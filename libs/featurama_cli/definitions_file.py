@@ -1,8 +1,9 @@
 """Definitions from a file: YAML as data, or a Python file that is run as the user's own code.
 
 YAML has the lists `entity_types`, `feature_groups`, `features`, `feature_services` (see
-featurama_world/definitions.yaml). A Python file defines them as values at its top level, alone or in lists:
-`distance = FeatureDefinition("distance", ValueType.DOUBLE)`. Names that begin with an underscore are left out.
+featurama_world/definitions.yaml), and may hold the `mapping` of value files (`mapping_file`). A Python file defines
+them as values at its top level, alone or in lists: `distance = FeatureDefinition("distance", ValueType.DOUBLE)`. Names
+that begin with an underscore are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from featurama_cli.yaml_file import ENDINGS, check_fields, read_field, read_yaml
 from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import Role, roles_of
@@ -25,17 +27,14 @@ from featurama_core.types.schema import (
     FeatureService,
     in_order,
 )
-from featurama_core.types.times import parse_duration
 from featurama_core.types.values import parse_value_type
-
-MAX_BYTES = 8 * 1024 * 1024
 
 
 def read_definitions(path: Path) -> list[Definition]:
     """The definitions of a file, in the order of registration. Raises InvalidInput with the place and the remedy."""
     if path.suffix == ".py":
         found = _of_python(path)
-    elif path.suffix in (".yaml", ".yml", ".json"):
+    elif path.suffix in ENDINGS:
         found = _of_yaml(path)
     else:
         raise InvalidInput(f"{path.name} is neither YAML (.yaml, .yml) nor Python (.py); rename it", field="file")
@@ -67,22 +66,7 @@ def _flattened(value: object) -> Iterable[Definition]:
 
 
 def _of_yaml(path: Path) -> list[Definition]:
-    import yaml
-
-    try:
-        text = path.read_bytes()
-        given = yaml.safe_load(text[:MAX_BYTES]) if len(text) <= MAX_BYTES else None
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}", field="file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        raise InvalidInput(f"{path.name} is not YAML{where}", field="file") from error
-    if not isinstance(given, Mapping):
-        raise InvalidInput(f"{path.name} must hold {', '.join(_KINDS)}", field="file")
-    unknown = sorted(str(key) for key in given if key not in _KINDS)
-    if unknown:
-        raise InvalidInput(f"{path.name}: {unknown[0]!r} is not one of {', '.join(_KINDS)}", field=unknown[0])
+    given = read_yaml(path, FIELDS)
     found: list[Definition] = []
     for kind in _KINDS:
         listed = given.get(kind) or []
@@ -102,23 +86,14 @@ def _of_item(kind: str, item: object, where: str) -> Definition:
     for name in ("name", "type"):
         if name in fields and item.get(name) is None:
             raise InvalidInput(f"{where}: {name} is missing", field=name)
-    for name in item:
-        if name not in fields:
-            raise InvalidInput(f"{where}: {name!r} is not a field; see docs/command-line.md", field=str(name))
+    check_fields(item, fields, where)
     return make(**{name: _value(item[name], fields[name], where, name) for name in item if item[name] is not None})
 
 
 def _value(value: Any, kind: type, where: str, name: str) -> object:
     if kind is KeyColumn:
         return key_columns(value, f"{where}: keys")
-    if kind is timedelta:
-        return parse_duration(value, f"{where}: {name}")
-    if kind is Role:
-        return roles_of(value)
-    fits = isinstance(value, kind) and not isinstance(value, bool)
-    if not fits or (kind is list and not all(isinstance(each, str) for each in value)):
-        raise InvalidInput(f"{where}: {name} must be {_WORDS[kind]}, not {value!r:.40}", field=name)
-    return tuple(value) if kind is list else value
+    return roles_of(value) if kind is Role else read_field(value, kind, where, name)
 
 
 def _feature(type: str, **given: Any) -> FeatureDefinition:  # noqa: A002 - the field of the file
@@ -127,7 +102,6 @@ def _feature(type: str, **given: Any) -> FeatureDefinition:  # noqa: A002 - the 
     return FeatureDefinition(value_type=value_type, **(defaults | given))
 
 
-_WORDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list of texts"}
 _NAMED: dict[str, type] = {"name": str, "description": str}
 _GROUP = {"entity_type": str, "ttl": timedelta, "retention": timedelta, "buckets": int}
 _FEATURE = dict.fromkeys(("type", "entity_type", "group", "references", "owner"), str)
@@ -139,3 +113,6 @@ _KINDS: dict[str, tuple[Callable[..., Definition], dict[str, type]]] = {
     "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list, "roles": Role}),
 }
 """List of a file -> the function that makes its definitions, and the types of their fields."""
+
+FIELDS = (*_KINDS, "mapping")
+"""The fields of a YAML file. `mapping` is read by `featurama write --mapping`."""

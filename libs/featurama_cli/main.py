@@ -31,6 +31,7 @@ class Featurama(LazyGroup):
         "features": Listed("List, show, deprecate, restore and delete definitions.", _DEFINE),
         "entities": Listed("List, show and register entities.", _DEFINE),
         "namespaces": Listed("Create, list, export, import and delete namespaces.", _DEFINE),
+        "infer": Listed("Propose definitions and a mapping for files, as YAML on standard output.", _DATA),
         "write": Listed("Write the values of Parquet, CSV or Arrow files.", _DATA),
         "get": Listed("Show the newest values of entities.", _DATA),
         "history": Listed("Show the stored values of one feature, newest first.", _DATA),
@@ -103,6 +104,7 @@ def _reported(error: BaseException) -> int:
     """Print one line for an error. -> the exit code."""
     from featurama_cli.hints import hint
     from featurama_core.types.errors import FeaturamaError
+    from featurama_service.extras import missing_package
 
     error = _innermost(error)
     if isinstance(error, FeaturamaError):
@@ -110,7 +112,7 @@ def _reported(error: BaseException) -> int:
     if type(error).__name__ == "SettingsError":
         return _line(str(error), 2)
     if isinstance(error, ModuleNotFoundError):
-        return _line(f"{error.name} is not installed; pip install 'featurama[cli]', then `featurama doctor`", 2)
+        return _line(missing_package(error, "cli"), 2)
     if isinstance(error, OSError) and error.filename:
         return _line(f"{error.filename}: {(error.strerror or 'cannot be used').lower()}", 2)
     text = " ".join(str(error).split())[:300]

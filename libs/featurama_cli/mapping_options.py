@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from featurama_core.files.layout import FileLayout
-    from featurama_core.frames.mapping import Mapping
 
 Unit = Literal["s", "ms", "us", "ns"]
 ZoneOption = Annotated[
@@ -36,31 +35,45 @@ class LayoutOptions:
     delimiter: Annotated[
         str | None, typer.Option("--delimiter", help="Of CSV files: default a comma, in .tsv files a tab.")
     ] = None
-    quote: Annotated[str, typer.Option("--quote", help='Quotation mark of CSV files, "" for none.')] = '"'
-    encoding: Annotated[str, typer.Option("--encoding", help="Of CSV files, such as latin-1.")] = "utf-8"
+    quote: Annotated[
+        str | None, typer.Option("--quote", help='Quotation mark of CSV files: default ", "" for none.')
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="Of CSV files, such as latin-1: default utf-8.")
+    ] = None
+    null: Annotated[
+        list[str] | None, typer.Option("--null", help="Repeated: a text of CSV files that means null, such as NA.")
+    ] = None
 
-    def layout(self, types: Sequence[str] | None = None) -> FileLayout:
-        """The layout. types: values of `TypesOption`."""
+    def given(self) -> dict[str, Any]:
+        """The options that are given, as arguments of `FileLayout.of`."""
+        named = {"delimiter": self.delimiter, "quote": self.quote, "encoding": self.encoding, "null_values": self.null}
+        return {name: value for name, value in named.items() if value not in (None, [])}
+
+    def layout(self) -> FileLayout:
+        """The layout."""
         from featurama_core.files.layout import FileLayout
 
-        return FileLayout.of(pairs(types, "--type"), self.delimiter, self.quote, self.encoding)
+        return FileLayout.of(**self.given())
 
     def arguments(self, types: Sequence[str] | None) -> dict[str, Any]:
-        """As arguments of `FeatureStore.training_set`."""
-        described = self.layout(types)
-        names = ("delimiter", "quote", "encoding")
-        return {name: getattr(described, name) for name in names} | {"types": dict(described.types)}
+        """As arguments of `FeatureStore.training_set`. types: values of `TypesOption`."""
+        return self.given() | {"types": pairs(types, "--type")}
 
 
 @dataclass(frozen=True, slots=True)
 class MappingOptions:
     """What the columns of values mean."""
 
-    entity_column: Annotated[str, typer.Option("--entity-column", help="Column of the entity ids.")] = "entity_id"
+    entity_column: Annotated[
+        str | None, typer.Option("--entity-column", help="Column of the entity ids: default entity_id.")
+    ] = None
     entity_id: Annotated[
         str | None, typer.Option("--entity-id", help="One entity for all rows, instead of a column.")
     ] = None
-    time_column: Annotated[str, typer.Option("--time-column", help="Column of the event times.")] = "timestamp"
+    time_column: Annotated[
+        str | None, typer.Option("--time-column", help="Column of the event times: default timestamp.")
+    ] = None
     timestamp: Annotated[
         str | None, typer.Option("--timestamp", help="One event time for all rows, instead of a column.")
     ] = None
@@ -97,27 +110,17 @@ class MappingOptions:
         ),
     ] = None
 
-    def mapping(self) -> Mapping:
-        """The mapping."""
-        from featurama_core.frames.mapping import Mapping
-
-        return Mapping.of(
-            entity_column=self.entity_column,
-            entity_id=self.entity_id,
-            time_column=self.time_column,
-            timestamp=self.timestamp,
-            timezone=self.timezone,
-            time_unit=self.time_unit,
-            time_format=self.time_format,
-            ingested_at_unit=self.ingested_at_unit,
-            rename=pairs(self.rename, "--rename"),
-            only=None if self.only is None else [name.strip() for name in self.only.split(",")],
-            ignore_extra=self.ignore_extra,
-            casts=pairs(self.cast, "--cast"),
-            references={
-                feature: columns.split(",") for feature, columns in pairs(self.references, "--reference").items()
-            },
-        )
+    def given(self) -> dict[str, Any]:
+        """The options that are given, as arguments of `Mapping.of`."""
+        references = pairs(self.references, "--reference")
+        named = {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "rename": pairs(self.rename, "--rename"),
+            "casts": pairs(self.cast, "--cast"),
+            "only": None if self.only is None else [name.strip() for name in self.only.split(",")],
+            "references": {feature: columns.split(",") for feature, columns in references.items()},
+        }
+        del named["cast"]
+        return {name: value for name, value in named.items() if value not in (None, {}, False)}
 
 
 def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:

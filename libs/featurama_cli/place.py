@@ -85,6 +85,17 @@ def serving_a_storage(
     return _command(command, "storage", StorageOption, servers=False)
 
 
+def without_a_place(command: Callable[P, Coroutine[Any, Any, R]]) -> Callable[..., R]:
+    """Make a command of an async function that works on no store."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())
+    expanded, packed = _expanded(own)
+
+    def call(**given: Any) -> R:
+        return run(command(**packed(given)))  # type: ignore[call-arg]
+
+    return _like(call, command, expanded)
+
+
 def run(work: Coroutine[Any, Any, R]) -> R:
     """Run on a new event loop, uvloop if it is installed."""
     try:
@@ -119,26 +130,42 @@ def _command(
     command: Callable[..., Coroutine[Any, Any, R]], option: str, annotation: Any, *, servers: bool
 ) -> Callable[..., R]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    groups: dict[str, Any] = {each.name: each.annotation for each in own if is_dataclass(each.annotation)}
+    expanded, packed = _expanded(own)
 
     def call(**given: Any) -> R:
         where = place(given.pop(option), given.pop("namespace"), option=option, servers=servers)
+        return run(command(where, **packed(given)))
+
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in ((option, annotation), ("namespace", NamespaceOption))
+    ]
+    return _like(call, command, expanded + added)
+
+
+def _like(call: Callable[..., R], command: Callable[..., Any], parameters: list[inspect.Parameter]) -> Callable[..., R]:
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__doc__, call.__name__ = command.__doc__, command.__name__
+    return call
+
+
+def _expanded(
+    own: list[inspect.Parameter],
+) -> tuple[list[inspect.Parameter], Callable[[dict[str, Any]], dict[str, Any]]]:
+    """(the parameters, with those of dataclasses of options as their fields; what makes arguments of their values)."""
+    groups: dict[str, Any] = {each.name: each.annotation for each in own if is_dataclass(each.annotation)}
+
+    def packed(given: dict[str, Any]) -> dict[str, Any]:
         for name, kind in groups.items():
             given[name] = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
-        return run(command(where, **given))
+        return given
 
     parameters = [
         each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in own
         for each in (_options_of(groups[parameter.name]) if parameter.name in groups else [parameter])
     ]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in ((option, annotation), ("namespace", NamespaceOption))
-    ]
-    call.__signature__ = inspect.Signature(parameters + added)  # type: ignore[attr-defined]
-    call.__doc__, call.__name__ = command.__doc__, command.__name__
-    return call
+    return parameters, packed
 
 
 def _options_of(group: Any) -> list[inspect.Parameter]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from featurama_core.registry import Draft, Snapshot
+from featurama_core.registry import Draft, Snapshot, names_in
 from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.schema import (
@@ -61,12 +61,12 @@ def keys_text(kind: EntityType) -> str:
     return f"{keys} ({kind.key_bytes} bytes)" if keys else ""
 
 
-async def registered(store: FeatureStore) -> list[Definition]:
-    """All registered definitions."""
+async def registered(store: FeatureStore, wanted: Sequence[Definition]) -> list[Definition]:
+    """The registered definitions that those in `wanted` are judged by."""
     return [
         *await store.list_entity_types(),
         *await store.list_feature_groups(),
-        *await store.list_features(all_versions=True),
+        *await store.find_features(sorted(names_in(wanted)), all_versions=True),
         *await store.list_feature_services(),
     ]
 
@@ -76,7 +76,8 @@ def plan(have: Sequence[Definition], wanted: Sequence[Definition]) -> list[Step]
     all_of: dict[type[Definition], list[Any]] = {kind: [] for kind in _KIND}
     for each in have:
         all_of[type(each)].append(each)
-    draft = Draft(Snapshot(Definitions("plan", *all_of.values())), 0)
+    features = all_of.pop(FeatureDefinition)
+    draft = Draft(Snapshot(Definitions("plan", *all_of.values())), features, 0)
     return [_step(draft, definition) for definition in wanted]
 
 

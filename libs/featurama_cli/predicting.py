@@ -73,7 +73,7 @@ class Predicted:
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, float | bool | str]]:
-    """`delivery_1 distance=5` -> ids and given features. An id that contains = has the prefix `id:`."""
+    """`penguin_1 mass=5` -> ids and given features. An id that contains = has the prefix `id:`."""
     entity_ids: list[str] = []
     given: dict[str, float | bool | str] = {}
     for argument in arguments:
@@ -93,6 +93,8 @@ async def served(
     """Predict by the servers of a store: one row per entity id, or one row for given features alone."""
     ids = list(entities)
     if isinstance(entities, Mapping) and entities:
+        if not model:
+            raise InvalidInput("--key needs --model: the keys are of its entity type", field="model")
         kind = (await store.get_model(model, version=version or None, alias=alias)).entity_type
         ids = [await store.make_entity_id(kind, entities)]
     return _rows(
@@ -103,9 +105,10 @@ async def served(
 async def predicted_here(
     namespace: Namespace, entities: Entities, given: Given, *, model: str, version: int, alias: str
 ) -> list[Predicted]:
-    """Predict in this process: one row per entity id, or one row for given features alone."""
+    """Predict in this process: one row per entity id, or one row for given features alone. model: "" for the only."""
     from featurama_cli.session import StorageEnvironment, settings_of
     from featurama_core.store import EmbeddedStore
+    from featurama_model.default_model import only_model
     from featurama_model.model_cache import CacheSettings
     from featurama_model.prediction import PredictionRequest
     from featurama_model.predictor import Predictor
@@ -113,12 +116,13 @@ async def predicted_here(
     artefacts = settings_of(StorageEnvironment).artefacts
     async with Predictor.open(CacheSettings(artefacts=artefacts)) as predictor:
         entity_ids = list(entities)
+        name = model or await only_model(namespace.storage)
         if isinstance(entities, Mapping) and entities:
-            loaded = await predictor.models.get(namespace, model, version=version, alias=alias)
+            loaded = await predictor.models.get(namespace, name, version=version, alias=alias)
             entity_ids = [await EmbeddedStore(namespace).make_entity_id(loaded.manifest.entity_type, entities)]
         rows = len(entity_ids) or 1
-        columns = [_given_column(name, value, rows) for name, value in given.items()]
-        request = PredictionRequest(model, version, alias, tuple(entity_ids), columns)
+        columns = [_given_column(feature, value, rows) for feature, value in given.items()]
+        request = PredictionRequest(name, version, alias, tuple(entity_ids), columns)
         answer = await predictor.predict(namespace, request)
     manifest = answer.manifest
     made = Predictions(

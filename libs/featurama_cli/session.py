@@ -55,7 +55,8 @@ def settings_of(kind: type[_Kind], **values: object) -> _Kind:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise InvalidInput(f"{name}: {first['msg'].removeprefix('Value error, ')}", field=name) from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise InvalidInput(said if said.startswith(name) else f"{name}: {said}", field=name) from error
 
 
 def artefact_directory(place: Place) -> ArtefactDirectory | None:
@@ -135,3 +136,13 @@ def _check_there(place: Place) -> None:
             reason=Reason.UNKNOWN_NAMESPACE,
             field="store",
         )
+
+
+async def count_features(store: FeatureStore) -> int:
+    """The number of features, counted page by page."""
+    count, after = 0, None
+    while True:
+        page, after = await store.page_features(after)
+        count += len(page)
+        if after is None:
+            return count

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurama_cli.rejected import REJECTED, RejectedRows, rejected_rows
 from featurama_cli.repeated_rows import HeldRows, RepeatedKeys
@@ -40,14 +41,13 @@ _INGESTED_AT = "ingested_at"
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """The options of `write_features`. types: of all features, for texts."""
+    """The options of `write_features`."""
 
     version: int | None
     batch_size: int
     mode: WriteMode
     skip_nulls: bool
     mapping: ColumnMapping
-    types: Mapping[str, ValueType]
 
 
 @dataclass(slots=True)
@@ -91,24 +91,34 @@ def value_files(path: Path, layout: FileLayout) -> list[TableFile]:
     return [each for each in files_of(path, layout) if each.path == path or not each.kind.stem.endswith(REJECTED)]
 
 
+def with_index_keys(source: TableFile, mapping: ColumnMapping) -> None:
+    """Make columns of the levels of the index that are keys and no columns."""
+    keys = mapping.keys.names if mapping.keys is not None else ()
+    lacking = [name for name in (mapping.entity, mapping.time, *keys) if name not in source.schema.names]
+    source.with_columns([name for name in lacking if name in source.index_columns])
+
+
 class FilesWriting:
-    """Writes files to a store. advance: called with the number of written rows."""
+    """Writes files to a store, in the joined schema of the files that are written together. advance: called with the
+    number of written rows.
+    """
 
     def __init__(self, store: FeatureStore, options: FileOptions, advance: Callable[[int], None]) -> None:
         self.report = FilesReport()
         self._store = store
         self._options = options
         self._advance = advance
-        self._known: Collection[str] | None = options.types if options.mapping.ignore_extra else None
+        self._types: dict[str, ValueType] = {}
+        self._looked_up: set[str] = set()
+        self._known: Collection[str] | None = self._types if options.mapping.ignore_extra else None
 
     async def write(self, sources: Sequence[TableFile]) -> None:
         """Write one file, or all files of a directory; with ingest times they are one import."""
         await self._find_keys(sources)
         mapping = self._options.mapping
         for source in sources:
-            keys = mapping.keys.names if mapping.keys is not None else ()
-            lacking = [name for name in (mapping.entity, mapping.time, *keys) if name not in source.schema.names]
-            source.with_columns([name for name in lacking if name in source.index_columns])
+            with_index_keys(source, mapping)
+            await self._learn(mapping.renamed(source.schema.names))
         if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
             self._check_import(sources)
             await self._together(TableFiles(sources))
@@ -118,7 +128,7 @@ class FilesWriting:
 
     async def _find_keys(self, sources: Sequence[TableFile]) -> None:
         """Complete the mapping by the keys of the entity type, from the first rows of the first file."""
-        async for table in self._tables(sources[0]):
+        async for table in self._tables(TableFiles([sources[0]]), sources[0]):
             with _named(sources[0]):
                 mapping = await self._store.with_keys(table, self._options.mapping)
             self._options = replace(self._options, mapping=mapping)
@@ -131,7 +141,7 @@ class FilesWriting:
             scopes: list[ImportScope] = []
             first = 0
             for source in files.files:
-                async for table in self._tables(source):
+                async for table in self._tables(files, source):
                     seen = await asyncio.to_thread(self._look, source, table)
                     keys.add(seen.keys, seen.rows + first)
                     scopes += [seen.scope] if seen.scope is not None else []
@@ -143,20 +153,19 @@ class FilesWriting:
                 rejected = [await opened.enter_async_context(rejected_rows(each.path)) for each in files.files]
                 first = 0
                 for at, source in enumerate(files.files):
-                    async for part in self._parts(source, rejected[at]):
+                    async for part in self._parts(files, source, rejected[at]):
                         again = keys.among(first, len(part.numbers))
                         first += len(part.numbers)
                         if again.any():
-                            await asyncio.to_thread(self._hold, files, held, at, part.only(again))
+                            await asyncio.to_thread(self._hold, held, at, part.only(again))
                         await self._send([part.only(~again) if again.any() else part], number)
                 for group in held.read():
                     parts = [_Part(files.files[at], rejected[at], table, rows) for at, table, rows in group]
                     await self._send(parts, number)
         self.report.beside += [str(each.path) for each in rejected if each.path is not None]
 
-    def _hold(self, files: TableFiles, held: HeldRows, at: int, part: _Part) -> None:
-        keys = self._look(part.source, part.table).keys
-        held.add(at, files.fitted(part.source, part.table), part.numbers, keys)
+    def _hold(self, held: HeldRows, at: int, part: _Part) -> None:
+        held.add(at, part.table, part.numbers, self._look(part.source, part.table).keys)
 
     def _check_import(self, sources: Sequence[TableFile]) -> None:
         if self._options.mode is not WriteMode.BULK:
@@ -177,18 +186,18 @@ class FilesWriting:
         with _named(source):
             return frame_part(table, self._options.mapping, self._known)
 
-    async def _parts(self, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
+    async def _parts(self, files: TableFiles, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
         first = 0
-        async for table in self._tables(source):
+        async for table in self._tables(files, source):
             yield _Part(source, rejected, table, np.arange(first, first + table.num_rows))
             first += table.num_rows
 
-    async def _tables(self, source: TableFile) -> AsyncIterator[Any]:
+    async def _tables(self, files: TableFiles, source: TableFile) -> AsyncIterator[Any]:
         step = max(10_000, self._options.batch_size)
         batches = source.batches(as_text=True)
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             for start in range(0, batch.num_rows, step):
-                yield pa.Table.from_batches([batch.slice(start, step)])
+                yield files.fitted(source, pa.Table.from_batches([batch.slice(start, step)]))
 
     async def _send(self, parts: Sequence[_Part], import_number: int | None) -> None:
         """Write the rows of the parts as one frame."""
@@ -196,9 +205,13 @@ class FilesWriting:
         if not parts:
             return
         options, source = self._options, parts[0].source
+        table = pa.concat_tables([part.table for part in parts])
         with _named(source):
+            names = dict(zip(options.mapping.renamed(table.column_names), table.column_names, strict=True))
+            if source.is_csv and "feature_name" in names:
+                await self._learn(pc.unique(table[names["feature_name"]]).to_pylist())
             report = await self._store.write_mapped(
-                self._frame(source, pa.concat_tables([part.table for part in parts])),
+                self._frame(source, table, names),
                 options.mapping,
                 options.version,
                 options.batch_size,
@@ -220,10 +233,20 @@ class FilesWriting:
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 
-    def _frame(self, source: TableFile, table: Any) -> Any:
-        """The cells that the file has as texts, typed by the features that their columns become."""
-        types = self._options.types
-        old = dict(zip(self._options.mapping.renamed(table.column_names), table.column_names, strict=True))
+    async def _learn(self, names: Sequence[str]) -> None:
+        """Look up the types of features, each once: of a version, or of the newest."""
+        new = set(names) - self._looked_up
+        version = self._options.version
+        for each in await self._store.find_features(list(new), all_versions=version is not None) if new else ():
+            if version in (None, each.version):
+                self._types[each.name] = each.value_type
+        self._looked_up |= new
+
+    def _frame(self, source: TableFile, table: Any, old: Mapping[str, str]) -> Any:
+        """The cells that the file has as texts, typed by the features that their columns become. old: the names in the
+        file by those in the store.
+        """
+        types = self._types
         texts = {new: name for new, name in old.items() if source.is_csv or name in source.folders}
         by_name = ByName(old.get("feature_name", ""), old.get("value", ""), types) if source.is_csv else None
         return typed_frame(table, {name: types[new] for new, name in texts.items() if new in types}, by_name)

@@ -43,7 +43,7 @@ def world_of(**sizes: Any) -> World:
 
 
 def write_files(world: World, folder: Path, file_format: str) -> list[Path]:
-    """Write `entities`, `labels` and one file per feature group, in bounded memory."""
+    """Write `entities`, `labels`, one file per feature group, definitions and training config, in bounded memory."""
     folder.mkdir(parents=True, exist_ok=True)
     tables: list[tuple[str, Iterable[pa.Table]]] = [("entities", world.entities()), ("labels", world.labels())]
     tables += [(group, (batch.table for batch in world.batches(groups=[group]))) for group in featurama_world.GROUPS]
@@ -52,8 +52,10 @@ def write_files(world: World, folder: Path, file_format: str) -> list[Path]:
         path = folder / f"{name}.{file_format}"
         if _write(parts, path):
             written.append(path)
-    (folder / "definitions.yaml").write_bytes(featurama_world.definitions_path().read_bytes())
-    return [*written, folder / "definitions.yaml"]
+    for source in (featurama_world.definitions_path(), featurama_world.training_path()):
+        written.append(folder / source.name)
+        written[-1].write_bytes(source.read_bytes())
+    return written
 
 
 def _write(parts: Iterable[pa.Table], path: Path) -> bool:
@@ -71,7 +73,8 @@ async def define_world(store: FeatureStore) -> int:
     """Register the world's definitions. -> how many."""
     from featurama_cli.plan import plan, registered
 
-    steps = plan(await registered(store), read_definitions(featurama_world.definitions_path()))
+    wanted = read_definitions(featurama_world.definitions_path())
+    steps = plan(await registered(store, wanted), wanted)
     for step in steps:
         if step.effect == "conflict":
             raise InvalidInput(f"the world's {step.kind} {step.name} does not fit: {step.problem}", field="definitions")

@@ -16,6 +16,8 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from featurama_core.types.errors import store_closed
+
 R = TypeVar("R")
 
 
@@ -39,11 +41,9 @@ class LoopThread:
         """Return the result of `work` or raise its exception. Interrupting the wait (Ctrl-C) cancels it."""
         if self.closed or threading.current_thread() is self._thread:
             work.close()
-            raise RuntimeError(
-                "this store is closed"
-                if self.closed
-                else "called from its own event loop; use the asynchronous `connect` there"
-            )
+            if self.closed:
+                raise store_closed()
+            raise RuntimeError("called from its own event loop; use the asynchronous `connect` there")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

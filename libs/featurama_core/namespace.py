@@ -8,19 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from featurama_core.registry import Registry, Snapshot
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.cell_plan import LayoutBook
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
 from featurama_core.storage.tombstone_cells import layouts_in
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, UNREGISTERED
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.roles import Role
+from featurama_core.types.schema import Entity
 from featurama_core.types.times import SECOND, Clock
 
 _REMEMBERED_ENTITIES = 200_000
+
+_FEATURES_OF_TYPE = 10_000
 
 T = TypeVar("T")
 _PAGE = 10_000
@@ -89,6 +95,32 @@ class Namespace:
             self._layouts.update(await self.storage.get_layouts(missing))
         return cells, self._layouts
 
+    async def features_of(self, entity_ids: Sequence[str], entity_type: str | None = None) -> list[ResolvedFeature]:
+        """All versions of the features that these distinct entities have values of, and of those of an entity type, by
+        name and version.
+        """
+        cells, layouts = await self.read_cells(entity_ids)
+        if cells.failed.any():
+            raise StoreUnavailable("the store did not answer for these entities; try again")
+        names = {field.name for each in layouts_in(cells) if (layout := layouts.get(each)) for field in layout.fields}
+        if entity_type not in (None, DEFAULT_ENTITY_TYPE):
+            of_type, after = await self.registry.page_features(("entity_type", entity_type), "", _FEATURES_OF_TYPE)
+            if after is not None:
+                raise InvalidInput(
+                    f"{entity_type} has more than {_FEATURES_OF_TYPE} features; name those to read",
+                    reason=Reason.LIMIT_EXCEEDED,
+                    field="features",
+                )
+            names.update(each.name for each in of_type)
+        snapshot = await self.registry.snapshot(fresh=True, names=names)
+        types = (None, DEFAULT_ENTITY_TYPE, entity_type)
+        return [
+            ResolvedFeature(each, snapshot.groups[each.group])
+            for name in sorted(names)
+            for each in snapshot.features[name]
+            if entity_type is None or each.entity_type in types
+        ]
+
     async def put_layouts(self, layouts: Iterable[Layout]) -> None:
         """Register the layouts that this process has not registered yet, before cells are written in them."""
         new = {layout.layout_id: layout for layout in layouts if layout.layout_id not in self._layouts}
@@ -113,22 +145,50 @@ class Namespace:
         return {each: entity_type for each, entity_type in types.items() if entity_type is not None}
 
     async def entity_ids(self, entity_type: str) -> list[str]:
-        """Ids of the registered entities of a type, ascending; for the default type also those with values only."""
-        await self.check_entity_type(entity_type)
+        """Ids of the entities of a type, ascending; see `page_entities`."""
         found: set[str] = set()
         after: str | None = None
         while True:
-            page, after = await self.storage.list_entities(entity_type, after, _PAGE)
+            page, after = await self.page_entities(entity_type, after, _PAGE)
             found.update(each.entity_id for each in page)
             if after is None:
-                break
-        while entity_type == DEFAULT_ENTITY_TYPE:
-            ids, after = await self.storage.list_latest_entities(after, _PAGE)
+                return sorted(found)
+
+    async def page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
+        """A page of the entities of a type, and the position of the next page, None after the last.
+
+        First the registered ones, then those with values of its features that are registered as nothing.
+        """
+        if entity_type != DEFAULT_ENTITY_TYPE:
+            await self.check_entity_type(entity_type)
+        if after is None or not after.startswith(UNREGISTERED):
+            page, after = await self.storage.list_entities(entity_type, after, limit)
+            return page, UNREGISTERED if after is None else after
+        at: str | None = after.removeprefix(UNREGISTERED) or None
+        while True:
+            ids, at = await self.storage.list_latest_entities(at, limit)
             registered = await self.storage.get_entities(ids) if ids else {}
-            found.update(each for each in ids if each not in registered)
-            if after is None:
-                break
-        return sorted(found)
+            found = await self._of_type([each for each in ids if each not in registered], entity_type)
+            if found or at is None:
+                return found, None if at is None else UNREGISTERED + at
+
+    async def _of_type(self, entity_ids: Sequence[str], entity_type: str) -> list[Entity]:
+        """Those of the unregistered entities that have values of features of a type."""
+        if not entity_ids:
+            return []
+        cells, layouts = await self.read_cells(entity_ids)
+        if cells.failed.any():
+            raise StoreUnavailable("the store did not answer for every entity; try again")
+        held = {at: layout.fields for at in layouts_in(cells) if (layout := layouts.get(at))}
+        names = {field.name for fields in held.values() for field in fields}
+        features = (await self.registry.snapshot(names=names)).features
+        of_type = [
+            at
+            for at, fields in held.items()
+            if any(each.entity_type == entity_type for field in fields for each in features[field.name])
+        ]
+        positions = np.unique(cells.entity[np.isin(cells.layout_id, of_type)])
+        return [Entity(entity_ids[at], entity_type) for at in positions.tolist()]
 
     def forget_entities(self, entity_ids: Iterable[str]) -> None:
         """Drop the cached types of entities that were just registered or deleted here."""

@@ -28,13 +28,21 @@ from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
-from featurama_core.storage.port import Consistency, NamespaceOptions, Storage
+from featurama_core.storage.port import Consistency, FeaturesOf, NamespaceOptions, Storage
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.column import Column, concatenate
-from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason, Unknown
+from featurama_core.types.errors import (
+    Conflict,
+    FailedPrecondition,
+    FeaturamaError,
+    InvalidInput,
+    Reason,
+    Unknown,
+    store_closed,
+)
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
-from featurama_core.types.references import FeatureSelection, ResolvedFeature
+from featurama_core.types.references import FeatureSelection, own_feature
 from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, Use
 from featurama_core.types.times import Clock, KnownAt
@@ -51,7 +59,7 @@ class EmbeddedStore(FeatureStore):
     """A `FeatureStore` on an open namespace. stores: opens other namespaces of the storage; None if it cannot."""
 
     def __init__(self, namespace: Namespace, stores: Stores | None = None) -> None:
-        self._namespace = namespace
+        self._opened = namespace
         self._request_ids = namespace.request_ids
         self._stores = stores
 
@@ -59,9 +67,16 @@ class EmbeddedStore(FeatureStore):
         return f"FeatureStore(namespace={self.namespace!r})"
 
     @property
+    def _namespace(self) -> Namespace:
+        """The open namespace. Every call begins here, so a closed store has one error."""
+        if self._stores is not None and self._stores.closed:
+            raise store_closed()
+        return self._opened
+
+    @property
     def namespace(self) -> str:
         """Name of the namespace."""
-        return self._namespace.name
+        return self._opened.name
 
     def now(self) -> int:
         """The wall clock used for reads, microseconds since 1970 UTC."""
@@ -69,6 +84,8 @@ class EmbeddedStore(FeatureStore):
 
     async def in_namespace(self, namespace: str) -> FeatureStore:
         """A store on another namespace; see `FeatureStore`."""
+        if self._stores is not None and self._stores.closed:
+            raise store_closed()
         if self._stores is None:
             raise FailedPrecondition(
                 "this store has a single open namespace; connect to the storage", reason=Reason.INVALID_ARGUMENT
@@ -103,27 +120,30 @@ class EmbeddedStore(FeatureStore):
         registry, known = self._namespace.registry, features.references
         if (service := features.service) is not None:
             known = (await registry.resolving(lambda snapshot: snapshot.service(service))).features
+        names = set(filter(None, map(own_feature, known)))
         # Features may be newer than the snapshot.
-        return (await registry.snapshot()).types_of(known) or (await registry.snapshot(fresh=True)).types_of(known)
+        found = (await registry.snapshot(names=names)).types_of(known)
+        return found or (await registry.snapshot(fresh=True, names=names)).types_of(known)
 
-    async def _list_definitions(
-        self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
-    ) -> list[D]:
-        snapshot = await self._namespace.registry.snapshot(fresh=True)
-        listed: list[Any]
-        if kind is FeatureDefinition:
-            first = 0 if all_versions else -1
-            listed = [
-                each
-                for name in sorted(snapshot.features)
-                for each in snapshot.features[name][first:]
-                if entity_type in (None, each.entity_type) and group in (None, each.group)
-            ]
-        else:
-            tables: dict[Any, dict[str, Any]] = {EntityType: snapshot.entity_types, FeatureGroup: snapshot.groups}
-            named = tables.get(kind, snapshot.services)
-            listed = [named[name] for name in sorted(named)]
-        return listed
+    async def _list_definitions(self, kind: type[D]) -> list[D]:
+        table = (await self._namespace.registry.snapshot(fresh=True)).table(cast("type[Definition]", kind))
+        return [table[name] for name in sorted(table)]
+
+    async def _page_features(
+        self, entity_type: str | None, group: str | None, after: str | None, limit: int, *, all_versions: bool
+    ) -> tuple[list[FeatureDefinition], str | None]:
+        of: FeaturesOf | None = None
+        if group is not None:
+            of = "feature_group", group
+        elif entity_type is not None:
+            of = "entity_type", entity_type
+        found, after = await self._namespace.registry.page_features(of, after or "", limit)
+        listed = found if all_versions else list({each.name: each for each in found}.values())
+        return [each for each in listed if entity_type in (None, each.entity_type)], after
+
+    async def _find_features(self, names: Sequence[str]) -> list[FeatureDefinition]:
+        snapshot = await self._namespace.registry.snapshot(fresh=True, names=names)
+        return [each for name in names for each in snapshot.features[name]]
 
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
         definition = await self._current(kind, name, version)
@@ -171,8 +191,7 @@ class EmbeddedStore(FeatureStore):
         return found[entity_id]
 
     async def _page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
-        await self._check_type(entity_type)
-        return await self._namespace.storage.list_entities(entity_type, after, limit)
+        return await self._namespace.page_entities(entity_type, after, limit)
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
         return await self._namespace.entity_ids(entity_type)
@@ -215,18 +234,14 @@ class EmbeddedStore(FeatureStore):
         return [concatenate(list(each)) for each in columns], parts[0][1]
 
     async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:
-        snapshot = await self._namespace.registry.snapshot(fresh=True)
         entity = (await self._namespace.storage.get_entities([entity_id])).get(entity_id)
-        types = None if entity is None else {entity.entity_type, DEFAULT_ENTITY_TYPE}
-        groups = [each for each in snapshot.groups.values() if types is None or each.entity_type in types]
-        found = (
-            ResolvedFeature(each, group) for group in groups for each in snapshot.newest_of_group.get(group.name, ())
-        )
-        features = sorted(found, key=lambda each: each.name)
+        features = await self._namespace.features_of([entity_id], None if entity is None else entity.entity_type)
         columns: list[Column] = []
         as_of = self.now()
         if features:
-            columns, as_of = await self._newest(RowEntities.of([entity_id]), ReadPlan.of(features))
+            newest = {each.name: each for each in features}
+            plan = ReadPlan.of(list(newest.values()))
+            columns, as_of = await self._newest(RowEntities.of([entity_id]), plan)
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:
@@ -287,6 +302,8 @@ class Stores:
         self._settings = settings
         self._clock = clock
         self._open: dict[str, Namespace] = {}
+        self.closed = False
+        """Whether the storage is closed, or being closed."""
 
     @classmethod
     @asynccontextmanager
@@ -300,7 +317,11 @@ class Stores:
         """Open a storage. Leaving the context closes it with all its namespaces."""
         storage_settings = StorageSettings(storage) if isinstance(storage, str) else storage
         async with open_storage(storage_settings) as opened:
-            yield cls(storage_settings.url, opened, settings or StoreSettings(), clock)
+            stores = cls(storage_settings.url, opened, settings or StoreSettings(), clock)
+            try:
+                yield stores
+            finally:
+                stores.closed = True
 
     async def namespace(self, name: str = DEFAULT_NAMESPACE) -> Namespace:
         """An open namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""

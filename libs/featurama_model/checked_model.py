@@ -37,7 +37,7 @@ class ModelReference:
 
     @classmethod
     def parse(cls, text: str) -> ModelReference:
-        """`delivery_time` (its champion), `delivery_time@challenger` or `delivery_time@3`. Raises InvalidInput."""
+        """`eta` (its champion), `eta@challenger` or `eta@3`. Raises InvalidInput."""
         name, at, which = text.partition("@")
         check_name(name, "model")
         if not at:

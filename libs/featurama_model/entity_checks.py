@@ -47,11 +47,9 @@ async def unknown_entities(
 async def _without_values(namespace: Namespace, entity_type: str, entity_ids: Sequence[str]) -> set[str]:
     """The entities without a value of any feature of their possible types."""
     empty = set(entity_ids)
-    features = [
-        feature.reference
-        for kind in dict.fromkeys((entity_type, DEFAULT_ENTITY_TYPE))
-        for feature in await EmbeddedStore(namespace).list_features(entity_type=kind, all_versions=True)
-    ]
+    types = (entity_type, DEFAULT_ENTITY_TYPE)
+    held = await namespace.features_of(entity_ids) if entity_ids else []
+    features = [each.reference for each in held if each.entity_type in types]
     for first in range(0, len(features), _FEATURES_PER_READ):
         if not empty:
             break

@@ -260,6 +260,12 @@ def read_manifest(stored: StoredModel) -> ModelManifest:
     return manifest
 
 
+async def model_names(storage: NamespaceStorage) -> set[str]:
+    """The models that an alias names; where there is none, all models."""
+    served = {model for model, alias in await storage.list_aliases() if alias != _HIGHEST_DELETED}
+    return served or {stored.name for stored in await storage.list_models()}
+
+
 async def unknown_model(
     storage: NamespaceStorage, name: str, version: int, alias: str, *, versions: Collection[int], known: Collection[str]
 ) -> Unknown:
@@ -268,8 +274,7 @@ async def unknown_model(
     versions, known: the versions and the aliases that the model has.
     """
     if not versions:
-        models = {model for model, each in await storage.list_aliases() if each != _HIGHEST_DELETED}
-        fix = did_you_mean(name, models - {name}, "check its name or train it")
+        fix = did_you_mean(name, await model_names(storage) - {name}, "check its name or train it")
         return Unknown(f"model {name!r} does not exist; {fix}", reason=Reason.UNKNOWN_MODEL, field="model")
     if version:
         return Unknown(

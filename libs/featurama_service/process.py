@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -16,7 +17,9 @@ from featurama_service.settings import ServiceSettings, SettingsError, load
 
 _S = TypeVar("_S", bound=ServiceSettings)
 Run = Callable[..., Coroutine[None, None, None]]
-"""`run(settings, *, stop)` of a service's app: owns every resource until the event `stop` is set."""
+"""`run(settings, *, stop, started)` of a service's app: owns every resource until the event `stop` is set, and calls
+`started` once it serves.
+"""
 
 
 def main(kind: type[_S], run: Run) -> int:
@@ -40,7 +43,13 @@ async def _until_signalled(settings: ServiceSettings, run: Run) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _request_stop, loop, number, stop)
-    await run(settings, stop=stop)
+    await run(settings, stop=stop, started=_freeze)
+
+
+def _freeze(_: object) -> None:
+    """Take what the start has made, which lives as long as the process, out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def _request_stop(loop: asyncio.AbstractEventLoop, number: int, stop: asyncio.Event) -> None:

@@ -14,7 +14,7 @@ from featurama_world.columns import (
     LABEL,
     PLANET_CONDITIONS,
 )
-from featurama_world.config import END, MAX_DURATION_HOURS, WorldConfig, definitions_path
+from featurama_world.config import END, MAX_DURATION_HOURS, WorldConfig, definitions_path, training_path
 from featurama_world.world import World, WorldBatch, WorldSize, generate
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "WorldSize",
     "definitions_path",
     "generate",
+    "training_path",
 ]

@@ -78,6 +78,11 @@ def definitions_path() -> Path:
     return Path(str(files("featurama_world").joinpath("definitions.yaml")))
 
 
+def training_path() -> Path:
+    """The path of `training.yaml`, for `featurama train --config`: the delivery-time model."""
+    return Path(str(files("featurama_world").joinpath("training.yaml")))
+
+
 @dataclass(frozen=True, slots=True)
 class ReadingGrid:
     """Evenly spaced readings: `count` instants, the first at `start_us`, `step_us` microseconds apart."""

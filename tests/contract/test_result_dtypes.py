@@ -18,6 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from featurama_core.frames.schemas import facts_of
+from featurama_core.types.errors import InvalidInput
 from tests.opened import OpenedStore, open_store
 
 HOUR = 3_600_000_000
@@ -289,3 +290,41 @@ async def test_arrays_and_lists_of_carried_columns_show_what_is_missing_alike(st
         assert ([LARGE, None], [7, None], [None, True]) == (lists["large"], lists["small"], lists["sure"]), name
         assert [local, None] == lists["local"], name
         assert None is lists["tags"][1], name
+
+
+async def test_periods_and_intervals_of_pandas_come_back(store: OpenedStore) -> None:
+    """They are extension types of Arrow, which pandas defines."""
+    frame = pd.DataFrame(
+        {"entity_id": ["full", "void"], "timestamp": pd.to_datetime([START + HOUR] * 2, unit="us", utc=True)}
+    )
+    frame["month"], frame["range"] = pd.period_range("2026-01", periods=2, freq="M"), pd.interval_range(0, 2)
+    built = await store.training_set(frame, ["count"])
+    pd.testing.assert_frame_equal(frame[["month", "range"]], (await built.to_pandas())[["month", "range"]])
+
+
+async def test_a_column_that_a_library_or_format_cannot_hold_is_named(store: OpenedStore, tmp_path: Path) -> None:
+    """A column of the caller of a type that pandas, polars, Parquet or CSV lack; files are refused before any read."""
+    mixed = pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])])
+    table = labels().append_column("mixed", mixed)
+    past, built = await store.get_historical_features(table, ["count"]), await store.training_set(table, ["count"])
+    for made, library in ((past.to_pandas, "pandas"), (past.to_polars, "polars"), (past.to_numpy, "numpy")):
+        with pytest.raises(InvalidInput, match=rf"{library} cannot hold the column mixed, which is sparse_union"):
+            await asyncio.to_thread(made)
+    for file_format in ("parquet", "csv", "arrow", "arrows"):
+        with pytest.raises(InvalidInput, match=rf"{file_format} files cannot hold the column mixed, which is sparse"):
+            await built.write(tmp_path / "built", format=file_format)  # type: ignore[arg-type]
+    assert [] == await asyncio.to_thread(lambda: list(tmp_path.glob("*built*")))
+
+
+async def test_columns_that_a_csv_has_no_form_for_are_texts_or_refused(store: OpenedStore, tmp_path: Path) -> None:
+    """Times within lists are texts, bytes are texts if they are UTF-8, other bytes are refused by name."""
+    words = labels().append_column("raw", pa.array([b"x", None])).append_column("days", pa.array([[START], None]).cast(
+        pa.list_(pa.timestamp("us", "UTC"))
+    ))  # fmt: skip
+    built = await store.training_set(words, ["count"])
+    await built.write(tmp_path / "built.csv")
+    lines = (tmp_path / "built.csv").read_text().splitlines()
+    assert (True, True) == ('"x"' in lines[1], "2026-05-28" in lines[1])
+    other = await store.training_set(labels().append_column("raw", pa.array([b"x", b"\xff"])), ["count"])
+    with pytest.raises(InvalidInput, match="the column raw has bytes that are not UTF-8"):
+        await other.write(tmp_path / "other.csv")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+from featurama_core.storage.port import MOST_CHANGES, AuditRecord, NamespaceStorage, StoredModel
 from featurama_core.types.errors import Reason, Unknown
 from featurama_core.types.schema import (
     Definition,
@@ -51,9 +51,8 @@ def one_of_each(names: Names) -> list[Definition]:
 async def stored(namespace: NamespaceStorage, names: Names) -> list[Definition]:
     """This test's definitions as the catalogue has them."""
     catalogue = await namespace.load_definitions()
-    everything: list[Definition] = [
-        *catalogue.entity_types, *catalogue.groups, *catalogue.features, *catalogue.services
-    ]  # fmt: skip
+    features = await namespace.read_features(await namespace.list_feature_names(None, "", 100_000))
+    everything: list[Definition] = [*catalogue.entity_types, *catalogue.groups, *features, *catalogue.services]
     return [definition for definition in everything if definition.name.endswith(names.suffix)]
 
 
@@ -90,15 +89,63 @@ async def test_readers_fetch_what_changed_since_a_revision(namespace: NamespaceS
     await namespace.put_definitions([kind, group])
     before = (await namespace.load_definitions()).revision
     quiet = await namespace.load_definitions(before)
-    assert (quiet.revision, [*quiet.entity_types, *quiet.groups, *quiet.features, *quiet.services]) == (before, [])
+    assert (quiet.revision, [*quiet.entity_types, *quiet.groups, *quiet.services]) == (before, [])
+    assert quiet.changed_features == frozenset()
     await namespace.put_definitions([feature, vector, service])
     await namespace.update_definition(replace(kind, deprecated=True))
     since = await namespace.load_definitions(before)
     assert since.revision > before
     assert repr(since.entity_types) == repr([replace(kind, deprecated=True)])
     assert (list(since.groups), list(since.services)) == ([], [service])
-    assert list(since.features) == [feature, vector]
+    assert since.changed_features == {feature.name, vector.name}
     assert (await namespace.load_definitions()).revision == since.revision
+
+
+async def test_more_changes_than_can_be_named_are_not_named(namespace: NamespaceStorage, names: Names) -> None:
+    """Of features; the other kinds come as they are."""
+    kind, group, *_ = one_of_each(names)
+    await namespace.put_definitions([group])
+    before = (await namespace.load_definitions()).revision
+    await namespace.put_definitions([names.feature(f"many{number}") for number in range(MOST_CHANGES)])
+    since = await namespace.load_definitions(before)
+    assert MOST_CHANGES == len(since.changed_features or ())
+    await namespace.put_definitions([names.feature("another"), kind])
+    since = await namespace.load_definitions(before)
+    assert since.changed_features is None
+    assert kind in since.entity_types
+
+
+async def test_features_are_read_by_name_in_all_versions(namespace: NamespaceStorage, names: Names) -> None:
+    """Deleted ones too, by name and version; unknown names are left out."""
+    speed = [replace(names.feature("speed", version=version), deleted=version == 2) for version in (1, 2, 10)]
+    mood = names.feature("mood")
+    await namespace.put_definitions([speed[2], mood, *speed[:2]])
+    await namespace.update_definition(speed[1])
+    assert [mood, *speed] == await namespace.read_features([speed[0].name, names.feature("no").name, mood.name])
+    assert [] == await namespace.read_features([])
+
+
+async def test_names_of_features_are_listed_in_order_and_in_pages(namespace: NamespaceStorage, names: Names) -> None:
+    """All, those of a group or an entity type, and those that refer to an entity type."""
+    kind, planet = f"kind_{names.suffix}", f"planet_{names.suffix}"
+    group = FeatureGroup(f"group_{names.suffix}", kind)
+    other = FeatureGroup(f"other_{names.suffix}", kind)
+    ages = [
+        FeatureDefinition(f"{names.suffix}_age{at:03}", ValueType.TEXT, 1, kind, group.name, references=planet)
+        for at in range(100)
+    ]
+    sizes = [FeatureDefinition(f"{names.suffix}_size{at}", ValueType.INT, 1, kind, other.name) for at in range(3)]
+    again = replace(ages[0], version=2)
+    await namespace.put_definitions([group, other, *reversed(ages), *sizes, again])
+    both = [each.name for each in (*ages, *sizes)]
+    assert both[:100] == await namespace.list_feature_names(("feature_group", group.name), "", 1_000)
+    assert both[:100] == await namespace.list_feature_names(("references_type", planet), "", 1_000)
+    assert both == await namespace.list_feature_names(("entity_type", kind), "", 1_000)
+    assert both[7:19] == await namespace.list_feature_names(("entity_type", kind), both[7], 12)
+    assert both[98:] == (await namespace.list_feature_names(None, both[98], 5))
+    assert [] == await namespace.list_feature_names(("feature_group", planet), "", 10)
+    missing = [f"{names.suffix}_age{at}" for at in range(200, 400)]
+    assert {both[5], both[101]} == await namespace.known_feature_names([*missing, both[5], both[101]])
 
 
 async def test_versions_of_a_feature_are_definitions_of_their_own(namespace: NamespaceStorage, names: Names) -> None:

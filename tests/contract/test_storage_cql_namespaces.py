@@ -87,10 +87,32 @@ async def test_definitions_from_before_revisions_are_kept(url: str) -> None:
                 assert await other.migrate(name) == [added]
                 migrated = await other.namespace(name)
                 found = await migrated.load_definitions()
-                assert (found.revision, list(found.groups), list(found.features)) == (1, [GROUP], [speed])
-                second = replace(speed, version=2)
-                await migrated.put_definitions([second])
-                assert list((await migrated.load_definitions(1)).features) == [second]
+                assert (found.revision, list(found.groups)) == (1, [GROUP])
+                assert await migrated.read_features([speed.name]) == [speed]
+                await migrated.put_definitions([replace(speed, version=2)])
+                assert (await migrated.load_definitions(1)).changed_features == {speed.name}
+        finally:
+            await storage.drop_namespace(name)
+
+
+async def test_features_from_before_lists_are_listed(url: str) -> None:
+    """A migration enters them into the lists."""
+    name = f"old_{uuid.uuid4().hex[:12]}"
+    features = [feature(f"f{number}") for number in range(20)]
+    async with opened(url) as storage:
+        await storage.create_namespace(name, NamespaceOptions())
+        try:
+            await (await storage.namespace(name)).put_definitions([GROUP, *features])
+            for statement in (
+                f"DROP TABLE fs_{name}.feature_names",
+                f"DELETE FROM fs_{name}.schema_version WHERE name = '0006_feature_lists.cql'",
+            ):
+                await storage._driver.change_schema(statement)
+            async with opened(url) as other:
+                assert await other.migrate(name) == ["0006_feature_lists.cql"]
+                migrated = await other.namespace(name)
+                of = ("feature_group", features[0].group)
+                assert sorted(each.name for each in features) == await migrated.list_feature_names(of, "", 100)
         finally:
             await storage.drop_namespace(name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,25 @@ async def test_another_request_does_not_go_on_with_the_work_of_the_last(store: O
     made = await small_parts(store, labels(120), ["speed"])
     manifest = await made.write(tmp_path / "set", resume=True)
     assert (manifest.rows, [each["name"] for each in manifest.features]) == (120, ["speed"])
+
+
+async def test_a_target_is_built_by_one_call_at_a_time(store: OpenedStore, tmp_path: Path) -> None:
+    """The second is refused, and the first is not disturbed; afterwards the target is free again."""
+    second = await small_parts(store, labels(120), ["speed"])
+    loop = asyncio.get_running_loop()
+    others: list[Future[object]] = []
+
+    def build_too(_: Progress) -> None:
+        if not others:
+            others.append(asyncio.run_coroutine_threadsafe(second.write(tmp_path / "set", overwrite=True), loop))
+
+    manifest = await (await small_parts(store, labels())).write(tmp_path / "set", progress=build_too)
+    with pytest.raises(Conflict, match="set is being built by another call"):
+        await asyncio.wrap_future(others[0])
+    assert 9 == len(manifest.files)
+    assert (await verify(tmp_path / "set")).is_good
+    assert 120 == (await second.write(tmp_path / "set", overwrite=True)).rows
+    assert [] == await asyncio.to_thread(lambda: list(tmp_path.glob(".*")))
 
 
 async def test_few_entities_are_read_by_lookup_and_many_by_what_is_quicker(store: OpenedStore) -> None:

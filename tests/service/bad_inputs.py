@@ -362,7 +362,11 @@ REFUSED: dict[str, list[Bad]] = {
     "RegistryService/GetEntity": [*BAD_ID, missing("UNKNOWN_ENTITY", "entity", entity_id="bad_nobody")],
     "RegistryService/ListEntityTypes": BAD_PAGES,
     "RegistryService/ListFeatureGroups": BAD_PAGES,
-    "RegistryService/ListFeatures": BAD_PAGES,
+    "RegistryService/ListFeatures": [
+        *BAD_PAGES,
+        Bad({"names": [f"f{number}" for number in range(1_001)]}, "INVALID_ARGUMENT", "LIMIT_EXCEEDED", "names"),
+        Bad({"names": ["bad_speed"], "group": "bad_group"}, "INVALID_ARGUMENT", "INVALID_ARGUMENT", "names"),
+    ],
     "RegistryService/ListFeatureServices": BAD_PAGES,
     "RegistryService/ListEntities": [
         *BAD_PAGES,

@@ -16,7 +16,7 @@ def run(online_at, ingest_at, namespace, unique):
     async def run(script: str) -> None:
         code = f"""
             import asyncio, threading, pytest, featurama
-            from featurama.errors import InvalidInput, Unknown
+            from featurama.errors import FailedPrecondition, InvalidInput, Unknown
             name, entity = {unique("speed")!r}, {unique("fry")!r}
             client = featurama.sync.connect(
                 "grpc://{online_at.address}?ingest={ingest_at.address}", namespace={namespace!r}, timeout=30
@@ -79,7 +79,7 @@ async def test_closing_ends_its_thread(run):
         client.close()
         client.close()
         assert threading.active_count() == 1
-        with pytest.raises(RuntimeError, match="closed"):
+        with pytest.raises(FailedPrecondition, match="this store is closed; open it again"):
             client.list_features()
     """)
 

@@ -49,11 +49,16 @@ class Upgraded(grpc.GenericRpcHandler):
             return grpc.unary_stream_rpc_method_handler(self._historical)
         if details.method.endswith("/GetFeatureService"):
             return grpc.unary_unary_rpc_method_handler(self._pilots)
+        if details.method.endswith("/ListEntityTypes"):
+            return grpc.unary_unary_rpc_method_handler(self._no_types)
         return None
 
     async def _pilots(self, data: bytes, context: Any) -> bytes:
         service = definitions_pb2.FeatureService(name="pilots", features=["speed"])
         return registry_service_pb2.GetFeatureServiceResponse(feature_service=service).SerializeToString()
+
+    async def _no_types(self, data: bytes, context: Any) -> bytes:
+        return registry_service_pb2.ListEntityTypesResponse().SerializeToString()
 
     async def _online(self, data: bytes, context: Any) -> bytes:
         request = online_service_pb2.GetOnlineFeaturesRequest.FromString(data)

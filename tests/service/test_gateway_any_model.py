@@ -51,6 +51,15 @@ async def test_predict_answers_delivery_id_with_the_documented_names_beside_the_
     assert by_entity["prediction"] == by_id["prediction"]
 
 
+async def test_a_request_of_nothing_is_refused_in_words_of_any_model(gateway, delivery_model):
+    """`delivery_id` is named to those who use it."""
+    nothing = await gateway.post("/predict", json={})
+    empty = await gateway.post("/predict", json={"delivery_id": ""})
+
+    assert "give entity_id, features, or both" == nothing.json()["detail"]
+    assert ["entity_id", "delivery_id"] == [each.json()["field"] for each in (nothing, empty)]
+
+
 @pytest.mark.parametrize(
     ("choice", "version"),
     [({}, 1), ({"alias": "challenger"}, 2), ({"version": 2}, 2), ({"version": 1, "alias": "challenger"}, 1)],

@@ -15,7 +15,8 @@ from tests.opened import open_store
 import featurama
 from featurama.errors import InvalidInput, Reason
 from featurama.v1 import online_service_pb2 as pb
-from featurama_core.types.schema import Entity
+from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
+from featurama_core.types.values import ValueType
 
 from .predicting_store import define, publish
 from .requests import SECOND, now_us
@@ -191,3 +192,15 @@ async def test_pages_and_chunks_are_below_the_limit_of_other_clients(online_at, 
         chunks = [chunk async for chunk in client.features.GetHistoricalFeatures(rows)]
     assert 600 == sum(chunk.row_count for chunk in chunks)
     assert DEFAULT_RECEIVED // 2 < max(chunk.ByteSize() for chunk in chunks) < DEFAULT_RECEIVED
+
+
+async def test_lists_of_definitions_above_a_message_are_split(storage_url: str, own_namespace: str) -> None:
+    """What a definition names is stored before it, however many requests there are."""
+    async with (
+        ingest_server(storage_url, max_message_bytes=LIMIT) as ingest,
+        featurama.connect(f"grpc://{ingest.address}", namespace=own_namespace, timeout=60) as client,
+    ):
+        groups = [FeatureGroup(f"g{number}", description="x" * 1_000) for number in range(90)]
+        features = [FeatureDefinition(f"f{at}", ValueType.INT, group=f"g{at}", owner="y" * 2_000) for at in range(90)]
+        assert [*features, *groups] == await client.register([*features, *groups])
+        assert [*features, *groups] == await client.register([*features, *groups])

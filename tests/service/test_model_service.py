@@ -83,6 +83,11 @@ async def test_a_version_is_shown_with_its_manifest(client: FeatureStore) -> Non
     assert (await client.get_model(NAME, version=4)).manifest == ""
 
 
+async def test_the_default_model_is_the_only_one_where_no_name_is_given(client: FeatureStore) -> None:
+    model = await client.get_model(version=1)
+    assert (NAME, 1) == (model.name, model.version)
+
+
 async def test_a_promoted_version_serves_the_next_request_and_is_in_the_audit_log(
     client: FeatureStore, store: OpenedStore
 ) -> None:
@@ -130,7 +135,6 @@ async def test_a_version_that_cannot_be_used_is_not_promoted_and_is_listed_with_
         ("ListModels", {"page_size": -1}, "INVALID_ARGUMENT", "LIMIT_EXCEEDED"),
         ("ListModels", {"page_size": 1_001}, "INVALID_ARGUMENT", "LIMIT_EXCEEDED"),
         ("ListModels", {"page_token": "moon"}, "INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"),
-        ("GetModel", {"name": ""}, "INVALID_ARGUMENT", "INVALID_NAME"),
         ("GetModel", {"namespace": "no_such_place"}, "NOT_FOUND", "UNKNOWN_NAMESPACE"),
         ("GetModel", {"name": "nothing_like_it"}, "NOT_FOUND", "UNKNOWN_MODEL"),
         ("GetModel", {"version": -1}, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),

@@ -139,6 +139,46 @@ async def test_lists_come_in_pages_that_hold_every_item_once(online, ingest, nam
     assert pages == [names[:3], names[3:6], names[6:]]
 
 
+async def test_features_are_listed_by_their_names(online, ingest, namespace, unique):
+    """Those that are registered, in pages: a page may end between the versions of one."""
+    names = [unique(f"f{n}") for n in range(3)]
+    for name in names:
+        for version in (1, 2):
+            await register_feature(ingest, namespace, name, version=version)
+
+    wanted = [names[2], unique("nothing"), "no name", names[0]]
+    request = pb.ListFeaturesRequest(namespace=namespace, names=wanted, all_versions=True, page_size=3)
+    first = await online.registry.ListFeatures(request)
+    request.page_token = first.next_page_token
+    second = await online.registry.ListFeatures(request)
+    newest = await online.registry.ListFeatures(pb.ListFeaturesRequest(namespace=namespace, names=wanted))
+
+    listed = [[(each.name, each.version) for each in page.features] for page in (first, second, newest)]
+    assert listed == [
+        [(names[0], 1), (names[0], 2), (names[2], 1)], [(names[2], 2)], [(names[0], 2), (names[2], 2)],
+    ]  # fmt: skip
+    assert not second.next_page_token
+
+
+async def test_a_page_may_end_between_the_versions_of_a_feature(online, ingest, namespace, unique):
+    """The next one begins after it."""
+    group, name = unique("group"), unique("speed")
+    await ingest.registry.RegisterFeatureGroup(
+        pb.RegisterFeatureGroupRequest(namespace=namespace, feature_group={"name": group})
+    )
+    for version in range(1, 6):
+        await register_feature(ingest, namespace, name, group=group, version=version)
+
+    request = pb.ListFeaturesRequest(namespace=namespace, group=group, all_versions=True, page_size=2)
+    pages = []
+    while not pages or request.page_token:
+        page = await online.registry.ListFeatures(request)
+        pages.append([each.version for each in page.features])
+        request.page_token = page.next_page_token
+
+    assert pages == [[1, 2], [3, 4], [5]]
+
+
 @pytest.mark.parametrize("method", ["ListEntityTypes", "ListFeatureGroups", "ListFeatures", "ListFeatureServices"])
 async def test_a_page_token_of_another_list_and_a_page_too_large_are_refused(online, ingest, namespace, unique, method):
     """Tokens belong to their list and filters; a page holds at most 1,000 items."""

@@ -24,6 +24,8 @@ from featurama_model.expressions import Product
 from featurama_model.manifest import ModelFeature
 from featurama_model.registry import ModelRegistry
 from featurama_model.scoring import scores
+from featurama_trainer.config import TrainingConfig
+from featurama_trainer.dataset import model_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +195,12 @@ async def test_a_model_of_several_roles_predicts_by_its_features_and_in_batches(
     assert [[], [home], []] == scored["missing_features"]
     with pytest.raises(InvalidInput, match="reads one entity per row"):
         await scores(store.space, labels, MANIFEST.name, roles=match.roles, checker=shared_checker())
+
+
+async def test_a_model_is_not_trained_on_the_features_of_several_entities(store: OpenedStore, match: Match) -> None:
+    """The roles are named."""
+    config = TrainingConfig.of(
+        {"model": "winner", "feature_service": match.service, "labels": {"target": "goals", "entity_type": match.team}}
+    )
+    with pytest.raises(InvalidInput, match="has the roles home, away; a model is trained on"):
+        await model_inputs(store.space, config)

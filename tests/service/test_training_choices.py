@@ -17,6 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from tests.opened import OpenedStore, open_store
+from tests.sample_model import sample_config
 from tests.service.training_world import WORLD, delivery, fill
 
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
@@ -25,13 +26,13 @@ from featurama_model.prediction import PredictionRequest
 from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.comparing import compare_on_holdout
-from featurama_trainer.config import SpineSource, TrainingConfig
+from featurama_trainer.config import TrainingConfig
 from featurama_trainer.labels import read_labels
 from featurama_trainer.page import html, write_report
 from featurama_trainer.training import train
 from featurama_world import generate
 
-SMALL = TrainingConfig(rounds=60, early_stopping=10)
+SMALL = sample_config(rounds=60, early_stopping=10)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ async def store(filled: Path, tmp_path: Path) -> AsyncIterator[OpenedStore]:
 
 
 async def label_table(store: OpenedStore) -> pa.Table:
-    labels = await read_labels(store.space, SpineSource())
+    labels = await read_labels(store.space, sample_config().labels)
     return pa.table(
         {
             "parcel": labels.entity_ids,
@@ -67,7 +68,7 @@ async def label_table(store: OpenedStore) -> pa.Table:
 
 def from_file(path: Path, target: str, **more: object) -> TrainingConfig:
     source = {"file": str(path), "target": target, "entity_column": "parcel", "time_column": "sent_at"}
-    return TrainingConfig.of({"model": target, "labels": source, "rounds": 60, "early_stopping": 10, **more})
+    return sample_config(**{"model": target, "labels": source, "rounds": 60, "early_stopping": 10, **more})
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -149,9 +150,7 @@ async def test_a_required_feature_that_is_missing_drops_the_row_in_training_and_
 ) -> None:
     await store.delete_feature_values(delivery(1), ["hazard_level"])
     await store.delete_feature_values(delivery(2), ["package_weight"])
-    config = TrainingConfig.of(
-        {"missing": {"hazard_level": "fail", "package_weight": 20.0}, "rounds": 60, "early_stopping": 10}
-    )
+    config = sample_config(missing={"hazard_level": "fail", "package_weight": 20.0}, rounds=60, early_stopping=10)
     report = await train(store.space, config)
     assert report.rows_without_required == 1
     assert report.manifest.training is not None
@@ -177,16 +176,14 @@ async def test_a_required_feature_that_is_missing_drops_the_row_in_training_and_
 
 async def test_a_policy_for_a_feature_that_the_model_has_not_is_refused(store: OpenedStore) -> None:
     with pytest.raises(InvalidInput, match="shoe_size"):
-        await train(store.space, TrainingConfig.of({"missing": {"shoe_size": "fail"}}))
+        await train(store.space, sample_config(missing={"shoe_size": "fail"}))
 
 
 @pytest.mark.parametrize("folds", [{"kind": "rolling", "folds": 3}, {"kind": "grouped", "folds": 3, "group": "origin"}])
 async def test_cross_validation_scores_folds_of_the_rows_before_the_test(
     store: OpenedStore, folds: dict[str, object]
 ) -> None:
-    report = await train(
-        store.space, TrainingConfig.of({"cross_validation": folds, "rounds": 40, "early_stopping": 10})
-    )
+    report = await train(store.space, sample_config(cross_validation=folds, rounds=40, early_stopping=10))
     training = report.manifest.training
     assert training is not None
     assert len(report.folds) == 3
@@ -213,14 +210,14 @@ async def test_the_number_of_rounds_is_found_on_validation_rows_and_the_bytes_ar
 
 
 def replace_config(**changes: object) -> TrainingConfig:
-    return TrainingConfig.of({"split": {"gap": "6h"}} | changes)
+    return sample_config(**{"split": {"gap": "6h"}} | changes)
 
 
 async def test_a_training_set_as_known_then_is_the_same_after_corrections(filled: Path, tmp_path: Path) -> None:
     shutil.copytree(filled, tmp_path / "store")
     known_at = time.time_ns() // 1_000 + 60_000_000
     an_hour_later = open_store(f"sqlite:///{tmp_path}/store", clock=lambda: time.time_ns() + 3_600 * 10**9)
-    then = TrainingConfig.of({"known_at": to_rfc3339(known_at), "rounds": 10})
+    then = sample_config(known_at=to_rfc3339(known_at), rounds=10)
     async with an_hour_later as store:
         before = await train(store.space, then, alias="")
         newest = await store.get_feature_history(delivery(1), "actual_duration")
@@ -231,7 +228,7 @@ async def test_a_training_set_as_known_then_is_the_same_after_corrections(filled
                 {"entity_id": [delivery(1)], "timestamp": [moment], name: [3.25]}, time_unit="us"
             )
             assert report.accepted == 1
-        after, now = [await train(store.space, each, alias="") for each in (then, TrainingConfig(rounds=10))]
+        after, now = [await train(store.space, each, alias="") for each in (then, sample_config(rounds=10))]
     facts = [each.manifest.training.dataset_sha256 for each in (before, after, now) if each.manifest.training]
     assert facts[0] == facts[1] != facts[2]
     assert before.manifest.artefact == after.manifest.artefact
@@ -240,8 +237,8 @@ async def test_a_training_set_as_known_then_is_the_same_after_corrections(filled
 async def test_a_new_version_is_promoted_only_if_it_is_not_worse_on_the_same_rows(store: OpenedStore) -> None:
     good = await train(store.space, SMALL, if_better=True)
     assert (good.promoted_to, good.verdict) == ("champion", None)
-    poor_config = TrainingConfig.of(
-        {"features": ["package_weight"], "engineered": [], "baseline": "", "rounds": 5, "split": {"test_fraction": 0.3}}
+    poor_config = sample_config(
+        features=["package_weight"], engineered=[], baseline="", rounds=5, split={"test_fraction": 0.3}
     )
     poor = await train(store.space, poor_config, if_better=True)
     registry = ModelRegistry(store.space.storage)
@@ -264,9 +261,7 @@ async def test_a_new_version_is_promoted_only_if_it_is_not_worse_on_the_same_row
 
 async def test_versions_of_different_targets_cannot_be_compared(store: OpenedStore) -> None:
     first = await train(store.space, SMALL)
-    second = await train(
-        store.space, TrainingConfig.of({"labels": {"target": "fuel_consumption"}, "rounds": 5}), alias=""
-    )
+    second = await train(store.space, sample_config(labels={"target": "fuel_consumption"}, rounds=5), alias="")
     with pytest.raises(FailedPrecondition, match="fuel_consumption"):
         await compare_on_holdout(store.space, ModelRegistry(store.space.storage), first.manifest, second.manifest)
 
@@ -290,13 +285,11 @@ class Page(HTMLParser):
 async def test_the_report_is_one_page_without_scripts_or_links_and_the_same_figures_as_json(
     store: OpenedStore, tmp_path: Path
 ) -> None:
-    config = TrainingConfig.of(
-        {
-            "rounds": 40,
-            "description": "<script>alert(1)</script>",
-            "cross_validation": {"folds": 2},
-            "segments": ["destination", "hazard_level", "distance"],
-        }
+    config = sample_config(
+        rounds=40,
+        description="<script>alert(1)</script>",
+        cross_validation={"folds": 2},
+        segments=["destination", "hazard_level", "distance"],
     )
     report = await train(store.space, config, created_by="<b>Hermes")
     page_path, json_path = write_report(report, tmp_path / "report")

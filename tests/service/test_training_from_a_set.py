@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from tests.opened import OpenedStore, open_store
+from tests.sample_model import sample_config
 from tests.service.training_world import WORLD, delivery, fill
 
 from featurama_core.datasets.manifest import Manifest
@@ -19,13 +20,12 @@ from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
 from featurama_model.registry import ModelRegistry
 from featurama_model.scoring import scores
-from featurama_trainer.config import SpineSource, TrainingConfig
 from featurama_trainer.labels import read_labels
 from featurama_trainer.page import html
 from featurama_trainer.training import train
 from featurama_world import generate
 
-CONFIG = TrainingConfig.of({"rounds": 40, "early_stopping": 10, "missing": {"hazard_level": "fail"}})
+CONFIG = sample_config(rounds=40, early_stopping=10, missing={"hazard_level": "fail"})
 SERVICE = "delivery_time"
 LABEL_COLUMNS = ["entity_id", "timestamp", "actual_duration"]
 
@@ -54,7 +54,7 @@ async def store(filled: Path, tmp_path: Path) -> AsyncIterator[OpenedStore]:
 
 async def label_table(store: OpenedStore) -> pa.Table:
     """The label rows that a run would take, in an order of their own, one without an outcome."""
-    labels = await read_labels(store.space, SpineSource())
+    labels = await read_labels(store.space, CONFIG.labels)
     table = pa.table(
         {
             "parcel": [*labels.entity_ids, delivery(3)],
@@ -126,7 +126,7 @@ async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_t
     assert expected.manifest.artefact == report.manifest.artefact
     assert report.manifest.training is not None
     assert report.manifest.training.labels["entity_column"] == "parcel"
-    other = CONFIG.model_copy(update={"labels": SpineSource(entity_type="character")})
+    other = CONFIG.model_copy(update={"labels": CONFIG.labels.model_copy(update={"entity_type": "character"})})
     with pytest.raises(InvalidInput, match="none of character"):
         await train(store.space, other, dataset=tmp_path / "set", alias="")
 
@@ -155,7 +155,7 @@ async def test_a_set_that_does_not_fit_the_run_is_refused_with_what_to_do(store:
     ]
     for name, given, message in cases:
         with pytest.raises(InvalidInput, match=message):
-            await train(store.space, TrainingConfig.of({"rounds": 5} | given), dataset=tmp_path / name)
+            await train(store.space, sample_config(**{"rounds": 5} | given), dataset=tmp_path / name)
     with pytest.raises(InvalidInput, match="dataset_out"):
         await train(store.space, CONFIG, dataset=tmp_path / "good", dataset_out=tmp_path / "new")
     registry = ModelRegistry(store.space.storage)

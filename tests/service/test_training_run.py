@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from tests.opened import OpenedStore, open_store
+from tests.sample_model import sample_config, sample_settings
 from tests.service.servers import shared_checker
 from tests.service.training_world import (
     WORLD,
@@ -38,7 +40,7 @@ from featurama_model.manifest import Artefact, ModelManifest
 from featurama_model.prediction import PredictionRequest
 from featurama_model.predictor import Predictor
 from featurama_model.registry import ModelRegistry
-from featurama_trainer.config import SpineSource, TrainingConfig
+from featurama_trainer.config import TrainingConfig
 from featurama_trainer.dataset import TrainingMatrix, model_inputs
 from featurama_trainer.fitting import fit
 from featurama_trainer.labels import Labels, read_labels
@@ -62,7 +64,7 @@ async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
 async def test_the_model_is_far_better_than_the_estimate_and_is_published_as_champion(store: OpenedStore) -> None:
     await fill(store, generate(WORLD))
     seen: list[Progress] = []
-    report = await train(store.space, created_by="Hermes", progress=seen.append)
+    report = await train(store.space, sample_config(), created_by="Hermes", progress=seen.append)
 
     assert report.test["r2"] > 0.9
     assert report.baseline["r2"] < 0.8
@@ -92,7 +94,7 @@ async def test_the_model_is_far_better_than_the_estimate_and_is_published_as_cha
 
 async def test_the_same_run_again_gives_the_next_version_and_the_same_bytes(store: OpenedStore) -> None:
     await fill(store, generate(WORLD))
-    config = TrainingConfig(rounds=40)
+    config = sample_config(rounds=40)
     first = await train(store.space, config)
     second = await train(store.space, config, alias="")
     assert (first.manifest.version, second.manifest.version) == (1, 2)
@@ -119,7 +121,7 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Ope
     await write_rows(
         store, {"entity_id": ["delivery_unsent"], "timestamp": [sent[delivery(1)]], "actual_duration": [1.0]}
     )
-    labels = await read_labels(store.space, SpineSource())
+    labels = await read_labels(store.space, sample_config().labels)
     assert labels.entity_ids == [delivery(1), delivery(2)]
     assert labels.event_time.tolist() == [micros(sent[delivery(1)]), micros(sent[delivery(2)])]
     assert labels.target.tolist() == [4.5, 2.25]
@@ -148,7 +150,7 @@ async def test_features_are_those_in_force_at_dispatch(store: OpenedStore, tmp_p
         history = readings[row["destination"]]
         _, traffic, weather = history[bisect_right(history, (micros(row["timestamp"]), np.inf, np.inf)) - 1]
         expected.append([row["distance"], row["hazard_level"], traffic, weather, row["distance"] ** 2])
-    config = TrainingConfig(
+    config = sample_config(
         features=("distance", "hazard_level", "destination.traffic_level", "destination.weather_index"),
         engineered=(Power("far", "distance", 2),),
     )
@@ -187,7 +189,7 @@ async def test_what_training_saw_for_a_dispatch_is_what_serving_built_at_that_mo
         if number % 4 == 0:
             del row["hazard_level"]
     clock = SetClock(everything[0][0] - 1)
-    config = TrainingConfig(missing={"package_weight": 12.5})
+    config = sample_config(missing={"package_weight": 12.5})
     served: dict[str, bytes] = {}
     async with (
         open_store(storage_url, namespace=own_namespace, clock=clock) as store,
@@ -228,7 +230,7 @@ async def publish_untrained(store: OpenedStore, config: TrainingConfig) -> None:
         noise[:, 1:],
         noise[:, 0].astype(np.float64),
         inputs.engineered.names,
-        TrainingConfig(rounds=2),
+        sample_config(rounds=2),
         threads=1,
     )
     manifest = ModelManifest(
@@ -248,22 +250,22 @@ async def publish_untrained(store: OpenedStore, config: TrainingConfig) -> None:
 async def test_too_few_labels_publish_nothing(store: OpenedStore) -> None:
     await fill(store, generate(replace(WORLD, deliveries=10)))
     with pytest.raises(FailedPrecondition, match="10 label rows"):
-        await train(store.space)
+        await train(store.space, sample_config())
     assert await ModelRegistry(store.space.storage).list() == []
 
 
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (TrainingConfig(feature_service="no_such_service"), Reason.UNKNOWN_FEATURE_SERVICE),
-        (TrainingConfig(features=("distance", "no_such_feature")), Reason.UNKNOWN_FEATURE),
-        (TrainingConfig(features=("distance",)), Reason.UNKNOWN_FEATURE),
-        (TrainingConfig(baseline="no_such_feature"), Reason.UNKNOWN_FEATURE),
-        (TrainingConfig(baseline="destination"), Reason.TYPE_MISMATCH),
-        (TrainingConfig(labels=SpineSource(target="destination")), Reason.TYPE_MISMATCH),
-        (TrainingConfig(features=("actual_duration",), engineered=()), Reason.INVALID_ARGUMENT),
-        (TrainingConfig(features=("destination",), engineered=()), Reason.INVALID_ARGUMENT),
-        (TrainingConfig(engineered=(Power("far", "destination", 2),)), Reason.UNKNOWN_FEATURE),
+        (sample_config(feature_service="no_such_service"), Reason.UNKNOWN_FEATURE_SERVICE),
+        (sample_config(features=("distance", "no_such_feature")), Reason.UNKNOWN_FEATURE),
+        (sample_config(features=("distance",)), Reason.UNKNOWN_FEATURE),
+        (sample_config(baseline="no_such_feature"), Reason.UNKNOWN_FEATURE),
+        (sample_config(baseline="destination"), Reason.TYPE_MISMATCH),
+        (sample_config(labels={"target": "destination"}), Reason.TYPE_MISMATCH),
+        (sample_config(features=("actual_duration",), engineered=()), Reason.INVALID_ARGUMENT),
+        (sample_config(features=("destination",), engineered=()), Reason.INVALID_ARGUMENT),
+        (sample_config(engineered=(Power("far", "destination", 2),)), Reason.UNKNOWN_FEATURE),
     ],
 )
 async def test_a_config_that_does_not_fit_the_features_is_refused(
@@ -277,7 +279,7 @@ async def test_a_config_that_does_not_fit_the_features_is_refused(
 
 async def test_a_text_feature_of_the_service_is_left_out_of_the_matrix_and_of_the_manifest(store: OpenedStore) -> None:
     await define_world(store)
-    inputs = await model_inputs(store.space, TrainingConfig(features=("origin", "distance"), engineered=()))
+    inputs = await model_inputs(store.space, sample_config(features=("origin", "distance"), engineered=()))
     assert [feature.name for feature in inputs.features] == ["distance"]
     assert inputs.engineered == EngineeredSpec.of_features(["distance"])
 
@@ -285,13 +287,13 @@ async def test_a_text_feature_of_the_service_is_left_out_of_the_matrix_and_of_th
 async def test_the_target_may_not_be_a_feature_of_itself(store: OpenedStore) -> None:
     await define_world(store)
     with pytest.raises(InvalidInput, match="actual_duration"):
-        await model_inputs(store.space, TrainingConfig(features=("distance", "actual_duration"), engineered=()))
+        await model_inputs(store.space, sample_config(features=("distance", "actual_duration"), engineered=()))
 
 
 def test_the_job_prints_one_json_report_and_refuses_in_one_line(tmp_path: Path) -> None:
     make_trained_directory(tmp_path / "store")
     config = tmp_path / "train.yaml"
-    config.write_text("rounds: 5\n")
+    config.write_text(yaml.safe_dump(sample_settings(rounds=5)))
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -315,7 +317,7 @@ def test_the_job_prints_one_json_report_and_refuses_in_one_line(tmp_path: Path) 
     report = json.loads(done.stdout)
     assert (report["model"], report["version"], report["promoted_to"]) == ("delivery_time", 2, "champion")
 
-    config.write_text("roundz: 5\n")
+    config.write_text(yaml.safe_dump(sample_settings(roundz=5)))
     done = run()
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1

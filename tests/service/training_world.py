@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from tests.opened import OpenedStore, open_store
+from tests.sample_model import sample_config
 
 from featurama_core.types.schema import Entity
 from featurama_core.types.writes import WriteMode
@@ -84,6 +85,6 @@ def make_trained_directory(directory: Path) -> None:
     async def make() -> None:
         async with open_store(f"sqlite:///{directory}") as store:
             await fill(store, generate(WORLD))
-            await train(store.space, threads=1)
+            await train(store.space, sample_config(), threads=1)
 
     asyncio.run(make())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -15,7 +15,6 @@ from featurama_core.types.references import FeatureSelection
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, Use, in_order
 
 _PAGE = 1_000
-_REQUEST_BYTES = 2 * 1024 * 1024
 
 
 class RegistryCalls(Calling):
@@ -24,28 +23,16 @@ class RegistryCalls(Calling):
     async def _define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
         # What a definition names is sent before it, since each request is registered alone.
         order = sorted(range(len(definitions)), key=lambda at: in_order(definitions[at]))
-        stored: dict[int, Definition] = {}
-        for places, request in self._definition_requests(definitions, order):
-            answer = await self._registered("RegisterDefinitions", request)
-            stored.update(zip(places, map(wire.definition_from_proto, answer.definitions), strict=True))
-        return [stored[at] for at in range(len(definitions))]
+        sent = [wire.definition_to_proto(definitions[at]) for at in order]
 
-    def _definition_requests(
-        self, definitions: Sequence[Definition], order: Sequence[int]
-    ) -> Iterator[tuple[list[int], pb.RegisterDefinitionsRequest]]:
-        """(positions, request), each within the limits of a call."""
-        places: list[int] = []
-        request = pb.RegisterDefinitionsRequest(namespace=self.namespace)
-        size = 0
-        for at in order:
-            message = wire.definition_to_proto(definitions[at])
-            if places and (len(places) == MAX_DEFINITIONS_PER_CALL or size + message.ByteSize() > _REQUEST_BYTES):
-                yield places, request
-                places, request, size = [], pb.RegisterDefinitionsRequest(namespace=self.namespace), 0
-            places.append(at)
-            request.definitions.append(message)
-            size += message.ByteSize()
-        yield places, request
+        async def register(start: int, stop: int) -> list[Definition]:
+            request = pb.RegisterDefinitionsRequest(namespace=self.namespace, definitions=sent[start:stop])
+            answer = await self._registered("RegisterDefinitions", request)
+            return [wire.definition_from_proto(each) for each in answer.definitions]
+
+        parts = await in_parts(len(sent), MAX_DEFINITIONS_PER_CALL, [], register, lambda _: register, in_turn=True)
+        stored = dict(zip(order, chain.from_iterable(parts), strict=True))
+        return [stored[at] for at in range(len(definitions))]
 
     async def _get_definition(self, kind: type[D], name: str, version: int | None) -> D:
         row = wire.definition_kind(kind)
@@ -54,27 +41,41 @@ class RegistryCalls(Calling):
 
     async def _types_of(self, features: FeatureSelection) -> list[EntityType]:
         filters = {"features": features.references, "feature_service": features.service or ""}
-        return await self._listed(EntityType, filters)
+        return await self._listed(EntityType, **filters)
 
-    async def _list_definitions(
-        self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
-    ) -> list[D]:
-        filters: dict[str, Any] = {}
-        if kind is FeatureDefinition:
-            filters = {"entity_type": entity_type or "", "group": group or "", "all_versions": all_versions}
-        return await self._listed(kind, filters)
+    async def _list_definitions(self, kind: type[D]) -> list[D]:
+        return await self._listed(kind)
 
-    async def _listed(self, kind: type[D], filters: Mapping[str, Any]) -> list[D]:
-        row = wire.definition_kind(kind)
+    async def _listed(self, kind: type[D], **filters: Any) -> list[D]:
         found: list[D] = []
         token = ""
         while True:
-            request = row.request("List")(namespace=self.namespace, page_size=_PAGE, page_token=token, **filters)
-            answer = await self._looked_up(row.call("List"), request)
-            found += row.read_page(answer)
-            token = answer.next_page_token
+            page, token = await self._page(kind, token, _PAGE, **filters)
+            found += page
             if not token:
                 return found
+
+    async def _page_features(
+        self, entity_type: str | None, group: str | None, after: str | None, limit: int, *, all_versions: bool
+    ) -> tuple[list[FeatureDefinition], str | None]:
+        filters = {"entity_type": entity_type or "", "group": group or "", "all_versions": all_versions}
+        page, token = await self._page(FeatureDefinition, after or "", min(limit, _PAGE), **filters)
+        return page, token or None
+
+    async def _find_features(self, names: Sequence[str]) -> list[FeatureDefinition]:
+        found: list[FeatureDefinition] = []
+        token = ""
+        while True:
+            page, token = await self._page(FeatureDefinition, token, _PAGE, names=names, all_versions=True)
+            found += page
+            if not token:
+                return found
+
+    async def _page(self, kind: type[D], token: str, size: int, **filters: Any) -> tuple[list[D], str]:
+        row = wire.definition_kind(kind)
+        request = row.request("List")(namespace=self.namespace, page_size=size, page_token=token, **filters)
+        answer = await self._looked_up(row.call("List"), request)
+        return row.read_page(answer), answer.next_page_token
 
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
         row = wire.definition_kind(kind)

@@ -25,13 +25,14 @@ class RemoteStore(RegistryCalls, ReadCalls, WriteCalls):
 
     async def in_namespace(self, namespace: str) -> FeatureStore:
         """A store on another namespace; see `FeatureStore`."""
+        self._servers.stubs  # noqa: B018 - raises once they are closed
         return RemoteStore(self._servers, check_namespace(namespace))
 
     async def is_serving(self, service: str = "") -> bool:
         """Whether the health check of the online server returns SERVING; see `FeatureStore`."""
-        stubs = self._open
         name = service.encode()
         try:
+            stubs = self._open
             # grpc.health.v1: `service` is field 1 of the request, `status` is field 1 of the response, 1 is SERVING.
             # Encoded here to avoid a dependency on the health package.
             answer = await stubs.online.call(stubs.health, b"\x0a" + bytes([len(name)]) + name if name else b"")

@@ -21,7 +21,15 @@ Part = Callable[[int, int], Awaitable[T]]
 """A call for the rows from one position up to another."""
 
 
-async def in_parts(rows: int, most: int, ids: Sequence[str], first: Part[T], others: Callable[[T], Part[T]]) -> list[T]:
+async def in_parts(
+    rows: int,
+    most: int,
+    ids: Sequence[str],
+    first: Part[T],
+    others: Callable[[T], Part[T]],
+    *,
+    in_turn: bool = False,
+) -> list[T]:
     """The answers of the calls that together have all `rows` rows, in order.
 
     Args:
@@ -30,6 +38,7 @@ async def in_parts(rows: int, most: int, ids: Sequence[str], first: Part[T], oth
         ids: The entity of each row, for the error of a row that is above a message alone; empty without entities.
         first: The call whose answer pins the versions.
         others: Answer of the first call -> the call for the other rows.
+        in_turn: Whether a call needs what the calls before it have stored.
     """
     step, head = await answered(min(rows, most), ids, first)
     if step == rows:
@@ -43,7 +52,8 @@ async def in_parts(rows: int, most: int, ids: Sequence[str], first: Part[T], oth
             size = _fewer(stop - start, error, ids, start)
         return [each for at in range(start, stop, size) for each in await part(at, min(at + size, stop))]
 
-    parts = await concurrently([partial(part, at, min(at + step, rows)) for at in range(step, rows, step)])
+    calls = [partial(part, at, min(at + step, rows)) for at in range(step, rows, step)]
+    parts = [await call() for call in calls] if in_turn else await concurrently(calls)
     return [head, *chain.from_iterable(parts)]
 
 

@@ -15,6 +15,7 @@ from featurama.v1.online_service_pb2_grpc import OnlineServiceStub
 from featurama.v1.prediction_service_pb2_grpc import PredictionServiceStub
 from featurama.v1.registry_service_pb2_grpc import RegistryServiceStub
 from featurama_core.api import FeatureStore
+from featurama_core.types.errors import store_closed
 from featurama_core.types.request_ids import RequestIds
 
 
@@ -64,9 +65,9 @@ class Servers:
 
     @property
     def stubs(self) -> Stubs:
-        """The stubs. RuntimeError after the connections are closed."""
+        """The stubs. FailedPrecondition after the connections are closed."""
         if self._stubs is None:
-            raise RuntimeError("this store is closed")
+            raise store_closed()
         return self._stubs
 
     def close(self) -> None:

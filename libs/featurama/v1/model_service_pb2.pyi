@@ -84,7 +84,7 @@ class Model(_message.Message):
     problem: _builtins.str
     """Why it cannot be used, as text. Empty otherwise."""
     target: _builtins.str
-    """Name of the predicted quantity, such as "actual_duration"."""
+    """Name of the predicted quantity."""
     entity_type: _builtins.str
     """Entity type that it predicts for."""
     objective: _builtins.str
@@ -265,7 +265,7 @@ class GetModelRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     name: _builtins.str
-    """Name of the model."""
+    """Name of the model. Empty: the server's default model."""
     version: _builtins.int
     """Version. 0: the one that the alias names."""
     alias: _builtins.str

@@ -47,8 +47,9 @@ class GetOnlineFeaturesRequest(_message.Message):
     consistency: _columns_pb2.Consistency.ValueType
     """Consistency of this read."""
     all_features: _builtins.bool
-    """Whether to read all features of the type of one entity; of an unregistered entity, all features with values. Reason
-    UNKNOWN_ENTITY if it is not registered and has no values.
+    """Whether to read all features of the type of one entity, and those of type "entity" with values; of an unregistered
+    entity, all features with values. Reasons: UNKNOWN_ENTITY if it is not registered and has no values, LIMIT_EXCEEDED
+    if its type has more than 10,000 features.
     """
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

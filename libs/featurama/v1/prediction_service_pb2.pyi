@@ -39,7 +39,7 @@ class PredictRequest(_message.Message):
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     model: _builtins.str
-    """Model name. Empty: the server's default model."""
+    """Model name. Empty: the server's default model; where none is configured, the only one of the namespace."""
     version: _builtins.int
     """Model version. 0: the version that the alias names."""
     alias: _builtins.str
@@ -106,7 +106,7 @@ class PredictResponse(_message.Message):
     PREDICTED_CLASSES_FIELD_NUMBER: _builtins.int
     CLASS_PROBABILITIES_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """Name of the predicted quantity, such as "actual_duration"."""
+    """Name of the predicted quantity."""
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int

@@ -569,6 +569,7 @@ class ListFeaturesRequest(_message.Message):
     ENTITY_TYPE_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
     ALL_VERSIONS_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     page_size: _builtins.int
@@ -581,6 +582,10 @@ class ListFeaturesRequest(_message.Message):
     """Only features of this group. Empty: all."""
     all_versions: _builtins.bool
     """Whether all versions are listed, not only the newest."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only the registered ones among these names, at most 1,000. Empty: all. Not with entity_type or group."""
+
     def __init__(
         self,
         *,
@@ -590,10 +595,11 @@ class ListFeaturesRequest(_message.Message):
         entity_type: _builtins.str = ...,
         group: _builtins.str = ...,
         all_versions: _builtins.bool = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_versions", b"all_versions", "entity_type", b"entity_type", "group", b"group", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_versions", b"all_versions", "entity_type", b"entity_type", "group", b"group", "names", b"names", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1084,7 +1090,7 @@ class ListDefinitionUsesResponse(_message.Message):
     USES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """How many there are."""
+    """How many there are; of features, at most 1,000 names are counted."""
     @_builtins.property
     def uses(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.DefinitionUse]:
         """The first 1,000 uses."""
@@ -1251,7 +1257,9 @@ class ListEntitiesResponse(_message.Message):
     """Token of the next page; empty after the last page."""
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[_definitions_pb2.Entity]:
-        """The entities; the order is the store's own and stable."""
+        """The entities; the order is the store's own and stable. After the registered ones come those that have values of
+        features of the type without being registered: they have no name and no times. A page may be empty.
+        """
 
     def __init__(
         self,

@@ -237,7 +237,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFeatures(self, request, context):
-        """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN.
+        """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN, LIMIT_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

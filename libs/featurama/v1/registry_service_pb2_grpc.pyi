@@ -69,7 +69,7 @@ class RegistryServiceStub:
     GetFeature: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetFeatureRequest, _registry_service_pb2.GetFeatureResponse]
     """GetFeature returns a version of a feature. Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION."""
     ListFeatures: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListFeaturesRequest, _registry_service_pb2.ListFeaturesResponse]
-    """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
+    """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN, LIMIT_EXCEEDED."""
     DeprecateFeature: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureRequest, _registry_service_pb2.DeprecateFeatureResponse]
     """DeprecateFeature marks a version of a feature as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, SERVED_BY_INGEST.
@@ -157,7 +157,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     GetFeature: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetFeatureRequest, _registry_service_pb2.GetFeatureResponse]  # type: ignore[assignment]
     """GetFeature returns a version of a feature. Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION."""
     ListFeatures: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListFeaturesRequest, _registry_service_pb2.ListFeaturesResponse]  # type: ignore[assignment]
-    """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
+    """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN, LIMIT_EXCEEDED."""
     DeprecateFeature: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeprecateFeatureRequest, _registry_service_pb2.DeprecateFeatureResponse]  # type: ignore[assignment]
     """DeprecateFeature marks a version of a feature as deprecated: new definitions cannot use it. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, SERVED_BY_INGEST.
@@ -308,7 +308,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.ListFeaturesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.ListFeaturesResponse, _abc.Awaitable[_registry_service_pb2.ListFeaturesResponse]]:
-        """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN."""
+        """ListFeatures returns features by name, in pages. Reasons: UNKNOWN_NAMESPACE, INVALID_PAGE_TOKEN, LIMIT_EXCEEDED."""
 
     @_abc_1.abstractmethod
     def DeprecateFeature(

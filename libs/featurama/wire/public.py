@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from featurama.v1 import columns_pb2
-from featurama.wire.shapes import ARRAYS, Arrays, check_only, checked_times, columns_from, head, whole_vectors
+from featurama.wire.shapes import ARRAYS, Arrays, check_only, checked_times, columns_from, whole_vectors
 from featurama_core.types.column import Column
 from featurama_core.types.values import DTYPES, Int64Array, ValueArray, ValueType
 
@@ -34,7 +34,13 @@ def times_from_proto(message: Any, rows: int, field: str) -> Int64Array:
 
 
 def _to_proto(column: Column, *, statuses: bool | None, event_times: bool) -> columns_pb2.Column:
-    message = columns_pb2.Column(**head(column))
+    message = columns_pb2.Column(
+        name=column.name,
+        version=column.version,
+        reference=column.reference,
+        value_type=column.value_type,  # type: ignore[arg-type]
+        vector_length=column.vector_length,
+    )
     getattr(message, ARRAYS[column.value_type]).extend(column.values.ravel().tolist())
     if statuses or not column.all_present:
         message.statuses.extend(column.status.tolist())

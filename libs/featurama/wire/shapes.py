@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from featurama.v1 import columns_pb2
 from featurama.wire.v1 import twin_pb2
@@ -71,17 +71,6 @@ def checked_times(times: Int64Array, rows: int, field: str) -> Int64Array:
     if len(times) != rows:
         raise Unreadable(f"{field} has {len(times)} times for {rows} rows; send one per row", field=field)
     return times
-
-
-def head(column: Column) -> dict[str, Any]:
-    """The fields of either message that are no arrays."""
-    return {
-        "name": column.name,
-        "version": column.version,
-        "reference": column.reference,
-        "value_type": column.value_type,
-        "vector_length": column.vector_length,
-    }
 
 
 def check_only(message: ColumnMessage, value_type: ValueType) -> None:

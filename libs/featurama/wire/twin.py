@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,7 +24,6 @@ from featurama.wire.shapes import (
     check_only,
     checked_times,
     columns_from,
-    head,
     unreadable,
     whole_vectors,
 )
@@ -42,16 +42,19 @@ _PRESENT = int(Status.PRESENT)
 
 def columns_to_wire(
     columns: Sequence[Column], *, statuses: bool | None = None, event_times: bool = False
-) -> list[twin_pb2.Column]:
-    """Twin messages with the same bytes as the public ones.
+) -> list[bytes]:
+    """The bytes of the twin messages, which are those of the public ones.
 
     statuses: True to send them always, otherwise only if a row is not PRESENT. event_times: whether they are sent.
     """
     return [_to_wire(column, statuses=bool(statuses), event_times=event_times) for column in columns]
 
 
-def columns_from_wire(columns: Iterable[twin_pb2.Column], rows: int, *, written: bool = False) -> list[Column]:
-    """Columns of `rows` rows. written: whether they are part of a write. Raises `Unreadable`."""
+def columns_from_wire(columns: Iterable[bytes], rows: int, *, written: bool = False) -> list[Column]:
+    """Columns of `rows` rows from the bytes of each. written: whether they are part of a write.
+
+    Raises `Unreadable`, and DecodeError for bytes that are no column.
+    """
 
     def arrays(message: twin_pb2.Column, value_type: ValueType) -> Arrays:
         _check_packed(message)
@@ -64,7 +67,7 @@ def columns_from_wire(columns: Iterable[twin_pb2.Column], rows: int, *, written:
             _fixed(event_time, np.int64, message.name) if event_time else None,
         )
 
-    return columns_from(columns, rows, arrays, written=written)
+    return columns_from(map(twin_pb2.Column.FromString, columns), rows, arrays, written=written)
 
 
 def times_to_wire(times: Int64Array) -> list[bytes]:
@@ -93,22 +96,48 @@ def _check_packed(message: Message) -> None:
         raise Unreadable(f"{message.DESCRIPTOR.name} holds unpacked arrays")
 
 
-def _to_wire(column: Column, *, statuses: bool, event_times: bool) -> twin_pb2.Column:
+def _to_wire(column: Column, *, statuses: bool, event_times: bool) -> bytes:
+    """The fields in the order of their numbers, as protobuf writes them; a tenth of the time of a message object."""
     value_type, values = column.value_type, column.values
-    message = twin_pb2.Column(**head(column))
+    parts = [_head(column.name, column.version, column.reference, value_type, column.vector_length)]
     status = column.status.tobytes()
-    if not status:
-        return message
-    if value_type is ValueType.TEXT:
-        message.text_values.extend(values.tolist())
-    else:
-        getattr(message, ARRAYS[value_type]).append(_data(values, DTYPES[value_type]))
-    # Counting bytes takes a tenth of the time of comparing arrays of this size.
-    if statuses or status.count(_PRESENT) != len(status):
-        message.statuses.append(status)
-    if event_times:
-        message.event_time_us.append(_data(column.event_time, np.int64))
-    return message
+    if status:
+        if value_type is ValueType.TEXT:
+            parts.append(twin_pb2.Column(text_values=values.tolist()).SerializeToString())
+        else:
+            data = _data(values, DTYPES[value_type])
+            parts += (_before(ARRAYS[value_type], len(data)), data)
+        # Counting bytes takes a tenth of the time of comparing arrays of this size.
+        if statuses or status.count(_PRESENT) != len(status):
+            parts += (_before("statuses", len(status)), status)
+        if event_times:
+            data = _data(column.event_time, np.int64)
+            parts += (_before("event_time_us", len(data)), data)
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=16_384)
+def _head(name: str, version: int, reference: str, value_type: ValueType, vector_length: int) -> bytes:
+    """The fields that are no arrays."""
+    message = twin_pb2.Column(
+        name=name,
+        version=version,
+        reference=reference,
+        value_type=value_type,  # type: ignore[arg-type]
+        vector_length=vector_length,
+    )
+    return message.SerializeToString()
+
+
+@lru_cache(maxsize=16_384)
+def _before(field: str, size: int) -> bytes:
+    """What precedes the bytes of a field: its number, the wire type LEN, and their number."""
+    return _varint(twin_pb2.Column.DESCRIPTOR.fields_by_name[field].number << 3 | 2) + _varint(size)
+
+
+def _varint(number: int) -> bytes:
+    groups = [number >> shift & 0x7F for shift in range(0, max(number.bit_length(), 1), 7)]
+    return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])
 
 
 def _data(values: ValueArray, dtype: type[np.generic]) -> bytes:

@@ -18,13 +18,15 @@ from featurama_core.namespace import Namespace
 from featurama_core.retrieval.history_rows import history_rows
 from featurama_core.retrieval.tombstones import TombstoneList
 from featurama_core.retrieval.visibility import AsOf, ReadBounds
-from featurama_core.storage.port import History, Tombstone
+from featurama_core.storage.port import History, NamespaceStorage, Tombstone
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import CorruptData, InvalidInput
 from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array, Status
+
+_NAMES_PER_READ = 1_000
 
 
 async def export_namespace(namespace: Namespace, folder: Path, advance: Callable[[int], None]) -> dict[str, object]:
@@ -36,24 +38,24 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
     definitions = await storage.load_definitions()
     tombstones = await storage.list_tombstones()
     store = EmbeddedStore(namespace)
+    features = await _features(storage)
     types = [each for each in definitions.entity_types if not each.deleted]
     entities = [entity for each in types for entity in await store.list_entities(each.name)]
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
     _write_rows(folder / layout.TOMBSTONES, layout.TOMBSTONE_SCHEMA, tombstones)
     rows = values = 0
     for group in definitions.groups:
-        own = (each for each in definitions.features if each.group == group.name and not each.deleted)
-        features = sorted(own, key=lambda each: each.key)
-        if features:
+        own = [each for each in features if each.group == group.name and not each.deleted]
+        if own:
             path = folder / layout.HISTORY / f"{group.name}.parquet"
-            more = await _history(namespace, group, features, TombstoneList(tombstones), as_of, path, advance)
+            more = await _history(namespace, group, own, TombstoneList(tombstones), as_of, path, advance)
             rows, values = rows + more[0], values + more[1]
     models = await _models(namespace, folder)
-    (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(definitions), indent=1))
+    (folder / layout.DEFINITIONS).write_text(json.dumps(layout.definitions_to_json(definitions, features), indent=1))
     (folder / layout.IMPORTS).write_bytes(layout.imports_to_json(await storage.list_imports()))
     counts = {
         "entities": len(entities),
-        "features": len(definitions.features),
+        "features": len(features),
         "rows": rows,
         "values": values,
         "marks": len(tombstones),
@@ -70,6 +72,17 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
     # Written last: a folder without a manifest is an incomplete export.
     (folder / layout.MANIFEST).write_text(json.dumps(manifest, indent=1))
     return {"folder": str(folder), **counts}
+
+
+async def _features(storage: NamespaceStorage) -> list[FeatureDefinition]:
+    """All versions of all features, deleted ones too, by name and version."""
+    found: list[FeatureDefinition] = []
+    first: str | None = ""
+    while first is not None:
+        names = await storage.list_feature_names(None, first, _NAMES_PER_READ + 1)
+        found += await storage.read_features(names[:_NAMES_PER_READ])
+        first = names[_NAMES_PER_READ] if len(names) > _NAMES_PER_READ else None
+    return found
 
 
 def _prepare(folder: Path) -> None:

@@ -45,9 +45,11 @@ TOMBSTONE_SCHEMA = pa.schema(
 _IMPORTS = TypeAdapter(list[ImportRecord])
 
 
-def definitions_to_json(stored: Definitions) -> dict[str, list[dict[str, object]]]:
+def definitions_to_json(
+    stored: Definitions, registered: Sequence[FeatureDefinition]
+) -> dict[str, list[dict[str, object]]]:
     """All definitions with their times and flags, as JSON values."""
-    features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in stored.features]
+    features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in registered]
     return {
         "entity_types": [
             asdict(each) | {"keys": {key.name: key.value_type.label for key in each.keys}}

@@ -53,7 +53,7 @@ async def apply(
         shown(plan([], wanted))
         return
     async with open_store(place, makes=not plan_only) as store:
-        todo = shown(plan(await registered(store), wanted))
+        todo = shown(plan(await registered(store, wanted), wanted))
         if not todo or plan_only:
             return
         if not yes and not confirmed(f"Register {len(todo)} definitions in {place.namespace} at {place.text}?"):

@@ -12,6 +12,7 @@ import typer
 from featurama_cli.output import note, show, show_one, when
 from featurama_cli.place import JsonOption, Place, at_a_place
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.json_texts import read_json
 
 if TYPE_CHECKING:
     from featurama_core.types.schema import Entity
@@ -40,15 +41,18 @@ async def list_(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of entities.")] = 1_000,
     as_json: JsonOption = False,
 ) -> None:
-    """List the registered entities of a type."""
+    """List the entities of a type: the registered ones, then those that only have values."""
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
-        found = await store.list_entities(entity_type)
+        found, after = await store.page_entities(entity_type, None, limit)
+        while after is not None and len(found) <= limit:
+            page, after = await store.page_entities(entity_type, after, limit)
+            found += page
     columns = ("entity_id", "name", "metadata")
     show([_row(each) for each in found[:limit]], as_json=as_json, columns=columns, empty="No entities of this type.")
     if len(found) > limit:
-        note(f"{len(found) - limit} more; raise --limit to see them.")
+        note("There are more; raise --limit to see them.")
 
 
 @app.command("show")
@@ -86,7 +90,7 @@ async def register(
         note(f"Registered {count:,} entities in namespace {place.namespace}.")
         return
     try:
-        given = json.loads(metadata)
+        given = read_json(metadata, "--metadata", "metadata")
     except ValueError as error:
         raise InvalidInput("--metadata is not JSON; give an object in quotes", field="metadata") from error
     if not isinstance(given, dict):

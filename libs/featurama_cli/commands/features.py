@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 import typer
 
@@ -16,6 +16,15 @@ from featurama_core.types.schema import Definition, EntityType, FeatureDefinitio
 Kind = Literal["feature", "group", "service", "entity-type"]
 _KINDS: dict[str, type[Definition]] = {"group": FeatureGroup, "service": FeatureService, "entity-type": EntityType}
 app = typer.Typer(add_completion=False)
+
+
+class Filters(TypedDict):
+    """Of a list of features."""
+
+    entity_type: str | None
+    group: str | None
+    all_versions: bool
+
 
 NameArgument = Annotated[str, typer.Argument(help="Name; of a feature `distance` (the newest) or `distance@1`.")]
 KindOption = Annotated[Kind, typer.Option("--kind", help="What the name stands for.")]
@@ -32,6 +41,8 @@ async def features(
     entity_type: Annotated[str | None, typer.Option("--entity-type", help="Only features of this type.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="Only features of this group.")] = None,
     all_versions: Annotated[bool, typer.Option("--all-versions", help="All versions instead of the newest.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="A page of about so many features.")] = None,
+    after: Annotated[str | None, typer.Option("--after", help="Where the page begins: shown below the last.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List, show, deprecate, restore and delete definitions.
@@ -42,6 +53,8 @@ async def features(
 
     if context.invoked_subcommand is not None:
         return
+    if after is not None and limit is None:
+        raise InvalidInput("--after is the beginning of a page; give its length with --limit", field="limit")
     if [groups, services, types].count(True) > 1:
         raise InvalidInput("give one of --groups, --services, --types", field="features")
     async with open_store(place) as store:
@@ -52,7 +65,11 @@ async def features(
         elif types:
             show([_row(each) for each in await store.list_entity_types()], as_json=as_json)
         else:
-            listed = await store.list_features(entity_type=entity_type, group=group, all_versions=all_versions)
+            filters: Filters = {"entity_type": entity_type, "group": group, "all_versions": all_versions}
+            if limit is None:
+                listed, following = await store.list_features(**filters), None
+            else:
+                listed, following = await store.page_features(after, limit, **filters)
             columns = ("name", "version", "type", "entity_type", "group", "description")
             show(
                 [_row(each) for each in listed],
@@ -60,6 +77,8 @@ async def features(
                 columns=columns,
                 empty="No features are registered; see `featurama apply --help`.",
             )
+            if following is not None:
+                note(f"More features: --limit {limit} --after {following}")
 
 
 @app.command("show")

@@ -47,15 +47,17 @@ async def list_(
 @at_a_storage
 async def show_(
     place: Place,
-    name: Annotated[str, typer.Argument()] = "delivery_time",
+    name: Annotated[str | None, typer.Argument(help="A model; default: the only one.")] = None,
     version: Annotated[int, typer.Option("--version", min=0, help="Version; 0: the version of the alias.")] = 0,
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     as_json: JsonOption = False,
 ) -> None:
     """Show one version: its features, scores and properties."""
     from featurama_cli.session import open_models
+    from featurama_model.default_model import only_model
 
-    async with open_models(place) as (_, registry):
+    async with open_models(place) as (namespace, registry):
+        name = name or await only_model(namespace.storage)
         manifest = await registry.get(name, version=version, alias=alias)
     if as_json:
         show_json(json.loads(manifest.to_json()))

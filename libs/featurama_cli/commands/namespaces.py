@@ -19,7 +19,7 @@ app = typer.Typer(help="Create, list, export, import and delete namespaces. A na
 @at_a_storage
 async def list_(place: Place, as_json: JsonOption = False) -> None:
     """List the namespaces of a storage."""
-    from featurama_cli.session import open_stores
+    from featurama_cli.session import count_features, open_stores
     from featurama_core.store import EmbeddedStore
 
     async with open_stores(place) as stores:
@@ -27,11 +27,10 @@ async def list_(place: Place, as_json: JsonOption = False) -> None:
         for name in await stores.storage.list_namespaces():
             namespace = await stores.namespace(name)
             store = EmbeddedStore(namespace)
-            features = await store.list_features()
             rows.append(
                 {
                     "namespace": name,
-                    "features": len(features),
+                    "features": await count_features(store),
                     "groups": len(await store.list_feature_groups()),
                     "services": len(await store.list_feature_services()),
                     "models": len({model.name for model in await namespace.storage.list_models()}),

@@ -20,7 +20,9 @@ async def predict(
         typer.Argument(help="Entity ids, and features as name=value. An id that contains =: id:..."),
     ] = None,
     keys: KeysOption = None,
-    model: Annotated[str, typer.Option("--model", "-m")] = "delivery_time",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Default: the only model; of servers, their default model.")
+    ] = "",
     version: Annotated[int, typer.Option("--version", min=0, help="Version; 0: the version of the alias.")] = 0,
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     as_json: JsonOption = False,
@@ -28,7 +30,7 @@ async def predict(
     """Predict for entities or for given features. The output has the values that were used.
 
 
-    `featurama predict delivery_00000001`, `featurama predict delivery_00000001 package_weight=900`.
+    `featurama predict ENTITY_ID`, `featurama predict ENTITY_ID FEATURE=VALUE`, `featurama predict FEATURE=VALUE ...`.
     """
     from featurama_cli.predicting import predicted_here, served, split_arguments
     from featurama_cli.session import open_namespace, open_store

@@ -23,8 +23,9 @@ async def score(
     place: Place,
     *,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="NAME (the champion), NAME@ALIAS or NAME@VERSION.")
-    ] = "delivery_time",
+        str | None,
+        typer.Option("--model", "-m", help="NAME (the champion), NAME@ALIAS or NAME@VERSION; default: the only model."),
+    ] = None,
     options: LabelRowOptions,
     layout: LayoutOptions,
     entity_column: EntityColumnOption = "entity_id",
@@ -49,13 +50,15 @@ async def score(
     from featurama_cli.datasets import written
     from featurama_cli.session import artefact_directory, open_namespace, storage_options
     from featurama_model.checked_model import ModelReference, checked_model
+    from featurama_model.default_model import only_model
     from featurama_model.scoring import scores
 
     output = options.output()
     if not ray and (address is not None or work is not None):
         raise InvalidInput("--address and --work need --ray", field="ray")
-    reference = ModelReference.parse(model)
+    reference = None if model is None else ModelReference.parse(model)
     async with open_namespace(place) as namespace:
+        reference = reference or ModelReference(await only_model(namespace.storage))
         checked = await checked_model(namespace, reference, artefacts=artefact_directory(place))
         rows = options.rows() | layout.arguments(options.types) | {"roles": roles_given(roles)}
         made = await scores(namespace, options.labels, checked, entity_column=entity_column, **rows)

@@ -9,13 +9,14 @@ import typer
 
 from featurama_cli.output import note, show, show_json
 from featurama_cli.place import JsonOption, Place, at_a_storage
+from featurama_core.types.errors import InvalidInput
 
 
 @at_a_storage
 async def train(
     place: Place,
     config: Annotated[
-        Path | None, typer.Option("--config", help="YAML file; default: the delivery-time model of the sample world.")
+        Path | None, typer.Option("--config", help="YAML file that names the model, its labels and its features.")
     ] = None,
     alias: Annotated[str, typer.Option("--alias", help="Alias of the new version; empty for none.")] = "champion",
     if_better: Annotated[
@@ -43,7 +44,13 @@ async def train(
     from featurama_cli.training import score_rows, scores_title, train_with_progress, verdict_text
     from featurama_trainer.config import TrainingConfig
 
-    wanted = TrainingConfig.from_file(config) if config else TrainingConfig()
+    if config is None:
+        raise InvalidInput(
+            "--config is missing; name a YAML file such as "
+            "{model: NAME, labels: {target: FEATURE, time_feature: FEATURE}, features: [FEATURE, ...]}",
+            field="config",
+        )
+    wanted = TrainingConfig.from_file(config)
     async with open_namespace(place) as namespace:
         report = await train_with_progress(
             namespace,

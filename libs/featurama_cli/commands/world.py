@@ -19,6 +19,9 @@ async def world(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for files.")] = None,
     into: Annotated[bool, typer.Option("--into", help="Write definitions, entities and values to --store.")] = False,
     file_format: Annotated[Literal["parquet", "csv", "arrow"], typer.Option("--format")] = "parquet",
+    training: Annotated[
+        Path | None, typer.Option("--training", help="Write the training config of its model to this file.")
+    ] = None,
     deliveries: Annotated[int, typer.Option("--deliveries", min=0)] = 2_000,
     days: Annotated[int, typer.Option("--days", min=2)] = 60,
     planets: Annotated[int, typer.Option("--planets", min=2)] = 20,
@@ -30,12 +33,15 @@ async def world(
 
     `--out FOLDER` writes files, `--into` writes to a store; without either only the size is shown.
     """
+    import featurama_world
     from featurama_cli.session import open_store
     from featurama_cli.world_writing import world_of, write_files, write_world
 
     if out is not None and into:
         raise InvalidInput("--out and --into exclude each other; give one", field="out")
     made = world_of(deliveries=deliveries, days=days, planets=planets, characters=characters, seed=seed)
+    if training is not None:
+        await asyncio.to_thread(training.write_bytes, featurama_world.training_path().read_bytes())
     size = made.size()
     facts: dict[str, object] = {"entities": size.entities, "rows": size.rows, "values": size.values}
     if out is not None:

@@ -14,8 +14,7 @@ from featurama_cli.place import JsonOption, Place, at_a_place
 from featurama_cli.progress import bar
 
 if TYPE_CHECKING:
-    from featurama_core.api import FeatureStore
-    from featurama_core.types.values import ValueType
+    pass
 
 _SHOWN_PROBLEMS = 10
 
@@ -33,6 +32,12 @@ async def write(
     skip_nulls: Annotated[
         bool, typer.Option("--skip-nulls", help="Skip empty cells instead of writing them as null.")
     ] = False,
+    mapping_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--mapping", help="YAML file with `mapping:`, such as `featurama infer` prints; the options override it."
+        ),
+    ] = None,
     mapping: MappingOptions,
     layout: LayoutOptions,
     as_json: JsonOption = False,
@@ -44,19 +49,19 @@ async def write(
     earlier imports of the same times. The exit code is 1 if a row was not accepted. The first such rows are printed;
     NAME.rejected.* beside the file has all.
     """
+    from featurama_cli.mapping_file import described
     from featurama_cli.session import open_store
     from featurama_cli.value_files import FileOptions, FilesWriting, value_files
     from featurama_core.types.writes import WriteMode
 
-    columns, described = await asyncio.to_thread(mapping.mapping), layout.layout()
-    arguments = [await asyncio.to_thread(value_files, path, described) for path in files]
+    columns, written = await asyncio.to_thread(described, mapping_file, mapping, layout)
+    arguments = [await asyncio.to_thread(value_files, path, written) for path in files]
     sources = [source for argument in arguments for source in argument]
     total = sum(each.rows or 0 for each in sources) if all(each.rows is not None for each in sources) else None
     async with open_store(place) as store:
         with bar("Writing", total) as advance:
-            types = await feature_types(store, version)
             mode = WriteMode.BULK if bulk else WriteMode.ATOMIC
-            options = FileOptions(version, batch_size, mode, skip_nulls, columns, types)
+            options = FileOptions(version, batch_size, mode, skip_nulls, columns)
             writing = FilesWriting(store, options, advance)
             for argument in arguments:
                 await writing.write(argument)
@@ -77,9 +82,3 @@ async def write(
             note(f"rows that were not accepted, with reasons: {path}")
     if counts["rejected"] or counts["unknown"]:
         raise typer.Exit(1)
-
-
-async def feature_types(store: FeatureStore, version: int | None) -> dict[str, ValueType]:
-    """Feature -> type, of a version or of the newest version."""
-    listed = await store.list_features(all_versions=version is not None)
-    return {each.name: each.value_type for each in listed if version in (None, each.version)}

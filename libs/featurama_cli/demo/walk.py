@@ -27,7 +27,7 @@ from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.writes import WriteMode
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.report import TrainingReport
-from featurama_world import World
+from featurama_world import World, training_path
 
 MODEL = "delivery_time"
 ReportStep = Callable[[str, str], None]
@@ -104,7 +104,8 @@ async def _figures(
     point_in_time = await measuring.training_set(store, world)
     report_step("Training set", f"{point_in_time.rows:,} rows as they were at dispatch, none lost, none late")
     namespace = await stores.namespace(place.namespace)
-    report = await train_with_progress(namespace, TrainingConfig(), threads=1, alias="champion")
+    config = TrainingConfig.from_file(training_path())
+    report = await train_with_progress(namespace, config, threads=1, alias="champion")
     report_step("Trained", f"{report.manifest.name} version {report.manifest.version}, promoted to champion")
     prediction = await _prediction(store, at, place.namespace, ids[-1])
     report_step("Predicted", "the same number over gRPC and REST")

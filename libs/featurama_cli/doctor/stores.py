@@ -9,7 +9,7 @@ from pathlib import Path
 
 from featurama_cli.doctor.finding import Finding
 from featurama_cli.place import Place
-from featurama_cli.session import open_store, open_stores
+from featurama_cli.session import count_features, open_store, open_stores
 from featurama_core.storage.settings import StorageUrl
 from featurama_core.store import EmbeddedStore, Stores
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError
@@ -57,7 +57,7 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
         check = f"Namespace {name}"
         try:
             namespace = await stores.namespace(name)
-            features = len(await EmbeddedStore(namespace).list_features())
+            features = await count_features(EmbeddedStore(namespace))
             models = await ModelRegistry(namespace.storage).list()
         except FailedPrecondition as error:
             yield Finding(check, "fail", error.message, f"`featurama migrate -n {name}`")
@@ -81,11 +81,11 @@ async def _namespaces(place: Place, stores: Stores) -> AsyncIterator[Finding]:
 async def _servers(place: Place) -> Finding:
     try:
         async with asyncio.timeout(_SECONDS), open_store(place) as store:
-            features = await store.list_features()
+            features = await count_features(store)
     except (FeaturamaError, TimeoutError) as error:
         problem = error.message if isinstance(error, FeaturamaError) else f"no answer in {_SECONDS} s"
         return Finding("Servers", "fail", f"{place.text}: {problem}", "start them: `featurama up`; or correct --store")
-    return Finding("Servers", "ok", f"{place.text} answers; namespace {place.namespace}, {len(features)} features")
+    return Finding("Servers", "ok", f"{place.text} answers; namespace {place.namespace}, {features} features")
 
 
 def _disk(folder: Path) -> Finding | None:

@@ -40,6 +40,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         delimiter: str | None = None,
         quote: str = '"',
         encoding: str = "utf-8",
+        null_values: Sequence[str] = (),
         entity_type: str | None = None,
         start: Time | None = None,
         end: Time | None = None,
@@ -78,6 +79,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             delimiter: Of CSV files; None for a comma, in .tsv files a tab.
             quote: Quotation mark of CSV files, "" for none.
             encoding: Of CSV files, such as "latin-1". UTF-8 may begin with a BOM.
+            null_values: Texts of CSV files that mean null, such as ["NA"], beside the empty text.
             entity_type: Type of the entities of a grid: all that are registered. An embedded store also lists
                 unregistered entities with values for the type `entity`.
             start: First time of a grid.
@@ -118,6 +120,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             delimiter=delimiter,
             quote=quote,
             encoding=encoding,
+            null_values=null_values,
             entity_type=entity_type,
             start=start,
             end=end,

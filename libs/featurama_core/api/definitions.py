@@ -11,10 +11,25 @@ from featurama_core.frames.entities import id_of_keys
 from featurama_core.frames.spine import row_entities
 from featurama_core.types.entity_keys import EntityName, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
+from featurama_core.types.names import (
+    DEFAULT_ENTITY_TYPE,
+    check_entity_ids,
+    check_list,
+    check_list_of_texts,
+    check_unicode,
+    is_name,
+)
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import NO_ROLE, roles_of
-from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
+from featurama_core.types.schema import (
+    Definition,
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    Use,
+    check_fields,
+)
 from featurama_core.types.values import ValueType, parse_value_type
 
 
@@ -54,6 +69,7 @@ class DefinitionMethods(Primitives):
                 Behind servers, earlier thousands are; registering the same list again is safe.
             InvalidInput: A field of a definition is out of bounds. The message names the definition.
         """
+        check_list(definitions, "definitions")
         if not definitions:
             raise InvalidInput(
                 "definitions is empty; give at least one", reason=Reason.EMPTY_REQUEST, field="definitions"
@@ -61,6 +77,7 @@ class DefinitionMethods(Primitives):
         for each in definitions:
             if not isinstance(each, Definition):
                 raise InvalidInput(f"definitions holds a {type(each).__name__}; give definitions", field="definitions")
+            check_fields(each)
             if isinstance(each, FeatureDefinition):
                 _checked(each.version, Reason.INVALID_DEFINITION)
         return cast("list[D]", await self._define_all(definitions))
@@ -76,6 +93,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        check_unicode(name=name)
         return await self._get_definition(kind, name, _checked(version))
 
     async def list_definitions(self, kind: type[D]) -> list[D]:
@@ -84,7 +102,9 @@ class DefinitionMethods(Primitives):
         Args:
             kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
         """
-        return await self._list_definitions(kind, entity_type=None, group=None, all_versions=False)
+        if kind is FeatureDefinition:
+            return cast("list[D]", await self.list_features())
+        return await self._list_definitions(kind)
 
     async def deprecate(self, kind: type[D], name: str, version: int | None = None) -> D:
         """Mark a definition as deprecated. New definitions cannot use it; its values can still be read and written.
@@ -97,7 +117,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
-        return await self._deprecate(kind, name, _named(kind, version))
+        return await self._deprecate(kind, name, _named(kind, name, version))
 
     async def restore(self, kind: type[D], name: str, version: int | None = None) -> D:
         """Take back a deprecation. A definition that is not deprecated stays as it is.
@@ -110,7 +130,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
-        return await self._restore(kind, name, _named(kind, version))
+        return await self._restore(kind, name, _named(kind, name, version))
 
     async def delete_definition(self, kind: type[D], name: str, version: int | None = None) -> D:
         """Delete a definition that nothing uses (`uses`), for ever. Stored values of a feature cannot be read any more.
@@ -126,7 +146,7 @@ class DefinitionMethods(Primitives):
             FailedPrecondition: It is used (DEFINITION_USED). The message names the first uses.
             Unknown: No definition has this name (and version).
         """
-        return await self._delete_definition(kind, name, _named(kind, version))
+        return await self._delete_definition(kind, name, _named(kind, name, version))
 
     async def uses(self, kind: type[Definition], name: str, version: int | None = None) -> list[Use]:
         """What uses a definition: definitions, models and, of an entity type, registered entities.
@@ -139,6 +159,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        check_unicode(name=name)
         return await self._uses(kind, name, _checked(version))
 
     async def register_entity_type(
@@ -230,7 +251,7 @@ class DefinitionMethods(Primitives):
                 vector_length=length or vector_length,
                 references=references,
                 description=description,
-                tags=tuple(tags),
+                tags=_listed(tags, "tags"),
                 owner=owner,
             )
         )
@@ -256,9 +277,7 @@ class DefinitionMethods(Primitives):
             Conflict: The service is registered with another definition.
             Unknown: A feature is not registered.
         """
-        if isinstance(features, str):
-            raise InvalidInput(f"features must be a list of references; write [{features!r}]", field="features")
-        return await self.define(FeatureService(name, tuple(features), description, roles_of(roles)))
+        return await self.define(FeatureService(name, _listed(features, "features"), description, roles_of(roles)))
 
     async def make_entity_id(self, entity_type: str, keys: Mapping[str, Any]) -> str:
         """The id that keys make.
@@ -367,9 +386,58 @@ class DefinitionMethods(Primitives):
             group: Only features of this group.
             all_versions: Whether older versions are listed too.
         """
-        return await self._list_definitions(
-            FeatureDefinition, entity_type=entity_type, group=group, all_versions=all_versions
-        )
+        check_unicode(entity_type=entity_type, group=group)
+        features: list[FeatureDefinition] = []
+        after: str | None = None
+        while True:
+            page, after = await self.page_features(
+                after, entity_type=entity_type, group=group, all_versions=all_versions
+            )
+            features += page
+            if after is None:
+                return features
+
+    async def find_features(self, names: Sequence[str], *, all_versions: bool = False) -> list[FeatureDefinition]:
+        """The registered ones among these features, sorted by name and version.
+
+        Args:
+            names: Names of features. Unknown ones are left out.
+            all_versions: Whether older versions are found too.
+        """
+        check_list_of_texts(names, "names")
+        known = sorted({each for each in names if is_name(each)})
+        found = [
+            each
+            for first in range(0, len(known), MAX_DEFINITIONS_PER_CALL)
+            for each in await self._find_features(known[first : first + MAX_DEFINITIONS_PER_CALL])
+        ]
+        return found if all_versions else list({each.name: each for each in found}.values())
+
+    async def page_features(
+        self,
+        after: str | None = None,
+        limit: int = MAX_DEFINITIONS_PER_CALL,
+        *,
+        entity_type: str | None = None,
+        group: str | None = None,
+        all_versions: bool = False,
+    ) -> tuple[list[FeatureDefinition], str | None]:
+        """One page of features, sorted by name and version.
+
+        Args:
+            after: Position returned with the previous page; None for the first page.
+            limit: Number of names, about. Servers return at most 1,000 features.
+            entity_type: Only features of this entity type.
+            group: Only features of this group.
+            all_versions: Whether older versions are listed too.
+
+        Returns:
+            The features, and the position of the next page or None after the last one.
+        """
+        check_unicode(entity_type=entity_type, group=group)
+        if limit < 1:
+            raise InvalidInput("limit must be at least 1", field="limit")
+        return await self._page_features(entity_type, group, after, limit, all_versions=all_versions)
 
     async def deprecate_entity_type(self, name: str) -> EntityType:
         """Mark an entity type as deprecated; see `deprecate`."""
@@ -388,7 +456,13 @@ class DefinitionMethods(Primitives):
         return await self.deprecate(FeatureService, name)
 
 
-def _named(kind: type[Any], version: int | None) -> int | None:
+def _listed(texts: Sequence[str], field: str) -> tuple[str, ...]:
+    check_list_of_texts(texts, field)
+    return tuple(texts)
+
+
+def _named(kind: type[Any], name: str, version: int | None) -> int | None:
+    check_unicode(name=name)
     if kind is FeatureDefinition and version is None:
         raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")
     return _checked(version)
@@ -396,6 +470,8 @@ def _named(kind: type[Any], version: int | None) -> int | None:
 
 def _checked(version: int | None, reason: Reason = Reason.INVALID_ARGUMENT) -> int | None:
     # On the wire 0 stands for "not given": a caller's own 0 must not become that.
-    if version is not None and (isinstance(version, bool) or not 1 <= version < 2**31):
+    if version is None:
+        return None
+    if type(version) is not int or not 1 <= version < 2**31:
         raise InvalidInput("version must be a whole number from 1", reason=reason, field="version")
     return version

@@ -8,8 +8,9 @@ from typing import Any
 
 from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Primitives
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
-from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity
+from featurama_core.types.json_texts import read_json
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids, check_list, check_unicode
+from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, check_fields
 
 MAX_METADATA_BYTES = 8_192
 
@@ -57,8 +58,14 @@ class EntityMethods(Primitives):
             Conflict: An id is registered with another type (ENTITY_CONFLICT). Earlier runs of 1,000 are registered.
             InvalidInput: An id, a name or metadata is out of bounds. Nothing is registered.
         """
+        check_list(entities, "entities")
+        for each in entities:
+            if not isinstance(each, Entity):
+                raise InvalidInput(f"entities holds {each!r:.40}; give objects Entity", field="entities")
         check_entity_ids([each.entity_id for each in entities])
         for each in entities:
+            check_fields(each)
+            _check_metadata(each)
             for field, text, limit in (
                 ("name", each.name, MAX_DESCRIPTION_BYTES),
                 ("metadata", each.metadata, MAX_METADATA_BYTES),
@@ -78,7 +85,7 @@ class EntityMethods(Primitives):
         return await self._get_entity(entity_id)
 
     async def list_entities(self, entity_type: str) -> list[Entity]:
-        """All registered entities of a type, in the store's order.
+        """All entities of a type, in the store's order: the registered ones, then those that only have values.
 
         Raises:
             Unknown: The type is not registered (UNKNOWN_ENTITY_TYPE).
@@ -94,7 +101,8 @@ class EntityMethods(Primitives):
     async def page_entities(
         self, entity_type: str, after: str | None = None, limit: int = MAX_ENTITIES_PER_CALL
     ) -> tuple[list[Entity], str | None]:
-        """One page of the registered entities of a type.
+        """One page of the entities of a type: the registered ones, then those with values of its features that are
+        registered as nothing; these have no name and no times.
 
         Args:
             entity_type: A registered type.
@@ -106,4 +114,17 @@ class EntityMethods(Primitives):
         """
         if limit < 1:
             raise InvalidInput("limit must be at least 1", field="limit")
+        check_unicode(entity_type=entity_type)
         return await self._page_entities(entity_type, after, limit)
+
+
+def _check_metadata(entity: Entity) -> None:
+    if entity.metadata in ("", "{}"):
+        return
+    whose = f"metadata of {entity.entity_id!r}"
+    try:
+        found = read_json(entity.metadata, whose, "metadata")
+    except ValueError as error:
+        raise InvalidInput(f"{whose} is not JSON", reason=Reason.INVALID_DEFINITION, field="metadata") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{whose} is not a JSON object", reason=Reason.INVALID_DEFINITION, field="metadata")

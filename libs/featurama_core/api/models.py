@@ -17,7 +17,7 @@ from featurama_core.frames.spine import key_rows
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.models import Model
-from featurama_core.types.names import check_entity_ids
+from featurama_core.types.names import check_entity_ids, check_unicode
 from featurama_core.types.schema import check_version
 
 
@@ -50,7 +50,7 @@ class ModelServer(Protocol):
         """Versions of one model, or of all for "", sorted by name and version."""
 
     async def get_model(self, name: str, version: int, alias: str) -> Model:
-        """One version, with its manifest."""
+        """One version, with its manifest; name: "" for the default model."""
 
     async def set_alias(self, name: str, alias: str, version: int, expected_version: int | None) -> Model:
         """Move an alias. Returns the version that it names now."""
@@ -100,6 +100,7 @@ class ModelMethods(DefinitionMethods):
                 check_entity_ids(entity_ids)
             found = list(entity_ids or ()), {}
         ids, texts = found
+        check_unicode(model=model, alias=alias)
         given, rows = given_columns(features, len(ids) if entity_ids is not None else None)
         if not rows:
             raise InvalidInput("name entities, or give features", reason=Reason.EMPTY_REQUEST, field="entity_ids")
@@ -146,13 +147,16 @@ class ModelMethods(DefinitionMethods):
         Raises:
             FailedPrecondition: The store has no servers.
         """
+        check_unicode(name=name)
         return await self._model_server("list_models").list_models(name or "")
 
-    async def get_model(self, name: str, *, version: int | None = None, alias: str | None = None) -> Model:
+    async def get_model(
+        self, name: str | None = None, *, version: int | None = None, alias: str | None = None
+    ) -> Model:
         """One version, with its manifest.
 
         Args:
-            name: Name of the model.
+            name: Name of the model; None for the default model of the server.
             version: A whole number from 1; None for the version that `alias` names.
             alias: Name of an alias; None for "champion".
 
@@ -160,7 +164,8 @@ class ModelMethods(DefinitionMethods):
             FailedPrecondition: The store has no servers.
             Unknown: The model does not exist (UNKNOWN_MODEL).
         """
-        return await self._model_server("get_model").get_model(name, _number(version), alias or "")
+        check_unicode(name=name, alias=alias)
+        return await self._model_server("get_model").get_model(name or "", _number(version), alias or "")
 
     async def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model:
         """Move an alias to a version. Servers use it within seconds and drop no request.
@@ -179,6 +184,7 @@ class ModelMethods(DefinitionMethods):
             Conflict: The alias does not name `expected_version` (ALIAS_MOVED).
             FailedPrecondition: The store has no servers, or the version cannot be used (MODEL_UNUSABLE).
         """
+        check_unicode(name=name, alias=alias)
         expected = None if expected_version is None else check_version(expected_version, least=0)
         return await self._model_server("set_alias").set_alias(name, alias, _number(version), expected)
 

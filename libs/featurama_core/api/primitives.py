@@ -15,7 +15,7 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.roles import RowEntities
-from featurama_core.types.schema import Definition, Entity, EntityType, Use
+from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, Use
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
@@ -79,10 +79,20 @@ class Primitives(ABC):
         """version: of a feature; None for the newest."""
 
     @abstractmethod
-    async def _list_definitions(
-        self, kind: type[D], *, entity_type: str | None, group: str | None, all_versions: bool
-    ) -> list[D]:
-        """Sorted by name and version. The filters apply to features."""
+    async def _list_definitions(self, kind: type[D]) -> list[D]:
+        """Sorted by name. kind: not FeatureDefinition."""
+
+    @abstractmethod
+    async def _page_features(
+        self, entity_type: str | None, group: str | None, after: str | None, limit: int, *, all_versions: bool
+    ) -> tuple[list[FeatureDefinition], str | None]:
+        """A page sorted by name and version, of about `limit` names, and the position of the next page, None after the
+        last.
+        """
+
+    @abstractmethod
+    async def _find_features(self, names: Sequence[str]) -> list[FeatureDefinition]:
+        """All versions of the registered ones among at most 1,000 names, sorted by name and version."""
 
     @abstractmethod
     async def _types_of(self, features: FeatureSelection) -> list[EntityType]:

@@ -76,7 +76,8 @@ class ReadingMethods(DefinitionMethods):
     async def get_all_features(self, entity_id: EntityName, *, entity_type: str | None = None) -> OnlineFeatures:
         """The newest values of all features of an entity.
 
-        A registered entity has the features of its type. An unregistered entity has those for which it has values.
+        A registered entity has the features of its type, at most 10,000. An unregistered entity has those for which it
+        has values; so has any entity of the features of type `entity`.
 
         Args:
             entity_id: Id of the entity, or its keys, such as {"film_id": 1}.
@@ -86,6 +87,7 @@ class ReadingMethods(DefinitionMethods):
             One row.
 
         Raises:
+            InvalidInput: The type has more than 10,000 features (LIMIT_EXCEEDED).
             Unknown: The entity is not registered and has no values (UNKNOWN_ENTITY).
         """
         found, keys = await self._named(entity_id, entity_type=entity_type)

@@ -180,6 +180,10 @@ class WritingMethods(DefinitionMethods):
         """
         opened = open_frame(df)
         mapping = await self.with_keys(opened, mapping)
+        features: set[str] | None = None
+        if mapping.ignore_extra:
+            names = mapping.renamed(list(opened.columns))
+            features = {each.name for each in await self.find_features(names)}
         frame = write_requests(
             opened,
             version=version,
@@ -187,7 +191,7 @@ class WritingMethods(DefinitionMethods):
             mode=mode,
             nulls=nulls,
             mapping=mapping,
-            features={each.name for each in await self.list_features()} if mapping.ignore_extra else None,
+            features=features,
             request_ids=self._request_ids,
         )
         if frame.scope is not None:
@@ -262,9 +266,7 @@ class WritingMethods(DefinitionMethods):
             InvalidInput: A name has a version, a group or a path, or `deleted_through` is in the future.
             Unknown: A feature is not registered.
         """
-        names = [FeatureRef.parse(each) for each in ([features] if isinstance(features, str) else features)]
-        if not names:
-            raise InvalidInput("features is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="features")
+        names = [FeatureRef.parse(each) for each in FeatureSelection.of(features, None).references]
         if any(each.version is not None or each.via is not None or each.group is not None for each in names):
             raise InvalidInput(
                 "features are deleted in all versions; name them without version, group or path",

@@ -8,9 +8,12 @@ and ignored.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing
@@ -44,9 +47,11 @@ class BuildFolder:
                 found = json.loads((path / _NOTES).read_text("utf-8"))
                 if found.get("identity") == identity:
                     self.notes = found
-            if not self.notes:
-                shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True, exist_ok=True)
+            if not self.notes:
+                # The folder itself stays: it may be locked.
+                for each in path.iterdir():
+                    shutil.rmtree(each) if each.is_dir() else each.unlink()
         self.notes = self.notes or {"identity": identity}
         self._masks = int(self.notes.get("mask", 0))
 
@@ -144,19 +149,53 @@ async def write_files(
     """See `TrainingDataset.write`."""
     target = Path(out)
     kind = format_of(target, file_format)
-    if await asyncio.to_thread(target.exists) and not overwrite:
-        raise Conflict(f"{target.name} exists already; choose another name, or overwrite it", field="out")
+    await asyncio.to_thread(_check_free, target, overwrite)
     request = await source.request(kind)
     identity = hashlib.sha256(json.dumps([request, source.part_rows]).encode()).hexdigest()
-    work = await asyncio.to_thread(BuildFolder, target.with_name(f".{target.name}.building"), identity, resume=resume)
+    folder = target.with_name(f".{target.name}.building")
+    lock = await asyncio.to_thread(_locked, folder, target)
     try:
-        content = await _write_parts(source, work, target, kind, request, progress)
-    except InvalidInput:
-        # Resuming would fail again, unlike after other errors.
-        await asyncio.to_thread(work.remove)
-        raise
-    await asyncio.to_thread(_put_in_place, work, target, content)
+        work = await asyncio.to_thread(BuildFolder, folder, identity, resume=resume)
+        try:
+            content = await _write_parts(source, work, target, kind, request, progress)
+        except InvalidInput:
+            # Resuming would fail again, unlike after other errors.
+            await asyncio.to_thread(work.remove)
+            raise
+        # Another call may have put it there meanwhile.
+        await asyncio.to_thread(_check_free, target, overwrite)
+        await asyncio.to_thread(_put_in_place, work, target, content)
+    finally:
+        os.close(lock)
     return content
+
+
+def _check_free(target: Path, overwrite: bool) -> None:
+    if not overwrite and target.exists():
+        raise Conflict(f"{target.name} exists already; choose another name, or overwrite it", field="out")
+
+
+def _locked(folder: Path, target: Path) -> int:
+    """The descriptor of the folder of a build, locked until it is closed or the process ends.
+
+    Raises Conflict while another build works there.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # the build that worked here has ended just now
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if folder.exists() and os.path.samestat(os.fstat(lock), folder.stat()):
+                return lock
+        except BlockingIOError as error:
+            os.close(lock)
+            raise Conflict(
+                f"{target.name} is being built by another call; wait for its end, or choose another name", field="out"
+            ) from error
+        os.close(lock)
 
 
 async def _write_parts(
@@ -172,7 +211,8 @@ async def _write_parts(
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
     # A single file has no finished parts: it is written again from the stored joins.
     done: dict[str, Any] = {} if whole else dict(work.notes.get("parts", {}))
-    with ExitStack() as files:
+    files = ExitStack()
+    try:
         write: WriteTable | None = None
         async with aclosing(source.parts(work, progress, {int(each) for each in done})) as parts:
             async for part in parts:
@@ -187,7 +227,10 @@ async def _write_parts(
                     path = folder / f"part-{part.number:05}.{kind}"
                     done[str(part.number)] = facts | await asyncio.to_thread(_write_part, path, table, kind)
                     await asyncio.to_thread(work.note, {"parts": done})
-        await asyncio.to_thread(files.close)
+    except BaseException:
+        await asyncio.shield(asyncio.to_thread(files.__exit__, *sys.exc_info()))
+        raise
+    await asyncio.to_thread(files.close)
     all_facts = [done[each] for each in sorted(done, key=int)]
     if whole:
         rows = sum(each["rows"] for each in all_facts)

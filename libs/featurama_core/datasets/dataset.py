@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from featurama_core.datasets.build import BuildFolder, Part, write_files
-from featurama_core.datasets.files import Format
+from featurama_core.datasets.files import Format, check_columns, format_of
 from featurama_core.datasets.kept_rows import kept
 from featurama_core.datasets.manifest import Manifest, PartStatistics, facts_of, request_sha256
 from featurama_core.datasets.plan import Plan
@@ -260,9 +260,10 @@ class TrainingDataset:
             The manifest.
 
         Raises:
-            Conflict: The output exists, and `overwrite` is not set.
-            InvalidInput: The label rows are invalid.
+            Conflict: The output exists, and `overwrite` is not set, or another call is building it.
+            InvalidInput: The label rows are invalid, or the format cannot hold one of their columns.
         """
+        check_columns(self._source.schema, format_of(Path(out), format))
         made = self.reading(Path(out).parent)
         return await write_files(made, out, file_format=format, overwrite=overwrite, resume=resume, progress=progress)
 

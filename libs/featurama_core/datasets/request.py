@@ -189,6 +189,7 @@ def build_request(
     delimiter: str | None = None,
     quote: str = '"',
     encoding: str = "utf-8",
+    null_values: Sequence[str] = (),
     entity_type: str | None = None,
     start: Time | None = None,
     end: Time | None = None,
@@ -198,7 +199,7 @@ def build_request(
     times = TimeRules(timezone, time_unit, time_format)
     columns = SpineColumns.of(entity_column, time_column, timestamp, times, role_columns(roles, entity_columns))
     selection = replace(selection, roles=tuple(each.role for each in columns.roles))
-    layout = FileLayout.of(types, delimiter, quote, encoding)
+    layout = FileLayout.of(types, delimiter, quote, encoding, null_values)
     grid = EntityGrid(entity_type, start, end, every)
     if labels is not None:
         if grid.entity_type is not None or grid.times:

@@ -23,6 +23,7 @@ from featurama_core.frames.cells import frame_kind, index_columns
 from featurama_core.frames.keys import CodedTexts
 from featurama_core.frames.spine import SpineColumns, frame_ids, id_problems, judged
 from featurama_core.frames.values import CellError
+from featurama_core.frames.views import plain_table
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.roles import RowEntities
@@ -327,6 +328,7 @@ def _table(labels: Any) -> Any:
             # A list of ids. What is no text is missing, and named by its row where the ids are read.
             ids = labels if kind else {"entity_id": [each if isinstance(each, str) else None for each in labels]}
             table = pa.table(dict(ids))
+        table = plain_table(table)
     except (pa.ArrowException, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InvalidInput(f"the label rows cannot be made an Arrow table: {first}", field="labels") from error

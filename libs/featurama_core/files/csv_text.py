@@ -1,4 +1,5 @@
-"""CSV files as columns of text. A cell is its own text, and null if it is empty; nothing is guessed from other cells.
+"""CSV files as columns of text. A cell is its own text, or null if it is empty or a declared text; nothing is guessed
+from other cells.
 
 pyarrow reads the file. If it fails, the file is read once more, row by row, to name the cell that is to blame.
 """
@@ -77,7 +78,7 @@ class CsvFile:
                 convert_options=pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(columns, pa.string()),
                     include_columns=list(columns),
-                    null_values=[""],
+                    null_values=["", *layout.null_values],
                     strings_can_be_null=True,
                 ),
             )

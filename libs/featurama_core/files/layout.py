@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.names import check_list_of_texts
 from featurama_core.types.values import ValueType, parse_value_type
 
 Kind = Literal["parquet", "csv", "arrow"]
@@ -56,6 +57,7 @@ class FileName:
 @dataclass(frozen=True, slots=True)
 class FileLayout:
     """delimiter: of a CSV, None for a comma, in .tsv a tab. quote: "" for none. encoding: UTF-8 may begin with a BOM.
+    null_values: texts of a CSV that mean null, beside the empty one.
 
     types: (column, type) of the columns of a CSV and of partition folders that are no text. InvalidInput for an
     impossible layout.
@@ -65,6 +67,7 @@ class FileLayout:
     quote: str = '"'
     encoding: str = "utf-8"
     types: tuple[tuple[str, str], ...] = ()
+    null_values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field, text, shortest in (("delimiter", self.delimiter, 1), ("quote", self.quote, 0)):
@@ -99,11 +102,13 @@ class FileLayout:
         delimiter: str | None = None,
         quote: str = '"',
         encoding: str = "utf-8",
+        null_values: Sequence[str] = (),
     ) -> FileLayout:
         """From the arguments of a public method. Raises InvalidInput."""
         if types is not None and not isinstance(types, Mapping):
             raise InvalidInput('types must map columns to types; write {"zip": "text"}', field="types")
-        return cls(delimiter, quote, encoding, tuple(sorted((types or {}).items())))
+        check_list_of_texts(null_values, "null_values")
+        return cls(delimiter, quote, encoding, tuple(sorted((types or {}).items())), tuple(null_values))
 
     @property
     def value_types(self) -> dict[str, ValueType]:

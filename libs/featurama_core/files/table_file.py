@@ -17,6 +17,7 @@ from featurama_core.files.csv_text import CsvFile
 from featurama_core.files.layout import PLAIN, READABLE, FileLayout, FileName
 from featurama_core.files.typed import ARROW, typed_column
 from featurama_core.frames.cells import index_columns
+from featurama_core.frames.views import plain_table, without_views
 from featurama_core.types.errors import InvalidInput, Reason
 
 BATCH_ROWS = 65_536
@@ -134,7 +135,7 @@ class TableFile:
                             each = range(stream.num_record_batches)
                             self.rows = sum(stream.get_batch(at).num_rows for at in each)
             hidden = index_columns(schema)
-            found = [field.remove_metadata() for field in schema]
+            found = [field.remove_metadata().with_type(without_views(field.type)) for field in schema]
         for name in schema.names:
             if schema.names.count(name) > 1:
                 raise InvalidInput(f"{self.name}: column {name!r} appears twice; rename or drop one", field=name)
@@ -208,4 +209,4 @@ def _open_arrow(file: Any) -> Any:
 def _checked(batch: Any) -> Any:
     """Damaged files may hold offsets or texts that would fail, or worse, where they are used."""
     batch.validate(full=True)
-    return batch
+    return plain_table(batch)

@@ -247,6 +247,9 @@ def _from_polars(series: Any) -> Cells:
 def _from_arrow(array: Any) -> Cells:
     import pyarrow as pa
 
+    from featurama_core.frames.views import plain_column
+
+    array = plain_column(array)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     dtype, is_a = array.type, pa.types
@@ -263,7 +266,7 @@ def _from_arrow(array: Any) -> Cells:
     if is_a.is_date(dtype):
         days = array.cast(pa.date32(), safe=False).view(pa.int32()).cast(pa.int64()).fill_null(NOT_A_TIME)
         return Cells(days.to_numpy(zero_copy_only=False).view("datetime64[D]"), missing)
-    if is_a.is_decimal(dtype) or is_a.is_string_view(dtype):
+    if is_a.is_decimal(dtype):
         return Cells(objects(array.to_pylist()), missing)
     if is_a.is_string(dtype) or is_a.is_large_string(dtype) or is_a.is_null(dtype):
         return Cells(array.to_numpy(zero_copy_only=False).astype(np.object_), missing)

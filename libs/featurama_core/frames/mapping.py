@@ -17,7 +17,7 @@ from featurama_core.frames.values import TypedCells, typed
 from featurama_core.frames.zones import AS_IT_IS, TimeRules
 from featurama_core.types.entity_keys import EntityKeys
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import entity_id_problem
+from featurama_core.types.names import check_list_of_texts, entity_id_problem
 from featurama_core.types.schema import EntityType
 from featurama_core.types.times import Time, TimeUnit, to_micros
 
@@ -73,8 +73,8 @@ class Mapping:
         references: abc.Mapping[str, str | Sequence[str]] | None = None,
     ) -> Mapping:
         """From the arguments of `FeatureStore.write_features`. Raises InvalidInput."""
-        if isinstance(only, str):
-            raise InvalidInput(f"only is the text {only!r}; give a list of columns", field="only")
+        if only is not None:
+            check_list_of_texts(only, "only")
         if entity_id is not None and (problem := entity_id_problem(entity_id)) is not None:
             raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
         named = _pairs(casts, "casts", '{"storm": "bool"}')

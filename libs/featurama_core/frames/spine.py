@@ -21,6 +21,7 @@ from featurama_core.frames.times import event_times
 from featurama_core.frames.values import CellError, is_empty
 from featurama_core.frames.zones import AS_IT_IS, TimeRules
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import check_list
 from featurama_core.types.roles import NO_ROLE, Ids, RowEntities
 from featurama_core.types.schema import EntityType
 from featurama_core.types.times import Time, to_micros
@@ -285,10 +286,12 @@ def _of_ids(labels: Any, columns: SpineColumns, now: int | None) -> Spine:
     if columns.roles:
         wanted = ", ".join(columns.keys[:-1] if columns.moment is None else columns.keys)
         raise InvalidInput(f"the rows name several entities; give a frame with the columns {wanted}", field="labels")
-    if isinstance(labels, (str, bytes)) or not hasattr(labels, "__iter__"):
+    if not hasattr(labels, "__iter__"):
         raise InvalidInput(
             "entity_ids must be a list of entity ids, or a frame with entity_id and timestamp", field="entity_ids"
         )
+    if isinstance(labels, (str, bytes)):
+        check_list(labels, "entity_ids")
     at_now = columns.moment is None
     if at_now and now is None:
         raise InvalidInput("timestamp is missing; give the moment to read at", field="timestamp")

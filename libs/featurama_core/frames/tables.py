@@ -8,10 +8,10 @@ of the fields. An absent value is null.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,12 @@ from featurama_core.frames.schemas import (
 )
 from featurama_core.frames.values import typed
 from featurama_core.types.column import Column
-from featurama_core.types.errors import FailedPrecondition
+from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, to_datetime
 from featurama_core.types.values import BoolArray, Int64Array, Status, ValueType, type_text
 
 SHOWN_ROWS = 10
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,26 +93,28 @@ def pandas_frame(fields: Sequence[Field], dtypes: Mapping[str, Any] | None = Non
     dtypes: name -> dtype of columns that were a pandas frame's before they became Arrow columns.
     """
     pd, wanted = library("pandas"), dtypes or {}
-    made = {field.name: _pandas_series(pd, field) for field in fields}
-    for field in fields:
-        dtype = wanted.get(field.name)
-        if dtype is not None and made[field.name].dtype != dtype:
-            as_python = dtype == np.object_ and _is_of(field.values, "pyarrow")
-            found = pd.Series(_listed(field.values), dtype=object) if as_python else made[field.name]
-            made[field.name] = found.astype(dtype)
+
+    def series(field: Field) -> tuple[str, Any]:
+        made, dtype = _pandas_series(pd, field), wanted.get(field.name)
+        if dtype is None or made.dtype == dtype:
+            return field.name, made
+        as_python = dtype == np.object_ and _is_of(field.values, "pyarrow")
+        return field.name, (pd.Series(_listed(field.values), dtype=object) if as_python else made).astype(dtype)
+
+    made = dict(_made(fields, "pandas", series))
     return pd.DataFrame(made, copy=True)
 
 
 def polars_frame(fields: Sequence[Field]) -> Any:
     """See `Result.to_polars`."""
     pl = library("polars")
-    return pl.DataFrame([_polars_series(pl, field) for field in fields])
+    return pl.DataFrame(list(_made(fields, "polars", lambda field: _polars_series(pl, field))))
 
 
 def arrow_table(fields: Sequence[Field]) -> Any:
     """See `Result.to_arrow`."""
     pa = library("pyarrow")
-    table = pa.table({field.name: _arrow_array(pa, field) for field in fields})
+    table = pa.table(dict(_made(fields, "Arrow", lambda field: (field.name, _arrow_array(pa, field)))))
     features = [
         {"column": field.name, "reference": field.feature[0], "type": field.feature[1]}
         for field in fields
@@ -123,12 +126,31 @@ def arrow_table(fields: Sequence[Field]) -> Any:
 
 def numpy_arrays(fields: Sequence[Field]) -> dict[str, NDArray[Any]]:
     """See `Result.to_numpy`."""
-    return {field.name: _numpy_array(field) for field in fields}
+    return dict(_made(fields, "numpy", lambda field: (field.name, _numpy_array(field))))
 
 
 def lists(fields: Sequence[Field]) -> dict[str, list[Any]]:
     """See `Result.to_dict`."""
-    return {field.name: _list(field) for field in fields}
+    return dict(_made(fields, "Python", lambda field: (field.name, _list(field))))
+
+
+def _made(fields: Sequence[Field], target: str, convert: Callable[[Field], _T]) -> Iterator[_T]:
+    """Each field converted. InvalidInput for a column of the caller that the target library cannot hold."""
+    for field in fields:
+        try:
+            yield convert(field)
+        except FeaturamaError:
+            raise
+        except Exception as error:
+            if field.kind != "carried":
+                raise
+            problem = (str(error).splitlines() or [type(error).__name__])[0][:100]
+            kind = getattr(field.values, "type", None) or getattr(field.values, "dtype", None) or "list"
+            raise InvalidInput(
+                f"{target} cannot hold the column {field.name}, which is {kind}: {problem}; convert it, or leave it "
+                "out",
+                field=field.name,
+            ) from error
 
 
 def html_table(fields: Sequence[Field], rows: int, caption: str) -> str:
@@ -185,7 +207,11 @@ def _carried_in_pandas(pd: Any, field: Field) -> Any:
         values = values.to_arrow()
     if _is_of(values, "pyarrow"):
         known = _of_arrow(field.name, values)
-        return values.to_pandas(types_mapper=_nullable_integer) if known is None else _pandas_series(pd, known)
+        if known is not None:
+            return _pandas_series(pd, known)
+        # With a mapper, pandas' own types in Arrow (periods, intervals) would become what they are stored as.
+        is_own = isinstance(values.type, library("pyarrow").BaseExtensionType)
+        return values.to_pandas() if is_own else values.to_pandas(types_mapper=_nullable_integer)
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind not in "OU" and not _is_masked(values):
         return pd.Series(values)
     known = _of_values(field.name, values)

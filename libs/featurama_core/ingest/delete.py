@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 
 from featurama_core.namespace import Namespace
-from featurama_core.registry import Snapshot
 from featurama_core.retrieval.visibility import is_gone
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import unpack, without_fields
 from featurama_core.storage.port import AuditRecord, Cells, Tombstone
 from featurama_core.types.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.names import check_entity_ids
+from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.values import Status
 from featurama_core.types.writes import Deletion
 
@@ -26,7 +26,7 @@ async def delete(
 ) -> Deletion:
     """Delete all values of an entity, or those of the named features in all versions."""
     check_entity_ids([entity_id])
-    snapshot = await namespace.registry.snapshot(fresh=True)
+    snapshot = await namespace.registry.snapshot(fresh=True, names=feature_names)
     for name in feature_names:
         snapshot.feature(name)
     cells, layouts = await namespace.read_cells([entity_id])
@@ -42,7 +42,7 @@ async def delete(
         namespace.forget_entities([entity_id])
     try:
         for tombstone in tombstones:
-            await _clean(namespace, tombstone, snapshot)
+            await _clean(namespace, tombstone, snapshot.all_groups())
     except (StoreUnavailable, OutcomeUnknown):
         return Deletion(through, cleaned=False)
     return Deletion(through, cleaned=True)
@@ -81,9 +81,12 @@ def _through(
     return deleted_through
 
 
-async def _clean(namespace: Namespace, tombstone: Tombstone, snapshot: Snapshot) -> None:
-    features = [each for each in snapshot.with_deleted() if tombstone.feature_name in ("", each[0].name)]
-    await namespace.storage.clean(tombstone, features)
+async def _clean(namespace: Namespace, tombstone: Tombstone, groups: Mapping[str, FeatureGroup]) -> None:
+    names = [tombstone.feature_name]
+    if not tombstone.feature_name:
+        names = await namespace.storage.features_to_clean(tombstone.entity_id, list(groups.values()))
+    features = await namespace.storage.read_features(names)
+    await namespace.storage.clean(tombstone, [(each, groups[each.group]) for each in features])
     if not tombstone.feature_name:
         return
     cells, layouts = await namespace.read_cells([tombstone.entity_id])

@@ -44,11 +44,12 @@ async def _write(namespace: Namespace, request: WriteRequest, *, id_rules: IdRul
     now = namespace.now()
     request_id = parse_request_id(request.request_id) if request.request_id else namespace.request_ids.next()
     _check_age(namespace, ingest_time(request_id), now)
-    snapshot, given = await namespace.registry.snapshot(), request
+    names, given = {column.name for column in request.columns}, request
+    snapshot = await namespace.registry.snapshot(names=names)
     rules = snapshot.id_rules if id_rules is None else id_rules
     request, targets, unnamed = _understood(given, snapshot, rules)
     if _has_unknown(request, targets):
-        snapshot = await namespace.registry.snapshot(fresh=True)
+        snapshot = await namespace.registry.snapshot(fresh=True, names=names)
         rules = snapshot.id_rules if id_rules is None else id_rules
         request, targets, unnamed = _understood(given, snapshot, rules)
     if not request.entity_ids:
@@ -75,18 +76,18 @@ async def _write(namespace: Namespace, request: WriteRequest, *, id_rules: IdRul
     ingested_at = request.ingested_at
     if ingested_at is None:
         ingested_at = np.full(len(request), ingest_time(request_id), dtype=np.int64)
-    outcome = await _store(namespace, validated, ingested_at, snapshot)
+    outcome = await _store(namespace, validated, ingested_at)
     return validated.report(outcome, str(request_id))
 
 
-async def _store(namespace: Namespace, validated: Validated, ingested_at: Int64Array, snapshot: Snapshot) -> UInt8Array:
+async def _store(namespace: Namespace, validated: Validated, ingested_at: Int64Array) -> UInt8Array:
     rows = len(validated.entity_ids)
     if not rows:
         return np.zeros(0, dtype=np.uint8)
     ingested = ingested_at[validated.source_row]
-    runs = plan_cells(
-        namespace.layout_book, snapshot.newest_of_group, validated.columns, validated.event_time, ingested
-    )
+    book, groups = namespace.layout_book, {each.group.name for each in validated.columns}
+    whole = {each: await namespace.registry.whole_group(each) for each in groups if book.is_full(each)}
+    runs = plan_cells(book, whole, validated.columns, validated.event_time, ingested)
     batch = WriteBatch(validated.entity_ids, validated.event_time, ingested, validated.columns, runs)
     try:
         await namespace.put_layouts(run.layout for run in runs)

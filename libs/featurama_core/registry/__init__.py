@@ -1,7 +1,7 @@
 """Definitions of one namespace: the snapshot that reads and writes resolve names in, and the rules for adding to it."""
 
 from featurama_core.registry.current import Registry
-from featurama_core.registry.rules import Draft
-from featurama_core.registry.snapshot import MAX_FEATURES_PER_READ, Snapshot
+from featurama_core.registry.rules import Draft, names_in
+from featurama_core.registry.snapshot import MAX_FEATURES_PER_READ, NotHeld, Snapshot
 
-__all__ = ["MAX_FEATURES_PER_READ", "Draft", "Registry", "Snapshot"]
+__all__ = ["MAX_FEATURES_PER_READ", "Draft", "NotHeld", "Registry", "Snapshot", "names_in"]

@@ -1,25 +1,26 @@
 """The current definitions of one namespace: cached with bounded staleness, and read again on a miss.
 
-The storage numbers every change of a definition: a refresh reads the changes after the number that is known, and an
-unchanged snapshot stays the same object, with all that is cached in it.
+The storage numbers every change of a definition: a refresh reads what changed after the number that is known, and a
+snapshot that holds nothing of it stays the same object, with all that is cached in it. Features are read when they are
+first needed, all those of a request at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from featurama_core.registry.keyed_types import refuse_ids_in_use
-from featurama_core.registry.rules import Draft
-from featurama_core.registry.snapshot import Snapshot
+from featurama_core.registry.near import fixes
+from featurama_core.registry.rules import Draft, named_by, names_in
+from featurama_core.registry.snapshot import NotHeld, Snapshot
 from featurama_core.registry.uses import uses_in
-from featurama_core.storage.port import AuditRecord, NamespaceStorage
+from featurama_core.storage.port import AuditRecord, Definitions, FeaturesOf, NamespaceStorage
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
-from featurama_core.types.references import FeatureRef
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -37,6 +38,11 @@ P = ParamSpec("P")
 _TURNS = 5
 _SHOWN_USES = 5
 _DEFAULTS = ((EntityType, DEFAULT_ENTITY_TYPE), (FeatureGroup, DEFAULT_GROUP))
+_MOST_HELD = 50_000
+"""Names of features in a snapshot. One more, and the next snapshot begins with none."""
+_COUNTED_USES = 1_000
+"""Features that use a definition and are looked for."""
+_WHOLE_GROUP = 1_000
 _ON_THE_LOOP = 100
 """Definitions that are judged or indexed on the event loop; more would delay other calls and are left to a thread."""
 
@@ -49,40 +55,94 @@ class Registry:
         self._staleness = staleness
         self._now = now
         self._snapshot: Snapshot | None = None
+        self._revision = 0
         self._read_at = 0.0
+        self._wanted: set[str] = set()
         self._reading: asyncio.Task[tuple[Snapshot, float]] | None = None
+        self._whole: dict[str, tuple[int, list[FeatureDefinition]]] = {}
 
-    async def snapshot(self, *, fresh: bool = False) -> Snapshot:
-        """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began."""
+    async def snapshot(self, *, fresh: bool = False, names: Collection[str] = ()) -> Snapshot:
+        """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began. names:
+        of features that it holds.
+        """
         current = self._snapshot
-        if not fresh and current is not None and time.monotonic() - self._read_at <= self._staleness:
+        if (
+            not fresh
+            and current is not None
+            and time.monotonic() - self._read_at <= self._staleness
+            and not current.missing(names)
+        ):
             return current
         called_at = time.monotonic()
         while True:
+            self._wanted.update(names)
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
             # Shielded: the deadline of one caller must not fail others that wait for the same read.
             snapshot, read_at = await asyncio.shield(self._reading)
-            if not fresh or read_at >= called_at:
+            if (not fresh or read_at >= called_at) and not snapshot.missing(names):
                 return snapshot
 
     async def _read(self) -> tuple[Snapshot, float]:
+        """One read at a time: a feature is never older than the changes that were read before it."""
         read_at = time.monotonic()
-        before = self._snapshot
-        found = await self._storage.load_definitions(0 if before is None else before.revision)
-        changes = sum(map(len, (found.entity_types, found.groups, found.features, found.services)))
-        if before is None or changes or found.revision != before.revision:
-            before = await _apart(changes, Snapshot, found, before)
-        self._snapshot, self._read_at = before, read_at
-        return before, read_at
+        names, self._wanted = self._wanted, set()
+        snapshot = self._snapshot
+        found = await self._storage.load_definitions(0 if snapshot is None else self._revision)
+        if snapshot is None or snapshot.is_outdated(found):
+            size = _size(found) + (len(snapshot.features) // 100 if snapshot else 0)
+            snapshot = await _apart(size, Snapshot, found, snapshot)
+        missing = snapshot.missing(names)
+        if missing and len(snapshot.features) + len(missing) > _MOST_HELD:
+            snapshot = Snapshot(Definitions(found.incarnation, (), (), (), changed_features=None), snapshot)
+            missing = snapshot.missing(names)
+        if missing:
+            features = await self._storage.read_features(missing)
+            unknown = sorted(set(missing) - {each.name for each in features if not each.deleted})
+            snapshot.hold(missing, features, await fixes(self._storage, unknown) if unknown else None)
+        self._snapshot, self._revision, self._read_at = snapshot, found.revision, read_at
+        return snapshot, read_at
 
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:
-        """`look_up` on the cached snapshot, and again on a fresh one if it raises Unknown."""
-        snapshot = await self.snapshot()
-        try:
-            return look_up(snapshot)
-        except Unknown:
-            return look_up(await self.snapshot(fresh=True))
+        """`look_up` on the cached snapshot, again after adding features that it does not hold, and on a fresh one if it
+        raises Unknown.
+        """
+        snapshot, fresh = await self.snapshot(), False
+        while True:
+            names: Collection[str] = ()
+            try:
+                return look_up(snapshot)
+            except NotHeld as missing:
+                names = missing.names
+            except Unknown:
+                if fresh:
+                    raise
+            snapshot, fresh = await self.snapshot(fresh=True, names=names), True
+
+    async def page_features(
+        self, of: FeaturesOf | None, first: str, limit: int
+    ) -> tuple[list[FeatureDefinition], str | None]:
+        """All versions of the features whose names are not less than `first`, at most `limit` names; and the first name
+        of the next page, None after the last.
+        """
+        while True:
+            listed = await self._storage.list_feature_names(of, first, limit + 1)
+            after = listed[limit] if len(listed) > limit else None
+            found = await self._storage.read_features(listed[:limit])
+            features = [each for each in found if not each.deleted and _belongs(each, of)]
+            if features or after is None:
+                return features, after
+            first = after
+
+    async def whole_group(self, group: str) -> list[FeatureDefinition]:
+        """The newest version of every feature of a group; nothing if it has more than one write may hold."""
+        revision, whole = self._whole.get(group, (-1, []))
+        if revision != self._revision:
+            revision = self._revision
+            features, after = await self.page_features(("feature_group", group), "", _WHOLE_GROUP)
+            whole = [] if after is not None else list({each.name: each for each in features}.values())
+            self._whole[group] = revision, whole
+        return whole
 
     async def define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
         """Register definitions, in one batch. -> as they are stored, in order.
@@ -91,7 +151,7 @@ class Registry:
         again change nothing.
         """
         for _ in range(_TURNS):
-            draft = Draft(await self.snapshot(fresh=True), self._now())
+            draft = await self._draft(definitions)
             made = await _apart(len(definitions), draft.define_all, definitions)
             await refuse_ids_in_use(self._storage, draft)
             stored = await self._storage.put_definitions(draft.new) if draft.new else []
@@ -100,10 +160,16 @@ class Registry:
             for changed in draft.changed:
                 await self._storage.update_definition(changed)
             if draft.new or draft.changed:
-                await self._refuse_deleted_meanwhile(await self.snapshot(fresh=True), stored)
+                services = [each for each in stored if isinstance(each, FeatureService)]
+                await self._refuse_deleted_meanwhile(await self._draft(services), stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
         raise Conflict("the same names are being registered by others; send the request again", field="name")
+
+    async def _draft(self, definitions: Sequence[Definition]) -> Draft:
+        snapshot = await self.snapshot(fresh=True)
+        stored = await self._storage.read_features(sorted(names_in(definitions)))
+        return await _apart(len(stored), Draft, snapshot, stored, self._now())
 
     async def set_deprecated(self, definition: Definition, *, deprecated: bool) -> Definition:
         """Mark a definition as deprecated, so that new definitions cannot use it, or restore it."""
@@ -127,12 +193,20 @@ class Registry:
         return await self._noted(deleted, "delete")
 
     async def uses(self, definition: Definition) -> list[Use]:
-        """What uses a definition, first of all."""
+        """What uses a definition; of features, the first 1,000."""
         models = await self._storage.list_models()
-        found = list(uses_in(await self.snapshot(fresh=True), definition, models))
+        features = await self._features_naming(definition)
+        found = list(uses_in(await self.snapshot(fresh=True), features, definition, models))
         if isinstance(definition, EntityType) and (await self._storage.list_entities(definition.name, None, 1))[0]:
             found.append(Use("entities", definition.name))
         return found
+
+    async def _features_naming(self, definition: Definition) -> list[FeatureDefinition]:
+        if isinstance(definition, EntityType):
+            return (await self.page_features(("references_type", definition.name), "", _COUNTED_USES))[0]
+        if isinstance(definition, FeatureGroup):
+            return (await self.page_features(("feature_group", definition.name), "", _COUNTED_USES))[0]
+        return []
 
     async def _noted(self, definition: Definition, action: str) -> Definition:
         subject = f"{kind_name(type(definition))} {shown(definition)}"
@@ -144,29 +218,27 @@ class Registry:
         """Delete new definitions that name a deleted one: its deletion could not see them."""
         gone: list[tuple[type[Definition], str, int]] = []
         for each in stored:
-            if any(key in gone or snapshot.is_deleted(*key) for key in _named_by(each)):
+            if any(key in gone or snapshot.is_deleted(*key) for key in named_by(each)):
                 await self._storage.update_definition(replace(each, deleted=True))
                 gone.append((type(each), each.name, each.version if isinstance(each, FeatureDefinition) else 0))
         if gone:
             raise Conflict(f"what {gone[0][1]!r} names was deleted meanwhile; it is not registered", field="name")
 
 
-def _named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:
-    """(kind, name, version) of the definitions that one names; version 0 of kinds without versions."""
-    if isinstance(definition, FeatureService):
-        steps = [step for text in definition.features for step in FeatureRef.parse_pinned(text).steps]
-        of_roles = ((EntityType, role.entity_type, 0) for role in definition.roles)
-        return [*((FeatureDefinition, step.name, step.version or 0) for step in steps), *of_roles]
-    if isinstance(definition, FeatureDefinition):
-        types = [definition.entity_type, *([definition.references] if definition.references else [])]
-        return [(FeatureGroup, definition.group, 0), *((EntityType, each, 0) for each in types)]
-    return [(EntityType, definition.entity_type, 0)] if isinstance(definition, FeatureGroup) else []
+def _belongs(feature: FeatureDefinition, of: FeaturesOf | None) -> bool:
+    held = {"entity_type": feature.entity_type, "feature_group": feature.group, "references_type": feature.references}
+    return of is None or held[of[0]] == of[1]
+
+
+def _size(found: Definitions) -> int:
+    return sum(map(len, (found.entity_types, found.groups, found.services)))
 
 
 def _refuse_used(definition: Definition, uses: Sequence[Use]) -> None:
     if uses:
         first = ", ".join(f"{each.kind} {each.name}" for each in uses[:_SHOWN_USES])
-        more = f" and {len(uses) - _SHOWN_USES} more" if len(uses) > _SHOWN_USES else ""
+        others = len(uses) - _SHOWN_USES
+        more = f" and {others if len(uses) < _COUNTED_USES else 'many'} more" if others > 0 else ""
         raise FailedPrecondition(
             f"{kind_name(type(definition))} {shown(definition)!r} is used by {first}{more}; delete these first, or"
             " deprecate it",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from featurama_core.registry.roles import check_declared
 from featurama_core.registry.snapshot import Snapshot
 from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, is_name
 from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.schema import (
     Definition,
@@ -27,14 +28,20 @@ from featurama_core.types.schema import (
 class Draft(Snapshot):
     """A copy of a snapshot to which definitions are added, before anything is stored.
 
-    new, changed: what is to be stored, in order. now: microseconds, the time of registration.
+    stored: all versions of the features with a name among `names_in` the definitions. new, changed: what is to be
+    stored, in order. now: microseconds, the time of registration.
     """
 
-    def __init__(self, before: Snapshot, now: int) -> None:
-        super().__init__(Definitions(before.incarnation, (), (), (), (), revision=before.revision), before)
+    def __init__(self, before: Snapshot, stored: Iterable[FeatureDefinition], now: int) -> None:
+        super().__init__(Definitions(before.incarnation, (), (), (), changed_features=None), before)
+        self.hold((), stored)
         self.new: list[Definition] = []
         self.changed: list[Definition] = []
         self._now = now
+
+    def missing(self, names: Iterable[str]) -> list[str]:  # noqa: ARG002 - whatever they are
+        """Nothing: a feature that is not held is not registered."""
+        return []
 
     def define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
         """Add definitions, in whatever order they are given. -> as they are stored. An error names the definition."""
@@ -135,6 +142,33 @@ class Draft(Snapshot):
         if DEFAULT_ENTITY_TYPE not in self.entity_types:
             about = "Anything: its features take any id"
             self._add(EntityType(DEFAULT_ENTITY_TYPE, about, created_at=self._now), self.new)
+
+
+def names_in(definitions: Iterable[Definition]) -> set[str]:
+    """Names of the features that these definitions are or name. What cannot be read is refused by `Draft`."""
+    names: set[str] = set()
+    for each in definitions:
+        with suppress(InvalidInput):
+            names.update(name for kind, name, _ in named_by(each) if kind is FeatureDefinition)
+        if isinstance(each, FeatureDefinition) and is_name(each.name):
+            names.add(each.name)
+        if isinstance(each, FeatureService):
+            # A role is not named like a feature.
+            names.update(role.name for role in each.roles if is_name(role.name))
+    return names
+
+
+def named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:
+    """(kind, name, version) of the definitions that one names; version 0 of kinds and references without versions."""
+    if isinstance(definition, FeatureService):
+        roles = [each.name for each in definition.roles]
+        steps = [step for text in definition.features for step in FeatureRef.parse(text, roles).steps]
+        of_roles = ((EntityType, each.entity_type, 0) for each in definition.roles)
+        return [*((FeatureDefinition, step.name, step.version or 0) for step in steps), *of_roles]
+    if isinstance(definition, FeatureDefinition):
+        types = [definition.entity_type, *([definition.references] if definition.references else [])]
+        return [(FeatureGroup, definition.group, 0), *((EntityType, each, 0) for each in types)]
+    return [(EntityType, definition.entity_type, 0)] if isinstance(definition, FeatureGroup) else []
 
 
 def _check_feature(feature: FeatureDefinition, snapshot: Snapshot) -> None:

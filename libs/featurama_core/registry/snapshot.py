@@ -1,13 +1,15 @@
 """Definitions of one namespace at one moment. References are resolved against a snapshot.
 
-Resolved lists are cached with it, so a repeated request costs one lookup.
+A snapshot holds all entity types, groups and services, and the features that were needed so far. A feature that it does
+not hold raises `NotHeld`, and the registry adds it: what was found before stays as it was. Resolved lists are cached
+with the snapshot, so a repeated request costs one lookup.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -16,7 +18,7 @@ from featurama_core.storage.port import Definitions
 from featurama_core.types.alike import did_you_mean
 from featurama_core.types.entity_keys import EntityKeys, IdRules
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, is_name
 from featurama_core.types.references import FeatureRef, ResolvedFeature, own_feature
 from featurama_core.types.roles import Role
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
@@ -24,44 +26,90 @@ from featurama_core.types.times import to_rfc3339
 
 T = TypeVar("T")
 
+UNKNOWN_NAME = "check its name or register it"
+"""The fix for an unknown feature that is like no other."""
 MAX_FEATURES_PER_READ = 1_000
 _REMEMBERED_LISTS = 1_024
 _GUESSED_NAMES = 32
 
 
+class NotHeld(LookupError):
+    """Features that a snapshot does not hold: whether they are registered is not known."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__(names)
+        self.names = names
+
+
 class Snapshot:
-    """All definitions at one moment. features: the versions of each name, ascending. newest_of_group: the newest
-    version of every feature of a group, by name.
+    """Definitions at one moment. features: the versions of each name that is held, ascending; none if no feature of
+    this name is registered. fixes: what to do about unknown names.
     """
 
     def __init__(self, found: Definitions, before: Snapshot | None = None) -> None:
-        """found: all definitions or, with `before`, those that changed since. The lists of `before` are shared."""
-        self.incarnation, self.revision = found.incarnation, found.revision
+        """found: all definitions or, with `before`, those that changed since. The lists of `before` are shared, without
+        the features that changed.
+        """
+        self.incarnation = found.incarnation
         self.entity_types: dict[str, EntityType] = dict(before.entity_types) if before else {}
         self.groups: dict[str, FeatureGroup] = dict(before.groups) if before else {}
         self.services: dict[str, FeatureService] = dict(before.services) if before else {}
-        self.features: dict[str, list[FeatureDefinition]] = dict(before.features) if before else {}
-        self.newest_of_group: dict[str, list[FeatureDefinition]] = dict(before.newest_of_group) if before else {}
+        self.features: dict[str, list[FeatureDefinition]] = {}
+        if before is not None and found.changed_features is not None:
+            self.features = {name: each for name, each in before.features.items() if name not in found.changed_features}
+        self.deleted: dict[tuple[type[Definition], str], dict[int, Definition]] = {
+            (kind, name): each
+            for (kind, name), each in (before.deleted if before else {}).items()
+            if kind is not FeatureDefinition or name in self.features
+        }
+        self.fixes: dict[str, str] = dict(before.fixes) if before and self.features else {}
         self._lists: dict[tuple[tuple[str, ...], tuple[Role, ...], int | None], tuple[ResolvedFeature, ...]] = {}
         self._compiled: dict[tuple[Any, ...], Any] = {}
         self._guessed: deque[str] = deque(maxlen=_GUESSED_NAMES + 1)
-        self.deleted: dict[tuple[type[Definition], str], dict[int, Definition]] = dict(before.deleted) if before else {}
         for kind in (found.entity_types, found.groups, found.services):
             for each in kind:
                 self._put(each)
-        self._put_features(found.features)
+
+    def is_outdated(self, found: Definitions) -> bool:
+        """Whether `found` changes anything that is held."""
+        changed = found.changed_features
+        return bool(
+            found.entity_types
+            or found.groups
+            or found.services
+            or (self.features if changed is None else not changed.isdisjoint(self.features))
+        )
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """The names that are not held and that a feature may have."""
+        return [name for name in names if name not in self.features and is_name(name)]
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise NotHeld unless all features are held."""
+        if missing := self.missing(names):
+            raise NotHeld(missing)
+
+    def hold(
+        self,
+        names: Iterable[str],
+        found: Iterable[FeatureDefinition],
+        fixes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add features that were not held. found: all their versions. fixes: what to do about unknown names."""
+        for name in names:
+            self.features[name] = []
+        # A group that is not there yet comes with the next changes, and its features with it.
+        self._put_features(each for each in found if each.deleted or each.group in self.groups)
+        self.fixes.update(fixes or {})
 
     def is_deleted(self, kind: type[Definition], name: str, version: int = 0) -> bool:
         """version: of a feature."""
         return version in self.deleted.get((kind, name), ())
 
-    def with_deleted(self) -> list[tuple[FeatureDefinition, FeatureGroup]]:
-        """All versions of all features and their groups, deleted ones too: these may have left values."""
-        deleted = [each for versions in self.deleted.values() for each in versions.values()]
-        groups = self.groups | {each.name: each for each in deleted if isinstance(each, FeatureGroup)}
-        features = [each for versions in self.features.values() for each in versions]
-        features += [each for each in deleted if isinstance(each, FeatureDefinition)]
-        return [(each, groups[each.group]) for each in features]
+    def all_groups(self) -> dict[str, FeatureGroup]:
+        """Groups by name, deleted ones too: these may have left values."""
+        deleted = (each for versions in self.deleted.values() for each in versions.values())
+        return self.groups | {each.name: each for each in deleted if isinstance(each, FeatureGroup)}
 
     @cached_property
     def id_rules(self) -> IdRules:
@@ -70,7 +118,9 @@ class Snapshot:
 
     def types_of(self, references: Sequence[str]) -> list[EntityType]:
         """The entity types that features describe, without `entity`. Names that are no features are left out."""
-        kinds = {self.features[name][-1].entity_type for name in map(own_feature, references) if name in self.features}
+        kinds = {
+            self.features[name][-1].entity_type for name in map(own_feature, references) if self.features.get(name)
+        }
         return [self.entity_types[each] for each in sorted(kinds - {DEFAULT_ENTITY_TYPE})]
 
     def table(self, kind: type[Definition]) -> dict[str, Any]:
@@ -95,28 +145,21 @@ class Snapshot:
         elif version in self.deleted.get(key, {}):
             self.deleted[key] = {each: kept for each, kept in self.deleted[key].items() if each != version}
 
-    def _put_features(self, features: Sequence[FeatureDefinition]) -> None:
-        copied: dict[str, list[FeatureDefinition]] = {}
+    def _put_features(self, features: Iterable[FeatureDefinition]) -> None:
         for definition in features:
             versions = [each for each in self.features.get(definition.name, ()) if each.version != definition.version]
             if not definition.deleted:
                 versions.insert(bisect_left(versions, definition.version, key=lambda each: each.version), definition)
             self.features[definition.name] = versions
-            if not versions:
-                del self.features[definition.name]
             self._note_deletion(definition, definition.version)
-            group = definition.group
-            members = copied[group] if group in copied else list(self.newest_of_group.get(group, ()))
-            copied[group] = self.newest_of_group[group] = members
-            at = bisect_left(members, definition.name, key=lambda each: each.name)
-            there = at < len(members) and members[at].name == definition.name
-            members[at : at + there] = versions[-1:]
 
     def feature(self, name: str, version: int | None = None, known_at: int | None = None) -> FeatureDefinition:
         """One version, or the newest one registered at or before `known_at` (microseconds; None for no bound)."""
         versions = self.features.get(name)
         if versions is None:
-            fix = self._meant(name, self.features, "check its name or register it")
+            self.require((name,))
+        if not versions:
+            fix = self.fixes.get(name, UNKNOWN_NAME)
             raise Unknown(f"feature {name!r} is not registered; {fix}", field=name)
         if version is None:
             for definition in reversed(versions):
@@ -137,6 +180,7 @@ class Snapshot:
 
     def newest(self, name: str) -> FeatureDefinition | None:
         """The newest version of a feature, None if it is not registered."""
+        self.require((name,))
         versions = self.features.get(name)
         return versions[-1] if versions else None
 
@@ -189,8 +233,10 @@ class Snapshot:
                 field="features",
             )
         parsed = [FeatureRef.parse(text, [each.name for each in roles]) for text in references]
+        self.require({step.name for each in parsed for step in each.steps})
         if roles and not all(each.is_pinned for each in parsed):
             # Pinned references are read in one way, whatever is registered later.
+            self.require({each.name for each in roles})
             check_declared(roles, self)
         resolved = in_roles(parsed, [self.resolve(each, known_at) for each in parsed], roles)
         if len({each.reference for each in resolved}) != len(resolved):
@@ -238,7 +284,7 @@ class Snapshot:
             raise Unknown(f"{kind} {name!r} is not registered; {fix}", reason=reason, field=kind.replace(" ", "_"))
         return table[name]
 
-    def _meant(self, name: str, known: Mapping[str, object], otherwise: str) -> str:
+    def _meant(self, name: str, known: Collection[str], otherwise: str) -> str:
         """`did_you_mean`, for the first unknown names of this snapshot: a request may name a thousand."""
         self._guessed.append(name)
         return did_you_mean(name, known, otherwise) if len(self._guessed) <= _GUESSED_NAMES else otherwise

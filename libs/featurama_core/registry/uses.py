@@ -14,28 +14,32 @@ _FIELDS: dict[type[Definition], str] = {EntityType: "entity_type", FeatureServic
 """Field of a model's manifest that names a definition."""
 
 
-def uses_in(snapshot: Snapshot, definition: Definition, models: Iterable[StoredModel]) -> Iterator[Use]:
-    """The definitions and models that name a definition. Registered entities of a type are not among them."""
+def uses_in(
+    snapshot: Snapshot,
+    features: Iterable[FeatureDefinition],
+    definition: Definition,
+    models: Iterable[StoredModel],
+) -> Iterator[Use]:
+    """The definitions and models that name a definition. Registered entities of a type are not among them.
+
+    features: those of a group, or those that refer to an entity type.
+    """
     if isinstance(definition, EntityType):
         for group in snapshot.groups.values():
             if group.entity_type == definition.name:
                 yield Use("feature group", group.name)
-        for versions in snapshot.features.values():
-            yield from (Use("feature", each.reference) for each in versions if each.references == definition.name)
         for service in snapshot.services.values():
             yield from (
                 Use("feature service", service.name, role.name)
                 for role in service.roles
                 if role.entity_type == definition.name
             )
-    elif isinstance(definition, FeatureGroup):
-        for versions in snapshot.features.values():
-            yield from (Use("feature", each.reference) for each in versions if each.group == definition.name)
     elif isinstance(definition, FeatureDefinition):
         for service in snapshot.services.values():
             for reference in service.features:
                 if _names(reference, definition):
                     yield Use("feature service", service.name, reference)
+    yield from (Use("feature", each.reference) for each in features)
     yield from _models_with(definition, models)
 
 

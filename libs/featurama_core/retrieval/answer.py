@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.retrieval.plan import by_group
+from featurama_core.retrieval.plan import Features, by_group
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, horizon, statuses
 from featurama_core.types.column import Column
@@ -66,6 +66,8 @@ Winners = list[tuple[list[int], Stored]]
 
 def placed(features: Sequence[ResolvedFeature], winners: Winners, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
     """`answered` for winners in any order: a column per feature, in order."""
+    if len(winners) == 1:
+        return answered(features, winners[0][1], tombstones, as_of)
     columns: dict[int, Column] = {}
     for positions, stored in winners:
         found = answered([features[at] for at in positions], stored, tombstones, as_of)
@@ -83,7 +85,7 @@ def unread(features: Sequence[ResolvedFeature], rows: int) -> tuple[list[int], S
 def answered(features: Sequence[ResolvedFeature], stored: Stored, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
     """A column of n rows per feature, in order: the visible winners and their statuses."""
     columns: list[Column | None] = [None] * len(features)
-    for positions in by_group(features):
+    for positions in features.groups if isinstance(features, Features) else by_group(features):
         group = features[positions[0]].group
         # Without tombstones the features of a group share ttl and horizon: one comparison for all.
         alike = [positions] if not tombstones else [[at] for at in positions]
@@ -99,7 +101,7 @@ def _columns(
     features: Sequence[ResolvedFeature], members: list[int], stored: Stored, status: UInt8Array
 ) -> list[Column]:
     hidden = status != Status.PRESENT
-    is_whole = (~hidden.any(axis=1)).tolist()
+    is_whole = (~hidden.any(axis=1)).tolist() if hidden.any() else [True] * len(members)
     columns = []
     for row, at in enumerate(members):
         definition, values, event_time = features[at].definition, stored.values[at], stored.event_time

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -121,14 +121,11 @@ class Retrieval:
             read = [
                 placed(each, newest_cells(cells, layouts, each, count, as_of), tombstones, as_of) for each in features
             ]
+        if count == len(entity) == len(rows[0]):
+            return read  # one stage, whose ids are distinct
         ends = np.cumsum([len(each) for each in rows]).tolist()
-        return [
-            # Without repetition the ids are distinct in their own order.
-            columns
-            if count == len(ids) == len(entity)
-            else [each.take(entity[end - len(ids) : end]) for each in columns]
-            for columns, ids, end in zip(read, rows, ends, strict=True)
-        ]
+        runs = [entity[first:end] for first, end in pairwise([0, *ends])]
+        return [[each.take(run) for each in columns] for columns, run in zip(read, runs, strict=True)]
 
     async def _cells(self, entity_ids: list[str]) -> tuple[Cells, Mapping[int, Layout]]:
         cells, layouts = await self._source.latest(entity_ids)

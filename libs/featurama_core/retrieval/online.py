@@ -6,7 +6,7 @@ features of its entity ERROR, an unreadable cell those of its layout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,15 +35,16 @@ def newest_cells(
     if not present <= layouts.keys():
         unknown = unknown.copy()
         unknown[cells.entity[is_value & ~np.isin(cells.layout_id, list(layouts))]] = True
-    read: dict[int, _LayoutCells] = {}
     found: Winners = []
     for slots in features.slots([layouts[each] for each in present if each in layouts]):
-        for layout_id in slots.fields.keys() - read.keys():
-            at = np.flatnonzero(is_value & (cells.layout_id == layout_id))
-            read[layout_id] = _LayoutCells.of(layouts[layout_id], cells, at)
-        pieces = [read[each] for each in slots.fields]
+        pieces = [
+            _LayoutCells.of(
+                layouts[layout_id], cells, np.flatnonzero(is_value & (cells.layout_id == layout_id)), fields
+            )
+            for layout_id, fields in slots.fields.items()
+        ]
         wanted = [features[at] for at in slots.positions]
-        for members, stored in _winners(pieces, list(slots.fields.values()), wanted, entities, as_of):
+        for members, stored in _winners(pieces, wanted, entities, as_of):
             found.append(([slots.positions[at] for at in members], _with_errors(stored, unknown, pieces)))
     return found
 
@@ -56,38 +57,31 @@ class _LayoutCells:
     cells: Unpacked
 
     @classmethod
-    def of(cls, layout: Layout, cells: Cells, at: Int64Array) -> _LayoutCells:
-        return cls(cells.entity[at], unpack(layout, [cells.cells[position] for position in at.tolist()]))
+    def of(cls, layout: Layout, cells: Cells, at: Int64Array, fields: Sequence[int]) -> _LayoutCells:
+        return cls(cells.entity[at], unpack(layout, [cells.cells[position] for position in at.tolist()], fields))
 
 
-def _winners(
-    pieces: list[_LayoutCells],
-    fields: list[tuple[int, ...]],
-    features: list[ResolvedFeature],
-    entities: int,
-    as_of: AsOf,
-) -> Winners:
-    """The winners of features in the same layouts. fields: per piece, the field of each feature."""
+def _winners(pieces: list[_LayoutCells], features: list[ResolvedFeature], entities: int, as_of: AsOf) -> Winners:
+    """The winners of features in the same layouts. The fields of each piece are those of the features."""
+    everything = list(range(len(features)))
     if not pieces:
-        return [(list(range(len(features))), Stored.nothing(features, entities))]
-    entity = _joined([each.entity for each in pieces])
-    time = _joined([each.cells.event_time for each in pieces])
-    ingested = _joined([each.cells.ingested_at for each in pieces])
-    readable = _joined([each.cells.readable for each in pieces])
-    values = [
-        _joined([each.cells.values[at] for each, at in zip(pieces, slots, strict=True)])
-        for slots in zip(*fields, strict=True)
-    ]
-    status = np.stack(
-        [
-            _joined([each.cells.status[at] for each, at in zip(pieces, slots, strict=True)])
-            for slots in zip(*fields, strict=True)
-        ]
-    )
+        return [(everything, Stored.nothing(features, entities))]
+    if len(pieces) == 1:
+        # The only cell of an entity holds all its values, or their absence.
+        only = pieces[0]
+        winner = np.full(entities, -1, dtype=np.int64)
+        winner[only.entity] = np.arange(len(only.entity))
+        return [(everything, Stored.of(features, only.cells.values, only.cells.status, only.cells.event_time, winner))]
+    entity = np.concatenate([each.entity for each in pieces])
+    time = np.concatenate([each.cells.event_time for each in pieces])
+    ingested = np.concatenate([each.cells.ingested_at for each in pieces])
+    readable = np.concatenate([each.cells.readable for each in pieces])
+    values = [np.concatenate(each) for each in zip(*(each.cells.values for each in pieces), strict=True)]
+    status = np.concatenate([each.cells.status for each in pieces], axis=1)
     usable = readable & (status != Status.NOT_FOUND)
     order = np.lexsort((ingested, time, entity))
     keys = HistoryKeys.of(entity[order], time[order], ingested[order])
-    if len(pieces) > 1 and _has_ties(keys):
+    if _has_ties(keys):
         return [
             ([at], _tied(feature, entity, time, ingested, values[at], status[at], usable[at], entities, as_of))
             for at, feature in enumerate(features)
@@ -150,7 +144,3 @@ def _with_errors(stored: Stored, unknown: BoolArray, pieces: list[_LayoutCells])
 def _has_ties(keys: HistoryKeys) -> bool:
     same = (keys.entity[1:] == keys.entity[:-1]) & (keys.time[1:] == keys.time[:-1])
     return bool((same & (keys.ingested[1:] == keys.ingested[:-1])).any())
-
-
-def _joined(arrays: list[np.ndarray]) -> np.ndarray:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

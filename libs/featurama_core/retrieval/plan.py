@@ -135,13 +135,14 @@ class ReadPlan:
 
     features: as requested. own: a stage per type of the roles (one stage, of `NO_ROLE`, without roles). followed: a
     stage per followed reference. The stages of a read are numbered in this order. Their columns, per stage, role (or
-    link) and feature, are numbered too: sources are the columns of the requested features.
+    link) and feature, are numbered too: sources are the columns of the requested features. roles: of all own stages.
     """
 
     features: Features
     own: tuple[OwnStage, ...]
     followed: tuple[FollowedStage, ...]
     sources: tuple[int, ...]
+    roles: tuple[str, ...] = (NO_ROLE,)
 
     @classmethod
     def of(cls, features: Sequence[ResolvedFeature]) -> ReadPlan:
@@ -165,12 +166,8 @@ class ReadPlan:
                 for each in targets:
                     numbers[role, each.reference] = len(numbers)
         sources = (numbers[_role_of(each), _without_role(each).reference] for each in features)
-        return cls(Features(features), own, tuple(followed), tuple(sources))
-
-    @property
-    def roles(self) -> list[str]:
-        """The roles whose entities are read."""
-        return [role for stage in self.own for role in stage.roles]
+        roles = tuple(role for stage in own for role in stage.roles)
+        return cls(Features(features), own, tuple(followed), tuple(sources), roles)
 
     @property
     def own_columns(self) -> int:
@@ -192,14 +189,14 @@ class ReadPlan:
         followed = tuple(each for each in self.followed if not set(each.links) & set(references))
         columns = [each for stage in self.own for _ in stage.roles for each in stage.features]
         columns += [each for stage in followed for _ in stage.links for each in stage.features]
-        return ReadPlan(Features(columns), self.own, followed, tuple(range(len(columns))))
+        return ReadPlan(Features(columns), self.own, followed, tuple(range(len(columns))), self.roles)
 
     async def read(self, entities: RowEntities, stages: ReadStages) -> list[Column]:
         """The requested columns, in order, for these rows. Those of a row without an entity are NOT_FOUND.
 
         InvalidInput unless the rows have the roles of the features.
         """
-        if set(entities.of_role) != set(self.roles):
+        if (*entities.of_role,) != self.roles and set(entities.of_role) != set(self.roles):
             raise _other_roles(entities, self.roles)
         wanted = [
             StageRows(number, [NamedRows.of(entities.of_role[role]) for role in stage.roles])
@@ -226,7 +223,10 @@ class ReadPlan:
             for at, hop in enumerate(of_stage):
                 read_of = found[rows.number][at] if rows.number in found else repeat(None)
                 columns += [hop.column(*each) for each in zip(stage.features, read_of, strict=False)]
-        return [_in_role(columns[source], feature) for source, feature in zip(self.sources, self.features, strict=True)]
+        found_columns = [columns[source] for source in self.sources]
+        if self.roles == (NO_ROLE,):
+            return found_columns
+        return [_in_role(*each) for each in zip(found_columns, self.features, strict=True)]
 
 
 def _own_stages(features: Sequence[ResolvedFeature]) -> tuple[OwnStage, ...]:

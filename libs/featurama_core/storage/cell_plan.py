@@ -30,10 +30,14 @@ class LayoutBook:
     def __init__(self) -> None:
         self._sets: dict[str, dict[frozenset[_Key], Layout]] = {}
 
+    def is_full(self, group: str) -> bool:
+        """Whether a new set of columns of the group is not remembered unless it is the whole group."""
+        return len(self._sets.get(group, ())) >= REMEMBERED_SETS
+
     def layouts(
         self, group: str, whole: Iterable[FeatureDefinition], written: Sequence[FeatureDefinition]
     ) -> list[Layout]:
-        """The layouts that together hold `written`. whole: the newest version of every feature of the group."""
+        """The layouts that together hold `written`. whole: the newest version of every feature of a full group."""
         known = self._sets.setdefault(group, {})
         keys = frozenset(definition.key for definition in written)
         if layout := known.get(keys):
@@ -52,7 +56,7 @@ def plan_cells(
     event_time: Int64Array,
     ingested_at: Int64Array,
 ) -> list[CellRun]:
-    """Pack every written value of k rows, each into one cell."""
+    """Pack every written value of k rows, each into one cell. whole_group: for groups of which the book is full."""
     runs: list[CellRun] = []
     groups: dict[str, list[StoredColumn]] = {}
     for stored in columns:

@@ -14,6 +14,9 @@ from functools import cached_property, lru_cache
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import ValueType, parse_value_type, type_text
 
+TAIL_TYPES = (ValueType.TEXT, ValueType.VECTOR)
+"""The types whose values stand behind the slots of a cell."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class LayoutField:
@@ -66,6 +69,11 @@ class Layout:
     def layout_id(self) -> int:
         """Signed 64-bit id."""
         return _id_of(self.text)
+
+    @cached_property
+    def tailed(self) -> tuple[int, ...]:
+        """Positions of the fields with values in the tail of a cell."""
+        return tuple(at for at, field in enumerate(self.fields) if field.value_type in TAIL_TYPES)
 
     @cached_property
     def positions(self) -> dict[tuple[str, int], int]:

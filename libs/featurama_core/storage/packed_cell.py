@@ -22,7 +22,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from featurama_core.storage.layouts import Layout, LayoutField
+from featurama_core.storage.layouts import TAIL_TYPES, Layout, LayoutField
 from featurama_core.types.column import Column
 from featurama_core.types.values import (
     BoolArray,
@@ -37,20 +37,19 @@ from featurama_core.types.values import (
 CODEC_VERSION = 1
 
 _SIGN = np.uint64(1 << 63)
-_TAIL_TYPES = (ValueType.TEXT, ValueType.VECTOR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unpacked:
-    """c decoded cells. event_time, ingested_at: int64[c]. values[f], status[f]: one column per field of the layout.
+    """c decoded cells. event_time, ingested_at: int64[c]. values: per decoded field an array of length c.
 
-    readable: bool[c]. Where it is False, the times are meaningless and every status is ERROR.
+    status: uint8[fields, c]. readable: bool[c]. Where it is False, the times are meaningless and every status is ERROR.
     """
 
     event_time: Int64Array
     ingested_at: Int64Array
     values: list[ValueArray]
-    status: list[UInt8Array]
+    status: UInt8Array
     readable: BoolArray
 
 
@@ -69,7 +68,7 @@ def pack(layout: Layout, columns: Sequence[Column], event_time: Int64Array, inge
     tail_size = np.zeros(rows, dtype=np.int64)
     for position, (field, column) in enumerate(zip(layout.fields, columns, strict=True)):
         present = column.status == Status.PRESENT
-        if field.value_type in _TAIL_TYPES:
+        if field.value_type in TAIL_TYPES:
             parts = _tail_parts(field, column, present)
             sizes = np.fromiter(map(len, parts), dtype=np.int64, count=rows)
             slots[:, position] = np.where(present, tail_size << 32 | sizes, 0)
@@ -85,48 +84,50 @@ def pack(layout: Layout, columns: Sequence[Column], event_time: Int64Array, inge
     return [b"".join((cell, *parts)) for cell, parts in zip(cells, zip(*tails, strict=True), strict=True)]
 
 
-def unpack(layout: Layout, cells: Sequence[bytes]) -> Unpacked:
-    """C cells of one layout -> columns. Truncated cells and those of another codec version are not readable."""
-    dtype = _head_dtype(len(layout.fields))
-    width, count = dtype.itemsize, len(cells)
-    sizes = np.fromiter(map(len, cells), dtype=np.int64, count=count)
-    has_tail = any(field.value_type in _TAIL_TYPES for field in layout.fields)
-    readable = sizes >= width if has_tail else sizes == width
-    if readable.all():
-        joined = b"".join(cells)
-        starts = np.cumsum(sizes) - sizes
-    else:
+def unpack(layout: Layout, cells: Sequence[bytes], fields: Sequence[int] | None = None) -> Unpacked:
+    """C cells of one layout -> columns. Truncated cells and those of another codec version are not readable.
+
+    fields: positions in `layout.fields` of the fields that are decoded, in the order of the columns; None for all.
+    """
+    count = len(layout.fields)
+    wanted = range(count) if fields is None else fields
+    dtype = _head_dtype(count)
+    width = dtype.itemsize
+    sizes = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
+    tailed = layout.tailed
+    readable = sizes >= width if tailed else sizes == width
+    if not readable.all():
         blank = bytes(width)
-        kept = [cell if good else blank for cell, good in zip(cells, readable.tolist(), strict=True)]
-        joined = b"".join(kept)
+        cells = [cell if good else blank for cell, good in zip(cells, readable.tolist(), strict=True)]
         sizes = np.where(readable, sizes, width)
-        starts = np.cumsum(sizes) - sizes
-    if has_tail:
-        heads = np.frombuffer(b"".join([joined[at : at + width] for at in starts.tolist()]), dtype=dtype)
-    else:
-        heads = np.frombuffer(joined, dtype=dtype)
+    joined = b"".join(cells)
+    heads = np.frombuffer(b"".join([cell[:width] for cell in cells]) if tailed else joined, dtype=dtype)
     readable &= heads["codec"] == CODEC_VERSION
-    absent = np.unpackbits(heads["absent"], axis=1, count=len(layout.fields)).view(np.bool_)
-    null = np.unpackbits(heads["null"], axis=1, count=len(layout.fields)).view(np.bool_)
-    status = np.where(absent, np.uint8(Status.NOT_FOUND), np.where(null, np.uint8(Status.NULL_VALUE), np.uint8(1)))
-    status[~readable] = Status.ERROR
-    values: list[ValueArray] = []
-    for position, field in enumerate(layout.fields):
-        slots = heads["slots"][:, position].astype(np.int64)
-        if field.value_type in _TAIL_TYPES:
-            tail = _Tail(joined, starts + width, starts + sizes, slots)
-            wrong = (status[:, position] == Status.PRESENT) & ~tail.fits(field)
+    status = _statuses(heads, count)
+    slots = heads["slots"].T
+    tails: dict[int, _Tail] = {}
+    if tailed:
+        starts = np.cumsum(sizes) - sizes
+        for position in tailed:
+            tail = tails[position] = _Tail(joined, starts + width, starts + sizes, slots[position].astype(np.int64))
+            wrong = (status[position] == Status.PRESENT) & ~tail.fits(layout.fields[position])
             readable &= ~wrong
-            status[wrong] = Status.ERROR
-            values.append(tail.read(field, status[:, position] == Status.PRESENT))
-        else:
-            values.append(_from_slots(field, slots))
-    status[~readable] = Status.ERROR
+            status[position][wrong] = Status.ERROR
+    picked = np.array(wanted, dtype=np.intp)
+    status, block = status[picked], slots[picked].astype(np.int64)
+    values = [
+        tails[position].read(layout.fields[position], status[row] == Status.PRESENT)
+        if position in tails
+        else _from_slots(layout.fields[position], block[row])
+        for row, position in enumerate(wanted)
+    ]
+    if not readable.all():
+        status[:, ~readable] = Status.ERROR
     return Unpacked(
         event_time=_from_ordered(heads["event_time"]),
         ingested_at=_from_ordered(heads["ingested_at"]),
         values=values,
-        status=[np.ascontiguousarray(status[:, position]) for position in range(len(layout.fields))],
+        status=status,
         readable=readable,
     )
 
@@ -141,6 +142,14 @@ def without_fields(layout: Layout, cell: bytes, deleted: Sequence[bool]) -> byte
         kept = np.array([Status.NOT_FOUND], dtype=np.uint8) if gone else status
         columns.append(Column(field.name, field.value_type, values, kept, decoded.event_time, field.version))
     return pack(layout, columns, decoded.event_time, decoded.ingested_at)[0]
+
+
+def _statuses(heads: NDArray[np.void], fields: int) -> UInt8Array:
+    """uint8[fields, c] from the masks. A field that is absent and null is absent."""
+    absent = np.unpackbits(heads["absent"], axis=1, count=fields)
+    null = np.unpackbits(heads["null"], axis=1, count=fields)
+    found: UInt8Array = np.maximum(null + np.uint8(Status.PRESENT), absent * np.uint8(Status.NOT_FOUND))
+    return np.ascontiguousarray(found.T)
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -32,6 +32,12 @@ from featurama_core.types.schema import (
 from featurama_core.types.times import DAY
 from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, ValueArray, empty_values
 from featurama_core.types.writes import StoredColumn, WriteMode
+
+MOST_CHANGES = 5_000
+"""Names of changed features in one answer of `load_definitions`."""
+
+FeaturesOf = tuple[Literal["entity_type", "feature_group", "references_type"], str]
+"""Features of an entity type or a group, or those that refer to an entity type."""
 
 
 class Consistency(StrEnum):
@@ -158,17 +164,18 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """Definitions of a namespace, and its incarnation, which is new after every creation of the namespace.
+    """Definitions of a namespace other than features, and its incarnation, which is new after every creation of it.
 
-    revision: number of the newest change of a definition among them, or before them.
+    revision: number of the newest change of a definition among them, or before them. changed_features: names of the
+    features that were changed too; None if there are too many to name.
     """
 
     incarnation: str
     entity_types: Sequence[EntityType]
     groups: Sequence[FeatureGroup]
-    features: Sequence[FeatureDefinition]
     services: Sequence[FeatureService]
     revision: int = field(default=0, kw_only=True)
+    changed_features: frozenset[str] | None = field(default=frozenset(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +269,11 @@ class NamespaceStorage(Protocol):
     async def list_tombstones(self) -> list[Tombstone]:
         """All tombstones of the namespace, for scans. `read_cells` returns those of single entities."""
 
+    async def features_to_clean(self, entity_id: str, groups: Sequence[FeatureGroup]) -> list[str]:
+        """Names of the features that a tombstone of the whole entity is cleaned of: those with history of it in these
+        groups, where history is kept by feature.
+        """
+
     async def clean(self, tombstone: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
         """Remove the values that the tombstone covers: history rows of `features` and, for a tombstone of a whole
         entity, its cells. It can be repeated; reads do not depend on it.
@@ -286,11 +298,23 @@ class NamespaceStorage(Protocol):
     # Definitions and entities
 
     async def load_definitions(self, after: int = 0) -> Definitions:
-        """The definitions that were stored or changed after a revision, as they are now; all of them after 0.
+        """The entity types, groups and services that were stored or changed after a revision, as they are now, deleted
+        ones too; all of them after 0. Of features, the names of those that changed; none after 0. Revisions begin at 1.
 
         The definitions of an acknowledged call are among them if the load begins after it. Unchanged definitions cost
         one small read.
         """
+
+    async def read_features(self, names: Sequence[str]) -> list[FeatureDefinition]:
+        """All versions of distinct features, deleted ones too, by name and version."""
+
+    async def list_feature_names(self, of: FeaturesOf | None, first: str, limit: int) -> list[str]:
+        """The first names of features that are not less than `first`, in order. Those of deleted features, and on a
+        cluster of some that were never stored, are among them.
+        """
+
+    async def known_feature_names(self, names: Sequence[str]) -> set[str]:
+        """Those among the names that `list_feature_names` would list."""
 
     async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
         """Store definitions, each unless its key is taken. -> the stored ones, in order. Atomic for each definition

@@ -18,20 +18,30 @@ def did_you_mean(name: str, known: Collection[str], otherwise: str) -> str:
 
     known: of more than 10,000 names those one keystroke away are found; a dict or set answers that without a scan.
     """
+    return question(close_names(name, known), otherwise)
+
+
+def question(found: Collection[str], otherwise: str) -> str:
+    """Whether one of these names was meant; `otherwise` if there is none."""
+    return f"did you mean {' or '.join(map(repr, found))}?" if found else otherwise
+
+
+def close_names(name: str, known: Collection[str]) -> list[str]:
+    """Up to three of the `known` names that are alike, the nearest first."""
     meant = name[:_LENGTH].lower()
     candidates = chain(
-        (each for each in _one_keystroke_away(meant) if each in known) if len(known) > _SCANNED else (),
+        (each for each in one_keystroke_away(meant) if each in known) if len(known) > _SCANNED else (),
         (each for each in islice(known, _SCANNED) if _may_be_alike(each, meant)),
     )
-    found = get_close_matches(meant, list(dict.fromkeys(islice(candidates, _COMPARED))), cutoff=0.7)
-    return f"did you mean {' or '.join(map(repr, found))}?" if found else otherwise
+    return get_close_matches(meant, list(dict.fromkeys(islice(candidates, _COMPARED))), cutoff=0.7)
 
 
 def _may_be_alike(known: str, meant: str) -> bool:
     return abs(len(known) - len(meant)) <= len(meant) // 2 and (known[:2] == meant[:2] or known[-2:] == meant[-2:])
 
 
-def _one_keystroke_away(name: str) -> Iterator[str]:
+def one_keystroke_away(name: str) -> Iterator[str]:
+    """Texts with a character more, less or different, or two that change places."""
     for at in range(len(name) + 1):
         before, after = name[:at], name[at:]
         yield before + after[1:]

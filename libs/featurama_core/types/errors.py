@@ -201,3 +201,8 @@ class CorruptData(FeaturamaError):
     """Stored bytes cannot be read. They are never replaced by a guessed value."""
 
     reason = Reason.CORRUPT_DATA
+
+
+def store_closed() -> FailedPrecondition:
+    """The error of every call on a store that its owner has closed: embedded, behind servers, or blocking."""
+    return FailedPrecondition("this store is closed; open it again", reason=Reason.INVALID_ARGUMENT)

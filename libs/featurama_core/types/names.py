@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from featurama_core.types.errors import InvalidInput, Reason
 
@@ -13,10 +13,13 @@ DEFAULT_ENTITY_TYPE = "entity"
 DEFAULT_GROUP = "default"
 
 MAX_ENTITY_ID_BYTES = 256
+UNREGISTERED = "\x00"
+"""Beginning of a position among the entities that are not registered: no entity id holds this character."""
 RESERVED_NAMES = frozenset({"entity_id", "timestamp", "event_time", "ingested_at", "value", "feature_name"})
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -27,6 +30,11 @@ def check_name(name: str, field: str) -> str:
     if not _NAME.fullmatch(name):
         raise _invalid(name, field, f"is not a name; use {_NAME.pattern}")
     return name
+
+
+def is_name(text: object) -> bool:
+    """Whether a definition may have this name."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 def check_namespace(name: str) -> str:
@@ -58,6 +66,35 @@ def entity_id_problem(entity_id: object) -> str | None:
     return None
 
 
+def check_unicode(**texts: str | None) -> None:
+    """Raise InvalidInput for a text that holds half of a surrogate pair. No storage and no message can hold it.
+
+    texts: by the names of their fields.
+    """
+    for field, text in texts.items():
+        if text and not text.isascii() and _SURROGATE.search(text):
+            raise InvalidInput(f"{field} {_shown(text)} is not valid Unicode text; mend it", field=field)
+
+
+def check_list(given: object, field: str) -> None:
+    """Raise InvalidInput for a text where a list is meant, whose letters would be its items, and for no list at all."""
+    if isinstance(given, (str, bytes)):
+        shown = _shown(str(given))
+        raise InvalidInput(f"{field} is the single value {shown}; give a list such as [{shown}]", field=field)
+    # The lists of protobuf have no `__iter__`, sets have no `__getitem__`.
+    items = hasattr(given, "__iter__") or hasattr(given, "__getitem__")
+    if isinstance(given, Mapping) or not items or not hasattr(given, "__len__"):
+        raise InvalidInput(f"{field} must be a list, not {type(given).__name__}", field=field)
+
+
+def check_list_of_texts(given: object, field: str) -> None:
+    """`check_list`, and every item is a text."""
+    check_list(given, field)
+    for item in given:  # type: ignore[attr-defined]
+        if not isinstance(item, str):
+            raise InvalidInput(f"{field} holds {item!r:.40}; give texts", field=field)
+
+
 def check_entity_ids(
     entity_ids: Sequence[str | None], *, limit: int | None = None, field: str = "entity_ids", may_lack: bool = False
 ) -> None:
@@ -65,8 +102,7 @@ def check_entity_ids(
 
     may_lack: whether an id may be None.
     """
-    if isinstance(entity_ids, (str, bytes)):
-        raise InvalidInput(f"{field} is the single value {_shown(str(entity_ids))}; give a list of ids", field=field)
+    check_list(entity_ids, field)
     if not len(entity_ids):
         raise InvalidInput(f"{field} is empty; name at least one", reason=Reason.EMPTY_REQUEST, field=field)
     if limit is not None and len(entity_ids) > limit:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import check_list, check_unicode
 from featurama_core.types.roles import Role
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
@@ -133,8 +135,13 @@ class FeatureSelection:
         if (features is None) == (service is None):
             raise InvalidInput("name either features or a feature service", field="features")
         if service is not None:
+            check_unicode(service=service)
             return cls((), service, roles)
-        references = (features,) if isinstance(features, str) else tuple(features or ())
+        given: Any = features
+        features = list(given) if isinstance(given, Iterator) else given
+        if not isinstance(features, str):
+            check_list(features, "features")
+        references = (features,) if isinstance(features, str) else tuple(features)
         if not references:
             raise InvalidInput(
                 "features is empty; name at least one feature or a feature service",

@@ -67,6 +67,10 @@ class RowEntities:
 
     def check(self, *, limit: int | None = None) -> None:
         """Raise InvalidInput for no rows, an invalid id, roles of unequal length, or more than `limit` ids."""
+        if not self.of_role:
+            raise InvalidInput(
+                "the rows name no entities; give one per row", reason=Reason.EMPTY_REQUEST, field="entities"
+            )
         if limit is not None and len(self.of_role) > 1 and self.size > limit:
             raise InvalidInput(
                 f"the roles hold {self.size} ids; at most {limit} fit one call, split the rows",
@@ -88,7 +92,7 @@ class RowEntities:
         return sum(None in row for row in zip(*self.of_role.values(), strict=True))
 
     def __len__(self) -> int:
-        return len(next(iter(self.of_role.values())))
+        return len(next(iter(self.of_role.values()), ()))
 
     @property
     def size(self) -> int:

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field, fields
 
 from featurama_core.types.entity_keys import EntityKeys, KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, check_name
+from featurama_core.types.names import (
+    DEFAULT_ENTITY_TYPE,
+    DEFAULT_GROUP,
+    check_list_of_texts,
+    check_name,
+    check_unicode,
+)
 from featurama_core.types.roles import Role, checked_roles
 from featurama_core.types.times import Duration, DurationLike, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
@@ -192,6 +198,25 @@ class FeatureService:
         return self.roles or given
 
 
+def check_fields(given: object) -> None:
+    """Raise InvalidInput unless every text of a definition or entity is valid Unicode, every list one of texts, and
+    every number whole.
+
+    These are checked where a caller gives them, since neither a message nor a storage can hold anything else.
+    """
+    for each in fields(given):  # type: ignore[arg-type]
+        value = getattr(given, each.name)
+        if each.type.startswith("tuple[str"):
+            check_list_of_texts(value, each.name)
+        if each.type == "int" and type(value) is not int:
+            raise InvalidInput(f"{each.name} must be a whole number, not {value!r:.40}", field=each.name)
+        for text in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(text, str):
+                check_unicode(**{each.name: text})
+            elif each.type == "str":
+                raise InvalidInput(f"{each.name} must be a text, not {text!r:.40}", field=each.name)
+
+
 Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService
 _ORDER = (EntityType, FeatureGroup, FeatureDefinition, FeatureService)
 
@@ -238,7 +263,7 @@ class Entity:
 def check_version(version: int, least: int = 1) -> int:
     """Return `version` if it may be the version of a feature or a model; `least` 0 admits "none"."""
     # On the wire 0 stands for an omitted version: a 0 given by the caller must be refused before.
-    if isinstance(version, bool) or not least <= version < 2**31:
+    if type(version) is not int or not least <= version < 2**31:
         raise InvalidInput(f"version must be a whole number from {least}", field="version")
     return version
 

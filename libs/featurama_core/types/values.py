@@ -67,6 +67,8 @@ def parse_value_type(text: str | ValueType) -> tuple[ValueType, int]:
     """`double`, `int`, `text`, `bool`, `float`, `string` or `vector[128]` -> (type, vector length or 0)."""
     if isinstance(text, ValueType):
         return text, 0
+    if not isinstance(text, str):
+        raise _invalid(f"feature type {str(text)[:40]!r} is not known; use double, int, text, bool or vector[N]")
     name, bracket, rest = text.strip().lower().partition("[")
     value_type = _ALIASES.get(name) or next((each for each in ValueType if each.label == name), None)
     if value_type is None or (bracket and value_type is not ValueType.VECTOR):

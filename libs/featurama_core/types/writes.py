@@ -98,7 +98,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Units that were not accepted for one reason. first_rows: the first of them."""
+    """Rows that were not accepted for one reason: how many, the message, and the first of them. See
+    `WriteReport.problems`.
+    """
 
     units: int
     message: str

@@ -16,7 +16,7 @@ from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, UNREGISTERED, check_entity_ids
 from featurama_core.types.schema import Entity, EntityType, FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
@@ -44,6 +44,7 @@ class RegistryServicer:
         """The reading methods by the name of the rpc; online and ingest both serve them."""
         return {
             **_of_every_kind({"Get": self.get_definition, "List": self.list_definitions}),
+            "ListFeatures": unary(pb.ListFeaturesRequest.FromString, self.list_features),
             "ListDefinitionUses": unary(pb.ListDefinitionUsesRequest.FromString, self.list_definition_uses),
             "GetEntity": unary(pb.GetEntityRequest.FromString, self.get_entity),
             "ListEntities": unary(pb.ListEntitiesRequest.FromString, self.list_entities),
@@ -65,26 +66,20 @@ class RegistryServicer:
         return kind.response("Get", await store.get_definition(kind.type, request.name, _version(kind, request)))
 
     async def list_definitions(self, kind: wire.DefinitionKind[Any], request: Any, call: Call) -> Reply:
-        """A page of the definitions of a kind, by name (and version)."""
+        """A page of the definitions of a kind, by name."""
         store = await self._stores.get(request.namespace)
         scope = f"{kind.field}s"
-        listed: Sequence[Any]
-        if kind.type is FeatureDefinition:
-            scope = f"{scope} {request.entity_type} {request.group} {request.all_versions}"
-            listed = await store.list_features(
-                entity_type=request.entity_type or None,
-                group=request.group or None,
-                all_versions=request.all_versions,
-            )
-        elif kind.type is EntityType and (request.features or request.feature_service):
+        if kind.type is EntityType and (request.features or request.feature_service):
             scope = f"{scope} {' '.join(request.features)} {request.feature_service}"
             features = list(request.features) or None
-            listed = await store.list_entity_types(features=features, service=request.feature_service or None)
+            listed: Sequence[Any] = await store.list_entity_types(
+                features=features, service=request.feature_service or None
+            )
         else:
             listed = await store.list_definitions(kind.type)
         page, next_token = page_of(
             listed,
-            _key,
+            lambda each: each.name,
             wire.to_proto,
             scope=scope,
             page_size=request.page_size,
@@ -93,6 +88,34 @@ class RegistryServicer:
         )
         call.rows = len(page)
         return kind.page(page, next_token)
+
+    async def list_features(self, request: pb.ListFeaturesRequest, call: Call) -> Reply:
+        """A page of the features, by name and version."""
+        store = await self._stores.get(request.namespace)
+        scope = f"features {request.entity_type} {request.group} {request.all_versions} {len(request.names)}"
+        length, before = page_length(request.page_size), key_before(scope, request.page_token) or ""
+        after: str | None = None
+        if request.names:
+            _check_names(request)
+            found = await store.find_features(request.names, all_versions=request.all_versions)
+        else:
+            # The page begins with the name that the one before may have ended in.
+            found, after = await store.page_features(
+                before.partition(" ")[0],
+                length + 1,
+                entity_type=request.entity_type or None,
+                group=request.group or None,
+                all_versions=request.all_versions,
+            )
+        left = [each for each in found if _key(each) > before]
+        messages = cut([wire.to_proto(each) for each in left[:length]], call.cut_bytes)
+        call.rows = len(messages)
+        token = ""
+        if len(messages) < len(left):
+            token = token_after(scope, _key(left[len(messages) - 1]))
+        elif after is not None:
+            token = token_after(scope, version_key(after, 0))
+        return pb.ListFeaturesResponse(features=messages, next_page_token=token)
 
     async def register(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
         """The same definition again changes nothing; what may change is the store's rule."""
@@ -137,13 +160,13 @@ class RegistryServicer:
         store = await self._stores.get(request.namespace)
         entity_type = request.entity_type or DEFAULT_ENTITY_TYPE
         scope = f"entities {entity_type}"
-        page, after = await store.page_entities(
-            entity_type, key_before(scope, request.page_token), page_length(request.page_size)
-        )
+        before = key_before(scope, request.page_token)
+        page, after = await store.page_entities(entity_type, before, page_length(request.page_size))
         messages = cut([wire.to_proto(each) for each in page], call.cut_bytes)
         call.rows = len(messages)
         if len(messages) < len(page):
-            after = messages[-1].entity_id
+            phase = UNREGISTERED if before is not None and before.startswith(UNREGISTERED) else ""
+            after = phase + messages[-1].entity_id
         return pb.ListEntitiesResponse(
             entities=messages, next_page_token="" if after is None else token_after(scope, after)
         )
@@ -199,8 +222,19 @@ def _version(kind: wire.DefinitionKind[Any], request: Any) -> int | None:
     return request.version or None if kind.type is FeatureDefinition else None
 
 
-def _key(definition: Any) -> str:
-    return version_key(definition.name, getattr(definition, "version", 0))
+def _check_names(request: pb.ListFeaturesRequest) -> None:
+    if len(request.names) > MAX_DEFINITIONS_PER_CALL:
+        raise InvalidInput(
+            f"names holds {len(request.names)}; at most {MAX_DEFINITIONS_PER_CALL} fit one call, split the list",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="names",
+        )
+    if request.entity_type or request.group:
+        raise InvalidInput("names stands alone; leave out entity_type and group", field="names")
+
+
+def _key(feature: FeatureDefinition) -> str:
+    return version_key(feature.name, feature.version)
 
 
 async def _served_by_ingest(_: bytes, __: Call) -> NoReturn:

@@ -2,9 +2,11 @@
 
 import sys
 
-from featurama_gateway.app import run
-from featurama_gateway.settings import GatewaySettings
-from featurama_service.process import main
+from featurama_service.extras import needs
 
 if __name__ == "__main__":
+    with needs("gateway"):
+        from featurama_gateway.app import run
+        from featurama_gateway.settings import GatewaySettings
+        from featurama_service.process import main
     sys.exit(main(GatewaySettings, run))

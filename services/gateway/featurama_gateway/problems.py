@@ -4,6 +4,7 @@ other servers never leave the gateway.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -127,7 +128,8 @@ def _said(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden" and error["loc"][0] == "body":
         return "is not a field of this request; leave it out, or see /docs for its fields"
     value = error.get("input")
-    shown = f", not {orjson.dumps(value).decode()[:80]}" if isinstance(value, (str, int, float)) else ""
+    # orjson refuses integers beyond 64 bits.
+    shown = f", not {json.dumps(value, ensure_ascii=False)[:80]}" if isinstance(value, (str, int, float)) else ""
     return f"{error['msg']}{shown}"
 
 

@@ -39,7 +39,7 @@ class _Check:
 
 
 class Readiness:
-    """Readiness per namespace and model. model: the default one. max_age: seconds."""
+    """Readiness per namespace and model. model: the default one, "" for the online service's. max_age: seconds."""
 
     def __init__(
         self,

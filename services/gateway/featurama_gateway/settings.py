@@ -13,7 +13,8 @@ from featurama_service.settings import Count, Millis, ServiceSettings
 class GatewaySettings(ServiceSettings):
     """listen: `host:port`; port 0 selects a free one. online: `host:port` of the online service.
 
-    model: for requests to /predict that name none. online_tls_*: PEM files, for an online service behind TLS.
+    model: for requests to /predict that name none; empty for the default model of the online service. online_tls_*: PEM
+    files, for an online service behind TLS.
     deadline_ms: for the arrival of a body, and again for the answer. max_requests: in flight; more requests get 429.
     drain_delay_ms: until load balancers have seen /health degraded.
     """
@@ -25,7 +26,7 @@ class GatewaySettings(ServiceSettings):
     online_tls_ca: str = ""
     online_tls_cert: str = ""
     online_tls_key: str = ""
-    model: str = "delivery_time"
+    model: str = ""
     deadline_ms: Count = 10_000
     max_requests: Count = 256
     max_body_bytes: Count = 1024 * 1024

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from featurama_core.store import Stores
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_model.default_model import DefaultModel
 from featurama_model.model_checker import ModelChecker
 from featurama_model.predictor import Predictor
 from featurama_online.models import HEALTH, open_predictor
@@ -23,6 +24,8 @@ from featurama_service.logs import open_log
 from featurama_service.rpc.registry import reading_registry_service
 from featurama_service.server import Bound, serving
 
+DOCUMENTED_MODEL: Final = "delivery_time"
+"""The default model of the documented REST contract, for a namespace of several models."""
 _WARM_S: Final = 30.0
 
 
@@ -43,13 +46,18 @@ async def run(
         stores = await resources.enter_async_context(Stores.open(settings.storage_settings()))
         await stores.check_schemas()
         predictor = await resources.enter_async_context(open_predictor(settings, log, checker))
-        await _warm(stores, predictor, settings.default_model, log)
+        default_model = await resources.enter_async_context(
+            DefaultModel(
+                settings.default_model, preferred=DOCUMENTED_MODEL, max_age=settings.model_staleness_ms / 1_000
+            )
+        )
+        await _warm(stores, predictor, default_model, log)
         bound = await resources.enter_async_context(
             serving(
                 [
                     OnlineServicer(stores).service(),
-                    PredictionServicer(stores, predictor, settings.default_model).service(),
-                    ModelServicer(stores, predictor.models).service(),
+                    PredictionServicer(stores, predictor, default_model).service(),
+                    ModelServicer(stores, predictor.models, default_model).service(),
                     reading_registry_service(stores),
                 ],
                 settings,
@@ -64,15 +72,16 @@ async def run(
         await stop.wait()
 
 
-async def _warm(stores: Stores, predictor: Predictor, model: str, log: FilteringBoundLogger) -> None:
+async def _warm(stores: Stores, predictor: Predictor, default_model: DefaultModel, log: FilteringBoundLogger) -> None:
     """Load the default model of the default namespace, if any. The first import and load take seconds, which may exceed
     the deadline of a first prediction.
     """
     try:
         async with asyncio.timeout(_WARM_S):
-            loaded = await predictor.models.get(await stores.namespace(DEFAULT_NAMESPACE), model)
+            namespace = await stores.namespace(DEFAULT_NAMESPACE)
+            loaded = await predictor.models.get(namespace, await default_model.of(namespace))
     except (FeaturamaError, TimeoutError) as error:
         reason = error.reason.name if isinstance(error, FeaturamaError) else "DEADLINE_EXCEEDED"
-        log.info("no model yet", model=model, reason=reason)
+        log.info("no default model yet", reason=reason)
     else:
-        log.info("model", model=model, version=loaded.manifest.version)
+        log.info("model", model=loaded.manifest.name, version=loaded.manifest.version)

@@ -8,14 +8,16 @@ import sys
 
 from featurama_core.types.errors import FeaturamaError
 from featurama_model.xgboost_alone import keep_xgboost_alone
-from featurama_service.settings import SettingsError, load
-from featurama_trainer.app import run
-from featurama_trainer.settings import Settings
+from featurama_service.extras import needs
 
 
 def main() -> int:
     """Exit code: 0, or 2 with one line that has the problem."""
     keep_xgboost_alone()
+    from featurama_service.settings import SettingsError, load
+    from featurama_trainer.app import run
+    from featurama_trainer.settings import Settings
+
     try:
         report = asyncio.run(run(load(Settings)))
     except (SettingsError, FeaturamaError) as error:
@@ -26,4 +28,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with needs("trainer"):
+        sys.exit(main())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from featurama_core.datasets.progress import Watcher
 from featurama_core.store import Stores
+from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.page import write_report
@@ -16,8 +17,10 @@ from featurama_trainer.training import train
 
 
 async def run(settings: Settings, *, progress: Watcher | None = None) -> TrainingReport:
-    """Train once, on a store that is opened and closed by this call."""
-    config = TrainingConfig.from_file(settings.config) if settings.config else TrainingConfig()
+    """Train once, on a store that is opened and closed by this call. Raises InvalidInput without a config."""
+    if not settings.config:
+        raise InvalidInput("FEATURAMA_TRAINER_CONFIG is missing; set it to a training config (YAML)", field="config")
+    config = TrainingConfig.from_file(settings.config)
     async with Stores.open(settings.storage_settings()) as stores:
         report = await train(
             await stores.namespace(settings.namespace),

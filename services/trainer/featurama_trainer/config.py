@@ -1,43 +1,23 @@
-"""The config of a training run, read from YAML. The defaults fit the sample world."""
+"""The config of a training run, read from YAML. It names its own model, label rows and features."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import TimeUnit, to_micros
-from featurama_model.expressions import Cycle, Expression, Power, Product, Ratio
+from featurama_model.expressions import Expression
 from featurama_model.manifest import MAX_CLASSES, MissingPolicy, Objective
 
 MAX_CONFIG_BYTES = 1024 * 1024
 
-_TARGET: Final = "actual_duration"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_TRAFFIC = "destination.traffic_level"
-_WEATHER = "destination.weather_index"
-DELIVERY_EXPRESSIONS: tuple[Expression, ...] = (
-    Product("distance_x_weight", ("distance", "package_weight")),
-    Product("distance_x_traffic", ("distance", _TRAFFIC)),
-    Product("distance_x_weather", ("distance", _WEATHER)),
-    Product("distance_x_traffic_x_weather", ("distance", _TRAFFIC, _WEATHER)),
-    Product("estimate_x_traffic", ("estimated_duration", _TRAFFIC)),
-    Product("estimate_x_weather", ("estimated_duration", _WEATHER)),
-    Product("traffic_x_weather", (_TRAFFIC, _WEATHER)),
-    Power("distance_squared", "distance", 2),
-    Power("hazard_squared", "hazard_level", 2),
-    Ratio("estimate_per_distance", "estimated_duration", "distance"),
-    Cycle("day_sin", "day", "sin"),
-    Cycle("day_cos", "day", "cos"),
-    Cycle("week_sin", "week", "sin"),
-    Cycle("week_cos", "week", "cos"),
-)
-"""Interactions, polynomials, a ratio and cyclic time of the delivery-time model."""
 
 
 class _Frozen(BaseModel):
@@ -47,15 +27,16 @@ class _Frozen(BaseModel):
 class SpineSource(_Frozen):
     """The source of label rows.
 
-    Without `file`, the store: one row per registered entity of the type that has a `target`, with its newest value. The
-    time of a row is the earliest event time of `time_feature` (for a delivery, its dispatch).
+    Without `file`, the store: one row per entity of the type that has a `target`, with its newest value. The
+    time of a row is the earliest event time of `time_feature`: the moment at which the prediction would be made.
     With `file` (CSV, Parquet or Arrow): one row per row of the file. `target`, `entity_column` and `time_column` are
     columns of it. The other fields are arguments of `FeatureStore.training_set`; a time without a zone is refused.
+    entity_type: "" for that of the features.
     """
 
-    entity_type: str = "delivery"
-    target: str = "actual_duration"
-    time_feature: str = "distance"
+    target: str
+    entity_type: str = ""
+    time_feature: str = ""
     file: str = ""
     entity_column: str = "entity_id"
     time_column: str = "timestamp"
@@ -66,10 +47,11 @@ class SpineSource(_Frozen):
     delimiter: str | None = None
     quote: str = '"'
     encoding: str = "utf-8"
+    null_values: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The source as a manifest names it: the name of the file, and only those options of reading that are set."""
-        shown = {"entity_type", "target", "time_feature", "entity_column", "time_column"}
+        shown = {"entity_type", "target", "entity_column", "time_column"}
         file = {"file": Path(self.file).name} if self.file else {}
         return self.model_dump(include=shown) | file | self.model_dump(exclude={*shown, "file"}, exclude_defaults=True)
 
@@ -119,26 +101,25 @@ class BoosterParameters(_Frozen):
 class TrainingConfig(_Frozen):
     """One training run.
 
-    features: references, or () for those of `feature_service`. Every numeric feature is a column; the `engineered`
+    features: references; or feature_service: a feature service. Every numeric feature is a column; the `engineered`
     columns follow. missing: feature -> `use_missing` (the default policy), `fail`, or a number, the default value.
     baseline: a feature whose value is itself a prediction (for binary, a probability), for comparison; "" for none.
     segments: features by which errors are grouped; None lets the run choose. known_at: an ISO time, "label", or "" for
     none. early_stopping: rounds without a better validation score; 0 disables it. class_labels: labels of the classes
     of `binary:logistic` or `multi:softprob`, in order, as in the target (texts, integers, booleans); () for the
-    occurring ones, sorted. classes: the number of classes, labelled 0, 1 and so on. The default `engineered` and
-    `baseline` apply to the sample's target only; for other targets they are empty unless given.
+    occurring ones, sorted. classes: the number of classes, labelled 0, 1 and so on.
     """
 
-    model: str = "delivery_time"
+    model: str
+    labels: SpineSource
     description: str = ""
-    labels: SpineSource = SpineSource()
-    feature_service: str = "delivery_time"
+    feature_service: str = ""
     features: tuple[str, ...] = ()
-    engineered: tuple[Expression, ...] = DELIVERY_EXPRESSIONS
+    engineered: tuple[Expression, ...] = ()
     missing: dict[str, Annotated[float, Field(allow_inf_nan=False)] | Literal["use_missing", "fail"]] = Field(
         default_factory=dict
     )
-    baseline: str = "estimated_duration"
+    baseline: str = ""
     segments: Annotated[tuple[str, ...], Field(max_length=20)] | None = None
     known_at: str = ""
     objective: Objective = "reg:squarederror"
@@ -159,15 +140,10 @@ class TrainingConfig(_Frozen):
             return labels
         return tuple(str(each).lower() if isinstance(each, int) else each for each in labels)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_the_samples(cls, given: Any) -> Any:
-        labels = given.get("labels") if isinstance(given, dict) else None
-        target = labels.get("target", _TARGET) if isinstance(labels, dict) else getattr(labels, "target", _TARGET)
-        return given if target == _TARGET else {"engineered": (), "baseline": ""} | given
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if bool(self.features) == bool(self.feature_service):
+            raise ValueError("name the inputs of the model by features or by feature_service, not by both")
         if self.classes and (self.classes < 2 or self.objective != "multi:softprob"):
             raise ValueError("classes: give how many (2 or more) for multi:softprob, none for the other objectives")
         if self.class_labels and (self.classes or self.objective not in ("binary:logistic", "multi:softprob")):
@@ -190,7 +166,7 @@ class TrainingConfig(_Frozen):
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
-        """Read a YAML file; omitted fields have their defaults. Raises InvalidInput with the field."""
+        """Read a YAML file. Raises InvalidInput with the field."""
         import yaml
 
         try:
@@ -214,5 +190,7 @@ class TrainingConfig(_Frozen):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "config"
-            problem = first["msg"].removeprefix("Value error, ")
-            raise InvalidInput(f"config: {where}: {problem}", field=where) from error
+            problem = ": " + first["msg"].removeprefix("Value error, ")
+            if first["type"] == "missing":
+                problem = " is missing; the config names its model, labels.target, and features or feature_service"
+            raise InvalidInput(f"config: {where}{problem}", field=where) from error

@@ -10,6 +10,7 @@ from featurama_core.datasets.written import WrittenSet
 from featurama_core.namespace import Namespace
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureRef, FeatureSelection, ResolvedFeature
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Int64Array, type_text
@@ -47,7 +48,7 @@ class ModelInputs:
             class_labels=config.class_labels,
             features=self.features,
             engineered=self.engineered,
-            feature_service="" if config.features else config.feature_service,
+            feature_service=config.feature_service,
             baseline=config.baseline,
             description=config.description,
         )
@@ -85,14 +86,32 @@ class TrainingMatrix:
         return {name: count for name, count in self.absent.items() if count}
 
 
+async def with_entity_type(namespace: Namespace, config: TrainingConfig) -> TrainingConfig:
+    """The config with the entity type of its features, unless it names one. Raises InvalidInput for several types."""
+    if config.labels.entity_type:
+        return config
+    resolved = await _resolved(namespace, config)
+    # Features of the default type belong to entities of any type.
+    types = {each.entity_type for each in resolved} - {DEFAULT_ENTITY_TYPE} or {DEFAULT_ENTITY_TYPE}
+    if len(types) > 1:
+        raise InvalidInput(
+            f"the features are of the entity types {', '.join(sorted(types))}; name the type of the label rows",
+            field="labels.entity_type",
+        )
+    return config.model_copy(update={"labels": config.labels.model_copy(update={"entity_type": types.pop()})})
+
+
+async def _resolved(namespace: Namespace, config: TrainingConfig) -> Sequence[ResolvedFeature]:
+    return await namespace.resolve(FeatureSelection.of(config.features or None, config.feature_service or None))
+
+
 async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInputs:
     """Resolve and pin the features of a run. Raises Unknown or InvalidInput with the problem."""
-    service = None if config.features else config.feature_service
-    resolved = await namespace.resolve(FeatureSelection.of(config.features or None, service))
+    resolved = await _resolved(namespace, config)
     if roles := list(dict.fromkeys(each.role.name for each in resolved if each.role is not None)):
         raise InvalidInput(
-            f"feature service {service!r} has the roles {', '.join(roles)}; a model is trained on the features of one"
-            " entity per row, name a service without roles",
+            f"feature service {config.feature_service!r} has the roles {', '.join(roles)}; a model is trained on the"
+            " features of one entity per row, name a service without roles",
             field="feature_service",
         )
     numeric = [each.name for each in resolved if each.value_type in NUMERIC]

@@ -15,7 +15,7 @@ from featurama_core.retrieval.history import visible_history
 from featurama_core.storage.port import History
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_model.engineered import NUMERIC, numbers
@@ -98,6 +98,12 @@ async def read_labels(
 
     classes: None for a regression. Raises InvalidInput for a target that cannot be learned.
     """
+    if not source.time_feature:
+        raise InvalidInput(
+            "labels.time_feature is missing; name the feature whose first value marks the moment of a prediction, or "
+            "give the label rows as labels.file",
+            field="labels.time_feature",
+        )
     target, moment = await namespace.resolve([source.target, source.time_feature])
     read = Targets(source.target, target.value_type, classes)
     ids: list[str] = []
@@ -126,6 +132,13 @@ async def read_labels(
             stage.advance(len(entity_ids))
         if after is None:
             break
+    if not times:
+        raise FailedPrecondition(
+            f"there are no label rows: no entity of type {source.entity_type!r} is registered; register them, or give "
+            "the label rows as labels.file",
+            reason=Reason.UNKNOWN_ENTITY,
+            field="labels",
+        )
     labels = sorted_labels(
         ids,
         np.concatenate([*times, np.zeros(0, dtype=np.int64)]),

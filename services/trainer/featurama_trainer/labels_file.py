@@ -35,7 +35,7 @@ def read_label_file(source: SpineSource, classes: Classes | None = None) -> Labe
     columns = SpineColumns(source.entity_column, source.time_column, times=times)
     # A number is learned from digits in a CSV; the texts of classes are their labels.
     types = ({source.target: "double"} if classes is None else {}) | source.types
-    layout = FileLayout.of(types, source.delimiter, source.quote, source.encoding)
+    layout = FileLayout.of(types, source.delimiter, source.quote, source.encoding, source.null_values)
     rows = label_source(Path(source.file), columns, layout)
     if source.target not in rows.schema.names:
         raise InvalidInput(

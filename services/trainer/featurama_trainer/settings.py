@@ -16,11 +16,10 @@ from featurama_service.storage_options import StorageOptions
 class Settings(ServiceSettings, StorageOptions, LogSettings):
     """A training job.
 
-    config: path of a YAML file (`TrainingConfig`), empty for the model of the sample world. alias, if_better,
-    tolerance: see `train`; an empty alias for none. dataset: path of an existing training set; dataset_out: path at
-    which the set of the run is kept; empty for none. report: folder for report.html and report.json, empty for none.
-    artefacts: fsspec URL of a directory for artefacts, empty for the storage. threads: of XGBoost; a different number
-    may change the last bits of a model.
+    config: path of a YAML file (`TrainingConfig`); required. alias, if_better, tolerance: see `train`; an empty alias
+    for none. dataset: path of an existing training set; dataset_out: path at which the set of the run is kept; empty
+    for none. report: folder for report.html and report.json, empty for none. artefacts: fsspec URL of a directory for
+    artefacts, empty for the storage. threads: of XGBoost; a different number may change the last bits of a model.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_TRAINER_")

@@ -44,8 +44,8 @@ def time_split(labels: Labels, split: SplitConfig) -> Split:
     """The parts of the label rows. Raises FailedPrecondition for too few rows or moments."""
     if len(labels) < MIN_LABEL_ROWS:
         raise FailedPrecondition(
-            f"there are {len(labels)} label rows, {MIN_LABEL_ROWS} are needed; {labels.without_target} entities have "
-            f"no target and {labels.without_time} no time: write their values first",
+            f"there are {len(labels)} label rows, {MIN_LABEL_ROWS} are needed; {labels.without_target} more have no "
+            f"target, {labels.without_time} no time; name other features, or a file of label rows",
             reason=Reason.INVALID_ARGUMENT,
             field="labels",
         )

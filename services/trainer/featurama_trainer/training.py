@@ -31,7 +31,7 @@ from featurama_model.registry import CHAMPION, ModelRegistry
 from featurama_trainer.classes import Classes
 from featurama_trainer.comparing import promote_unless_worse
 from featurama_trainer.config import TrainingConfig
-from featurama_trainer.dataset import ModelInputs, TrainingMatrix, known_at_of, model_inputs
+from featurama_trainer.dataset import ModelInputs, TrainingMatrix, known_at_of, model_inputs, with_entity_type
 from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
 from featurama_trainer.judging import by_segment, cross_validated, mean_scores, outputs, scores_with_baselines
 from featurama_trainer.labels import Labels, read_labels
@@ -43,7 +43,7 @@ from featurama_trainer.splitting import Split, gap_of, time_split
 
 async def train(
     namespace: Namespace,
-    config: TrainingConfig | None = None,
+    config: TrainingConfig,
     *,
     threads: int = 1,
     alias: str = CHAMPION,
@@ -66,10 +66,10 @@ async def train(
     config that does not fit them, FailedPrecondition for too few labels. The scores are those of the artefact, loaded
     as in serving.
     """
-    config = config or TrainingConfig()
     if dataset is not None and dataset_out is not None:
         raise InvalidInput("dataset and dataset_out exclude each other; a given set is kept anyway", field="dataset")
     watch = _Watch()
+    config = await with_entity_type(namespace, config)
     inputs = await model_inputs(namespace, config)
     async with _data(namespace, config, inputs, dataset, dataset_out, watch, progress) as data:
         requested, config = config, config.with_classes(data.labels.classes)

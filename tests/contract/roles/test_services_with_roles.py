@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Awaitable
 from typing import Any
@@ -10,8 +11,9 @@ import pyarrow as pa
 import pytest
 from tests.opened import OpenedStore
 
+from featurama_cli.archive.layout import definitions_from_json, definitions_to_json
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Unknown
-from featurama_core.types.roles import Role
+from featurama_core.types.roles import Role, RowEntities
 from featurama_core.types.schema import EntityType
 
 from .league import ROLES, START, told
@@ -172,3 +174,29 @@ async def test_entity_columns_are_short_for_roles_named_like_their_types(store: 
     roles = {"team": {"type": "team", "columns": "who"}, "person": {"type": "person", "columns": "whistle"}}
     long = await store.training_set(table, ["team.rating", "city", "person.cards"], roles=roles)
     assert (await long.to_arrow()).equals(await short.to_arrow())
+
+
+async def test_roles_of_the_type_entity_take_any_id(store: OpenedStore) -> None:
+    """They read features of `entity` only, which name their role."""
+    roles = {"left": "entity", "right": "entity"}
+    rows = {"left": ["team_1", None], "right": ["team_0", "team_1"]}
+    read = (await store.get_online_features(rows, ["left.note", "right.note"], roles=roles)).to_dict()
+    alone = (await store.get_online_features(["team_0", "team_1"], ["note"])).to_dict()["note"]
+    assert [alone[1], None] == read["left.note"]
+    assert alone == read["right.note"]
+    await refused(
+        store.get_online_features(rows, ["left.rating", "right.note"], roles=roles), "but 'rating' describes a team"
+    )
+
+
+async def test_an_archive_keeps_the_roles_of_a_service(store: OpenedStore) -> None:
+    """As JSON, from which they are registered again."""
+    made = await store.register_feature_service(unique("match"), MATCH, roles=ROLES)
+    stored = await store.space.storage.load_definitions()
+    again = definitions_from_json(json.loads(json.dumps(definitions_to_json(stored, []))))
+    assert made in again
+
+
+async def test_entities_without_roles_or_rows_are_refused(store: OpenedStore) -> None:
+    for entities in (RowEntities({}), RowEntities({"home": [], "away": []})):
+        await refused(store.get_online_features(entities, ["home.rating"], roles={"home": "team"}), "give one|empty")

@@ -10,7 +10,9 @@ import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
+from featurama_core.ingest.purge import purge
 from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.schema import (
     Definition,
@@ -20,9 +22,10 @@ from featurama_core.types.schema import (
     FeatureService,
     Use,
 )
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_TIME
 from featurama_core.types.values import ValueType
 
-from .standing_clock import Unique, as_of, store_over, write
+from .standing_clock import DAY, Unique, as_of, store_over, write
 
 
 async def test_a_deprecated_definition_is_restored(store: OpenedStore, unique: Unique) -> None:
@@ -187,3 +190,25 @@ async def test_a_registration_is_refused_if_what_it_names_is_deleted_meanwhile(
             await other.register([FeatureDefinition(heat, ValueType.INT, group=group), FeatureService(heat, (heat,))])
         assert heat not in [each.name for each in await store.list_features()]
         assert heat not in [each.name for each in await store.list_feature_services()]
+
+
+async def test_values_of_deleted_definitions_are_purged_by_their_age(
+    store: OpenedStore, clock: FakeClock, unique: Unique
+) -> None:
+    """As those of the others: the retention of the group still holds."""
+    heat, group, mars = unique("heat"), unique("group"), unique("mars")
+    await store.register_feature_group(group, retention="1d")
+    definition = await store.register_feature(heat, "double", group=group)
+    await write(store, heat, [(mars, clock.now, 1.5)])
+    stored = await store.get_feature_group(group)
+    await store.delete_definition(FeatureDefinition, heat, 1)
+    await store.delete_definition(FeatureGroup, group)
+    storage = store.space.storage
+    await purge(store.space)
+    assert 1 == len((await storage.read_cells([mars])).cells)
+    clock.advance(3 * DAY)
+    await purge(store.space)
+    assert 0 == len((await storage.read_cells([mars])).cells)
+    if isinstance(storage, SqliteNamespace):  # a cluster expires rows by its own clock
+        (history,) = await storage.read_history([mars], [(definition, stored)], start=MIN_TIME, end=MAX_EVENT_TIME)
+        assert 0 == len(history.entity)

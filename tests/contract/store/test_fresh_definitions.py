@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.opened import OpenedStore
 
 from featurama_core.storage.port import Definitions, NamespaceStorage
 from featurama_core.types.errors import Conflict, Reason
+from featurama_core.types.schema import FeatureDefinition
 
 from .standing_clock import Unique, answers, store_over, two_versions, write
 
@@ -24,6 +26,7 @@ class Watched:
     def __init__(self, inner: NamespaceStorage) -> None:
         self._inner = inner
         self.reads = 0
+        self.names: list[list[str]] = []
         self.holds = False
         self.read = asyncio.Event()
         self.released = asyncio.Event()
@@ -39,6 +42,11 @@ class Watched:
             self.read.set()
             await self.released.wait()
         return found
+
+    async def read_features(self, names: Sequence[str]) -> list[FeatureDefinition]:
+        """As stored now."""
+        self.names.append(list(names))
+        return await self._inner.read_features(names)
 
 
 @pytest.fixture
@@ -62,7 +70,7 @@ async def test_a_remembered_list_is_that_of_its_known_at(
     for known_at in [*wanted, *reversed(wanted)]:
         (resolved,) = await lagging.space.resolve([speed], known_at=known_at)
         assert (known_at, wanted[known_at]) == (known_at, resolved.definition.version)
-    assert 1 == watched.reads
+    assert 2 == watched.reads
 
 
 async def test_definitions_that_were_being_read_before_the_call_are_not_fresh(
@@ -70,26 +78,26 @@ async def test_definitions_that_were_being_read_before_the_call_are_not_fresh(
 ) -> None:
     """A call that needs fresh ones waits for a read that begins after it, though another is about to be answered."""
     watched.holds = True
-    early = asyncio.create_task(lagging.list_features())
+    early = asyncio.create_task(lagging.list_entity_types())
     await watched.read.wait()
-    speed = (await store.register_feature(unique("speed"), "int")).name
-    late = asyncio.create_task(lagging.list_features())
+    planet = (await store.register_entity_type(unique("planet"))).name
+    late = asyncio.create_task(lagging.list_entity_types())
     await asyncio.sleep(0)
     watched.holds = False
     watched.released.set()
-    assert speed not in [feature.name for feature in await early]
-    assert speed in [feature.name for feature in await late]
+    assert planet not in [each.name for each in await early]
+    assert planet in [each.name for each in await late]
     assert 2 == watched.reads
 
 
 async def test_calls_that_need_no_fresh_definitions_share_the_read_under_way(
     store: OpenedStore, lagging: OpenedStore, watched: Watched, unique: Unique
 ) -> None:
-    """One read for all that came while it lasted, and for all that come after."""
+    """One read for all that came while it lasted, and for all that come after; another one for what they need."""
     speed = (await store.register_feature(unique("speed"), "int")).name
     await asyncio.gather(*[lagging.get_feature(speed) for _ in range(5)])
     await lagging.get_feature(speed)
-    assert 1 == watched.reads
+    assert (2, [[speed]]) == (watched.reads, watched.names)
 
 
 async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accepted(
@@ -97,7 +105,7 @@ async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accept
 ) -> None:
     """What the server does not know it looks up afresh, once a request; so do reads."""
     speed, fry = unique("speed"), unique("fry")
-    await lagging.list_features()
+    await lagging.list_entity_types()
     await store.register_feature(speed, "int")
     await write(lagging, speed, [(fry, clock.now, 1)])
     assert 2 == watched.reads
@@ -109,7 +117,7 @@ async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accept
     wide = {"entity_id": [fry], "timestamp": [clock.now], unique("nothing"): [1], unique("nought"): [2]}
     (verdict,) = (await lagging.write_features(wide, time_unit="us")).verdicts
     assert Reason.UNKNOWN_FEATURE == verdict.reason
-    assert 4 == watched.reads
+    assert 5 == watched.reads
 
 
 async def test_a_server_sees_at_once_what_it_registered_or_deprecated_itself(
@@ -157,11 +165,10 @@ async def test_definitions_are_read_once_while_they_are_fresh_enough(
     store: OpenedStore, watched: Watched, clock: FakeClock, unique: Unique
 ) -> None:
     """For as many seconds as the settings say, whatever is looked up; with none, at each call."""
-    speed = unique("speed")
-    await store.register_feature(speed, "double")
+    await store.register_entity_type(unique("planet"))
     for staleness, reads in ((3_600.0, 1), (0.0, 3)):
         watched.reads = 0
         registry = store_over(watched, clock, staleness=staleness).space.registry  # type: ignore[arg-type]
         for _ in range(3):
-            assert speed in (await registry.snapshot()).features
+            assert unique("planet") in (await registry.snapshot()).entity_types
         assert reads == watched.reads

@@ -124,3 +124,17 @@ async def refused(call: object, what: str) -> None:
     with pytest.raises(FailedPrecondition, match=f"{what}.* is deprecated") as failed:
         await call  # type: ignore[misc]
     assert (Reason.DEPRECATED, what) == (failed.value.reason, failed.value.metadata["field"])
+
+
+async def test_fields_of_other_types_are_refused_by_name(store: OpenedStore, unique: Unique) -> None:
+    """Python takes them all: `1.0` as a version, None as a description, a text as a number."""
+    name = unique("typed")
+    wrong: dict[str, object] = {"version": 1.0, "description": None, "owner": 7, "feature_type": None}
+    for field, value in wrong.items():
+        given = {"name": name, "feature_type": "int"} | {field: value}
+        with pytest.raises(InvalidInput, match=field.replace("_", " ")) as refused:
+            await store.register_feature(**given)  # type: ignore[arg-type]
+        assert field == refused.value.metadata["field"]
+    with pytest.raises(InvalidInput, match="buckets must be a whole number, not '2'"):
+        await store.register_feature_group(name, buckets="2")  # type: ignore[arg-type]
+    assert [] == [each for each in await store.list_features() if each.name == name]

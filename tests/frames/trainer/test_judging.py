@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.sample_model import sample_config
 
 from featurama_core.types.column import Column
 from featurama_core.types.values import Status, ValueType
-from featurama_trainer.config import SplitConfig, TrainingConfig
+from featurama_trainer.config import SplitConfig
 from featurama_trainer.judging import FoldScores, by_segment, mean_scores, scores_with_baselines
 from featurama_trainer.splitting import Split, gap_of
 
@@ -30,7 +31,7 @@ def scores(**config: str) -> dict[str, dict[str, float]]:
             name, ValueType.DOUBLE, stated, np.ones(9, dtype=np.uint8), np.zeros(9, dtype=np.int64)
         ),
     )
-    settings = TrainingConfig(**{"objective": "reg:squarederror", "baseline": "", **config})  # type: ignore[arg-type]
+    settings = sample_config(**{"objective": "reg:squarederror", "baseline": "", **config})
     return scores_with_baselines(settings, data, PREDICTED, SPLIT)  # type: ignore[arg-type]
 
 

@@ -120,7 +120,7 @@ def test_the_worlds_definitions_are_read(folder: Path) -> None:
         ("features: [{name: a, type: int, colour: red}]", "'colour' is not a field"),
         ("features: [{name: a, type: int, version: one}]", "version must be a whole number"),
         ("features: {name: a}", "features must be a list"),
-        ("feature: []", "'feature' is not one of"),
+        ("feature: []", "'feature' is not a field; did you mean 'features'"),
         ("features: [a", "is not YAML"),
         ("[]", "must hold entity_types"),
         ("{}", "defines nothing"),

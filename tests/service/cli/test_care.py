@@ -29,7 +29,7 @@ def test_an_entity_is_registered_shown_and_listed(defined: Featurama) -> None:
     assert '{"moons": 2}' in defined("entities", "list", "planet").out
 
 
-@pytest.mark.parametrize("metadata", ["{", "[]", "7"])
+@pytest.mark.parametrize("metadata", ["{", "[]", "7", '{"moons": 2, "moons": 3}'])
 def test_metadata_that_is_no_object_is_refused(defined: Featurama, metadata: str) -> None:
     assert defined("entities", "register", "x", "--metadata", metadata).code == 2
 

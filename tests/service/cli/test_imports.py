@@ -127,3 +127,26 @@ def test_a_directory_without_ingest_times_is_written_file_by_file(defined: Featu
     (folder / "new" / "b.csv").write_text("entity_id,timestamp,moons\nplanet_mars,2026-01-01T00:00:00Z,2\n")
     ran = defined("write", "new", "--json")
     assert (ran.code, ran.json["accepted"]) == (0, 2), ran.err
+
+
+def test_files_of_an_import_may_differ_in_types_that_lose_nothing(defined: Featurama, folder: Path) -> None:
+    """Their rows are compared, and rejected rows written, in the joined types."""
+    parquet(folder / "old" / "a.parquet", ("planet_mars", 3), ("planet_earth\n", 1))
+    parquet(folder / "old" / "b.parquet", ("planet_mars", 2.5), ("planet_earth\n", 1.5), ("planet_pluto", 2.5))
+    ran = defined("write", "old", "--bulk", "--json")
+    assert (1, 4) == (ran.json["accepted"], ran.json["rejected"]), ran.err
+    for name, values in (("a", [1.0, 3.0]), ("b", [1.5, 2.5])):
+        rejected = pyarrow.parquet.read_table(folder / "old" / f"{name}.rejected.parquet")
+        assert values == rejected.column("temperature").to_pylist()
+
+
+def test_files_of_an_import_that_cannot_be_joined_are_refused_before_a_row_is_written(
+    defined: Featurama, folder: Path
+) -> None:
+    """Both files are named."""
+    parquet(folder / "old" / "a.parquet", ("planet_mars", 2.5))
+    parquet(folder / "old" / "b.parquet", ("planet_mars", 2), ("planet_earth", 2**60 + 1))
+    ran = defined("write", "old", "--bulk")
+    assert 2 == ran.code
+    assert "column temperature of b.parquet is int64 and cannot become double as in a.parquet without loss" in ran.err
+    assert [] == corrections(defined, "planet_mars")

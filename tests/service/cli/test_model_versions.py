@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.sample_model import sample_settings
 from tests.unit.cli.running import Featurama
 
 ONE = ("--threads", 1)
@@ -14,8 +16,8 @@ SIZES = ("--deliveries", 200, "--days", 8, "--planets", 4, "--characters", 2)
 def test_versions_are_compared_promoted_rolled_back_and_deleted(featurama: Featurama, folder: Path) -> None:
     """One walk, because the world it needs takes seconds."""
     assert featurama("world", "--into", *SIZES).code == 0
-    (folder / "good.yaml").write_text("rounds: 60\n")
-    (folder / "poor.yaml").write_text("rounds: 1\n")
+    (folder / "good.yaml").write_text(yaml.safe_dump(sample_settings(rounds=60)))
+    (folder / "poor.yaml").write_text(yaml.safe_dump(sample_settings(rounds=1)))
     for config in ("good.yaml", "poor.yaml"):
         ran = featurama(
             "train", "--config", config, "--report", f"report-{config[:4]}", "--by", "hermes", "--alias", ""
@@ -49,7 +51,7 @@ def test_artefacts_in_a_directory_are_used_by_every_command(
     featurama: Featurama, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert featurama("world", "--into", *SIZES).code == 0
-    (folder / "small.yaml").write_text("rounds: 20\n")
+    (folder / "small.yaml").write_text(yaml.safe_dump(sample_settings(rounds=20)))
     monkeypatch.setenv("FEATURAMA_ARTEFACTS", str(folder / "artefacts"))
     ran = featurama("train", "--config", "small.yaml", *ONE)
     assert ran.code == 0, ran.err

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.sample_model import sample_settings
 from tests.unit.cli.running import CLEAN, Featurama, Ran, run_in
 
 # One worker: the module's world, model and servers are made once.
@@ -27,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     sizes = ("--deliveries", 200, "--days", 8, "--planets", 4, "--characters", 2)
     assert run_in(folder, "world", "--into", *sizes).code == 0
-    (folder / "small.yaml").write_text("rounds: 40\n")
+    (folder / "small.yaml").write_text(yaml.safe_dump(sample_settings(rounds=40)))
     ran = run_in(folder, "train", "--config", "small.yaml", "--json")
     assert ran.code == 0, ran.err
     assert (ran.json["version"], ran.json["promoted_to"], ran.json["label_rows"]) == (1, "champion", 200)
@@ -90,10 +92,17 @@ def test_a_mistyped_model_is_asked_about(store) -> None:
         assert (ran.code, "did you mean 'delivery_time'?" in ran.err) == (2, True)
 
 
-def test_training_without_labels_says_what_is_missing(featurama) -> None:
+def test_training_without_a_config_shows_what_one_names(store) -> None:
+    ran = store("train")
+    assert (2, 1) == (ran.code, len(ran.err.splitlines()))
+    assert "--config is missing; name a YAML file such as {model: NAME, labels:" in ran.err
+
+
+def test_training_without_labels_says_what_is_missing(featurama, folder) -> None:
     """An empty namespace: one line, exit code 2."""
+    (folder / "small.yaml").write_text(yaml.safe_dump(sample_settings()))
     featurama("namespaces", "create", "default")
-    ran = featurama("train")
+    ran = featurama("train", "--config", "small.yaml")
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
 
 

@@ -37,6 +37,22 @@ def trained(featurama: Featurama, folder: Path) -> Featurama:
     return featurama
 
 
+def test_the_only_model_is_the_default_and_several_are_listed(trained: Featurama, folder: Path) -> None:
+    """Of predict, score and models show alike."""
+    commands = [("predict", "delivery_1"), ("score", "--labels", "labels.csv", "--out", "s.csv"), ("models", "show")]
+    first = [trained(*command).code for command in commands]
+
+    async def publish_another() -> None:
+        async with open_store(f"sqlite:///{folder}/featurama-data") as store:
+            await publish(store, 0.0, champion=1, name="another")
+
+    asyncio.run(publish_another())
+    then = [trained(*command) for command in commands]
+    assert [0, 0, 0] == first
+    assert [2, 2, 2] == [ran.code for ran in then]
+    assert all("name the model: another, delivery_time are registered" in ran.err for ran in then)
+
+
 def test_label_rows_are_scored_into_files_beside_a_manifest(trained: Featurama, folder: Path) -> None:
     """Predictions agree with `predict`; a row that has none has a reason; what was missing is listed."""
     ran = trained("score", "--labels", "labels.csv", "--model", "delivery_time@1", "--out", "scores", "--json")

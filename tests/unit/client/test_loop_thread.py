@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from featurama_core.blocking import LoopThread, blocking_form
+from featurama_core.types.errors import FailedPrecondition
 
 
 class Kettle:
@@ -75,7 +76,7 @@ def test_an_error_of_entering_is_raised_and_nothing_is_left_open(loop: LoopThrea
 def test_a_closed_loop_refuses_work() -> None:
     loop = LoopThread()
     loop.close()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(FailedPrecondition, match="closed"):
         blocking_kettle(loop).pour(1)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from featurama_core.registry import MAX_FEATURES_PER_READ, Snapshot
+from featurama_core.registry import MAX_FEATURES_PER_READ, NotHeld, Snapshot
 from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason, Unknown
 from featurama_core.types.references import FeatureRef, ResolvedFeature
@@ -27,10 +29,20 @@ DEFINITIONS = Definitions(
     "one",
     [EntityType("ship"), EntityType("planet")],
     [FeatureGroup("default"), FeatureGroup("ship", "ship"), FeatureGroup("planet", "planet")],
-    [SPEED[10], HOME, SPEED[2], SIZE, SPEED[1], CREW],
     [FeatureService("pilot", ("speed@1",))],
 )
-SNAPSHOT = Snapshot(DEFINITIONS)
+FEATURES = [SPEED[10], HOME, SPEED[2], SIZE, SPEED[1], CREW]
+
+
+def snapshot(found: Definitions = DEFINITIONS, features: Sequence[FeatureDefinition] = FEATURES) -> Snapshot:
+    """That holds these features, and that `mass` and `sped` are not registered."""
+    made = Snapshot(found)
+    known = {each.name for each in features}
+    made.hold([*known, "mass", "sped"], features, {"sped": "did you mean 'speed'?"})
+    return made
+
+
+SNAPSHOT = snapshot()
 
 
 @pytest.mark.parametrize(
@@ -84,14 +96,14 @@ def test_what_is_not_registered_is_named() -> None:
 
 
 def test_names_that_are_alike_are_proposed() -> None:
-    """For features, types, groups and services; a thousand unknown names of one request are not all compared."""
+    """For features, types, groups and services; not for every name of many."""
     assert "feature 'sped' is not registered; did you mean 'speed'?" == refusal(Unknown, SNAPSHOT.feature, "sped")[2]
     assert "did you mean 'pilot'?" in refusal(Unknown, SNAPSHOT.service, "pilots")[2]
     assert "did you mean 'ship'?" in refusal(Unknown, SNAPSHOT.entity_type, "shpi")[2]
     assert "did you mean 'planet'?" in refusal(Unknown, SNAPSHOT.group, "planets")[2]
-    fresh = Snapshot(DEFINITIONS)
-    texts = [refusal(Unknown, fresh.feature, f"spee{number}")[2] for number in range(100)]
-    assert [True] * 32 + [False] * 68 == ["'speed'?" in each for each in texts]
+    fresh = snapshot()
+    texts = [refusal(Unknown, fresh.group, f"plane{number}")[2] for number in range(100)]
+    assert [True] * 32 + [False] * 68 == ["'planet'?" in each for each in texts]
 
 
 def test_what_is_registered_is_found_by_its_name() -> None:
@@ -101,11 +113,38 @@ def test_what_is_registered_is_found_by_its_name() -> None:
     assert "planet" == SNAPSHOT.group("planet").name
 
 
-def test_the_features_of_a_group_are_its_newest_versions() -> None:
-    """Each name once, in the order of names."""
-    fresh = Snapshot(DEFINITIONS)
-    assert {"default": [SPEED[10]], "ship": [CREW, HOME], "planet": [SIZE]} == fresh.newest_of_group
-    assert {"speed": list(SPEED.values()), "home": [HOME], "crew": [CREW], "size": [SIZE]} == fresh.features
+def test_what_is_not_held_is_named_at_once() -> None:
+    """All features of a list, of paths too; whether they are registered is not known."""
+    empty = Snapshot(DEFINITIONS)
+    with pytest.raises(NotHeld) as missing:
+        empty.resolve_all(["home.size", "speed@2", "speed@1"])
+    assert {"home", "size", "speed"} == set(missing.value.names)
+    with pytest.raises(NotHeld):
+        empty.feature("speed")
+    empty.hold(["home", "size", "speed"], FEATURES)
+    assert ["home@1.size@1", "speed@2"] == [each.reference for each in empty.resolve_all(["home.size", "speed@2"])]
+    assert [] == empty.missing(["speed", "SPEED", "no name"])
+
+
+def test_features_that_changed_are_not_held_by_the_next_snapshot() -> None:
+    """The others are, and the one before stays as it was; too many to be named are all."""
+    changed = Definitions("one", [], [], [], changed_features=frozenset({"speed"}))
+    assert SNAPSHOT.is_outdated(changed)
+    assert not SNAPSHOT.is_outdated(Definitions("one", [], [], [], changed_features=frozenset({"weight"})))
+    after = Snapshot(changed, SNAPSHOT)
+    assert ["speed"] == after.missing(["speed", "size", "mass"])
+    assert [] == SNAPSHOT.missing(["speed", "size", "mass"])
+    many = Definitions("one", [], [], [], changed_features=None)
+    assert SNAPSHOT.is_outdated(many)
+    assert not Snapshot(many, SNAPSHOT).features
+
+
+def test_a_feature_whose_group_is_not_there_yet_is_not_there_either() -> None:
+    """A cluster announces both later."""
+    early = Snapshot(DEFINITIONS)
+    early.hold(["weight"], [feature("weight", group="body")])
+    with pytest.raises(Unknown):
+        early.feature("weight")
 
 
 def resolve(text: str, known_at: int | None = None) -> str:
@@ -120,9 +159,8 @@ def test_a_path_binds_both_its_steps() -> None:
     resolved = SNAPSHOT.resolve(FeatureRef.parse("home.size"))
     assert (SNAPSHOT.groups["planet"], SNAPSHOT.groups["ship"]) == (resolved.group, resolved.via and resolved.via.group)
     assert Reason.UNKNOWN_FEATURE_VERSION == refusal(Unknown, resolve, "home.speed", 99)[0]
-    late = Snapshot(
-        Definitions("one", [], [FeatureGroup("ship", "ship")], [feature("home", group="ship", at=50, to="planet")], [])
-    )
+    home = feature("home", group="ship", at=50, to="planet")
+    late = snapshot(Definitions("one", [], [FeatureGroup("ship", "ship")], []), [home, SIZE])
     assert "home" == refusal(Unknown, late.resolve, FeatureRef.parse("home.size"), 49)[1]
 
 
@@ -154,7 +192,7 @@ def test_a_list_is_bound_once_and_remembered() -> None:
 
 def test_only_so_many_lists_are_remembered() -> None:
     """Or a caller could fill the memory: one list too many forgets them all."""
-    fresh = Snapshot(DEFINITIONS)
+    fresh = snapshot()
     first = fresh.resolve_all(["speed"], 100)
     for known_at in range(101, 100 + 1_024):
         fresh.resolve_all(["speed"], known_at)
@@ -174,7 +212,7 @@ def test_a_list_that_is_empty_too_long_or_names_a_feature_twice_is_refused() -> 
     )
     assert 2 == len(SNAPSHOT.resolve_all(["speed@1", "speed@2"]))
     many = [feature(f"f{at}") for at in range(MAX_FEATURES_PER_READ + 1)]
-    wide = Snapshot(Definitions("one", [], [FeatureGroup("default")], many, []))
+    wide = snapshot(Definitions("one", [], [FeatureGroup("default")], []), many)
     names = [each.name for each in many]
     assert MAX_FEATURES_PER_READ == len(wide.resolve_all(names[1:]))
     assert (
@@ -186,7 +224,7 @@ def test_a_list_that_is_empty_too_long_or_names_a_feature_twice_is_refused() -> 
 
 def test_what_is_made_of_a_list_is_remembered_for_its_maker_list_and_moment() -> None:
     """And so many of them, as of lists."""
-    fresh = Snapshot(DEFINITIONS)
+    fresh = snapshot()
     made: list[str] = []
 
     def names(features: tuple[ResolvedFeature, ...]) -> list[str]:

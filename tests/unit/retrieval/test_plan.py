@@ -76,7 +76,7 @@ def test_roles_of_one_type_are_one_stage() -> None:
     # away.speed, away.place, home.speed, home.place, city.speed, then those behind home.place and away.place
     assert [(3, 1)] == [each.links for each in plan.followed]
     assert (0, 5, 7, 4, 6) == plan.sources
-    assert (5, ["away", "home", "city"]) == (plan.own_columns, plan.roles)
+    assert (5, ("away", "home", "city")) == (plan.own_columns, plan.roles)
 
 
 def test_slots_name_the_field_of_each_feature_in_each_layout() -> None:

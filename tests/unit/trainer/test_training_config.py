@@ -1,4 +1,4 @@
-"""The training config: defaults for the sample world, YAML, and errors that name the field."""
+"""The training config: what it must name, YAML, and errors that name the field."""
 
 from __future__ import annotations
 
@@ -9,21 +9,45 @@ import pytest
 from featurama_core.types.errors import InvalidInput
 from featurama_model.expressions import Power, Product
 from featurama_trainer.config import TrainingConfig
+from featurama_world import training_path
+
+MINIMAL = {"model": "mass", "labels": {"target": "body_mass_g"}, "features": ["bill_length_mm"]}
+OWN = "model: mass\nlabels: {target: body_mass_g}\nfeatures: [bill_length_mm]\n"
 
 
-def test_the_defaults_train_the_sample_worlds_model() -> None:
-    config = TrainingConfig()
-    assert (config.model, config.feature_service, config.labels.target) == (
-        "delivery_time",
-        "delivery_time",
-        "actual_duration",
+def config_of(**changes: object) -> TrainingConfig:
+    """A config that names only what it must, with changes."""
+    return TrainingConfig.of(MINIMAL | changes)
+
+
+def test_a_config_that_names_its_own_assumes_nothing_of_any_world() -> None:
+    config = config_of()
+    named = (config.labels.entity_type, config.labels.time_feature, config.feature_service, config.baseline)
+    assert ("", "", "", "") == named
+    assert () == config.engineered
+    assert {"target": "body_mass_g", "entity_type": "", "entity_column": "entity_id", "time_column": "timestamp"} == (
+        config.labels.facts()
     )
 
 
-def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
-    path = tmp_path / "train.yaml"
-    path.write_text("# nothing\n")
-    assert TrainingConfig.from_file(path) == TrainingConfig()
+@pytest.mark.parametrize("left_out", ["model", "labels", "labels.target"])
+def test_a_config_that_leaves_out_its_own_names_is_refused_by_field(left_out: str) -> None:
+    given = {**MINIMAL, "labels": {}} if left_out == "labels.target" else {**MINIMAL}
+    given.pop(left_out, None)
+    with pytest.raises(InvalidInput, match=f"config: {left_out} is missing") as refused:
+        TrainingConfig.of(given)
+    assert refused.value.metadata["field"] == left_out
+
+
+@pytest.mark.parametrize("given", [{"features": []}, {"feature_service": "penguins"}])
+def test_the_inputs_are_features_or_a_service_not_both_and_not_neither(given: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput, match="by features or by feature_service"):
+        config_of(**given)
+
+
+def test_the_sample_worlds_config_can_be_read() -> None:
+    config = TrainingConfig.from_file(training_path())
+    assert ("delivery_time", "actual_duration") == (config.model, config.labels.target)
 
 
 def test_a_file_says_what_differs(tmp_path: Path) -> None:
@@ -47,7 +71,7 @@ rounds: 50
         Power("far", "distance", 2),
     )
     assert (config.model, config.rounds, config.parameters.max_depth) == ("fuel", 50, 5)
-    assert config.parameters.learning_rate == TrainingConfig().parameters.learning_rate
+    assert config.parameters.learning_rate == config_of().parameters.learning_rate
 
 
 @pytest.mark.parametrize(
@@ -62,7 +86,7 @@ rounds: 50
         ("missing: {distance: .nan}", "missing.distance.float"),
         ("known_at: yesterday", "known_at"),
         ("cross_validation: {folds: 1}", "cross_validation.folds"),
-        ("objective: multi:softprob", "config"),
+        ("objective: multi:softprob\nbaseline: bill_length_mm", "config"),
         ("classes: 3", "config"),
         ("engineered: [{name: a, op: cycle, cycle: month, wave: sin}]", "engineered.0.cycle.cycle"),
         ("labels: {target: x, when: y}", "labels.when"),
@@ -76,7 +100,7 @@ rounds: 50
 )
 def test_a_file_that_cannot_be_used_is_refused_by_field(tmp_path: Path, text: str, field: str) -> None:
     path = tmp_path / "train.yaml"
-    path.write_text(text)
+    path.write_text(text if text.startswith("-") else OWN + text)
     with pytest.raises(InvalidInput) as refused:
         TrainingConfig.from_file(path)
     assert refused.value.metadata["field"] == field
@@ -92,13 +116,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 )
 def test_a_gap_is_written_as_people_write_times(tmp_path: Path, text: str, hours: float) -> None:
     path = tmp_path / "train.yaml"
-    path.write_text(f"split: {{gap: {text}}}\n")
+    path.write_text(f"{OWN}split: {{gap: {text}}}\n")
     assert TrainingConfig.from_file(path).split.gap.total_seconds() == hours * 3600
 
 
 def test_a_policy_for_missing_values_is_a_word_or_the_default_itself(tmp_path: Path) -> None:
     path = tmp_path / "train.yaml"
-    path.write_text("missing: {distance: fail, hazard_level: 0.5, package_weight: use_missing}\n")
+    path.write_text(OWN + "missing: {distance: fail, hazard_level: 0.5, package_weight: use_missing}\n")
     config = TrainingConfig.from_file(path)
     names = ("distance", "hazard_level", "package_weight", "estimated_duration")
     assert [config.policy(name) for name in names] == [
@@ -109,17 +133,10 @@ def test_a_policy_for_missing_values_is_a_word_or_the_default_itself(tmp_path: P
     ]
 
 
-def test_the_samples_extras_go_with_the_samples_target_only() -> None:
-    other = TrainingConfig.of({"labels": {"target": "fuel_consumption"}})
-    assert (other.engineered, other.baseline) == ((), "")
-    asked = TrainingConfig.of({"labels": {"target": "fuel_consumption"}, "baseline": "distance"})
-    assert asked.baseline == "distance"
-
-
 def test_a_manifest_names_the_options_of_a_label_file_that_are_set() -> None:
     """With them the rows can be read again; the folder of the file is left out."""
     source = {"file": "/data/labels.csv", "target": "late", "time_unit": "s", "quote": "", "types": {"late": "bool"}}
-    facts = TrainingConfig.of({"labels": source}).labels.facts()
-    known = {"entity_type": "delivery", "time_feature": "distance", "entity_column": "entity_id"}
+    facts = config_of(labels=source).labels.facts()
+    known = {"entity_type": "", "entity_column": "entity_id"}
     assert {**source, **known, "time_column": "timestamp", "file": "labels.csv"} == facts
-    assert "quote" not in TrainingConfig.of({"labels": {"file": "labels.csv"}}).labels.facts()
+    assert "quote" not in config_of(labels={"file": "labels.csv", "target": "late"}).labels.facts()

@@ -39,7 +39,7 @@ def public_twin_of(name: str) -> Descriptor:
 
 @pytest.mark.parametrize("name", sorted(twin_pb2.DESCRIPTOR.message_types_by_name))
 def test_a_twin_has_the_fields_of_its_public_message_and_only_packed_arrays_differ(name: str) -> None:
-    """Numbers, names, labels and types are equal; a packed array of fixed width is repeated bytes."""
+    """Numbers, names, labels and types are equal; packed arrays of fixed width and columns are repeated bytes."""
     twin, public = twin_pb2.DESCRIPTOR.message_types_by_name[name], public_twin_of(name)
     assert [(f.number, f.name) for f in twin.fields] == [(f.number, f.name) for f in public.fields]
     for ours, theirs in zip(twin.fields, public.fields, strict=True):
@@ -47,6 +47,8 @@ def test_a_twin_has_the_fields_of_its_public_message_and_only_packed_arrays_diff
         assert getattr(ours.containing_oneof, "name", None) == getattr(theirs.containing_oneof, "name", None)
         if theirs.is_repeated and theirs.type in FIXED_WIDTH:
             assert theirs.is_packed
+            assert ours.type == FieldDescriptor.TYPE_BYTES
+        elif theirs.message_type is columns_pb2.Column.DESCRIPTOR:
             assert ours.type == FieldDescriptor.TYPE_BYTES
         else:
             assert ours.type == theirs.type
@@ -60,11 +62,11 @@ def test_twin_and_public_message_are_the_same_bytes(data: st.DataObject, statuse
     """Whatever the column, both messages serialise to the same bytes, and both read back to the column."""
     rows = data.draw(st.integers(0, 5))
     column: Column = data.draw(columns(rows))
-    (twin,) = columns_to_wire([column], statuses=statuses, event_times=event_times)
+    (sent,) = columns_to_wire([column], statuses=statuses, event_times=event_times)
     (public,) = wire.columns_to_proto([column], statuses=statuses, event_times=event_times)
-    sent = twin.SerializeToString(deterministic=True)
     assert sent == public.SerializeToString(deterministic=True)
-    (from_twin,) = columns_from_wire([twin_pb2.Column.FromString(sent)], rows)
+    assert sent == twin_pb2.Column.FromString(sent).SerializeToString(deterministic=True)
+    (from_twin,) = columns_from_wire([sent], rows)
     (from_public,) = wire.columns_from_proto([columns_pb2.Column.FromString(sent)], rows)
     assert_same(from_twin, column, event_times=event_times)
     assert_same(from_public, column, event_times=event_times)
@@ -73,7 +75,8 @@ def test_twin_and_public_message_are_the_same_bytes(data: st.DataObject, statuse
 def test_statuses_are_sent_when_asked_for_or_when_a_row_is_not_present() -> None:
     """Nothing is sent for rows that are all PRESENT unless the request asks."""
     column = column_of("a", ValueType.DOUBLE, np.array([1.0, 2.0]))
-    quiet, asked = (columns_to_wire([column], statuses=each)[0] for each in (None, True))
+    sent = (columns_to_wire([column], statuses=each)[0] for each in (None, True))
+    quiet, asked = map(twin_pb2.Column.FromString, sent)
     assert not quiet.statuses
     assert list(asked.statuses) == [b"\x01\x01"]
 
@@ -96,3 +99,12 @@ def test_the_enums_of_the_core_are_those_of_the_contract(
     contract = {name.removeprefix(prefix): number for name, number in theirs.items()}
     core = {"UNSPECIFIED": 0} | {member.name: int(member) for member in ours}
     assert core == contract
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 127, 128, 16_383, 16_384, 300_000])
+def test_an_array_of_any_size_has_the_bytes_of_the_public_message(rows: int) -> None:
+    """The length before an array takes one byte more at each power of 128."""
+    column = column_of("a", ValueType.BOOL, np.arange(rows) % 2 == 1)
+    (sent,) = columns_to_wire([column], statuses=True, event_times=True)
+    (public,) = wire.columns_to_proto([column], statuses=True, event_times=True)
+    assert public.SerializeToString() == sent

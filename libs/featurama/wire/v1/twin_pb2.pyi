@@ -4,7 +4,8 @@ isort:skip_file
 The wire twin: messages with the same field numbers as in featurama.v1, in which every packed array of fixed-width
 elements is `repeated bytes`. On the wire a packed array is exactly the little-endian array behind a length, so the
 Featurama servers and SDK pass numpy buffers without conversion; every other client uses featurama.v1, with the same
-bytes. `repeated`, because a sender may split a packed array into chunks.
+bytes. `repeated`, because a sender may split a packed array into chunks. A column inside a message is its bytes: the
+servers write these without a message object per column.
 """
 
 from collections import abc as _abc
@@ -115,8 +116,8 @@ class GetOnlineFeaturesResponse(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
-        """As in the public message."""
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Each the bytes of a Column."""
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
@@ -125,7 +126,7 @@ class GetOnlineFeaturesResponse(_message.Message):
     def __init__(
         self,
         *,
-        columns: _abc.Iterable[Global___Column] | None = ...,
+        columns: _abc.Iterable[_builtins.bytes] | None = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
@@ -227,8 +228,8 @@ class GetHistoricalFeaturesResponse(_message.Message):
     row_count: _builtins.int
     """As in the public message."""
     @_builtins.property
-    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
-        """As in the public message."""
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Each the bytes of a Column."""
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
@@ -239,7 +240,7 @@ class GetHistoricalFeaturesResponse(_message.Message):
         *,
         first_row: _builtins.int = ...,
         row_count: _builtins.int = ...,
-        columns: _abc.Iterable[Global___Column] | None = ...,
+        columns: _abc.Iterable[_builtins.bytes] | None = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
@@ -284,8 +285,8 @@ class WriteFeaturesRequest(_message.Message):
         """int64, little-endian."""
 
     @_builtins.property
-    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
-        """As in the public message."""
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Each the bytes of a Column."""
 
     @_builtins.property
     def ingested_time_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
@@ -300,7 +301,7 @@ class WriteFeaturesRequest(_message.Message):
         unit: _ingest_service_pb2.WriteUnit.ValueType = ...,
         entity_ids: _abc.Iterable[_builtins.str] | None = ...,
         event_time_us: _abc.Iterable[_builtins.bytes] | None = ...,
-        columns: _abc.Iterable[Global___Column] | None = ...,
+        columns: _abc.Iterable[_builtins.bytes] | None = ...,
         ingested_time_ns: _abc.Iterable[_builtins.bytes] | None = ...,
         import_number: _builtins.int | None = ...,
     ) -> None: ...

@@ -12,18 +12,22 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
+from featurama_core.storage.cql import feature_names
 from featurama_core.storage.cql.failures import RefusedStatement
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.port import MOST_CHANGES, Definitions
 from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable, Unknown
-from featurama_core.types.schema import Definition, FeatureGroup
+from featurama_core.types.schema import Definition, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import DAY, SECOND
 
 _AT_ONCE = 64
 _KEYS_PER_CHANGE = 1_000
 _FIRST_REVISION = 1
+_CHANGES_PER_PAGE = 4
+_FEATURES = DEFINITION_TABLES[FeatureDefinition]
+_VERSIONS = f"SELECT {', '.join(_FEATURES.columns)} FROM ks.{_FEATURES.name} WHERE feature_name = ?"  # noqa: S608
 _BY_NAME = {table.name: table for table in DEFINITION_TABLES.values()}
 _NEWEST = "SELECT revision FROM ks.registry_changes WHERE bucket = 0 LIMIT 1"
 _CHANGES = "SELECT revision, keys FROM ks.registry_changes WHERE bucket = 0 AND revision > ?"
@@ -32,24 +36,33 @@ _PROBE = "INSERT INTO ks.namespace_info (key, value) VALUES ('ttl_probe', '') US
 
 
 async def load_definitions(statements: Statements, after: int = 0) -> Definitions:
-    """The definitions that changed after a revision, all of them after 0, by name and version."""
-    driver, tables = statements.driver, list(DEFINITION_TABLES.values())
-    if not after:
-        # The revision is read before the rows: what changes meanwhile is read again at the next time.
-        revision = await _newest(statements)
-        everything = await collect(tables, partial(_all_of, statements), len(tables))
-        return Definitions(statements.incarnation, *everything, revision=revision)
-    changes = await driver.read(await statements.get(_CHANGES), (after,))
-    keys = {tuple(key) for _, text in changes for key in json.loads(text)}
+    """What changed after a revision, by name."""
+    driver = statements.driver
+    kinds = [table for table in DEFINITION_TABLES.values() if table.kind is not FeatureDefinition]
+    revision, keys = await _changed(statements, after)
+    if keys is None:
+        # The revision was read before the rows: what changes meanwhile is read again at the next time.
+        everything = await collect(kinds, partial(_all_of, statements), len(kinds))
+        named = None if after else frozenset[str]()
+        return Definitions(statements.incarnation, *everything, revision=revision, changed_features=named)
+    names = frozenset(name for table, name, *_ in keys if table == _FEATURES.name)
+    ordered = sorted(key for key in keys if key[0] != _FEATURES.name)
 
     async def changed(key: tuple[Any, ...]) -> Any:
         name, *values = key
         return await _one(statements, _BY_NAME[name], values)
 
-    ordered = sorted(keys)
     found = dict(zip(ordered, await collect(ordered, changed, driver.width), strict=True))
-    rows = ([found[key] for key in ordered if key[0] == table.name and found[key]] for table in tables)
-    return Definitions(statements.incarnation, *rows, revision=max([after, *(revision for revision, _ in changes)]))
+    rows = ([found[key] for key in ordered if key[0] == table.name and found[key]] for table in kinds)
+    return Definitions(statements.incarnation, *rows, revision=revision, changed_features=names)
+
+
+async def read_features(statements: Statements, names: Sequence[str]) -> list[FeatureDefinition]:
+    """All versions of features, by name and version."""
+    driver = statements.driver
+    query = await statements.get(_VERSIONS)
+    found = await collect(names, lambda name: driver.read(query, (name,)), driver.width)
+    return _definitions(_FEATURES, [row for rows in found for row in rows])
 
 
 async def put_definitions(statements: Statements, definitions: Sequence[Definition]) -> list[Definition]:
@@ -91,6 +104,8 @@ async def update_definition(statements: Statements, definition: Definition) -> N
 
 async def _put(statements: Statements, definition: Definition) -> Definition:
     table = DEFINITION_TABLES[type(definition)]
+    if isinstance(definition, FeatureDefinition):
+        await feature_names.put(statements, definition)
     # A bound NULL would be a tombstone.
     row = {column: value for column, value in table.row(definition).items() if value is not None}
     slots = ", ".join("?" * len(row))
@@ -113,6 +128,21 @@ async def _announce(statements: Statements, definitions: Sequence[Definition]) -
             revision += 1
 
 
+async def _changed(statements: Statements, after: int) -> tuple[int, set[tuple[Any, ...]] | None]:
+    """(the newest revision, the keys that changed after a revision); None for the keys if there are too many."""
+    if not after:
+        return await _newest(statements), None
+    keys: set[tuple[Any, ...]] = set()
+    newest = after
+    # Newest first. One announcement holds up to 1,000 keys, so a page is short.
+    async for page in statements.driver.pages(await statements.get(_CHANGES), (after,), _CHANGES_PER_PAGE):
+        newest = max([newest, *(revision for revision, _ in page)])
+        keys.update(tuple(key) for _, text in page for key in json.loads(text))
+        if len(keys) > MOST_CHANGES:
+            return newest, None
+    return newest, keys
+
+
 async def _newest(statements: Statements) -> int:
     rows = await statements.driver.read(await statements.get(_NEWEST), ())
     return rows[0][0] if rows else _FIRST_REVISION
@@ -121,6 +151,10 @@ async def _newest(statements: Statements) -> int:
 async def _all_of(statements: Statements, table: DefinitionTable) -> list[Any]:
     query = f"SELECT {', '.join(table.columns)} FROM ks.{table.name}"  # noqa: S608 - our own names
     rows = await statements.driver.read(await statements.get(query), ())
+    return _definitions(table, rows)
+
+
+def _definitions(table: DefinitionTable, rows: Sequence[Sequence[Any]]) -> list[Any]:
     # Columns of the key come first, and no two rows share a key.
     return [table.read(dict(zip(table.columns, row, strict=True))) for row in sorted(rows, key=itemgetter(0, 1))]
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from string import Template
 
 from featurama_core.storage.cql.driver import Driver
 from featurama_core.storage.cql.failures import TABLE_GOES, AlreadyThere, RefusedStatement
+from featurama_core.storage.cql.feature_names import INTO_NAMES, STORED, enter_all
 from featurama_core.storage.cql.imports import INTO_IMPORTS
 from featurama_core.storage.namespaces import (
     check_options,
@@ -43,10 +44,21 @@ _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,39}|")
 _ADDED_COLUMN = re.compile(r"ALTER TABLE (\w+)\.(\w+) ADD (\w+) \w+")
 _DATACENTRE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
-_ON_EARLIER_DATA = {
-    "0002_imports.cql": (INTO_IMPORTS, (1, *UNNUMBERED.row())),
+
+async def _enter_earlier_import(driver: Driver, keyspace: str) -> None:
+    await driver.decide(await driver.prepare(_in(keyspace, INTO_IMPORTS)), (1, *UNNUMBERED.row()))
+
+
+async def _enter_feature_names(driver: Driver, keyspace: str) -> None:
+    into, stored = [await driver.prepare(_in(keyspace, text)) for text in (INTO_NAMES, STORED)]
+    await enter_all(driver, into, stored)
+
+
+_ON_EARLIER_DATA: dict[str, Callable[[Driver, str], Awaitable[None]]] = {
+    "0002_imports.cql": _enter_earlier_import,
+    "0006_feature_lists.cql": _enter_feature_names,
 }
-"""Schema file -> row to insert when the file is applied to an older namespace, which may have data."""
+"""Schema file -> what is done when the file is applied to an older namespace, which may have data. Repeatable."""
 
 _OWN_TABLES = (
     "CREATE TABLE IF NOT EXISTS ks.namespace_info (key text PRIMARY KEY, value text)",
@@ -159,8 +171,7 @@ class Keyspaces:
                 if not await self._has_column(statement):
                     await self._driver.change_schema(statement)
             if applied and file in _ON_EARLIER_DATA:
-                text, values = _ON_EARLIER_DATA[file]
-                await self._driver.decide(await self._driver.prepare(_in(keyspace, text)), values)
+                await _ON_EARLIER_DATA[file](self._driver, keyspace)
             applied_now = _in(keyspace, "INSERT INTO ks.schema_version (name, applied_at) VALUES (?, ?)")
             await self._driver.write(await self._driver.prepare(applied_now), (file, time.time_ns() // 1_000))
         return list(missing)

@@ -12,6 +12,7 @@ from featurama_core.storage.cql import (
     cleaning,
     definitions,
     entities,
+    feature_names,
     history,
     imports,
     latest,
@@ -122,7 +123,11 @@ class CqlNamespace:
     drop_cells = _while_it_lives(latest.drop_cells)
     list_latest_entities = _while_it_lives(latest.list_latest_entities)
     clean = _while_it_lives(cleaning.clean)
+    features_to_clean = _while_it_lives(cleaning.features_to_clean)
     load_definitions = _while_it_lives(definitions.load_definitions)
+    read_features = _while_it_lives(definitions.read_features)
+    list_feature_names = _while_it_lives(feature_names.list_feature_names)
+    known_feature_names = _while_it_lives(feature_names.known_feature_names)
     put_definitions = _while_it_lives(definitions.put_definitions)
     update_definition = _while_it_lives(definitions.update_definition)
     put_entities = _while_it_lives(entities.put_entities)

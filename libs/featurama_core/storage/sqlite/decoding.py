@@ -75,13 +75,16 @@ def _decode_layout(
     features: Sequence[FeatureDefinition],
     pieces: list[list[History]],
 ) -> None:
-    decoded = unpack(layout, cells)
+    held = [
+        (position, feature, found)
+        for feature, found in zip(features, pieces, strict=True)
+        if (position := layout.positions.get(feature.key)) is not None
+        and layout.fields[position] == LayoutField.of(feature)
+    ]
+    decoded = unpack(layout, cells, [position for position, _, _ in held])
     intact = decoded.readable & (decoded.event_time == keys[1]) & (decoded.ingested_at == keys[2])
-    for feature, found in zip(features, pieces, strict=True):
-        position = layout.positions.get(feature.key)
-        if position is None or layout.fields[position] != LayoutField.of(feature):
-            continue
-        status, values = decoded.status[position], decoded.values[position]
+    for row, (_, feature, found) in enumerate(held):
+        status, values = decoded.status[row], decoded.values[row]
         if not intact.all():
             status = np.where(intact, status, np.uint8(Status.ERROR))
         there = status != Status.NOT_FOUND

@@ -10,22 +10,47 @@ from collections.abc import Sequence
 from typing import Any
 
 from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.port import MOST_CHANGES, Definitions, FeaturesOf
 from featurama_core.storage.sqlite.connections import Reader, Transaction
+from featurama_core.storage.sqlite.interning import as_json
 from featurama_core.types.errors import Unknown
-from featurama_core.types.schema import Definition
+from featurama_core.types.schema import Definition, FeatureDefinition
+
+_CHANGED = "SELECT DISTINCT feature_name FROM feature_metadata WHERE revision > ? LIMIT ?"
+_KNOWN = "SELECT DISTINCT feature_name FROM feature_metadata WHERE feature_name IN (SELECT value FROM json_each(?))"
 
 
 def load_definitions(connection: sqlite3.Connection, after: int, incarnation: str) -> Definitions:
-    """The definitions of one snapshot that changed after a revision, by name and version."""
+    """What changed after a revision, of one snapshot."""
     revision = _revision(connection)
     if revision == after:
-        return Definitions(incarnation, (), (), (), (), revision=revision)
+        return Definitions(incarnation, (), (), (), revision=revision)
     found = [
-        _read(connection, table, f"WHERE revision > ? ORDER BY {', '.join(table.key)}", (after,))
+        _read(connection, table, "WHERE revision > ? ORDER BY name", (after,))
         for table in DEFINITION_TABLES.values()
+        if table.kind is not FeatureDefinition
     ]
-    return Definitions(incarnation, *found, revision=revision)
+    changed = [name for (name,) in connection.execute(_CHANGED, (after, MOST_CHANGES + 1))] if after else []
+    named = frozenset(changed) if len(changed) <= MOST_CHANGES else None
+    return Definitions(incarnation, *found, revision=revision, changed_features=named)
+
+
+def read_features(connection: sqlite3.Connection, names: Sequence[str]) -> list[FeatureDefinition]:
+    """All versions of features, by name and version."""
+    clause = "WHERE feature_name IN (SELECT value FROM json_each(?)) ORDER BY feature_name, version"
+    return _read(connection, DEFINITION_TABLES[FeatureDefinition], clause, (as_json(names),))
+
+
+def list_feature_names(connection: sqlite3.Connection, of: FeaturesOf | None, first: str, limit: int) -> list[str]:
+    """The first names that are not less than `first`."""
+    column, value = of or ("1", 1)
+    query = f"SELECT DISTINCT feature_name FROM feature_metadata WHERE {column} = ? AND feature_name >= ?"  # noqa: S608
+    return [name for (name,) in connection.execute(f"{query} ORDER BY feature_name LIMIT ?", (value, first, limit))]
+
+
+def known_feature_names(connection: sqlite3.Connection, names: Sequence[str]) -> set[str]:
+    """Those among the names that a feature has."""
+    return {name for (name,) in connection.execute(_KNOWN, (as_json(names),))}
 
 
 def put_definitions(transaction: Transaction, definitions: Sequence[Definition]) -> list[Definition]:
@@ -56,7 +81,7 @@ def _revision(connection: Reader) -> int:
         f"SELECT max(revision) AS newest FROM {table.name}"  # noqa: S608
         for table in DEFINITION_TABLES.values()
     )
-    revision: int = connection.execute(f"SELECT ifnull(max(newest), 0) FROM ({newest})").fetchone()[0]  # noqa: S608
+    revision: int = connection.execute(f"SELECT ifnull(max(newest), 1) FROM ({newest})").fetchone()[0]  # noqa: S608
     return revision
 
 

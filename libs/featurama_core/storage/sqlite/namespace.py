@@ -36,6 +36,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _SERVING_READERS = 3
+_BYTES_ON_THE_LOOP = 128 * 1024
+"""Expected bytes of latest cells that are read on the event loop: about as much time as a thread would cost."""
+_BYTES_PER_LOOKUP = 512
+"""The lookup of an entity takes about the time of reading so many bytes."""
 _SCANNING_READERS = 2
 
 
@@ -90,6 +94,7 @@ class SqliteNamespace:
         self._layouts = registered_layouts.LayoutCache()
         self._writer = Writer(name, connection, self.check, on_statement)
         connect = partial(directory.open_reader, name, identity)
+        self._bytes_per_entity: float = _BYTES_ON_THE_LOOP
         self._readers = Readers(f"reader-{name}", _SERVING_READERS, connect, self.check)
         # Separate threads: long scans never delay an online read.
         self._scanners = Readers(f"scanner-{name}", _SCANNING_READERS, connect, self.check)
@@ -130,7 +135,13 @@ class SqliteNamespace:
 
     async def read_cells(self, entity_ids: Sequence[str], *, consistency: Consistency | None = None) -> Cells:  # noqa: ARG002 - one copy
         """The latest partitions of distinct entities."""
-        return await self._readers.run(partial(latest.read_cells, entity_ids=entity_ids))
+        work = partial(latest.read_cells, entity_ids=entity_ids)
+        expected = len(entity_ids) * self._bytes_per_entity
+        cells = await (self._readers.run_small(work) if expected <= _BYTES_ON_THE_LOOP else self._readers.run(work))
+        # Grows at once and shrinks slowly, so that larger entities are soon left to the threads.
+        found = sum(map(len, cells.cells)) / max(len(entity_ids), 1) + _BYTES_PER_LOOKUP
+        self._bytes_per_entity = max(found, 0.9 * self._bytes_per_entity)
+        return cells
 
     async def read_history(
         self,
@@ -190,6 +201,9 @@ class SqliteNamespace:
     drop_cells = _writing(latest.drop_cells, of_many=True)
     list_tombstones = _reading(latest.list_tombstones, is_long=True)
     list_latest_entities = _reading(latest.list_latest_entities, is_long=True)
+    read_features = _reading(definitions.read_features)
+    list_feature_names = _reading(definitions.list_feature_names)
+    known_feature_names = _reading(definitions.known_feature_names)
     put_definitions = _writing(definitions.put_definitions, of_many=True)
     update_definition = _writing(definitions.update_definition)
     put_entities = _writing(registered.put_entities, of_many=True)
@@ -204,6 +218,10 @@ class SqliteNamespace:
     list_aliases = _reading(models.list_aliases)
     append_audit = _writing(models.append_audit)
     list_audit = _reading(models.list_audit)
+
+    async def features_to_clean(self, entity_id: str, groups: Sequence[FeatureGroup]) -> list[str]:  # noqa: ARG002
+        """None: history is kept by entity."""
+        return []
 
     async def clean(self, tombstone: Tombstone, features: Sequence[tuple[FeatureDefinition, FeatureGroup]]) -> None:
         """Remove the values that the tombstone covers, one period of a group at a time."""

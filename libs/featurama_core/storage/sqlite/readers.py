@@ -1,4 +1,5 @@
-"""Readers of a namespace: threads with one connection each. Every request has its own snapshot.
+"""Readers of a namespace: threads with one connection each, and one of the event loop for the smallest reads. Every
+request has its own snapshot.
 
 With WAL, readers never wait for the writer, and the writer never waits for readers.
 """
@@ -14,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from featurama_core.storage.sqlite.failures import translating
-from featurama_core.types.errors import FeaturamaError
+from featurama_core.types.errors import FeaturamaError, StoreUnavailable
 
 _T = TypeVar("_T")
 
@@ -33,6 +34,23 @@ class Readers:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix=f"featurama-{name}")
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._ended: FeaturamaError | None = None
+        self._own: sqlite3.Connection | None = None
+        """The connection of the event loop; None before the first read."""
+
+    async def run_small(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """`run` for a query of some microseconds, which is less than a thread costs: on the event loop.
+
+        Not while the file is locked, as it is while a process recovers the WAL: the loop never waits for a lock.
+        """
+        if self._ended is not None:
+            raise self._ended.again()
+        if self._own is None:
+            await self._open_own()
+        try:
+            return self._at_once(work)
+        except StoreUnavailable:
+            # Locked or broken: a thread may wait, and reports what is left of the fault.
+            return await self.run(work)
 
     async def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run `work` on a connection whose snapshot begins now. A query continues after its caller is cancelled."""
@@ -46,6 +64,27 @@ class Readers:
         """Wait for running queries, then close every connection. Later calls raise `ended`."""
         self._ended = ended
         await asyncio.to_thread(self._shut)
+
+    async def _open_own(self) -> None:
+        opened = await asyncio.get_running_loop().run_in_executor(self._threads, self._opened)
+        if self._own is None:
+            self._own = opened
+        else:
+            opened.close()  # two reads came first at a time
+
+    def _opened(self) -> sqlite3.Connection:
+        with translating():
+            self._check()
+            connection = self._connect()
+            connection.execute("PRAGMA busy_timeout = 0")
+            return connection
+
+    def _at_once(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """The only place that reads a file on the event loop."""
+        assert self._own is not None
+        with translating():
+            self._check()
+            return work(self._own)
 
     def _in_snapshot(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         with translating():
@@ -71,6 +110,8 @@ class Readers:
 
     def _shut(self) -> None:
         self._threads.shutdown(wait=True)
+        if self._own is not None:
+            self._own.close()
         while True:
             try:
                 self._idle.get_nowait().close()

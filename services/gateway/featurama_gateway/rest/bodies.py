@@ -133,7 +133,7 @@ class Prediction(BaseModel):
     probabilities: Probabilities = None
 
 
-class DeliveryPrediction(Prediction):
+class DocumentedPrediction(Prediction):
     """A prediction with its documented names: the answer to a request without `entity_id`."""
 
     predicted_duration: PredictedDuration

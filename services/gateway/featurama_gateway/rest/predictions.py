@@ -18,7 +18,7 @@ from featurama_gateway.rest.bodies import (
     BatchError,
     BatchPrediction,
     BatchSuccess,
-    DeliveryPrediction,
+    DocumentedPrediction,
     ModelChoice,
     ModelPredictBody,
     PredictBody,
@@ -41,7 +41,7 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
     router = APIRouter(tags=["predictions"], route_class=JsonRoute)
     predictor = Predictor(store, default_model)
 
-    @router.post("/predict", response_model=DeliveryPrediction | Prediction)
+    @router.post("/predict", response_model=DocumentedPrediction | Prediction)
     async def predict(
         body: PredictBody, namespace: NamespaceHeader = "default", large_integers: LargeIntegersQuery = "string"
     ) -> Response:
@@ -56,14 +56,13 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
                 namespace, body.entity_id, body.features, body, id_field="entity_id", keys=body.keys
             )
             return answer(Prediction(**_prediction(made, body.entity_id, large_integers)))
-        made = await predictor.row(
-            namespace, body.delivery_id, body.features, body, id_field="delivery_id", keys=body.keys
-        )
+        id_field = "entity_id" if body.delivery_id is None else "delivery_id"
+        made = await predictor.row(namespace, body.delivery_id, body.features, body, id_field=id_field, keys=body.keys)
         if body.keys is not None:
             return answer(Prediction(**_prediction(made, None, large_integers), keys=body.keys))
         fields = _prediction(made, body.delivery_id, large_integers)
         return answer(
-            DeliveryPrediction(**fields, predicted_duration=fields["prediction"], delivery_id=body.delivery_id)
+            DocumentedPrediction(**fields, predicted_duration=fields["prediction"], delivery_id=body.delivery_id)
         )
 
     @router.post("/models/{model}/predict", response_model=Prediction)

@@ -20,7 +20,7 @@ class _RowFailed(FeaturamaError):
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """Predicts with the model of a request, or with the default one."""
+    """Predicts with the model of a request, or with the default one; default_model: "" for the online service's."""
 
     store: FeatureStore
     default_model: str
@@ -87,6 +87,5 @@ class Predictor:
             yield
         except Unknown as error:
             if error.reason is Reason.UNKNOWN_MODEL and choice.is_default:
-                problem = f"model {self.default_model!r} does not exist yet; train and promote one, or name another"
-                raise ModelMissing(problem) from error
+                raise ModelMissing(error.message) from error
             raise

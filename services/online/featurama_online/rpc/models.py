@@ -11,6 +11,7 @@ from featurama_core.namespace import Namespace
 from featurama_core.store import Stores
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_name
+from featurama_model.default_model import DefaultModel
 from featurama_model.model_cache import ModelCache
 from featurama_model.promotion import promote
 from featurama_model.registry import CHAMPION, ListedModel, ModelRegistry, unknown_model
@@ -20,11 +21,12 @@ from featurama_service.rpc.pages import page_of, version_key
 
 
 class ModelServicer:
-    """Lists models and moves their aliases."""
+    """Lists models and moves their aliases. default_model: for GetModel requests that name none."""
 
-    def __init__(self, stores: Stores, models: ModelCache) -> None:
+    def __init__(self, stores: Stores, models: ModelCache, default_model: DefaultModel) -> None:
         self._stores = stores
         self._models = models
+        self._default_model = default_model
 
     def service(self) -> Service:
         """The service with all its methods."""
@@ -57,12 +59,14 @@ class ModelServicer:
 
     async def get_model(self, request: pb.GetModelRequest, _: Call) -> pb.GetModelResponse:
         """One version, with its manifest."""
-        check_name(request.name, "name")
+        if request.name:
+            check_name(request.name, "name")
         if request.version < 0:
             raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
         namespace = await self._stores.namespace(request.namespace)
-        found = await self._find(namespace, request.name, request.version, request.alias or CHAMPION)
-        seen = await self._seen(namespace, request.name)
+        name = request.name or await self._default_model.of(namespace)
+        found = await self._find(namespace, name, request.version, request.alias or CHAMPION)
+        seen = await self._seen(namespace, name)
         return pb.GetModelResponse(
             model=seen.model(found), manifest_json="" if found.manifest is None else found.manifest.to_json()
         )

@@ -13,6 +13,7 @@ from featurama_core.frames.predictions import Contributions
 from featurama_core.namespace import Namespace
 from featurama_core.store import EmbeddedStore, Stores
 from featurama_core.types.errors import InvalidInput
+from featurama_model.default_model import DefaultModel
 from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Prediction, PredictionRequest
 from featurama_model.predictor import Predictor
@@ -24,7 +25,7 @@ from featurama_service.methods import Service, unary
 class PredictionServicer:
     """Predicts for clients. default_model: for requests that name no model."""
 
-    def __init__(self, stores: Stores, predictor: Predictor, default_model: str) -> None:
+    def __init__(self, stores: Stores, predictor: Predictor, default_model: DefaultModel) -> None:
         self._stores = stores
         self._predictor = predictor
         self._default_model = default_model
@@ -42,7 +43,7 @@ class PredictionServicer:
             raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
         namespace = await self._stores.namespace(request.namespace)
         wanted = PredictionRequest(
-            model=request.model or self._default_model,
+            model=request.model or await self._default_model.of(namespace),
             version=request.version,
             alias=request.alias or CHAMPION,
             entity_ids=list(request.entity_ids),

@@ -3,7 +3,7 @@
 
     from featurama_trainer import ray as on_ray
     with on_ray.connected(num_cpus=2):
-        rows = on_ray.training_set("sqlite:///featurama-data", "labels.parquet", service="delivery_time")
+        rows = on_ray.training_set("sqlite:///featurama-data", "labels.parquet", service="eta")
         rows.write_parquet("out")
 
 

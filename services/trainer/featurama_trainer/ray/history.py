@@ -100,7 +100,7 @@ async def _plan(
 ) -> tuple[HistoryRequest, list[Partition]]:
     now = namespace.now()
     check_settled(known_at, now, namespace.settings.settling_time)
-    resolved = await namespace.resolve(FeatureSelection(tuple(features)), known_at=known_at)
+    resolved = await namespace.resolve(FeatureSelection.of(features, None), known_at=known_at)
     if any(each.via is not None for each in resolved):
         raise InvalidInput("a path has no history; name a feature", reason=Reason.INVALID_REFERENCE, field="features")
     if len({each.group.name for each in resolved}) > 1:
