@@ -27,6 +27,7 @@ from featurama_core.types.schema import (
     FeatureService,
     in_order,
 )
+from featurama_core.types.times import parse_duration
 from featurama_core.types.values import parse_value_type
 
 
@@ -93,6 +94,8 @@ def _of_item(kind: str, item: object, where: str) -> Definition:
 def _value(value: Any, kind: type, where: str, name: str) -> object:
     if kind is KeyColumn:
         return key_columns(value, f"{where}: keys")
+    if kind is timedelta:
+        return parse_duration(value, f"{where}: {name}")
     return roles_of(value) if kind is Role else read_field(value, kind, where, name)
 
 

@@ -108,30 +108,34 @@ class FilesWriting:
         self._store = store
         self._options = options
         self._advance = advance
+        self._columns: frozenset[str] = frozenset()
         self._types: dict[str, ValueType] = {}
         self._looked_up: set[str] = set()
+        self._keyed: dict[Path, ColumnMapping] = {}
         self._known: Collection[str] | None = self._types if options.mapping.ignore_extra else None
 
     async def write(self, sources: Sequence[TableFile]) -> None:
         """Write one file, or all files of a directory; with ingest times they are one import."""
-        await self._find_keys(sources)
-        mapping = self._options.mapping
         for source in sources:
-            with_index_keys(source, mapping)
-            await self._learn(mapping.renamed(source.schema.names))
-        if any(_INGESTED_AT in mapping.renamed(source.schema.names) for source in sources):
+            with_index_keys(source, self._options.mapping)
+        self._columns = frozenset(name for source in sources for name in source.schema.names)
+        for source in sources:
+            await self._find_keys(source)
+        renamed = [self._mapping(source).renamed(source.schema.names) for source in sources]
+        for names in renamed:
+            await self._learn(names)
+        if any(_INGESTED_AT in names for names in renamed):
             self._check_import(sources)
             await self._together(TableFiles(sources))
             return
         for source in sources:
             await self._together(TableFiles([source]))
 
-    async def _find_keys(self, sources: Sequence[TableFile]) -> None:
-        """Complete the mapping by the keys of the entity type, from the first rows of the first file."""
-        async for table in self._tables(TableFiles([sources[0]]), sources[0]):
-            with _named(sources[0]):
-                mapping = await self._store.with_keys(table, self._options.mapping)
-            self._options = replace(self._options, mapping=mapping)
+    async def _find_keys(self, source: TableFile) -> None:
+        """Complete the mapping of a file by the keys of its entity type, from its first rows."""
+        async for table in self._tables(TableFiles([source]), source):
+            with _named(source):
+                self._keyed[source.path] = await self._store.with_keys(table, self._mapping(source))
             break
 
     async def _together(self, files: TableFiles) -> None:
@@ -184,7 +188,13 @@ class FilesWriting:
 
     def _look(self, source: TableFile, table: Any) -> FramePart:
         with _named(source):
-            return frame_part(table, self._options.mapping, self._known)
+            return frame_part(table, self._mapping(source), self._known)
+
+    def _mapping(self, source: TableFile) -> ColumnMapping:
+        """What is said of the columns of a file: a column may be in other files of its directory only."""
+        if (found := self._keyed.get(source.path)) is not None:
+            return found
+        return self._options.mapping.of_file(source.schema.names, self._columns)
 
     async def _parts(self, files: TableFiles, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:
         first = 0
@@ -207,12 +217,12 @@ class FilesWriting:
         options, source = self._options, parts[0].source
         table = pa.concat_tables([part.table for part in parts])
         with _named(source):
-            names = dict(zip(options.mapping.renamed(table.column_names), table.column_names, strict=True))
+            names = dict(zip(self._mapping(source).renamed(table.column_names), table.column_names, strict=True))
             if source.is_csv and "feature_name" in names:
                 await self._learn(pc.unique(table[names["feature_name"]]).to_pylist())
             report = await self._store.write_mapped(
                 self._frame(source, table, names),
-                options.mapping,
+                self._mapping(source),
                 options.version,
                 options.batch_size,
                 mode=options.mode,
@@ -233,9 +243,9 @@ class FilesWriting:
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 
-    async def _learn(self, names: Sequence[str]) -> None:
+    async def _learn(self, names: Sequence[str | None]) -> None:
         """Look up the types of features, each once: of a version, or of the newest."""
-        new = set(names) - self._looked_up
+        new = {name for name in names if isinstance(name, str)} - self._looked_up
         version = self._options.version
         for each in await self._store.find_features(list(new), all_versions=version is not None) if new else ():
             if version in (None, each.version):

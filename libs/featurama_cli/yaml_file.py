@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import InvalidInput
-from featurama_core.types.times import parse_duration
 
 ENDINGS = (".yaml", ".yml", ".json")
 MAX_BYTES = 8 * 1024 * 1024
@@ -62,9 +60,7 @@ def check_fields(given: Mapping[Any, Any], known: Collection[str], where: str) -
 
 
 def read_field(value: Any, kind: type, where: str, name: str) -> object:
-    """A value as its kind: a list as a tuple of texts, a duration in microseconds. Raises InvalidInput."""
-    if kind is timedelta:
-        return parse_duration(value, f"{where}: {name}")
+    """A value of a kind, a list as a tuple of texts. Raises InvalidInput."""
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     texts = [*value, *value.values()] if fits and kind is dict else value if kind is list else ()
     if not fits or not all(isinstance(each, str) for each in texts):

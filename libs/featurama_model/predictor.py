@@ -18,6 +18,7 @@ from featurama_core.frames.predictions import RowError
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.values import Status
 from featurama_model.entity_checks import unknown_entities
 from featurama_model.evaluation import explained, outputs
@@ -130,7 +131,7 @@ class Predictor:
             return {}, namespace.now()
         try:
             read = await EmbeddedStore(namespace).get_online_features(
-                list(request.entity_ids),
+                RowEntities.of(list(request.entity_ids)),
                 [feature.reference for feature in wanted],
                 consistency=request.consistency,
             )

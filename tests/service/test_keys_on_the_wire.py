@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import grpc
 import pytest
 from tests.contract.store.keyed import AT, Films, make_films
 
@@ -111,3 +112,91 @@ async def test_the_client_writes_frames_by_key(client, films):
     assert 1 == (await client.write_features(linked, timestamp=AT, references={films.sequel: "next"})).accepted
     read = await client.get_online_features(ids[:1], [f"{films.sequel}.{films.year}"])
     assert [2] == read.columns[0].to_list()
+
+
+@pytest.fixture
+async def stored(client, films) -> Films:
+    await client.write_features({"film_id": [1, 2], films.year: [1999, 2000]}, timestamp=AT)
+    await client.write_features({"guest_id": [7], "city": ["a|b"], films.nights: [3]}, timestamp=AT)
+    return films
+
+
+PRESENT, NOT_FOUND = columns_pb2.FEATURE_STATUS_PRESENT, columns_pb2.FEATURE_STATUS_NOT_FOUND
+NULL_VALUE = columns_pb2.FEATURE_STATUS_NULL_VALUE
+
+
+async def test_rows_of_reads_are_named_by_key_columns(online, namespace, stored):
+    """Answers are in the order of the request; a null and a malformed key are NOT_FOUND."""
+    keys = [column("film_id", INT, [2, 0, 1, 9], statuses=[PRESENT, NULL_VALUE, PRESENT, PRESENT])]
+    newest = await online.features.GetOnlineFeatures(
+        online_service_pb2.GetOnlineFeaturesRequest(
+            namespace=namespace, features=[stored.year], keys=keys, include_statuses=True
+        )
+    )
+    assert [2000, 0, 1999, 0] == list(newest.columns[0].int_values)
+    assert [PRESENT, NOT_FOUND, PRESENT, NOT_FOUND] == list(newest.columns[0].statuses)
+    times = [now_us()] * 2
+    request = online_service_pb2.GetHistoricalFeaturesRequest(
+        namespace=namespace,
+        features=[stored.nights],
+        keys=[column("city", TEXT, ["a|b", "x\x00"]), column("guest_id", TEXT, ["7", "007"])],
+        event_time_us=times,
+        include_statuses=True,
+    )
+    (chunk,) = [each async for each in online.features.GetHistoricalFeatures(request)]
+    assert [PRESENT, NOT_FOUND] == list(chunk.columns[0].statuses)
+
+
+async def test_one_entity_is_named_by_keys(online, ingest, namespace, stored):
+    """In a history and in deletions; a key that is none is refused."""
+    keys = [column("film_id", INT, [1])]
+    history = online_service_pb2.GetFeatureHistoryRequest(namespace=namespace, feature=stored.year, keys=keys)
+    assert [1999] == list((await online.features.GetFeatureHistory(history)).column.int_values)
+    values = ingest_service_pb2.DeleteFeatureValuesRequest(namespace=namespace, keys=keys, features=[stored.year])
+    assert (await ingest.ingest.DeleteFeatureValues(values)).cleaned
+    assert [] == list((await online.features.GetFeatureHistory(history)).column.int_values)
+    entity = ingest_service_pb2.DeleteEntityRequest(
+        namespace=namespace, entity_type=stored.film, keys=[column("film_id", TEXT, ["2"])]
+    )
+    assert (await ingest.ingest.DeleteEntity(entity)).cleaned
+    entity.keys[0].text_values[0] = "02"
+    refusal = await refusal_of(ingest.ingest.DeleteEntity(entity))
+    assert ("INVALID_ENTITY_ID", "film_id") == (refusal.reason, refusal.metadata["field"])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"keys": [column("film_id", INT, [1])], "entity_ids": ["x"]}, "keys"),
+        ({"keys": [column("film_id", DOUBLE, [1.0])]}, "film_id"),
+        ({"keys": [column("film_id", INT, [1]), column("film_id", INT, [1])]}, "keys"),
+        ({"keys": [column("film", INT, [1])]}, "film_id"),
+        ({"keys": [column("film_id", INT, [1, 2]), column("x", INT, [1])]}, "x"),
+    ],
+)
+async def test_impossible_keys_are_refused(online, namespace, stored, change, field):
+    """The column is named."""
+    request = online_service_pb2.GetOnlineFeaturesRequest(namespace=namespace, features=[stored.year], **change)
+    refusal = await refusal_of(online.features.GetOnlineFeatures(request))
+    assert (grpc.StatusCode.INVALID_ARGUMENT, field) == (refusal.code, refusal.metadata["field"])
+
+
+async def test_the_client_reads_by_key(client, stored):
+    """At now, at times, in sets and alone, with rows that name nothing among them."""
+    rows = {"film_id": [2, None, 1, 2.5]}
+    expected = {**rows, stored.year: [2000, None, 1999, None]}
+    online = await client.get_online_features(rows, [stored.year])
+    assert (expected, 2) == (online.to_dict(), online.unnamed)
+    past = (await client.get_historical_features(rows, [stored.year], AT)).to_dict()
+    assert past.pop("timestamp")
+    assert expected == past
+    dataset = await client.training_set(rows, [stored.year], timestamp=AT)
+    assert expected == await dataset.to_dict()
+    assert [None] == (await client.get_online_features({"film_id": [None]}, [stored.year])).columns[0].to_list()
+    assert [1999] == (await client.get_feature_history({"film_id": 1}, stored.year)).column.to_list()
+    stay = {"guest_id": 7, "city": "a|b"}
+    assert {"guest_id": [7], "city": ["a|b"], stored.nights: [3]} == (
+        await client.get_all_features(stay, entity_type=stored.stay)
+    ).to_dict()
+    await client.delete_entity(stay, entity_type=stored.stay)
+    assert [None] == (await client.get_online_features([stay], [stored.nights])).columns[0].to_list()

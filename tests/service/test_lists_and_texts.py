@@ -145,3 +145,14 @@ async def test_metadata_is_a_json_object_with_each_key_once(
     with pytest.raises(InvalidInput, match=said) as refused:
         await either_store.register_entities([Entity("mars", "entity", "", metadata)])
     assert "metadata" == refused.value.metadata["field"]
+
+
+@pytest.mark.parametrize("kind", ["features", str, None, []])
+async def test_another_kind_than_a_definitions_is_refused(either_store: FeatureStore, kind: Any) -> None:
+    """It is no kind without definitions."""
+    kinds = "give EntityType, FeatureGroup, FeatureDefinition or FeatureService"
+    with pytest.raises(InvalidInput, match=kinds):
+        await either_store.list_definitions(kind)
+    for method in (either_store.get_definition, either_store.deprecate, either_store.uses):
+        with pytest.raises(InvalidInput, match=kinds):
+            await method(kind, "speed", 1)

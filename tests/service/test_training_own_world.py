@@ -62,10 +62,8 @@ async def test_the_entity_type_is_that_of_the_features(
     assert json.loads(figures.read_text())["target"] == "mass"
 
 
-async def test_registered_entities_are_label_rows_at_the_first_value_of_the_time_feature(store: OpenedStore) -> None:
-    """A feature of the same type is the target."""
-    for each in PENGUINS:
-        await store.register_entity(each, "penguin")
+async def test_entities_are_label_rows_at_the_first_value_of_the_time_feature(store: OpenedStore) -> None:
+    """A feature of the same type is the target; values alone make an entity."""
     config = TrainingConfig.of({**OWN, "labels": {"target": "mass", "time_feature": "bill"}})
     report = await train(store.space, config, checker=shared_checker())
 
@@ -73,13 +71,14 @@ async def test_registered_entities_are_label_rows_at_the_first_value_of_the_time
     assert (120, "penguin") == (report.manifest.training.label_rows, report.manifest.entity_type)
 
 
-async def test_labels_of_the_store_need_registered_entities_and_a_time_feature(store: OpenedStore) -> None:
+async def test_labels_of_the_store_need_entities_and_a_time_feature(store: OpenedStore) -> None:
     """Each is said in a line, with the way out."""
     target = {"target": "mass"}
     with pytest.raises(InvalidInput, match=r"labels\.time_feature is missing.*or give the label rows as labels\.file"):
         await train(store.space, TrainingConfig.of({**OWN, "labels": target}))
-    with pytest.raises(FailedPrecondition, match="no entity of type 'penguin' is registered") as refused:
-        await train(store.space, TrainingConfig.of({**OWN, "labels": {**target, "time_feature": "bill"}}))
+    islands = {**OWN, "features": ["wind"], "labels": {**target, "time_feature": "wind"}}
+    with pytest.raises(FailedPrecondition, match="no entity of type 'island' is registered or has values") as refused:
+        await train(store.space, TrainingConfig.of(islands))
     assert Reason.UNKNOWN_ENTITY is refused.value.reason
 
 

@@ -35,6 +35,7 @@ class GetOnlineFeaturesRequest(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     ALL_FEATURES_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
@@ -64,6 +65,13 @@ class GetOnlineFeaturesRequest(_message.Message):
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
         """The entities of rows that name several, one column per role of the features: at most 10,000 ids in all columns."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_ids: the key columns of the features' entity type, TEXT or INT, with their names. A row with a
+        null (NULL_VALUE) or malformed key has the status NOT_FOUND in every feature. The rows of the answer are in the
+        order of the request.
+        """
+
     def __init__(
         self,
         *,
@@ -76,10 +84,11 @@ class GetOnlineFeaturesRequest(_message.Message):
         consistency: _columns_pb2.Consistency.ValueType = ...,
         all_features: _builtins.bool = ...,
         entities: _abc.Iterable[Global___EntityColumn] | None = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entities", b"entities", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entities", b"entities", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "keys", b"keys", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -95,7 +104,7 @@ class EntityColumn(_message.Message):
     ENTITY_TYPE_FIELD_NUMBER: _builtins.int
     ENTITY_IDS_FIELD_NUMBER: _builtins.int
     role: _builtins.str
-    """Role, [a-z][a-z0-9_]{0,62}: the first part of references such as "home.rating"."""
+    """Role, [a-z][a-z0-9_]{0,62}: the first part of references such as "home.rating". Empty: the only entity of each row."""
     entity_type: _builtins.str
     """Type of its entities. May be empty with a feature service, which declares it."""
     @_builtins.property
@@ -162,6 +171,7 @@ class GetFeatureHistoryRequest(_message.Message):
     INCLUDE_CORRECTIONS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     entity_id: _builtins.str
@@ -184,6 +194,10 @@ class GetFeatureHistoryRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Last event time, inclusive. Absent: no bound."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_id: the key columns of the feature's entity type, with one row."""
+
     def __init__(
         self,
         *,
@@ -196,10 +210,11 @@ class GetFeatureHistoryRequest(_message.Message):
         include_corrections: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "entity_id", b"entity_id", "feature", b"feature", "include_corrections", b"include_corrections", "limit", b"limit", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "entity_id", b"entity_id", "feature", b"feature", "include_corrections", b"include_corrections", "keys", b"keys", "limit", b"limit", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,6 +276,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     AT_NOW_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
@@ -291,6 +307,10 @@ class GetHistoricalFeaturesRequest(_message.Message):
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
         """The entities of label rows that name several, one column per role of the features: at most 100,000 ids in all columns."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_ids: the key columns of the features' entity type, as in GetOnlineFeaturesRequest."""
+
     def __init__(
         self,
         *,
@@ -304,10 +324,11 @@ class GetHistoricalFeaturesRequest(_message.Message):
         include_statuses: _builtins.bool = ...,
         at_now: _builtins.bool = ...,
         entities: _abc.Iterable[Global___EntityColumn] | None = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "keys", b"keys", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from featurama.v1 import online_service_pb2
-from featurama.wire.entities import entities_of, put_entities
+from featurama.wire.entities import entities_of, keys_of, put_entities
 from featurama.wire.parsing import Encoding, read_either
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.times import from_timestamp, to_timestamp
 from featurama.wire.twin import columns_to_wire, times_to_wire
 from featurama.wire.v1 import twin_pb2
+from featurama_core.frames.cells import Cells
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
@@ -35,6 +36,8 @@ class HistoricalRequest:
     features: FeatureSelection
     known_at: KnownAt
     include_statuses: bool
+    keys: Mapping[str, Cells] = field(default_factory=dict)
+    """The key columns of the rows, instead of ids."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +144,9 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
     if message.at_now and message.event_time_us:
         raise InvalidInput("at_now reads every row at the server's now; leave event_time_us empty", field="at_now")
     entities, roles = entities_of(message)
-    times = encoding.times(message, 0 if message.at_now else len(entities), "event_time_us")
+    keys = keys_of(message.keys)
+    rows = len(next(iter(keys.values()))) if keys and not len(entities) else len(entities)
+    times = encoding.times(message, 0 if message.at_now else rows, "event_time_us")
     known_at: KnownAt = None
     if message.HasField("known_at_time"):
         known_at = from_timestamp(message.known_at_time, "known_at")
@@ -154,4 +159,5 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
         features=FeatureSelection(tuple(message.features), message.feature_service or None, roles),
         known_at=known_at,
         include_statuses=message.include_statuses,
+        keys=keys,
     )

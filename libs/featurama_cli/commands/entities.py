@@ -17,7 +17,7 @@ from featurama_core.types.json_texts import read_json
 if TYPE_CHECKING:
     from featurama_core.types.schema import Entity
 
-app = typer.Typer(help="List, show and register entities; list entity types.")
+app = typer.Typer(help="List, show and register entities. Lists entity types, too.")
 
 
 @app.command()

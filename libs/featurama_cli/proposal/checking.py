@@ -33,7 +33,7 @@ def check(made: Proposal, scanned: Scanned, advance: Advance) -> None:
         for file in opened_again(scanned, made.mapping.get("null_values", ()), mapping):
             for batch in file.batches(as_text=True):
                 try:
-                    part = frame_part(_table(batch), mapping)
+                    part = frame_part(_table(batch), mapping.of_file(batch.schema.names, scanned.columns))
                 except InvalidInput as error:
                     made.ask("entity_column", [f"write refuses {file.name}: {error.message}"])
                     return

@@ -51,7 +51,6 @@ class ColumnFacts:
         self.forms = TimeForms()
         self.distinct = Distinct()
         self.no_numbers: list[str] = []
-        self.first: object = None
 
     @property
     def values(self) -> int:
@@ -86,26 +85,21 @@ class ColumnFacts:
             self.nulls += pc.sum(nan).as_py() or 0
             self._add_numbers(doubles.filter(pc.invert(nan)), "double")
         elif is_a.is_boolean(array.type):
-            self._seen("bool", array)
+            self.kinds.add("bool")
         elif is_a.is_decimal(array.type):
             self._add_numbers(array, "decimal")
         elif is_a.is_timestamp(array.type) or is_a.is_date(array.type):
-            self._seen("date" if is_a.is_date(array.type) else "time", array)
+            self.kinds.add("date" if is_a.is_date(array.type) else "time")
             self.zoned += len(array) if is_a.is_timestamp(array.type) and array.type.tz is not None else 0
         elif hasattr(array.type, "value_type") and _is_number(array.type.value_type):
             self._add_vectors(array)
         else:
-            self._seen(str(array.type), array)
-
-    def _seen(self, kind: str, array: Any) -> None:
-        self.kinds.add(kind)
-        if self.first is None:
-            self.first = array[0].as_py()
+            self.kinds.add(str(array.type))
 
     def _add_numbers(self, array: Any, kind: str) -> None:
         if not len(array):
             return
-        self._seen(kind, array)
+        self.kinds.add(kind)
         self._extend(pc.min(array).as_py(), pc.max(array).as_py())
         if kind == "int":
             self.distinct.add(pc.unique(array))
@@ -115,7 +109,7 @@ class ColumnFacts:
         self.fractions += len(array) - (pc.sum(whole).as_py() or 0)
 
     def _add_vectors(self, array: Any) -> None:
-        self._seen("vector", array)
+        self.kinds.add("vector")
         if pa.types.is_fixed_size_list(array.type):
             self.lengths.add(array.type.list_size)
         else:
@@ -124,7 +118,7 @@ class ColumnFacts:
             self.kinds.add("vector with nulls")
 
     def _add_texts(self, array: Any) -> None:
-        self._seen("text", array)
+        self.kinds.add("text")
         counted = array.value_counts()
         texts, counts = counted.field("values"), counted.field("counts").to_numpy()
         nulls = NULL_TEXTS if self.loose and not self.folder else ()

@@ -105,6 +105,8 @@ def _scan(files: list[TableFile], layout: FileLayout, found: dict[str, str], adv
 
 
 def _add_by_name(features: dict[str, ColumnFacts], batch: Any, *, loose: bool) -> None:
+    if pa.types.is_nested(batch.schema.field("feature_name").type):
+        return
     table = pa.table({"name": batch.column("feature_name"), "value": batch.column("value")})
     for name in table.column("name").unique().to_pylist():
         if isinstance(name, str) and (name in features or len(features) < _FEATURES):

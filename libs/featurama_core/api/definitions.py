@@ -93,6 +93,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        _check_kind(kind)
         check_unicode(name=name)
         return await self._get_definition(kind, name, _checked(version))
 
@@ -102,6 +103,7 @@ class DefinitionMethods(Primitives):
         Args:
             kind: EntityType, FeatureGroup, FeatureDefinition or FeatureService.
         """
+        _check_kind(kind)
         if kind is FeatureDefinition:
             return cast("list[D]", await self.list_features())
         return await self._list_definitions(kind)
@@ -159,6 +161,7 @@ class DefinitionMethods(Primitives):
         Raises:
             Unknown: No definition has this name (and version).
         """
+        _check_kind(kind)
         check_unicode(name=name)
         return await self._uses(kind, name, _checked(version))
 
@@ -386,7 +389,6 @@ class DefinitionMethods(Primitives):
             group: Only features of this group.
             all_versions: Whether older versions are listed too.
         """
-        check_unicode(entity_type=entity_type, group=group)
         features: list[FeatureDefinition] = []
         after: str | None = None
         while True:
@@ -434,9 +436,9 @@ class DefinitionMethods(Primitives):
         Returns:
             The features, and the position of the next page or None after the last one.
         """
-        check_unicode(entity_type=entity_type, group=group)
         if limit < 1:
             raise InvalidInput("limit must be at least 1", field="limit")
+        check_unicode(entity_type=entity_type, group=group, after=after)
         return await self._page_features(entity_type, group, after, limit, all_versions=all_versions)
 
     async def deprecate_entity_type(self, name: str) -> EntityType:
@@ -461,7 +463,14 @@ def _listed(texts: Sequence[str], field: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _check_kind(kind: object) -> None:
+    if kind not in (EntityType, FeatureGroup, FeatureDefinition, FeatureService):
+        kinds = "EntityType, FeatureGroup, FeatureDefinition or FeatureService"
+        raise InvalidInput(f"kind is {str(kind)[:80]!r}; give {kinds}", field="kind")
+
+
 def _named(kind: type[Any], name: str, version: int | None) -> int | None:
+    _check_kind(kind)
     check_unicode(name=name)
     if kind is FeatureDefinition and version is None:
         raise InvalidInput("version is required for a feature; give a whole number from 1", field="version")

@@ -14,7 +14,7 @@ from featurama_core.frames.cells import frame_kind, objects
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
-from featurama_core.frames.spine import label_rows, row_entities
+from featurama_core.frames.spine import key_rows, label_rows, row_entities
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import concatenate
 from featurama_core.types.entity_keys import EntityKeys, EntityName
@@ -318,13 +318,12 @@ class ReadingMethods(DefinitionMethods):
         if isinstance(given, RowEntities):
             given.check()
             return given, _labels(given)
-        if isinstance(given, Sequence) and len(given) and isinstance(given[0], Mapping):
-            given = _as_columns(given)
-        if frame_kind(given) is None:
+        frame = key_rows(given)
+        if frame is None:
             check_entity_ids(given)
             return RowEntities.of(list(given)), {}
         columns = await self._role_columns(selection, roles)
-        return row_entities(given, columns, () if columns else await self._types_of(selection))
+        return row_entities(frame, columns, () if columns else await self._types_of(selection))
 
     async def _role_columns(
         self, selection: FeatureSelection, given: tuple[RoleColumns, ...]
@@ -377,13 +376,6 @@ def _selection(
 ) -> tuple[FeatureSelection, tuple[RoleColumns, ...]]:
     columns = role_columns(roles)
     return FeatureSelection.of(features, service, tuple(each.role for each in columns)), columns
-
-
-def _as_columns(rows: Sequence[Any]) -> dict[str, list[Any]]:
-    """Rows as columns. What a row lacks is null there."""
-    if not all(isinstance(row, Mapping) for row in rows):
-        raise InvalidInput("entity_ids mixes rows of keys with ids; give one of the two", field="entity_ids")
-    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def _labels(entities: RowEntities) -> dict[str, Any]:

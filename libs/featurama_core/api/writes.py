@@ -215,6 +215,8 @@ class WritingMethods(DefinitionMethods):
             InvalidInput: The features describe several entity types, or references do not fit the keys of a type.
             Unknown: A feature of `references` is not registered.
         """
+        if mapping.keys is not None or mapping.referenced:
+            return mapping
         referenced = []
         for feature, _ in mapping.references:
             target = (await self.get_feature(feature)).references

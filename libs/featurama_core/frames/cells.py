@@ -154,6 +154,8 @@ def objects(values: Sequence[object]) -> NDArray[np.object_]:
 
 
 def _column(name: object, column: Any) -> Any:
+    if isinstance(column, Cells):
+        return column
     if isinstance(column, (str, bytes)) or not hasattr(column, "__len__") or not hasattr(column, "__iter__"):
         raise InvalidInput(f"column {name!r} must be an array or a list", field=str(name))
     if isinstance(column, np.ndarray) and column.ndim not in (1, 2):

@@ -145,6 +145,18 @@ class Mapping:
         keyed = kinds[0].id_keys if len(kinds) == 1 else None
         return replace(self, keys=keyed, referenced=tuple(codecs))
 
+    def of_file(self, names: Sequence[str], all_names: Collection[str]) -> Mapping:
+        """For a file with these columns, of a directory with `all_names`: without what is said of other columns."""
+        old = set(all_names) - set(names)
+        new = dict(self.rename)
+        gone = {new.get(name, name) for name in old} - {new.get(name, name) for name in names}
+        return replace(
+            self,
+            rename=tuple(pair for pair in self.rename if pair[0] not in old),
+            only=None if self.only is None else tuple(name for name in self.only if name not in gone),
+            casts=tuple(pair for pair in self.casts if pair[0] not in gone),
+        )
+
     def applied(self, frame: Frame, features: Collection[str] | None = None) -> tuple[Frame, dict[str, int]]:
         """(the frame with its columns under the names that the store uses, the number of cells that each cast changed).
 

@@ -129,7 +129,7 @@ class OnlineFeatures(Result):
         return _summary("OnlineFeatures", len(self), self.columns, self.as_of_time, self.unnamed)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        labels = [_label_field(name, values) for name, values in self.labels.items()]
+        labels = [label_field(name, values) for name, values in self.labels.items()]
         labels = labels or [Field("entity_id", "text", objects(self.entity_ids))]
         return FeatureColumns(statuses, event_times).beside(labels, self.columns)
 
@@ -158,7 +158,7 @@ class HistoricalFeatures(Result):
         return _summary("HistoricalFeatures", len(self), self.columns, self.as_of_time, self.unnamed)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        labels = [_label_field(name, values) for name, values in self.labels.items()]
+        labels = [label_field(name, values) for name, values in self.labels.items()]
         return FeatureColumns(statuses, event_times).beside(labels, self.columns)
 
 
@@ -193,7 +193,7 @@ class FeatureHistory(Result):
         del event_times
         named = self.keys or {"entity_id": self.entity_id}
         fields = [
-            *(_label_field(name, objects([value] * len(self))) for name, value in named.items()),
+            *(label_field(name, objects([value] * len(self))) for name, value in named.items()),
             Field("feature_name", "text", objects([self.column.name] * len(self))),
             Field("timestamp", "us", self.column.event_time),
             value_field("value", self.column),
@@ -202,7 +202,8 @@ class FeatureHistory(Result):
         return [*fields, status_field("value__status", self.column)] if statuses else fields
 
 
-def _label_field(name: str, values: Any) -> Field:
+def label_field(name: str, values: Any) -> Field:
+    """A column of the caller."""
     if name == "timestamp" and isinstance(values, np.ndarray) and values.dtype == np.int64:
         return Field(name, "us", values)
     if isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values):

@@ -199,7 +199,7 @@ class _Reading:
             )
         placed = localized(value, self._zone) if isinstance(value, datetime) else first_instant(value, self._zone)
         if placed is None:
-            raise InvalidInput(f"{self._field} {_not_once(self._zone.key)}", reason=Reason.INVALID_TIME)
+            raise InvalidInput(f"{self._field} {_not_once(value, self._zone.key)}", reason=Reason.INVALID_TIME)
         return placed
 
     def _counted(self, number: Any) -> int:
@@ -235,13 +235,14 @@ def _to_utc(
         offsets[at] = 0 if placed is None else moment - to_micros(placed)
     utc = local.copy()
     utc[chosen] -= offsets[where]
-    rows = np.flatnonzero(chosen)[unclear[where]]
-    problems.update(dict.fromkeys(rows.tolist(), (Reason.INVALID_TIME, f"{field} {_not_once(timezone)}")))
+    for row in np.flatnonzero(chosen)[unclear[where]].tolist():
+        wall = _EPOCH + timedelta(microseconds=int(local[row]))
+        problems[row] = Reason.INVALID_TIME, f"{field} {_not_once(wall, timezone)}"
     return utc
 
 
-def _not_once(timezone: str) -> str:
-    return f"is a time that {timezone} skips or has twice (a change of its clocks); give it in UTC"
+def _not_once(wall: object, timezone: str) -> str:
+    return f"{wall} is a time that {timezone} skips or has twice (a change of its clocks); give it in UTC"
 
 
 def _no_unit(field: str, number: object, rules: TimeRules) -> InvalidInput:

@@ -130,7 +130,7 @@ def typed(cells: Cells) -> TypedCells:
     problems: dict[int, CellError] = {}
     if kind == "u":
         over = values > _INT64_MAX
-        problems = dict.fromkeys(np.flatnonzero(over).tolist(), _TOO_LARGE)
+        problems = {row: _too_large(values[row]) for row in np.flatnonzero(over).tolist()}
         values = np.where(over, 0, values).astype(np.int64)
     if null is not None:
         values = np.where(null, values.dtype.type(0), values)
@@ -198,11 +198,11 @@ def _array(
             return chosen.astype(np.int64), rows
         except OverflowError:
             wrong = [at for at, number in enumerate(chosen) if not -_INT64_MAX - 1 <= int(number) <= _INT64_MAX]
-        problem = _TOO_LARGE
+        problems.update({int(rows[at]): _too_large(chosen[at]) for at in wrong})
     else:
         wrong = check_texts(chosen.tolist())
         problem = (Reason.INVALID_VALUE, "is not valid Unicode text")
-    problems.update(dict.fromkeys(rows[wrong].tolist(), problem))
+        problems.update(dict.fromkeys(rows[wrong].tolist(), problem))
     chosen, rows = np.delete(chosen, wrong), np.delete(rows, wrong)
     return (chosen if value_type is ValueType.TEXT else chosen.astype(np.int64)), rows
 
@@ -321,5 +321,8 @@ def _bad_length(length: int) -> CellError:
     return Reason.VECTOR_LENGTH_MISMATCH, f"is a vector of length {length}; 1 to {MAX_VECTOR_LENGTH} are allowed"
 
 
-_TOO_LARGE: CellError = (Reason.TYPE_MISMATCH, "holds an integer beyond 64 bits")
+def _too_large(number: object) -> CellError:
+    return Reason.TYPE_MISMATCH, f"is {str(number)[:40]}, an integer beyond 64 bits; give a double or a text"
+
+
 _OVERFLOW: CellError = (Reason.INVALID_VALUE, "holds a number beyond the range of float32")

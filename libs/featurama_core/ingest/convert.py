@@ -127,7 +127,7 @@ def _text_problems(column: Column, definition: FeatureDefinition, present: BoolA
 
 def _vector_problems(column: Column, definition: FeatureDefinition, present: BoolArray) -> RowErrors:
     if column.vector_length != definition.vector_length:
-        message = f"{definition.name} has length {definition.vector_length}, not {column.vector_length}"
+        message = f"{definition.name} holds vectors of length {definition.vector_length}, not {column.vector_length}"
         return _refuse(present, RowError(Reason.VECTOR_LENGTH_MISMATCH, definition.name, message))
     finite = np.isfinite(column.values).all(axis=1)
     message = f"{definition.name} holds NaN or an infinity; vectors hold finite numbers only"

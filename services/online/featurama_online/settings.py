@@ -12,10 +12,10 @@ class OnlineSettings(ServiceSettings, GrpcSettings, StorageOptions):
     """Settings in addition to `GrpcSettings`, `StorageOptions` and `LogSettings`.
 
     default_model: for Predict requests that name none; empty for the only model of the namespace, of several
-    `delivery_time`. max_models: models kept in memory. model_staleness_ms: maximum
-    delay until a moved alias is noticed. check_memory_bytes, check_seconds: limits of the process that checks a model.
-    shadow: whether the model of shadow_alias, if any, also predicts, for comparison only. shadow_report_ms: between two
-    logs of the comparison. artefacts: fsspec URL of the directory of artefacts outside the storage; empty for none.
+    `delivery_time`. max_models: models kept in memory. model_staleness_ms: most until a moved alias is noticed.
+    check_memory_bytes, check_seconds: limits of the process that checks a model. shadow: whether the model of
+    shadow_alias, if any, also predicts, for comparison only. shadow_report_ms: between two logs of the comparison.
+    artefacts: fsspec URL of the directory of artefacts outside the storage; empty for none.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEATURAMA_ONLINE_")

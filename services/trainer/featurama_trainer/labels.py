@@ -134,8 +134,8 @@ async def read_labels(
             break
     if not times:
         raise FailedPrecondition(
-            f"there are no label rows: no entity of type {source.entity_type!r} is registered; register them, or give "
-            "the label rows as labels.file",
+            f"there are no label rows: no entity of type {source.entity_type!r} is registered or has values; write "
+            "them, or give the label rows as labels.file",
             reason=Reason.UNKNOWN_ENTITY,
             field="labels",
         )

@@ -125,7 +125,7 @@ def test_a_verdict_names_the_column_of_the_callers_frame(prepare: Any) -> None:
         ({"rename": {"x": "timestamp"}}, "column 'timestamp' appears twice"),
         ({"rename": ["x"]}, "rename must map"),
         ({"only": ["y"]}, "there is no column 'y'"),
-        ({"only": "x"}, "give a list of columns"),
+        ({"only": "x"}, "only is the single value 'x'"),
         ({"casts": {"y": "int"}}, "there is no column 'y' to cast"),
         ({"casts": {"x": "number"}}, "one of bool, int, double, text"),
         ({"entity_id": "b"}, "exclude each other"),

@@ -58,14 +58,16 @@ def test_explain_says_how_history_is_read_and_builds_nothing(labelled: Featurama
 
 
 def test_a_grid_needs_no_labels(filled: Featurama, folder: Path) -> None:
-    """Every registered entity of the type at every step."""
+    """Every entity of the type at every step: a registered one, and one that only has values."""
     assert filled("entities", "register", "planet_mars", "--type", "planet").code == 0
     ran = filled(
         *("dataset", "build", "--entity-type", "planet", "-f", "temperature", "-o", "grid.csv"),
         *("--start", "2026-01-01T00:00:00Z", "--end", "2026-01-02T00:00:00Z", "--every", "12h"),
     )
     assert ran.code == 0, ran.err
-    assert pyarrow.csv.read_csv(folder / "grid.csv").column("temperature").to_pylist() == [210.5, 210.5, 211.25]
+    grid = pyarrow.csv.read_csv(folder / "grid.csv").to_pydict()
+    assert grid["entity_id"] == ["planet_earth"] * 3 + ["planet_mars"] * 3
+    assert grid["temperature"][3:] == [210.5, 210.5, 211.25]
 
 
 def test_a_set_is_verified_and_a_deletion_is_named(labelled: Featurama, folder: Path) -> None:

@@ -308,6 +308,18 @@ def test_long_tables(infer: Infer, folder: Path) -> None:
     assert {"accepted": 6} == made.written("long.csv")
 
 
+def test_files_of_a_directory_may_lack_columns(infer: Infer, folder: Path, featurama: Featurama) -> None:
+    """One mapping describes all of them: what it says of a column holds where the column is."""
+    (folder / "many").mkdir()
+    (folder / "many" / "a.csv").write_text(f"id,time,Wind (knots),gust\na,{UTC.format(1)},3,4\n")
+    (folder / "many" / "b.csv").write_text(f"id,time,Storm\nb,{UTC.format(1)},1\nb,{UTC.format(2)},0\n")
+    made = infer("many")
+    assert {"wind_knots": "int", "gust": "int", "storm": "bool"} == made.types
+    assert {"accepted": 3} == made.written("many")
+    ran = featurama("write", "--mapping", "made.yaml", "many", "--rename", "Wnd=wnd")
+    assert (2, True) == (ran.code, "there is no column 'Wnd' to rename" in ran.err)
+
+
 def test_layouts_are_found_or_given(infer: Infer, folder: Path, featurama: Featurama) -> None:
     """Another delimiter, an encoding that is not UTF-8, compressed files, Arrow streams."""
     text = f"name;time;note\nJosé;{UTC.format(1)};ñandú\nZoë;{UTC.format(2)};ok\n"

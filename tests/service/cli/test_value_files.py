@@ -208,3 +208,12 @@ def test_files_have_key_columns_instead_of_ids(featurama: Featurama, folder: Pat
     odd = featurama("write", "odd.csv", "--timestamp", DAY)
     assert 2 == odd.code
     assert "odd.csv: the frame has neither entity_id nor the column city, a key of stay" in odd.err
+
+
+def test_a_row_without_a_feature_name_is_rejected_alone(defined: Featurama, folder: Path) -> None:
+    """Of a long file; so are names that are none."""
+    rows = [f"planet_mars,{name},7,{DAY}" for name in ("", "Bad Name", "moons")]
+    (folder / "long.csv").write_text("entity_id,feature_name,value,timestamp\n" + "\n".join(rows))
+    ran = defined("write", "long.csv", "--json")
+    assert (1, 1, 2) == (ran.code, ran.json["accepted"], ran.json["rejected"]), ran.err
+    assert read(defined, "moons") == [7]

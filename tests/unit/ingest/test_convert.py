@@ -47,6 +47,18 @@ def column(value_type: ValueType, values: Sequence[object], status: Sequence[Sta
             "mood 'x' is not a vector[2]",
         ),
         (
+            feature(ValueType.INT),
+            column(ValueType.TEXT, ["x" * 58]),
+            Reason.TYPE_MISMATCH,
+            f"mood '{'x' * 58}' is not an int",
+        ),
+        (
+            feature(ValueType.INT),
+            column(ValueType.TEXT, ["x" * 59]),
+            Reason.TYPE_MISMATCH,
+            f"mood '{'x' * 59}... is not an int",
+        ),
+        (
             feature(ValueType.BOOL),
             column(ValueType.VECTOR, [(1.0, 2.0, 3.0)]),
             Reason.TYPE_MISMATCH,
@@ -56,7 +68,7 @@ def column(value_type: ValueType, values: Sequence[object], status: Sequence[Sta
             feature(ValueType.VECTOR),
             column(ValueType.VECTOR, [(1.0, 2.0, 3.0)]),
             Reason.VECTOR_LENGTH_MISMATCH,
-            "mood has length 2, not 3",
+            "mood holds vectors of length 2, not 3",
         ),
         (
             feature(ValueType.VECTOR),
@@ -83,7 +95,7 @@ def column(value_type: ValueType, values: Sequence[object], status: Sequence[Sta
             "mood has 10000 bytes; at most 8192 are allowed",
         ),
     ],
-    ids=["lossy", "text", "vector", "length", "infinity", "reference", "unicode", "long"],
+    ids=["lossy", "text", "whole", "cut", "vector", "length", "infinity", "reference", "unicode", "long"],
 )
 def test_a_refusal_names_the_feature_and_says_what_is_wrong(
     definition: FeatureDefinition, given: Column, reason: Reason, message: str

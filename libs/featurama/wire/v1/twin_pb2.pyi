@@ -153,6 +153,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     AT_NOW_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """As in the public message."""
     feature_service: _builtins.str
@@ -183,6 +184,10 @@ class GetHistoricalFeaturesRequest(_message.Message):
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[_online_service_pb2.EntityColumn]:
         """As in the public message."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """As in the public message."""
+
     def __init__(
         self,
         *,
@@ -196,10 +201,11 @@ class GetHistoricalFeaturesRequest(_message.Message):
         include_statuses: _builtins.bool = ...,
         at_now: _builtins.bool = ...,
         entities: _abc.Iterable[_online_service_pb2.EntityColumn] | None = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "keys", b"keys", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

@@ -30,8 +30,8 @@ STORED = "SELECT feature_name, feature_group, entity_type, references_type FROM 
 async def put(statements: Statements, feature: FeatureDefinition) -> None:
     """Enter a feature into its lists. Idempotent."""
     into = await statements.get(INTO_NAMES)
-    for row in _rows(feature.name, feature.group, feature.entity_type, feature.references):
-        await statements.driver.write(into, row)
+    rows = _rows(feature.name, feature.group, feature.entity_type, feature.references)
+    await statements.driver.write_batch([(into, row) for row in rows], logged=False)
 
 
 async def list_feature_names(statements: Statements, of: FeaturesOf | None, first: str, limit: int) -> list[str]:

@@ -16,7 +16,8 @@ from featurama_core.storage.sqlite.interning import as_json
 from featurama_core.types.errors import Unknown
 from featurama_core.types.schema import Definition, FeatureDefinition
 
-_CHANGED = "SELECT DISTINCT feature_name FROM feature_metadata WHERE revision > ? LIMIT ?"
+_CHANGED = "SELECT feature_name FROM feature_metadata WHERE revision > ? LIMIT ?"
+"""Not DISTINCT: the table would be scanned in the order of names."""
 _KNOWN = "SELECT DISTINCT feature_name FROM feature_metadata WHERE feature_name IN (SELECT value FROM json_each(?))"
 
 
