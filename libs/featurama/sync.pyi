@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import Any, Literal, Self
 
 import pandas as pd
@@ -146,6 +146,7 @@ class FeatureStore:
         roles: RolesGiven | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
+        ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures: ...
     def get_all_features(self, entity_id: EntityName, *, entity_type: str | None = None) -> OnlineFeatures: ...
     def get_feature_history(
@@ -192,6 +193,7 @@ class FeatureStore:
         service: str | None = None,
         roles: Mapping[str, str] | None = None,
         known_at: KnownAt = None,
+        ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures: ...
     def training_set(
         self,
@@ -225,6 +227,45 @@ class FeatureStore:
     ) -> TrainingDataset: ...
     def open_dataset(self, request: DatasetRequest) -> TrainingDataset: ...
     def in_roles(self, request: DatasetRequest) -> DatasetRequest: ...
+    def update_definition(
+        self,
+        kind: type[D],
+        name: str,
+        version: int | None = None,
+        *,
+        changes: Mapping[str, Any],
+        expected_revision: int | None = None,
+        confirmed: bool = False,
+        dry_run: bool = False,
+    ) -> tuple[D, int]: ...
+    def update_feature_group(
+        self,
+        name: str,
+        *,
+        ttl: str | timedelta | EllipsisType | None = ...,
+        retention: str | timedelta | EllipsisType | None = ...,
+        description: str | None = None,
+        buckets: int | None = None,
+        expected_revision: int | None = None,
+        confirmed: bool = False,
+    ) -> FeatureGroup: ...
+    def update_feature(
+        self,
+        name: str,
+        version: int,
+        *,
+        description: str | None = None,
+        tags: Sequence[str] | None = None,
+        owner: str | None = None,
+        expected_revision: int | None = None,
+    ) -> FeatureDefinition: ...
+    def update_entity_type(
+        self, name: str, *, description: str, expected_revision: int | None = None
+    ) -> EntityType: ...
+    def update_feature_service(
+        self, name: str, *, description: str, expected_revision: int | None = None
+    ) -> FeatureService: ...
+    def retention_loss(self, group: str, retention: str | timedelta) -> int: ...
     def write(self, request: WriteRequest) -> WriteReport: ...
     def begin_import(self, scope: ImportScope, import_id: str = "") -> int: ...
     def write_features(

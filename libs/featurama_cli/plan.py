@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from featurama_core.registry import Draft, Snapshot, names_in
+from featurama_core.registry import Draft, Snapshot, changes_to, checked_changes, names_in
 from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.schema import (
@@ -33,11 +33,14 @@ _KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The effect on one definition. definition: complete, with group, type and version."""
+    """The effect on one definition. definition: complete, with group, type and version; for a change, as it is
+    registered. changes: field -> new value.
+    """
 
     effect: Effect
     definition: Definition
     problem: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -85,9 +88,9 @@ def _step(draft: Draft, wanted: Definition) -> Step:
     # A group or type that a feature creates implicitly counts as existing.
     before = draft.registered(wanted)
     try:
+        if before is not None and (changes := changes_to(before, draft.completed(wanted))):
+            return Step("changed", before, changes=checked_changes(before, changes))
         stored = draft.define(wanted)
     except FeaturamaError as error:
         return Step("conflict", wanted, error.message)
-    if before is None:
-        return Step("new", stored)
-    return Step("unchanged" if stored == before else "changed", stored)
+    return Step("new" if before is None else "unchanged", stored)

@@ -5,6 +5,7 @@ A `Namespace` belongs to one incarnation, as its storage does. After a drop and 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -35,7 +36,15 @@ _PAGE = 10_000
 class Namespace:
     """One namespace, open."""
 
-    def __init__(self, name: str, storage: NamespaceStorage, settings: StoreSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        storage: NamespaceStorage,
+        settings: StoreSettings,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """monotonic: seconds, for the age of what is cached."""
         self.name = name
         self.storage = storage
         self.settings = settings
@@ -45,7 +54,7 @@ class Namespace:
         self.begun_imports: set[int] = set()
         self._layouts: dict[int, Layout] = {}
         self._types: dict[str, tuple[str | None, int]] = {}
-        self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now)
+        self.registry = Registry(storage, staleness=settings.registry_staleness, now=self.now, monotonic=monotonic)
 
     def now(self) -> int:
         """Wall clock, microseconds."""
@@ -63,12 +72,7 @@ class Namespace:
         known_at: microseconds; only definitions registered by then are found.
         """
         wanted = features if isinstance(features, FeatureSelection) else FeatureSelection.of(features, None)
-
-        def look_up(found: Snapshot) -> tuple[ResolvedFeature, ...]:
-            references, roles = _references(wanted, found)
-            return found.resolve_all(references, known_at, roles)
-
-        return await self.registry.resolving(look_up)
+        return await self.compiled(wanted, tuple, known_at=known_at)
 
     async def compiled(
         self,
@@ -81,7 +85,7 @@ class Namespace:
 
         def look_up(found: Snapshot) -> T:
             references, roles = _references(features, found)
-            return found.compiled(references, known_at, compile_features, roles)
+            return found.compiled(references, known_at, compile_features, features.ttl_revisions, roles)
 
         return await self.registry.resolving(look_up)
 

@@ -29,3 +29,8 @@ class StoreSettings:
     def settling_time(self) -> int:
         """Age of a `known_at` at which no later write can change the values that it admits."""
         return self.retry_window + self.write_deadline + self.max_clock_skew
+
+    @property
+    def revision_lead(self) -> int:
+        """Time from the making of a revision to its start. All servers know it by then, whatever their clocks."""
+        return int(self.registry_staleness * SECOND) + 2 * self.max_clock_skew + self.write_deadline

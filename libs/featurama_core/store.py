@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import D, DatasetSource, HistoryRange
+from featurama_core.api.primitives import D, DatasetSource, HistoryRange, Update
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.ingest.delete import delete
 from featurama_core.ingest.imports import begin_import
+from featurama_core.ingest.revise import revise
 from featurama_core.ingest.write import write
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
@@ -156,6 +157,11 @@ class EmbeddedStore(FeatureStore):
     async def _delete_definition(self, kind: type[D], name: str, version: int | None) -> D:
         definition = await self._current(kind, name, version)
         return cast("D", await self._namespace.registry.delete(definition))
+
+    async def _update_definition(
+        self, kind: type[D], name: str, version: int | None, changes: Mapping[str, Any], update: Update
+    ) -> tuple[D, int]:
+        return await revise(self._namespace, await self._current(kind, name, version), changes, update)
 
     async def _uses(self, kind: type[Definition], name: str, version: int | None) -> list[Use]:
         return await self._namespace.registry.uses(await self._current(kind, name, version))
@@ -355,6 +361,13 @@ class Stores:
                     await asyncio.sleep(0.5)
                     continue
                 break
+
+    def knows_definitions(self) -> bool:
+        """Whether the definitions of every namespace in use are younger than the lead of revisions. If not, reads go
+        on with the last known ones; online and point-in-time reads of several servers may then differ.
+        """
+        lead = self._settings.revision_lead
+        return not any(each.registry.is_behind(lead) for each in self._open.values())
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the database answers."""

@@ -43,6 +43,7 @@ async def dataset_source(
         bounds=ReadBounds(request.known_at, now, at_now),
         values_only=not build.statuses and not build.event_times,
         strategy=build.strategy,
+        ruled_at=newest,
     )
     return DatasetSource(partial(one, plan=plan, memory=build.memory_bytes), columns)
 
@@ -74,8 +75,9 @@ async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | No
             values_only=not build.statuses and not build.event_times,
             memory=build.memory_bytes,
             strategy=build.strategy,
+            ruled_at=as_of,
         )
         opened = DatasetSource(begin, columns)
     dataset = TrainingDataset(opened.begin, source, opened.columns, request.recorded(at_now=as_of is not None))
     deleted = {(each.entity_id, each.feature_name) for each in await namespace.storage.list_tombstones()}
-    return Rebuilt(dataset, columns, features, deleted)
+    return Rebuilt(dataset, columns, features, deleted, now)

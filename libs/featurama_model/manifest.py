@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.names import check_name
-from featurama_core.types.references import FeatureRef
+from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.values import BoolArray, Int64Array, Status, ValueType, parse_value_type
 from featurama_model.engineered import EngineeredSpec, Float32Array, matrix
 
@@ -120,7 +120,8 @@ class ModelManifest:
     metrics: by what was scored (`test`, `train`, `baseline`, `baseline_constant`, ...), then by measure (`mae`, `rmse`,
     `r2`). baseline: the feature whose value is the baseline prediction, or "". classes: the number of classes of
     `multi:softprob`, 0 for the other objectives. class_labels: labels of the classes, in order; () for a regression and
-    for classes labelled 0, 1 and so on.
+    for classes labelled 0, 1 and so on. ttl_revisions: group -> the newest revision whose ttl applies in predictions
+    and scores, as in training; {} for those in force.
     """
 
     name: str
@@ -141,6 +142,7 @@ class ModelManifest:
     version: int = 0
     created_at: int = 0
     artefact: Artefact | None = None
+    ttl_revisions: Mapping[str, int] = field(default_factory=dict)
     format: Literal[1] = 1
 
     def to_json(self) -> str:
@@ -162,6 +164,11 @@ class ModelManifest:
         except InvalidInput as error:
             raise unusable(f"its manifest is inconsistent: {error.message}") from error
         return manifest
+
+    @property
+    def selection(self) -> FeatureSelection:
+        """The features with their pinned versions and ttls."""
+        return FeatureSelection.of([each.reference for each in self.features], None, self.ttl_revisions)
 
     @cached_property
     def by_name(self) -> Mapping[str, ModelFeature]:
@@ -234,6 +241,8 @@ class ModelManifest:
         self._check_labels()
         if any(not math.isfinite(value) for scores in self.metrics.values() for value in scores.values()):
             raise _invalid("metrics", "must be finite numbers")
+        if any(revision < 1 for revision in self.ttl_revisions.values()):
+            raise _invalid("ttl_revisions", "must be whole numbers from 1")
         if self.artefact is not None and not _LOCATION.fullmatch(self.artefact.location):
             raise _invalid("artefact.location", "is not a place in an artefact directory")
         if self.artefact is not None and not 1 <= self.artefact.size <= MAX_ARTEFACT_BYTES:

@@ -134,6 +134,7 @@ class Predictor:
                 RowEntities.of(list(request.entity_ids)),
                 [feature.reference for feature in wanted],
                 consistency=request.consistency,
+                ttl_revisions=manifest.ttl_revisions,
             )
         except Unknown as error:
             raise manifest.unusable(f"one of its features is not registered: {error.message}") from error

@@ -22,7 +22,6 @@ from featurama_core.frames.predictions import RowError
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.references import FeatureSelection
 from featurama_core.types.values import Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
@@ -139,7 +138,7 @@ async def scores(
     loaded = await asyncio.to_thread(model.load)
     request = build_request(
         labels,
-        FeatureSelection(tuple(feature.reference for feature in loaded.manifest.features)),
+        loaded.manifest.selection,
         Build(memory),
         ScoreOutput(loaded, namespace),
         **await role_options(namespace, loaded.manifest, rows),

@@ -24,6 +24,10 @@ from featurama_service.methods import Service
 from featurama_service.reflection import reflect
 from featurama_service.settings import GrpcSettings, SettingsError
 
+DEFINITIONS_HEALTH: Final = "featurama.definitions"
+"""A health name in addition to the services': NOT_SERVING while the definitions cannot be read and are older than the
+lead of revisions. The services go on with the last known ones.
+"""
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _HEALTH: Final[str] = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

@@ -44,6 +44,8 @@ _CODES: Final = {
     Reason.ALIAS_MOVED: grpc.StatusCode.ABORTED,
     Reason.DEFINITION_USED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.METHOD_NOT_ALLOWED: grpc.StatusCode.UNIMPLEMENTED,
+    Reason.REVISION_CONFLICT: grpc.StatusCode.ABORTED,
+    Reason.VALUES_LOST: grpc.StatusCode.FAILED_PRECONDITION,
 }
 """The code of each reason that has none from its group."""
 GRPC_CODES: Final[Mapping[Reason, grpc.StatusCode]] = MappingProxyType(

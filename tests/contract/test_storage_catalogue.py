@@ -9,6 +9,7 @@ import pytest
 
 from featurama_core.storage.port import MOST_CHANGES, AuditRecord, NamespaceStorage, StoredModel
 from featurama_core.types.errors import Reason, Unknown
+from featurama_core.types.revisions import revised, revisions
 from featurama_core.types.schema import (
     Definition,
     Entity,
@@ -17,6 +18,7 @@ from featurama_core.types.schema import (
     FeatureGroup,
     FeatureService,
 )
+from featurama_core.types.times import Duration
 from featurama_core.types.values import ValueType
 
 from .conftest import Names
@@ -156,15 +158,14 @@ async def test_versions_of_a_feature_are_definitions_of_their_own(namespace: Nam
     assert await stored(namespace, names) == [first, second]
 
 
-async def test_what_may_change_is_updated_in_place(namespace: NamespaceStorage, names: Names) -> None:
-    """deprecated everywhere; a group's retention, buckets and description."""
+async def test_the_flags_are_updated_in_place(namespace: NamespaceStorage, names: Names) -> None:
+    """Nothing else is."""
     kind, group, feature, vector, service = one_of_each(names)
-    assert isinstance(group, FeatureGroup)
     for definition in (kind, group, feature, vector, service):
         await namespace.put_definitions([definition])
     changed = [
         replace(kind, deprecated=True, deleted=True),
-        replace(group, deprecated=True, retention=None, buckets=16, description="new"),
+        replace(group, deprecated=True),
         replace(feature, deprecated=True),
         replace(vector, deleted=True),
         replace(service, deprecated=True),
@@ -172,6 +173,47 @@ async def test_what_may_change_is_updated_in_place(namespace: NamespaceStorage, 
     for definition in changed:
         await namespace.update_definition(definition)
     assert sorted(map(repr, await stored(namespace, names))) == sorted(map(repr, changed))
+
+
+async def test_revisions_are_appended_once(namespace: NamespaceStorage, names: Names) -> None:
+    """Each under the number after the newest; what was stored before stays, flags too, and readers find the change."""
+    every = one_of_each(names)
+    await namespace.put_definitions(every)
+    before = (await namespace.load_definitions()).revision
+    for definition in every:
+        second, other = (revised(definition, {"description": text}, 5) for text in ("second", "other"))
+        third = revised(second, {"description": ""}, 6)
+        assert not await namespace.put_revision(third)
+        assert await namespace.put_revision(second)
+        assert not await namespace.put_revision(other)
+        await namespace.update_definition(replace(definition, deprecated=True))
+        assert await namespace.put_revision(third)
+        found = await namespace.read_definition(definition)
+        assert ["second", ""] == [each.description for each in revisions(found)[1:]]
+        assert (third, 3, 6, True) == (found, found.revision, found.start, found.deprecated)
+    since = await namespace.load_definitions(before)
+    assert [3] * 3 == [each.revision for each in (*since.entity_types, *since.groups, *since.services)]
+    names_of_features = {each.name for each in every if isinstance(each, FeatureDefinition)}
+    assert names_of_features == since.changed_features
+    assert [3] * 2 == [each.revision for each in await namespace.read_features(sorted(names_of_features))]
+    with pytest.raises(Unknown):
+        await namespace.put_revision(revised(replace(every[0], name="nobody"), {}, 5))
+    with pytest.raises(Unknown):
+        await namespace.read_definition(replace(every[0], name="nobody"))
+
+
+async def test_a_revision_keeps_every_field_of_its_kind(namespace: NamespaceStorage, names: Names) -> None:
+    """With its type."""
+    _, group, feature, *_ = one_of_each(names)
+    await namespace.put_definitions([group, feature])
+    changes = {"ttl": None, "retention": Duration(7), "buckets": 8, "description": "é"}
+    wanted = revised(group, changes, -3)
+    tagged = revised(feature, {"tags": ("a", "b"), "owner": "me"}, 9)
+    assert await namespace.put_revision(wanted)
+    assert await namespace.put_revision(tagged)
+    for each in (wanted, tagged):
+        assert repr(revisions(each)) == repr(revisions(await namespace.read_definition(each)))
+    assert isinstance((await namespace.read_definition(wanted)).retention, Duration)
 
 
 async def test_an_entity_is_updated_under_its_type_and_kept_from_another(

@@ -32,6 +32,7 @@ CHANGES = frozenset(
         "drop_cells",
         "purge_history",
         "append_audit",
+        "put_revision",
         "remove_entity",
     }
 )

@@ -25,7 +25,9 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Feature:
-    """A registered feature version. kind: double, int, text, bool or vector; length is a vector's."""
+    """A registered feature version. kind: double, int, text, bool or vector; length is a vector's. ttl, retention: of
+    the first revision of its group.
+    """
 
     name: str
     version: int
@@ -35,10 +37,20 @@ class Feature:
     length: int = 0
     is_reference: bool = False
     registered_at: int = 0
+    group: str = ""
 
     @property
     def key(self) -> Key:
         return self.name, self.version
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A later revision of a group."""
+
+    start: int
+    ttl: int | None
+    retention: int | None
 
 
 @dataclass(frozen=True)
@@ -112,21 +124,42 @@ class Oracle:
         self.features: dict[Key, Feature] = {feature.key: feature for feature in features}
         self.values: dict[tuple[str, str, int], dict[tuple[int, int], Value]] = {}
         self.marks: dict[tuple[str, str], int] = {}
+        self.revisions: dict[str, list[Revision]] = {}
 
     # Definitions
 
     def newest_version(self, name: str, known_at: int | None = None) -> int | None:
-        """The newest version registered (at or before `known_at`)."""
+        """The newest version registered (at or before `known_at`); the first one is registered since for ever."""
+        registered = {each.version: each.registered_at for each in self.features.values() if each.name == name}
         versions = [
-            feature.version
-            for feature in self.features.values()
-            if feature.name == name and (known_at is None or feature.registered_at <= known_at)
+            version
+            for version, at in registered.items()
+            if version == min(registered) or known_at is None or at <= known_at
         ]
         return max(versions, default=None)
 
     def resolve(self, key: Key) -> Feature | None:
         name, version = key
         return self.features.get((name, version or self.newest_version(name) or 0))
+
+    def ttl(self, feature: Feature, moment: int) -> int | None:
+        """The ttl in force at a moment."""
+        ttl = feature.ttl
+        for revision in self.revisions.get(feature.group, ()):
+            if revision.start <= moment:
+                ttl = revision.ttl
+        return ttl
+
+    def is_past_retention(self, feature: Feature, time: int, now: int) -> bool:
+        """Whether the value is at or before min(now - retention, end) of a revision that has started."""
+        later = self.revisions.get(feature.group, [])
+        started = [revision for revision in later if revision.start <= now]
+        retentions = [feature.retention, *(revision.retention for revision in started)]
+        ends: list[int | None] = [*(revision.start for revision in later), None]
+        return any(
+            retention is not None and time <= now - retention and (end is None or time <= end)
+            for retention, end in zip(retentions, ends, strict=False)
+        )
 
     # Writing
 
@@ -172,7 +205,7 @@ class Oracle:
         if feature is None:
             return None, {"UNKNOWN_FEATURE_VERSION" if self.newest_version(key[0]) else "UNKNOWN_FEATURE"}
         kept, wrong = _as_kind(value, feature)
-        if feature.retention is not None and row.time < now - feature.retention:
+        if self.is_past_retention(feature, row.time, now):
             wrong = wrong | {"PAST_RETENTION"}
         # A copy: the reasons of a conflict are added to it.
         return kept, set(wrong)
@@ -202,7 +235,7 @@ class Oracle:
         return {
             (time, ingested): value
             for (time, ingested), value in self.values.get((entity, *key), {}).items()
-            if all(time > mark for mark in marks) and (feature.retention is None or time >= now - feature.retention)
+            if all(time > mark for mark in marks) and not self.is_past_retention(feature, time, now)
         }
 
     def read(self, entity: str, key: Key, now: int, *, at: int | None = None, known_at: int | None = None) -> Read:
@@ -215,7 +248,7 @@ class Oracle:
         if not admitted:
             return NOT_FOUND
         winner = max(admitted)
-        value, ttl = admitted[winner], self.features[key].ttl
+        value, ttl = admitted[winner], self.ttl(self.features[key], now if known_at is None else known_at)
         if ttl is not None and winner[0] < (now if at is None else at) - ttl:
             return Read("OUTSIDE_MAX_AGE", None, winner[0])
         return Read("NULL_VALUE" if value is None else "PRESENT", value, winner[0])

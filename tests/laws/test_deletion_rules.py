@@ -206,7 +206,7 @@ def test_a_purge_removes_cells_once_no_read_that_began_before_may_show_them(aren
         write(scene, 0, t, heat=1.5)
         write(scene, 1, t, tally=1)
         write(scene, 2, t + 1, heat=1.5)
-        scene.clock.nanos = (t + RETENTION + SETTLING) * 1_000
+        scene.clock.nanos = (t + RETENTION + SETTLING - 1) * 1_000
         for purged, left in ((0, [1, 1, 1]), (1, [0, 1, 1]), (1, [0, 1, 0]), (0, [0, 1, 0])):
             found = scene.run(purge(scene.servers[0].space))
             # On a cluster scenes share a namespace, and the server expires history by its own clock.

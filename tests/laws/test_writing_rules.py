@@ -58,12 +58,12 @@ def test_a_feature_given_twice_costs_only_its_own_values_where_values_are_judged
 
 
 def test_the_limits_of_event_times_are_within_them(arena: Arena) -> None:
-    """The last microsecond of retention and of clock skew is accepted, a microsecond beyond either is not."""
+    """What is younger than retention is accepted, and the last microsecond of clock skew, but none beyond."""
     with arena.scene(grows=False) as scene:
         now = scene.clock.now
         for time, refused in (
-            (now - RETENTION, None),
-            (now - RETENTION - 1, Reason.PAST_RETENTION),
+            (now - RETENTION + 1, None),
+            (now - RETENTION, Reason.PAST_RETENTION),
             (now + SKEW, None),
             (now + SKEW + 1, Reason.EVENT_TIME_IN_FUTURE),
         ):

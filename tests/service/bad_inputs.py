@@ -92,6 +92,16 @@ def feature(names: str, **fields: Any) -> Bad:
     return definition("feature", names, **{"value_type": DOUBLE, **fields})
 
 
+def changes(kind: str, field: str, **fields: Any) -> dict[str, Any]:
+    """The fields of a request that changes one field of a definition."""
+    return {"definition": {kind: fields}, "update_mask": {"paths": [field]}}
+
+
+def update(kind: str, field: str, **fields: Any) -> Bad:
+    """A change of a field that cannot change, or is out of bounds."""
+    return bad("INVALID_DEFINITION", field, **changes(kind, field, **fields))
+
+
 LONG = "x" * 4_097
 NOBODY = ("", "bad_nothing", INJECTION)
 NEW = {"name": "bad_new", "value_type": DOUBLE}
@@ -296,6 +306,30 @@ REFUSED: dict[str, list[Bad]] = {
         bad("INVALID_DEFINITION", "key", key=None),
         bad("INVALID_ARGUMENT", "version", key={"feature": {"name": "bad_gone"}}),
         missing("UNKNOWN_FEATURE_GROUP", "feature_group", key={"feature_group": "bad_nothing"}),
+    ],
+    "RegistryService/UpdateDefinition": [
+        bad("INVALID_DEFINITION", "definition", definition=None),
+        bad("EMPTY_REQUEST", "changes", update_mask=None),
+        update("feature_group", "name", name="bad_group"),
+        update("feature_group", "entity_type", name="bad_group", entity_type="bad_planet"),
+        update("feature_group", "no_field", name="bad_group"),
+        update("feature_group", "description", name="bad_group", description=LONG),
+        update("feature_group", "ttl", name="bad_group", ttl={"seconds": -1}),
+        update("feature_group", "retention", name="bad_group", retention={"seconds": 60}),
+        update("feature_group", "buckets", name="bad_group", buckets=3),
+        update("feature", "value_type", name="bad_speed", version=1, value_type=TEXT),
+        update("feature", "tags", name="bad_speed", version=1, tags=[""]),
+        bad("INVALID_ARGUMENT", "version", **changes("feature", "owner", name="bad_speed")),
+        bad("INVALID_ARGUMENT", "expected_revision", expected_revision=-1),
+        bad("REVISION_CONFLICT", "expected_revision", "ABORTED", expected_revision=2),
+        bad(
+            "VALUES_LOST",
+            "retention",
+            "FAILED_PRECONDITION",
+            **changes("feature_group", "retention", name="bad_group", retention={"seconds": 86_400}),
+            dry_run=False,
+        ),
+        missing("UNKNOWN_ENTITY_TYPE", "entity_type", **changes("entity_type", "description", name=INJECTION)),
     ],
     "RegistryService/DeleteDefinition": [
         bad("INVALID_DEFINITION", "key", key={}),

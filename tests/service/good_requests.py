@@ -44,6 +44,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "RegistryService/DeprecateFeatureService": {"name": "bad_gone"},
     "RegistryService/RegisterDefinitions": {"definitions": [{"feature": {"name": "bad_speed", "value_type": DOUBLE}}]},
     "RegistryService/RestoreDefinition": {"key": {"feature": {"name": "bad_back", "version": 1}}},
+    "RegistryService/UpdateDefinition": {
+        "definition": {"feature_group": {"name": "bad_group", "description": "said"}},
+        "update_mask": {"paths": ["description"]},
+        "dry_run": True,
+    },
     "RegistryService/DeleteDefinition": {"key": {"feature": {"name": "bad_dropped", "version": 1}}},
     "RegistryService/ListDefinitionUses": {"key": {"feature": {"name": "bad_speed"}}},
     "RegistryService/RegisterEntities": {"entities": [{"entity_id": "bad_mars", "entity_type": "bad_planet"}]},

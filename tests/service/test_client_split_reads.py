@@ -51,11 +51,23 @@ class Upgraded(grpc.GenericRpcHandler):
             return grpc.unary_unary_rpc_method_handler(self._pilots)
         if details.method.endswith("/ListEntityTypes"):
             return grpc.unary_unary_rpc_method_handler(self._no_types)
+        if details.method.endswith("/GetFeature"):
+            return grpc.unary_unary_rpc_method_handler(self._feature)
+        if details.method.endswith("/GetFeatureGroup"):
+            return grpc.unary_unary_rpc_method_handler(self._group)
         return None
 
     async def _pilots(self, data: bytes, context: Any) -> bytes:
         service = definitions_pb2.FeatureService(name="pilots", features=["speed"])
         return registry_service_pb2.GetFeatureServiceResponse(feature_service=service).SerializeToString()
+
+    async def _feature(self, data: bytes, context: Any) -> bytes:
+        feature = definitions_pb2.Feature(name="speed", value_type=ValueType.INT, group="moving")
+        return registry_service_pb2.GetFeatureResponse(feature=feature).SerializeToString()
+
+    async def _group(self, data: bytes, context: Any) -> bytes:
+        group = definitions_pb2.FeatureGroup(name="moving", revision=1)
+        return registry_service_pb2.GetFeatureGroupResponse(feature_group=group).SerializeToString()
 
     async def _no_types(self, data: bytes, context: Any) -> bytes:
         return registry_service_pb2.ListEntityTypesResponse().SerializeToString()

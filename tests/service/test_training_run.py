@@ -33,6 +33,7 @@ from tests.service.training_world import (
 
 from featurama_core.datasets.progress import Progress
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, Reason
+from featurama_core.types.references import FeatureSelection
 from featurama_model.engineered import EngineeredSpec
 from featurama_model.expressions import Power
 from featurama_model.loading import load_model
@@ -131,7 +132,9 @@ async def test_labels_are_the_newest_outcome_at_the_earliest_dispatch(store: Ope
 
 async def matrix_of(store: OpenedStore, config: TrainingConfig, labels: Labels) -> TrainingMatrix:
     inputs = await model_inputs(store.space, config)
-    async with built_set(store.space, labels, list(inputs.names()), target=target_name(config, inputs)) as built:
+    async with built_set(
+        store.space, labels, FeatureSelection(tuple(inputs.names())), target=target_name(config, inputs)
+    ) as built:
         return await asyncio.to_thread(read_set, built, config, inputs, kept=False)
 
 

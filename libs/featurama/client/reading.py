@@ -54,6 +54,7 @@ class ReadCalls(Calling):
             features=features.references,
             include_event_times=event_times,
             consistency=_CONSISTENCY[consistency],
+            ttl_revisions=dict(features.ttl_revisions),
         )
 
         async def read(start: int, stop: int) -> tuple[list[Column], int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from featurama import wire
 from featurama.client.splitting import in_parts
 from featurama.client.stubs import Calling
 from featurama.v1 import registry_service_pb2 as pb
-from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D
+from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Update
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, Use, in_order
 
@@ -91,6 +91,14 @@ class RegistryCalls(Calling):
         key = wire.definition_key(kind, name, version)
         request = pb.DeleteDefinitionRequest(namespace=self.namespace, key=key)
         return cast("D", wire.definition_from_proto((await self._registered("DeleteDefinition", request)).definition))
+
+    async def _update_definition(
+        self, kind: type[D], name: str, version: int | None, changes: Mapping[str, Any], update: Update
+    ) -> tuple[D, int]:
+        request = wire.update_request(kind, name, version, changes, update)
+        request.namespace = self.namespace
+        answer = await self._registered("UpdateDefinition", request)
+        return cast("D", wire.definition_from_proto(answer.definition)), answer.values_lost
 
     async def _uses(self, kind: type[Definition], name: str, version: int | None) -> list[Use]:
         key = wire.definition_key(kind, name, version)

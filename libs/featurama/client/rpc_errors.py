@@ -56,6 +56,8 @@ _LEAF: Final[Mapping[Reason, type[FeaturamaError]]] = MappingProxyType(
         Reason.CORRUPT_DATA: CorruptData,
         Reason.ALIAS_MOVED: Conflict,
         Reason.DEFINITION_USED: FailedPrecondition,
+        Reason.REVISION_CONFLICT: Conflict,
+        Reason.VALUES_LOST: FailedPrecondition,
     }
 )
 

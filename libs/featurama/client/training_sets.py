@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from featurama.client.versions import any_row, pinned, pinned_at
+from featurama.client.versions import any_row, pinned, pinned_at, pinned_ttls
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import DatasetSource
 from featurama_core.datasets.build import BuildFolder
@@ -30,9 +30,18 @@ class ClientEngine:
     """Reads each part of the label rows with a call. The first response pins the versions of the features."""
 
     def __init__(
-        self, store: FeatureStore, features: FeatureSelection, *, known_at: KnownAt, at_now: bool, now: int
+        self,
+        store: FeatureStore,
+        features: FeatureSelection,
+        *,
+        known_at: KnownAt,
+        at_now: bool,
+        now: int,
+        ruled_at: int | None = None,
     ) -> None:
+        """ruled_at: microseconds, the last moment whose ttl applies; None for that of the first response."""
         self._store = store
+        self._ruled_at = ruled_at
         self._features = features
         self._known_at = known_at
         self._at_now = at_now
@@ -49,6 +58,11 @@ class ClientEngine:
     def references(self) -> list[str]:
         """The references of the request; pinned after the first response."""
         return self._references
+
+    @property
+    def ttl_revisions(self) -> dict[str, int]:
+        """Of each group that is read, the newest revision whose ttl applies; known after the first response."""
+        return dict(self._features.ttl_revisions)
 
     async def prepare(
         self,
@@ -76,12 +90,15 @@ class ClientEngine:
             service=self._features.service,
             roles={each.name: each.entity_type for each in self._features.roles},
             known_at=known_at,
+            ttl_revisions=self.ttl_revisions,
         )
         columns = list(read.columns)
         if not self._answered:
             self._answered, self.as_of_time = True, read.as_of_time
-            self._features = pinned(self._features, columns)
+            chosen = pinned(self._features, columns)
             self._references = [each.reference for each in columns]
+            moment = read.as_of_time if self._ruled_at is None else self._ruled_at
+            self._features = await pinned_ttls(self._store, chosen, self._references, moment)
         return columns
 
     async def explain(
@@ -111,12 +128,12 @@ async def dataset_source(
     """Engines that call servers for a request. now: microseconds, the start of the request."""
     known_at = request.known_at
     selection = replace(request.selection, roles=tuple(each.role for each in columns.roles))
-    newest = await asyncio.to_thread(newest_time, source, columns) if known_at == "label" else None
-    if newest is not None:
+    newest = await asyncio.to_thread(newest_time, source, columns) if known_at == "label" else known_at
+    if known_at == "label" and newest is not None:
         selection = await pinned_at(store, selection, newest, columns.entities)
     elif columns.roles:
         # The servers know whose feature each reference is: one call before any row is read.
         bound = None if known_at == "label" else known_at
         selection = await pinned_at(store, selection, now, columns.entities, known_at=bound)
-    begin = partial(ClientEngine, store, selection, known_at=known_at, at_now=at_now, now=now)
+    begin = partial(ClientEngine, store, selection, known_at=known_at, at_now=at_now, now=now, ruled_at=newest)
     return DatasetSource(begin, columns)

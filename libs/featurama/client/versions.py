@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from featurama.client.answers import concurrently
 from featurama_core.api import FeatureStore
 from featurama_core.types.column import Column
 from featurama_core.types.references import FeatureRef, FeatureSelection
+from featurama_core.types.revisions import in_force
 from featurama_core.types.roles import RowEntities
 from featurama_core.types.times import KnownAt
 
@@ -21,7 +25,21 @@ def pinned(features: FeatureSelection, columns: Sequence[Column]) -> FeatureSele
     of_service = features.service is not None and not features.roles
     if not all(references) or (of_service and any(FeatureRef.parse_pinned(each).role for each in references)):
         return features
-    return FeatureSelection(references, None, features.roles)
+    return replace(features, references=references, service=None)
+
+
+async def pinned_ttls(
+    store: FeatureStore, features: FeatureSelection, references: Sequence[str], moment: int
+) -> FeatureSelection:
+    """The same features with the revisions of their groups whose ttl is in force at a moment, microseconds.
+
+    references: of the response, pinned.
+    """
+    steps = {step for text in references for step in FeatureRef.parse_pinned(text).steps}
+    found = await concurrently([partial(store.get_feature, each.name, each.version) for each in steps])
+    groups = await concurrently([partial(store.get_feature_group, each) for each in {each.group for each in found}])
+    pins = {each.name: in_force(each, moment).revision for each in groups} | dict(features.ttl_revisions)
+    return replace(features, ttl_revisions=tuple(sorted(pins.items())))
 
 
 async def pinned_at(
@@ -43,6 +61,7 @@ async def pinned_at(
         service=features.service,
         roles={each.name: each.entity_type for each in features.roles},
         known_at=known_at,
+        ttl_revisions=dict(features.ttl_revisions),
     )
     return pinned(features, read.columns)
 

@@ -28,7 +28,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x61turama/v1/definitions.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\nEntityType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\ndeprecated\x18\x03 \x01(\x08\x12\x30\n\x0c\x63reated_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04keys\x18\x05 \x03(\x0b\x32\x17.featurama.v1.KeyColumn\x12\x11\n\tkey_bytes\x18\x06 \x01(\x05\"F\n\tKeyColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nvalue_type\x18\x02 \x01(\x0e\x32\x17.featurama.v1.ValueType\"\xf3\x01\n\x0c\x46\x65\x61tureGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tretention\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x62uckets\x18\x06 \x01(\x05\x12\x12\n\ndeprecated\x18\x07 \x01(\x08\x12\x30\n\x0c\x63reated_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9c\x02\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12+\n\nvalue_type\x18\x03 \x01(\x0e\x32\x17.featurama.v1.ValueType\x12\x15\n\rvector_length\x18\x04 \x01(\x05\x12\x13\n\x0b\x65ntity_type\x18\x05 \x01(\t\x12\r\n\x05group\x18\x06 \x01(\t\x12\x12\n\nreferences\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12\x0c\n\x04tags\x18\t \x03(\t\x12\r\n\x05owner\x18\n \x01(\t\x12\x12\n\ndeprecated\x18\x0b \x01(\x08\x12\x30\n\x0c\x63reated_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xae\x01\n\x0e\x46\x65\x61tureService\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\ndeprecated\x18\x04 \x01(\x08\x12\x30\n\x0c\x63reated_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05roles\x18\x06 \x03(\x0b\x32\x12.featurama.v1.Role\")\n\x04Role\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\"\xdd\x01\n\nDefinition\x12/\n\x0b\x65ntity_type\x18\x01 \x01(\x0b\x32\x18.featurama.v1.EntityTypeH\x00\x12\x33\n\rfeature_group\x18\x02 \x01(\x0b\x32\x1a.featurama.v1.FeatureGroupH\x00\x12(\n\x07\x66\x65\x61ture\x18\x03 \x01(\x0b\x32\x15.featurama.v1.FeatureH\x00\x12\x37\n\x0f\x66\x65\x61ture_service\x18\x04 \x01(\x0b\x32\x1c.featurama.v1.FeatureServiceH\x00\x42\x06\n\x04kind\"\x8f\x01\n\rDefinitionKey\x12\x15\n\x0b\x65ntity_type\x18\x01 \x01(\tH\x00\x12\x17\n\rfeature_group\x18\x02 \x01(\tH\x00\x12+\n\x07\x66\x65\x61ture\x18\x03 \x01(\x0b\x32\x18.featurama.v1.FeatureKeyH\x00\x12\x19\n\x0f\x66\x65\x61ture_service\x18\x04 \x01(\tH\x00\x42\x06\n\x04kind\"+\n\nFeatureKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\">\n\rDefinitionUse\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\treference\x18\x03 \x01(\t\"\xcd\x01\n\x06\x45ntity\x12\x11\n\tentity_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12)\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x30\n\x0c\x63reated_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cupdated_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x61turama/v1/definitions.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n\nEntityType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\ndeprecated\x18\x03 \x01(\x08\x12\x30\n\x0c\x63reated_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x04keys\x18\x05 \x03(\x0b\x32\x17.featurama.v1.KeyColumn\x12\x10\n\x08revision\x18\x06 \x01(\x05\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07\x65\x61rlier\x18\x08 \x03(\x0b\x32\x18.featurama.v1.EntityType\x12\x11\n\tkey_bytes\x18\t \x01(\x05\"F\n\tKeyColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nvalue_type\x18\x02 \x01(\x0e\x32\x17.featurama.v1.ValueType\"\xe2\x02\n\x0c\x46\x65\x61tureGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tretention\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x62uckets\x18\x06 \x01(\x05\x12\x12\n\ndeprecated\x18\x07 \x01(\x08\x12\x30\n\x0c\x63reated_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\t \x01(\x05\x12.\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65\x61rlier\x18\x0b \x03(\x0b\x32\x1a.featurama.v1.FeatureGroup\"\x86\x03\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12+\n\nvalue_type\x18\x03 \x01(\x0e\x32\x17.featurama.v1.ValueType\x12\x15\n\rvector_length\x18\x04 \x01(\x05\x12\x13\n\x0b\x65ntity_type\x18\x05 \x01(\t\x12\r\n\x05group\x18\x06 \x01(\t\x12\x12\n\nreferences\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12\x0c\n\x04tags\x18\t \x03(\t\x12\r\n\x05owner\x18\n \x01(\t\x12\x12\n\ndeprecated\x18\x0b \x01(\x08\x12\x30\n\x0c\x63reated_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\r \x01(\x05\x12.\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x07\x65\x61rlier\x18\x0f \x03(\x0b\x32\x15.featurama.v1.Feature\"\x9f\x02\n\x0e\x46\x65\x61tureService\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\ndeprecated\x18\x04 \x01(\x08\x12\x30\n\x0c\x63reated_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x06 \x01(\x05\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x07\x65\x61rlier\x18\x08 \x03(\x0b\x32\x1c.featurama.v1.FeatureService\x12!\n\x05roles\x18\t \x03(\x0b\x32\x12.featurama.v1.Role\")\n\x04Role\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\"\xdd\x01\n\nDefinition\x12/\n\x0b\x65ntity_type\x18\x01 \x01(\x0b\x32\x18.featurama.v1.EntityTypeH\x00\x12\x33\n\rfeature_group\x18\x02 \x01(\x0b\x32\x1a.featurama.v1.FeatureGroupH\x00\x12(\n\x07\x66\x65\x61ture\x18\x03 \x01(\x0b\x32\x15.featurama.v1.FeatureH\x00\x12\x37\n\x0f\x66\x65\x61ture_service\x18\x04 \x01(\x0b\x32\x1c.featurama.v1.FeatureServiceH\x00\x42\x06\n\x04kind\"\x8f\x01\n\rDefinitionKey\x12\x15\n\x0b\x65ntity_type\x18\x01 \x01(\tH\x00\x12\x17\n\rfeature_group\x18\x02 \x01(\tH\x00\x12+\n\x07\x66\x65\x61ture\x18\x03 \x01(\x0b\x32\x18.featurama.v1.FeatureKeyH\x00\x12\x19\n\x0f\x66\x65\x61ture_service\x18\x04 \x01(\tH\x00\x42\x06\n\x04kind\"+\n\nFeatureKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\">\n\rDefinitionUse\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\treference\x18\x03 \x01(\t\"\xcd\x01\n\x06\x45ntity\x12\x11\n\tentity_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12)\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x30\n\x0c\x63reated_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cupdated_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,25 +36,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'featurama.v1.definitions_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENTITYTYPE']._serialized_start=172
-  _globals['_ENTITYTYPE']._serialized_end=347
-  _globals['_KEYCOLUMN']._serialized_start=349
-  _globals['_KEYCOLUMN']._serialized_end=419
-  _globals['_FEATUREGROUP']._serialized_start=422
-  _globals['_FEATUREGROUP']._serialized_end=665
-  _globals['_FEATURE']._serialized_start=668
-  _globals['_FEATURE']._serialized_end=952
-  _globals['_FEATURESERVICE']._serialized_start=955
-  _globals['_FEATURESERVICE']._serialized_end=1129
-  _globals['_ROLE']._serialized_start=1131
-  _globals['_ROLE']._serialized_end=1172
-  _globals['_DEFINITION']._serialized_start=1175
-  _globals['_DEFINITION']._serialized_end=1396
-  _globals['_DEFINITIONKEY']._serialized_start=1399
-  _globals['_DEFINITIONKEY']._serialized_end=1542
-  _globals['_FEATUREKEY']._serialized_start=1544
-  _globals['_FEATUREKEY']._serialized_end=1587
-  _globals['_DEFINITIONUSE']._serialized_start=1589
-  _globals['_DEFINITIONUSE']._serialized_end=1651
-  _globals['_ENTITY']._serialized_start=1654
-  _globals['_ENTITY']._serialized_end=1859
+  _globals['_ENTITYTYPE']._serialized_end=456
+  _globals['_KEYCOLUMN']._serialized_start=458
+  _globals['_KEYCOLUMN']._serialized_end=528
+  _globals['_FEATUREGROUP']._serialized_start=531
+  _globals['_FEATUREGROUP']._serialized_end=885
+  _globals['_FEATURE']._serialized_start=888
+  _globals['_FEATURE']._serialized_end=1278
+  _globals['_FEATURESERVICE']._serialized_start=1281
+  _globals['_FEATURESERVICE']._serialized_end=1568
+  _globals['_ROLE']._serialized_start=1570
+  _globals['_ROLE']._serialized_end=1611
+  _globals['_DEFINITION']._serialized_start=1614
+  _globals['_DEFINITION']._serialized_end=1835
+  _globals['_DEFINITIONKEY']._serialized_start=1838
+  _globals['_DEFINITIONKEY']._serialized_end=1981
+  _globals['_FEATUREKEY']._serialized_start=1983
+  _globals['_FEATUREKEY']._serialized_end=2026
+  _globals['_DEFINITIONUSE']._serialized_start=2028
+  _globals['_DEFINITIONUSE']._serialized_end=2090
+  _globals['_ENTITY']._serialized_start=2093
+  _globals['_ENTITY']._serialized_end=2298
 # @@protoc_insertion_point(module_scope)

@@ -33,6 +33,9 @@ class EntityType(_message.Message):
     DEPRECATED_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
     KEY_BYTES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
@@ -40,6 +43,8 @@ class EntityType(_message.Message):
     """Free text, at most 4,096 bytes."""
     deprecated: _builtins.bool
     """Whether new definitions may no longer use it. Set by DeprecateEntityType."""
+    revision: _builtins.int
+    """Number of its newest revision, from 1. Set by the server: UpdateDefinition makes another."""
     key_bytes: _builtins.int
     """Bytes of an id that are left for its keys as they stand in it. Set by the server."""
     @_builtins.property
@@ -50,6 +55,14 @@ class EntityType(_message.Message):
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyColumn]:
         """The key columns that make its ids, at most 8, in order. Empty: its ids have any form. They cannot be changed."""
 
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when its newest revision is in force; absent for the first. May lie ahead. Set by the server."""
+
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityType]:
+        """Its earlier revisions, the first one first. Set by the server."""
+
     def __init__(
         self,
         *,
@@ -58,11 +71,14 @@ class EntityType(_message.Message):
         deprecated: _builtins.bool = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
         keys: _abc.Iterable[Global___KeyColumn] | None = ...,
+        revision: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        earlier: _abc.Iterable[Global___EntityType] | None = ...,
         key_bytes: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "key_bytes", b"key_bytes", "keys", b"keys", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "key_bytes", b"key_bytes", "keys", b"keys", "name", b"name", "revision", b"revision", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -98,7 +114,9 @@ Global___KeyColumn: _TypeAlias = KeyColumn  # noqa: Y015
 
 @_typing.final
 class FeatureGroup(_message.Message):
-    """FeatureGroup holds features of one entity type that are computed and written together."""
+    """FeatureGroup holds features of one entity type that are computed and written together. UpdateDefinition changes its
+    description, ttl, retention and buckets.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -110,6 +128,9 @@ class FeatureGroup(_message.Message):
     BUCKETS_FIELD_NUMBER: _builtins.int
     DEPRECATED_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
     entity_type: _builtins.str
@@ -117,9 +138,11 @@ class FeatureGroup(_message.Message):
     description: _builtins.str
     """Free text, at most 4,096 bytes."""
     buckets: _builtins.int
-    """Into how many parts scans cut a period: a power of two up to 1,024. 0 means 1. Can be raised later."""
+    """Into how many parts scans cut a period: a power of two up to 1,024. 0 means 1."""
     deprecated: _builtins.bool
     """Whether new definitions may no longer use it. Set by DeprecateFeatureGroup."""
+    revision: _builtins.int
+    """Number of its newest revision, from 1. Set by the server: UpdateDefinition makes another."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long a value stays valid after its event time: seconds and nanoseconds, floored to microseconds. Absent: as
@@ -128,13 +151,19 @@ class FeatureGroup(_message.Message):
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """How long a value is stored after its event time, in the same units; not shorter than ttl. Absent: no limit. Can be
-        lowered later.
-        """
+        """How long a value is stored after its event time, in the same units; not shorter than ttl. Absent: no limit."""
 
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When it was registered. Set by the server."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when its newest revision is in force; absent for the first. May lie ahead. Set by the server."""
+
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureGroup]:
+        """Its earlier revisions, the first one first. Set by the server."""
 
     def __init__(
         self,
@@ -147,10 +176,13 @@ class FeatureGroup(_message.Message):
         buckets: _builtins.int = ...,
         deprecated: _builtins.bool = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        earlier: _abc.Iterable[Global___FeatureGroup] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "retention", b"retention", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "retention", b"retention", "start_time", b"start_time", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "entity_type", b"entity_type", "name", b"name", "retention", b"retention", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "entity_type", b"entity_type", "name", b"name", "retention", b"retention", "revision", b"revision", "start_time", b"start_time", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,7 +190,9 @@ Global___FeatureGroup: _TypeAlias = FeatureGroup  # noqa: Y015
 
 @_typing.final
 class Feature(_message.Message):
-    """Feature is one version of a named, typed attribute of one entity type. It never changes in place."""
+    """Feature is one version of a named, typed attribute of one entity type. UpdateDefinition changes its description, tags
+    and owner.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,6 +208,9 @@ class Feature(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     DEPRECATED_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique in the namespace, [a-z][a-z0-9_]{0,62}."""
     version: _builtins.int
@@ -196,6 +233,8 @@ class Feature(_message.Message):
     """Owner, free text."""
     deprecated: _builtins.bool
     """Whether new feature services may no longer use it. Set by DeprecateFeature."""
+    revision: _builtins.int
+    """Number of its newest revision, from 1. Set by the server: UpdateDefinition makes another."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Free labels: at most 32 of at most 128 bytes."""
@@ -203,6 +242,14 @@ class Feature(_message.Message):
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When it was registered. Set by the server."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when its newest revision is in force; absent for the first. May lie ahead. Set by the server."""
+
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___Feature]:
+        """Its earlier revisions, the first one first. Set by the server."""
 
     def __init__(
         self,
@@ -219,10 +266,13 @@ class Feature(_message.Message):
         owner: _builtins.str = ...,
         deprecated: _builtins.bool = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        earlier: _abc.Iterable[Global___Feature] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "entity_type", b"entity_type", "group", b"group", "name", b"name", "owner", b"owner", "references", b"references", "tags", b"tags", "value_type", b"value_type", "vector_length", b"vector_length", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "entity_type", b"entity_type", "group", b"group", "name", b"name", "owner", b"owner", "references", b"references", "revision", b"revision", "start_time", b"start_time", "tags", b"tags", "value_type", b"value_type", "vector_length", b"vector_length", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -239,6 +289,9 @@ class FeatureService(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DEPRECATED_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
     ROLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
@@ -246,6 +299,8 @@ class FeatureService(_message.Message):
     """Free text, at most 4,096 bytes."""
     deprecated: _builtins.bool
     """Whether new models should no longer use it. Set by DeprecateFeatureService."""
+    revision: _builtins.int
+    """Number of its newest revision, from 1. Set by the server: UpdateDefinition makes another."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """References. Those without a version are pinned to the newest one at registration. Without roles all of one entity
@@ -255,6 +310,14 @@ class FeatureService(_message.Message):
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When it was registered. Set by the server."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when its newest revision is in force; absent for the first. May lie ahead. Set by the server."""
+
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureService]:
+        """Its earlier revisions, the first one first. Set by the server."""
 
     @_builtins.property
     def roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Role]:
@@ -268,11 +331,14 @@ class FeatureService(_message.Message):
         description: _builtins.str = ...,
         deprecated: _builtins.bool = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        earlier: _abc.Iterable[Global___FeatureService] | None = ...,
         roles: _abc.Iterable[Global___Role] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "features", b"features", "name", b"name", "roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "features", b"features", "name", b"name", "revision", b"revision", "roles", b"roles", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,6 +122,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The definition to delete is used by others, which the message names. FAILED_PRECONDITION."""
     ERROR_REASON_METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 62
     """REST: the path does not support the method; the header Allow lists those that it supports. UNIMPLEMENTED."""
+    ERROR_REASON_REVISION_CONFLICT: _ErrorReason.ValueType  # 63
+    """The definition has a newer revision than the expected one: someone else changed it. ABORTED."""
+    ERROR_REASON_VALUES_LOST: _ErrorReason.ValueType  # 64
+    """A lower retention removes values; look how many, and confirm. FAILED_PRECONDITION."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the reason for which a call, a row or a value was refused.
@@ -230,4 +234,8 @@ ERROR_REASON_DEFINITION_USED: ErrorReason.ValueType  # 61
 """The definition to delete is used by others, which the message names. FAILED_PRECONDITION."""
 ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 62
 """REST: the path does not support the method; the header Allow lists those that it supports. UNIMPLEMENTED."""
+ERROR_REASON_REVISION_CONFLICT: ErrorReason.ValueType  # 63
+"""The definition has a newer revision than the expected one: someone else changed it. ABORTED."""
+ERROR_REASON_VALUES_LOST: ErrorReason.ValueType  # 64
+"""A lower retention removes values; look how many, and confirm. FAILED_PRECONDITION."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

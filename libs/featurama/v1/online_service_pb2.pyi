@@ -26,6 +26,26 @@ class GetOnlineFeaturesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TtlRevisionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAMESPACE_FIELD_NUMBER: _builtins.int
     FEATURE_SERVICE_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
@@ -34,6 +54,7 @@ class GetOnlineFeaturesRequest(_message.Message):
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     ALL_FEATURES_FIELD_NUMBER: _builtins.int
+    TTL_REVISIONS_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
@@ -62,6 +83,12 @@ class GetOnlineFeaturesRequest(_message.Message):
         """Entity ids, 1 to 10,000, one per row of the response. Ids may be repeated. Empty if entities is set."""
 
     @_builtins.property
+    def ttl_revisions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Group -> number of the newest revision whose ttl applies, as in the manifests of training sets and models. A group
+        that is not named: the one in force.
+        """
+
+    @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
         """The entities of rows that name several, one column per role of the features: at most 10,000 ids in all columns."""
 
@@ -83,12 +110,13 @@ class GetOnlineFeaturesRequest(_message.Message):
         include_statuses: _builtins.bool = ...,
         consistency: _columns_pb2.Consistency.ValueType = ...,
         all_features: _builtins.bool = ...,
+        ttl_revisions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         entities: _abc.Iterable[Global___EntityColumn] | None = ...,
         keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entities", b"entities", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "keys", b"keys", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entities", b"entities", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "keys", b"keys", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -266,6 +294,26 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TtlRevisionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAMESPACE_FIELD_NUMBER: _builtins.int
     FEATURE_SERVICE_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
@@ -275,6 +323,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     KNOWN_AT_LABEL_FIELD_NUMBER: _builtins.int
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     AT_NOW_FIELD_NUMBER: _builtins.int
+    TTL_REVISIONS_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
@@ -304,6 +353,12 @@ class GetHistoricalFeaturesRequest(_message.Message):
         """Only values ingested by this time, which must be settled."""
 
     @_builtins.property
+    def ttl_revisions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Group -> number of the newest revision whose ttl applies, as in the manifests of training sets and models. A group
+        that is not named: the one in force.
+        """
+
+    @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
         """The entities of label rows that name several, one column per role of the features: at most 100,000 ids in all columns."""
 
@@ -323,12 +378,13 @@ class GetHistoricalFeaturesRequest(_message.Message):
         known_at_label: _builtins.bool = ...,
         include_statuses: _builtins.bool = ...,
         at_now: _builtins.bool = ...,
+        ttl_revisions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         entities: _abc.Iterable[Global___EntityColumn] | None = ...,
         keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "keys", b"keys", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "keys", b"keys", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from featurama.v1 import definitions_pb2 as _definitions_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -1052,6 +1053,82 @@ class DeleteDefinitionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteDefinitionResponse: _TypeAlias = DeleteDefinitionResponse  # noqa: Y015
+
+@_typing.final
+class UpdateDefinitionRequest(_message.Message):
+    """UpdateDefinitionRequest holds changed fields of a definition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    CONFIRMED_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Namespace. Empty: "default"."""
+    expected_revision: _builtins.int
+    """Number of the revision that is changed: refused if there is a newer one. 0: the newest."""
+    confirmed: _builtins.bool
+    """Whether a lower retention may remove values; refused without it."""
+    dry_run: _builtins.bool
+    """Whether nothing is stored, and only the outcome is returned."""
+    @_builtins.property
+    def definition(self) -> _definitions_pb2.Definition:
+        """The name, of a feature the version too, and the new values of the fields in update_mask. Other fields are ignored."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change, as they are named in the message of the kind: "ttl", "description". A field that is absent in
+        the definition is set to its default: no limit, an empty text.
+        """
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        definition: _definitions_pb2.Definition | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        expected_revision: _builtins.int = ...,
+        confirmed: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "definition", b"definition", "dry_run", b"dry_run", "expected_revision", b"expected_revision", "namespace", b"namespace", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateDefinitionRequest: _TypeAlias = UpdateDefinitionRequest  # noqa: Y015
+
+@_typing.final
+class UpdateDefinitionResponse(_message.Message):
+    """UpdateDefinitionResponse holds it as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    VALUES_LOST_FIELD_NUMBER: _builtins.int
+    values_lost: _builtins.int
+    """Stored values that the lower retention removes. Counted unless confirmed."""
+    @_builtins.property
+    def definition(self) -> _definitions_pb2.Definition:
+        """As stored, with the new revision; of a dry run as it would be stored."""
+
+    def __init__(
+        self,
+        *,
+        definition: _definitions_pb2.Definition | None = ...,
+        values_lost: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "values_lost", b"values_lost"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateDefinitionResponse: _TypeAlias = UpdateDefinitionResponse  # noqa: Y015
 
 @_typing.final
 class ListDefinitionUsesRequest(_message.Message):

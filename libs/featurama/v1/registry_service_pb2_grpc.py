@@ -131,6 +131,11 @@ class RegistryServiceStub:
                 request_serializer=featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionRequest.SerializeToString,
                 response_deserializer=featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionResponse.FromString,
                 _registered_method=True)
+        self.UpdateDefinition = channel.unary_unary(
+                '/featurama.v1.RegistryService/UpdateDefinition',
+                request_serializer=featurama_dot_v1_dot_registry__service__pb2.UpdateDefinitionRequest.SerializeToString,
+                response_deserializer=featurama_dot_v1_dot_registry__service__pb2.UpdateDefinitionResponse.FromString,
+                _registered_method=True)
         self.ListDefinitionUses = channel.unary_unary(
                 '/featurama.v1.RegistryService/ListDefinitionUses',
                 request_serializer=featurama_dot_v1_dot_registry__service__pb2.ListDefinitionUsesRequest.SerializeToString,
@@ -191,7 +196,7 @@ class RegistryServiceServicer:
 
     def RegisterFeatureGroup(self, request, context):
         """RegisterFeatureGroup registers a feature group. Repeating it changes nothing; a different one with the same
-        name is refused (description, buckets up and retention down may change). Safe to retry.
+        name is refused. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -304,6 +309,16 @@ class RegistryServiceServicer:
         """DeleteDefinition deletes a definition that nothing uses, for ever: its name is never given again, nor is the version
         of a feature. A repeated call finds nothing to delete.
         Reasons: those of RestoreDefinition, DEFINITION_USED, INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateDefinition(self, request, context):
+        """UpdateDefinition changes fields of a definition: its next revision, which starts once all servers know it. May
+        change: the description of all kinds, tags and owner of a feature, ttl, retention and buckets of a group. Without
+        expected_revision a repeated call makes no further revision if the fields are as wanted.
+        Reasons: those of RestoreDefinition, INVALID_ARGUMENT, EMPTY_REQUEST, REVISION_CONFLICT, VALUES_LOST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -437,6 +452,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.DeleteDefinition,
                     request_deserializer=featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionRequest.FromString,
                     response_serializer=featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionResponse.SerializeToString,
+            ),
+            'UpdateDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateDefinition,
+                    request_deserializer=featurama_dot_v1_dot_registry__service__pb2.UpdateDefinitionRequest.FromString,
+                    response_serializer=featurama_dot_v1_dot_registry__service__pb2.UpdateDefinitionResponse.SerializeToString,
             ),
             'ListDefinitionUses': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDefinitionUses,
@@ -974,6 +994,33 @@ class RegistryService:
             '/featurama.v1.RegistryService/DeleteDefinition',
             featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionRequest.SerializeToString,
             featurama_dot_v1_dot_registry__service__pb2.DeleteDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/featurama.v1.RegistryService/UpdateDefinition',
+            featurama_dot_v1_dot_registry__service__pb2.UpdateDefinitionRequest.SerializeToString,
+            featurama_dot_v1_dot_registry__service__pb2.UpdateDefinitionResponse.FromString,
             options,
             channel_credentials,
             insecure,

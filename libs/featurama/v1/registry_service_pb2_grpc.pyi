@@ -50,7 +50,7 @@ class RegistryServiceStub:
     """
     RegisterFeatureGroup: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterFeatureGroupRequest, _registry_service_pb2.RegisterFeatureGroupResponse]
     """RegisterFeatureGroup registers a feature group. Repeating it changes nothing; a different one with the same
-    name is refused (description, buckets up and retention down may change). Safe to retry.
+    name is refused. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
     """
     GetFeatureGroup: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetFeatureGroupRequest, _registry_service_pb2.GetFeatureGroupResponse]
@@ -102,6 +102,12 @@ class RegistryServiceStub:
     of a feature. A repeated call finds nothing to delete.
     Reasons: those of RestoreDefinition, DEFINITION_USED, INVALID_ARGUMENT.
     """
+    UpdateDefinition: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.UpdateDefinitionRequest, _registry_service_pb2.UpdateDefinitionResponse]
+    """UpdateDefinition changes fields of a definition: its next revision, which starts once all servers know it. May
+    change: the description of all kinds, tags and owner of a feature, ttl, retention and buckets of a group. Without
+    expected_revision a repeated call makes no further revision if the fields are as wanted.
+    Reasons: those of RestoreDefinition, INVALID_ARGUMENT, EMPTY_REQUEST, REVISION_CONFLICT, VALUES_LOST.
+    """
     ListDefinitionUses: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListDefinitionUsesRequest, _registry_service_pb2.ListDefinitionUsesResponse]
     """ListDefinitionUses returns what uses a definition, at most 1,000 of them. Reasons: those of RestoreDefinition."""
     RegisterEntities: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterEntitiesRequest, _registry_service_pb2.RegisterEntitiesResponse]
@@ -138,7 +144,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """
     RegisterFeatureGroup: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterFeatureGroupRequest, _registry_service_pb2.RegisterFeatureGroupResponse]  # type: ignore[assignment]
     """RegisterFeatureGroup registers a feature group. Repeating it changes nothing; a different one with the same
-    name is refused (description, buckets up and retention down may change). Safe to retry.
+    name is refused. Safe to retry.
     Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
     """
     GetFeatureGroup: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetFeatureGroupRequest, _registry_service_pb2.GetFeatureGroupResponse]  # type: ignore[assignment]
@@ -189,6 +195,12 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """DeleteDefinition deletes a definition that nothing uses, for ever: its name is never given again, nor is the version
     of a feature. A repeated call finds nothing to delete.
     Reasons: those of RestoreDefinition, DEFINITION_USED, INVALID_ARGUMENT.
+    """
+    UpdateDefinition: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.UpdateDefinitionRequest, _registry_service_pb2.UpdateDefinitionResponse]  # type: ignore[assignment]
+    """UpdateDefinition changes fields of a definition: its next revision, which starts once all servers know it. May
+    change: the description of all kinds, tags and owner of a feature, ttl, retention and buckets of a group. Without
+    expected_revision a repeated call makes no further revision if the fields are as wanted.
+    Reasons: those of RestoreDefinition, INVALID_ARGUMENT, EMPTY_REQUEST, REVISION_CONFLICT, VALUES_LOST.
     """
     ListDefinitionUses: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListDefinitionUsesRequest, _registry_service_pb2.ListDefinitionUsesResponse]  # type: ignore[assignment]
     """ListDefinitionUses returns what uses a definition, at most 1,000 of them. Reasons: those of RestoreDefinition."""
@@ -253,7 +265,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.RegisterFeatureGroupResponse, _abc.Awaitable[_registry_service_pb2.RegisterFeatureGroupResponse]]:
         """RegisterFeatureGroup registers a feature group. Repeating it changes nothing; a different one with the same
-        name is refused (description, buckets up and retention down may change). Safe to retry.
+        name is refused. Safe to retry.
         Reasons: UNKNOWN_NAMESPACE, INVALID_NAME, INVALID_DEFINITION, DEFINITION_CONFLICT, UNKNOWN_ENTITY_TYPE, SERVED_BY_INGEST.
         """
 
@@ -388,6 +400,18 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """DeleteDefinition deletes a definition that nothing uses, for ever: its name is never given again, nor is the version
         of a feature. A repeated call finds nothing to delete.
         Reasons: those of RestoreDefinition, DEFINITION_USED, INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateDefinition(
+        self,
+        request: _registry_service_pb2.UpdateDefinitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.UpdateDefinitionResponse, _abc.Awaitable[_registry_service_pb2.UpdateDefinitionResponse]]:
+        """UpdateDefinition changes fields of a definition: its next revision, which starts once all servers know it. May
+        change: the description of all kinds, tags and owner of a feature, ttl, retention and buckets of a group. Without
+        expected_revision a repeated call makes no further revision if the fields are as wanted.
+        Reasons: those of RestoreDefinition, INVALID_ARGUMENT, EMPTY_REQUEST, REVISION_CONFLICT, VALUES_LOST.
         """
 
     @_abc_1.abstractmethod

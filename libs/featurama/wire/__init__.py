@@ -13,6 +13,8 @@ from featurama.wire.kinds import (
     definition_kind,
     definition_to_proto,
     read_key,
+    read_update,
+    update_request,
 )
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.reads import (
@@ -73,10 +75,12 @@ __all__ = [
     "parse_write_features_request",
     "put_entities",
     "read_key",
+    "read_update",
     "reason_from_proto",
     "stream_request_to_wire",
     "to_proto",
     "to_timestamp",
+    "update_request",
     "write_report_from_proto",
     "write_report_to_proto",
     "write_request_to_wire",

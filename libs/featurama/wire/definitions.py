@@ -6,7 +6,7 @@ store derives them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
@@ -19,8 +19,10 @@ from featurama.wire.times import from_duration, from_timestamp, to_duration, to_
 from featurama_core.types.entity_keys import KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
+from featurama_core.types.revisions import REVISED
 from featurama_core.types.roles import Role
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import ValueType
 
 T = TypeVar("T", bound=Definition | Entity)
@@ -40,16 +42,34 @@ def to_proto(definition: Definition | Entity) -> Any:
 
 def from_proto(kind: type[T], message: Any) -> T:
     """A definition or entity from its message; entity_type and group of a feature may be ""."""
-    values: dict[str, Any] = {}
-    for field in _fields(kind):
-        name = _ON_WIRE.get(field.name, field.name)
-        value = getattr(message, name)
-        if field.name in _OPTIONAL and not message.HasField(name):
-            value = None
-        elif read := _READERS.get(field.name):
-            value = read(value)
-        values[field.name] = value or _DEFAULTS.get((kind, name), value)
-    return kind(**values)
+    return kind(**{field.name: _value(kind, message, field.name) for field in _fields(kind)})
+
+
+def changes_to_proto(kind: type[Definition], name: str, version: int | None, changes: Mapping[str, Any]) -> Any:
+    """The message of a definition with a name, a version and some fields."""
+    values = {each: _WRITERS.get(each, _same)(value) for each, value in changes.items() if value is not None}
+    return _MESSAGES[kind](name=name, **({"version": version} if version else {}), **values)
+
+
+def changes_from_proto(kind: type[Definition], message: Any, names: Iterable[str]) -> dict[str, Any]:
+    """The named fields of a definition; the value of a field that cannot change is left to the registry to refuse."""
+    return {name: _value(kind, message, name) if name in REVISED[kind] else None for name in names}
+
+
+def _value(kind: type[Any], message: Any, field: str) -> Any:
+    name = _ON_WIRE.get(field, field)
+    value = getattr(message, name)
+    if field in _OPTIONAL and not message.HasField(name):
+        value = None
+    elif field == "earlier":
+        value = tuple(from_proto(kind, each) for each in value)
+    elif read := _READERS.get(field):
+        value = read(value)
+    return value or _DEFAULTS.get((kind, name), _OF_ANY_KIND.get(name, value))
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _fields(kind: type[Any]) -> list[Field[Any]]:
@@ -77,6 +97,14 @@ def _roles_from_proto(messages: Any) -> tuple[Role, ...]:
     return tuple(Role(each.name, each.entity_type) for each in messages)
 
 
+def _start_time(micros: int) -> Timestamp | None:
+    return to_timestamp(micros) if micros > MIN_TIME else None  # the first revision has no start
+
+
+def _to_protos(definitions: Sequence[Definition]) -> list[Any]:
+    return [to_proto(each) for each in definitions]
+
+
 def _value_type(number: int) -> ValueType:
     try:
         return ValueType(number)
@@ -92,17 +120,20 @@ _MESSAGES: dict[type[Any], Callable[..., Any]] = {
     FeatureService: definitions_pb2.FeatureService,
     Entity: definitions_pb2.Entity,
 }
-_ON_WIRE = {"created_at": "created_time", "updated_at": "updated_time"}
-_OPTIONAL = ("ttl", "retention")
+_ON_WIRE = {"created_at": "created_time", "updated_at": "updated_time", "start": "start_time"}
+_OPTIONAL = ("ttl", "retention", "start")
 _DEFAULTS: dict[tuple[type[Any], str], Any] = {
     (FeatureGroup, "entity_type"): DEFAULT_ENTITY_TYPE,
     (FeatureGroup, "buckets"): 1,
     (FeatureDefinition, "version"): 1,
     (FeatureDefinition, "references"): None,
 }
+_OF_ANY_KIND: dict[str, Any] = {"revision": 1, "start_time": MIN_TIME}
 _WRITERS: dict[str, Callable[[Any], Any]] = {
     "created_at": _created_time,
     "updated_at": _created_time,
+    "start": _start_time,
+    "earlier": _to_protos,
     "ttl": to_duration,
     "retention": to_duration,
     "metadata": metadata_to_struct,
@@ -112,6 +143,7 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
 _READERS: dict[str, Callable[[Any], Any]] = {
     "created_at": from_timestamp,
     "updated_at": from_timestamp,
+    "start": from_timestamp,
     "ttl": from_duration,
     "retention": from_duration,
     "metadata": metadata_from_struct,

@@ -5,15 +5,17 @@ Each kind has the same four calls (Register, Get, List, Deprecate), which differ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from featurama.v1 import definitions_pb2
 from featurama.v1 import registry_service_pb2 as pb
-from featurama.wire.definitions import from_proto, to_proto
+from featurama.wire.definitions import changes_from_proto, changes_to_proto, from_proto, to_proto
+from featurama_core.api.primitives import Update
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 
@@ -90,6 +92,29 @@ def read_key(key: definitions_pb2.DefinitionKey) -> tuple[type[Definition], str,
     named = getattr(key, kind.field)
     return (
         (kind.type, named.name, named.version or None) if kind.type is FeatureDefinition else (kind.type, named, None)
+    )
+
+
+def read_update(request: pb.UpdateDefinitionRequest) -> tuple[type[Definition], str, int | None, dict[str, Any]]:
+    """(kind, name, version, changes) of a request. InvalidInput if its definition has no kind."""
+    kind = _kind_of(request.definition, "definition")
+    message = getattr(request.definition, kind.field)
+    changes = changes_from_proto(kind.type, message, request.update_mask.paths)
+    version = message.version or None if kind.type is FeatureDefinition else None
+    return kind.type, message.name, version, changes
+
+
+def update_request(
+    kind: type[Any], name: str, version: int | None, changes: Mapping[str, Any], update: Update
+) -> pb.UpdateDefinitionRequest:
+    """The inverse of `read_update`, without a namespace."""
+    message: dict[str, Any] = {definition_kind(kind).field: changes_to_proto(kind, name, version, changes)}
+    return pb.UpdateDefinitionRequest(
+        definition=definitions_pb2.Definition(**message),
+        update_mask=FieldMask(paths=list(changes)),
+        expected_revision=update.expected_revision or 0,
+        confirmed=update.confirmed,
+        dry_run=update.dry_run,
     )
 
 

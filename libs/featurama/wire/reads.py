@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama.v1 import online_service_pb2
+from featurama.v1 import columns_pb2, online_service_pb2
 from featurama.wire.entities import entities_of, keys_of, put_entities
 from featurama.wire.parsing import Encoding, read_either
 from featurama.wire.public import columns_from_proto, columns_to_proto
@@ -80,6 +80,7 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
         at_now=request.event_time is None,
         known_at_time=to_timestamp(known_at) if isinstance(known_at, int) else None,
         include_statuses=request.include_statuses,
+        ttl_revisions=dict(request.features.ttl_revisions),
     )
     if known_at == "label":
         message.known_at_label = True
@@ -144,7 +145,8 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
     if message.at_now and message.event_time_us:
         raise InvalidInput("at_now reads every row at the server's now; leave event_time_us empty", field="at_now")
     entities, roles = entities_of(message)
-    keys = keys_of(message.keys)
+    # The twin has the bytes of each column.
+    keys = keys_of([columns_pb2.Column.FromString(each) if isinstance(each, bytes) else each for each in message.keys])
     rows = len(next(iter(keys.values()))) if keys and not len(entities) else len(entities)
     times = encoding.times(message, 0 if message.at_now else rows, "event_time_us")
     known_at: KnownAt = None
@@ -156,7 +158,12 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
         namespace=message.namespace or DEFAULT_NAMESPACE,
         entities=entities,
         event_time=None if message.at_now else times,
-        features=FeatureSelection(tuple(message.features), message.feature_service or None, roles),
+        features=FeatureSelection(
+            tuple(message.features),
+            message.feature_service or None,
+            tuple(sorted(message.ttl_revisions.items())),
+            roles,
+        ),
         known_at=known_at,
         include_statuses=message.include_statuses,
         keys=keys,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
+from featurama_core.storage.definition_rows import CHANGING, as_text, with_later
 from featurama_core.storage.port import Definitions
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportRecord
+from featurama_core.types.revisions import revisions
 from featurama_core.types.roles import roles_of
 from featurama_core.types.schema import (
     Definition,
@@ -49,20 +52,33 @@ def definitions_to_json(
     stored: Definitions, registered: Sequence[FeatureDefinition]
 ) -> dict[str, list[dict[str, object]]]:
     """All definitions with their times and flags, as JSON values."""
-    features = [asdict(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in registered]
+    features = [_row(each) | {"value_type": each.type_text, "tags": list(each.tags)} for each in registered]
     return {
         "entity_types": [
-            asdict(each) | {"keys": {key.name: key.value_type.label for key in each.keys}}
-            for each in stored.entity_types
+            _row(each) | {"keys": {key.name: key.value_type.label for key in each.keys}} for each in stored.entity_types
         ],
-        "feature_groups": [asdict(each) for each in stored.groups],
+        "feature_groups": [_row(each) for each in stored.groups],
         "features": features,
         "feature_services": [
-            asdict(each)
+            _row(each)
             | {"features": list(each.features), "roles": {role.name: role.entity_type for role in each.roles}}
             for each in stored.services
         ],
     }
+
+
+def _row(definition: Definition) -> dict[str, Any]:
+    """The fields of the first revision, the flags as they are, and the later revisions."""
+    first, *later = revisions(definition)
+    flags = {name: getattr(definition, name) for name in CHANGING}
+    own = {name: value for name, value in asdict(first).items() if name not in ("revision", "start", "earlier")}
+    return own | flags | {"revisions": json.loads(as_text(later) or "[]")}
+
+
+def _read_row(make: Callable[..., Definition], row: Mapping[str, Any], **read: Any) -> Definition:
+    given = {**row, **read}
+    later = given.pop("revisions", [])
+    return with_later(make(**given), json.dumps(later))
 
 
 def imports_to_json(begun: Sequence[ImportRecord]) -> bytes:
@@ -82,20 +98,19 @@ def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
     """The definitions of `definitions_to_json`, in the order of registration. Raises InvalidInput for other content."""
     try:
         found: list[Definition] = [
-            EntityType(**{**each, "keys": key_columns(each.get("keys"))}) for each in given["entity_types"]
+            _read_row(EntityType, each, keys=key_columns(each.get("keys"))) for each in given["entity_types"]
         ]
         for each in given["feature_groups"]:
             ages = {name: None if each[name] is None else Duration(each[name]) for name in ("ttl", "retention")}
-            found.append(FeatureGroup(**{**each, **ages}))
+            found.append(_read_row(FeatureGroup, each, **ages))
         for each in given["features"]:
             value_type, length = parse_value_type(each["value_type"])
-            changed = {"value_type": value_type, "vector_length": length, "tags": tuple(each["tags"])}
-            found.append(FeatureDefinition(**{**each, **changed}))
-        found += [
-            FeatureService(**{**each, "features": tuple(each["features"]), "roles": roles_of(each.get("roles"))})
-            for each in given["feature_services"]
-        ]
-    except (KeyError, TypeError) as error:
+            read = {"value_type": value_type, "vector_length": length, "tags": tuple(each["tags"])}
+            found.append(_read_row(FeatureDefinition, each, **read))
+        for each in given["feature_services"]:
+            lists = {"features": tuple(each["features"]), "roles": roles_of(each.get("roles"))}
+            found.append(_read_row(FeatureService, each, **lists))
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"{DEFINITIONS} is not a file of `namespaces export`", field="folder") from error
     for definition in found:
         definition.check()

@@ -1,8 +1,8 @@
-"""`featurama features`: list, show, deprecate, restore and delete definitions."""
+"""`featurama features`: list, show, edit, deprecate, restore and delete definitions."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
@@ -45,7 +45,7 @@ async def features(
     after: Annotated[str | None, typer.Option("--after", help="Where the page begins: shown below the last.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List, show, deprecate, restore and delete definitions.
+    """List, show, edit, deprecate, restore and delete definitions.
 
     Definitions are features, feature groups, feature services and entity types.
     """
@@ -92,7 +92,55 @@ async def show_(place: Place, name: NameArgument, kind: KindOption = "feature", 
         version = found.version if isinstance(found, FeatureDefinition) else None
         uses = [_use(each) for each in await store.uses(type(found), found.name, version)]
     owner = {"owner": found.owner or None} if isinstance(found, FeatureDefinition) else {}
-    show_one(_row(found) | owner | {"used_by": uses}, as_json=as_json)
+    revision = {"revision": found.revision, "revision_start": when(found.start) if found.earlier else None}
+    show_one(_row(found) | owner | revision | {"used_by": uses}, as_json=as_json)
+
+
+AgeOption = Annotated[str | None, typer.Option(metavar="AGE", help="Of a group: such as 36h or 30d; none: no limit.")]
+
+
+@app.command()
+@at_a_place
+async def edit(
+    place: Place,
+    name: NameArgument,
+    kind: KindOption = "feature",
+    description: Annotated[str | None, typer.Option(help="New description.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Of a feature: new owner.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Of a feature: a tag, instead of the earlier ones.")] = None,
+    ttl: AgeOption = None,
+    retention: AgeOption = None,
+    buckets: Annotated[int | None, typer.Option(help="Of a group: partitions per period; only more.")] = None,
+    yes: YesOption = False,
+) -> None:
+    """Change what may change in a definition, after showing it. The change starts once all servers know it.
+
+    Name, type, entity type and group cannot change. A lower retention removes values: the command says how many.
+    """
+    from featurama_cli.changes import confirm, make, shown_changes, values_lost
+    from featurama_cli.session import open_store
+    from featurama_core.types.times import parse_duration
+
+    tags = None if tag is None else tuple(tag)
+    given = {"description": description, "owner": owner, "tags": tags, "buckets": buckets}
+    changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    for field, age in (("ttl", ttl), ("retention", retention)):
+        if age is not None:
+            changes[field] = None if age == "none" else parse_duration(age, field)
+    key = _key(kind, name, exact=True)
+    async with open_store(place) as store:
+        before = await store.get_definition(*key)
+        # Refuses what cannot change before anything is confirmed.
+        after, _ = await store.update_definition(*key, changes=changes, dry_run=True)
+        changes = {field: value for field, value in changes.items() if getattr(before, field) != getattr(after, field)}
+        if not changes:
+            note("Nothing to do.")
+            return
+        note(f"{kind} {name}: {shown_changes(before, changes)}")
+        lost = await values_lost(store, before, changes)
+        if not confirm(f"Change it in {place.namespace} at {place.text}?", lost or 0, lost is not None, yes):
+            raise typer.Exit(1)
+        await make(store, [(before, changes)])
 
 
 @app.command()

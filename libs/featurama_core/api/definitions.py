@@ -47,7 +47,8 @@ class DefinitionMethods(Primitives):
             The stored definition.
 
         Raises:
-            Conflict: A different definition is registered under the name (and version).
+            Conflict: A different definition is registered under the name (and version). `update_definition` changes
+                what may change.
             InvalidInput: A field is out of bounds.
         """
         (stored,) = await self.register([definition])
@@ -190,20 +191,20 @@ class DefinitionMethods(Primitives):
         retention: str | timedelta | None = None,
         buckets: int = 1,
     ) -> FeatureGroup:
-        """Register a feature group, or change its description, retention or buckets.
+        """Register a feature group. Registering the same group again changes nothing.
 
         Args:
             name: Name of the group.
             entity_type: Entity type that the features of the group describe.
             description: Free text, at most 4,096 bytes.
             ttl: Time after its event time during which a value is valid: a text with a unit ("90 minutes", "36h",
-                "7d") or a timedelta. None means no limit. It cannot be changed.
+                "7d") or a timedelta. None means no limit.
             retention: Time after its event time during which a value is stored, in the same forms. None means
-                forever. It can only be lowered.
-            buckets: Number of partitions per period of history, a power of two. It can only be raised.
+                forever.
+            buckets: Number of partitions per period of history, a power of two.
 
         Raises:
-            Conflict: The group is registered with another ttl or entity type, a lower retention or more buckets.
+            Conflict: The group is registered with another field; `update_feature_group` changes it.
         """
         return await self.define(FeatureGroup(name, entity_type, description, ttl, retention, buckets))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from featurama_core.frames.report import FrameSending, PreparedWrite
 from featurama_core.frames.results import FeatureHistory
@@ -42,6 +42,17 @@ class HistoryRange:
     end: int = MAX_TIME
     limit: int | None = None
     corrections: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """How a definition is changed. expected_revision: the newest one, as the caller knows it; None for any. confirmed:
+    a lower retention may remove values. dry_run: nothing is stored.
+    """
+
+    expected_revision: int | None = None
+    confirmed: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,12 @@ class Primitives(ABC):
     @abstractmethod
     async def _delete_definition(self, kind: type[D], name: str, version: int | None) -> D:
         """Delete a definition. FailedPrecondition (DEFINITION_USED) if it is used."""
+
+    @abstractmethod
+    async def _update_definition(
+        self, kind: type[D], name: str, version: int | None, changes: Mapping[str, Any], update: Update
+    ) -> tuple[D, int]:
+        """Append a revision with these changes. -> the definition, and the number of values that it removes."""
 
     @abstractmethod
     async def _uses(self, kind: type[Definition], name: str, version: int | None) -> list[Use]:

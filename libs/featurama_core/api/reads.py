@@ -40,6 +40,7 @@ class ReadingMethods(DefinitionMethods):
         roles: RolesGiven | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
+        ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures:
         """The newest values of any number of entities.
 
@@ -54,6 +55,8 @@ class ReadingMethods(DefinitionMethods):
                 storage.
             event_times: False omits event times from the answers of servers (they read as 1970), which makes the
                 answers smaller.
+            ttl_revisions: Group -> the newest revision whose ttl applies, as in the manifests of training sets and
+                models; None for those in force now.
 
         Returns:
             One row per id and one column per feature, after the columns that were given. Each value has a status and an
@@ -65,7 +68,7 @@ class ReadingMethods(DefinitionMethods):
         """
         if consistency not in (None, "LOCAL_QUORUM", "LOCAL_ONE"):
             raise InvalidInput("consistency must be LOCAL_QUORUM, LOCAL_ONE or None", field="consistency")
-        selection, of_roles = _selection(feature_names, service, roles)
+        selection, of_roles = _selection(feature_names, service, roles, ttl_revisions)
         entities, labels = await self._row_entities(entity_ids, selection, of_roles)
         columns, as_of = await self._read_online(entities, selection, consistency=consistency, event_times=event_times)
         ids: Any = entities.of_role.get(NO_ROLE, ())
@@ -271,6 +274,7 @@ class ReadingMethods(DefinitionMethods):
         service: str | None = None,
         roles: Mapping[str, str] | None = None,
         known_at: KnownAt = None,
+        ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures:
         """`get_historical_features` on columns.
 
@@ -282,6 +286,7 @@ class ReadingMethods(DefinitionMethods):
             service: Name of a feature service.
             roles: {role: entity type}, for label rows that name several entities.
             known_at: Microseconds since 1970 UTC, "label" for the time of each row, or None for no bound.
+            ttl_revisions: As of `get_online_features`.
 
         Returns:
             n rows in the given order, and one column per feature.
@@ -293,7 +298,7 @@ class ReadingMethods(DefinitionMethods):
         if not isinstance(entity_ids, RowEntities):
             check_entity_ids(entity_ids)
         entities = entity_ids if isinstance(entity_ids, RowEntities) else RowEntities.of(entity_ids)
-        selection = FeatureSelection.of(features, service, roles_of(roles))
+        selection = FeatureSelection.of(features, service, ttl_revisions, roles_of(roles))
         return await self._point_in_time(entities, event_time, selection, known_at)
 
     async def _point_in_time(
@@ -372,10 +377,13 @@ class ReadingMethods(DefinitionMethods):
 
 
 def _selection(
-    features: Sequence[str] | None, service: str | None, roles: RolesGiven | None
+    features: Sequence[str] | None,
+    service: str | None,
+    roles: RolesGiven | None,
+    ttl_revisions: Mapping[str, int] | None = None,
 ) -> tuple[FeatureSelection, tuple[RoleColumns, ...]]:
     columns = role_columns(roles)
-    return FeatureSelection.of(features, service, tuple(each.role for each in columns)), columns
+    return FeatureSelection.of(features, service, ttl_revisions, tuple(each.role for each in columns)), columns
 
 
 def _labels(entities: RowEntities) -> dict[str, Any]:

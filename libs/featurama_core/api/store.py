@@ -6,10 +6,11 @@ from abc import abstractmethod
 
 from featurama_core.api.datasets import DatasetMethods
 from featurama_core.api.models import ModelMethods
+from featurama_core.api.updates import UpdateMethods
 from featurama_core.api.writes import WritingMethods
 
 
-class FeatureStore(WritingMethods, DatasetMethods, ModelMethods):
+class FeatureStore(WritingMethods, UpdateMethods, DatasetMethods, ModelMethods):
     """A feature store on one namespace, opened by `featurama.connect` (its blocking form by `featurama.sync.connect`).
 
     Times are zoned datetimes, ISO 8601 texts with a zone, or microseconds since 1970 UTC. Errors are those of

@@ -59,6 +59,10 @@ class Engine(Protocol):
     def references(self) -> list[str]:
         """The references of the features, pinned if their versions are known."""
 
+    @property
+    def ttl_revisions(self) -> dict[str, int]:
+        """Of each group that is read, the newest revision whose ttl applies; {} if they are not known."""
+
     async def prepare(
         self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
     ) -> int | None:
@@ -374,7 +378,7 @@ class SetReading:
     def _pinned(self, request: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         # Scores have no features; the versions of servers are known with their first answer.
         references = [each["reference"] for each in features] or list(self.engine.references)
-        return dict(request) | {"features": references}
+        return dict(request) | {"features": references, "ttl_revisions": self.engine.ttl_revisions}
 
     def content(self, request: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The content of the manifest without the files."""

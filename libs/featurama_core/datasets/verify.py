@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
+from featurama_core.types.revisions import retained_after
 from featurama_core.types.roles import NO_ROLE
-from featurama_core.types.times import to_known_at, to_micros
+from featurama_core.types.times import MIN_TIME, to_known_at, to_micros
 
 _SHOWN = 5
 _COMPARED_ROWS = 50_000
@@ -65,13 +67,14 @@ class VerificationReport:
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """A set built again. columns: of its label rows. features: their current definitions. deleted: (entity id, feature
-    name or "" for all features) of all deletions.
+    name or "" for all features) of all deletions. now: microseconds, the time that retention is measured from.
     """
 
     dataset: TrainingDataset
     columns: SpineColumns
     features: Sequence[ResolvedFeature]
     deleted: set[tuple[str, str]]
+    now: int
 
 
 Rebuild = Callable[[DatasetRequest, int | None], Awaitable[Rebuilt]]
@@ -105,6 +108,7 @@ class _Compared:
         self._written = written
         self._manifest = written.manifest
         self._request = written.manifest.request
+        self._now = 0
         self._tally: dict[tuple[str, str], list[int]] = {}
         self._counts: dict[tuple[str, str], int] = {}
 
@@ -112,6 +116,7 @@ class _Compared:
         """One difference per (column, cause)."""
         references = [each["reference"] for each in self._manifest.features]
         again = await self._again(references)
+        self._now = again.now
         deleted, resolved = again.deleted, {each.reference: each for each in again.features}
         first = 0
         built = _Cursor(again.dataset.batches())
@@ -129,7 +134,12 @@ class _Compared:
         request = DatasetRequest(
             LabelRows(self._written, self._written.columns),
             EntityGrid(),
-            FeatureSelection(tuple(references), roles=tuple(each.role for each in self._written.columns.roles)),
+            FeatureSelection.of(
+                references,
+                None,
+                self._request.get("ttl_revisions"),
+                tuple(each.role for each in self._written.columns.roles),
+            ),
             to_known_at(self._request["known_at"]),
             Build(
                 statuses=self._request["statuses"],
@@ -160,7 +170,8 @@ class _Compared:
                     continue
                 for row, (before, after) in enumerate(zip(was, now, strict=True)):
                     if before != after and repr(before) != repr(after):
-                        cause = self._cause(old, row, ids, resolved[feature["reference"]], deleted)
+                        named = resolved[feature["reference"]]
+                        cause = self._cause(old, row, ids, named, f"{feature['name']}__event_time", deleted)
                         self._add(column, cause, first + row)
 
     def _cause(
@@ -169,8 +180,10 @@ class _Compared:
         row: int,
         ids: Callable[[], Mapping[str, Any]],
         feature: ResolvedFeature,
+        times: str,
         deleted: set[tuple[str, str]],
     ) -> str:
+        """times: the column of the feature's event times, if the set has it."""
         entity_id = ids()[NO_ROLE if feature.role is None else feature.role.name][row].as_py()
         parts = [(entity_id, feature if feature.via is None else feature.via)]
         if feature.via is not None:
@@ -181,7 +194,12 @@ class _Compared:
         for owner, each in parts:
             if (owner, "") in deleted or (owner, each.definition.name) in deleted:
                 return "deletion"
-        if any(each.group.retention is not None for _, each in parts) or feature.group.retention is not None:
+        time = old.column(times)[row].as_py() if times in old.schema.names else None
+        # A value without a recorded event time, such as that of a reference, may be of any time.
+        earliest = to_micros(time) if isinstance(time, datetime) else MIN_TIME + 1
+        if earliest <= retained_after(feature.group, self._now) or (
+            feature.via is not None and retained_after(feature.via.group, self._now) > MIN_TIME
+        ):
             return "retention"
         return "later_writes" if self._request["known_at"] is None else "unexplained"
 

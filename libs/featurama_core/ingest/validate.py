@@ -242,13 +242,13 @@ def _judge_column(
                 problems.setdefault(row, RowError(wrong[0], "entity_id", wrong[1]))
     for row, problem in foreign.unreferable(usable, definition).items():
         problems.setdefault(row, problem)
-    if group.retention is not None:
+    gone = horizon(group, MIN_TIME, now)
+    if gone != MIN_TIME:
         expired = RowError(
             Reason.PAST_RETENTION,
             definition.name,
             f"timestamp lies further back than the retention of group {group.name}; it would be deleted at once",
         )
-        gone = horizon(group.retention, MIN_TIME, now)
         for row in np.flatnonzero(written & is_gone(request.event_time, gone)).tolist():
             problems.setdefault(row, expired)
     return usable, problems

@@ -8,19 +8,28 @@ first needed, all those of a request at once.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Collection, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from featurama_core.registry.keyed_types import refuse_ids_in_use
 from featurama_core.registry.near import fixes
-from featurama_core.registry.rules import Draft, named_by, names_in
+from featurama_core.registry.rules import Draft, named_by, names_in, someone_else_changed
 from featurama_core.registry.snapshot import NotHeld, Snapshot
 from featurama_core.registry.uses import uses_in
 from featurama_core.storage.port import AuditRecord, Definitions, FeaturesOf, NamespaceStorage
-from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
+from featurama_core.types.errors import (
+    Conflict,
+    FailedPrecondition,
+    InvalidInput,
+    OutcomeUnknown,
+    Reason,
+    StoreUnavailable,
+    Unknown,
+)
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP
+from featurama_core.types.revisions import revised, revisions
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -31,8 +40,10 @@ from featurama_core.types.schema import (
     kind_name,
     shown,
 )
+from featurama_core.types.times import SECOND
 
 T = TypeVar("T")
+D = TypeVar("D", bound=Definition)
 P = ParamSpec("P")
 
 _TURNS = 5
@@ -50,13 +61,17 @@ _ON_THE_LOOP = 100
 class Registry:
     """The current snapshot of one namespace, and the way to add to it."""
 
-    def __init__(self, storage: NamespaceStorage, *, staleness: float, now: Callable[[], int]) -> None:
+    def __init__(
+        self, storage: NamespaceStorage, *, staleness: float, now: Callable[[], int], monotonic: Callable[[], float]
+    ) -> None:
         self._storage = storage
+        self._monotonic = monotonic
         self._staleness = staleness
         self._now = now
         self._snapshot: Snapshot | None = None
         self._revision = 0
-        self._read_at = 0.0
+        self._read_at = self._tried_at = 0.0
+        self._failed = False
         self._wanted: set[str] = set()
         self._reading: asyncio.Task[tuple[Snapshot, float]] | None = None
         self._whole: dict[str, tuple[int, list[FeatureDefinition]]] = {}
@@ -64,28 +79,45 @@ class Registry:
     async def snapshot(self, *, fresh: bool = False, names: Collection[str] = ()) -> Snapshot:
         """The definitions, at most `staleness` seconds old. fresh: whether they are read after this call began. names:
         of features that it holds.
+
+        While they cannot be read, the last known ones are returned instead, unless fresh ones are wanted.
         """
         current = self._snapshot
         if (
             not fresh
             and current is not None
-            and time.monotonic() - self._read_at <= self._staleness
+            and self._monotonic() - self._tried_at <= self._staleness
             and not current.missing(names)
         ):
             return current
-        called_at = time.monotonic()
+        called_at = self._monotonic()
         while True:
             self._wanted.update(names)
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
             # Shielded: the deadline of one caller must not fail others that wait for the same read.
-            snapshot, read_at = await asyncio.shield(self._reading)
+            try:
+                snapshot, read_at = await asyncio.shield(self._reading)
+            except StoreUnavailable:
+                if fresh or current is None or current.missing(names):
+                    raise
+                return current
             if (not fresh or read_at >= called_at) and not snapshot.missing(names):
                 return snapshot
 
     async def _read(self) -> tuple[Snapshot, float]:
         """One read at a time: a feature is never older than the changes that were read before it."""
-        read_at = time.monotonic()
+        read_at = self._tried_at = self._monotonic()
+        try:
+            self._snapshot, self._revision = await self._read_again()
+        except StoreUnavailable:
+            self._failed = True
+            raise
+        self._read_at, self._failed = read_at, False
+        return self._snapshot, read_at
+
+    async def _read_again(self) -> tuple[Snapshot, int]:
+        """The definitions as they are now, and their revision."""
         names, self._wanted = self._wanted, set()
         snapshot = self._snapshot
         found = await self._storage.load_definitions(0 if snapshot is None else self._revision)
@@ -100,8 +132,13 @@ class Registry:
             features = await self._storage.read_features(missing)
             unknown = sorted(set(missing) - {each.name for each in features if not each.deleted})
             snapshot.hold(missing, features, await fixes(self._storage, unknown) if unknown else None)
-        self._snapshot, self._revision, self._read_at = snapshot, found.revision, read_at
-        return snapshot, read_at
+        return snapshot, found.revision
+
+    def is_behind(self, lead: int) -> bool:
+        """Whether the definitions could not be read for more than `lead` microseconds: revisions may have started that
+        are not known here.
+        """
+        return self._failed and self._snapshot is not None and self._monotonic() - self._read_at > lead / SECOND
 
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:
         """`look_up` on the cached snapshot, again after adding features that it does not hold, and on a fresh one if it
@@ -157,9 +194,7 @@ class Registry:
             stored = await self._storage.put_definitions(draft.new) if draft.new else []
             if stored != draft.new:
                 continue  # another process registers the same names: its definitions are judged now
-            for changed in draft.changed:
-                await self._storage.update_definition(changed)
-            if draft.new or draft.changed:
+            if draft.new:
                 services = [each for each in stored if isinstance(each, FeatureService)]
                 await self._refuse_deleted_meanwhile(await self._draft(services), stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
@@ -176,6 +211,34 @@ class Registry:
         changed = replace(definition, deprecated=deprecated)
         await self._storage.update_definition(changed)
         return await self._noted(changed, "deprecate" if deprecated else "restore")
+
+    async def revise(self, before: D, changes: Mapping[str, Any], *, lead: int) -> D:
+        """Append a revision to a definition as it was read. It starts `lead` microseconds from now.
+
+        Conflict (REVISION_CONFLICT) if someone else has changed it since.
+        """
+        after = before
+        for _ in range(_TURNS):
+            after = revised(after, changes, max(self._now() + lead, after.start + 1))
+            await self._put_revision(after)
+            # A start that has passed may have been unknown to others: a further revision starts after them all know it.
+            if self._now() < after.start:
+                break
+        changed = {name: [getattr(each, name) for each in (before, after)] for name in changes}
+        detail = {"revision": after.revision, "start_us": after.start, "changes": changed}
+        return await self._noted(after, "update", json.dumps(detail, ensure_ascii=False))
+
+    async def _put_revision(self, wanted: Definition) -> None:
+        """Store the newest revision of `wanted`. An unknown outcome is settled by reading what is stored."""
+        try:
+            stored = await self._storage.put_revision(wanted)
+        except OutcomeUnknown:
+            there = revisions(await self._storage.read_definition(wanted))
+            stored = wanted.revision <= len(there) and _is_same(there[wanted.revision - 1], wanted)
+            if wanted.revision > len(there):
+                raise StoreUnavailable("the change was not stored; send it again") from None
+        if not stored:
+            raise someone_else_changed(wanted, wanted.revision - 1)
 
     async def delete(self, definition: Definition) -> Definition:
         """Delete a definition that nothing uses. Its row stays, marked. FailedPrecondition names what uses it."""
@@ -208,9 +271,10 @@ class Registry:
             return (await self.page_features(("feature_group", definition.name), "", _COUNTED_USES))[0]
         return []
 
-    async def _noted(self, definition: Definition, action: str) -> Definition:
-        subject = f"{kind_name(type(definition))} {shown(definition)}"
-        await self._storage.append_audit(AuditRecord(self._now(), f"{action}_definition", subject))
+    async def _noted(self, definition: D, action: str, detail: str = "{}") -> D:
+        noted: Definition = definition
+        subject = f"{kind_name(type(noted))} {shown(noted)}"
+        await self._storage.append_audit(AuditRecord(self._now(), f"{action}_definition", subject, detail))
         await self.snapshot(fresh=True)
         return definition
 
@@ -232,6 +296,10 @@ def _belongs(feature: FeatureDefinition, of: FeaturesOf | None) -> bool:
 
 def _size(found: Definitions) -> int:
     return sum(map(len, (found.entity_types, found.groups, found.services)))
+
+
+def _is_same(stored: Definition, wanted: Definition) -> bool:
+    return (stored, stored.start) == (wanted, wanted.start)
 
 
 def _refuse_used(definition: Definition, uses: Sequence[Use]) -> None:

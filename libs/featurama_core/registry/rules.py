@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from featurama_core.registry.roles import check_declared
 from featurama_core.registry.snapshot import Snapshot
@@ -13,6 +13,7 @@ from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, is_name
 from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.revisions import REVISED
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -23,20 +24,23 @@ from featurama_core.types.schema import (
     kind_name,
     shown,
 )
+from featurama_core.types.times import MIN_TIME, SECOND, duration_text
+
+LEAST_LOWERED_RETENTION = 3_600 * SECOND
+"""Lowering a retention removes values: an hour or more cannot be a slip of units."""
 
 
 class Draft(Snapshot):
     """A copy of a snapshot to which definitions are added, before anything is stored.
 
-    stored: all versions of the features with a name among `names_in` the definitions. new, changed: what is to be
-    stored, in order. now: microseconds, the time of registration.
+    stored: all versions of the features with a name among `names_in` the definitions. new: what is to be stored, in
+    order. now: microseconds, the time of registration.
     """
 
     def __init__(self, before: Snapshot, stored: Iterable[FeatureDefinition], now: int) -> None:
         super().__init__(Definitions(before.incarnation, (), (), (), changed_features=None), before)
         self.hold((), stored)
         self.new: list[Definition] = []
-        self.changed: list[Definition] = []
         self._now = now
 
     def missing(self, names: Iterable[str]) -> list[str]:  # noqa: ARG002 - whatever they are
@@ -58,9 +62,22 @@ class Draft(Snapshot):
 
     def define(self, definition: Definition) -> Definition:
         """Add a definition. -> as it is stored. The same one again changes nothing; another with its key is refused."""
+        wanted = self.completed(definition)
+        stored = self.registered(wanted)
+        if stored is None:
+            self._refuse_deleted(wanted)
+            self._add(wanted)
+            return wanted
+        if stored != wanted:
+            raise _conflict(wanted, stored)
+        return stored
+
+    def completed(self, definition: Definition) -> Definition:
+        """The definition with its defaults and pinned versions, checked against what it names."""
         wanted = replace(definition, created_at=self._now, deprecated=False, deleted=False)
+        wanted = replace(wanted, revision=1, start=MIN_TIME, earlier=())
         if isinstance(wanted, FeatureDefinition):
-            wanted = self._completed(wanted)
+            wanted = self._with_group(wanted)
             self._bring_defaults(wanted)
             _check_feature(wanted, self)
         elif isinstance(wanted, FeatureGroup):
@@ -75,18 +92,7 @@ class Draft(Snapshot):
             wanted = _pinned(wanted, self)
         else:
             wanted.check()
-        stored = self.registered(wanted)
-        if stored is None:
-            self._refuse_deleted(wanted)
-            self._add(wanted, self.new)
-            return wanted
-        if stored == wanted:
-            return stored
-        if isinstance(wanted, FeatureGroup) and isinstance(stored, FeatureGroup):
-            wanted = _changed_group(stored, wanted)
-            self._add(wanted, self.changed)
-            return wanted
-        raise _conflict(wanted, stored)
+        return wanted
 
     def registered(self, wanted: Definition) -> Definition | None:
         """The definition with the key of `wanted`."""
@@ -109,15 +115,15 @@ class Draft(Snapshot):
             problem = f"was deleted up to version {max(deleted)}; register a higher version"
         raise Conflict(f"{kind_name(type(wanted))} {wanted.name!r} {problem}", field="name")
 
-    def _add(self, definition: Definition, to: list[Definition]) -> None:
-        to.append(definition)
+    def _add(self, definition: Definition) -> None:
+        self.new.append(definition)
         self._lists.clear()
         if isinstance(definition, FeatureDefinition):
             self._put_features([definition])
         else:
             self._put(definition)
 
-    def _completed(self, feature: FeatureDefinition) -> FeatureDefinition:
+    def _with_group(self, feature: FeatureDefinition) -> FeatureDefinition:
         """Fill an empty entity type or group: from the other, or with the default."""
         entity_type, group = feature.entity_type, feature.group
         if not group:
@@ -136,12 +142,12 @@ class Draft(Snapshot):
             group = FeatureGroup(own_group, feature.entity_type, created_at=self._now)
             group.check()
             self._refuse_deleted(group)
-            self._add(group, self.new)
+            self._add(group)
 
     def _bring_default_type(self) -> None:
         if DEFAULT_ENTITY_TYPE not in self.entity_types:
             about = "Anything: its features take any id"
-            self._add(EntityType(DEFAULT_ENTITY_TYPE, about, created_at=self._now), self.new)
+            self._add(EntityType(DEFAULT_ENTITY_TYPE, about, created_at=self._now))
 
 
 def names_in(definitions: Iterable[Definition]) -> set[str]:
@@ -268,27 +274,70 @@ def _same_but_for_versions(
     return True
 
 
-def _changed_group(stored: FeatureGroup, wanted: FeatureGroup) -> FeatureGroup:
-    """The group with its permitted changes: the description, a lower retention, more buckets."""
-    for name in ("entity_type", "ttl"):
-        if getattr(stored, name) != getattr(wanted, name):
-            raise _conflict(wanted, stored, name)
-    if wanted.retention is None and stored.retention is not None:
-        raise _conflict(wanted, stored, "retention")
-    if wanted.retention is not None and stored.retention is not None and wanted.retention > stored.retention:
-        raise _conflict(wanted, stored, "retention")
-    if wanted.buckets < stored.buckets:
-        raise _conflict(wanted, stored, "buckets")
-    return replace(wanted, created_at=stored.created_at, deprecated=stored.deprecated)
+def changes_to(stored: Definition, wanted: Definition) -> dict[str, Any] | None:
+    """The fields that a revision of `stored` must change to make it `wanted`; None if it cannot."""
+    changes = {name: getattr(wanted, name) for name in REVISED[type(stored)]}
+    if type(stored) is not type(wanted) or replace(stored, **changes) != wanted:
+        return None
+    return {name: value for name, value in changes.items() if value != getattr(stored, name)}
 
 
-def _conflict(wanted: Definition, stored: Definition, name: str | None = None) -> Conflict:
-    fields = [name] if name else [
-        each for each in ("value_type", "vector_length", "entity_type", "group", "references", "description", "tags",
-                          "owner", "features", "roles", "retention", "buckets", "keys")
+def checked_changes(before: Definition, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the given fields that differ. InvalidInput if a field cannot change, or not in this way."""
+    may_change = REVISED[type(before)]
+    for name in changes:
+        if name not in may_change:
+            raise InvalidInput(
+                f"{name} of {kind_name(type(before))} {shown(before)!r} cannot change, only {', '.join(may_change)};"
+                f" {'register a new version' if isinstance(before, FeatureDefinition) else 'register another one'}",
+                reason=Reason.INVALID_DEFINITION,
+                field=name,
+            )
+    after = replace(before, **changes)
+    after.check()
+    if isinstance(before, FeatureGroup) and isinstance(after, FeatureGroup):
+        if after.buckets < before.buckets:
+            raise InvalidInput(
+                f"buckets of {before.name!r} are {before.buckets}; give more, periods that hold values keep theirs",
+                reason=Reason.INVALID_DEFINITION,
+                field="buckets",
+            )
+        retention: int | None = after.retention
+        if is_lower(retention, before) and retention < LEAST_LOWERED_RETENTION:
+            raise InvalidInput(
+                f"retention {duration_text(retention)} is too short to lower to; give at least"
+                f" {duration_text(LEAST_LOWERED_RETENTION)}",
+                reason=Reason.INVALID_DEFINITION,
+                field="retention",
+            )
+    return {name: getattr(after, name) for name in changes if getattr(after, name) != getattr(before, name)}
+
+
+def is_lower(retention: int | None, group: FeatureGroup) -> TypeGuard[int]:
+    """Whether a retention is lower than that of the group."""
+    return retention is not None and (group.retention is None or retention < group.retention)
+
+
+def someone_else_changed(definition: Definition, expected: int | None) -> Conflict:
+    """The error for a change of a revision that is not the newest one any more."""
+    return Conflict(
+        f"someone else changed {kind_name(type(definition))} {shown(definition)!r} since revision {expected};"
+        " look at it and change it again",
+        reason=Reason.REVISION_CONFLICT,
+        field="expected_revision",
+    )
+
+
+def _conflict(wanted: Definition, stored: Definition) -> Conflict:
+    changes = changes_to(stored, wanted)
+    fields = list(changes or ()) or [
+        each for each in ("entity_type", "value_type", "vector_length", "group", "references", "features",
+                          "roles", "keys")
         if hasattr(wanted, each) and getattr(wanted, each) != getattr(stored, each)
     ]  # fmt: skip
     fix = "register a new version" if isinstance(wanted, FeatureDefinition) else "choose another name"
+    if changes:
+        fix = f"change it with update_{kind_name(type(wanted)).replace(' ', '_')}"
     return Conflict(
         f"{shown(wanted)!r} is registered with another {', '.join(fields)}; {fix}",
         field=fields[0] if fields else "name",

@@ -154,7 +154,10 @@ class Snapshot:
             self._note_deletion(definition, definition.version)
 
     def feature(self, name: str, version: int | None = None, known_at: int | None = None) -> FeatureDefinition:
-        """One version, or the newest one registered at or before `known_at` (microseconds; None for no bound)."""
+        """One version, or the newest one registered at or before `known_at` (microseconds; None for no bound).
+
+        The first version counts as registered since for ever.
+        """
         versions = self.features.get(name)
         if versions is None:
             self.require((name,))
@@ -165,6 +168,8 @@ class Snapshot:
             for definition in reversed(versions):
                 if known_at is None or definition.created_at <= known_at:
                     return definition
+            if all(versions[0].version < each for each in self.deleted.get((FeatureDefinition, name), ())):
+                return versions[0]
         else:
             for definition in versions:
                 if definition.version == version:
@@ -172,7 +177,8 @@ class Snapshot:
         if version is None:
             first = versions[0]
             problem = (
-                f"was first registered at {to_rfc3339(first.created_at)}, after known_at; name {first.reference!r}"
+                f"had a version that is deleted at known_at, the next is of {to_rfc3339(first.created_at)};"
+                f" name {first.reference!r}"
             )
         else:
             problem = f"has no version {version}; it has {', '.join(str(each.version) for each in versions[-20:])}"
@@ -251,14 +257,20 @@ class Snapshot:
         references: tuple[str, ...],
         known_at: int | None,
         compile_features: Callable[[tuple[ResolvedFeature, ...]], T],
+        ttl_revisions: tuple[tuple[str, int], ...] = (),
         roles: tuple[Role, ...] = (),
     ) -> T:
-        """The result of a function on a resolved list, cached with the snapshot."""
-        key = compile_features, references, roles, known_at
+        """The result of a function on a resolved list with these ttls (`ResolvedFeature.pinned`), cached with the
+        snapshot.
+        """
+        key = compile_features, references, roles, known_at, ttl_revisions
         if key not in self._compiled:
             if len(self._compiled) >= _REMEMBERED_LISTS:
                 self._compiled.clear()
-            self._compiled[key] = compile_features(self.resolve_all(references, known_at, roles))
+            resolved = self.resolve_all(references, known_at, roles)
+            if ttl_revisions:
+                resolved = tuple(each.pinned(dict(ttl_revisions)) for each in resolved)
+            self._compiled[key] = compile_features(resolved)
         made: T = self._compiled[key]
         return made
 

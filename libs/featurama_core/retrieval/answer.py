@@ -12,6 +12,7 @@ from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, horizon, statuses
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.revisions import ttl_at
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, empty_values
 
@@ -90,8 +91,9 @@ def answered(features: Sequence[ResolvedFeature], stored: Stored, tombstones: To
         # Without tombstones the features of a group share ttl and horizon: one comparison for all.
         alike = [positions] if not tombstones else [[at] for at in positions]
         for members in alike:
-            gone = horizon(group.retention, tombstones.through(features[members[0]].definition.name), as_of.now)
-            status = statuses(stored.status[members], stored.event_time, gone, group.ttl, as_of)
+            gone = horizon(group, tombstones.through(features[members[0]].definition.name), as_of.now)
+            ttl = ttl_at(group, as_of.ruled_at)
+            status = statuses(stored.status[members], stored.event_time, gone, ttl, as_of)
             for at, column in zip(members, _columns(features, members, stored, status), strict=True):
                 columns[at] = column
     return [column for column in columns if column is not None]

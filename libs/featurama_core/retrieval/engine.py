@@ -22,7 +22,7 @@ from featurama_core.retrieval.join import RowJoin, found_in
 from featurama_core.retrieval.matches import Matches
 from featurama_core.retrieval.online import newest_cells
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReadStages, StageRows
+from featurama_core.retrieval.plan import Features, ReadPlan, ReadStages, StageRows, groups_of
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, ReadBounds, first_kept, horizon
@@ -30,6 +30,7 @@ from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import Cells
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
+from featurama_core.types.revisions import ttl_at
 from featurama_core.types.roles import RowEntities
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
@@ -135,7 +136,7 @@ class Retrieval:
 
     async def _look_up(self, features: Features, distinct: list[str], entity: Int64Array, as_of: AsOf) -> Winners:
         """From the whole visible history of the entities."""
-        start = first_kept([horizon(each, MIN_TIME, as_of.now) for each in {one.group.retention for one in features}])
+        start = first_kept([horizon(each, MIN_TIME, as_of.now) for each in groups_of(features)])
         end = MAX_TIME if as_of.event_time is None else int(np.max(as_of.event_time))
         histories = await self._source.lookup(distinct, features, start, end)
         stored = sum(len(each.entity) for each in histories)
@@ -154,7 +155,8 @@ class Retrieval:
         matches, of_rows = Matches(features, len(rows)), as_of.take(rows.row)
         for positions in features.groups:
             wanted = [features[at] for at in positions]
-            ages = [each.group.ttl if self._bounded_by_ttl else None for each in wanted]
+            age = ttl_at(wanted[0].group, of_rows.ruled_at) if self._bounded_by_ttl else None
+            ages = [age] * len(wanted)
             join = await asyncio.to_thread(RowJoin, rows, positions, of_rows, ages, matches)
             reader = GroupReader(self._source, wanted, join, strategy=self._strategy, now=as_of.now)
             periods = await reader.periods()

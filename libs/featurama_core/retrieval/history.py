@@ -17,6 +17,7 @@ from featurama_core.api.primitives import HistoryRange
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.as_of import HistoryKeys
+from featurama_core.retrieval.plan import groups_of
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import (
     ReadBounds,
@@ -53,7 +54,7 @@ async def read_page(
     as_of = ReadBounds(None, namespace.now(), at_now=True).rows(None)
     tombstones = await source.tombstones([entity_id])
     deleted = int(np.max(tombstones.through(feature.definition.name)))
-    gone = int(np.max(horizon(feature.group.retention, deleted, as_of.now)))
+    gone = int(np.max(horizon(feature.group, deleted, as_of.now)))
     size = min(page_size, _most_values(feature), page_size if place.left is None else place.left)
     # One more than a page, to detect the next page without another read.
     start = max(wanted.start, gone + 1)
@@ -93,10 +94,10 @@ async def visible_history(
     source = ValueSource(namespace)
     as_of = ReadBounds(None, now, at_now=True).rows(None)
     tombstones = await source.tombstones(entity_ids)
-    start = first_kept([horizon(each.group.retention, MIN_TIME, now) for each in features])
+    start = first_kept([horizon(each, MIN_TIME, now) for each in groups_of(features)])
     winners = []
     for feature, history in zip(features, await source.lookup(entity_ids, features, start, MAX_TIME), strict=True):
-        gone = horizon(feature.group.retention, tombstones.through(feature.definition.name), now)
+        gone = horizon(feature.group, tombstones.through(feature.definition.name), now)
         keys = HistoryKeys.of(history.entity, history.event_time, history.ingested_at)
         rows = newest_per_event_time(keys, admitted(keys, as_of, per_entity(gone, history.entity)))
         column = history.column.take(rows)

@@ -33,7 +33,7 @@ def history_rows(
     sets: dict[tuple[int, int, int, bytes], tuple[Int64Array, Int64Array]] = {}
     of_feature = []
     for found in block.histories:
-        gone = horizon(group.retention, tombstones.through(found.column.name), as_of.now)
+        gone = horizon(group, tombstones.through(found.column.name), as_of.now)
         key = id(found.entity), id(found.event_time), id(found.ingested_at), np.asarray(gone).tobytes()
         if key not in sets:
             keys = HistoryKeys.of(found.entity, found.event_time, found.ingested_at)

@@ -20,6 +20,7 @@ from featurama_core.retrieval.visibility import AsOf, may_see, newest
 from featurama_core.storage.port import History
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.revisions import Bound
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import BoolArray, Int64Array
 
@@ -41,11 +42,11 @@ class RowJoin:
         rows: EntityRows,
         positions: Sequence[int],
         as_of: AsOf,
-        max_ages: Sequence[int | None],
+        max_ages: Sequence[Bound | None],
         sink: MatchSink,
     ) -> None:
         """positions: of the features in the sink. as_of: of `rows`, in their order. max_ages: microseconds, the age
-        beyond which a value of a feature is not needed; None for no bound.
+        beyond which a value of a feature is not needed, one or one per row; None for no bound.
         """
         self.rows = rows
         self._positions = list(positions)

@@ -40,7 +40,7 @@ class GroupReader:
         self._features = features
         self.join = join
         self._planner = Planner(source, features, join.rows.entity_ids, strategy)
-        self._gone = horizon(self._group.retention, MIN_TIME, now)
+        self._gone = horizon(self._group, MIN_TIME, now)
         self._codes = {entity_id: code for code, entity_id in enumerate(join.rows.entity_ids)}
 
     async def periods(self) -> list[list[Partition]]:

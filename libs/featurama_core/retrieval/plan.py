@@ -19,6 +19,7 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.roles import NO_ROLE, Ids, RowEntities
+from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.values import Int64Array, Status, empty_values
 
 _REMEMBERED_LAYOUTS = 256
@@ -309,3 +310,8 @@ def by_group(features: Sequence[ResolvedFeature]) -> list[list[int]]:
     for at, feature in enumerate(features):
         groups.setdefault(feature.group.name, []).append(at)
     return list(groups.values())
+
+
+def groups_of(features: Sequence[ResolvedFeature]) -> list[FeatureGroup]:
+    """The groups of the features."""
+    return list({each.group.name: each.group for each in features}.values())

@@ -31,13 +31,14 @@ from featurama_core.retrieval.explain import explain_stages
 from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.matches import taken
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, StageRows
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, StageRows, groups_of
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.spill import FEW_ROWS, SHARDS, EntityRowShards, MatchSpool
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.revisions import in_force, ttl_at
 from featurama_core.types.times import MAX_TIME
 from featurama_core.types.values import Int64Array, ValueType
 
@@ -80,7 +81,10 @@ class SpilledRetrieval:
         memory: int,
         strategy: Strategy,
         sizes: Sizes | None = None,
+        ruled_at: int | None = None,
     ) -> None:
+        """ruled_at: microseconds, the last moment whose ttl applies; None for the time of the build."""
+        self._ruled_at = ruled_at
         self._settling_time = namespace.settings.settling_time
         self._source = ValueSource(namespace)
         self._plan = plan
@@ -111,6 +115,13 @@ class SpilledRetrieval:
     def references(self) -> list[str]:
         """The pinned references, in the order of the request."""
         return [each.reference for each in self._features]
+
+    @property
+    def ttl_revisions(self) -> dict[str, int]:
+        """Of each group that is read, the newest revision whose ttl applies."""
+        moment = self._bounds.now if self._ruled_at is None else self._ruled_at
+        groups = groups_of([each for stage in self._plan.stages for each in stage])
+        return {group.name: in_force(group, moment).revision for group in groups}
 
     async def prepare(
         self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
@@ -255,8 +266,8 @@ class SpilledRetrieval:
         wanted = [this.features[at] for at in positions]
         # A path depends on the status of its reference, so references are read beyond the ttl.
         bounded = self._values_only and not self._bounds.at_now and not self._plan.followed
-        ages = [each.group.ttl if bounded else None for each in wanted]
         as_of = self._bounds.rows(rows.event_time)
+        ages = [ttl_at(wanted[0].group, as_of.ruled_at) if bounded else None] * len(wanted)
         join = RowJoin(rows, positions, as_of, ages, this.matches)
         reader = GroupReader(source, wanted, join, strategy=self._strategy, now=self._bounds.now)
         finished: list[int] = []

@@ -1,6 +1,7 @@
 """The stored value that is visible at a moment, and its status. Numpy only: no clock, no I/O.
 
-Only this module compares event times, ingest times, deletion bounds, retention and ttl:
+Only this module compares event times, ingest times, deletion bounds, retention and ttl; which ttl and retention are in
+force is the subject of `types.revisions`:
 - A value is gone if its event time is at or before its horizon: a tombstone covers it, or its retention has ended.
 - A row sees values with event time at or before its moment and ingest time at or before its bound.
 - Of these the last in the order (entity, event time, ingest time, value bytes) wins. If a winner is gone, all earlier
@@ -19,11 +20,10 @@ import numpy as np
 
 from featurama_core.retrieval.as_of import HistoryKeys, Mask, as_of_many
 from featurama_core.types.errors import FailedPrecondition, Reason
+from featurama_core.types.revisions import Bound, retained_after
+from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MIN_TIME, KnownAt, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array
-
-Bound = int | Int64Array
-"""One bound for all rows, or int64[n], one per row."""
 
 _MIN_KNOWN_AT = -(2**63) // 1_000 + 1
 
@@ -33,18 +33,20 @@ class AsOf:
     """Bounds of the values that n rows see.
 
     event_time: newest event time, None for no bound (a read at now). ingested_at: newest ingest time, None for no
-    bound. age_from: ttl is measured from it. now: retention is measured from it.
+    bound. age_from: ttl is measured from it. now: retention is measured from it. ruled_at: the moment of the ttl.
     """
 
     event_time: Bound | None
     ingested_at: Bound | None
     age_from: Bound
     now: int
+    ruled_at: Bound
 
     def take(self, rows: Int64Array) -> AsOf:
         """The given rows, in the given order."""
-        age_from = self.age_from[rows] if isinstance(self.age_from, np.ndarray) else self.age_from
-        return AsOf(_taken(self.event_time, rows), _taken(self.ingested_at, rows), age_from, self.now)
+        event_time = None if self.event_time is None else _taken(self.event_time, rows)
+        ingested_at = None if self.ingested_at is None else _taken(self.ingested_at, rows)
+        return AsOf(event_time, ingested_at, _taken(self.age_from, rows), self.now, _taken(self.ruled_at, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +65,27 @@ class ReadBounds:
     def rows(self, event_time: Int64Array | None) -> AsOf:
         """Bounds of rows with these moments, int64[n], which are ignored in a read at now."""
         if self.at_now or event_time is None:
-            known = None if self.known_at is None else ingest_bound(_moment(self.known_at))
-            return AsOf(None, known, self.now if self.aged_at is None else self.aged_at, self.now)
+            aged_at = self.now if self.aged_at is None else self.aged_at
+            if self.known_at is None:
+                return AsOf(None, None, aged_at, self.now, aged_at)
+            known_at = _moment(self.known_at)
+            return AsOf(None, ingest_bound(known_at), aged_at, self.now, known_at)
         bound = event_time if self.known_at == "label" else self.known_at
-        return AsOf(event_time, None if bound is None else ingest_bound(bound), event_time, self.now)
+        if bound is None:
+            return AsOf(event_time, None, event_time, self.now, self.now)
+        return AsOf(event_time, ingest_bound(bound), event_time, self.now, bound)
 
 
-def horizon(retention: int | None, deleted_through: Bound, now: int) -> Bound:
-    """Values with event times at or before the horizon are gone. retention: microseconds, None for no limit.
+def horizon(group: FeatureGroup, deleted_through: Bound, now: int) -> Bound:
+    """Values of a group with event times at or before the horizon are gone: past retention, or deleted.
+
     deleted_through: the bound of the tombstones, MIN_TIME without one.
     """
-    if retention is None:
-        return deleted_through
-    expired = now - retention - 1
+    past = retained_after(group, now)
     if isinstance(deleted_through, np.ndarray):
-        bound: Int64Array = np.maximum(deleted_through, expired)
+        bound: Int64Array = np.maximum(deleted_through, past)
         return bound
-    return max(deleted_through, expired)
+    return max(deleted_through, past)
 
 
 def per_entity(bound: Bound, entity: Int64Array) -> Bound:
@@ -133,12 +139,12 @@ def admitted(keys: HistoryKeys, as_of: AsOf, gone: Bound, *, start: int = MIN_TI
     return shown
 
 
-def statuses(stored: UInt8Array, event_time: Int64Array, gone: Bound, ttl: int | None, as_of: AsOf) -> UInt8Array:
+def statuses(stored: UInt8Array, event_time: Int64Array, gone: Bound, ttl: Bound | None, as_of: AsOf) -> UInt8Array:
     """The statuses of results, in the shape of `stored`.
 
     stored: uint8[n] or uint8[features, n], the stored statuses of the winners: PRESENT, NULL_VALUE, NOT_FOUND (no
     winner) or ERROR. event_time: int64[n], of the winners; MAX_TIME for an ERROR of unknown time, which is never gone.
-    gone, ttl (microseconds, None for no limit): the same for all features.
+    gone, ttl (microseconds, None for no limit; `types.revisions.ttl_at`): the same for all features.
     """
     status = stored
     lost = is_gone(event_time, gone)
@@ -153,9 +159,9 @@ def statuses(stored: UInt8Array, event_time: Int64Array, gone: Bound, ttl: int |
     return np.where(held & old, np.uint8(Status.OUTSIDE_MAX_AGE), status)
 
 
-def may_see(moment: Int64Array, start: int, end: int, ttl: int | None) -> Mask:
+def may_see(moment: Int64Array, start: int, end: int, ttl: Bound | None) -> Mask:
     """True for rows with moments int64[n] that may see a value with start <= event time < end. ttl: the age beyond
-    which a value is not needed; None for no limit.
+    which a value is not needed, one or int64[n]; None for no limit.
     """
     reached = moment >= start
     return reached if ttl is None else reached & (moment - ttl < end)
@@ -199,5 +205,5 @@ def _moment(known_at: int | str) -> int:
     return known_at
 
 
-def _taken(bound: Bound | None, rows: Int64Array) -> Bound | None:
+def _taken(bound: Bound, rows: Int64Array) -> Bound:
     return bound[rows] if isinstance(bound, np.ndarray) else bound

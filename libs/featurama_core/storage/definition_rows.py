@@ -1,18 +1,25 @@
-"""Definitions as rows: one table per kind, with the same columns in every adapter."""
+"""Definitions as rows: one table per kind, with the same columns in every adapter.
+
+The columns of a row hold the first revision. The later ones are a JSON list in `revisions`, null without any: each has
+its start and the fields that a revision may change. Revisions are appended, never changed.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import Reason
+from featurama_core.types.revisions import REVISED, revised, revisions
 from featurama_core.types.roles import Role, roles_of
-from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import Duration
 from featurama_core.types.values import ValueType
+
+D = TypeVar("D", bound=Definition)
 
 _ATTRIBUTES = {"feature_name": "name", "feature_group": "group", "references_type": "references"}
 """Columns whose attribute has another name."""
@@ -50,6 +57,8 @@ def _duration(micros: int | None) -> Duration | None:
     return None if micros is None else Duration(micros)
 
 
+CHANGING = ("deprecated", "deleted")
+"""The columns that change in place."""
 _TO_COLUMN: dict[str, Callable[[Any], Any]] = {
     "value_type": int, "tags": _to_json, "features": _to_json, "keys": _keys_to_json,
     "roles": _roles_to_json,
@@ -60,21 +69,20 @@ _FROM_COLUMN: dict[str, Callable[[Any], Any]] = {
     "ttl": _duration, "retention": _duration, "keys": _keys_from_json,
     "roles": _roles_from_json,
 }  # fmt: skip
+_FROM_REVISION: dict[str, Callable[[Any], Any]] = {"ttl": _duration, "retention": _duration, "tags": tuple}
 
 
 @dataclass(frozen=True, slots=True)
 class DefinitionTable:
     """The table of one kind of definition.
 
-    columns: the `keys` columns of the primary key first. changing: the columns that may change later. reason: of the
-    error for a definition that is not registered.
+    columns: the `keys` columns of the primary key first. reason: of the error for a definition that is not registered.
     """
 
     kind: type[Any]
     name: str
     keys: int
     columns: tuple[str, ...]
-    changing: tuple[str, ...]
     reason: Reason
 
     @property
@@ -84,15 +92,45 @@ class DefinitionTable:
 
     def row(self, definition: Any) -> dict[str, Any]:
         """Column -> stored value."""
-        return {
-            column: _TO_COLUMN.get(column, _same)(getattr(definition, _ATTRIBUTES.get(column, column)))
-            for column in self.columns
-        }
+        first, *later = revisions(definition)
+        now = {name: getattr(definition, name) for name in CHANGING}
+        row: dict[str, Any] = {"revisions": as_text(later)}
+        for column in self.columns:
+            if column != "revisions":
+                name = _ATTRIBUTES.get(column, column)
+                row[column] = _TO_COLUMN.get(column, _same)(now[name] if name in now else getattr(first, name))
+        return row
 
     def read(self, row: Mapping[str, Any]) -> Any:
         """The inverse of `row`."""
-        values = {column: _FROM_COLUMN.get(column, _same)(row[column]) for column in self.columns}
-        return self.kind(**{_ATTRIBUTES.get(column, column): value for column, value in values.items()})
+        values = {
+            _ATTRIBUTES.get(column, column): _FROM_COLUMN.get(column, _same)(row[column])
+            for column in self.columns
+            if column != "revisions"
+        }
+        return with_later(self.kind(**values), row["revisions"])
+
+
+def with_later(first: D, text: str | None) -> D:
+    """A definition from its first revision and the column `revisions`."""
+    found = first
+    for each in json.loads(text) if text else ():
+        start = each.pop("start")
+        found = revised(found, {name: _FROM_REVISION.get(name, _same)(value) for name, value in each.items()}, start)
+    return found
+
+
+def as_text(later: Sequence[Definition], stored: str | None = None) -> str | None:
+    """The column `revisions` with these appended to those of `stored`, which stay as they are; None without any."""
+    listed = json.loads(stored or "[]")
+    listed += [{"start": each.start, **{name: getattr(each, name) for name in REVISED[type(each)]}} for each in later]
+    return json.dumps(listed, ensure_ascii=False) if listed else None
+
+
+def next_text(definition: Definition, stored: str | None) -> str | None:
+    """The column `revisions` with the newest revision of `definition`; None unless it follows those of `stored`."""
+    follows = definition.revision == len(json.loads(stored or "[]")) + 2
+    return as_text([definition], stored) if follows else None
 
 
 DEFINITION_TABLES: dict[type[Any], DefinitionTable] = {
@@ -100,29 +138,29 @@ DEFINITION_TABLES: dict[type[Any], DefinitionTable] = {
     for table in (
         DefinitionTable(
             EntityType, "entity_types", 1,
-            ("name", "description", "keys", "deprecated", "created_at", "deleted"),
-            ("description", "deprecated", "deleted"), Reason.UNKNOWN_ENTITY_TYPE,
+            ("name", "description", "keys", "deprecated", "created_at", "deleted", "revisions"),
+            Reason.UNKNOWN_ENTITY_TYPE,
         ),
         DefinitionTable(
             FeatureGroup, "feature_groups", 1,
             (
                 "name", "entity_type", "description", "ttl", "retention", "buckets", "deprecated", "created_at",
-                "deleted",
+                "deleted", "revisions",
             ),
-            ("description", "retention", "buckets", "deprecated", "deleted"), Reason.UNKNOWN_FEATURE_GROUP,
+            Reason.UNKNOWN_FEATURE_GROUP,
         ),
         DefinitionTable(
             FeatureDefinition, "feature_metadata", 2,
             (
                 "feature_name", "version", "entity_type", "feature_group", "value_type", "vector_length",
-                "references_type", "description", "tags", "owner", "deprecated", "created_at", "deleted",
+                "references_type", "description", "tags", "owner", "deprecated", "created_at", "deleted", "revisions",
             ),
-            ("deprecated", "deleted"), Reason.UNKNOWN_FEATURE,
+            Reason.UNKNOWN_FEATURE,
         ),
         DefinitionTable(
             FeatureService, "feature_services", 1,
-            ("name", "features", "description", "roles", "deprecated", "created_at", "deleted"),
-            ("deprecated", "deleted"), Reason.UNKNOWN_FEATURE_SERVICE,
+            ("name", "features", "description", "roles", "deprecated", "created_at", "deleted", "revisions"),
+            Reason.UNKNOWN_FEATURE_SERVICE,
         ),
     )
 }  # fmt: skip

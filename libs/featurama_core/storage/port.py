@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ from featurama_core.types.schema import (
 from featurama_core.types.times import DAY
 from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, ValueArray, empty_values
 from featurama_core.types.writes import StoredColumn, WriteMode
+
+D = TypeVar("D", bound=Definition)
 
 MOST_CHANGES = 5_000
 """Names of changed features in one answer of `load_definitions`."""
@@ -324,7 +326,18 @@ class NamespaceStorage(Protocol):
         """
 
     async def update_definition(self, definition: Definition) -> None:
-        """Replace the fields that may change (`definition_rows`). Unknown if it is not registered."""
+        """Replace the flags `deprecated` and `deleted`. Unknown if it is not registered."""
+
+    async def put_revision(self, definition: Definition) -> bool:
+        """Append the newest revision of a definition, atomically, unless another revision has its number: False then.
+
+        Unknown if it is not registered. InvalidInput for a retention that the database cannot express.
+        """
+
+    async def read_definition(self, definition: D) -> D:
+        """A definition as it is stored, after all changes that have begun (a serial read). Unknown if it is not
+        registered.
+        """
 
     async def put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         """Store entities, except those whose id is taken by another type. -> the stored entities, in order."""

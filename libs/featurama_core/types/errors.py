@@ -113,6 +113,10 @@ class Reason(IntEnum):
     """The definition to delete is used by others."""
     METHOD_NOT_ALLOWED = 62
     """REST: the path does not support the method."""
+    REVISION_CONFLICT = 63
+    """The definition has a newer revision than the expected one: someone else changed it."""
+    VALUES_LOST = 64
+    """A lower retention removes values; look how many, and confirm."""
 
 
 class FeaturamaError(Exception):

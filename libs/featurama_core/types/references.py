@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_list, check_unicode
+from featurama_core.types.revisions import with_ttl_of
 from featurama_core.types.roles import Role
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
@@ -90,6 +91,12 @@ class ResolvedFeature:
     via: ResolvedFeature | None = None
     role: Role | None = None
 
+    def pinned(self, ttl_revisions: Mapping[str, int]) -> ResolvedFeature:
+        """The feature with the ttl of these revisions (of groups), not of later ones."""
+        via = None if self.via is None else self.via.pinned(ttl_revisions)
+        revision = ttl_revisions.get(self.group.name, self.group.revision)
+        return ResolvedFeature(self.definition, with_ttl_of(self.group, revision), via, self.role)
+
     @property
     def name(self) -> str:
         """The column's name: `distance`, `destination.traffic_level`, `home.rating` (no versions)."""
@@ -121,22 +128,40 @@ class ResolvedFeature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSelection:
-    """The features of a read: references in order, or a feature service (then `references` is ()). roles: declared by
+    """The features of a read: references in order, or a feature service (then `references` is ()).
+
+    ttl_revisions: (group, the newest revision whose ttl applies), of the groups whose ttl is pinned. roles: declared by
     the request; a service may declare its own.
     """
 
     references: tuple[str, ...] = ()
     service: str | None = None
+    ttl_revisions: tuple[tuple[str, int], ...] = ()
     roles: tuple[Role, ...] = ()
 
     @classmethod
-    def of(cls, features: Sequence[str] | None, service: str | None, roles: tuple[Role, ...] = ()) -> FeatureSelection:
-        """The selection of the `features` and `service` arguments of public methods. A text is one reference."""
+    def of(
+        cls,
+        features: Sequence[str] | None,
+        service: str | None,
+        ttl_revisions: Mapping[str, int] | None = None,
+        roles: tuple[Role, ...] = (),
+    ) -> FeatureSelection:
+        """The selection of the arguments of public methods. A text is one reference."""
+        pins = tuple(sorted((ttl_revisions or {}).items()))
+        for group, revision in pins:
+            if isinstance(revision, bool) or revision < 1:
+                problem = f"ttl_revisions: {group!r} must have a whole number from 1, not {revision!r:.40}"
+                raise InvalidInput(problem, field="ttl_revisions")
+        return cls(*cls._named(features, service), pins, roles)
+
+    @staticmethod
+    def _named(features: Sequence[str] | None, service: str | None) -> tuple[tuple[str, ...], str | None]:
         if (features is None) == (service is None):
             raise InvalidInput("name either features or a feature service", field="features")
         if service is not None:
             check_unicode(service=service)
-            return cls((), service, roles)
+            return (), service
         given: Any = features
         features = list(given) if isinstance(given, Iterator) else given
         if not isinstance(features, str):
@@ -153,7 +178,7 @@ class FeatureSelection:
                 raise InvalidInput("features must be texts such as 'distance' or 'distance@2'", field="features")
             if not reference.isascii():
                 FeatureRef.parse(reference)  # raises here: a lone surrogate could not be encoded later
-        return cls(references, None, roles)
+        return references, None
 
 
 def own_feature(reference: str) -> str:

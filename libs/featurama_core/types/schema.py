@@ -1,12 +1,15 @@
-"""Definitions, registered before values are written. They are immutable values; a changed feature is a new version.
+"""Definitions, registered before values are written. They are immutable values; a changed type is a new version, and
+a changed description, owner, tag, ttl or retention a new revision (revisions.py).
 
-Durations and times are int64 microseconds. The registry sets `deprecated`, `deleted` and `created_at` (microseconds
-UTC); they are not compared.
+Durations and times are int64 microseconds. The registry sets `deprecated`, `deleted`, `created_at` (microseconds UTC)
+and the revision; they are not compared. revision: number of the newest revision, from 1. start: since when it is in
+force, MIN_TIME for the first. earlier: the revisions before it, the first one first, without their own `earlier`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from featurama_core.types.entity_keys import EntityKeys, KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
@@ -18,7 +21,7 @@ from featurama_core.types.names import (
     check_unicode,
 )
 from featurama_core.types.roles import Role, checked_roles
-from featurama_core.types.times import Duration, DurationLike, parse_duration
+from featurama_core.types.times import MIN_TIME, Duration, DurationLike, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 
 MAX_DESCRIPTION_BYTES = 4_096
@@ -36,6 +39,9 @@ class EntityType:
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
     deleted: bool = field(default=False, compare=False)
+    revision: int = field(default=1, compare=False)
+    start: int = field(default=MIN_TIME, compare=False, repr=False)
+    earlier: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""
@@ -75,6 +81,9 @@ class FeatureGroup:
     deprecated: bool = field(compare=False)
     created_at: int = field(compare=False)
     deleted: bool = field(compare=False)
+    revision: int = field(compare=False)
+    start: int = field(compare=False, repr=False)
+    earlier: tuple[Any, ...] = field(compare=False, repr=False)
 
     def __init__(
         self,
@@ -87,9 +96,13 @@ class FeatureGroup:
         deprecated: bool = False,
         created_at: int = 0,
         deleted: bool = False,
+        revision: int = 1,
+        start: int = MIN_TIME,
+        earlier: tuple[Any, ...] = (),
     ) -> None:
         ages = parse_duration(ttl, "ttl"), parse_duration(retention, "retention")
-        values = name, entity_type, description, *ages, buckets, deprecated, created_at, deleted
+        revised = revision, start, earlier
+        values = name, entity_type, description, *ages, buckets, deprecated, created_at, deleted, *revised
         for each, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, each.name, value)
 
@@ -124,6 +137,9 @@ class FeatureDefinition:
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
     deleted: bool = field(default=False, compare=False)
+    revision: int = field(default=1, compare=False)
+    start: int = field(default=MIN_TIME, compare=False, repr=False)
+    earlier: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""
@@ -175,6 +191,9 @@ class FeatureService:
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
     deleted: bool = field(default=False, compare=False)
+    revision: int = field(default=1, compare=False)
+    start: int = field(default=MIN_TIME, compare=False, repr=False)
+    earlier: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds. The registry checks the references."""

@@ -56,6 +56,7 @@ class RegistryServicer:
             **_of_every_kind({"Register": self.register, "Deprecate": self.deprecate}),
             "RegisterDefinitions": unary(pb.RegisterDefinitionsRequest.FromString, self.register_definitions),
             "RestoreDefinition": unary(pb.RestoreDefinitionRequest.FromString, self.restore_definition),
+            "UpdateDefinition": unary(pb.UpdateDefinitionRequest.FromString, self.update_definition),
             "DeleteDefinition": unary(pb.DeleteDefinitionRequest.FromString, self.delete_definition),
             "RegisterEntities": unary(pb.RegisterEntitiesRequest.FromString, self.register_entities),
         }
@@ -138,6 +139,21 @@ class RegistryServicer:
         store = await self._stores.get(request.namespace)
         deleted = await store.delete_definition(*wire.read_key(request.key))
         return pb.DeleteDefinitionResponse(definition=wire.definition_to_proto(deleted))
+
+    async def update_definition(self, request: pb.UpdateDefinitionRequest, _: Call) -> Reply:
+        """Its next revision."""
+        store = await self._stores.get(request.namespace)
+        kind, name, version, changes = wire.read_update(request)
+        updated, lost = await store.update_definition(
+            kind,
+            name,
+            version,
+            changes=changes,
+            expected_revision=request.expected_revision or None,
+            confirmed=request.confirmed,
+            dry_run=request.dry_run,
+        )
+        return pb.UpdateDefinitionResponse(definition=wire.definition_to_proto(updated), values_lost=lost)
 
     async def list_definition_uses(self, request: pb.ListDefinitionUsesRequest, call: Call) -> Reply:
         """The first uses."""

@@ -12,7 +12,7 @@ from featurama_ingest.rpc.ingest import IngestServicer
 from featurama_ingest.settings import IngestSettings
 from featurama_service.logs import open_log
 from featurama_service.rpc.registry import registry_service
-from featurama_service.server import Bound, serving
+from featurama_service.server import DEFINITIONS_HEALTH, Bound, serving
 
 
 async def run(settings: IngestSettings, *, stop: asyncio.Event, started: Callable[[Bound], None] | None = None) -> None:
@@ -36,6 +36,7 @@ async def run(settings: IngestSettings, *, stop: asyncio.Event, started: Callabl
                 log=log,
                 log_calls=settings.log_calls,
                 ping=stores.ping,
+                reports={DEFINITIONS_HEALTH: stores.knows_definitions},
             )
         )
         if started is not None:

@@ -22,7 +22,7 @@ from featurama_online.rpc.prediction import PredictionServicer
 from featurama_online.settings import OnlineSettings
 from featurama_service.logs import open_log
 from featurama_service.rpc.registry import reading_registry_service
-from featurama_service.server import Bound, serving
+from featurama_service.server import DEFINITIONS_HEALTH, Bound, serving
 
 DOCUMENTED_MODEL: Final = "delivery_time"
 """The default model of the documented REST contract, for a namespace of several models."""
@@ -64,7 +64,7 @@ async def run(
                 log=log,
                 log_calls=settings.log_calls,
                 ping=stores.ping,
-                reports={HEALTH: predictor.models.healthy},
+                reports={HEALTH: predictor.models.healthy, DEFINITIONS_HEALTH: stores.knows_definitions},
             )
         )
         if started is not None:

@@ -81,9 +81,11 @@ async def compare_on_holdout(
     if len(held) < MIN_HOLDOUT_ROWS:
         raise _refused(f"{len(held)} label rows are later than what both trained on, {MIN_HOLDOUT_ROWS} are needed")
     versions = [(each, await registry.artefact(each)) for each in (candidate, incumbent)]
-    references = list(dict.fromkeys(feature.reference for each, _ in versions for feature in each.features))
-    async with built_set(namespace, held, references, progress=progress) as built:
-        answers = [await asyncio.to_thread(_answers, *each, built, held) for each in versions]
+    answers = []
+    for version, artefact in versions:
+        # One set for each: their ttls may be pinned to different revisions.
+        async with built_set(namespace, held, version.selection, progress=progress) as built:
+            answers.append(await asyncio.to_thread(_answers, version, artefact, built, held))
     both = answers[0][1] & answers[1][1]
     scores = [scores_of(candidate.objective, held.target[both], predicted[both]) for predicted, _ in answers]
     if not all(scores):

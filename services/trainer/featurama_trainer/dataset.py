@@ -81,6 +81,12 @@ class TrainingMatrix:
         """RFC 3339, "label", or "" for none."""
         return self.built.manifest.request["known_at"] or ""
 
+    @property
+    def ttl_revisions(self) -> dict[str, int]:
+        """Of each group that was read, the newest revision whose ttl applied."""
+        pinned: dict[str, int] = self.built.manifest.request.get("ttl_revisions", {})
+        return pinned
+
     def missing(self) -> dict[str, int]:
         """Feature -> rows in which it is not PRESENT; features that are always present are left out."""
         return {name: count for name, count in self.absent.items() if count}

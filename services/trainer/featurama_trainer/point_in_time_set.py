@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +22,13 @@ import numpy as np
 import pyarrow as pa
 
 from featurama_core.datasets.progress import Progress, Watcher
+from featurama_core.datasets.request import Build, build_request
 from featurama_core.datasets.spine_sources import read_keys
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.namespace import Namespace
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.errors import CorruptData, InvalidInput, Reason
+from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Status
 from featurama_trainer.classes import Classes
@@ -84,7 +86,7 @@ def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> Traini
 async def built_set(
     namespace: Namespace,
     labels: Labels,
-    references: Sequence[str],
+    features: FeatureSelection,
     *,
     target: str = "",
     known_at: int | Literal["label"] | None = None,
@@ -101,7 +103,8 @@ async def built_set(
     }
     if target:
         rows[target] = pa.array(_target_values(labels))
-    made = await EmbeddedStore(namespace).training_set(pa.table(rows), references, known_at=known_at, memory=MEMORY)
+    request = build_request(pa.table(rows), features, Build(MEMORY), known_at=known_at)
+    made = await EmbeddedStore(namespace).open_dataset(request)
 
     def watch(at: Progress) -> None:
         if progress is not None and at.stage == "writing":

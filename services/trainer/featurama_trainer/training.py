@@ -22,6 +22,7 @@ import numpy as np
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.namespace import Namespace
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.references import FeatureSelection
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.engineered import numbers
 from featurama_model.manifest import TrainingFacts
@@ -128,7 +129,7 @@ async def _data(
             building = built_set(
                 namespace,
                 labels,
-                list(inputs.names()),
+                FeatureSelection(tuple(inputs.names())),
                 target=target,
                 known_at=known_at_of(config),
                 out=out,
@@ -186,7 +187,7 @@ def _trained(
         data.labels.event_time, split.train_until, split.test_from, target[test], predicted[test], stated
     )
     return fitted, TrainingReport(
-        manifest=replace(draft, metrics=scores),
+        manifest=replace(draft, metrics=scores, ttl_revisions=data.ttl_revisions),
         entities_without_target=data.labels.without_target,
         entities_without_time=data.labels.without_time,
         rows_without_required=data.refused,

@@ -113,7 +113,7 @@ async def test_an_entity_in_two_roles_is_read_once(store: OpenedStore) -> None:
             calls.append(list(entity_ids))
             return await super().latest(entity_ids)
 
-    wanted = FeatureSelection(("home.rating", "away.rating", "away.city.population", "cards"), None, roles_of(ROLES))
+    wanted = FeatureSelection(("home.rating", "away.rating", "away.city.population", "cards"), roles=roles_of(ROLES))
     plan = await store.space.compiled(wanted, ReadPlan.of)
     retrieval = Retrieval(Noted(store.space), plan, ReadBounds(None, store.now(), at_now=True))
     rows = RowEntities(

@@ -25,17 +25,17 @@ async def test_a_feature_that_differs_wants_a_new_version(store: OpenedStore, un
     await store.register_feature(speed, "int")
     assert (
         "value_type",
-        f"'{speed}@1' is registered with another value_type, description; register a new version",
+        f"'{speed}@1' is registered with another value_type; register a new version",
     ) == await conflict(store.register_feature(speed, "double", description="fast"))
 
 
 async def test_a_definition_without_versions_that_differs_wants_another_name(
     store: OpenedStore, unique: Unique
 ) -> None:
-    """Of groups too, whose retention may only shrink and whose buckets may only grow."""
+    """A description, ttl, retention or buckets are changed by a revision, not by registering."""
     planet, group = unique("planet"), unique("group")
     await store.register_entity_type(planet)
-    again = f"'{planet}' is registered with another description; choose another name"
+    again = f"'{planet}' is registered with another description; change it with update_entity_type"
     assert ("description", again) == await conflict(store.register_entity_type(planet, description="round"))
     await store.register_feature_group(group, retention="2d", buckets=4)
     for options, field in (
@@ -45,10 +45,10 @@ async def test_a_definition_without_versions_that_differs_wants_another_name(
         ({"retention": "2d", "buckets": 4, "ttl": "1d"}, "ttl"),
         ({"entity_type": planet, "retention": "2d", "buckets": 4}, "entity_type"),
     ):
-        words = f"'{group}' is registered with another {field}; choose another name"
+        fix = "choose another name" if field == "entity_type" else "change it with update_feature_group"
+        words = f"'{group}' is registered with another {field}; {fix}"
         assert (field, words) == await conflict(store.register_feature_group(group, **options))  # type: ignore[arg-type]
-    changed = await store.register_feature_group(group, retention="1d", buckets=8)
-    assert 8 == changed.buckets
+    assert 4 == (await store.get_feature_group(group)).buckets
 
 
 async def test_a_path_and_the_feature_that_it_leads_to_are_not_the_same(store: OpenedStore, unique: Unique) -> None:

@@ -39,10 +39,10 @@ async def built(
 async def test_a_history_ends_at_retention_before_anything_is_purged(
     store: OpenedStore, clock: FakeClock, unique: Unique
 ) -> None:
-    """The last microsecond included; corrections, pages and a wider range show nothing older either."""
+    """The last microsecond excluded; corrections, pages and a wider range show nothing older either."""
     heat, fry, t = await kept_feature(store, unique), unique("fry"), clock.now
     await write(store, heat, [(fry, t - 1, 0.5), (fry, t, 1.5), (fry, t + 1, 2.5)])
-    clock.nanos = (t + RETENTION) * 1_000
+    clock.nanos = (t + RETENTION - 1) * 1_000
     assert [2.5, 1.5] == (await store.get_feature_history(fry, heat)).column.to_list()
     clock.advance(1)
     assert [2.5] == (await store.get_feature_history(fry, heat)).column.to_list()
@@ -59,7 +59,7 @@ async def test_a_training_set_shows_the_last_microsecond_of_retention_and_no_mor
     """As a point-in-time read does."""
     heat, fry, t = await kept_feature(store, unique), unique("fry"), clock.now
     await write(store, heat, [(fry, t, 1.5)])
-    clock.nanos = (t + RETENTION) * 1_000
+    clock.nanos = (t + RETENTION - 1) * 1_000
     assert ([1.5], ["PRESENT"]) == await shown(store, fry, t, heat, strategy)
     assert [[("PRESENT", 1.5)]] == await as_of(store, [(fry, t)], heat)
     clock.advance(1)
@@ -75,7 +75,7 @@ async def test_a_period_is_read_until_its_last_microsecond_is_past_retention(
     period = store.space.storage.options.history_period
     end = clock.now // period * period
     group, heat, fry = unique("long"), unique("heat"), unique("fry")
-    kept = clock.now - (end - 1) + DAY
+    kept = clock.now - (end - 1) + DAY + 1
     await store.register_feature_group(group, retention=Duration(kept))
     await store.register_feature(heat, "double", group=group)
     await write(store, heat, [(fry, end - 1, 1.5)])

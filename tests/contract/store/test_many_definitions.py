@@ -197,6 +197,7 @@ async def test_definitions_are_judged_by_those_that_they_name(
     server: OpenedStore, counted: Counted, many: list[str], unique: Unique
 ) -> None:
     """The rest of the namespace is not read."""
+    await server.list_entity_types()
     counted.reset()
     wanted: list[Definition] = [
         FeatureDefinition(many[0], ValueType.INT, 2, unique("planet"), unique("group")),

@@ -93,8 +93,9 @@ async def test_a_name_that_another_process_takes_meanwhile_is_a_conflict(
         await other.register_entity_type(unique("type"), "ours")
     group = FeatureGroup(unique("group"), retention="9d")
     late = store_over(Overtaken(namespace, [group]), clock)  # type: ignore[arg-type]
-    assert (await late.register_feature_group(group.name, retention="3d")).retention == 3 * DAY
-    assert (await late.get_feature_group(group.name)).retention == 3 * DAY
+    with pytest.raises(Conflict, match="is registered with another retention"):
+        await late.register_feature_group(group.name, retention="3d")
+    assert (await late.get_feature_group(group.name)).retention == 9 * DAY
 
 
 async def test_a_refresh_without_changes_keeps_what_is_compiled(store: OpenedStore, unique: Unique) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
-from featurama_core.types.errors import Conflict, InvalidInput, Reason, Unknown
+from featurama_core.types.errors import Conflict, InvalidInput, Reason
 from featurama_core.types.values import ValueType
 
 from .standing_clock import SECOND, Unique, as_of, two_versions
@@ -36,9 +36,8 @@ async def test_a_version_is_known_from_the_moment_of_its_registration(
     await store.register_feature(home, "text", version=2, references="entity")
     assert f"{home}@1.{speed}@2" == await version(clock.now - 1, f"{home}.{speed}")
     assert f"{home}@2.{speed}@2" == await version(clock.now, f"{home}.{speed}")
-    with pytest.raises(Unknown, match=f"was first registered at .*, after known_at; name '{speed}@1'") as unknown:
-        await as_of(store, [(fry, first)], speed, known_at=first - 1)
-    assert Reason.UNKNOWN_FEATURE_VERSION == unknown.value.reason
+    assert f"{speed}@1" == await version(first - 1)
+    assert [[("NOT_FOUND", None)]] == await as_of(store, [(fry, first)], speed, known_at=first - 1)
 
 
 async def test_a_path_to_a_feature_of_another_entity_type_is_refused(store: OpenedStore, unique: Unique) -> None:
@@ -94,56 +93,6 @@ async def test_a_service_registered_again_without_versions_keeps_those_that_it_p
     ]  # fmt: skip
     newer = await store.register_feature_service(unique("newer"), unpinned)
     assert (f"{size}@2", f"{home}@2.{size}@2", f"{home}@2") == newer.features
-
-
-async def test_a_group_keeps_its_type_and_ttl_and_its_retention_only_falls(store: OpenedStore, unique: Unique) -> None:
-    """What was dropped does not come back, so retention never grows; buckets never fall."""
-    group = unique("group")
-    kind = (await store.register_entity_type(unique("kind"))).name
-    await store.register_feature_group(group, kind, ttl="1d", retention="30d", buckets=2)
-
-    async def again(entity_type: str = kind, **limits: Any) -> Any:
-        arguments = {"ttl": "1d", "retention": "30d", "buckets": 2} | limits
-        return await store.register_feature_group(group, entity_type, "why", **arguments)
-
-    refused: list[tuple[str, dict[str, Any]]] = [
-        ("retention", {"retention": "31d"}),
-        ("retention", {"retention": None}),
-        ("buckets", {"buckets": 1}),
-        ("ttl", {"ttl": "2d"}),
-        ("ttl", {"ttl": None}),
-        ("entity_type", {"entity_type": "entity"}),
-    ]
-    for name, change in refused:
-        with pytest.raises(Conflict) as conflict:
-            await again(**change)
-        assert name == conflict.value.metadata["field"]
-    stored = await store.get_feature_group(group)
-    assert (30 * 86_400 * SECOND, 2, "") == (stored.retention, stored.buckets, stored.description)
-    fallen = await again(retention="20d", buckets=4)
-    assert (20 * 86_400 * SECOND, 4, "why") == (fallen.retention, fallen.buckets, fallen.description)
-    with pytest.raises(Conflict):
-        await again(retention="21d", buckets=4)
-
-
-async def test_what_is_changed_in_a_group_leaves_its_age_and_its_deprecation(
-    store: OpenedStore, clock: FakeClock, unique: Unique
-) -> None:
-    """Registering it again is not a way to take a deprecation back."""
-    group, registered_at = unique("group"), clock.now
-    await store.register_feature_group(group)
-    await store.deprecate_feature_group(group)
-    clock.advance(SECOND)
-    for changed in (await store.register_feature_group(group, buckets=2), await store.get_feature_group(group)):
-        assert (2, True, registered_at) == (changed.buckets, changed.deprecated, changed.created_at)
-
-
-async def test_a_group_may_begin_to_forget(store: OpenedStore, unique: Unique) -> None:
-    """Without a retention everything is kept, so any retention is a lower one."""
-    group = unique("group")
-    await store.register_feature_group(group)
-    assert 86_400 * SECOND == (await store.register_feature_group(group, retention="1d")).retention
-    assert 86_400 * SECOND == (await store.get_feature_group(group)).retention
 
 
 async def test_all_versions_of_a_feature_share_type_group_and_references(store: OpenedStore, unique: Unique) -> None:

@@ -160,7 +160,7 @@ async def test_a_look_up_begins_where_the_longest_retention_ends(
         await store.register_feature(unique(f"speed{days}"), "int", group=unique(f"days{days}"))
     read = Reading(store, unique("speed10"), unique("speed20"))
     assert [[NOTHING], [NOTHING]] == await read([unique("fry")], [clock.now])
-    assert ("lookup", [unique("fry")], clock.now - 20 * DAY, clock.now) == read.source.calls[0]
+    assert ("lookup", [unique("fry")], clock.now - 20 * DAY + 1, clock.now) == read.source.calls[0]
 
 
 @pytest.mark.parametrize("strategy", ["auto", "scan", "lookup"])

@@ -91,9 +91,9 @@ def test_an_entity_of_another_type_takes_no_value_of_the_feature() -> None:
 
 def test_what_retention_would_delete_at_once_is_refused() -> None:
     """Each written value of the group, nulls too; other groups take the row."""
-    old = NOW - 60 * SECOND - 1
+    old = NOW - 60 * SECOND
     columns = [doubles("heat", 1.0, None, ..., 1.0), doubles("speed", 1.0, 1.0, 1.0, 1.0)]
-    sent = request(columns, times=[old, old, old, NOW], unit=WriteUnit.VALUE)
+    sent = request(columns, times=[old, old, old, old + 1], unit=WriteUnit.VALUE)
     words = "timestamp lies further back than the retention of group kept; it would be deleted at once"
     assert [verdict(row, Reason.PAST_RETENTION, "heat", words, at=0) for row in (0, 1)] == refused(sent)
     assert Reason.TYPE_MISMATCH == refused(request([column("heat", ValueType.TEXT, ["x"])], times=[old]))[0].reason

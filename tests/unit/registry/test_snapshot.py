@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,8 @@ SNAPSHOT = snapshot()
         (None, 200, 2),
         (None, 199, 1),
         (None, 100, 1),
+        # The first version counts as registered since for ever.
+        (None, 99, 1),
         (1, None, 1),
         (2, 0, 2),
         (10, 0, 10),
@@ -84,8 +87,15 @@ def test_what_is_not_registered_is_named() -> None:
     assert (other, "speed", "feature 'speed' has no version 3; it has 1, 2, 10") == refusal(
         Unknown, SNAPSHOT.feature, "speed", 3
     )
-    early = "feature 'speed' was first registered at 1970-01-01T00:00:00.000100Z, after known_at; name 'speed@1'"
-    assert (other, "speed", early) == refusal(Unknown, SNAPSHOT.feature, "speed", None, 99)
+    # A deleted version is not replaced by a later one.
+    gone = [replace(SPEED[1], deleted=True), SPEED[2]]
+    late = snapshot(features=gone)
+    early = (
+        "feature 'speed' had a version that is deleted at known_at, the next is of 1970-01-01T00:00:00.000200Z;"
+        " name 'speed@2'"
+    )
+    assert (other, "speed", early) == refusal(Unknown, late.feature, "speed", None, 199)
+    assert SPEED[2] is late.feature("speed", None, 200)
     for reason, look_up, kind, fix in (
         (Reason.UNKNOWN_FEATURE_SERVICE, SNAPSHOT.service, "feature service", "register it first"),
         (Reason.UNKNOWN_ENTITY_TYPE, SNAPSHOT.entity_type, "entity type", "register it first"),
@@ -158,10 +168,10 @@ def test_a_path_binds_both_its_steps() -> None:
     assert "home@1.speed@10" == resolve("ship:home@1.default:speed")
     resolved = SNAPSHOT.resolve(FeatureRef.parse("home.size"))
     assert (SNAPSHOT.groups["planet"], SNAPSHOT.groups["ship"]) == (resolved.group, resolved.via and resolved.via.group)
-    assert Reason.UNKNOWN_FEATURE_VERSION == refusal(Unknown, resolve, "home.speed", 99)[0]
+    assert "home@1.speed@1" == resolve("home.speed", 99)
     home = feature("home", group="ship", at=50, to="planet")
     late = snapshot(Definitions("one", [], [FeatureGroup("ship", "ship")], []), [home, SIZE])
-    assert "home" == refusal(Unknown, late.resolve, FeatureRef.parse("home.size"), 49)[1]
+    assert "size" == refusal(Unknown, late.resolve, FeatureRef.parse("home.size"), 49)[1]
 
 
 def test_a_path_that_leads_nowhere_is_refused() -> None:

@@ -24,7 +24,8 @@ from featurama_core.retrieval.visibility import (
     statuses,
 )
 from featurama_core.types.errors import FailedPrecondition, Reason
-from featurama_core.types.times import MAX_TIME, MIN_TIME
+from featurama_core.types.schema import FeatureGroup
+from featurama_core.types.times import MAX_TIME, MIN_TIME, Duration
 from featurama_core.types.values import Status
 
 NOW = 1_000_000
@@ -38,27 +39,32 @@ def bytes_of(*values: Status) -> Any:
     return np.array(values, dtype=np.uint8)
 
 
+def kept(retention: int | None) -> FeatureGroup:
+    return FeatureGroup("kept", retention=None if retention is None else Duration(retention))
+
+
 def at_now(now: int = NOW) -> AsOf:
     return ReadBounds(None, now, at_now=True).rows(None)
 
 
 @pytest.mark.parametrize(
     ("retention", "deleted", "expected"),
-    [(None, MIN_TIME, MIN_TIME), (None, 7, 7), (100, MIN_TIME, NOW - 101), (100, NOW - 50, NOW - 50)],
+    [(None, MIN_TIME, MIN_TIME), (None, 7, 7), (100, MIN_TIME, NOW - 100), (100, NOW - 50, NOW - 50)],
 )
 def test_the_horizon_is_the_later_of_tombstone_and_retention(
     retention: int | None, deleted: int, expected: int
 ) -> None:
     """One bound, or one per entity."""
-    assert expected == horizon(retention, deleted, NOW)
-    assert [expected, expected] == np.broadcast_to(horizon(retention, ints(deleted, deleted), NOW), 2).tolist()
+    group = kept(retention)
+    assert expected == horizon(group, deleted, NOW)
+    assert [expected, expected] == np.broadcast_to(horizon(group, ints(deleted, deleted), NOW), 2).tolist()
 
 
 def test_a_value_is_kept_until_exactly_its_retention() -> None:
-    """At now - retention it is shown, a microsecond before it is gone."""
-    gone = horizon(100, MIN_TIME, NOW)
-    assert [True, False, False] == is_gone(ints(NOW - 101, NOW - 100, NOW), gone).tolist()
-    assert NOW - 100 == first_kept([gone])
+    """At now - retention it is gone, a microsecond after it is shown."""
+    gone = horizon(kept(100), MIN_TIME, NOW)
+    assert [True, False, False] == is_gone(ints(NOW - 100, NOW - 99, NOW), gone).tolist()
+    assert NOW - 99 == first_kept([gone])
 
 
 def test_the_first_kept_moment_is_that_of_the_most_lasting_feature() -> None:
@@ -69,7 +75,7 @@ def test_the_first_kept_moment_is_that_of_the_most_lasting_feature() -> None:
 
 def test_a_tombstone_covers_its_own_microsecond() -> None:
     """And nothing after it."""
-    gone = horizon(None, 50, NOW)
+    gone = horizon(kept(None), 50, NOW)
     status = statuses(
         bytes_of(Status.PRESENT, Status.NULL_VALUE, Status.PRESENT), ints(50, 49, 51), gone, None, at_now()
     )
@@ -157,7 +163,7 @@ def test_a_read_at_now_has_no_upper_bound() -> None:
 
 def test_a_single_bound_stands_for_all_rows() -> None:
     """As history is read up to one moment."""
-    assert [0, 3] == newest(HISTORY, [None], ints(0, 1), AsOf(15, None, 15, NOW))[0].tolist()
+    assert [0, 3] == newest(HISTORY, [None], ints(0, 1), AsOf(15, None, 15, NOW, NOW))[0].tolist()
 
 
 def test_history_admits_both_its_ends_and_what_was_known() -> None:
@@ -165,8 +171,8 @@ def test_history_admits_both_its_ends_and_what_was_known() -> None:
     assert [True, True, True, True] == admitted(HISTORY, at_now(), MIN_TIME).tolist()
     assert [True, True, True, False] == admitted(HISTORY, at_now(), MIN_TIME, start=10).tolist()
     assert [False, True, True, False] == admitted(HISTORY, at_now(), 10).tolist()
-    assert [True, False, False, True] == admitted(HISTORY, AsOf(19, None, 0, NOW), MIN_TIME).tolist()
-    assert [True, True, False, True] == admitted(HISTORY, AsOf(None, 9_000, 0, NOW), MIN_TIME).tolist()
+    assert [True, False, False, True] == admitted(HISTORY, AsOf(19, None, 0, NOW, NOW), MIN_TIME).tolist()
+    assert [True, True, False, True] == admitted(HISTORY, AsOf(None, 9_000, 0, NOW, NOW), MIN_TIME).tolist()
     gone = per_entity(ints(10, 4), HISTORY.entity)
     assert [False, True, True, True] == admitted(HISTORY, at_now(), gone).tolist()
     assert 10 == per_entity(10, HISTORY.entity)
@@ -175,11 +181,11 @@ def test_history_admits_both_its_ends_and_what_was_known() -> None:
 def test_every_bound_of_history_counts_beside_the_others() -> None:
     """Each of the four takes what the others leave; the moment itself is included."""
     rows = keys((0, 1, 1), (0, 2, 1), (0, 3, 1), (0, 4, 1), (0, 4, 9), (0, 5, 1))
-    shown = admitted(rows, AsOf(4, 5, 0, NOW), 1, start=3)
+    shown = admitted(rows, AsOf(4, 5, 0, NOW, NOW), 1, start=3)
     assert [False, False, True, True, False, False] == shown.tolist()
     assert [False, False, True, True, True, True] == admitted(rows, at_now(), 2, start=2).tolist()
-    assert [False, False, True, True, True, False] == admitted(rows, AsOf(4, None, 0, NOW), 2).tolist()
-    assert [False, False, True, True, False, True] == admitted(rows, AsOf(None, 5, 0, NOW), 2).tolist()
+    assert [False, False, True, True, True, False] == admitted(rows, AsOf(4, None, 0, NOW, NOW), 2).tolist()
+    assert [False, False, True, True, False, True] == admitted(rows, AsOf(None, 5, 0, NOW, NOW), 2).tolist()
 
 
 def test_one_winner_per_entity_and_event_time() -> None:

@@ -181,7 +181,7 @@ def test_label_rows_and_their_answer_make_the_round_trip(data: st.DataObject, kn
     ids = [f"e{i}" for i in range(rows)]
     roles = data.draw(st.sampled_from([(), (Role("home", "team"), Role("away", "team"))]))
     entities = RowEntities({"home": ids, "away": [*ids[1:], None]}) if roles else RowEntities.of(ids)
-    wanted = FeatureSelection(("a@1",), None, roles)
+    wanted = FeatureSelection(("a@1",), roles=roles)
     sent = wire.HistoricalRequest("moon", entities, np.arange(rows), wanted, known_at, True)
     got = wire.parse_get_historical_features_request(wire.historical_request_to_wire(sent).SerializeToString())
     assert (got.namespace, got.entities.of_role, got.features) == ("moon", entities.of_role, wanted)

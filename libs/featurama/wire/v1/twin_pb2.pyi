@@ -143,6 +143,26 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TtlRevisionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAMESPACE_FIELD_NUMBER: _builtins.int
     FEATURE_SERVICE_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
@@ -152,6 +172,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
     KNOWN_AT_LABEL_FIELD_NUMBER: _builtins.int
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     AT_NOW_FIELD_NUMBER: _builtins.int
+    TTL_REVISIONS_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
@@ -181,12 +202,16 @@ class GetHistoricalFeaturesRequest(_message.Message):
         """As in the public message."""
 
     @_builtins.property
+    def ttl_revisions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """As in the public message."""
+
+    @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[_online_service_pb2.EntityColumn]:
         """As in the public message."""
 
     @_builtins.property
-    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
-        """As in the public message."""
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The bytes of each featurama.v1.Column."""
 
     def __init__(
         self,
@@ -200,12 +225,13 @@ class GetHistoricalFeaturesRequest(_message.Message):
         known_at_label: _builtins.bool = ...,
         include_statuses: _builtins.bool = ...,
         at_now: _builtins.bool = ...,
+        ttl_revisions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         entities: _abc.Iterable[_online_service_pb2.EntityColumn] | None = ...,
-        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
+        keys: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "keys", b"keys", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "keys", b"keys", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

@@ -1,4 +1,4 @@
-"""Definitions: one row each, made by a conditional statement; the fields that may change are updated by another. Every
+"""Definitions: one row each, made by a conditional statement; flags are updated and revisions appended by others. Every
 change is then appended to a list, in which readers find what changed after the revision that they know.
 
 All statements on one row are conditional, so that their clock is the servers' own.
@@ -6,21 +6,25 @@ All statements on one row are conditional, so that their clock is the servers' o
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from featurama_core.storage.cql import feature_names
+from featurama_core.storage.cql.driver import SERIAL, ReadLevel
 from featurama_core.storage.cql.failures import RefusedStatement
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable
+from featurama_core.storage.definition_rows import CHANGING, DEFINITION_TABLES, DefinitionTable, next_text
 from featurama_core.storage.port import MOST_CHANGES, Definitions
 from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable, Unknown
 from featurama_core.types.schema import Definition, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import DAY, SECOND
+
+D = TypeVar("D", bound=Definition)
 
 _AT_ONCE = 64
 _KEYS_PER_CHANGE = 1_000
@@ -88,18 +92,52 @@ async def put_definitions(statements: Statements, definitions: Sequence[Definiti
 
 
 async def update_definition(statements: Statements, definition: Definition) -> None:
-    """Replace the fields that may change; Unknown unless it is registered."""
-    await _check_retention(statements, definition)
+    """Replace the flags; Unknown unless it is registered."""
     table = DEFINITION_TABLES[type(definition)]
     row = table.row(definition)
-    changes = ", ".join(f"{column} = ?" for column in table.changing)
+    changes = ", ".join(f"{column} = ?" for column in CHANGING)
     update = f"UPDATE ks.{table.name} SET {changes} WHERE {_is_key(table)} IF EXISTS"  # noqa: S608
-    values = [row[column] for column in (*table.changing, *table.key)]
+    values = [row[column] for column in (*CHANGING, *table.key)]
     try:
         if await statements.driver.decide(await statements.get(update), values) is not None:
-            raise Unknown(f"{definition.name!r} is not registered", reason=table.reason, name=definition.name)
+            raise _unknown(table, definition)
     finally:
         await _announce(statements, [definition])
+
+
+async def put_revision(statements: Statements, definition: Definition) -> bool:
+    """Append the newest revision of a definition, unless its number is taken. Unknown unless it is registered."""
+    await _check_retention(statements, definition)
+    table, key = DEFINITION_TABLES[type(definition)], _key(definition)[1:]
+    query = await statements.get(f"SELECT revisions FROM ks.{table.name} WHERE {_is_key(table)}")  # noqa: S608
+    found = await statements.driver.read(query, key, SERIAL)
+    if not found:
+        raise _unknown(table, definition)
+    before = found[0][0]
+    if (after := next_text(definition, before)) is None:
+        return False
+    update = f"UPDATE ks.{table.name} SET revisions = ? WHERE {_is_key(table)} IF revisions = "  # noqa: S608
+    condition = ("null", []) if before is None else ("?", [before])
+    try:
+        prepared = await statements.get(update + condition[0])
+        standing = await statements.driver.decide(prepared, [after, *key, *condition[1]])
+        # After a lost answer the statement may find what it has written.
+        return standing is None or standing["revisions"] == after
+    finally:
+        await _announce(statements, [definition])
+
+
+async def read_definition(statements: Statements, definition: D) -> D:
+    """A definition as stored, after conditional statements that have begun are settled. Unknown unless registered."""
+    table = DEFINITION_TABLES[type(definition)]
+    found: D | None = await _one(statements, table, _key(definition)[1:], SERIAL)
+    if found is None:
+        raise _unknown(table, definition)
+    return found
+
+
+def _unknown(table: DefinitionTable, definition: Definition) -> Unknown:
+    return Unknown(f"{definition.name!r} is not registered", reason=table.reason, name=definition.name)
 
 
 async def _put(statements: Statements, definition: Definition) -> Definition:
@@ -136,8 +174,10 @@ async def _changed(statements: Statements, after: int) -> tuple[int, set[tuple[A
     newest = after
     # Newest first. One announcement holds up to 1,000 keys, so a page is short.
     async for page in statements.driver.pages(await statements.get(_CHANGES), (after,), _CHANGES_PER_PAGE):
-        newest = max([newest, *(revision for revision, _ in page)])
-        keys.update(tuple(key) for _, text in page for key in json.loads(text))
+        for revision, text in page:
+            newest = max(newest, revision)
+            keys.update(map(tuple, json.loads(text)))
+            await asyncio.sleep(0)  # other calls have their turn
         if len(keys) > MOST_CHANGES:
             return newest, None
     return newest, keys
@@ -159,9 +199,11 @@ def _definitions(table: DefinitionTable, rows: Sequence[Sequence[Any]]) -> list[
     return [table.read(dict(zip(table.columns, row, strict=True))) for row in sorted(rows, key=itemgetter(0, 1))]
 
 
-async def _one(statements: Statements, table: DefinitionTable, key: Sequence[Any]) -> Any:
+async def _one(
+    statements: Statements, table: DefinitionTable, key: Sequence[Any], level: ReadLevel | None = None
+) -> Any:
     query = f"SELECT {', '.join(table.columns)} FROM ks.{table.name} WHERE {_is_key(table)}"  # noqa: S608
-    rows = await statements.driver.read(await statements.get(query), list(key))
+    rows = await statements.driver.read(await statements.get(query), list(key), level)
     return table.read(dict(zip(table.columns, rows[0], strict=True))) if rows else None
 
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import acsylla
 
@@ -24,6 +24,10 @@ from featurama_core.types.errors import FeaturamaError, OutcomeUnknown, StoreUna
 
 OnStatement = Callable[[str], Awaitable[None] | None]
 """Fault injection; see `CqlStorage.open`."""
+
+SERIAL: Literal["LOCAL_SERIAL"] = "LOCAL_SERIAL"
+"""The level of a read that settles conditional statements under way."""
+ReadLevel = Consistency | Literal["LOCAL_SERIAL"]
 
 PAGE_ROWS = 5_000
 _SCHEMA_TIMEOUT = 60.0
@@ -68,7 +72,7 @@ class Driver:
         """Prepare on the servers."""
         return Prepared(text, await self._run(lambda: self._session.create_prepared(text), text, reading=True))
 
-    async def read(self, prepared: Prepared, values: Sequence[object], level: Consistency | None = None) -> list[Any]:
+    async def read(self, prepared: Prepared, values: Sequence[object], level: ReadLevel | None = None) -> list[Any]:
         """All rows of all pages, as tuples. Raises StoreUnavailable."""
         rows: list[Any] = []
         async for page in self.pages(prepared, values, level=level):
@@ -80,7 +84,7 @@ class Driver:
         prepared: Prepared,
         values: Sequence[object],
         page_rows: int = PAGE_ROWS,
-        level: Consistency | None = None,
+        level: ReadLevel | None = None,
     ) -> AsyncIterator[list[Any]]:
         """Rows as tuples, a page at a time, read on demand. A page may be empty. Raises StoreUnavailable."""
         statement = prepared.statement.bind(values, page_size=page_rows)

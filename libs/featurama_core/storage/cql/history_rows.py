@@ -15,7 +15,8 @@ from featurama_core.storage.cql.driver import Bound, Prepared
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.port import WriteBatch
-from featurama_core.types.times import DAY, SECOND
+from featurama_core.types.revisions import retained_until
+from featurama_core.types.times import DAY, MAX_TIME, SECOND
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_core.types.writes import StoredColumn
 
@@ -144,8 +145,7 @@ def _values(stored: StoredColumn, present: list[bool]) -> list[Any]:
 
 def _remaining_seconds(stored: StoredColumn, keys: RowKeys, now: int) -> list[int]:
     """TTL of each row: its remaining life and one more day, so that the clock of the reader decides; 0 for no limit."""
-    retention = stored.group.retention
-    if retention is None:
-        return [0] * len(keys.event_time)
-    day = DAY // SECOND
-    return [max(-((now - time - retention) // SECOND) + day, 1) for time in keys.event_time]
+    until = retained_until(stored.group, np.array(keys.event_time, dtype=np.int64))
+    seconds = np.maximum(-((now - until) // SECOND) + DAY // SECOND, 1)
+    ttl: list[int] = np.where(until == MAX_TIME, 0, seconds).tolist()
+    return ttl

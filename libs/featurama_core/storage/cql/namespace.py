@@ -130,6 +130,8 @@ class CqlNamespace:
     known_feature_names = _while_it_lives(feature_names.known_feature_names)
     put_definitions = _while_it_lives(definitions.put_definitions)
     update_definition = _while_it_lives(definitions.update_definition)
+    put_revision = _while_it_lives(definitions.put_revision)
+    read_definition = _while_it_lives(definitions.read_definition)
     put_entities = _while_it_lives(entities.put_entities)
     get_entities = _while_it_lives(entities.get_entities)
     list_entities = _while_it_lives(entities.list_entities)

@@ -1,15 +1,15 @@
-"""Definitions: one row each, written once; the columns that may change later are updated in place.
+"""Definitions: one row each, written once; flags are updated in place, and revisions are appended.
 
-Every row has the revision of its last change. The newest revision of all is the registry's.
+Every row has in `revision` the number of its last change. The newest number of all is the registry's.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable
+from featurama_core.storage.definition_rows import CHANGING, DEFINITION_TABLES, DefinitionTable, next_text
 from featurama_core.storage.port import MOST_CHANGES, Definitions, FeaturesOf
 from featurama_core.storage.sqlite.connections import Reader, Transaction
 from featurama_core.storage.sqlite.interning import as_json
@@ -19,6 +19,8 @@ from featurama_core.types.schema import Definition, FeatureDefinition
 _CHANGED = "SELECT feature_name FROM feature_metadata WHERE revision > ? LIMIT ?"
 """Not DISTINCT: the table would be scanned in the order of names."""
 _KNOWN = "SELECT DISTINCT feature_name FROM feature_metadata WHERE feature_name IN (SELECT value FROM json_each(?))"
+
+D = TypeVar("D", bound=Definition)
 
 
 def load_definitions(connection: sqlite3.Connection, after: int, incarnation: str) -> Definitions:
@@ -69,12 +71,43 @@ def put_definitions(transaction: Transaction, definitions: Sequence[Definition])
 
 
 def update_definition(transaction: Transaction, definition: Definition) -> None:
-    """Replace the fields that may change; Unknown unless it is registered."""
+    """Replace the flags; Unknown unless it is registered."""
     table = DEFINITION_TABLES[type(definition)]
-    changes, key = _assigned((*table.changing, "revision"), ", "), _assigned(table.key, " AND ")
-    row = {**table.row(definition), "revision": _revision(transaction) + 1}
+    _change(transaction, table, CHANGING, table.row(definition))
+
+
+def put_revision(transaction: Transaction, definition: Definition) -> bool:
+    """Append the newest revision of a definition, unless its number is taken. Unknown unless it is registered."""
+    table = DEFINITION_TABLES[type(definition)]
+    row = table.row(definition)
+    query = f"SELECT revisions FROM {table.name} WHERE {_assigned(table.key, ' AND ')}"  # noqa: S608 - our own names
+    found = transaction.execute(query, row).fetchone()
+    revisions = None if found is None else next_text(definition, found[0])
+    if found is not None and revisions is None:
+        return False
+    _change(transaction, table, ("revisions",), {**row, "revisions": revisions})
+    return True
+
+
+def read_definition(transaction: Transaction, definition: D) -> D:
+    """A definition as stored; Unknown unless it is registered."""
+    table = DEFINITION_TABLES[type(definition)]
+    found = _read(transaction, table, f"WHERE {_assigned(table.key, ' AND ')}", table.row(definition))
+    if not found:
+        raise _unknown(table, definition.name)
+    stored: D = found[0]
+    return stored
+
+
+def _change(transaction: Transaction, table: DefinitionTable, columns: tuple[str, ...], row: dict[str, Any]) -> None:
+    changes, key = _assigned((*columns, "revision"), ", "), _assigned(table.key, " AND ")
+    row = {**row, "revision": _revision(transaction) + 1}
     if not transaction.execute(f"UPDATE {table.name} SET {changes} WHERE {key}", row).rowcount:  # noqa: S608
-        raise Unknown(f"{definition.name!r} is not registered", reason=table.reason, name=definition.name)
+        raise _unknown(table, row[table.key[0]])
+
+
+def _unknown(table: DefinitionTable, name: str) -> Unknown:
+    return Unknown(f"{name!r} is not registered", reason=table.reason, name=name)
 
 
 def _revision(connection: Reader) -> int:

@@ -206,6 +206,9 @@ class SqliteNamespace:
     known_feature_names = _reading(definitions.known_feature_names)
     put_definitions = _writing(definitions.put_definitions, of_many=True)
     update_definition = _writing(definitions.update_definition)
+    put_revision = _writing(definitions.put_revision)
+    # By the writer: after every change that has begun.
+    read_definition = _writing(definitions.read_definition)
     put_entities = _writing(registered.put_entities, of_many=True)
     get_entities = _reading(registered.get_entities)
     list_entities = _reading(registered.list_entities)

@@ -67,9 +67,14 @@ class OnlineServicer:
             call.rows = len(entities)
             entities.check(limit=MAX_ENTITIES)
             consistency = consistency_of(request.consistency)
-            await self._check_vectors(request.namespace, FeatureSelection.of(features, service, roles), call)
+            await self._check_vectors(request.namespace, FeatureSelection.of(features, service, roles=roles), call)
             read = await store.get_online_features(
-                entities, features, service=service, roles=types_of(roles), consistency=consistency
+                entities,
+                features,
+                service=service,
+                roles=types_of(roles),
+                consistency=consistency,
+                ttl_revisions=dict(request.ttl_revisions),
             )
         return wire.online_response_to_wire(
             read.columns,
@@ -125,6 +130,7 @@ class OnlineServicer:
             service=service,
             roles=types_of(wanted.roles),
             known_at=request.known_at,
+            ttl_revisions=dict(wanted.ttl_revisions),
         )
         ends = np.cumsum(row_bytes(read.columns, call.rows))
         first = 0

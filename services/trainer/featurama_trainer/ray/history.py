@@ -57,7 +57,7 @@ class HistoryRequest:
     def as_of(self) -> AsOf:
         """The bounds of visible values, up to `end`."""
         known = None if self.known_at is None else ingest_bound(self.known_at)
-        return AsOf(self.end, known, self.now, self.now)
+        return AsOf(self.end, known, self.now, self.now, self.now)
 
 
 def history(
@@ -109,7 +109,7 @@ async def _plan(
     distinct = tuple({each.reference: each for each in resolved}.values())
     request = HistoryRequest(distinct, bounds[0], bounds[1], known_at, corrections, now)
     length = namespace.storage.options.history_period
-    oldest = max(request.start, first_kept([horizon(request.group.retention, MIN_TIME, now)]))
+    oldest = max(request.start, first_kept([horizon(request.group, MIN_TIME, now)]))
     found = [
         each
         for each in await namespace.storage.partitions(request.group)

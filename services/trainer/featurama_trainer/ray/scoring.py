@@ -27,7 +27,6 @@ from featurama_core.frames.naming import FeatureColumns
 from featurama_core.namespace import Namespace
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.names import DEFAULT_NAMESPACE
-from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import to_known_at, to_rfc3339
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
@@ -75,7 +74,7 @@ def score(
         checked = loop.run(checked_model(opened, ModelReference.parse(model), artefacts=artefacts))
         request = build_request(
             labels,
-            FeatureSelection(tuple(feature.reference for feature in checked.manifest.features)),
+            checked.manifest.selection,
             Build(),
             **loop.run(role_options(opened, checked.manifest, rows)),
         )
@@ -111,9 +110,8 @@ async def _scores(
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
     roles = tuple(each.role for each in spine.columns.roles)
-    references = FeatureSelection(tuple(feature.reference for feature in model.manifest.features), None, roles)
     hidden = partial(Output, shown=FeatureColumns(statuses=True), prefix=_HIDDEN)
-    resolve = partial(namespace.resolve, references)
+    resolve = partial(namespace.resolve, replace(model.manifest.selection, roles=roles))
     request, buckets = await partitioned(namespace, place, spine, resolve, hidden, cutting)
     return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
 
