@@ -21,9 +21,12 @@ from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.predictions import Predictions
 from featurama_core.frames.report import Progress
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
+from featurama_core.frames.role_columns import RolesGiven
+from featurama_core.types.entity_keys import EntityName
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.models import Model
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import (
     Definition,
     Entity,
@@ -42,20 +45,6 @@ class FeatureStore:
     def namespace(self) -> str: ...
     def now(self) -> int: ...
     def is_serving(self, service: str = "") -> bool: ...
-    def predict(
-        self,
-        entity_ids: Sequence[str] | None = None,
-        features: Any = None,
-        *,
-        model: str | None = None,
-        version: int | None = None,
-        alias: str | None = None,
-        include_features: bool = True,
-        include_contributions: bool = False,
-    ) -> Predictions: ...
-    def list_models(self, name: str | None = None) -> list[Model]: ...
-    def get_model(self, name: str | None = None, *, version: int | None = None, alias: str | None = None) -> Model: ...
-    def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model: ...
     def register_entity(
         self,
         entity_id: str,
@@ -103,12 +92,18 @@ class FeatureStore:
         owner: str = "",
         vector_length: int = 0,
     ) -> FeatureDefinition: ...
-    def register_feature_service(self, name: str, features: Sequence[str], description: str = "") -> FeatureService: ...
+    def register_feature_service(
+        self, name: str, features: Sequence[str], description: str = "", *, roles: Mapping[str, str] | None = None
+    ) -> FeatureService: ...
+    def make_entity_id(self, entity_type: str, keys: Mapping[str, Any]) -> str: ...
+    def make_entity_ids(self, entity_type: str, rows: Any) -> list[str | None]: ...
     def get_entity_type(self, name: str) -> EntityType: ...
     def get_feature_group(self, name: str) -> FeatureGroup: ...
     def get_feature(self, name: str, version: int | None = None) -> FeatureDefinition: ...
     def get_feature_service(self, name: str) -> FeatureService: ...
-    def list_entity_types(self) -> list[EntityType]: ...
+    def list_entity_types(
+        self, *, features: Sequence[str] | None = None, service: str | None = None
+    ) -> list[EntityType]: ...
     def list_feature_groups(self) -> list[FeatureGroup]: ...
     def list_feature_services(self) -> list[FeatureService]: ...
     def list_features(
@@ -128,20 +123,35 @@ class FeatureStore:
     def deprecate_feature_group(self, name: str) -> FeatureGroup: ...
     def deprecate_feature(self, name: str, version: int) -> FeatureDefinition: ...
     def deprecate_feature_service(self, name: str) -> FeatureService: ...
+    def predict(
+        self,
+        entity_ids: Any = None,
+        features: Any = None,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        alias: str | None = None,
+        include_features: bool = True,
+        include_contributions: bool = False,
+    ) -> Predictions: ...
+    def list_models(self, name: str | None = None) -> list[Model]: ...
+    def get_model(self, name: str | None = None, *, version: int | None = None, alias: str | None = None) -> Model: ...
+    def set_alias(self, name: str, alias: str, version: int, *, expected_version: int | None = None) -> Model: ...
     def get_online_features(
         self,
-        entity_ids: Sequence[str],
+        entity_ids: Any,
         feature_names: Sequence[str] | None = None,
         *,
         service: str | None = None,
+        roles: RolesGiven | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
         ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures: ...
-    def get_all_features(self, entity_id: str) -> OnlineFeatures: ...
+    def get_all_features(self, entity_id: EntityName, *, entity_type: str | None = None) -> OnlineFeatures: ...
     def get_feature_history(
         self,
-        entity_id: str,
+        entity_id: EntityName,
         feature_name: str,
         start_time: Time | None = None,
         end_time: Time | None = None,
@@ -151,7 +161,7 @@ class FeatureStore:
     ) -> FeatureHistory: ...
     def page_feature_history(
         self,
-        entity_id: str,
+        entity_id: EntityName,
         feature_name: str,
         *,
         start: Time | None = None,
@@ -168,6 +178,7 @@ class FeatureStore:
         timestamp: Time | None = None,
         *,
         service: str | None = None,
+        roles: RolesGiven | None = None,
         known_at: Time | Literal["label"] | None = None,
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
@@ -175,11 +186,12 @@ class FeatureStore:
     ) -> HistoricalFeatures: ...
     def point_in_time(
         self,
-        entity_ids: Sequence[str],
+        entity_ids: Sequence[str] | RowEntities,
         event_time: Int64Array | None,
         *,
         features: Sequence[str] | None = None,
         service: str | None = None,
+        roles: Mapping[str, str] | None = None,
         known_at: KnownAt = None,
         ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures: ...
@@ -192,6 +204,7 @@ class FeatureStore:
         known_at: Time | Literal["label"] | None = None,
         entity_column: str = "entity_id",
         entity_columns: Mapping[str, str] | None = None,
+        roles: RolesGiven | None = None,
         time_column: str = "timestamp",
         timestamp: Time | None = None,
         timezone: str | None = None,
@@ -213,6 +226,7 @@ class FeatureStore:
         strategy: Literal["auto", "scan", "lookup"] = "auto",
     ) -> TrainingDataset: ...
     def open_dataset(self, request: DatasetRequest) -> TrainingDataset: ...
+    def in_roles(self, request: DatasetRequest) -> DatasetRequest: ...
     def update_definition(
         self,
         kind: type[D],
@@ -274,6 +288,7 @@ class FeatureStore:
         only: Sequence[str] | None = None,
         ignore_extra: bool = False,
         casts: Mapping[str, str] | None = None,
+        references: Mapping[str, str | Sequence[str]] | None = None,
         raise_on_rejected: bool = False,
         import_number: int | None = None,
         progress: Progress | None = None,
@@ -290,9 +305,12 @@ class FeatureStore:
         import_number: int | None = None,
         progress: Progress | None = None,
     ) -> WriteReport: ...
-    def delete_entity(self, entity_id: str, deleted_through: Time | None = None) -> Deletion: ...
+    def with_keys(self, df: Any, mapping: ColumnMapping) -> ColumnMapping: ...
+    def delete_entity(
+        self, entity_id: EntityName, deleted_through: Time | None = None, *, entity_type: str | None = None
+    ) -> Deletion: ...
     def delete_feature_values(
-        self, entity_id: str, features: Sequence[str], deleted_through: Time | None = None
+        self, entity_id: EntityName, features: Sequence[str], deleted_through: Time | None = None
     ) -> Deletion: ...
     def in_namespace(self, namespace: str) -> FeatureStore: ...
     def close(self) -> None: ...

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from featurama_cli.yaml_file import ENDINGS, check_fields, read_field, read_yaml
+from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.roles import Role, roles_of
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -90,9 +92,11 @@ def _of_item(kind: str, item: object, where: str) -> Definition:
 
 
 def _value(value: Any, kind: type, where: str, name: str) -> object:
+    if kind is KeyColumn:
+        return key_columns(value, f"{where}: keys")
     if kind is timedelta:
         return parse_duration(value, f"{where}: {name}")
-    return read_field(value, kind, where, name)
+    return roles_of(value) if kind is Role else read_field(value, kind, where, name)
 
 
 def _feature(type: str, **given: Any) -> FeatureDefinition:  # noqa: A002 - the field of the file
@@ -106,10 +110,10 @@ _GROUP = {"entity_type": str, "ttl": timedelta, "retention": timedelta, "buckets
 _FEATURE = dict.fromkeys(("type", "entity_type", "group", "references", "owner"), str)
 _NUMBERS = {"version": int, "vector_length": int}
 _KINDS: dict[str, tuple[Callable[..., Definition], dict[str, type]]] = {
-    "entity_types": (EntityType, _NAMED),
+    "entity_types": (EntityType, _NAMED | {"keys": KeyColumn}),
     "feature_groups": (FeatureGroup, _NAMED | _GROUP),
     "features": (_feature, _NAMED | _FEATURE | _NUMBERS | {"tags": list}),
-    "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list}),
+    "feature_services": (partial(FeatureService, features=()), _NAMED | {"features": list, "roles": Role}),
 }
 """List of a file -> the function that makes its definitions, and the types of their fields."""
 

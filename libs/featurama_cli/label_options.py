@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from featurama_cli.mapping_options import TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption
+from featurama_core.frames.role_columns import RoleGiven
 from featurama_core.types.errors import InvalidInput
 
 EntityColumnOption = Annotated[str, typer.Option("--entity-column", help="Entity column of the labels.")]
@@ -17,7 +18,14 @@ EntityColumnsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--entity-column",
-        help="Entity column of the labels (default entity_id); TYPE=NAME, repeated, for entities of several types.",
+        help="Entity column of the labels (default entity_id); TYPE=NAME, repeated: short for --role TYPE=TYPE:NAME.",
+    ),
+]
+RolesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        help="ROLE=TYPE or ROLE=TYPE:COLUMN,..., repeated, for labels that name several entities (home=team).",
     ),
 ]
 
@@ -82,17 +90,35 @@ class LabelRowOptions:
         return {"out": self.out, "format": self.file_format, "overwrite": self.overwrite, "resume": self.resume}
 
 
-def entity_columns_of(given: Sequence[str] | None) -> tuple[str, dict[str, str]]:
-    """The values of `EntityColumnsOption` -> the default column, and the column of each entity type."""
-    plain = [each for each in given or () if "=" not in each]
+def roles_given(given: Sequence[str] | None) -> dict[str, RoleGiven] | None:
+    """The values of `RolesOption` as the argument `roles` of `training_set`."""
+    roles: dict[str, RoleGiven] = {}
+    for each in given or ():
+        role, equals, declared = each.partition("=")
+        entity_type, colon, columns = declared.partition(":")
+        if not equals:
+            raise InvalidInput(f"--role {each} names no entity type; write {each}=TYPE", field="roles")
+        if role in roles:
+            raise InvalidInput(f"--role names {role} twice; omit one", field="roles")
+        roles[role] = {"type": entity_type, "columns": columns.split(",")} if colon else entity_type
+    return roles or None
+
+
+def entities_given(columns: Sequence[str] | None, roles: Sequence[str] | None) -> dict[str, Any]:
+    """The values of `EntityColumnsOption` and `RolesOption` as arguments of `training_set`."""
+    plain = [each for each in columns or () if "=" not in each]
     if len(plain) > 1:
         raise InvalidInput(
             f"--entity-column {plain[1]} is a second column; write TYPE={plain[1]} to name its entity type",
             field="entity_column",
         )
     of_types: dict[str, str] = {}
-    for entity_type, _, name in (each.partition("=") for each in given or () if "=" in each):
+    for entity_type, _, name in (each.partition("=") for each in columns or () if "=" in each):
         if entity_type in of_types:
             raise InvalidInput(f"--entity-column names {entity_type} twice; omit one", field="entity_column")
         of_types[entity_type] = name
-    return plain[0] if plain else "entity_id", of_types
+    return {
+        "entity_column": plain[0] if plain else "entity_id",
+        "entity_columns": of_types or None,
+        "roles": roles_given(roles),
+    }

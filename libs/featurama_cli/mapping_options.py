@@ -101,13 +101,23 @@ class MappingOptions:
             "numbers, such as entity ids).",
         ),
     ] = None
+    references: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reference",
+            help="FEATURE=COLUMN, or FEATURE=COLUMN,COLUMN for several keys, repeated: a text feature that names an "
+            "entity by its keys.",
+        ),
+    ] = None
 
     def given(self) -> dict[str, Any]:
         """The options that are given, as arguments of `Mapping.of`."""
+        references = pairs(self.references, "--reference")
         named = {each.name: getattr(self, each.name) for each in fields(self)} | {
             "rename": pairs(self.rename, "--rename"),
             "casts": pairs(self.cast, "--cast"),
             "only": None if self.only is None else [name.strip() for name in self.only.split(",")],
+            "references": {feature: columns.split(",") for feature, columns in references.items()},
         }
         del named["cast"]
         return {name: value for name, value in named.items() if value not in (None, {}, False)}

@@ -52,6 +52,17 @@ class Step:
         """The name; of a feature, with its version."""
         return shown(self.definition)
 
+    @property
+    def keys(self) -> str:
+        """The key columns of an entity type, and the bytes that an id has for them; "" without keys."""
+        return keys_text(self.definition) if isinstance(self.definition, EntityType) else ""
+
+
+def keys_text(kind: EntityType) -> str:
+    """`user_id int, shop text (244 bytes)`; "" without keys."""
+    keys = ", ".join(f"{each.name} {each.value_type.label}" for each in kind.keys)
+    return f"{keys} ({kind.key_bytes} bytes)" if keys else ""
+
 
 async def registered(store: FeatureStore, wanted: Sequence[Definition]) -> list[Definition]:
     """The registered definitions that those in `wanted` are judged by."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
 
 Given = Mapping[str, float | bool | str]
+Entities = Sequence[str] | Mapping[str, str]
+"""Entity ids, or the keys of one entity."""
 
 _SHOWN = 5
 """The number of classes in a line; the JSON has all of them."""
@@ -86,32 +88,41 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, floa
 
 
 async def served(
-    store: FeatureStore, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
+    store: FeatureStore, entities: Entities, given: Given, *, model: str, version: int, alias: str
 ) -> list[Predicted]:
     """Predict by the servers of a store: one row per entity id, or one row for given features alone."""
+    ids = list(entities)
+    if isinstance(entities, Mapping) and entities:
+        if not model:
+            raise InvalidInput("--key needs --model: the keys are of its entity type", field="model")
+        kind = (await store.get_model(model, version=version or None, alias=alias)).entity_type
+        ids = [await store.make_entity_id(kind, entities)]
     return _rows(
-        await store.predict(
-            list(entity_ids) or None, dict(given) or None, model=model, version=version or None, alias=alias
-        )
+        await store.predict(ids or None, dict(given) or None, model=model, version=version or None, alias=alias)
     )
 
 
 async def predicted_here(
-    namespace: Namespace, entity_ids: Sequence[str], given: Given, *, model: str, version: int, alias: str
+    namespace: Namespace, entities: Entities, given: Given, *, model: str, version: int, alias: str
 ) -> list[Predicted]:
     """Predict in this process: one row per entity id, or one row for given features alone. model: "" for the only."""
     from featurama_cli.session import StorageEnvironment, settings_of
+    from featurama_core.store import EmbeddedStore
     from featurama_model.default_model import only_model
     from featurama_model.model_cache import CacheSettings
     from featurama_model.prediction import PredictionRequest
     from featurama_model.predictor import Predictor
 
-    rows = len(entity_ids) or 1
-    columns = [_given_column(name, value, rows) for name, value in given.items()]
-    name = model or await only_model(namespace.storage)
-    request = PredictionRequest(name, version, alias, tuple(entity_ids), columns)
     artefacts = settings_of(StorageEnvironment).artefacts
     async with Predictor.open(CacheSettings(artefacts=artefacts)) as predictor:
+        entity_ids = list(entities)
+        name = model or await only_model(namespace.storage)
+        if isinstance(entities, Mapping) and entities:
+            loaded = await predictor.models.get(namespace, name, version=version, alias=alias)
+            entity_ids = [await EmbeddedStore(namespace).make_entity_id(loaded.manifest.entity_type, entities)]
+        rows = len(entity_ids) or 1
+        columns = [_given_column(feature, value, rows) for feature, value in given.items()]
+        request = PredictionRequest(name, version, alias, tuple(entity_ids), columns)
         answer = await predictor.predict(namespace, request)
     manifest = answer.manifest
     made = Predictions(

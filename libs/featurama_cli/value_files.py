@@ -93,7 +93,8 @@ def value_files(path: Path, layout: FileLayout) -> list[TableFile]:
 
 def with_index_keys(source: TableFile, mapping: ColumnMapping) -> None:
     """Make columns of the levels of the index that are keys and no columns."""
-    lacking = [name for name in (mapping.entity, mapping.time) if name not in source.schema.names]
+    keys = mapping.keys.names if mapping.keys is not None else ()
+    lacking = [name for name in (mapping.entity, mapping.time, *keys) if name not in source.schema.names]
     source.with_columns([name for name in lacking if name in source.index_columns])
 
 
@@ -110,14 +111,16 @@ class FilesWriting:
         self._columns: frozenset[str] = frozenset()
         self._types: dict[str, ValueType] = {}
         self._looked_up: set[str] = set()
+        self._keyed: dict[Path, ColumnMapping] = {}
         self._known: Collection[str] | None = self._types if options.mapping.ignore_extra else None
 
     async def write(self, sources: Sequence[TableFile]) -> None:
         """Write one file, or all files of a directory; with ingest times they are one import."""
-        mapping = self._options.mapping
         for source in sources:
-            with_index_keys(source, mapping)
+            with_index_keys(source, self._options.mapping)
         self._columns = frozenset(name for source in sources for name in source.schema.names)
+        for source in sources:
+            await self._find_keys(source)
         renamed = [self._mapping(source).renamed(source.schema.names) for source in sources]
         for names in renamed:
             await self._learn(names)
@@ -127,6 +130,13 @@ class FilesWriting:
             return
         for source in sources:
             await self._together(TableFiles([source]))
+
+    async def _find_keys(self, source: TableFile) -> None:
+        """Complete the mapping of a file by the keys of its entity type, from its first rows."""
+        async for table in self._tables(TableFiles([source]), source):
+            with _named(source):
+                self._keyed[source.path] = await self._store.with_keys(table, self._mapping(source))
+            break
 
     async def _together(self, files: TableFiles) -> None:
         """Write files, after they were looked through for rows of one key."""
@@ -182,6 +192,8 @@ class FilesWriting:
 
     def _mapping(self, source: TableFile) -> ColumnMapping:
         """What is said of the columns of a file: a column may be in other files of its directory only."""
+        if (found := self._keyed.get(source.path)) is not None:
+            return found
         return self._options.mapping.of_file(source.schema.names, self._columns)
 
     async def _parts(self, files: TableFiles, source: TableFile, rejected: RejectedRows) -> AsyncIterator[_Part]:

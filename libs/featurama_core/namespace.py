@@ -21,6 +21,7 @@ from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, UNREGISTERED
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.roles import Role
 from featurama_core.types.schema import Entity
 from featurama_core.types.times import SECOND, Clock
 
@@ -81,11 +82,12 @@ class Namespace:
         known_at: int | None = None,
     ) -> T:
         """The result of `compile_features` on the definitions, cached with their snapshot."""
-        return await self.registry.resolving(
-            lambda found: found.compiled(
-                _references(features, found), known_at, compile_features, features.ttl_revisions
-            )
-        )
+
+        def look_up(found: Snapshot) -> T:
+            references, roles = _references(features, found)
+            return found.compiled(references, known_at, compile_features, features.ttl_revisions, roles)
+
+        return await self.registry.resolving(look_up)
 
     async def read_cells(
         self, entity_ids: Sequence[str], consistency: Consistency | None = None
@@ -202,5 +204,9 @@ class Namespace:
         await self.registry.resolving(lambda snapshot: snapshot.entity_type(name))
 
 
-def _references(features: FeatureSelection, snapshot: Snapshot) -> tuple[str, ...]:
-    return tuple(features.references if features.service is None else snapshot.service(features.service).features)
+def _references(features: FeatureSelection, snapshot: Snapshot) -> tuple[tuple[str, ...], tuple[Role, ...]]:
+    """The references of a selection, and the roles that they may name: those of its service, if it declares any."""
+    if features.service is None:
+        return features.references, features.roles
+    service = snapshot.service(features.service)
+    return service.features, service.roles_with(features.roles)

@@ -32,10 +32,19 @@ from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import Consistency, FeaturesOf, NamespaceOptions, Storage
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.column import Column, concatenate
-from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, Reason, Unknown, store_closed
+from featurama_core.types.errors import (
+    Conflict,
+    FailedPrecondition,
+    FeaturamaError,
+    InvalidInput,
+    Reason,
+    Unknown,
+    store_closed,
+)
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
-from featurama_core.types.references import FeatureSelection
+from featurama_core.types.references import FeatureSelection, own_feature
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, Use
 from featurama_core.types.times import Clock, KnownAt
 from featurama_core.types.values import Int64Array, Status
@@ -108,6 +117,15 @@ class EmbeddedStore(FeatureStore):
 
         return cast("D", await self._namespace.registry.resolving(look_up))
 
+    async def _types_of(self, features: FeatureSelection) -> list[EntityType]:
+        registry, known = self._namespace.registry, features.references
+        if (service := features.service) is not None:
+            known = (await registry.resolving(lambda snapshot: snapshot.service(service))).features
+        names = set(filter(None, map(own_feature, known)))
+        # Features may be newer than the snapshot.
+        found = (await registry.snapshot(names=names)).types_of(known)
+        return found or (await registry.snapshot(fresh=True, names=names)).types_of(known)
+
     async def _list_definitions(self, kind: type[D]) -> list[D]:
         table = (await self._namespace.registry.snapshot(fresh=True)).table(cast("type[Definition]", kind))
         return [table[name] for name in sorted(table)]
@@ -158,6 +176,7 @@ class EmbeddedStore(FeatureStore):
     async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
         for entity_type in {each.entity_type for each in entities}:
             await self._check_type(entity_type)
+        await self._check_ids(entities)
         now = self.now()
         stamped = [replace(each, created_at=now, updated_at=now) for each in entities]
         stored = await self._namespace.storage.put_entities(stamped)
@@ -183,6 +202,17 @@ class EmbeddedStore(FeatureStore):
     async def _entity_ids(self, entity_type: str) -> list[str]:
         return await self._namespace.entity_ids(entity_type)
 
+    async def _check_ids(self, entities: Sequence[Entity]) -> None:
+        """Refuse ids of other types. What is registered stays, so the rules are read again for ids with a colon."""
+        snapshot = await self._namespace.registry.snapshot(fresh=any(":" in each.entity_id for each in entities))
+        for each in entities:
+            owner = snapshot.id_rules.owner(each.entity_id)
+            owns = each.entity_type if owner is None else owner.entity_type
+            if (found := snapshot.id_rules.problem(each.entity_id, owns)) is None and owns != each.entity_type:
+                found = Reason.ENTITY_TYPE_MISMATCH, f"entity_id {each.entity_id!r} is of a {owns}; register it as one"
+            if found is not None:
+                raise InvalidInput(found[1], reason=found[0], field="entity_id")
+
     async def _check_type(self, entity_type: str) -> None:
         if entity_type != DEFAULT_ENTITY_TYPE:
             await self._namespace.check_entity_type(entity_type)
@@ -196,15 +226,15 @@ class EmbeddedStore(FeatureStore):
         return await write(self._namespace, request)
 
     async def _read_online(
-        self, entity_ids: Sequence[str], features: FeatureSelection, *, consistency: str | None, event_times: bool
+        self, entities: RowEntities, features: FeatureSelection, *, consistency: str | None, event_times: bool
     ) -> tuple[list[Column], int]:
         del event_times  # they cost nothing here
         plan = await self._namespace.compiled(features, ReadPlan.of)
         level = None if consistency is None else Consistency(consistency)
-        most = self._namespace.settings.max_online_entities
-        if len(entity_ids) <= most:
-            return await self._newest(entity_ids, plan, level)
-        runs = [entity_ids[at : at + most] for at in range(0, len(entity_ids), most)]
+        most = max(1, self._namespace.settings.max_online_entities // len(entities.of_role))
+        if len(entities) <= most:
+            return await self._newest(entities, plan, level)
+        runs = [entities.cut(at, at + most) for at in range(0, len(entities), most)]
         parts = [await self._newest(run, plan, level) for run in runs]
         columns = zip(*(part for part, _ in parts), strict=True)
         return [concatenate(list(each)) for each in columns], parts[0][1]
@@ -216,7 +246,8 @@ class EmbeddedStore(FeatureStore):
         as_of = self.now()
         if features:
             newest = {each.name: each for each in features}
-            columns, as_of = await self._newest([entity_id], ReadPlan.of(list(newest.values())))
+            plan = ReadPlan.of(list(newest.values()))
+            columns, as_of = await self._newest(RowEntities.of([entity_id]), plan)
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:
@@ -228,7 +259,7 @@ class EmbeddedStore(FeatureStore):
         return columns, as_of
 
     async def _read_as_of(
-        self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
+        self, entities: RowEntities, event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
     ) -> tuple[list[Column], int]:
         bounds = ReadBounds(known_at, self.now(), at_now=event_time is None)
         if known_at == "label":
@@ -240,16 +271,16 @@ class EmbeddedStore(FeatureStore):
         check_settled(event_time if known_at == "label" else newest, bounds.now, settling_time)
         plan = await self._namespace.compiled(features, ReadPlan.of, known_at=newest)
         retrieval = Retrieval(ValueSource(self._namespace), plan, bounds)
-        return await retrieval.columns(entity_ids, event_time), bounds.now
+        return await retrieval.columns(entities, event_time), bounds.now
 
     async def _newest(
-        self, entity_ids: Sequence[str], plan: ReadPlan, consistency: Consistency | None = None
+        self, entities: RowEntities, plan: ReadPlan, consistency: Consistency | None = None
     ) -> tuple[list[Column], int]:
         """-> (a column per feature, the wall clock that ages are measured from)."""
         bounds = ReadBounds(None, self.now(), at_now=True)
         source = ValueSource(self._namespace, consistency=consistency)
         retrieval = Retrieval(source, plan, bounds, errors_as_status=True)
-        return await retrieval.columns(entity_ids, None), bounds.now
+        return await retrieval.columns(entities, None), bounds.now
 
     async def _page_history(
         self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str

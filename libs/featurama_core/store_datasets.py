@@ -6,21 +6,18 @@ No other module creates a dataset engine over a namespace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 from functools import partial
 
 from featurama_core.api.primitives import DatasetSource
-from featurama_core.datasets.dataset import Engine, TrainingDataset
+from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.request import DatasetRequest
-from featurama_core.datasets.several_columns import SeveralColumns
 from featurama_core.datasets.spine_sources import SpineSource, newest_time
 from featurama_core.datasets.verify import Rebuilt
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.plan import ReadPlan
-from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval, part_rows_of
+from featurama_core.retrieval.spilled import SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
-from featurama_core.types.references import ResolvedFeature
 
 
 async def dataset_source(
@@ -35,7 +32,7 @@ async def dataset_source(
     """Engines over a namespace for a request. now: microseconds, the start of the request."""
     settled, build = partial(check_settled, now=now, settling_time=namespace.settings.settling_time), request.build
     if request.known_at == "label":
-        newest = await asyncio.to_thread(newest_time, source, columns.certain, settled)
+        newest = await asyncio.to_thread(newest_time, source, columns, settled)
     else:
         newest = request.known_at
         settled(newest)
@@ -48,10 +45,6 @@ async def dataset_source(
         strategy=build.strategy,
         ruled_at=newest,
     )
-    if columns.of_types:
-        names = (await asyncio.to_thread(getattr, source, "schema")).names
-        columns = columns.needed([each.entity_type for each in plan.features], names)
-        return DatasetSource(_several(one, plan.features, columns, build.memory_bytes), columns)
     return DatasetSource(partial(one, plan=plan, memory=build.memory_bytes), columns)
 
 
@@ -61,6 +54,11 @@ async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | No
     as_of: for a dataset of newest values, microseconds, the time of the original read. Values and their ages are those
     of that time: known by the `known_at` of the request, else by `as_of` if it is settled.
     """
+    roles = request.selection.roles
+    keys = await namespace.registry.resolving(
+        lambda found: {each.entity_type: found.keys_of(each.entity_type) for each in roles}
+    )
+    request = request.in_roles(roles, keys)
     now, source, columns = namespace.now(), request.rows.labels, request.rows.columns
     features = await namespace.resolve(request.selection)
     if as_of is None:
@@ -82,17 +80,4 @@ async def rebuilt(namespace: Namespace, request: DatasetRequest, as_of: int | No
         opened = DatasetSource(begin, columns)
     dataset = TrainingDataset(opened.begin, source, opened.columns, request.recorded(at_now=as_of is not None))
     deleted = {(each.entity_id, each.feature_name) for each in await namespace.storage.list_tombstones()}
-    return Rebuilt(dataset, features, deleted, now)
-
-
-def _several(
-    one: Callable[..., Engine], features: Sequence[ResolvedFeature], columns: SpineColumns, memory: int
-) -> Callable[[], Engine]:
-    """One engine per entity column; the engines share the memory."""
-    sizes = Sizes(part_rows=part_rows_of(features))
-    share = memory // len(columns.entities)
-
-    def begin(positions: list[int]) -> Engine:
-        return one(plan=ReadPlan.of([features[at] for at in positions]), memory=share, sizes=sizes)
-
-    return partial(SeveralColumns, [columns.of_type(each.entity_type) for each in features], begin)
+    return Rebuilt(dataset, columns, features, deleted, now)

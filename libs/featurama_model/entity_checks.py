@@ -18,12 +18,17 @@ _IDS_PER_READ = 5_000
 _FEATURES_PER_READ = 500
 
 
-async def unknown_entities(namespace: Namespace, entity_ids: Iterable[str], entity_type: str) -> dict[str, str]:
+async def unknown_entities(
+    namespace: Namespace, entity_ids: Iterable[str | None], entity_type: str
+) -> dict[str | None, str]:
     """Entity -> problem, for entities of another type than the model's, or that are neither registered nor have any
-    value.
+    value; and for None, a row that names no entity.
     """
-    distinct = list(dict.fromkeys(entity_ids))
-    problems: dict[str, str] = {}
+    given = dict.fromkeys(entity_ids)
+    distinct = [each for each in given if each is not None]
+    problems: dict[str | None, str] = {}
+    if None in given:
+        problems[None] = "the row names no entity: a key is null, or no id can hold the keys"
     # In pieces, because one read of the store is bounded.
     for first in range(0, len(distinct), _IDS_PER_READ):
         some = distinct[first : first + _IDS_PER_READ]

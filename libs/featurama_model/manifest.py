@@ -191,6 +191,12 @@ class ModelManifest:
         """The features that every predicted row must have."""
         return tuple(each.name for each in self.features if each.missing == "fail")
 
+    @cached_property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of the features, for a model whose rows name several entities."""
+        roles = dict.fromkeys(FeatureRef.parse_pinned(each.reference).role for each in self.features)
+        return tuple(filter(None, roles))
+
     def matrix(self, columns: Sequence[Column], time: int | Int64Array | None) -> Float32Array:
         """The model's input float32[n, k] from the columns of its features, n rows each, at `time` (microseconds, one
         or int64[n]). Training, batch scoring and serving all call this.
@@ -226,7 +232,7 @@ class ModelManifest:
         if len(self.by_name) != len(self.features):
             raise _invalid("features", "names a feature twice")
         for feature in self.features:
-            if column_name(FeatureRef.parse(feature.reference)) != feature.name:
+            if FeatureRef.parse_pinned(feature.reference).column != feature.name:
                 raise _invalid("features", f"reference {feature.reference[:140]!r} is not of {feature.name[:140]!r}")
             feature.check()
         self.engineered.check({feature.name: feature.kind for feature in self.features})
@@ -249,11 +255,6 @@ class ModelManifest:
             raise _invalid("class_labels", f"must be {classes} different texts for {self.objective}, or none")
         if any(not label.isprintable() or not 1 <= len(label) <= MAX_LABEL_CHARS for label in labels):
             raise _invalid("class_labels", f"must be 1 to {MAX_LABEL_CHARS} printable characters each")
-
-
-def column_name(reference: FeatureRef) -> str:
-    """The column name of a reference: names without versions, `destination.traffic_level`."""
-    return reference.name if reference.via is None else f"{reference.via.name}.{reference.name}"
 
 
 def unusable(problem: str, **metadata: object) -> FailedPrecondition:

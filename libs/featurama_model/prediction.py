@@ -26,14 +26,15 @@ class PredictionRequest:
     """Rows by entity, by given features, or both: a given value overrides the stored one in its row.
 
     version: 0 for the version that `alias` names. given: columns named like the model's features, as many rows as
-    `entity_ids`, or the rows themselves if there are no ids; status NOT_FOUND means not given in this row.
+    `entity_ids` (None for a row that names no entity), or the rows themselves if there are no ids; status NOT_FOUND
+    means not given in this row.
     contributions: whether to explain the rows, at most 1,000.
     """
 
     model: str
     version: int = 0
     alias: str = CHAMPION
-    entity_ids: Sequence[str] = ()
+    entity_ids: Sequence[str | None] = ()
     given: Sequence[Column] = ()
     consistency: Consistency | None = None
     contributions: bool = False
@@ -42,7 +43,7 @@ class PredictionRequest:
         """The number of rows. Raises InvalidInput for no rows, too many rows, or an invalid id."""
         by_entity = bool(self.entity_ids) or not self.given
         if by_entity:
-            check_entity_ids(self.entity_ids, limit=MAX_ROWS)
+            check_entity_ids(self.entity_ids, limit=MAX_ROWS, may_lack=True)
         rows = len(self.entity_ids) if by_entity else len(self.given[0])
         if rows == 0:
             raise InvalidInput("given features have no rows; give one", reason=Reason.EMPTY_REQUEST, field="given")

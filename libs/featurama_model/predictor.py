@@ -17,7 +17,8 @@ import numpy as np
 from featurama_core.frames.predictions import RowError
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
-from featurama_core.types.errors import Reason, Unknown
+from featurama_core.types.errors import InvalidInput, Reason, Unknown
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.values import Status
 from featurama_model.entity_checks import unknown_entities
 from featurama_model.evaluation import explained, outputs
@@ -83,6 +84,12 @@ class Predictor:
         """Predict with this model instead of the request's. `request.rows()` has been called. Raises like `predict`."""
         rows = len(request.entity_ids) or len(request.given[0])
         manifest = model.manifest
+        if manifest.roles and request.entity_ids:
+            raise InvalidInput(
+                f"model {manifest.name!r} reads the roles {', '.join(manifest.roles)}, and an entity id names one"
+                " entity; give the features of the rows",
+                field="entity_ids",
+            )
         given = given_columns(manifest, request.given, rows)
         stored, as_of_time = await self._stored(namespace, request, manifest, given)
         columns = [
@@ -124,7 +131,7 @@ class Predictor:
             return {}, namespace.now()
         try:
             read = await EmbeddedStore(namespace).get_online_features(
-                list(request.entity_ids),
+                RowEntities.of(list(request.entity_ids)),
                 [feature.reference for feature in wanted],
                 consistency=request.consistency,
                 ttl_revisions=manifest.ttl_revisions,

@@ -21,13 +21,14 @@ from featurama_core.datasets.spine_sources import Keys
 from featurama_core.frames.predictions import RowError
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
-from featurama_core.types.errors import Reason
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.entity_checks import unknown_entities
 from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
+from featurama_model.manifest import ModelManifest
 from featurama_model.model_checker import ModelChecker
 from featurama_model.prediction import Scores, with_refused
 from featurama_model.score_table import check_label_names, facts_of, merged, score_table
@@ -56,6 +57,8 @@ async def scored(
         for row in np.flatnonzero(unreadable).tolist()
     ]
     rows = np.flatnonzero(absent.all(axis=0) & ~unreadable)
+    if manifest.roles:
+        rows = rows[:0]  # which of several entities is unknown, the statuses of their features say
     candidates = dict(zip(rows.tolist(), entity_ids.take(rows).to_pylist(), strict=True))
     unknown = await unknown_entities(namespace, candidates.values(), manifest.entity_type)
     errors += [
@@ -138,6 +141,22 @@ async def scores(
         loaded.manifest.selection,
         Build(memory),
         ScoreOutput(loaded, namespace),
-        **rows,
+        **await role_options(namespace, loaded.manifest, rows),
     )
     return await EmbeddedStore(namespace).open_dataset(request)
+
+
+async def role_options(namespace: Namespace, manifest: ModelManifest, rows: RowOptions) -> RowOptions:
+    """The options of label rows with the roles of the model, which its feature service declares. InvalidInput for roles
+    of a model of one entity per row.
+    """
+    if not manifest.roles:
+        if rows.get("roles") or rows.get("entity_columns"):
+            raise InvalidInput(
+                f"model {manifest.name!r} reads one entity per row; name its column with entity_column", field="roles"
+            )
+        return rows
+    if rows.get("roles") is not None:
+        return rows
+    service = await EmbeddedStore(namespace).get_feature_service(manifest.feature_service)
+    return rows | {"roles": {each.name: each.entity_type for each in service.roles}}

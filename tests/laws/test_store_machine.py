@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from featurama_core.ingest.purge import purge
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.writes import WriteRequest
 
 from .oracle import RETRY_WINDOW, SECOND, SETTLING, SKEW, Row, ingest_time
@@ -138,6 +140,24 @@ class StoreMachine(RuleBasedStateMachine):
         answer = self.scene.run(read())
         assert [entity for entity, _ in labels] == list(answer.entity_ids)
         assert expected(self.scene, labels, each) == shown(reads_of(answer.entity_ids, answer.columns))
+        # The same rows with a second entity each, that of the next row: each role as if it were alone.
+        of_role = {"one": labels, "other": [(labels[row - 1][0], at) for row, (_, at) in enumerate(labels)]}
+        read_both = self.scene.servers[server].point_in_time(
+            RowEntities({role: [entity for entity, _ in rows] for role, rows in of_role.items()}),
+            np.array([at for _, at in labels], dtype=np.int64),
+            features=[f"{role}.{reference}" for role in of_role for reference in self.scene.references],
+            roles=dict.fromkeys(of_role, "thing"),
+            known_at=bound,  # type: ignore[arg-type]
+        )
+        found = self.scene.run(read_both).columns
+        for role, entities in of_role.items():
+            mine = [
+                replace(column, reference=column.reference.removeprefix(f"{role}."))
+                for column in found
+                if column.reference.startswith(f"{role}.")
+            ]
+            ids = [entity for entity, _ in entities]
+            assert expected(self.scene, entities, each) == shown(reads_of(ids, mine))
 
     @rule(
         entity=ENTITY,

@@ -78,6 +78,12 @@ def labels(seed: int) -> pa.Table:
 
 COLUMNS = {"delivery": "entity_id", "planet": "planet_id"}
 OF_COLUMNS = ["distance", "destination.traffic_level", "traffic_level", "mood"]
+ROLES = {
+    "home": {"type": "planet", "columns": "planet_id"},
+    "parcel": {"type": "delivery", "columns": ["entity_id"]},
+    "away": {"type": "planet", "columns": "planet_id"},
+}
+OF_ROLES = ["home.mood", "destination.traffic_level", "away.mood", "parcel.distance", "away.traffic_level"]
 
 
 def two_entities(seed: int) -> pa.Table:
@@ -181,6 +187,7 @@ async def prepare(url: str, namespace: str) -> dict[str, Any]:
             "near": await expected(store, rows, statuses=True, event_times=True),
             "far": await expected(store, rows),
             "columns": await expected(store, two_entities(3), only=OF_COLUMNS, entity_columns=COLUMNS, statuses=True),
+            "roles": await expected(store, two_entities(3), only=OF_ROLES, roles=ROLES, statuses=True),
             "known": await expected(store, pl.from_arrow(rows), known_at=known_at),
             "grid": await expected(store, None, only=PLANET_FEATURES, statuses=True, **GRID),
             "newest": newest.drop_columns(["timestamp"]),
@@ -209,6 +216,8 @@ def answers(url: str, namespace: str, wanted: dict[str, Any]) -> dict[str, bool]
     of_columns = partial(make, two_entities(3), OF_COLUMNS, entity_columns=COLUMNS, statuses=True, **cut)
     verdicts["columns"] = table_of(of_columns()).equals(wanted["columns"])
     verdicts["far columns"] = table_of(of_columns(broadcast=2)).equals(wanted["columns"])
+    of_roles = partial(make, two_entities(3), OF_ROLES, roles=ROLES, statuses=True, **cut)
+    verdicts["roles"] = table_of(of_roles(broadcast=2)).equals(wanted["roles"])
     known = make(pl.from_arrow(rows), FEATURES, known_at=wanted["known_at"])
     verdicts["known"] = table_of(known).equals(wanted["known"])
     grid = make(None, PLANET_FEATURES, statuses=True, **GRID, **cut)

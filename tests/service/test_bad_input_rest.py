@@ -60,6 +60,11 @@ def read(status: int, reason: str, field: str | None, **fields: Any) -> Bad:
     return Bad(status, reason, field, "/features", {"json": {**good, **fields}})
 
 
+def keyed(status: int, reason: str, field: str | None, **params: Any) -> Bad:
+    """A bad entity that is named by keys."""
+    return Bad(status, reason, field, "/features", {"params": {"feature_names": "bad_year", **params}})
+
+
 SMALL = f"/models/{MODEL}/predict"
 
 UNREADABLE = [
@@ -124,6 +129,10 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
         body(400, "INVALID_ENTITY_ID", "entity_id", {"entity_id": ""}),
         body(404, "UNKNOWN_ENTITY", "entity_id", {"entity_id": "bad_nobody"}),
         body(422, "INVALID_ARGUMENT", "entity_id", {"entity_id": 5}),
+        predict(400, "INVALID_ARGUMENT", "keys", keys={"film_id": 1}),
+        body(400, "INVALID_ARGUMENT", "keys", {"entity_id": "x", "keys": {"film_id": 1}}),
+        body(422, "EMPTY_REQUEST", "keys", {"keys": {}}),
+        body(422, "INVALID_ARGUMENT", "keys", {"keys": [1]}),
     ],
     ("POST", "/models/{model}/predict"): [
         *(replace(each, path=SMALL) for each in UNREADABLE),
@@ -133,6 +142,10 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
         named(400, "INVALID_ENTITY_ID", "entity_id", json={"entity_id": "a\u0000b"}),
         named(404, "UNKNOWN_ENTITY", "entity_id", json={"entity_id": "bad_nobody"}),
         named(422, "INVALID_ARGUMENT", "delivery_id", json={"delivery_id": "delivery_near"}),
+        named(400, "INVALID_ARGUMENT", "keys", json={"entity_id": "delivery_near", "keys": {"film_id": 1}}),
+        named(422, "INVALID_ARGUMENT", None, json={"keys": {"film_id": 2**53 + 1}}),
+        named(422, "INVALID_ARGUMENT", None, json={"keys": {"film_id": None}}),
+        named(422, "INVALID_ARGUMENT", None, json={"keys": {"film_id": True}}),
         named(422, "INVALID_ARGUMENT", "model", json={"entity_id": "delivery_near", "model": "x"}),
         named(404, "UNKNOWN_FEATURE", "bad_nothing", json={"features": {"bad_nothing": 1}}),
         named(404, "UNKNOWN_MODEL", "model", path="/models/bad_nothing/predict"),
@@ -149,7 +162,8 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
     ],
     ("POST", "/features/batch"): [
         *UNREADABLE,
-        body(422, "INVALID_ARGUMENT", "entity_ids", {}),
+        body(400, "INVALID_ARGUMENT", "entity_ids", {}),
+        body(400, "INVALID_ARGUMENT", "entity_ids", {"entity_ids": ["x"], "entities": {"film_id": [1]}}),
         body(422, "INVALID_ARGUMENT", "body", "delivery_near"),
         body(422, "INVALID_ARGUMENT", "1", ["delivery_near", 5]),
         body(422, "INVALID_ARGUMENT", "0", [None]),
@@ -188,6 +202,27 @@ REFUSED: dict[tuple[str, str], list[Bad]] = {
         read(422, "INVALID_ARGUMENT", "format", format="csv"),
         read(422, "INVALID_ARGUMENT", "orient", orient="rows"),
         read(400, "INVALID_ARGUMENT", "feature_names", feature_names=["bad_speed", "bad_speed"]),
+        read(422, "INVALID_ARGUMENT", None, entity_ids=None, entities={"film_id": [2**53 + 1]}),
+        read(422, "INVALID_ARGUMENT", None, entity_ids=None, entities={"film_id": [-(2**53) - 1]}),
+        read(422, "INVALID_ARGUMENT", None, entity_ids=None, entities={"film_id": [1.5]}),
+    ],
+    ("GET", "/features"): [
+        Bad(400, "INVALID_ARGUMENT", "entity_type", arguments={"params": {"film_id": "1"}}),
+        keyed(400, "INVALID_ENTITY_ID", "entity_id"),
+        keyed(400, "INVALID_ENTITY_ID", "entity_id", film="1"),
+        keyed(400, "INVALID_ENTITY_ID", "entity_id", film_id="1", limit="5"),
+        keyed(400, "INVALID_ENTITY_ID", "film_id", film_id="01"),
+        keyed(400, "INVALID_ENTITY_ID", "film_id", film_id=""),
+        keyed(400, "INVALID_ENTITY_ID", "film_id", film_id=INJECTION),
+        keyed(422, "INVALID_ARGUMENT", "film_id", film_id=["1", "2"]),
+        keyed(404, "UNKNOWN_ENTITY", "entity_id", film_id="9"),
+        keyed(404, "UNKNOWN_ENTITY_TYPE", "entity_type", film_id="1", entity_type="bad_nothing"),
+        keyed(400, "INVALID_ENTITY_ID", "entity_id", film_id="1", entity_type="bad_planet"),
+        keyed(422, "INVALID_NAME", "entity_type", film_id="1", entity_type="Bad Name"),
+        keyed(400, "INVALID_ARGUMENT", "entity_type", film_id="1", feature_names="bad_nothing"),
+        keyed(404, "UNKNOWN_FEATURE", "bad_nothing", film_id="1", feature_names="bad_year,bad_nothing"),
+        keyed(400, "EMPTY_REQUEST", "feature_names", film_id="1", feature_names=""),
+        keyed(422, "INVALID_ARGUMENT", "large_integers", film_id="1", large_integers="1"),
     ],
     ("GET", "/features/{entity_id}"): [
         entity(400, "INVALID_ENTITY_ID", "entity_id", ""),
@@ -230,6 +265,7 @@ GOOD: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/predict"): {"json": {"delivery_id": "delivery_near"}},
     ("POST", "/features/batch"): {"json": ["delivery_near"]},
     ("GET", "/features/{entity_id}"): {"params": {"feature_names": "bad_speed"}},
+    ("GET", "/features"): {"params": {"feature_names": "bad_year", "film_id": "1"}},
     ("GET", "/health"): {},
 }
 
@@ -281,7 +317,7 @@ NO_ROUTES = {
     ("GET", "/predict/x"): (404, None),
     ("GET", "/health/"): (404, None),
     ("GET", "/Predict"): (404, None),
-    ("GET", "/features"): (405, "POST"),
+    ("DELETE", "/features"): (405, "POST"),
     ("GET", "/models/m/predict"): (405, "POST"),
     ("GET", "/models"): (404, None),
     ("GET", "/predict"): (405, "POST"),

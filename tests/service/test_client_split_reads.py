@@ -49,11 +49,28 @@ class Upgraded(grpc.GenericRpcHandler):
             return grpc.unary_stream_rpc_method_handler(self._historical)
         if details.method.endswith("/GetFeatureService"):
             return grpc.unary_unary_rpc_method_handler(self._pilots)
+        if details.method.endswith("/ListEntityTypes"):
+            return grpc.unary_unary_rpc_method_handler(self._no_types)
+        if details.method.endswith("/GetFeature"):
+            return grpc.unary_unary_rpc_method_handler(self._feature)
+        if details.method.endswith("/GetFeatureGroup"):
+            return grpc.unary_unary_rpc_method_handler(self._group)
         return None
 
     async def _pilots(self, data: bytes, context: Any) -> bytes:
         service = definitions_pb2.FeatureService(name="pilots", features=["speed"])
         return registry_service_pb2.GetFeatureServiceResponse(feature_service=service).SerializeToString()
+
+    async def _feature(self, data: bytes, context: Any) -> bytes:
+        feature = definitions_pb2.Feature(name="speed", value_type=ValueType.INT, group="moving")
+        return registry_service_pb2.GetFeatureResponse(feature=feature).SerializeToString()
+
+    async def _group(self, data: bytes, context: Any) -> bytes:
+        group = definitions_pb2.FeatureGroup(name="moving", revision=1)
+        return registry_service_pb2.GetFeatureGroupResponse(feature_group=group).SerializeToString()
+
+    async def _no_types(self, data: bytes, context: Any) -> bytes:
+        return registry_service_pb2.ListEntityTypesResponse().SerializeToString()
 
     async def _online(self, data: bytes, context: Any) -> bytes:
         request = online_service_pb2.GetOnlineFeaturesRequest.FromString(data)
@@ -63,10 +80,9 @@ class Upgraded(grpc.GenericRpcHandler):
     async def _historical(self, data: bytes, context: Any) -> AsyncIterator[bytes]:
         request = wire.parse_get_historical_features_request(data)
         self.newest.append(int(request.event_time.max()))
-        columns = self._answer(request.features, request.service or "", request.entity_ids)
-        yield wire.historical_chunk_to_wire(
-            wire.HistoricalChunk(0, len(request.entity_ids), columns, 1)
-        ).SerializeToString()
+        wanted, ids = request.features, request.entities.of_role[""]
+        columns = self._answer(wanted.references, wanted.service or "", ids)
+        yield wire.historical_chunk_to_wire(wire.HistoricalChunk(0, len(ids), columns, 1)).SerializeToString()
 
     def _answer(self, features: Sequence[str], service: str, entity_ids: Sequence[str]) -> list[Column]:
         newest = 2 if self.named else 1

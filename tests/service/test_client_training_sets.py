@@ -111,34 +111,42 @@ async def test_rows_that_name_several_entities_get_the_features_of_each(client, 
     path = f"{names['place']}.{names['trips']}"
     asked = [names["trips"], names["rating"], path, names["shape"]]
     columns = {names["driver"]: "driver_id", names["customer"]: "customer_id"}
+    in_role = {each: f"{names['customer']}.{names[each]}" for each in ("trips", "shape")}
+    in_role |= {"rating": f"{names['driver']}.{names['rating']}", "path": f"{names['driver']}.{path}"}
     expected = {
         "driver_id": [leela, leela, None, "", leela, "nobody"],
-        names["trips"]: [None, None, None, None, 7, None],
-        names["rating"]: [1.5, 1.5, None, None, 2.5, None],
-        path: [7, 7, None, None, 7, None],
-        names["shape"]: [None, None, None, None, [1.0, 2.0], None],
-        f"{names['trips']}__status": ["NOT_FOUND"] * 4 + ["PRESENT", "NOT_FOUND"],
-        f"{path}__status": ["PRESENT"] * 2 + ["NOT_FOUND"] * 2 + ["PRESENT", "NOT_FOUND"],
+        in_role["trips"]: [None, None, None, None, 7, None],
+        in_role["rating"]: [1.5, 1.5, None, None, 2.5, None],
+        in_role["path"]: [7, 7, None, None, 7, None],
+        in_role["shape"]: [None, None, None, None, [1.0, 2.0], None],
+        f"{in_role['trips']}__status": ["NOT_FOUND"] * 4 + ["PRESENT", "NOT_FOUND"],
+        f"{in_role['path']}__status": ["PRESENT"] * 2 + ["NOT_FOUND"] * 2 + ["PRESENT", "NOT_FOUND"],
     }
     made = await client.training_set(labels, asked, entity_columns=columns, statuses=True)
     built = (await made.to_arrow()).to_pydict()
     assert expected == {name: built[name] for name in expected}
     manifest = await made.write(tmp_path / "set")
-    pinned = [f"{names['trips']}@1", f"{names['rating']}@1", f"{names['place']}@1.{names['trips']}@1"]
-    assert manifest.request["features"] == [*pinned, f"{names['shape']}@1"]
-    assert (manifest.request["entity_columns"], len(manifest.files)) == (columns, 2)
+    pinned = [f"{in_role['trips']}@1", f"{in_role['rating']}@1"]
+    pinned += [f"{names['driver']}.{names['place']}@1.{names['trips']}@1", f"{in_role['shape']}@1"]
+    assert manifest.request["features"] == pinned
+    assert {role: each["columns"] for role, each in manifest.request["roles"].items()} == {
+        role: [column] for role, column in columns.items()
+    }
+    assert len(manifest.files) == 3
     assert (await verify(tmp_path / "set")).is_good
     plan = await made.explain()
-    assert (plan.parts, plan.columns) == (2, ("customer_id", "driver_id"))
+    assert (plan.parts, plan.roles) == (3, tuple(columns))
     service = unique("dispatch")
     await client.register_feature_service(service, [names["rating"], path])
     of_driver = {names["driver"]: "driver_id"}
     served = await client.training_set(labels, service=service, entity_columns=of_driver)
     built = (await served.to_arrow()).to_pydict()
-    assert (expected[names["rating"]], expected[path]) == (built[names["rating"]], built[path])
-    with pytest.raises(InvalidInput, match="no requested feature has the entity type"):
+    assert [expected[in_role[each]] for each in ("rating", "path")] == [
+        built[in_role[each]] for each in ("rating", "path")
+    ]
+    with pytest.raises(InvalidInput, match="no requested feature is of the role"):
         await client.training_set(labels, [names["trips"]], entity_columns=columns)
-    with pytest.raises(InvalidInput, match="name columns of labels="):
+    with pytest.raises(InvalidInput, match="entities of labels="):
         await client.training_set(features=asked, entity_type=names["driver"], entity_columns=columns)
-    with pytest.raises(InvalidInput, match="lack the column entity_id"):
+    with pytest.raises(InvalidInput, match="which no role names"):
         await client.training_set(labels, asked, entity_columns=of_driver)

@@ -139,7 +139,8 @@ async def test_without_label_rows_a_set_has_no_rows_and_all_columns(filled: Fill
     assert (0, ["entity_id", "timestamp", *filled.features]) == (table.num_rows, table.column_names)
     of_type, named = {filled.unique("thing"): "who"}, rows.rename_columns(["who", "timestamp", "large"])
     table = await (await store.training_set(named, filled.features, entity_columns=of_type)).to_arrow()
-    assert (0, [*named.column_names, *filled.features]) == (table.num_rows, table.column_names)
+    in_role = [f"{filled.unique('thing')}.{each}" for each in filled.features]
+    assert (0, [*named.column_names, *in_role]) == (table.num_rows, table.column_names)
 
 
 async def test_a_directory_of_a_set_is_read_by_others_as_it_lies(filled: Filled, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_t
     table = table.append_column("where", pa.nulls(len(table), pa.string()))
     made = await store.training_set(
         table,
-        ["traffic_level", *(each.reference for each in resolved)],
+        ["planet.traffic_level", *(each.reference for each in resolved)],
         entity_columns={"delivery": "parcel", "planet": "where"},
         time_column="sent",
     )

@@ -48,7 +48,8 @@ async def _predict_rows(stubs: Stubs, namespace: str, query: PredictionQuery, st
         alias=query.alias,
         include_features=query.include_features,
         include_contributions=query.include_contributions,
-        entity_ids=ids,
+        entity_ids=() if query.keys else ids,
+        keys=wire.keys_to_proto({name: texts[start:stop] for name, texts in query.keys.items()}),
         given=wire.columns_to_proto([column.take(picked) for column in query.given]),
     )
     answer = await stubs.online.call(stubs.predictions.Predict, message)

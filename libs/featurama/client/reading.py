@@ -18,6 +18,7 @@ from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FeaturamaError, Reason
 from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import NO_ROLE, Role, RowEntities
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 
@@ -41,7 +42,7 @@ class ReadCalls(Calling):
 
     async def _read_online(
         self,
-        entity_ids: Sequence[str],
+        entities: RowEntities,
         features: FeatureSelection,
         *,
         consistency: Consistency | None,
@@ -57,7 +58,7 @@ class ReadCalls(Calling):
         )
 
         async def read(start: int, stop: int) -> tuple[list[Column], int]:
-            return await self._online(request, entity_ids[start:stop])
+            return await self._online(request, entities.cut(start, stop), features.roles)
 
         def pin(first: tuple[list[Column], int]) -> Part[tuple[list[Column], int]]:
             # The same versions in every part, whatever is registered meanwhile.
@@ -65,7 +66,8 @@ class ReadCalls(Calling):
             request.feature_service, request.features[:] = chosen.service or "", chosen.references
             return read
 
-        answers = await in_parts(len(entity_ids), MAX_ONLINE_ENTITIES, entity_ids, read, pin)
+        most = MAX_ONLINE_ENTITIES // len(entities.of_role)
+        answers = await in_parts(len(entities), most, _named(entities), read, pin)
         columns = joined([columns for columns, _ in answers], self._open.online.target)
         return columns, min(as_of for _, as_of in answers)
 
@@ -75,7 +77,7 @@ class ReadCalls(Calling):
         )
 
         async def read(*_: int) -> tuple[list[Column], int]:
-            return await self._online(request, [entity_id])
+            return await self._online(request, RowEntities.of([entity_id]), ())
 
         return (await answered(1, [entity_id], read))[1]
 
@@ -103,24 +105,23 @@ class ReadCalls(Calling):
         return (await answered(page_size, [entity_id], read))[1]
 
     async def _read_as_of(
-        self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
+        self, entities: RowEntities, event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
     ) -> tuple[list[Column], int]:
         if event_time is None and known_at is None:
-            return await self._read_online(entity_ids, features, consistency=None, event_times=True)
+            return await self._read_online(entities, features, consistency=None, event_times=True)
 
         async def read(start: int, stop: int) -> list[wire.HistoricalChunk]:
             times = None if event_time is None else event_time[start:stop]
-            chosen = features.references, features.service
-            pins = dict(features.ttl_revisions)
+            rows = entities.cut(start, stop)
             return await self._label_rows(
-                wire.HistoricalRequest(self.namespace, entity_ids[start:stop], times, *chosen, known_at, False, pins)
+                wire.HistoricalRequest(self.namespace, rows, times, features, known_at, False)
             )
 
         async def first(start: int, stop: int) -> list[wire.HistoricalChunk]:
             nonlocal features
-            if known_at == "label" and event_time is not None and stop < len(entity_ids):
+            if known_at == "label" and event_time is not None and stop < len(entities):
                 # The newest row decides the versions, and a part may lack it.
-                features = await pinned_at(self, features, int(event_time.max()))
+                features = await pinned_at(self, features, int(event_time.max()), entities.of_role)
             return await read(start, stop)
 
         def pin(chunks: list[wire.HistoricalChunk]) -> Part[list[wire.HistoricalChunk]]:
@@ -128,7 +129,8 @@ class ReadCalls(Calling):
             features = pinned(features, chunks[0].columns)
             return read
 
-        answers = await in_parts(len(entity_ids), MAX_LABEL_ROWS, entity_ids, first, pin)
+        most = MAX_LABEL_ROWS // len(entities.of_role)
+        answers = await in_parts(len(entities), most, _named(entities), first, pin)
         chunks = list(chain.from_iterable(answers))
         columns = joined([chunk.columns for chunk in chunks], self._open.online.target)
         return columns, min(chunk.as_of_time for chunk in chunks)
@@ -140,14 +142,16 @@ class ReadCalls(Calling):
 
         return await dataset_source(self, request, source, columns, at_now=at_now, now=now)
 
-    async def _online(self, request: pb.GetOnlineFeaturesRequest, ids: Sequence[str]) -> tuple[list[Column], int]:
+    async def _online(
+        self, request: pb.GetOnlineFeaturesRequest, entities: RowEntities, roles: Sequence[Role]
+    ) -> tuple[list[Column], int]:
         stubs = self._open
         message = pb.GetOnlineFeaturesRequest()
         message.CopyFrom(request)
-        message.entity_ids.extend(ids)
+        wire.put_entities(message, entities, roles)
         data = await stubs.online.call(stubs.get_online_features, message.SerializeToString())
         with reading_answer(stubs.online.target):
-            return wire.parse_get_online_features_response(data, len(ids))
+            return wire.parse_get_online_features_response(data, len(entities))
 
     async def _label_rows(self, request: wire.HistoricalRequest) -> list[wire.HistoricalChunk]:
         stubs = self._open
@@ -160,8 +164,13 @@ class ReadCalls(Calling):
             if chunk.first_row != rows:
                 break
             rows += chunk.rows
-        if rows != len(request.entity_ids):
+        if rows != len(request.entities):
             raise FeaturamaError(
                 f"the answer of {stubs.online.target} is not complete; send the request again", reason=Reason.INTERNAL
             )
         return chunks
+
+
+def _named(entities: RowEntities) -> Sequence[str]:
+    """The ids for the error of a row; () if rows name several entities."""
+    return [each or "" for each in entities.of_role.get(NO_ROLE, ())]

@@ -11,7 +11,8 @@ from featurama.client.splitting import in_parts
 from featurama.client.stubs import Calling
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Update
-from featurama_core.types.schema import Definition, Entity, FeatureDefinition, Use, in_order
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, Use, in_order
 
 _PAGE = 1_000
 
@@ -38,11 +39,18 @@ class RegistryCalls(Calling):
         request = row.request("Get")(namespace=self.namespace, name=name, **_version(kind, version))
         return row.read(await self._looked_up(row.call("Get"), request))
 
+    async def _types_of(self, features: FeatureSelection) -> list[EntityType]:
+        filters = {"features": features.references, "feature_service": features.service or ""}
+        return await self._listed(EntityType, **filters)
+
     async def _list_definitions(self, kind: type[D]) -> list[D]:
+        return await self._listed(kind)
+
+    async def _listed(self, kind: type[D], **filters: Any) -> list[D]:
         found: list[D] = []
         token = ""
         while True:
-            page, token = await self._page(kind, token, _PAGE)
+            page, token = await self._page(kind, token, _PAGE, **filters)
             found += page
             if not token:
                 return found

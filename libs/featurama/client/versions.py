@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,32 +13,59 @@ from featurama_core.api import FeatureStore
 from featurama_core.types.column import Column
 from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.revisions import in_force
+from featurama_core.types.roles import RowEntities
+from featurama_core.types.times import KnownAt
 
 
 def pinned(features: FeatureSelection, columns: Sequence[Column]) -> FeatureSelection:
-    """The versions that a response has; the features themselves if a server names none."""
+    """The versions that a response has. The features themselves if a server names none, or for a service with roles,
+    whose types the request does not name; it is pinned.
+    """
     references = tuple(column.reference for column in columns)
-    return replace(features, references=references, service=None) if all(references) else features
+    of_service = features.service is not None and not features.roles
+    if not all(references) or (of_service and any(FeatureRef.parse_pinned(each).role for each in references)):
+        return features
+    return replace(features, references=references, service=None)
 
 
-async def pinned_ttls(store: FeatureStore, features: FeatureSelection, moment: int) -> FeatureSelection:
-    """The same features with the revisions of their groups whose ttl is in force at a moment, microseconds."""
-    steps = {step for text in features.references for step in FeatureRef.parse(text).steps}
+async def pinned_ttls(
+    store: FeatureStore, features: FeatureSelection, references: Sequence[str], moment: int
+) -> FeatureSelection:
+    """The same features with the revisions of their groups whose ttl is in force at a moment, microseconds.
+
+    references: of the response, pinned.
+    """
+    steps = {step for text in references for step in FeatureRef.parse_pinned(text).steps}
     found = await concurrently([partial(store.get_feature, each.name, each.version) for each in steps])
     groups = await concurrently([partial(store.get_feature_group, each) for each in {each.group for each in found}])
     pins = {each.name: in_force(each, moment).revision for each in groups} | dict(features.ttl_revisions)
     return replace(features, ttl_revisions=tuple(sorted(pins.items())))
 
 
-async def pinned_at(store: FeatureStore, features: FeatureSelection, newest: int) -> FeatureSelection:
-    """The versions of rows with `known_at="label"`, the newest of which is at this time, microseconds. One call."""
-    # Any id will do: only the references of the columns are used.
-    row = ["-"], np.array([newest], dtype=np.int64)
+async def pinned_at(
+    store: FeatureStore,
+    features: FeatureSelection,
+    newest: int,
+    roles: Iterable[str],
+    *,
+    known_at: KnownAt = "label",
+) -> FeatureSelection:
+    """The versions of rows of which the newest is at this time, microseconds. One call.
+
+    roles: of the rows, `NO_ROLE` for rows of one entity.
+    """
     read = await store.point_in_time(
-        *row,
+        any_row(roles),
+        np.array([newest], dtype=np.int64),
         features=features.references or None,
         service=features.service,
-        known_at="label",
+        roles={each.name: each.entity_type for each in features.roles},
+        known_at=known_at,
         ttl_revisions=dict(features.ttl_revisions),
     )
     return pinned(features, read.columns)
+
+
+def any_row(roles: Iterable[str]) -> RowEntities:
+    """A row for a request of which only the names and types of the columns are used: any id will do."""
+    return RowEntities({each: ["-"] for each in roles})

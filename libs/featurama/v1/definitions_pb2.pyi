@@ -36,6 +36,7 @@ class EntityType(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     EARLIER_FIELD_NUMBER: _builtins.int
+    KEY_BYTES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
     description: _builtins.str
@@ -44,6 +45,8 @@ class EntityType(_message.Message):
     """Whether new definitions may no longer use it. Set by DeprecateEntityType."""
     revision: _builtins.int
     """Number of its newest revision, from 1. Set by the server: UpdateDefinition makes another."""
+    key_bytes: _builtins.int
+    """Bytes of an id that are left for its keys as they stand in it. Set by the server."""
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When it was registered. Set by the server."""
@@ -71,10 +74,11 @@ class EntityType(_message.Message):
         revision: _builtins.int = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         earlier: _abc.Iterable[Global___EntityType] | None = ...,
+        key_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "keys", b"keys", "name", b"name", "revision", b"revision", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "key_bytes", b"key_bytes", "keys", b"keys", "name", b"name", "revision", b"revision", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -288,6 +292,7 @@ class FeatureService(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     EARLIER_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique name, [a-z][a-z0-9_]{0,62}."""
     description: _builtins.str
@@ -298,7 +303,9 @@ class FeatureService(_message.Message):
     """Number of its newest revision, from 1. Set by the server: UpdateDefinition makes another."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """References. Those without a version are pinned to the newest one at registration. All of one entity type."""
+        """References. Those without a version are pinned to the newest one at registration. Without roles all of one entity
+        type and of "entity"; with roles each belongs to one, and is pinned with it: "home.rating@1".
+        """
 
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
@@ -312,6 +319,10 @@ class FeatureService(_message.Message):
     def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureService]:
         """Its earlier revisions, the first one first. Set by the server."""
 
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Role]:
+        """The entities of a row, at most 32, for rows that name several. Empty: a row names one entity. They cannot be changed."""
+
     def __init__(
         self,
         *,
@@ -323,14 +334,43 @@ class FeatureService(_message.Message):
         revision: _builtins.int = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         earlier: _abc.Iterable[Global___FeatureService] | None = ...,
+        roles: _abc.Iterable[Global___Role] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "features", b"features", "name", b"name", "revision", b"revision", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deprecated", b"deprecated", "description", b"description", "earlier", b"earlier", "features", b"features", "name", b"name", "revision", b"revision", "roles", b"roles", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FeatureService: _TypeAlias = FeatureService  # noqa: Y015
+
+@_typing.final
+class Role(_message.Message):
+    """Role names one of several entities of a row: the teams "home" and "away"."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Unique name, [a-z][a-z0-9_]{0,62}. Not that of a feature of the roles' types; that of an entity type only if it is
+    of this type.
+    """
+    entity_type: _builtins.str
+    """Type of its entities. Two roles may have one type."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        entity_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_type", b"entity_type", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
 class Definition(_message.Message):

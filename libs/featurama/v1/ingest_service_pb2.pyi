@@ -125,7 +125,7 @@ class WriteFeaturesRequest(_message.Message):
     """Number returned by BeginImport, 0 to 999, in every request of the import. Absent if ingested_time_ns is empty."""
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entity of each row, 1 to 10,000."""
+        """Entity of each row, 1 to 10,000. May be empty if columns holds the key columns of the entity type."""
 
     @_builtins.property
     def event_time_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -133,7 +133,10 @@ class WriteFeaturesRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
-        """Values, one column per feature. A feature may have several columns if each row has at most one value for it."""
+        """Values, one column per feature. A feature may have several columns if each row has at most one value for it.
+        A column named like a key of the entity type of the other columns holds keys: all of them must be there. Rows with
+        a null or malformed key, or with an entity id that is not the id of the keys, are rejected.
+        """
 
     @_builtins.property
     def ingested_time_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -427,13 +430,21 @@ class DeleteEntityRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     ENTITY_ID_FIELD_NUMBER: _builtins.int
     DELETED_THROUGH_TIME_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     entity_id: _builtins.str
     """Entity id."""
+    entity_type: _builtins.str
+    """Type of the entity. Only with keys."""
     @_builtins.property
     def deleted_through_time(self) -> _timestamp_pb2.Timestamp:
         """Values with event times up to this one are deleted. Absent: the newer of now and the newest event time stored."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_id: the key columns of entity_type, with one row."""
 
     def __init__(
         self,
@@ -441,10 +452,12 @@ class DeleteEntityRequest(_message.Message):
         namespace: _builtins.str = ...,
         entity_id: _builtins.str = ...,
         deleted_through_time: _timestamp_pb2.Timestamp | None = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
+        entity_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deleted_through_time", b"deleted_through_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_through_time", b"deleted_through_time", "entity_id", b"entity_id", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_through_time", b"deleted_through_time", "entity_id", b"entity_id", "entity_type", b"entity_type", "keys", b"keys", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -488,6 +501,7 @@ class DeleteFeatureValuesRequest(_message.Message):
     ENTITY_ID_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
     DELETED_THROUGH_TIME_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     entity_id: _builtins.str
@@ -500,6 +514,10 @@ class DeleteFeatureValuesRequest(_message.Message):
     def deleted_through_time(self) -> _timestamp_pb2.Timestamp:
         """Values with event times up to this one are deleted. Absent: the newer of now and the newest event time stored."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_id: the key columns of the features' entity type, with one row."""
+
     def __init__(
         self,
         *,
@@ -507,10 +525,11 @@ class DeleteFeatureValuesRequest(_message.Message):
         entity_id: _builtins.str = ...,
         features: _abc.Iterable[_builtins.str] | None = ...,
         deleted_through_time: _timestamp_pb2.Timestamp | None = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deleted_through_time", b"deleted_through_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_through_time", b"deleted_through_time", "entity_id", b"entity_id", "features", b"features", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_through_time", b"deleted_through_time", "entity_id", b"entity_id", "features", b"features", "keys", b"keys", "namespace", b"namespace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from featurama.v1 import columns_pb2 as featurama_dot_v1_dot_columns__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!featurama/v1/online_service.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x02\n\x18GetOnlineFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0f\x66\x65\x61ture_service\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x12\n\nentity_ids\x18\x04 \x03(\t\x12\x1b\n\x13include_event_times\x18\x05 \x01(\x08\x12\x18\n\x10include_statuses\x18\x06 \x01(\x08\x12.\n\x0b\x63onsistency\x18\x07 \x01(\x0e\x32\x19.featurama.v1.Consistency\x12\x14\n\x0c\x61ll_features\x18\x08 \x01(\x08\x12O\n\rttl_revisions\x18\t \x03(\x0b\x32\x38.featurama.v1.GetOnlineFeaturesRequest.TtlRevisionsEntry\x1a\x33\n\x11TtlRevisionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"r\n\x19GetOnlineFeaturesResponse\x12%\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x14.featurama.v1.Column\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x02\n\x18GetFeatureHistoryRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05limit\x18\x06 \x01(\x03\x12\x1b\n\x13include_corrections\x18\x07 \x01(\x08\x12\x11\n\tpage_size\x18\x08 \x01(\x05\x12\x12\n\npage_token\x18\t \x01(\t\"\xa4\x01\n\x19GetFeatureHistoryResponse\x12$\n\x06\x63olumn\x18\x01 \x01(\x0b\x32\x14.featurama.v1.Column\x12\x18\n\x10ingested_time_ns\x18\x02 \x03(\x10\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x96\x03\n\x1cGetHistoricalFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0f\x66\x65\x61ture_service\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x12\n\nentity_ids\x18\x04 \x03(\t\x12\x15\n\revent_time_us\x18\x05 \x03(\x10\x12\x33\n\rknown_at_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x18\n\x0eknown_at_label\x18\x07 \x01(\x08H\x00\x12\x18\n\x10include_statuses\x18\x08 \x01(\x08\x12\x0e\n\x06\x61t_now\x18\t \x01(\x08\x12S\n\rttl_revisions\x18\n \x03(\x0b\x32<.featurama.v1.GetHistoricalFeaturesRequest.TtlRevisionsEntry\x1a\x33\n\x11TtlRevisionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\n\n\x08known_at\"\x9c\x01\n\x1dGetHistoricalFeaturesResponse\x12\x11\n\tfirst_row\x18\x01 \x01(\x05\x12\x11\n\trow_count\x18\x02 \x01(\x05\x12%\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x14.featurama.v1.Column\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xcf\x02\n\rOnlineService\x12\x64\n\x11GetOnlineFeatures\x12&.featurama.v1.GetOnlineFeaturesRequest\x1a\'.featurama.v1.GetOnlineFeaturesResponse\x12\x64\n\x11GetFeatureHistory\x12&.featurama.v1.GetFeatureHistoryRequest\x1a\'.featurama.v1.GetFeatureHistoryResponse\x12r\n\x15GetHistoricalFeatures\x12*.featurama.v1.GetHistoricalFeaturesRequest\x1a+.featurama.v1.GetHistoricalFeaturesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!featurama/v1/online_service.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x03\n\x18GetOnlineFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0f\x66\x65\x61ture_service\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x12\n\nentity_ids\x18\x04 \x03(\t\x12\x1b\n\x13include_event_times\x18\x05 \x01(\x08\x12\x18\n\x10include_statuses\x18\x06 \x01(\x08\x12.\n\x0b\x63onsistency\x18\x07 \x01(\x0e\x32\x19.featurama.v1.Consistency\x12\x14\n\x0c\x61ll_features\x18\x08 \x01(\x08\x12O\n\rttl_revisions\x18\t \x03(\x0b\x32\x38.featurama.v1.GetOnlineFeaturesRequest.TtlRevisionsEntry\x12,\n\x08\x65ntities\x18\n \x03(\x0b\x32\x1a.featurama.v1.EntityColumn\x12\"\n\x04keys\x18\x0b \x03(\x0b\x32\x14.featurama.v1.Column\x1a\x33\n\x11TtlRevisionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"E\n\x0c\x45ntityColumn\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\x12\x12\n\nentity_ids\x18\x03 \x03(\t\"r\n\x19GetOnlineFeaturesResponse\x12%\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x14.featurama.v1.Column\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa6\x02\n\x18GetFeatureHistoryRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05limit\x18\x06 \x01(\x03\x12\x1b\n\x13include_corrections\x18\x07 \x01(\x08\x12\x11\n\tpage_size\x18\x08 \x01(\x05\x12\x12\n\npage_token\x18\t \x01(\t\x12\"\n\x04keys\x18\n \x03(\x0b\x32\x14.featurama.v1.Column\"\xa4\x01\n\x19GetFeatureHistoryResponse\x12$\n\x06\x63olumn\x18\x01 \x01(\x0b\x32\x14.featurama.v1.Column\x12\x18\n\x10ingested_time_ns\x18\x02 \x03(\x10\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe8\x03\n\x1cGetHistoricalFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x17\n\x0f\x66\x65\x61ture_service\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x12\n\nentity_ids\x18\x04 \x03(\t\x12\x15\n\revent_time_us\x18\x05 \x03(\x10\x12\x33\n\rknown_at_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x18\n\x0eknown_at_label\x18\x07 \x01(\x08H\x00\x12\x18\n\x10include_statuses\x18\x08 \x01(\x08\x12\x0e\n\x06\x61t_now\x18\t \x01(\x08\x12S\n\rttl_revisions\x18\n \x03(\x0b\x32<.featurama.v1.GetHistoricalFeaturesRequest.TtlRevisionsEntry\x12,\n\x08\x65ntities\x18\x0b \x03(\x0b\x32\x1a.featurama.v1.EntityColumn\x12\"\n\x04keys\x18\x0c \x03(\x0b\x32\x14.featurama.v1.Column\x1a\x33\n\x11TtlRevisionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\n\n\x08known_at\"\x9c\x01\n\x1dGetHistoricalFeaturesResponse\x12\x11\n\tfirst_row\x18\x01 \x01(\x05\x12\x11\n\trow_count\x18\x02 \x01(\x05\x12%\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x14.featurama.v1.Column\x12.\n\nas_of_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xcf\x02\n\rOnlineService\x12\x64\n\x11GetOnlineFeatures\x12&.featurama.v1.GetOnlineFeaturesRequest\x1a\'.featurama.v1.GetOnlineFeaturesResponse\x12\x64\n\x11GetFeatureHistory\x12&.featurama.v1.GetFeatureHistoryRequest\x1a\'.featurama.v1.GetFeatureHistoryResponse\x12r\n\x15GetHistoricalFeatures\x12*.featurama.v1.GetHistoricalFeaturesRequest\x1a+.featurama.v1.GetHistoricalFeaturesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,21 +38,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._loaded_options = None
   _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_options = b'8\001'
   _globals['_GETONLINEFEATURESREQUEST']._serialized_start=113
-  _globals['_GETONLINEFEATURESREQUEST']._serialized_end=480
-  _globals['_GETONLINEFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_start=429
-  _globals['_GETONLINEFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_end=480
-  _globals['_GETONLINEFEATURESRESPONSE']._serialized_start=482
-  _globals['_GETONLINEFEATURESRESPONSE']._serialized_end=596
-  _globals['_GETFEATUREHISTORYREQUEST']._serialized_start=599
-  _globals['_GETFEATUREHISTORYREQUEST']._serialized_end=857
-  _globals['_GETFEATUREHISTORYRESPONSE']._serialized_start=860
-  _globals['_GETFEATUREHISTORYRESPONSE']._serialized_end=1024
-  _globals['_GETHISTORICALFEATURESREQUEST']._serialized_start=1027
-  _globals['_GETHISTORICALFEATURESREQUEST']._serialized_end=1433
-  _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_start=429
-  _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_end=480
-  _globals['_GETHISTORICALFEATURESRESPONSE']._serialized_start=1436
-  _globals['_GETHISTORICALFEATURESRESPONSE']._serialized_end=1592
-  _globals['_ONLINESERVICE']._serialized_start=1595
-  _globals['_ONLINESERVICE']._serialized_end=1930
+  _globals['_GETONLINEFEATURESREQUEST']._serialized_end=562
+  _globals['_GETONLINEFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_start=511
+  _globals['_GETONLINEFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_end=562
+  _globals['_ENTITYCOLUMN']._serialized_start=564
+  _globals['_ENTITYCOLUMN']._serialized_end=633
+  _globals['_GETONLINEFEATURESRESPONSE']._serialized_start=635
+  _globals['_GETONLINEFEATURESRESPONSE']._serialized_end=749
+  _globals['_GETFEATUREHISTORYREQUEST']._serialized_start=752
+  _globals['_GETFEATUREHISTORYREQUEST']._serialized_end=1046
+  _globals['_GETFEATUREHISTORYRESPONSE']._serialized_start=1049
+  _globals['_GETFEATUREHISTORYRESPONSE']._serialized_end=1213
+  _globals['_GETHISTORICALFEATURESREQUEST']._serialized_start=1216
+  _globals['_GETHISTORICALFEATURESREQUEST']._serialized_end=1704
+  _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_start=511
+  _globals['_GETHISTORICALFEATURESREQUEST_TTLREVISIONSENTRY']._serialized_end=562
+  _globals['_GETHISTORICALFEATURESRESPONSE']._serialized_start=1707
+  _globals['_GETHISTORICALFEATURESRESPONSE']._serialized_end=1863
+  _globals['_ONLINESERVICE']._serialized_start=1866
+  _globals['_ONLINESERVICE']._serialized_end=2201
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,8 @@ class GetOnlineFeaturesRequest(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     ALL_FEATURES_FIELD_NUMBER: _builtins.int
     TTL_REVISIONS_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
@@ -72,16 +74,29 @@ class GetOnlineFeaturesRequest(_message.Message):
     """
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Feature references or paths, such as "distance", "distance@2", "destination.traffic_level". At most 1,000."""
+        """Feature references or paths, such as "distance", "distance@2", "destination.traffic_level"; with entities after
+        their role, such as "home.rating". At most 1,000.
+        """
 
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entity ids, 1 to 10,000, one per row of the response. Ids may be repeated."""
+        """Entity ids, 1 to 10,000, one per row of the response. Ids may be repeated. Empty if entities is set."""
 
     @_builtins.property
     def ttl_revisions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Group -> number of the newest revision whose ttl applies, as in the manifests of training sets and models. A group
         that is not named: the one in force.
+        """
+
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
+        """The entities of rows that name several, one column per role of the features: at most 10,000 ids in all columns."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_ids: the key columns of the features' entity type, TEXT or INT, with their names. A row with a
+        null (NULL_VALUE) or malformed key has the status NOT_FOUND in every feature. The rows of the answer are in the
+        order of the request.
         """
 
     def __init__(
@@ -96,14 +111,48 @@ class GetOnlineFeaturesRequest(_message.Message):
         consistency: _columns_pb2.Consistency.ValueType = ...,
         all_features: _builtins.bool = ...,
         ttl_revisions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        entities: _abc.Iterable[Global___EntityColumn] | None = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_features", b"all_features", "consistency", b"consistency", "entities", b"entities", "entity_ids", b"entity_ids", "feature_service", b"feature_service", "features", b"features", "include_event_times", b"include_event_times", "include_statuses", b"include_statuses", "keys", b"keys", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOnlineFeaturesRequest: _TypeAlias = GetOnlineFeaturesRequest  # noqa: Y015
+
+@_typing.final
+class EntityColumn(_message.Message):
+    """EntityColumn holds the entities that rows name in one role. A feature of a row without an entity is NOT_FOUND."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    ENTITY_IDS_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """Role, [a-z][a-z0-9_]{0,62}: the first part of references such as "home.rating". Empty: the only entity of each row."""
+    entity_type: _builtins.str
+    """Type of its entities. May be empty with a feature service, which declares it."""
+    @_builtins.property
+    def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entity id of each row; empty for a row without an entity."""
+
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        entity_type: _builtins.str = ...,
+        entity_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_ids", b"entity_ids", "entity_type", b"entity_type", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntityColumn: _TypeAlias = EntityColumn  # noqa: Y015
 
 @_typing.final
 class GetOnlineFeaturesResponse(_message.Message):
@@ -150,6 +199,7 @@ class GetFeatureHistoryRequest(_message.Message):
     INCLUDE_CORRECTIONS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     entity_id: _builtins.str
@@ -172,6 +222,10 @@ class GetFeatureHistoryRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Last event time, inclusive. Absent: no bound."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_id: the key columns of the feature's entity type, with one row."""
+
     def __init__(
         self,
         *,
@@ -184,10 +238,11 @@ class GetFeatureHistoryRequest(_message.Message):
         include_corrections: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "entity_id", b"entity_id", "feature", b"feature", "include_corrections", b"include_corrections", "limit", b"limit", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "entity_id", b"entity_id", "feature", b"feature", "include_corrections", b"include_corrections", "keys", b"keys", "limit", b"limit", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -269,6 +324,8 @@ class GetHistoricalFeaturesRequest(_message.Message):
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     AT_NOW_FIELD_NUMBER: _builtins.int
     TTL_REVISIONS_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     feature_service: _builtins.str
@@ -285,7 +342,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Entity of each label row, 1 to 100,000. Duplicates are kept."""
+        """Entity of each label row, 1 to 100,000. Duplicates are kept. Empty if entities is set."""
 
     @_builtins.property
     def event_time_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -301,6 +358,14 @@ class GetHistoricalFeaturesRequest(_message.Message):
         that is not named: the one in force.
         """
 
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
+        """The entities of label rows that name several, one column per role of the features: at most 100,000 ids in all columns."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_ids: the key columns of the features' entity type, as in GetOnlineFeaturesRequest."""
+
     def __init__(
         self,
         *,
@@ -314,10 +379,12 @@ class GetHistoricalFeaturesRequest(_message.Message):
         include_statuses: _builtins.bool = ...,
         at_now: _builtins.bool = ...,
         ttl_revisions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        entities: _abc.Iterable[Global___EntityColumn] | None = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "keys", b"keys", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

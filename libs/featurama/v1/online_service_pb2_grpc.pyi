@@ -38,8 +38,8 @@ class OnlineServiceStub:
     The answer is one message of at most 32 MiB, the server's limit: allow received messages of this size, or request
     fewer entities. A larger answer is refused with LIMIT_EXCEEDED, whose metadata has message_bytes and
     max_message_bytes; request so many fewer entities.
-    Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
-    INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
+    Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, UNKNOWN_ENTITY_TYPE,
+    INVALID_REFERENCE, INVALID_ARGUMENT for roles that the features do not have, INVALID_NAME, INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     An entity whose read fails has status ERROR; the call fails only if nothing could be read.
     """
     GetFeatureHistory: _grpc.UnaryUnaryMultiCallable[_online_service_pb2.GetFeatureHistoryRequest, _online_service_pb2.GetFeatureHistoryResponse]
@@ -64,8 +64,8 @@ class OnlineServiceAsyncStub(OnlineServiceStub):
     The answer is one message of at most 32 MiB, the server's limit: allow received messages of this size, or request
     fewer entities. A larger answer is refused with LIMIT_EXCEEDED, whose metadata has message_bytes and
     max_message_bytes; request so many fewer entities.
-    Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
-    INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
+    Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, UNKNOWN_ENTITY_TYPE,
+    INVALID_REFERENCE, INVALID_ARGUMENT for roles that the features do not have, INVALID_NAME, INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
     An entity whose read fails has status ERROR; the call fails only if nothing could be read.
     """
     GetFeatureHistory: _aio.UnaryUnaryMultiCallable[_online_service_pb2.GetFeatureHistoryRequest, _online_service_pb2.GetFeatureHistoryResponse]  # type: ignore[assignment]
@@ -93,8 +93,8 @@ class OnlineServiceServicer(metaclass=_abc_1.ABCMeta):
         The answer is one message of at most 32 MiB, the server's limit: allow received messages of this size, or request
         fewer entities. A larger answer is refused with LIMIT_EXCEEDED, whose metadata has message_bytes and
         max_message_bytes; request so many fewer entities.
-        Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, INVALID_REFERENCE,
-        INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
+        Reasons: UNKNOWN_NAMESPACE, UNKNOWN_FEATURE, UNKNOWN_FEATURE_VERSION, UNKNOWN_FEATURE_SERVICE, UNKNOWN_ENTITY_TYPE,
+        INVALID_REFERENCE, INVALID_ARGUMENT for roles that the features do not have, INVALID_NAME, INVALID_ENTITY_ID, EMPTY_REQUEST, LIMIT_EXCEEDED, OVERLOADED, DEADLINE_EXCEEDED, STORE_UNAVAILABLE.
         An entity whose read fails has status ERROR; the call fails only if nothing could be read.
         """
 

@@ -27,7 +27,7 @@ from featurama.v1 import errors_pb2 as featurama_dot_v1_dot_errors__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%featurama/v1/prediction_service.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a\x19\x66\x65\x61turama/v1/errors.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n\x0ePredictRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\r\n\x05\x61lias\x18\x04 \x01(\t\x12\x12\n\nentity_ids\x18\x05 \x03(\t\x12#\n\x05given\x18\x06 \x03(\x0b\x32\x14.featurama.v1.Column\x12\x18\n\x10include_features\x18\x07 \x01(\x08\x12\x1d\n\x15include_contributions\x18\x08 \x01(\x08\"\xb1\x03\n\x0fPredictResponse\x12\x13\n\x0bpredictions\x18\x01 \x03(\x01\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12&\n\x08\x66\x65\x61tures\x18\x05 \x03(\x0b\x32\x14.featurama.v1.Column\x12\x31\n\nrow_errors\x18\x06 \x03(\x0b\x32\x1d.featurama.v1.PredictRowError\x12.\n\x07missing\x18\x07 \x03(\x0b\x32\x1d.featurama.v1.MissingFeatures\x12.\n\nas_of_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcontributions\x18\t \x03(\x0b\x32\x1a.featurama.v1.Contribution\x12\x13\n\x0b\x62\x61se_values\x18\n \x03(\x01\x12\x19\n\x11predicted_classes\x18\x0b \x03(\t\x12;\n\x13\x63lass_probabilities\x18\x0c \x03(\x0b\x32\x1e.featurama.v1.ClassProbability\"1\n\x10\x43lassProbability\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\x01\"@\n\x0c\x43ontribution\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x0e\n\x06values\x18\x03 \x03(\x01\"i\n\x0fPredictRowError\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12)\n\x06reason\x18\x02 \x01(\x0e\x32\x19.featurama.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\"0\n\x0fMissingFeatures\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t2[\n\x11PredictionService\x12\x46\n\x07Predict\x12\x1c.featurama.v1.PredictRequest\x1a\x1d.featurama.v1.PredictResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%featurama/v1/prediction_service.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a\x19\x66\x65\x61turama/v1/errors.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n\x0ePredictRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\r\n\x05\x61lias\x18\x04 \x01(\t\x12\x12\n\nentity_ids\x18\x05 \x03(\t\x12#\n\x05given\x18\x06 \x03(\x0b\x32\x14.featurama.v1.Column\x12\x18\n\x10include_features\x18\x07 \x01(\x08\x12\x1d\n\x15include_contributions\x18\x08 \x01(\x08\x12\"\n\x04keys\x18\t \x03(\x0b\x32\x14.featurama.v1.Column\"\xb1\x03\n\x0fPredictResponse\x12\x13\n\x0bpredictions\x18\x01 \x03(\x01\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12&\n\x08\x66\x65\x61tures\x18\x05 \x03(\x0b\x32\x14.featurama.v1.Column\x12\x31\n\nrow_errors\x18\x06 \x03(\x0b\x32\x1d.featurama.v1.PredictRowError\x12.\n\x07missing\x18\x07 \x03(\x0b\x32\x1d.featurama.v1.MissingFeatures\x12.\n\nas_of_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcontributions\x18\t \x03(\x0b\x32\x1a.featurama.v1.Contribution\x12\x13\n\x0b\x62\x61se_values\x18\n \x03(\x01\x12\x19\n\x11predicted_classes\x18\x0b \x03(\t\x12;\n\x13\x63lass_probabilities\x18\x0c \x03(\x0b\x32\x1e.featurama.v1.ClassProbability\"1\n\x10\x43lassProbability\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\x01\"@\n\x0c\x43ontribution\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x0e\n\x06values\x18\x03 \x03(\x01\"i\n\x0fPredictRowError\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12)\n\x06reason\x18\x02 \x01(\x0e\x32\x19.featurama.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\"0\n\x0fMissingFeatures\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t2[\n\x11PredictionService\x12\x46\n\x07Predict\x12\x1c.featurama.v1.PredictRequest\x1a\x1d.featurama.v1.PredictResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'featurama.v1.prediction_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PREDICTREQUEST']._serialized_start=144
-  _globals['_PREDICTREQUEST']._serialized_end=340
-  _globals['_PREDICTRESPONSE']._serialized_start=343
-  _globals['_PREDICTRESPONSE']._serialized_end=776
-  _globals['_CLASSPROBABILITY']._serialized_start=778
-  _globals['_CLASSPROBABILITY']._serialized_end=827
-  _globals['_CONTRIBUTION']._serialized_start=829
-  _globals['_CONTRIBUTION']._serialized_end=893
-  _globals['_PREDICTROWERROR']._serialized_start=895
-  _globals['_PREDICTROWERROR']._serialized_end=1000
-  _globals['_MISSINGFEATURES']._serialized_start=1002
-  _globals['_MISSINGFEATURES']._serialized_end=1050
-  _globals['_PREDICTIONSERVICE']._serialized_start=1052
-  _globals['_PREDICTIONSERVICE']._serialized_end=1143
+  _globals['_PREDICTREQUEST']._serialized_end=376
+  _globals['_PREDICTRESPONSE']._serialized_start=379
+  _globals['_PREDICTRESPONSE']._serialized_end=812
+  _globals['_CLASSPROBABILITY']._serialized_start=814
+  _globals['_CLASSPROBABILITY']._serialized_end=863
+  _globals['_CONTRIBUTION']._serialized_start=865
+  _globals['_CONTRIBUTION']._serialized_end=929
+  _globals['_PREDICTROWERROR']._serialized_start=931
+  _globals['_PREDICTROWERROR']._serialized_end=1036
+  _globals['_MISSINGFEATURES']._serialized_start=1038
+  _globals['_MISSINGFEATURES']._serialized_end=1086
+  _globals['_PREDICTIONSERVICE']._serialized_start=1088
+  _globals['_PREDICTIONSERVICE']._serialized_end=1179
 # @@protoc_insertion_point(module_scope)

@@ -35,6 +35,7 @@ class PredictRequest(_message.Message):
     GIVEN_FIELD_NUMBER: _builtins.int
     INCLUDE_FEATURES_FIELD_NUMBER: _builtins.int
     INCLUDE_CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """Namespace. Empty: "default"."""
     model: _builtins.str
@@ -59,6 +60,12 @@ class PredictRequest(_message.Message):
         rows as entity_ids if that is not empty. Status NOT_FOUND: the row has no such request feature.
         """
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_ids: the key columns of the model's entity type, TEXT or INT, with their names. The stored features
+        of a row with a null (NULL_VALUE) or malformed key are missing.
+        """
+
     def __init__(
         self,
         *,
@@ -70,10 +77,11 @@ class PredictRequest(_message.Message):
         given: _abc.Iterable[_columns_pb2.Column] | None = ...,
         include_features: _builtins.bool = ...,
         include_contributions: _builtins.bool = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "entity_ids", b"entity_ids", "given", b"given", "include_contributions", b"include_contributions", "include_features", b"include_features", "model", b"model", "namespace", b"namespace", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "entity_ids", b"entity_ids", "given", b"given", "include_contributions", b"include_contributions", "include_features", b"include_features", "keys", b"keys", "model", b"model", "namespace", b"namespace", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

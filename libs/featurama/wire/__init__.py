@@ -4,6 +4,7 @@ It is shared by the client and every server. Invalid messages raise InvalidInput
 """
 
 from featurama.wire.definitions import from_proto, to_proto
+from featurama.wire.entities import entities_of, entity_name, keys_of, keys_to_proto, put_entities
 from featurama.wire.kinds import (
     DEFINITION_KINDS,
     DefinitionKind,
@@ -54,6 +55,8 @@ __all__ = [
     "definition_key",
     "definition_kind",
     "definition_to_proto",
+    "entities_of",
+    "entity_name",
     "from_proto",
     "from_timestamp",
     "historical_chunk_to_wire",
@@ -62,12 +65,15 @@ __all__ = [
     "history_page_to_proto",
     "import_scope_from_proto",
     "import_scope_to_proto",
+    "keys_of",
+    "keys_to_proto",
     "online_response_to_wire",
     "parse_get_historical_features_request",
     "parse_get_historical_features_response",
     "parse_get_online_features_response",
     "parse_stream_features_request",
     "parse_write_features_request",
+    "put_entities",
     "read_key",
     "read_update",
     "reason_from_proto",

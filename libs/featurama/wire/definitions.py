@@ -20,6 +20,7 @@ from featurama_core.types.entity_keys import KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.revisions import REVISED
+from featurama_core.types.roles import Role
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import ValueType
@@ -34,6 +35,8 @@ def to_proto(definition: Definition | Entity) -> Any:
         value = getattr(definition, field.name)
         write = _WRITERS.get(field.name)
         values[_ON_WIRE.get(field.name, field.name)] = value if value is None or write is None else write(value)
+    if isinstance(definition, EntityType):
+        values["key_bytes"] = definition.key_bytes
     return _MESSAGES[type(definition)](**values)
 
 
@@ -86,6 +89,14 @@ def _keys_from_proto(messages: Any) -> tuple[KeyColumn, ...]:
     return tuple(KeyColumn(each.name, _value_type(each.value_type or ValueType.TEXT)) for each in messages)
 
 
+def _roles_to_proto(roles: tuple[Role, ...]) -> list[Any]:
+    return [{"name": each.name, "entity_type": each.entity_type} for each in roles]
+
+
+def _roles_from_proto(messages: Any) -> tuple[Role, ...]:
+    return tuple(Role(each.name, each.entity_type) for each in messages)
+
+
 def _start_time(micros: int) -> Timestamp | None:
     return to_timestamp(micros) if micros > MIN_TIME else None  # the first revision has no start
 
@@ -127,6 +138,7 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "retention": to_duration,
     "metadata": metadata_to_struct,
     "keys": _keys_to_proto,
+    "roles": _roles_to_proto,
 }
 _READERS: dict[str, Callable[[Any], Any]] = {
     "created_at": from_timestamp,
@@ -139,4 +151,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "tags": tuple,
     "features": tuple,
     "keys": _keys_from_proto,
+    "roles": _roles_from_proto,
 }

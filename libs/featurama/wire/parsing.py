@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from featurama.wire.public import columns_from_proto, times_from_proto
 from featurama.wire.shapes import Unreadable
-from featurama.wire.twin import columns_from_wire, times_from_wire
+from featurama.wire.twin import columns_from_wire, packed_count, times_from_wire
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import Int64Array
@@ -23,6 +23,8 @@ class Encoding(NamedTuple):
 
     columns: Callable[..., list[Column]]
     times: Callable[[Any, int, str], Int64Array]
+    count: Callable[[Any], int]
+    """The number of times in a field."""
 
 
 def parsed(kind: type[_Message], data: bytes) -> _Message:
@@ -38,6 +40,6 @@ def read_either(
 ) -> _Content:
     """The content of the message in `data`, by the twin, else by the public message, whose errors are decisive."""
     try:
-        return read(twin.FromString(data), Encoding(columns_from_wire, times_from_wire))
+        return read(twin.FromString(data), Encoding(columns_from_wire, times_from_wire, packed_count))
     except (Unreadable, DecodeError):
-        return read(parsed(public, data), Encoding(columns_from_proto, times_from_proto))
+        return read(parsed(public, data), Encoding(columns_from_proto, times_from_proto, len))

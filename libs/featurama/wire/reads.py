@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from featurama.v1 import online_service_pb2
+from featurama.v1 import columns_pb2, online_service_pb2
+from featurama.wire.entities import entities_of, keys_of, put_entities
 from featurama.wire.parsing import Encoding, read_either
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.times import from_timestamp, to_timestamp
 from featurama.wire.twin import columns_to_wire, times_to_wire
 from featurama.wire.v1 import twin_pb2
+from featurama_core.frames.cells import Cells
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
 
@@ -27,13 +31,13 @@ class HistoricalRequest:
     """A request for point-in-time values of n label rows. event_time: int64[n] microseconds; None reads at now."""
 
     namespace: str
-    entity_ids: Sequence[str]
+    entities: RowEntities
     event_time: Int64Array | None
-    features: Sequence[str]
-    service: str | None
+    features: FeatureSelection
     known_at: KnownAt
     include_statuses: bool
-    ttl_revisions: Mapping[str, int] = field(default_factory=dict)
+    keys: Mapping[str, Cells] = field(default_factory=dict)
+    """The key columns of the rows, instead of ids."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,17 +74,17 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
     known_at = request.known_at
     message = twin_pb2.GetHistoricalFeaturesRequest(
         namespace=request.namespace,
-        feature_service=request.service or "",
-        features=request.features,
+        feature_service=request.features.service or "",
+        features=request.features.references,
         event_time_us=() if request.event_time is None else times_to_wire(request.event_time),
         at_now=request.event_time is None,
         known_at_time=to_timestamp(known_at) if isinstance(known_at, int) else None,
         include_statuses=request.include_statuses,
-        ttl_revisions=request.ttl_revisions,
+        ttl_revisions=dict(request.features.ttl_revisions),
     )
     if known_at == "label":
         message.known_at_label = True
-    message.entity_ids.extend(request.entity_ids)
+    put_entities(message, request.entities, request.features.roles)
     return message
 
 
@@ -140,7 +144,11 @@ def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryRespons
 def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
     if message.at_now and message.event_time_us:
         raise InvalidInput("at_now reads every row at the server's now; leave event_time_us empty", field="at_now")
-    times = encoding.times(message, 0 if message.at_now else len(message.entity_ids), "event_time_us")
+    entities, roles = entities_of(message)
+    # The twin has the bytes of each column.
+    keys = keys_of([columns_pb2.Column.FromString(each) if isinstance(each, bytes) else each for each in message.keys])
+    rows = len(next(iter(keys.values()))) if keys and not len(entities) else len(entities)
+    times = encoding.times(message, 0 if message.at_now else rows, "event_time_us")
     known_at: KnownAt = None
     if message.HasField("known_at_time"):
         known_at = from_timestamp(message.known_at_time, "known_at")
@@ -148,11 +156,15 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
         known_at = "label"
     return HistoricalRequest(
         namespace=message.namespace or DEFAULT_NAMESPACE,
-        entity_ids=list(message.entity_ids),
+        entities=entities,
         event_time=None if message.at_now else times,
-        features=tuple(message.features),
-        service=message.feature_service or None,
+        features=FeatureSelection(
+            tuple(message.features),
+            message.feature_service or None,
+            tuple(sorted(message.ttl_revisions.items())),
+            roles,
+        ),
         known_at=known_at,
         include_statuses=message.include_statuses,
-        ttl_revisions=dict(message.ttl_revisions),
+        keys=keys,
     )

@@ -81,6 +81,11 @@ def times_from_wire(message: Any, rows: int, field: str) -> Int64Array:
     return checked_times(_fixed(getattr(message, field), np.int64, field), rows, field)
 
 
+def packed_count(times: Iterable[bytes]) -> int:
+    """The number of times in the chunks of a packed `sfixed64`."""
+    return sum(map(len, times)) // 8
+
+
 def _check_packed(message: Message) -> None:
     """Raise `Unreadable` if the message has a field in unpacked form, which the twin cannot read."""
     # 0.2 us per message. Fields of a later version of the contract have other numbers and are ignored.

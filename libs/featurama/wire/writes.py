@@ -146,7 +146,7 @@ def _chunk(message: Any, encoding: Encoding) -> StreamChunk:
 
 
 def _request(message: Any, encoding: Encoding) -> tuple[str, WriteRequest]:
-    rows = len(message.entity_ids)
+    rows = len(message.entity_ids) or encoding.count(message.event_time_us)
     return message.namespace or DEFAULT_NAMESPACE, WriteRequest(
         entity_ids=list(message.entity_ids),
         columns=encoding.columns(message.columns, rows, written=True),

@@ -16,6 +16,7 @@ from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportRecord
 from featurama_core.types.revisions import revisions
+from featurama_core.types.roles import roles_of
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -58,7 +59,11 @@ def definitions_to_json(
         ],
         "feature_groups": [_row(each) for each in stored.groups],
         "features": features,
-        "feature_services": [_row(each) | {"features": list(each.features)} for each in stored.services],
+        "feature_services": [
+            _row(each)
+            | {"features": list(each.features), "roles": {role.name: role.entity_type for role in each.roles}}
+            for each in stored.services
+        ],
     }
 
 
@@ -102,9 +107,9 @@ def definitions_from_json(given: Mapping[str, Any]) -> list[Definition]:
             value_type, length = parse_value_type(each["value_type"])
             read = {"value_type": value_type, "vector_length": length, "tags": tuple(each["tags"])}
             found.append(_read_row(FeatureDefinition, each, **read))
-        found += [
-            _read_row(FeatureService, each, features=tuple(each["features"])) for each in given["feature_services"]
-        ]
+        for each in given["feature_services"]:
+            lists = {"features": tuple(each["features"]), "roles": roles_of(each.get("roles"))}
+            found.append(_read_row(FeatureService, each, **lists))
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"{DEFINITIONS} is not a file of `namespaces export`", field="folder") from error
     for definition in found:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featurama_cli.output import note, show
 from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
+
+if TYPE_CHECKING:
+    from featurama_cli.plan import Step
 
 
 @at_a_place
@@ -24,9 +28,9 @@ async def apply(
     Descriptions, tags and owners, and ttl, retention and buckets of groups are changed. Anything else that differs
     under a registered name is a conflict, and nothing is done. The plan says how many values a lower retention removes.
     """
-    from featurama_cli.changes import confirm, make, shown_changes, values_lost
+    from featurama_cli.changes import confirm, make, values_lost
     from featurama_cli.definitions_file import read_definitions
-    from featurama_cli.plan import Step, plan, registered
+    from featurama_cli.plan import plan, registered
     from featurama_cli.session import is_there, open_store
 
     wanted = read_definitions(file)
@@ -34,10 +38,7 @@ async def apply(
     def shown(steps: list[Step]) -> list[Step]:
         """Print the plan. -> the steps to do. A conflict ends the command."""
         conflicts = [step for step in steps if step.effect == "conflict"]
-        rows = [{"effect": step.effect, "kind": step.kind, "name": step.name} for step in steps]
-        if any(step.changes for step in steps):
-            texts = [shown_changes(step.definition, step.changes) for step in steps]
-            rows = [row | {"change": text} for row, text in zip(rows, texts, strict=True)]
+        rows = _rows(steps)
         if conflicts:
             rows = [row | {"problem": step.problem} for row, step in zip(rows, steps, strict=True)]
         show(rows, as_json=as_json)
@@ -71,3 +72,16 @@ async def apply(
             await store.register(new)
             note(f"Registered {len(new)} definitions in namespace {place.namespace}.")
         await make(store, changed)
+
+
+def _rows(steps: Sequence[Step]) -> list[dict[str, object]]:
+    """The steps as a table, with their keys and changes if there are any."""
+    from featurama_cli.changes import shown_changes
+
+    rows: list[dict[str, object]] = [{"effect": step.effect, "kind": step.kind, "name": step.name} for step in steps]
+    if any(step.keys for step in steps):
+        rows = [row | {"keys": step.keys} for row, step in zip(rows, steps, strict=True)]
+    if any(step.changes for step in steps):
+        texts = [shown_changes(step.definition, step.changes) for step in steps]
+        rows = [row | {"change": text} for row, text in zip(rows, texts, strict=True)]
+    return rows

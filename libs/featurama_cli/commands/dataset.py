@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, entity_columns_of
+from featurama_cli.label_options import EntityColumnsOption, LabelRowOptions, RolesOption, entities_given
 from featurama_cli.mapping_options import LayoutOptions
 from featurama_cli.output import note, show, show_json, show_one
 from featurama_cli.place import JsonOption, Place, at_a_place
@@ -29,6 +29,7 @@ async def build(
     features: Annotated[str | None, typer.Option("--features", "-f", help="References, separated by commas.")] = None,
     service: Annotated[str | None, typer.Option("--service", "-s", help="A feature service instead.")] = None,
     entity_column: EntityColumnsOption = None,
+    roles: RolesOption = None,
     statuses: Annotated[bool, typer.Option("--statuses", help="Add a column <feature>__status per feature.")] = False,
     event_times: Annotated[
         bool, typer.Option("--event-times", help="Add a column <feature>__event_time per feature.")
@@ -52,7 +53,6 @@ async def build(
     from featurama_cli.value_rows import names_of
 
     output = {} if explain else options.output()
-    default_column, of_types = entity_columns_of(entity_column)
     names = names_of(features, service)
     if names is None and service is None:
         raise InvalidInput("name the features to add: --features a,b or --service name", field="features")
@@ -62,11 +62,10 @@ async def build(
             names,
             service=service,
             strategy=strategy,
-            entity_column=default_column,
-            entity_columns=of_types,
             statuses=statuses,
             event_times=event_times,
             column_separator=column_separator,
+            **entities_given(entity_column, roles),
             **options.rows(),
             **layout.arguments(options.types),
         )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.key_options import KeysOption, TypeOfKeysOption, one_entity, shown
 from featurama_cli.output import show_one, when
 from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
 from featurama_cli.progress import must_confirm
@@ -14,7 +15,9 @@ from featurama_cli.progress import must_confirm
 @at_a_place
 async def delete(
     place: Place,
-    entity_id: Annotated[str, typer.Argument()],
+    entity_id: Annotated[str | None, typer.Argument()] = None,
+    keys: KeysOption = None,
+    entity_type: TypeOfKeysOption = None,
     features: Annotated[
         list[str] | None, typer.Option("--feature", "-f", help="Only the values of this feature; may be repeated.")
     ] = None,
@@ -30,12 +33,14 @@ async def delete(
     """
     from featurama_cli.session import open_store
 
-    what = f"the values of {', '.join(features)} of {entity_id}" if features else f"all values of {entity_id}"
+    entity = one_entity(entity_id, keys)
+    named = shown(entity)
+    what = f"the values of {', '.join(features)} of {named}" if features else f"all values of {named}"
     must_confirm(f"Delete {what} in {place.namespace} at {place.text} permanently?", yes)
     async with open_store(place) as store:
         if features:
-            done = await store.delete_feature_values(entity_id, features, through)
+            done = await store.delete_feature_values(entity, features, through)
         else:
-            done = await store.delete_entity(entity_id, through)
-    row = {"entity_id": entity_id, "deleted_through": when(done.deleted_through), "cleaned": done.cleaned}
+            done = await store.delete_entity(entity, through, entity_type=entity_type)
+    row = {"entity_id": named, "deleted_through": when(done.deleted_through), "cleaned": done.cleaned}
     show_one(row | ({"features": features} if features else {}), as_json=as_json)

@@ -17,7 +17,20 @@ from featurama_core.types.json_texts import read_json
 if TYPE_CHECKING:
     from featurama_core.types.schema import Entity
 
-app = typer.Typer(help="List, show and register entities.")
+app = typer.Typer(help="List, show and register entities. Lists entity types, too.")
+
+
+@app.command()
+@at_a_place
+async def types(place: Place, as_json: JsonOption = False) -> None:
+    """List the entity types, their key columns, and the bytes of an id that are left for the keys."""
+    from featurama_cli.plan import keys_text
+    from featurama_cli.session import open_store
+
+    async with open_store(place) as store:
+        found = await store.list_entity_types()
+    rows = [{"name": each.name, "keys": keys_text(each), "description": each.description} for each in found]
+    show(rows, as_json=as_json, empty="No entity types.")
 
 
 @app.command("list")

@@ -203,7 +203,10 @@ def _row(each: Definition) -> dict[str, object]:
     if isinstance(each, FeatureGroup):
         return _group(each)
     about = {"description": each.description, "deprecated": each.deprecated}
-    return {"name": each.name} | ({"features": list(each.features)} if isinstance(each, FeatureService) else {}) | about
+    if isinstance(each, FeatureService):
+        roles = {role.name: role.entity_type for role in each.roles}
+        about = {"features": list(each.features)} | ({"roles": roles} if roles else {}) | about
+    return {"name": each.name} | about
 
 
 def _feature(each: FeatureDefinition) -> dict[str, object]:

@@ -6,15 +6,19 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.key_options import KeysOption, one_entity, shown
 from featurama_cli.output import show, when, when_ns
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_core.types.errors import InvalidInput
 
 
 @at_a_place
 async def history(
     place: Place,
-    entity_id: Annotated[str, typer.Argument()],
-    feature: Annotated[str, typer.Argument(help="`distance` or `distance@1`.")],
+    names: Annotated[
+        list[str], typer.Argument(help="ENTITY_ID FEATURE, or with --key FEATURE alone: `distance` or `distance@1`.")
+    ],
+    keys: KeysOption = None,
     start: Annotated[
         str | None, typer.Option("--start", help="Only event times from this time on (ISO 8601 with zone).")
     ] = None,
@@ -28,9 +32,12 @@ async def history(
     from featurama_cli.session import open_store
     from featurama_core.types.values import Status
 
+    if len(names) != (1 if keys else 2):
+        raise InvalidInput("give ENTITY_ID FEATURE, or --key NAME=KEY and FEATURE", field="feature")
+    entity, feature = one_entity(None if keys else names[0], keys), names[-1]
     async with open_store(place) as store:
         found = await store.get_feature_history(
-            entity_id, feature, start, end, None if everything else limit, corrections=corrections
+            entity, feature, start, end, None if everything else limit, corrections=corrections
         )
     column = found.column
     rows = [
@@ -44,4 +51,4 @@ async def history(
             column.event_time, column.to_list(), column.status, found.ingested_at, strict=True
         )
     ]
-    show(rows, as_json=as_json, title=f"{entity_id} {feature}", empty="No values in this period.")
+    show(rows, as_json=as_json, title=f"{shown(entity)} {feature}", empty="No values in this period.")

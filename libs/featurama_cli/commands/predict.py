@@ -6,16 +6,20 @@ from typing import Annotated
 
 import typer
 
+from featurama_cli.key_options import KeysOption, keys_of
 from featurama_cli.output import show, show_json
 from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_core.types.errors import InvalidInput
 
 
 @at_a_place
 async def predict(
     place: Place,
     what: Annotated[
-        list[str], typer.Argument(help="Entity ids, and features as name=value. An id that contains =: id:...")
-    ],
+        list[str] | None,
+        typer.Argument(help="Entity ids, and features as name=value. An id that contains =: id:..."),
+    ] = None,
+    keys: KeysOption = None,
     model: Annotated[
         str, typer.Option("--model", "-m", help="Default: the only model; of servers, their default model.")
     ] = "",
@@ -31,13 +35,18 @@ async def predict(
     from featurama_cli.predicting import predicted_here, served, split_arguments
     from featurama_cli.session import open_namespace, open_store
 
-    entity_ids, given = split_arguments(what)
+    entity_ids, given = split_arguments(what or ())
+    named = keys_of(keys)
+    if bool(entity_ids) + bool(named) + bool(given) == 0 or (entity_ids and named):
+        raise InvalidInput("give entity ids, --key, or features as name=value", field="entity_id")
     if place.servers:
         async with open_store(place) as store:
-            predicted = await served(store, entity_ids, given, model=model, version=version, alias=alias)
+            predicted = await served(store, entity_ids or named, given, model=model, version=version, alias=alias)
     else:
         async with open_namespace(place) as namespace:
-            predicted = await predicted_here(namespace, entity_ids, given, model=model, version=version, alias=alias)
+            predicted = await predicted_here(
+                namespace, entity_ids or named, given, model=model, version=version, alias=alias
+            )
     if as_json:
         show_json([each.to_dict() for each in predicted])
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurama_cli.label_options import EntityColumnOption, LabelRowOptions
+from featurama_cli.label_options import EntityColumnOption, LabelRowOptions, RolesOption, roles_given
 from featurama_cli.mapping_options import LayoutOptions
 from featurama_cli.output import show_one
 from featurama_cli.place import JsonOption, Place, at_a_storage
@@ -29,6 +29,7 @@ async def score(
     options: LabelRowOptions,
     layout: LayoutOptions,
     entity_column: EntityColumnOption = "entity_id",
+    roles: RolesOption = None,
     ray: Annotated[bool, typer.Option("--ray", help="Use tasks of a local Ray (extra `ray`).")] = False,
     address: Annotated[str | None, typer.Option("--address", help="With --ray: an existing cluster.")] = None,
     tasks: Annotated[
@@ -53,18 +54,13 @@ async def score(
     from featurama_model.scoring import scores
 
     output = options.output()
-    if "=" in entity_column:
-        raise InvalidInput(
-            f"--entity-column {entity_column}: the features of a model are of one entity type; name one column",
-            field="entity_column",
-        )
     if not ray and (address is not None or work is not None):
         raise InvalidInput("--address and --work need --ray", field="ray")
     reference = None if model is None else ModelReference.parse(model)
     async with open_namespace(place) as namespace:
         reference = reference or ModelReference(await only_model(namespace.storage))
         checked = await checked_model(namespace, reference, artefacts=artefact_directory(place))
-        rows = options.rows() | layout.arguments(options.types)
+        rows = options.rows() | layout.arguments(options.types) | {"roles": roles_given(roles)}
         made = await scores(namespace, options.labels, checked, entity_column=entity_column, **rows)
 
         def facts(manifest: Manifest) -> dict[str, object]:

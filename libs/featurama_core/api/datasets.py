@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,7 @@ from featurama_core.types.times import Time, TimeUnit
 if TYPE_CHECKING:
     from featurama_core.datasets.dataset import TrainingDataset
     from featurama_core.datasets.request import DatasetRequest
+    from featurama_core.frames.role_columns import RolesGiven
 
 
 class DatasetMethods(ReadingMethods, EntityMethods):
@@ -28,6 +30,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         known_at: Time | Literal["label"] | None = None,
         entity_column: str = "entity_id",
         entity_columns: Mapping[str, str] | None = None,
+        roles: RolesGiven | None = None,
         time_column: str = "timestamp",
         timestamp: Time | None = None,
         timezone: str | None = None,
@@ -62,9 +65,10 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             known_at: Only values ingested by this time are used; "label" uses the time of each row. It must be older
                 than the settling time.
             entity_column: Label column with entity ids.
-            entity_columns: {entity type: label column}, for rows that name several entities. Features of a type belong
-                to the entity in its column, and are NOT_FOUND where that is null or empty. `entity_column` serves all
-                other types.
+            entity_columns: {entity type: label column}, short for roles that are named like their types.
+            roles: {role: entity type}, for rows that name several entities: `home.rating` is the rating of the entity
+                in the column `home`, and NOT_FOUND where that is null or empty. {"home": {"type": "team", "columns":
+                "host"}} names other columns. A feature service may declare its own.
             time_column: Label column with the time of each row.
             timestamp: One time for all rows, for labels without a time column.
             timezone: Time zone of times and dates that have none. A date means its first instant there.
@@ -106,6 +110,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             known_at=known_at,
             entity_column=entity_column,
             entity_columns=entity_columns,
+            roles=roles,
             time_column=time_column,
             timestamp=timestamp,
             timezone=timezone,
@@ -132,7 +137,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         from featurama_core.datasets.dataset import TrainingDataset
         from featurama_core.datasets.kept_rows import kept
 
-        now = self.now()
+        now, request = self.now(), await self.in_roles(request)
         source, columns, at_now = await request.open(now, self._entity_ids)
         request.check_names(source.schema.names, await self._column_names(request.selection))
         if request.known_at == "label":
@@ -140,6 +145,18 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             source = kept(source)
         opened = await self._dataset_source(request, source, columns, at_now=at_now, now=now)
         return TrainingDataset(opened.begin, source, opened.columns, request.recorded(at_now=at_now), request.answer)
+
+    async def in_roles(self, request: DatasetRequest) -> DatasetRequest:
+        """A request with the columns of its roles, among them those that its feature service declares; without roles,
+        with the entity types whose keys may name its rows.
+
+        Args:
+            request: Made by `featurama_core.datasets.request.build_request`.
+        """
+        roles, keys = await self._declared(request.selection)
+        if roles or request.rows.labels is None:
+            return request.in_roles(roles, keys)
+        return replace(request, rows=replace(request.rows, kinds=await self._types_of(request.selection)))
 
     async def _entity_ids(self, entity_type: str) -> list[str]:
         """Ids of the entities of a type, ascending, for a grid."""

@@ -7,9 +7,20 @@ from datetime import timedelta
 from typing import Any, cast
 
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, D, Primitives
-from featurama_core.types.entity_keys import key_columns
+from featurama_core.frames.entities import id_of_keys
+from featurama_core.frames.spine import row_entities
+from featurama_core.types.entity_keys import EntityName, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_list, check_list_of_texts, check_unicode, is_name
+from featurama_core.types.names import (
+    DEFAULT_ENTITY_TYPE,
+    check_entity_ids,
+    check_list,
+    check_list_of_texts,
+    check_unicode,
+    is_name,
+)
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import NO_ROLE, roles_of
 from featurama_core.types.schema import (
     Definition,
     EntityType,
@@ -250,7 +261,12 @@ class DefinitionMethods(Primitives):
         )
 
     async def register_feature_service(
-        self, name: str, features: Sequence[str], description: str = ""
+        self,
+        name: str,
+        features: Sequence[str],
+        description: str = "",
+        *,
+        roles: Mapping[str, str] | None = None,
     ) -> FeatureService:
         """Register the features that a model consumes.
 
@@ -258,12 +274,63 @@ class DefinitionMethods(Primitives):
             name: Name of the service.
             features: References in the order of the model. A reference without a version is pinned to the newest one.
             description: Free text, at most 4,096 bytes.
+            roles: {role: entity type}, for rows that name several entities: {"home": "team", "away": "team"} for
+                `home.rating` and `away.rating`. They are pinned with the features.
 
         Raises:
             Conflict: The service is registered with another definition.
             Unknown: A feature is not registered.
         """
-        return await self.define(FeatureService(name, _listed(features, "features"), description))
+        return await self.define(FeatureService(name, _listed(features, "features"), description, roles_of(roles)))
+
+    async def make_entity_id(self, entity_type: str, keys: Mapping[str, Any]) -> str:
+        """The id that keys make.
+
+        Args:
+            entity_type: A type with keys.
+            keys: A text or an int per key column, such as {"film_id": 1}.
+
+        Raises:
+            InvalidInput: The type has other keys, or none, or no id can hold these (INVALID_ENTITY_ID).
+            Unknown: The type is not registered.
+        """
+        return id_of_keys(await self.get_entity_type(entity_type), keys)
+
+    async def make_entity_ids(self, entity_type: str, rows: Any) -> list[str | None]:
+        """The ids that rows of keys make.
+
+        Args:
+            entity_type: A type with keys.
+            rows: A frame or a mapping of columns with the key columns of the type.
+
+        Returns:
+            An id per row; None for a row in which a key is null, or that no id can hold.
+
+        Raises:
+            InvalidInput: A key column is missing or holds another type.
+            Unknown: The type is not registered.
+        """
+        kind = await self.get_entity_type(entity_type)
+        if kind.id_keys is None:
+            raise InvalidInput(f"a {entity_type} has no keys; name it by its id", field="entity_id")
+        return list(row_entities(rows, (), [kind])[0].of_role[NO_ROLE])
+
+    async def _named(
+        self, entity: EntityName, features: Sequence[str] = (), *, entity_type: str | None = None
+    ) -> tuple[str, Mapping[str, Any]]:
+        """(the id of one entity, its keys if these were given). features: of which it has the type."""
+        if not isinstance(entity, Mapping):
+            check_entity_ids([entity])
+            return entity, {}
+        if entity_type is not None:
+            return await self.make_entity_id(entity_type, entity), entity
+        kinds = await self._types_of(FeatureSelection(tuple(features)))
+        if len(kinds) != 1:
+            of_features = f"; {', '.join(features)} describe no single type" if features else ", or name the type"
+            raise InvalidInput(
+                f"the keys {', '.join(map(str, entity))} are of no known type{of_features}", field="entity_id"
+            )
+        return id_of_keys(kinds[0], entity), entity
 
     async def get_entity_type(self, name: str) -> EntityType:
         """One entity type. Raises Unknown if it is not registered."""
@@ -281,9 +348,29 @@ class DefinitionMethods(Primitives):
         """One feature service. Raises Unknown if it is not registered."""
         return await self.get_definition(FeatureService, name)
 
-    async def list_entity_types(self) -> list[EntityType]:
-        """All entity types, sorted by name."""
-        return await self.list_definitions(EntityType)
+    async def list_entity_types(
+        self, *, features: Sequence[str] | None = None, service: str | None = None
+    ) -> list[EntityType]:
+        """All entity types, sorted by name.
+
+        Args:
+            features: Only the types that these features describe, of a path that of its reference, and not `entity`.
+                Names that are no features are left out. At most 1,000.
+            service: Only the types that the features of this service describe, in the same way.
+
+        Raises:
+            Unknown: The service is not registered.
+        """
+        if features is None and service is None:
+            return await self.list_definitions(EntityType)
+        selection = FeatureSelection.of(features, service)
+        if len(selection.references) > MAX_DEFINITIONS_PER_CALL:
+            raise InvalidInput(
+                f"features holds {len(selection.references)} names; at most {MAX_DEFINITIONS_PER_CALL} fit one call",
+                reason=Reason.LIMIT_EXCEEDED,
+                field="features",
+            )
+        return await self._types_of(selection)
 
     async def list_feature_groups(self) -> list[FeatureGroup]:
         """All feature groups, sorted by name."""

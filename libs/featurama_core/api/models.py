@@ -6,12 +6,14 @@ A store without servers raises FailedPrecondition from these methods. The comman
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from featurama_core.api.primitives import Primitives
+from featurama_core.api.definitions import DefinitionMethods
+from featurama_core.frames.cells import open_frame
 from featurama_core.frames.predictions import Predictions, given_columns
+from featurama_core.frames.spine import key_rows
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.models import Model
@@ -34,6 +36,8 @@ class PredictionQuery:
     alias: str
     include_features: bool
     include_contributions: bool
+    keys: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    """The key columns of the rows, as texts; `entity_ids` has their ids then, "" for none."""
 
 
 class ModelServer(Protocol):
@@ -52,12 +56,12 @@ class ModelServer(Protocol):
         """Move an alias. Returns the version that it names now."""
 
 
-class ModelMethods(Primitives):
+class ModelMethods(DefinitionMethods):
     """Predicting, listing and getting models, and moving aliases."""
 
     async def predict(
         self,
-        entity_ids: Sequence[str] | None = None,
+        entity_ids: Any = None,
         features: Any = None,
         *,
         model: str | None = None,
@@ -69,7 +73,8 @@ class ModelMethods(Primitives):
         """Predict from the newest stored features of entities, from request features, or from both.
 
         Args:
-            entity_ids: One entity per row; None if every row consists of request features.
+            entity_ids: One entity per row, or a frame, a mapping of columns or a list of mappings with the key columns
+                of the model's entity type, which needs `model`; None if every row consists of request features.
             features: Request features, which override stored ones: a frame or mapping of columns with one row per
                 prediction, or a mapping of single values for all rows. An empty cell leaves the stored feature. A list
                 of `Column` is sent unchanged, and a status NULL_VALUE in it sets a null.
@@ -87,14 +92,19 @@ class ModelMethods(Primitives):
             FailedPrecondition: The store has no servers, or the model cannot be used (MODEL_UNUSABLE).
             Unknown: The model does not exist (UNKNOWN_MODEL).
         """
-        if entity_ids is not None:
-            check_entity_ids(entity_ids)
+        keys = None if entity_ids is None else key_rows(entity_ids)
+        if keys is not None:
+            found = await self._by_keys(keys, model, version, alias)
+        else:
+            if entity_ids is not None:
+                check_entity_ids(entity_ids)
+            found = list(entity_ids or ()), {}
+        ids, texts = found
         check_unicode(model=model, alias=alias)
-        ids = list(entity_ids or ())
         given, rows = given_columns(features, len(ids) if entity_ids is not None else None)
         if not rows:
             raise InvalidInput("name entities, or give features", reason=Reason.EMPTY_REQUEST, field="entity_ids")
-        return await self._model_server("predict").predict(
+        predicted = await self._model_server("predict").predict(
             PredictionQuery(
                 ids,
                 given,
@@ -104,8 +114,29 @@ class ModelMethods(Primitives):
                 alias or "",
                 include_features=include_features,
                 include_contributions=include_contributions,
+                keys=texts,
             )
         )
+        if keys is None:
+            return predicted
+        shown = open_frame(keys).columns
+        return replace(predicted, labels={name: shown[name] for name in texts})
+
+    async def _by_keys(
+        self, rows: Any, model: str | None, version: int | None, alias: str | None
+    ) -> tuple[list[str], dict[str, list[str | None]]]:
+        """(the ids of rows of keys, "" for none, and their key columns as texts)."""
+        if model is None:
+            raise InvalidInput("name the model whose entities the keys name", field="model")
+        kind = await self.get_entity_type((await self.get_model(model, version=version, alias=alias)).entity_type)
+        ids = await self.make_entity_ids(kind.name, rows)
+        codec = kind.id_keys
+        assert codec is not None  # checked by `make_entity_ids`
+        decoded = [codec.decode(each) if each is not None else None for each in ids]
+        texts = {
+            name: [None if keys is None else str(keys[at]) for keys in decoded] for at, name in enumerate(codec.names)
+        }
+        return [each or "" for each in ids], texts
 
     async def list_models(self, name: str | None = None) -> list[Model]:
         """Versions of models, sorted by name and version. `Model.problem` says why a version cannot be used.

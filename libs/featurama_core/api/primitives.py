@@ -14,7 +14,8 @@ from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.request_ids import RequestIds
-from featurama_core.types.schema import Definition, Entity, FeatureDefinition, Use
+from featurama_core.types.roles import RowEntities
+from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, Use
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt
 from featurama_core.types.values import Int64Array
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
@@ -105,6 +106,13 @@ class Primitives(ABC):
         """All versions of the registered ones among at most 1,000 names, sorted by name and version."""
 
     @abstractmethod
+    async def _types_of(self, features: FeatureSelection) -> list[EntityType]:
+        """The entity types that features describe, without `entity`, sorted by name; of a path, its reference's.
+
+        Names that are no features are left out. At most 1,000 references.
+        """
+
+    @abstractmethod
     async def _deprecate(self, kind: type[D], name: str, version: int | None) -> D:
         """Mark a definition as deprecated."""
 
@@ -162,13 +170,15 @@ class Primitives(ABC):
     @abstractmethod
     async def _read_online(
         self,
-        entity_ids: Sequence[str],
+        entities: RowEntities,
         features: FeatureSelection,
         *,
         consistency: Consistency | None,
         event_times: bool,
     ) -> tuple[list[Column], int]:
-        """Any number of ids -> a column per feature, and the time of the read, microseconds."""
+        """Any number of rows, with the roles of the features -> a column per feature, and the time of the read,
+        microseconds.
+        """
 
     @abstractmethod
     async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:
@@ -176,7 +186,7 @@ class Primitives(ABC):
 
     @abstractmethod
     async def _read_as_of(
-        self, entity_ids: Sequence[str], event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
+        self, entities: RowEntities, event_time: Int64Array | None, features: FeatureSelection, known_at: KnownAt
     ) -> tuple[list[Column], int]:
         """Any number of label rows -> a column per feature. event_time: None reads at now."""
 

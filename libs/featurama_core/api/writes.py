@@ -7,14 +7,16 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from featurama_core.api.definitions import DefinitionMethods
+from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL
 from featurama_core.frames.cells import open_frame
 from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.report import FrameSending, Progress
 from featurama_core.frames.writes import write_requests
+from featurama_core.types.entity_keys import EntityName
 from featurama_core.types.errors import InvalidInput, Reason, RowsRejected
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.names import check_entity_ids
 from featurama_core.types.references import FeatureRef, FeatureSelection
+from featurama_core.types.schema import EntityType
 from featurama_core.types.times import Time, TimeUnit, to_micros
 from featurama_core.types.writes import Deletion, WriteMode, WriteReport, WriteRequest
 
@@ -78,11 +80,14 @@ class WritingMethods(DefinitionMethods):
         only: Sequence[str] | None = None,
         ignore_extra: bool = False,
         casts: Mapping[str, str] | None = None,
+        references: Mapping[str, str | Sequence[str]] | None = None,
         raise_on_rejected: bool = False,
         import_number: int | None = None,
         progress: Progress | None = None,
     ) -> WriteReport:
         """Write a long frame (entity_id, feature_name, value, timestamp) or a wide one (entity_id, timestamp, ...).
+
+        Instead of entity_id a frame may have the key columns of the entity type that its features describe.
 
         Args:
             df: A pandas or polars DataFrame, an Arrow table or a mapping of columns. It is not modified.
@@ -106,6 +111,8 @@ class WritingMethods(DefinitionMethods):
             ignore_extra: Whether columns that are no registered features are left out.
             casts: {column: cast}. "bool" takes 0 and 1, "int" texts of whole numbers, "double" decimals and texts of
                 numbers, "text" whole numbers (entity ids). The report counts the cells.
+            references: {feature: column or columns} of a wide frame: a text feature that refers to an entity type with
+                keys gets its ids from these columns, which hold the keys in their order.
             raise_on_rejected: Whether a rejected row raises RowsRejected, after all rows were sent.
             import_number: Number of the import that the frame belongs to (`begin_import`); None begins an import for
                 this frame.
@@ -132,6 +139,7 @@ class WritingMethods(DefinitionMethods):
             only=only,
             ignore_extra=ignore_extra,
             casts=casts,
+            references=references,
         )
         report = await self.write_mapped(
             df, mapping, version, batch_size, mode=mode, nulls=nulls, import_number=import_number, progress=progress
@@ -170,12 +178,14 @@ class WritingMethods(DefinitionMethods):
         Raises:
             FeaturamaError: A request failed before any row of the frame was known to be stored.
         """
+        opened = open_frame(df)
+        mapping = await self.with_keys(opened, mapping)
         features: set[str] | None = None
         if mapping.ignore_extra:
-            names = mapping.renamed(list(open_frame(df).columns))
+            names = mapping.renamed(list(opened.columns))
             features = {each.name for each in await self.find_features(names)}
         frame = write_requests(
-            df,
+            opened,
             version=version,
             batch_size=batch_size,
             mode=mode,
@@ -190,12 +200,47 @@ class WritingMethods(DefinitionMethods):
         await self._write_all(frame, sending)
         return sending.report.result()
 
-    async def delete_entity(self, entity_id: str, deleted_through: Time | None = None) -> Deletion:
+    async def with_keys(self, df: Any, mapping: ColumnMapping) -> ColumnMapping:
+        """A mapping of a frame that may have the key columns of its entity type instead of entity ids.
+
+        Args:
+            df: See `write_features`.
+            mapping: Names, keys, times and casts.
+
+        Returns:
+            The mapping, with the keys of the entity type that the features of the frame describe, and of those that
+            its references name.
+
+        Raises:
+            InvalidInput: The features describe several entity types, or references do not fit the keys of a type.
+            Unknown: A feature of `references` is not registered.
+        """
+        if mapping.keys is not None or mapping.referenced:
+            return mapping
+        referenced = []
+        for feature, _ in mapping.references:
+            target = (await self.get_feature(feature)).references
+            if target is None:
+                raise InvalidInput(
+                    f"references names {feature!r}, which refers to no entity type; leave it out", field="references"
+                )
+            referenced.append(await self.get_entity_type(target))
+        names = mapping.features_of(open_frame(df))
+        kinds: dict[str, EntityType] = {}
+        for at in range(0, len(names), MAX_DEFINITIONS_PER_CALL):
+            selection = FeatureSelection(tuple(names[at : at + MAX_DEFINITIONS_PER_CALL]))
+            kinds |= {each.name: each for each in await self._types_of(selection)}
+        return mapping.with_keys(list(kinds.values()), referenced)
+
+    async def delete_entity(
+        self, entity_id: EntityName, deleted_through: Time | None = None, *, entity_type: str | None = None
+    ) -> Deletion:
         """Delete all values of an entity permanently. Values with later event times can be written afterwards.
 
         Args:
-            entity_id: Id of the entity.
+            entity_id: Id of the entity, or its keys, such as {"film_id": 1}.
             deleted_through: Latest event time to delete, inclusive; None for all stored values.
+            entity_type: Type of the entity, required for keys.
 
         Returns:
             The latest event time deleted, and whether the stored bytes are removed too.
@@ -203,16 +248,16 @@ class WritingMethods(DefinitionMethods):
         Raises:
             InvalidInput: `deleted_through` is in the future.
         """
-        check_entity_ids([entity_id])
-        return await self._delete(entity_id, (), _through(deleted_through))
+        found, _ = await self._named(entity_id, entity_type=entity_type)
+        return await self._delete(found, (), _through(deleted_through))
 
     async def delete_feature_values(
-        self, entity_id: str, features: Sequence[str], deleted_through: Time | None = None
+        self, entity_id: EntityName, features: Sequence[str], deleted_through: Time | None = None
     ) -> Deletion:
         """Delete the values of some features of an entity permanently, in all versions.
 
         Args:
-            entity_id: Id of the entity.
+            entity_id: Id of the entity, or its keys.
             features: Feature names without version, group or path.
             deleted_through: Latest event time to delete, inclusive; None for all stored values.
 
@@ -223,7 +268,6 @@ class WritingMethods(DefinitionMethods):
             InvalidInput: A name has a version, a group or a path, or `deleted_through` is in the future.
             Unknown: A feature is not registered.
         """
-        check_entity_ids([entity_id])
         names = [FeatureRef.parse(each) for each in FeatureSelection.of(features, None).references]
         if any(each.version is not None or each.via is not None or each.group is not None for each in names):
             raise InvalidInput(
@@ -231,7 +275,8 @@ class WritingMethods(DefinitionMethods):
                 reason=Reason.INVALID_REFERENCE,
                 field="features",
             )
-        return await self._delete(entity_id, [each.name for each in names], _through(deleted_through))
+        found, _ = await self._named(entity_id, [each.name for each in names])
+        return await self._delete(found, [each.name for each in names], _through(deleted_through))
 
 
 def _through(moment: Time | None) -> int | None:

@@ -29,6 +29,7 @@ from featurama_core.datasets.spine_sources import (
     read_keys,
     sliced,
 )
+from featurama_core.frames.entities import EntityColumns
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.schemas import named_features, with_facts, with_pandas_dtypes
 from featurama_core.frames.spine import SpineColumns
@@ -286,7 +287,9 @@ def request_of(
     file_format: Format,
 ) -> dict[str, Any]:
     """A request as recorded in a manifest. Blocks on the label rows."""
-    several = {"entity_columns": dict(columns.of_types)} if columns.of_types else {}
+    of_roles = {
+        each.role.name: {"type": each.role.entity_type, "columns": list(each.entity.columns)} for each in columns.roles
+    }
     return {
         "features": list(references or recorded.features),
         "service": recorded.service,
@@ -295,8 +298,9 @@ def request_of(
         "statuses": recorded.statuses,
         "event_times": recorded.event_times,
         "column_separator": recorded.column_separator,
-        "entity_column": columns.entity or None,
-        **several,
+        "entity_column": None if columns.roles or columns.single else columns.entity,
+        **({"roles": of_roles} if of_roles else {}),
+        **({"entity_keys": _keys_of(columns.single)} if columns.single else {}),
         "time_column": columns.time,
         "time": None if columns.moment is None else to_rfc3339(columns.moment),
         "timezone": columns.times.timezone,
@@ -306,6 +310,12 @@ def request_of(
         "labels": source.fingerprint(),
         "format": file_format,
     }
+
+
+def _keys_of(entity: EntityColumns) -> dict[str, Any]:
+    assert entity.keys is not None  # of ids there is a single column
+    keys = {each.name: each.value_type.label for each in entity.keys.columns}
+    return {"entity_type": entity.keys.entity_type, "keys": keys, "agreeing": entity.agreeing}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -353,7 +363,8 @@ class SetReading:
     async def _part(self, number: int, batch: Any, keys: Keys) -> Part:
         columns = await self.engine.columns(number, keys)
         part = await self.answer.part(number, batch, keys, columns, self.engine.as_of_time)
-        return replace(part, table=self.with_dtypes(part.table))
+        facts, unnamed = part.facts, keys.unnamed
+        return replace(part, table=self.with_dtypes(part.table), facts=lambda: facts() | {"unnamed": unnamed})
 
     def with_dtypes(self, table: Any) -> Any:
         """The table of a part with the pandas dtypes of its columns."""
@@ -379,4 +390,5 @@ class SetReading:
             "as_of_time": to_rfc3339(self.engine.as_of_time),
             "rows": facts.rows(),
             "time_range": facts.time_range(),
+            **({"unnamed_rows": facts.unnamed()} if facts.unnamed() else {}),
         } | self.answer.content(parts)

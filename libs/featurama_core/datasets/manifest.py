@@ -161,6 +161,10 @@ class PartStatistics:
         """Number of rows of all parts."""
         return sum(part["rows"] for part in self.parts)
 
+    def unnamed(self) -> int:
+        """Number of rows that name no entity, in one of their roles."""
+        return sum(part.get("unnamed", 0) for part in self.parts)
+
     def time_range(self) -> dict[str, str] | None:
         """The first and the last time of a row; None without rows."""
         filled = [part for part in self.parts if part["rows"]]

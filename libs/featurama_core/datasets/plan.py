@@ -17,7 +17,8 @@ class PlannedRead:
     need it. rows, seconds: estimates of stored values read and of the time for them, from a sample.
 
     strategy, reason: the strategy and its reason. via: the reference of a path, "" for features of the label rows'
-    entities; the entities are then estimated from `sampled` label rows. column: the entity column, "" if there is one.
+    entities; the entities are then estimated from `sampled` label rows. roles: whose entities these are, if the rows
+    name several.
     """
 
     group: str
@@ -31,14 +32,14 @@ class PlannedRead:
     seconds: float
     via: str = ""
     sampled: int = 0
-    column: str = ""
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The estimated reads of a build. label_rows, label_entities: number of label rows and of their entities. paths:
-    references of the requested paths. columns: the entity columns if there are several; their entities and passes are
-    added up.
+    references of the requested paths. roles: of the request, if it declares any; entities and passes are added up over
+    their types.
 
     A label row is assumed to need only the newest period that it may see. Older periods are read if that has no value.
     """
@@ -49,7 +50,7 @@ class Plan:
     parts: int
     reads: tuple[PlannedRead, ...]
     paths: tuple[str, ...]
-    columns: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The reads as a table, and the totals."""
@@ -78,7 +79,7 @@ class Plan:
     def table(self) -> list[dict[str, object]]:
         """One row per period of a group, for display; `~` marks estimates."""
         return [
-            ({"entity column": each.column} if self.columns else {})
+            ({"roles": ", ".join(each.roles)} if self.roles else {})
             | {
                 "group": f"{each.via} -> {each.group}" if each.via else each.group,
                 "features": each.features,
@@ -99,8 +100,7 @@ class Plan:
             return "no label rows, nothing to read"
         if not self.label_entities:
             calls = counted(self.parts, "call")
-            each = f" for each of {', '.join(self.columns)}" if self.columns else ""
-            rows = f"{self.label_rows:,} label rows in {calls}{each}"
+            rows = f"{self.label_rows:,} label rows in {calls}"
             return f"{rows} to servers, which plan the reads; the plan of a storage at --store has more details"
         rows = f"{self.label_rows:,} label rows of {self.label_entities:,} entities"
         cut = f"in {counted(self.passes, 'pass', 'passes')} into {counted(self.parts, 'output part')}"

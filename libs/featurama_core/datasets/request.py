@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
@@ -17,12 +18,16 @@ import pyarrow as pa
 from featurama_core.datasets.dataset import OutputBuilder, RecordedRequest
 from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.plan import Strategy
-from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, label_source
+from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, keyed_source
 from featurama_core.files.layout import PLAIN, FileLayout
+from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
+from featurama_core.types.entity_keys import EntityKeys
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import Role
+from featurama_core.types.schema import EntityType
 from featurama_core.types.times import KnownAt, Time, TimeUnit, parse_duration, to_known_at, to_micros, to_rfc3339
 
 LEAST_MEMORY = 64 * 1024 * 1024
@@ -39,6 +44,7 @@ class RowOptions(TypedDict, total=False):
     known_at: Time | Literal["label"] | None
     entity_column: str
     entity_columns: Mapping[str, str] | None
+    roles: RolesGiven | None
     time_column: str
     timestamp: Time | None
     timezone: str | None
@@ -56,11 +62,14 @@ class RowOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelRows:
-    """Label rows, their columns of entity and time, and the layout of files. labels: None for an `EntityGrid`."""
+    """Label rows, their columns of entity and time, and the layout of files. labels: None for an `EntityGrid`. kinds:
+    see `SpineColumns.with_keys`.
+    """
 
     labels: Any
     columns: SpineColumns
     layout: FileLayout = PLAIN
+    kinds: Sequence[EntityType] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +118,29 @@ class DatasetRequest:
     build: Build
     answer: OutputBuilder | None = None
 
+    def in_roles(self, roles: tuple[Role, ...], keys: Mapping[str, EntityKeys | None]) -> DatasetRequest:
+        """The request with the columns of these roles. keys: entity type -> its codec.
+
+        InvalidInput for roles of a service without label rows.
+        """
+        if roles and self.rows.labels is None:
+            raise InvalidInput(
+                f"feature service {self.selection.service!r} declares the roles"
+                f" {', '.join(each.name for each in roles)}; give labels= with a column of each",
+                field="labels",
+            )
+        given = {each.role: each for each in self.rows.columns.roles}
+        columns = tuple(given.get(role, RoleColumns(role)).with_keys(keys.get(role.entity_type)) for role in roles)
+        return replace(self, rows=replace(self.rows, columns=self.rows.columns.in_roles(columns)))
+
     async def open(self, now: int, entities: Entities) -> tuple[SpineSource, SpineColumns, bool]:
         """The label rows, their columns, and whether they are read at `now` (microseconds). Raises InvalidInput."""
         rows, grid = self.rows, self.grid
         if rows.labels is not None:
             is_small = hasattr(rows.labels, "columns") and len(rows.labels) <= ROWS_ON_THE_LOOP
-            source = (
-                label_source(rows.labels, rows.columns, rows.layout)
-                if is_small
-                else await asyncio.to_thread(label_source, rows.labels, rows.columns, rows.layout)
-            )
-            return source, rows.columns, False
+            opening = partial(keyed_source, rows.labels, rows.columns, rows.kinds, rows.layout)
+            source, columns = opening() if is_small else await asyncio.to_thread(opening)
+            return source, columns, False
         assert grid.entity_type is not None  # checked by `build_request`
         entity_ids = await asyncio.to_thread(pa.array, await entities(grid.entity_type), pa.string())
         if grid.start is None or grid.end is None:
@@ -158,6 +179,7 @@ def build_request(
     known_at: Time | Literal["label"] | None = None,
     entity_column: str = "entity_id",
     entity_columns: Mapping[str, str] | None = None,
+    roles: RolesGiven | None = None,
     time_column: str = "timestamp",
     timestamp: Time | None = None,
     timezone: str | None = None,
@@ -175,14 +197,15 @@ def build_request(
 ) -> DatasetRequest:
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
     times = TimeRules(timezone, time_unit, time_format)
-    columns = SpineColumns.of(entity_column, time_column, timestamp, entity_columns, times)
+    columns = SpineColumns.of(entity_column, time_column, timestamp, times, role_columns(roles, entity_columns))
+    selection = replace(selection, roles=tuple(each.role for each in columns.roles))
     layout = FileLayout.of(types, delimiter, quote, encoding, null_values)
     grid = EntityGrid(entity_type, start, end, every)
     if labels is not None:
         if grid.entity_type is not None or grid.times:
             raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
-    elif columns.of_types:
-        raise InvalidInput("entity_columns= name columns of labels=; give these too", field="entity_columns")
+    elif columns.roles:
+        raise InvalidInput("roles= are entities of labels=; give these too", field="roles")
     elif grid.entity_type is None:
         raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
     elif len(grid.times) not in (0, 3):

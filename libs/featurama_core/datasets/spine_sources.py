@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,10 +21,13 @@ from featurama_core.files.table_file import BATCH_ROWS, TableFile
 from featurama_core.files.table_files import TableFiles, files_of
 from featurama_core.frames.cells import frame_kind, index_columns
 from featurama_core.frames.keys import CodedTexts
-from featurama_core.frames.spine import SpineColumns, judged
+from featurama_core.frames.spine import SpineColumns, frame_ids, id_problems, judged
+from featurama_core.frames.values import CellError
 from featurama_core.frames.views import plain_table
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.roles import RowEntities
+from featurama_core.types.schema import EntityType
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
@@ -56,38 +59,58 @@ class SpineSource(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keys:
-    """n label rows. entity_ids: Arrow string array, null for a row without an entity if the column permits it.
-    event_time: int64[n] microseconds. of_column: the ids of each entity column; entity_ids are those of the first.
+    """n label rows. of_role: the ids of each role, an Arrow string array, null for a row without an entity; those of
+    `NO_ROLE` without roles. event_time: int64[n] microseconds.
     """
 
-    entity_ids: Any
+    of_role: Mapping[str, Any]
     event_time: Int64Array
-    of_column: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.event_time)
 
-    def alone(self, column: str) -> Keys:
-        """The same rows with the ids of one entity column."""
-        return Keys(self.of_column[column], self.event_time)
+    @property
+    def entity_ids(self) -> Any:
+        """The ids of the first role, or of rows without roles."""
+        return next(iter(self.of_role.values()))
 
-    def naming(self) -> Int64Array:
-        """The rows that name an entity, ascending."""
-        return np.flatnonzero(self.entity_ids.is_valid().to_numpy(zero_copy_only=False))
+    @property
+    def unnamed(self) -> int:
+        """The number of rows without an entity in a role."""
+        if not any(ids.null_count for ids in self.of_role.values()):
+            return 0
+        named = [ids.is_valid().to_numpy(zero_copy_only=False) for ids in self.of_role.values()]
+        return int((~np.all(named, axis=0)).sum())
+
+    def naming(self, role: str) -> Int64Array:
+        """The rows that name an entity in a role, ascending."""
+        return np.flatnonzero(self.of_role[role].is_valid().to_numpy(zero_copy_only=False))
+
+    def entities(self) -> RowEntities:
+        """The ids as texts. Blocks on many rows."""
+        return RowEntities({role: ids.to_pylist() for role, ids in self.of_role.items()})
 
 
 def label_source(labels: Any, columns: SpineColumns, layout: FileLayout = PLAIN) -> SpineSource:
     """A source over a pandas, polars or Arrow frame, a mapping of columns, a path or a source. Blocks on files."""
+    return keyed_source(labels, columns, (), layout)[0]
+
+
+def keyed_source(
+    labels: Any, columns: SpineColumns, kinds: Sequence[EntityType], layout: FileLayout = PLAIN
+) -> tuple[SpineSource, SpineColumns]:
+    """A `label_source`, and its columns with the keys of rows without ids. kinds: see `SpineColumns.with_keys`."""
     if isinstance(labels, (str, Path)):
-        source: SpineSource = FileSource(Path(labels), columns, layout)
+        source: SpineSource = FileSource(Path(labels), columns, layout, kinds)
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
         source = TableSource(_table(labels), _dtypes(labels))
-    columns.certain.check(source.schema.names)
+    columns = columns.with_keys(kinds, source.schema.names)
+    columns.check(source.schema.names)
     if len(set(source.schema.names)) != len(source.schema.names):
         raise InvalidInput("two label columns have one name; rename one", field="labels")
-    return source
+    return source, columns
 
 
 class TableSource:
@@ -126,10 +149,12 @@ class FileSource:
     those of the others, and an error names the file and its row.
     """
 
-    def __init__(self, path: Path, columns: SpineColumns, layout: FileLayout = PLAIN) -> None:
-        self._columns = columns.certain
+    def __init__(
+        self, path: Path, columns: SpineColumns, layout: FileLayout = PLAIN, kinds: Sequence[EntityType] = ()
+    ) -> None:
         self._layout = layout
         files = files_of(path, layout)
+        self._columns = columns.with_keys(kinds, [*files[0].schema.names, *files[0].index_columns])
         for file in files:
             lacking = [name for name in self._columns.keys if name not in file.schema.names]
             file.with_columns([name for name in lacking if name in file.index_columns])
@@ -183,16 +208,28 @@ def dtypes_of(source: SpineSource) -> Mapping[str, Any]:
 
 def read_keys(batch: Any, columns: SpineColumns, first: int, where: str = "label row") -> Keys:
     """Entity and time of each row of a batch. first: number of its first row. InvalidInput: see `judged`."""
-    ids = {
-        name: (_texts_or_none if columns.may_lack(name) else _texts)(batch.column(name), name)
-        for name in columns.entities
-    }
+    ids, problems = row_entities(batch, columns)
     times = None if columns.moment is not None else batch.column(columns.time)
     if times is not None and pa.types.is_string(times.type) and columns.times == TimeRules():
         times = _parsed(times)
-    coded = {name: _coded(column) for name, column in ids.items()}
-    event_time = judged(coded, times, columns, batch.num_rows, first, where)
-    return Keys(ids[columns.entities[0]] if ids else None, event_time, ids)
+    return Keys(ids, judged(problems, times, columns, batch.num_rows, first, where))
+
+
+def row_entities(batch: Any, columns: SpineColumns) -> tuple[dict[str, Any], dict[int, CellError]]:
+    """The ids of each role as an Arrow array, null for a row without an entity, and the problems of rows."""
+    found: dict[str, Any] = {}
+    problems: dict[int, CellError] = {}
+    for role, entity in columns.entities.items():
+        cells = [batch.column(name) for name in entity.names]
+        if entity.keys is not None:
+            ids, wrong = frame_ids(cells, entity, in_role=True)
+            found[role] = pa.array(ids, pa.string())
+            problems |= wrong
+            continue
+        (name,) = entity.columns
+        found[role] = (_texts_or_none if columns.roles else _texts)(cells[0], name)
+        problems |= id_problems(name, _coded(found[role]), in_role=bool(columns.roles))
+    return found, problems
 
 
 def newest_time(source: SpineSource, columns: SpineColumns, check: CheckTimes | None = None) -> int | None:

@@ -7,9 +7,10 @@ built again as of the time of the original build.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ import pyarrow as pa
 
 from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.request import Build, DatasetRequest, EntityGrid, LabelRows
+from featurama_core.datasets.spine_sources import one_batch, row_entities
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.frames.naming import FeatureColumns
+from featurama_core.frames.spine import SpineColumns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
 from featurama_core.types.revisions import retained_after
+from featurama_core.types.roles import NO_ROLE
 from featurama_core.types.times import MIN_TIME, to_known_at, to_micros
 
 _SHOWN = 5
@@ -62,11 +66,12 @@ class VerificationReport:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A set built again. features: their current definitions. deleted: (entity id, feature name or "" for all features)
-    of all deletions. now: microseconds, the time that retention is measured from.
+    """A set built again. columns: of its label rows. features: their current definitions. deleted: (entity id, feature
+    name or "" for all features) of all deletions. now: microseconds, the time that retention is measured from.
     """
 
     dataset: TrainingDataset
+    columns: SpineColumns
     features: Sequence[ResolvedFeature]
     deleted: set[tuple[str, str]]
     now: int
@@ -118,7 +123,7 @@ class _Compared:
         tables = self._written.tables(_COMPARED_ROWS)
         while (old := await asyncio.to_thread(next, tables, None)) is not None:
             new = await asyncio.to_thread(self._written.in_its_words, await built.take(old.num_rows))
-            await asyncio.to_thread(self._compare, old, new, first, deleted, resolved)
+            await asyncio.to_thread(self._compare, old, new, first, again.columns, deleted, resolved)
             first += old.num_rows
         return [
             Difference(column, cause, self._counts[column, cause], tuple(rows))
@@ -129,7 +134,12 @@ class _Compared:
         request = DatasetRequest(
             LabelRows(self._written, self._written.columns),
             EntityGrid(),
-            FeatureSelection.of(references, None, self._request.get("ttl_revisions")),
+            FeatureSelection.of(
+                references,
+                None,
+                self._request.get("ttl_revisions"),
+                tuple(each.role for each in self._written.columns.roles),
+            ),
             to_known_at(self._request["known_at"]),
             Build(
                 statuses=self._request["statuses"],
@@ -141,8 +151,15 @@ class _Compared:
         return await self._rebuild(request, as_of)
 
     def _compare(
-        self, old: Any, new: Any, first: int, deleted: set[tuple[str, str]], resolved: dict[str, ResolvedFeature]
+        self,
+        old: Any,
+        new: Any,
+        first: int,
+        columns: SpineColumns,
+        deleted: set[tuple[str, str]],
+        resolved: dict[str, ResolvedFeature],
     ) -> None:
+        ids = cache(lambda: row_entities(one_batch(old), columns)[0])
         for feature in self._manifest.features:
             for column in FeatureColumns(statuses=True, event_times=True).all_of(feature["name"]):
                 if column not in old.schema.names:
@@ -154,15 +171,23 @@ class _Compared:
                 for row, (before, after) in enumerate(zip(was, now, strict=True)):
                     if before != after and repr(before) != repr(after):
                         named = resolved[feature["reference"]]
-                        cause = self._cause(old, row, named, f"{feature['name']}__event_time", deleted)
+                        cause = self._cause(old, row, ids, named, f"{feature['name']}__event_time", deleted)
                         self._add(column, cause, first + row)
 
-    def _cause(self, old: Any, row: int, feature: ResolvedFeature, times: str, deleted: set[tuple[str, str]]) -> str:
+    def _cause(
+        self,
+        old: Any,
+        row: int,
+        ids: Callable[[], Mapping[str, Any]],
+        feature: ResolvedFeature,
+        times: str,
+        deleted: set[tuple[str, str]],
+    ) -> str:
         """times: the column of the feature's event times, if the set has it."""
-        entity_id = old.column(self._written.columns.of_type(feature.entity_type))[row].as_py()
+        entity_id = ids()[NO_ROLE if feature.role is None else feature.role.name][row].as_py()
         parts = [(entity_id, feature if feature.via is None else feature.via)]
         if feature.via is not None:
-            target = self._link(old, row, feature.via)
+            target = self._link(old, row, replace(feature.via, role=feature.role))
             parts += [(target, feature)] if target is not None else []
             if target is None and any(name in ("", feature.definition.name) for _, name in deleted):
                 return "deletion"

@@ -17,10 +17,14 @@ import pyarrow as pa
 from featurama_core.datasets.files import csv_of, read_csv_as_written, sha256_of
 from featurama_core.datasets.manifest import Manifest, find_manifest, request_sha256
 from featurama_core.files.table_file import TableFile, reading
+from featurama_core.frames.entities import EntityColumns
 from featurama_core.frames.naming import FeatureColumns
+from featurama_core.frames.role_columns import role_columns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import Column, concatenate
+from featurama_core.types.entity_keys import EntityKeys, key_columns
+from featurama_core.types.roles import NO_ROLE
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Status, ValueType, parse_value_type
 
@@ -28,22 +32,24 @@ from featurama_core.types.values import Status, ValueType, parse_value_type
 class WrittenSet:
     """The set at a directory or file. It is a `SpineSource` of its rows. All methods block."""
 
-    def __init__(self, target: Path) -> None:
-        """Read the manifest. Raises InvalidInput if there is none."""
+    def __init__(self, target: Path, role: str = NO_ROLE) -> None:
+        """Read the manifest. Raises InvalidInput if there is none. role: see `alone`."""
         self._manifest_path = find_manifest(target)
         self.manifest = Manifest.load(self._manifest_path)
         request = self.manifest.request
+        self._role = role
         self._target = target
         self._folder = target.parent if target.suffix else target
         self._is_csv = request["format"] == "csv"
         self.label_columns: list[str] = list(request["label_columns"])
         self.columns = SpineColumns(
-            request["entity_column"] or "",
+            request["entity_column"] or "entity_id",
             request["time_column"],
             None if request["time"] is None else to_micros(request["time"]),
             # Sets of earlier versions took numbers as microseconds.
             TimeRules(request["timezone"], request.get("time_unit", "us"), request.get("time_format")),
-            tuple(request.get("entity_columns", {}).items()),
+            tuple(each for each in role_columns(request.get("roles")) if role in (NO_ROLE, each.role.name)),
+            _single(request.get("entity_keys")),
         )
 
     @cached_property
@@ -85,6 +91,10 @@ class WrittenSet:
                 if path.name not in named and path != self._manifest_path
             ]
         return problems
+
+    def alone(self, role: str) -> WrittenSet:
+        """The same rows with the features of one role, without it in their references, and its entities."""
+        return WrittenSet(self._target, role)
 
     def holds(self, reference: str) -> bool:
         """Whether the set has a feature with this pinned reference."""
@@ -133,7 +143,12 @@ class WrittenSet:
 
     @cached_property
     def _features(self) -> dict[str, dict[str, Any]]:
-        return {each["reference"]: each for each in self.manifest.features}
+        of_role = f"{self._role}." if self._role else ""
+        return {
+            each["reference"].removeprefix(of_role): each
+            for each in self.manifest.features
+            if each["reference"].startswith(of_role)
+        }
 
     def _columns(self) -> list[str]:
         request = self.manifest.request
@@ -156,3 +171,11 @@ def read_column(array: Any, type_text: str, name: str, reference: str) -> Column
         values = array.fill_null(zero).to_numpy(zero_copy_only=False)
     times = np.zeros(len(array), dtype=np.int64)
     return Column(name, value_type, values, status, times, reference=reference)
+
+
+def _single(recorded: Mapping[str, Any] | None) -> EntityColumns | None:
+    """The key columns of a recorded request; None for ids."""
+    if recorded is None:
+        return None
+    keys = EntityKeys(recorded["entity_type"], key_columns(recorded["keys"]))
+    return EntityColumns(keys.names, keys, recorded["agreeing"])

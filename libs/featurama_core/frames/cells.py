@@ -76,7 +76,11 @@ def frame_kind(value: object) -> FrameKind | None:
 
 
 def open_frame(value: Any) -> Frame:
-    """The columns of a frame. InvalidInput for other objects, unnamed or repeated columns, and unequal lengths."""
+    """The columns of a frame, or a frame that was opened before. InvalidInput for other objects, unnamed or repeated
+    columns, and unequal lengths.
+    """
+    if isinstance(value, Frame):
+        return value
     kind = frame_kind(value)
     if kind is None:
         hint = "; collect() it first" if type(value).__name__ == "LazyFrame" else ""
@@ -150,6 +154,8 @@ def objects(values: Sequence[object]) -> NDArray[np.object_]:
 
 
 def _column(name: object, column: Any) -> Any:
+    if isinstance(column, Cells):
+        return column
     if isinstance(column, (str, bytes)) or not hasattr(column, "__len__") or not hasattr(column, "__iter__"):
         raise InvalidInput(f"column {name!r} must be an array or a list", field=str(name))
     if isinstance(column, np.ndarray) and column.ndim not in (1, 2):

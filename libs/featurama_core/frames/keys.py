@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,15 +74,14 @@ class FrameKeys:
 
 def read_keys(frame: Frame, times: TimeRules, ingested: TimeRules) -> FrameKeys:
     """Entity ids and times of a frame with these columns."""
-    cells = read_cells(frame.columns["entity_id"])
-    try:
-        ids = coded_texts(cells, "entity_id")
-    except InvalidInput as error:
-        fix = ", or declare casts={'entity_id': 'text'}" if cells.values.dtype.kind in "iuf" else ""
-        raise InvalidInput(f"{error.message}{fix}", field="entity_id") from error
+    given = frame.columns["entity_id"]
+    entities = given if isinstance(given, CodedEntities) else _of_ids(read_cells(given))
+    ids = entities.ids
     event_time, bad_times = event_times(read_cells(frame.columns["timestamp"]), "timestamp", times)
     keys = FrameKeys(ids.rows(), ids.codes, event_time, None, {})
-    keys.reject(ids.problems("entity_id"), "entity_id", frame.positions["entity_id"])
+    for row, each in entities.problems.items():
+        position = frame.positions[each.column]
+        keys.local[row] = Verdict(row, position, Outcome.REJECTED, each.reason, each.column, each.message)
     keys.reject(bad_times, "timestamp", frame.positions["timestamp"])
     if "ingested_at" not in frame.columns:
         return keys
@@ -115,6 +114,25 @@ class CodedTexts:
         return {row: (reason, wrong[code]) for row, code in zip(bad.tolist(), self.codes[bad].tolist(), strict=True)}
 
 
+class EntityProblem(NamedTuple):
+    """Why a row names no entity. column: the column at fault. kind: "null" for a null key, "malformed" for keys that no
+    id can hold, "wrong" for another type and for an id that is not the id of the keys: these a read refuses.
+    """
+
+    column: str
+    reason: Reason
+    message: str
+    kind: Literal["null", "malformed", "wrong"] = "malformed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedEntities:
+    """The entities of n rows. ids: code -1 for none. problems: by row; of key columns, the rows of code -1."""
+
+    ids: CodedTexts
+    problems: dict[int, EntityProblem]
+
+
 def coded_texts(cells: Cells, field: str) -> CodedTexts:
     """A column of entity ids or feature names, coded in order of appearance. InvalidInput unless it holds text."""
     if cells.unsupported or cells.values.dtype.kind != "O":
@@ -129,6 +147,16 @@ def coded_texts(cells: Cells, field: str) -> CodedTexts:
     distinct = [text for text in dict.fromkeys(texts) if text is not None]
     numbers = {None: -1} | {text: number for number, text in enumerate(distinct)}
     return CodedTexts(distinct, np.fromiter(map(numbers.__getitem__, texts), dtype=np.int64, count=len(texts)))
+
+
+def _of_ids(cells: Cells) -> CodedEntities:
+    try:
+        ids = coded_texts(cells, "entity_id")
+    except InvalidInput as error:
+        fix = ", or declare casts={'entity_id': 'text'}" if cells.values.dtype.kind in "iuf" else ""
+        raise InvalidInput(f"{error.message}{fix}", field="entity_id") from error
+    wrong = ids.problems("entity_id")
+    return CodedEntities(ids, {row: EntityProblem("entity_id", *error) for row, error in wrong.items()})
 
 
 def _problem(text: str, field: str) -> str | None:

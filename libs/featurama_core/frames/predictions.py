@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featurama_core.frames.cells import objects, open_frame, read_cells
 from featurama_core.frames.naming import FeatureColumns
-from featurama_core.frames.results import Result
+from featurama_core.frames.results import Result, label_field
 from featurama_core.frames.tables import Field
 from featurama_core.frames.values import typed
 from featurama_core.types.column import Column, Plain
@@ -56,7 +56,7 @@ class Predictions(Result):
         target: Name of the predicted quantity.
         model: Name of the model.
         version: Version of the model.
-        entity_ids: The requested ids; empty if all rows consist of request features.
+        entity_ids: The requested ids, "" for a row that names no entity; empty if all rows consist of request features.
         features: Features passed to the model, in its order; () if they were not requested.
         missing: Row -> names of features without a value.
         errors: Rows without a prediction.
@@ -65,6 +65,7 @@ class Predictions(Result):
         classes: Class labels in the order of the model; () for a model that predicts a number.
         predicted_classes: Label of the likeliest class per row, "" for a row in `errors`; () for such a model.
         probabilities: float64[n, classes], NaN for a row in `errors`; None for such a model.
+        labels: Name -> n values, the caller's key columns; empty for rows of ids.
     """
 
     values: NDArray[np.float64]
@@ -80,6 +81,7 @@ class Predictions(Result):
     classes: Sequence[str] = ()
     predicted_classes: Sequence[str] = ()
     probabilities: NDArray[np.float64] | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -93,8 +95,8 @@ class Predictions(Result):
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         """entity_id, prediction, classes and their probabilities (if any), error (if any), and the features used."""
-        fields: list[Field] = []
-        if self.entity_ids:
+        fields = [label_field(name, values) for name, values in self.labels.items()]
+        if self.entity_ids and not self.labels:
             fields.append(Field("entity_id", "text", objects(self.entity_ids)))
         failed = np.zeros(len(self), dtype=np.bool_)
         messages = objects([""] * len(self))
@@ -112,11 +114,11 @@ class Predictions(Result):
         shown = FeatureColumns(statuses, event_times)
         shown.check(
             (column.name for column in self.features),
-            [field.name for field in fields],
+            [each.name for each in fields],
             word="column",
             fix="read the features with get_online_features",
         )
-        return [*fields, *(field for column in self.features for field in shown.fields(column.name, column))]
+        return [*fields, *(each for column in self.features for each in shown.fields(column.name, column))]
 
 
 def given_columns(features: Any, rows: int | None) -> tuple[list[Column], int]:

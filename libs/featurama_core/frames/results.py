@@ -7,7 +7,7 @@ PRESENT is null; its status is the reason. `naming` says how columns are named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,23 +109,28 @@ class OnlineFeatures(Result):
     """The newest values: one row per requested entity, in order.
 
     Attributes:
-        entity_ids: The ids of the n rows.
+        entity_ids: The ids of the n rows, "" for a row that names no entity; () for rows that name several.
         columns: One column of n values per feature.
         as_of_time: Microseconds since 1970 UTC, the time of the read.
+        labels: Name -> n values, the caller's key columns or columns of roles; empty for rows of ids.
+        unnamed: Number of rows whose keys, in a role, are null or no keys: their features are NOT_FOUND.
     """
 
     entity_ids: Sequence[str]
     columns: Sequence[Column]
     as_of_time: int
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    unnamed: int = 0
 
     def __len__(self) -> int:
-        return len(self.entity_ids)
+        return len(next(iter(self.labels.values()), self.entity_ids))
 
     def __repr__(self) -> str:
-        return _summary("OnlineFeatures", len(self), self.columns, self.as_of_time)
+        return _summary("OnlineFeatures", len(self), self.columns, self.as_of_time, self.unnamed)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        labels = [Field("entity_id", "text", objects(self.entity_ids))]
+        labels = [label_field(name, values) for name, values in self.labels.items()]
+        labels = labels or [Field("entity_id", "text", objects(self.entity_ids))]
         return FeatureColumns(statuses, event_times).beside(labels, self.columns)
 
 
@@ -138,20 +143,22 @@ class HistoricalFeatures(Result):
             microseconds named `timestamp` becomes times.
         columns: One column of n values per feature.
         as_of_time: Microseconds since 1970 UTC, the time of the read.
+        unnamed: Number of rows whose keys, in a role, are null or no keys: their features are NOT_FOUND.
     """
 
     labels: Mapping[str, Any]
     columns: Sequence[Column]
     as_of_time: int
+    unnamed: int = 0
 
     def __len__(self) -> int:
         return next((len(column) for column in (*self.labels.values(), *self.columns)), 0)
 
     def __repr__(self) -> str:
-        return _summary("HistoricalFeatures", len(self), self.columns, self.as_of_time)
+        return _summary("HistoricalFeatures", len(self), self.columns, self.as_of_time, self.unnamed)
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
-        labels = [_label_field(name, values) for name, values in self.labels.items()]
+        labels = [label_field(name, values) for name, values in self.labels.items()]
         return FeatureColumns(statuses, event_times).beside(labels, self.columns)
 
 
@@ -165,6 +172,7 @@ class FeatureHistory(Result):
         ingested_at: int64[n], ingest times as nanoseconds since 1970 UTC.
         as_of_time: Microseconds since 1970 UTC, the time of the read.
         next_page: Token of the next page, "" after the last page.
+        keys: The keys that were given instead of the id.
     """
 
     entity_id: str
@@ -172,6 +180,7 @@ class FeatureHistory(Result):
     ingested_at: Int64Array
     as_of_time: int
     next_page: str = ""
+    keys: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.column)
@@ -182,8 +191,9 @@ class FeatureHistory(Result):
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         """`event_times` has no effect: the timestamp is the event time."""
         del event_times
+        named = self.keys or {"entity_id": self.entity_id}
         fields = [
-            Field("entity_id", "text", objects([self.entity_id] * len(self))),
+            *(label_field(name, objects([value] * len(self))) for name, value in named.items()),
             Field("feature_name", "text", objects([self.column.name] * len(self))),
             Field("timestamp", "us", self.column.event_time),
             value_field("value", self.column),
@@ -192,7 +202,8 @@ class FeatureHistory(Result):
         return [*fields, status_field("value__status", self.column)] if statuses else fields
 
 
-def _label_field(name: str, values: Any) -> Field:
+def label_field(name: str, values: Any) -> Field:
+    """A column of the caller."""
     if name == "timestamp" and isinstance(values, np.ndarray) and values.dtype == np.int64:
         return Field(name, "us", values)
     if isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values):
@@ -200,6 +211,7 @@ def _label_field(name: str, values: Any) -> Field:
     return Field(name, "carried", values)
 
 
-def _summary(name: str, rows: int, columns: Sequence[Column], as_of_time: int) -> str:
+def _summary(name: str, rows: int, columns: Sequence[Column], as_of_time: int, unnamed: int = 0) -> str:
     shown = ", ".join(column.name for column in columns[:8]) + (", ..." if len(columns) > 8 else "")
-    return f"{name}({rows} rows: {shown}; as of {to_rfc3339(as_of_time)})"
+    without = f"; {unnamed} rows name no entity" if unnamed else ""
+    return f"{name}({rows} rows: {shown}; as of {to_rfc3339(as_of_time)}{without})"

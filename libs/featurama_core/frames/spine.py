@@ -1,6 +1,6 @@
 """Label rows: the entities and times of a point-in-time read. No row is dropped, moved or changed.
 
-These rules apply to label rows in memory and in files: `SpineColumns` names the columns of entity and time, `judged`
+These rules apply to label rows in memory and in files: `SpineColumns` names the columns of entities and time, `judged`
 checks ids and times, and an error names the first invalid row. `label_rows` reads rows in memory, `datasets.labels`
 reads batches and files.
 """
@@ -14,31 +14,34 @@ from typing import Any
 import numpy as np
 
 from featurama_core.frames.cells import Frame, FrameKind, frame_kind, objects, open_frame, read_cells
+from featurama_core.frames.entities import EntityColumns, coded_entities
 from featurama_core.frames.keys import CodedTexts, coded_texts
+from featurama_core.frames.role_columns import RoleColumns
 from featurama_core.frames.times import event_times
-from featurama_core.frames.values import CellError
+from featurama_core.frames.values import CellError, is_empty
 from featurama_core.frames.zones import AS_IT_IS, TimeRules
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_list
+from featurama_core.types.roles import NO_ROLE, Ids, RowEntities
+from featurama_core.types.schema import EntityType
 from featurama_core.types.times import Time, to_micros
 from featurama_core.types.values import Int64Array
 
 
 @dataclass(frozen=True, slots=True)
 class SpineColumns:
-    """The label columns with entity and time. moment: microseconds, for all rows, if there is no time column.
+    """The label columns with entities and time. moment: microseconds, for all rows, if there is no time column.
 
-    times: how the cells of the time column are read. of_types: (entity type, column) if there are several entity
-    columns; `entity` then serves all other types, "" if there are none. optional: whether `entity` may be null, as the
-    columns of `of_types` may.
+    entity: the column of ids of rows without roles. times: how the cells of the time column are read. roles: of rows
+    that name several entities, each of which may be null. single: the key columns of rows without roles, None for ids.
     """
 
     entity: str = "entity_id"
     time: str = "timestamp"
     moment: int | None = None
     times: TimeRules = AS_IT_IS
-    of_types: tuple[tuple[str, str], ...] = ()
-    optional: bool = False
+    roles: tuple[RoleColumns, ...] = ()
+    single: EntityColumns | None = None
 
     @classmethod
     def of(
@@ -46,70 +49,84 @@ class SpineColumns:
         entity_column: str = "entity_id",
         time_column: str = "timestamp",
         timestamp: Time | None = None,
-        entity_columns: Mapping[str, str] | None = None,
         times: TimeRules = AS_IT_IS,
+        roles: tuple[RoleColumns, ...] = (),
     ) -> SpineColumns:
         """From the arguments of `FeatureStore.training_set`. Raises InvalidInput."""
         moment = None if timestamp is None else to_micros(timestamp, "timestamp")
-        return cls(entity_column, time_column, moment, times, _of_types(entity_columns))
+        return cls(entity_column, time_column, moment, times).in_roles(roles)
+
+    def in_roles(self, roles: tuple[RoleColumns, ...]) -> SpineColumns:
+        """The same times, and entities in these roles. InvalidInput for roles beside an entity column."""
+        if roles and self.entity != "entity_id":
+            raise InvalidInput(
+                f"entity_column names the column {self.entity} of rows without roles; the roles are"
+                f" {', '.join(each.role.name for each in roles)}",
+                field="entity_column",
+            )
+        return replace(self, roles=roles)
+
+    def with_keys(self, kinds: Sequence[EntityType], names: Sequence[str]) -> SpineColumns:
+        """The columns of rows without roles, given the types that the features describe, `entity` not among them.
+
+        names: the label columns. A column named like a key of the type holds keys. InvalidInput for a missing one.
+        """
+        keys = kinds[0].id_keys if len(kinds) == 1 else None
+        has_ids = self.entity in names or self.entity != "entity_id"
+        if self.roles or keys is None or (has_ids and not set(names) & set(keys.names)):
+            return self
+        if self.entity in keys.names:
+            return self  # declared as a column of ids
+        for name in keys.names:
+            if name not in names:
+                there = ", ".join(each if each.isprintable() else repr(each) for each in names[:10])
+                has = "have no" if has_ids else "have neither entity_id nor a"
+                raise InvalidInput(
+                    f"the rows {has} column {name}, a key of {keys.entity_type}; they have {there}", field=name
+                )
+        return replace(self, single=EntityColumns(keys.names, keys, self.entity if has_ids else ""))
 
     @property
-    def entities(self) -> list[str]:
-        """The entity columns, without repetition."""
-        return list(dict.fromkeys([*([self.entity] if self.entity else []), *(name for _, name in self.of_types)]))
+    def entities(self) -> dict[str, EntityColumns]:
+        """The columns of the entity of each role; of `NO_ROLE` without roles."""
+        if not self.roles:
+            return {NO_ROLE: self.single or EntityColumns((self.entity,))}
+        return {each.role.name: each.entity for each in self.roles}
+
+    @property
+    def entity_names(self) -> list[str]:
+        """The columns with entities, without repetition."""
+        return list(dict.fromkeys(name for each in self.entities.values() for name in each.names))
 
     @property
     def keys(self) -> list[str]:
-        """The columns with entity or time."""
-        return self.entities if self.moment is not None else [*self.entities, self.time]
-
-    @property
-    def certain(self) -> SpineColumns:
-        """The columns that are read for all features. With `of_types`, `entity` may turn out to be unused."""
-        return replace(self, entity="") if self.of_types else self
-
-    def may_lack(self, column: str) -> bool:
-        """Whether this entity column may be null."""
-        return self.optional or column != self.entity
-
-    def of_type(self, entity_type: str) -> str:
-        """The column with the entities of a type."""
-        return dict(self.of_types).get(entity_type, self.entity)
-
-    def alone(self, column: str) -> SpineColumns:
-        """One of the entity columns, with the time."""
-        return replace(self, entity=column, of_types=(), optional=self.may_lack(column))
-
-    def needed(self, entity_types: Sequence[str], names: Sequence[str]) -> SpineColumns:
-        """The columns that features of these entity types need: without `entity` if each type has its own column.
-
-        names: the label columns. InvalidInput for a type without a feature, and for a missing column.
-        """
-        named = dict(self.of_types)
-        unused = [entity_type for entity_type in named if entity_type not in entity_types]
-        if unused:
-            there = ", ".join(sorted(set(entity_types)))
-            raise InvalidInput(
-                f"no requested feature has the entity type {unused[0]} (they have {there}); request one of its "
-                "features, or leave the type out",
-                field="entity_columns",
-            )
-        needed = self.certain if all(entity_type in named for entity_type in entity_types) else self
-        needed.check(names)
-        return needed
+        """The columns with entities or time, without repetition."""
+        return self.entity_names if self.moment is not None else [*self.entity_names, self.time]
 
     def check(self, names: Sequence[str]) -> None:
         """Raise InvalidInput unless these columns are among the label columns `names`, with one source of times."""
-        if self.moment is None and self.time in dict(self.of_types).values():
+        of_entities = {name: role for role, each in self.entities.items() for name in each.columns}
+        if self.roles and self.moment is None and self.time in of_entities:
             raise InvalidInput(
-                f"the column {self.time} says the time; name another for its entity type, or another time_column",
-                field="entity_columns",
+                f"the column {self.time} says the time; name another for the role {of_entities[self.time]}, or another"
+                " time_column",
+                field="roles",
             )
         for name in self.keys:
             if name not in names:
+                of_role = f" of the role {of_entities[name]}" if of_entities.get(name) else ""
                 hint = "; add it, or give timestamp=" if name == self.time else ""
                 there = ", ".join(each if each.isprintable() else repr(each) for each in names[:10])
-                raise InvalidInput(f"the label rows lack the column {name}, they have {there}{hint}", field=name)
+                raise InvalidInput(
+                    f"the label rows lack the column {name}{of_role}, they have {there}{hint}", field=name
+                )
+        if self.roles and "entity_id" in names and "entity_id" not in of_entities:
+            raise InvalidInput(
+                "the label rows have a column entity_id, which no role names; drop it, or name it, such as"
+                f" roles={{{self.roles[0].role.name!r}: {{'type': {self.roles[0].role.entity_type!r}, 'columns':"
+                " 'entity_id'}}",
+                field="entity_id",
+            )
         if self.moment is not None and self.time in names:
             raise InvalidInput(
                 f"the label rows have a {self.time} column; leave timestamp= out, or drop the column", field="timestamp"
@@ -117,7 +134,7 @@ class SpineColumns:
 
 
 def judged(
-    ids: Mapping[str, CodedTexts],
+    problems: Mapping[int, CellError],
     times: Any,
     columns: SpineColumns,
     rows: int,
@@ -126,22 +143,18 @@ def judged(
 ) -> Int64Array:
     """The times of a run of label rows: int64[rows] microseconds.
 
-    ids: of each entity column. times: the time column, of any frame library, unused if `columns` has a moment. first:
-    number of the first row among all rows of `where`. InvalidInput names the first row with an invalid id or time.
+    problems: of the entities, by row: see `id_problems`. times: the time column, of any frame library, unused if
+    `columns` has a moment. first: number of the first row among all rows of `where`. InvalidInput names the first row
+    with an invalid id or time.
     """
     if not rows:
         # Of an empty column no library knows the type.
         return np.empty(0, dtype=np.int64)
-    problems: dict[int, CellError] = {}
-    for name, texts in ids.items():
-        column = "" if name == "entity_id" else f"column {name}: "
-        for row, (reason, problem) in texts.problems("entity_id", may_lack=columns.may_lack(name)).items():
-            problems[row] = reason, f"{column}{problem}"
     if columns.moment is not None:
         moments = np.full(rows, columns.moment, dtype=np.int64)
     else:
         moments, bad_times = event_times(read_cells(times), columns.time, columns.times)
-        problems = bad_times | problems
+        problems = {**bad_times, **problems}
     if problems:
         row = min(problems)
         reason, problem = problems[row]
@@ -154,15 +167,23 @@ def judged(
     return moments
 
 
+def id_problems(column: str, ids: CodedTexts, *, in_role: bool) -> dict[int, CellError]:
+    """Problems of a column of entity ids, by row. in_role: whether an id may be missing."""
+    named = "" if column == "entity_id" else f"column {column}: "
+    found = ids.problems("entity_id", may_lack=in_role)
+    empty = ids.texts.index("") if in_role and "" in ids.texts else None
+    return {row: (reason, f"{named}{problem}") for row, (reason, problem) in found.items() if ids.codes[row] != empty}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Spine:
-    """n label rows in memory. event_time: int64[n] microseconds.
+    """n label rows in memory. entities: null only in roles. event_time: int64[n] microseconds.
 
     carried: all columns of the caller, in order, as objects of the caller's frame library; a `timestamp` from a
     separate argument is int64[n] microseconds. kind: the kind of frame.
     """
 
-    entity_ids: list[str]
+    entities: RowEntities
     event_time: Int64Array
     carried: dict[str, Any]
     kind: FrameKind = "columns"
@@ -170,29 +191,101 @@ class Spine:
     """Whether the rows have no times and stand for the time of the read."""
 
     def __len__(self) -> int:
-        return len(self.entity_ids)
+        return len(self.event_time)
+
+    @property
+    def entity_ids(self) -> Ids:
+        """The ids of rows without roles."""
+        return self.entities.of_role[NO_ROLE]
 
 
 def label_rows(
-    labels: object, timestamp: Time | None = None, *, now: int | None = None, times: TimeRules = AS_IT_IS
+    labels: object,
+    timestamp: Time | None = None,
+    *,
+    now: int | None = None,
+    times: TimeRules = AS_IT_IS,
+    roles: tuple[RoleColumns, ...] = (),
+    kinds: Sequence[EntityType] = (),
 ) -> Spine:
     """Label rows from a list of entity ids and one `timestamp` (default `now`, microseconds), or from a frame with the
-    columns entity_id and timestamp and any others, which are copied to the output.
+    columns entity_id and timestamp and any others, which are copied to the output. With roles, a frame with the columns
+    of each.
 
-    `timestamp` applies to all rows of a frame without a timestamp column. Raises InvalidInput: see `judged`.
+    `timestamp` applies to all rows of a frame without a timestamp column. kinds: see `SpineColumns.with_keys`. Raises
+    InvalidInput: see `judged`.
     """
-    columns = SpineColumns.of(timestamp=timestamp, times=times)
+    columns = SpineColumns.of(timestamp=timestamp, times=times, roles=roles)
     if frame_kind(labels) is None and type(labels).__name__ != "LazyFrame":
         return _of_ids(labels, columns, now)
     frame = open_frame(labels)
-    columns.check(list(frame.columns))
-    ids = _ids(frame.columns[columns.entity])
-    event_time = judged({columns.entity: ids}, frame.columns.get(columns.time), columns, frame.rows)
+    columns = columns.with_keys(kinds, list(frame.columns))
+    of_role, problems = _entities_of(frame, columns)
+    event_time = judged(problems, frame.columns.get(columns.time), columns, frame.rows)
     carried = dict(frame.columns) if columns.moment is None else _with_times(frame, columns, event_time)
-    return Spine(ids.rows().tolist(), event_time, carried, frame.kind)
+    return Spine(RowEntities(of_role), event_time, carried, frame.kind)
+
+
+def key_rows(given: Any) -> Any:
+    """A frame of rows that are named by columns: frames, and lists of mappings as columns, in which what a row lacks is
+    null. None for a list of ids.
+    """
+    if isinstance(given, Sequence) and len(given) and isinstance(given[0], Mapping):
+        if not all(isinstance(row, Mapping) for row in given):
+            raise InvalidInput("entity_ids mixes rows of keys with ids; give one of the two", field="entity_ids")
+        return {name: [row.get(name) for row in given] for name in dict.fromkeys(name for row in given for name in row)}
+    return given if frame_kind(given) is not None else None
+
+
+def row_entities(
+    given: Any, roles: tuple[RoleColumns, ...], kinds: Sequence[EntityType] = ()
+) -> tuple[RowEntities, dict[str, Any]]:
+    """The entities of the rows of a frame without times, and all its columns. InvalidInput names the first bad row.
+
+    kinds: see `SpineColumns.with_keys`.
+    """
+    frame = open_frame(given)
+    columns = SpineColumns(moment=0, roles=roles).with_keys(kinds, list(frame.columns))
+    of_role, problems = _entities_of(frame, columns)
+    judged(problems, None, columns, frame.rows, where="row")
+    if not frame.rows:
+        raise InvalidInput("the rows are empty; give at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
+    return RowEntities(of_role), {name: column for name, column in frame.columns.items() if name in columns.keys}
+
+
+def _entities_of(frame: Frame, columns: SpineColumns) -> tuple[dict[str, Ids], dict[int, CellError]]:
+    columns.check(list(frame.columns))
+    of_role: dict[str, Ids] = {}
+    problems: dict[int, CellError] = {}
+    for role, entity in columns.entities.items():
+        cells = [frame.columns[name] for name in entity.names]
+        of_role[role], found = frame_ids(cells, entity, in_role=bool(columns.roles))
+        problems |= found
+    return of_role, problems
+
+
+def frame_ids(
+    cells: Sequence[Any], entity: EntityColumns, *, in_role: bool
+) -> tuple[list[str | None], dict[int, CellError]]:
+    """The entity of each row, None for none, and the problems of ids. cells: the columns of the entity, in order."""
+    if entity.keys is not None:
+        coded = coded_entities([read_cells(_column(each)) for each in cells], entity)
+        ids = coded.ids
+        problems = {row: (each.reason, each.message) for row, each in coded.problems.items() if each.kind == "wrong"}
+    else:
+        (column,) = entity.columns
+        ids = _ids(cells[0], column)
+        problems = id_problems(column, ids, in_role=in_role)
+        for row in np.flatnonzero(ids.codes < 0).tolist() if in_role else ():
+            if not is_empty(value := read_cells(cells[0]).values[row]):
+                problems[row] = Reason.INVALID_ENTITY_ID, f"column {column}: {str(value)[:80]!r} is not text"
+    return [each or None for each in ids.rows().tolist()], problems
 
 
 def _of_ids(labels: Any, columns: SpineColumns, now: int | None) -> Spine:
+    if columns.roles:
+        wanted = ", ".join(columns.keys[:-1] if columns.moment is None else columns.keys)
+        raise InvalidInput(f"the rows name several entities; give a frame with the columns {wanted}", field="labels")
     if not hasattr(labels, "__iter__"):
         raise InvalidInput(
             "entity_ids must be a list of entity ids, or a frame with entity_id and timestamp", field="entity_ids"
@@ -202,37 +295,28 @@ def _of_ids(labels: Any, columns: SpineColumns, now: int | None) -> Spine:
     at_now = columns.moment is None
     if at_now and now is None:
         raise InvalidInput("timestamp is missing; give the moment to read at", field="timestamp")
-    ids = _ids(labels if hasattr(labels, "dtype") else list(labels))
+    ids = _ids(labels if hasattr(labels, "dtype") else list(labels), columns.entity)
     columns = replace(columns, moment=now) if at_now else columns
-    event_time = judged({columns.entity: ids}, None, columns, len(ids.codes))
+    event_time = judged(id_problems(columns.entity, ids, in_role=False), None, columns, len(ids.codes))
     entity_ids = ids.rows().tolist()
-    return Spine(entity_ids, event_time, {columns.entity: entity_ids, columns.time: event_time}, at_now=at_now)
+    carried = {columns.entity: entity_ids, columns.time: event_time}
+    return Spine(RowEntities.of(entity_ids), event_time, carried, at_now=at_now)
 
 
-def _ids(column: Any) -> CodedTexts:
-    return coded_texts(read_cells(objects(column) if isinstance(column, list) else column), "entity_id")
+def _ids(column: Any, name: str) -> CodedTexts:
+    return coded_texts(read_cells(_column(column)), name)
+
+
+def _column(column: Any) -> Any:
+    return objects(column) if isinstance(column, list) else column
 
 
 def _with_times(frame: Frame, columns: SpineColumns, event_time: Int64Array) -> dict[str, Any]:
     """The columns of the caller with the times after the ids."""
     carried: dict[str, Any] = {}
+    last = next(name for name in reversed(frame.columns) if name in columns.keys)
     for name, column in frame.columns.items():
         carried[name] = column
-        if name == columns.entity:
+        if name == last:
             carried[columns.time] = event_time
     return carried
-
-
-def _of_types(given: Any) -> tuple[tuple[str, str], ...]:
-    """(entity type, column) pairs, sorted. InvalidInput unless `given` is a mapping of texts to texts."""
-    if given is None:
-        return ()
-    named = isinstance(given, Mapping) and all(
-        isinstance(each, str) and each for pair in given.items() for each in pair
-    )
-    if not named:
-        raise InvalidInput(
-            'entity_columns must map entity types to label columns; write {"driver": "driver_id"}',
-            field="entity_columns",
-        )
-    return tuple(sorted(given.items()))

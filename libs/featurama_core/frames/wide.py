@@ -48,7 +48,8 @@ def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: Writ
     positions = frame.positions
     columns: dict[str, TypedCells] = {}
     for name in features:
-        columns[name] = typed(read_cells(frame.columns[name]))
+        given = frame.columns[name]
+        columns[name] = given if isinstance(given, TypedCells) else typed(read_cells(given))
         keys.reject(columns[name].problems, name, positions[name])
     rows = keys.sendable()
     idle = np.empty(0, dtype=np.int64)

@@ -6,7 +6,7 @@ handled one by one. Duplicates are detected among values that are otherwise vali
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from featurama_core.ingest.convert import RowError, RowErrors, convert
 from featurama_core.retrieval.visibility import horizon, is_gone
 from featurama_core.types.column import Column
+from featurama_core.types.entity_keys import IdRules
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
@@ -28,6 +29,8 @@ from featurama_core.types.writes import (
     WriteRequest,
     WriteUnit,
 )
+
+ANY_IDS = IdRules()
 
 Target = tuple[FeatureDefinition, FeatureGroup]
 Resolve = Callable[[str, int], Target | RowError]
@@ -136,15 +139,26 @@ def check_shape(request: WriteRequest) -> None:
 
 
 def validate(
-    request: WriteRequest, resolve: Resolve, entity_types: Mapping[str, str], *, now: int, max_clock_skew: int
+    request: WriteRequest,
+    resolve: Resolve,
+    entity_types: Mapping[str, str],
+    id_rules: IdRules = ANY_IDS,
+    unnamed: RowErrors | None = None,
+    *,
+    now: int,
+    max_clock_skew: int,
 ) -> Validated:
-    """Validate a request that passed `check_shape`. now: microseconds. entity_types: id -> type, if registered."""
-    whole_rows = _row_problems(request, now + max_clock_skew)
+    """Validate a request that passed `check_shape`. now: microseconds. entity_types: id -> type, if registered.
+
+    unnamed: rows that name no entity.
+    """
+    whole_rows = _row_problems(request, now + max_clock_skew) | (unnamed or {})
+    foreign = _ForeignIds(request.entity_ids, id_rules)
     resolved = [resolve(column.name, column.version) for column in request.columns]
     refused: list[RowErrors] = []
     converted: list[Column | None] = []
     for column, target in zip(request.columns, resolved, strict=True):
-        usable, problems = _judge_column(request, column, target, entity_types, now)
+        usable, problems = _judge_column(request, column, target, entity_types, foreign, now)
         refused.append(problems)
         converted.append(usable)
     _refuse_second_values(converted, resolved, refused)
@@ -175,8 +189,41 @@ def _row_problems(request: WriteRequest, newest: int) -> RowErrors:
     return problems
 
 
+class _ForeignIds(dict[str, dict[str, tuple[Reason, str]]]):
+    """Entity type -> the ids of a request that cannot be of that type, each with the reason. Computed once per type."""
+
+    def __init__(self, entity_ids: Sequence[str], rules: IdRules) -> None:
+        super().__init__()
+        self._ids = set(entity_ids) - {""} if rules.of else set()
+        self._rules = rules
+
+    def __missing__(self, entity_type: str) -> dict[str, tuple[Reason, str]]:
+        found = {each: problem for each in self._ids if (problem := self._rules.problem(each, entity_type))}
+        self[entity_type] = found
+        return found
+
+    def unreferable(self, column: Column, definition: FeatureDefinition) -> RowErrors:
+        """The values of a reference to a type with keys that are no ids of the type, by row."""
+        target = definition.references
+        if target is None or target not in self._rules.of:
+            return {}
+        rows = np.flatnonzero(column.status == Status.PRESENT)
+        texts = column.values[rows].tolist()
+        wrong = {each: problem for each in set(texts) if (problem := self._rules.problem(each, target))}
+        return {
+            row: RowError(Reason.INVALID_VALUE, definition.name, f"{definition.name}: {wrong[text][1]}")
+            for row, text in zip(rows.tolist(), texts, strict=True)
+            if text in wrong
+        }
+
+
 def _judge_column(
-    request: WriteRequest, column: Column, target: Target | RowError, entity_types: Mapping[str, str], now: int
+    request: WriteRequest,
+    column: Column,
+    target: Target | RowError,
+    entity_types: Mapping[str, str],
+    foreign: _ForeignIds,
+    now: int,
 ) -> tuple[Column | None, RowErrors]:
     written = column.status != Status.NOT_FOUND
     if isinstance(target, RowError):
@@ -189,6 +236,12 @@ def _judge_column(
             if actual != definition.entity_type:
                 message = f"{definition.name} describes a {definition.entity_type}, this entity is a {actual}"
                 problems.setdefault(row, RowError(Reason.ENTITY_TYPE_MISMATCH, definition.name, message))
+    if wrong_ids := foreign[definition.entity_type]:
+        for row in np.flatnonzero(written).tolist():
+            if (wrong := wrong_ids.get(request.entity_ids[row])) is not None:
+                problems.setdefault(row, RowError(wrong[0], "entity_id", wrong[1]))
+    for row, problem in foreign.unreferable(usable, definition).items():
+        problems.setdefault(row, problem)
     gone = horizon(group, MIN_TIME, now)
     if gone != MIN_TIME:
         expired = RowError(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from featurama_core.ingest.convert import RowError
+from featurama_core.ingest.convert import RowError, RowErrors
 from featurama_core.ingest.imports import check_settled_import, numbered
-from featurama_core.ingest.validate import Target, Validated, check_shape, validate
+from featurama_core.ingest.key_columns import with_ids
+from featurama_core.ingest.validate import ANY_IDS, Target, Validated, check_shape, validate
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
 from featurama_core.storage.cell_plan import plan_cells
 from featurama_core.storage.port import WriteBatch
+from featurama_core.types.entity_keys import IdRules
 from featurama_core.types.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.types.request_ids import ingest_time, parse_request_id
-from featurama_core.types.values import Int64Array, UInt8Array
+from featurama_core.types.values import Int64Array, Status, UInt8Array
 from featurama_core.types.writes import Outcome, WriteReport, WriteRequest
 
 
@@ -32,17 +36,28 @@ async def restore(namespace: Namespace, request: WriteRequest) -> WriteReport:
     if request.ingested_at is None or request.import_number is not None:
         raise InvalidInput("restored rows need their exported ingest times", field="ingested_at")
     check_settled_import(namespace, int(request.ingested_at.max()) // 1_000)
-    return await _write(namespace, request)
+    # Values of an id may be older than the entity type that now owns such ids.
+    return await _write(namespace, request, id_rules=ANY_IDS)
 
 
-async def _write(namespace: Namespace, request: WriteRequest) -> WriteReport:
+async def _write(namespace: Namespace, request: WriteRequest, *, id_rules: IdRules | None = None) -> WriteReport:
     now = namespace.now()
     request_id = parse_request_id(request.request_id) if request.request_id else namespace.request_ids.next()
     _check_age(namespace, ingest_time(request_id), now)
-    names = {column.name for column in request.columns}
-    targets = _resolve_columns(request, await namespace.registry.snapshot(names=names))
-    if any(isinstance(target, RowError) for target in targets.values()):
-        targets = _resolve_columns(request, await namespace.registry.snapshot(fresh=True, names=names))
+    names, given = {column.name for column in request.columns}, request
+    snapshot = await namespace.registry.snapshot(names=names)
+    rules = snapshot.id_rules if id_rules is None else id_rules
+    request, targets, unnamed = _understood(given, snapshot, rules)
+    if _has_unknown(request, targets):
+        snapshot = await namespace.registry.snapshot(fresh=True, names=names)
+        rules = snapshot.id_rules if id_rules is None else id_rules
+        request, targets, unnamed = _understood(given, snapshot, rules)
+    if not request.entity_ids:
+        raise InvalidInput(
+            "entity_ids is empty; send one per row, or the key columns of the entity type",
+            reason=Reason.EMPTY_REQUEST,
+            field="entity_ids",
+        )
     typed = any(
         not isinstance(target, RowError) and target[0].entity_type != DEFAULT_ENTITY_TYPE for target in targets.values()
     )
@@ -53,6 +68,8 @@ async def _write(namespace: Namespace, request: WriteRequest) -> WriteReport:
         await namespace.entity_types(each for each in request.entity_ids if not entity_id_problem(each))
         if typed
         else {},
+        rules,
+        unnamed,
         now=now,
         max_clock_skew=namespace.settings.max_clock_skew,
     )
@@ -91,6 +108,24 @@ def _resolve_columns(request: WriteRequest, snapshot: Snapshot) -> dict[tuple[st
         else:
             targets[column.name, column.version] = definition, snapshot.groups[definition.group]
     return targets
+
+
+def _understood(
+    request: WriteRequest, snapshot: Snapshot, rules: IdRules
+) -> tuple[WriteRequest, dict[tuple[str, int], Target | RowError], RowErrors]:
+    """(the request with entity ids, the definitions of its columns, the rows that name no entity)."""
+    targets = _resolve_columns(request, snapshot)
+    kinds = {each[0].entity_type for each in targets.values() if not isinstance(each, RowError)}
+    request, unnamed = with_ids(request, {each: rules.of[each] for each in sorted(kinds & rules.of.keys())})
+    return request, targets, unnamed
+
+
+def _has_unknown(request: WriteRequest, targets: Mapping[tuple[str, int], Target | RowError]) -> bool:
+    """Whether a column with values is no feature."""
+    return any(
+        isinstance(targets[each.name, each.version], RowError) and bool((each.status != Status.NOT_FOUND).any())
+        for each in request.columns
+    )
 
 
 def _check_age(namespace: Namespace, ingested_at: int, now: int) -> None:

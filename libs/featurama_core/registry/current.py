@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
+from featurama_core.registry.keyed_types import refuse_ids_in_use
 from featurama_core.registry.near import fixes
 from featurama_core.registry.rules import Draft, named_by, names_in, someone_else_changed
 from featurama_core.registry.snapshot import NotHeld, Snapshot
@@ -189,6 +190,7 @@ class Registry:
         for _ in range(_TURNS):
             draft = await self._draft(definitions)
             made = await _apart(len(definitions), draft.define_all, definitions)
+            await refuse_ids_in_use(self._storage, draft)
             stored = await self._storage.put_definitions(draft.new) if draft.new else []
             if stored != draft.new:
                 continue  # another process registers the same names: its definitions are judged now

@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeGuard
 
+from featurama_core.registry.roles import check_declared
 from featurama_core.registry.snapshot import Snapshot
 from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, is_name
-from featurama_core.types.references import FeatureRef
+from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.revisions import REVISED
 from featurama_core.types.schema import (
     Definition,
@@ -157,14 +158,19 @@ def names_in(definitions: Iterable[Definition]) -> set[str]:
             names.update(name for kind, name, _ in named_by(each) if kind is FeatureDefinition)
         if isinstance(each, FeatureDefinition) and is_name(each.name):
             names.add(each.name)
+        if isinstance(each, FeatureService):
+            # A role is not named like a feature.
+            names.update(role.name for role in each.roles if is_name(role.name))
     return names
 
 
 def named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:
     """(kind, name, version) of the definitions that one names; version 0 of kinds and references without versions."""
     if isinstance(definition, FeatureService):
-        steps = [step for text in definition.features for step in FeatureRef.parse(text).steps]
-        return [(FeatureDefinition, step.name, step.version or 0) for step in steps]
+        roles = [each.name for each in definition.roles]
+        steps = [step for text in definition.features for step in FeatureRef.parse(text, roles).steps]
+        of_roles = ((EntityType, each.entity_type, 0) for each in definition.roles)
+        return [*((FeatureDefinition, step.name, step.version or 0) for step in steps), *of_roles]
     if isinstance(definition, FeatureDefinition):
         types = [definition.entity_type, *([definition.references] if definition.references else [])]
         return [(FeatureGroup, definition.group, 0), *((EntityType, each, 0) for each in types)]
@@ -174,6 +180,12 @@ def named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:
 def _check_feature(feature: FeatureDefinition, snapshot: Snapshot) -> None:
     feature.check()
     kind = snapshot.entity_type(feature.entity_type)
+    if feature.name in [each.name for each in kind.keys]:
+        raise InvalidInput(
+            f"feature {feature.name!r} is named like a key column of {kind.name!r}; choose another name",
+            reason=Reason.INVALID_DEFINITION,
+            field="name",
+        )
     group = snapshot.group(feature.group)
     if group.entity_type != feature.entity_type:
         raise InvalidInput(
@@ -219,41 +231,45 @@ def _refuse_deprecated(used: EntityType | FeatureGroup, field: str) -> None:
 def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
     service.check()
     existing = snapshot.services.get(service.name)
-    resolved = snapshot.resolve_all(service.features)
-    if existing is not None and _same_but_for_versions(existing, service):
+    of_roles = [each.name for each in service.roles]
+    types = {snapshot.resolve(FeatureRef.parse(each, of_roles)).entity_type for each in service.features}
+    if not service.roles and len(types - {DEFAULT_ENTITY_TYPE}) > 1:
+        raise InvalidInput(
+            f"features describe {', '.join(sorted(types))}; one service reads one entity type, and paths from it, or"
+            " declares roles",
+            reason=Reason.INVALID_DEFINITION,
+            field="features",
+        )
+    resolved = snapshot.resolve_all(service.features, roles=service.roles)
+    if existing is not None and _same_but_for_versions(existing, service, resolved):
         return replace(service, features=existing.features)
+    if existing is None:
+        check_declared(service.roles, snapshot)
     for each in resolved:
-        for definition in (each.definition, *([each.via.definition] if each.via else [])):
+        for definition in (step.definition for step in each.steps):
             if definition.deprecated:
                 raise FailedPrecondition(
                     f"feature {definition.reference!r} is deprecated; use a newer version",
                     reason=Reason.DEPRECATED,
                     field=definition.name,
                 )
-    types = {each.entity_type for each in resolved} - {DEFAULT_ENTITY_TYPE}
-    if len(types) > 1:
-        raise InvalidInput(
-            f"features describe {', '.join(sorted(types))}; one service reads one entity type, and paths from it",
-            reason=Reason.INVALID_DEFINITION,
-            field="features",
-        )
     pinned = replace(service, features=tuple(each.reference for each in resolved))
     pinned.check()
     return pinned
 
 
-def _same_but_for_versions(existing: FeatureService, service: FeatureService) -> bool:
+def _same_but_for_versions(
+    existing: FeatureService, service: FeatureService, resolved: Sequence[ResolvedFeature]
+) -> bool:
     """Whether two services differ in versions only. A repeated registration without versions keeps the pinned ones."""
-    if len(existing.features) != len(service.features):
+    if existing.roles != service.roles or len(existing.features) != len(service.features):
         return False
-    for old, new in zip(existing.features, service.features, strict=True):
-        before, after = FeatureRef.parse(old), FeatureRef.parse(new)
-        for pinned, given in ((before, after), (before.via, after.via)):
-            if (pinned is None) != (given is None):
-                return False
-            if pinned is None or given is None:
-                continue
-            if pinned.name != given.name or given.version not in (None, pinned.version):
+    for old, new, feature in zip(existing.features, service.features, resolved, strict=True):
+        before, after = FeatureRef.parse_pinned(old), FeatureRef.parse(new, [each.name for each in service.roles])
+        if before.column != feature.name:
+            return False
+        for pinned, given in zip(before.steps, after.steps, strict=True):
+            if given.version not in (None, pinned.version):
                 return False
     return True
 
@@ -315,7 +331,8 @@ def someone_else_changed(definition: Definition, expected: int | None) -> Confli
 def _conflict(wanted: Definition, stored: Definition) -> Conflict:
     changes = changes_to(stored, wanted)
     fields = list(changes or ()) or [
-        each for each in ("entity_type", "value_type", "vector_length", "group", "references", "features")
+        each for each in ("entity_type", "value_type", "vector_length", "group", "references", "features",
+                          "roles", "keys")
         if hasattr(wanted, each) and getattr(wanted, each) != getattr(stored, each)
     ]  # fmt: skip
     fix = "register a new version" if isinstance(wanted, FeatureDefinition) else "choose another name"

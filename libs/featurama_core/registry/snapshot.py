@@ -10,13 +10,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
+from featurama_core.registry.roles import check_declared, in_roles
 from featurama_core.storage.port import Definitions
 from featurama_core.types.alike import did_you_mean
+from featurama_core.types.entity_keys import EntityKeys, IdRules
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, is_name
-from featurama_core.types.references import FeatureRef, ResolvedFeature
+from featurama_core.types.references import FeatureRef, ResolvedFeature, own_feature
+from featurama_core.types.roles import Role
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import to_rfc3339
 
@@ -59,7 +63,7 @@ class Snapshot:
             if kind is not FeatureDefinition or name in self.features
         }
         self.fixes: dict[str, str] = dict(before.fixes) if before and self.features else {}
-        self._lists: dict[tuple[tuple[str, ...], int | None], tuple[ResolvedFeature, ...]] = {}
+        self._lists: dict[tuple[tuple[str, ...], tuple[Role, ...], int | None], tuple[ResolvedFeature, ...]] = {}
         self._compiled: dict[tuple[Any, ...], Any] = {}
         self._guessed: deque[str] = deque(maxlen=_GUESSED_NAMES + 1)
         for kind in (found.entity_types, found.groups, found.services):
@@ -106,6 +110,18 @@ class Snapshot:
         """Groups by name, deleted ones too: these may have left values."""
         deleted = (each for versions in self.deleted.values() for each in versions.values())
         return self.groups | {each.name: each for each in deleted if isinstance(each, FeatureGroup)}
+
+    @cached_property
+    def id_rules(self) -> IdRules:
+        """To which entity types ids belong."""
+        return IdRules({each.name: each.id_keys for each in self.entity_types.values() if each.id_keys is not None})
+
+    def types_of(self, references: Sequence[str]) -> list[EntityType]:
+        """The entity types that features describe, without `entity`. Names that are no features are left out."""
+        kinds = {
+            self.features[name][-1].entity_type for name in map(own_feature, references) if self.features.get(name)
+        }
+        return [self.entity_types[each] for each in sorted(kinds - {DEFAULT_ENTITY_TYPE})]
 
     def table(self, kind: type[Definition]) -> dict[str, Any]:
         """Name -> definition, of a kind without versions."""
@@ -168,6 +184,12 @@ class Snapshot:
             problem = f"has no version {version}; it has {', '.join(str(each.version) for each in versions[-20:])}"
         raise Unknown(f"feature {name!r} {problem}", reason=Reason.UNKNOWN_FEATURE_VERSION, field=name)
 
+    def newest(self, name: str) -> FeatureDefinition | None:
+        """The newest version of a feature, None if it is not registered."""
+        self.require((name,))
+        versions = self.features.get(name)
+        return versions[-1] if versions else None
+
     def resolve(self, reference: FeatureRef, known_at: int | None = None) -> ResolvedFeature:
         """Bind a reference or path to definitions."""
         via = None if reference.via is None else self.resolve(reference.via, known_at)
@@ -194,9 +216,14 @@ class Snapshot:
                 )
         return ResolvedFeature(definition, self.groups[definition.group], via)
 
-    def resolve_all(self, references: Sequence[str], known_at: int | None = None) -> tuple[ResolvedFeature, ...]:
-        """Bind a list of references or paths. The result is cached with the snapshot."""
-        key = (tuple(references), known_at)
+    def resolve_all(
+        self, references: Sequence[str], known_at: int | None = None, roles: tuple[Role, ...] = ()
+    ) -> tuple[ResolvedFeature, ...]:
+        """Bind a list of references or paths. The result is cached with the snapshot.
+
+        roles: declared by the request or its service; () for references to one entity.
+        """
+        key = (tuple(references), roles, known_at)
         if (found := self._lists.get(key)) is not None:
             return found
         if not references:
@@ -211,9 +238,13 @@ class Snapshot:
                 reason=Reason.LIMIT_EXCEEDED,
                 field="features",
             )
-        parsed = [FeatureRef.parse(text) for text in references]
+        parsed = [FeatureRef.parse(text, [each.name for each in roles]) for text in references]
         self.require({step.name for each in parsed for step in each.steps})
-        resolved = tuple(self.resolve(each, known_at) for each in parsed)
+        if roles and not all(each.is_pinned for each in parsed):
+            # Pinned references are read in one way, whatever is registered later.
+            self.require({each.name for each in roles})
+            check_declared(roles, self)
+        resolved = in_roles(parsed, [self.resolve(each, known_at) for each in parsed], roles)
         if len({each.reference for each in resolved}) != len(resolved):
             raise InvalidInput("features names a feature twice; name it once", field="features")
         if len(self._lists) >= _REMEMBERED_LISTS:
@@ -227,15 +258,16 @@ class Snapshot:
         known_at: int | None,
         compile_features: Callable[[tuple[ResolvedFeature, ...]], T],
         ttl_revisions: tuple[tuple[str, int], ...] = (),
+        roles: tuple[Role, ...] = (),
     ) -> T:
         """The result of a function on a resolved list with these ttls (`ResolvedFeature.pinned`), cached with the
         snapshot.
         """
-        key = compile_features, references, known_at, ttl_revisions
+        key = compile_features, references, roles, known_at, ttl_revisions
         if key not in self._compiled:
             if len(self._compiled) >= _REMEMBERED_LISTS:
                 self._compiled.clear()
-            resolved = self.resolve_all(references, known_at)
+            resolved = self.resolve_all(references, known_at, roles)
             if ttl_revisions:
                 resolved = tuple(each.pinned(dict(ttl_revisions)) for each in resolved)
             self._compiled[key] = compile_features(resolved)
@@ -249,6 +281,10 @@ class Snapshot:
     def entity_type(self, name: str) -> EntityType:
         """An entity type by name."""
         return self._named(self.entity_types, name, "entity type", Reason.UNKNOWN_ENTITY_TYPE)
+
+    def keys_of(self, entity_type: str) -> EntityKeys | None:
+        """The codec of the ids of a type; None for a type without keys."""
+        return None if entity_type == DEFAULT_ENTITY_TYPE else self.entity_type(entity_type).id_keys
 
     def group(self, name: str) -> FeatureGroup:
         """A feature group by name."""

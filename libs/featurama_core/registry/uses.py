@@ -28,6 +28,12 @@ def uses_in(
         for group in snapshot.groups.values():
             if group.entity_type == definition.name:
                 yield Use("feature group", group.name)
+        for service in snapshot.services.values():
+            yield from (
+                Use("feature service", service.name, role.name)
+                for role in service.roles
+                if role.entity_type == definition.name
+            )
     elif isinstance(definition, FeatureDefinition):
         for service in snapshot.services.values():
             for reference in service.features:
@@ -52,4 +58,4 @@ def _models_with(definition: Definition, models: Iterable[StoredModel]) -> Itera
 
 
 def _names(reference: str, feature: FeatureDefinition) -> bool:
-    return feature.key in [(each.name, each.version) for each in FeatureRef.parse(reference).steps]
+    return feature.key in [(each.name, each.version) for each in FeatureRef.parse_pinned(reference).steps]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from featurama_core.retrieval.join import RowJoin, found_in
 from featurama_core.retrieval.matches import Matches
 from featurama_core.retrieval.online import newest_cells
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReadStage, groups_of
+from featurama_core.retrieval.plan import Features, ReadPlan, ReadStages, StageRows, groups_of
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, ReadBounds, first_kept, horizon
@@ -30,6 +31,7 @@ from featurama_core.storage.port import Cells
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.revisions import ttl_at
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
@@ -65,38 +67,33 @@ class Retrieval:
         self._bounded_by_ttl = values_only and not bounds.at_now and not plan.followed
         self._errors_as_status = errors_as_status
 
-    async def columns(self, entity_ids: Sequence[str | None], event_time: Int64Array | None) -> list[Column]:
-        """A column per feature of the plan, in order, for n rows. A row without an id is NOT_FOUND.
+    async def columns(self, entities: RowEntities, event_time: Int64Array | None) -> list[Column]:
+        """A column per feature of the plan, in order, for n rows. A row without an entity is NOT_FOUND.
 
         event_time: int64[n] microseconds, None for a read at now.
         """
-        if None in entity_ids:
-            named = np.array([row for row, each in enumerate(entity_ids) if each is not None], dtype=np.int64)
-            ids = [each for each in entity_ids if each is not None]
-            found = await self.columns(ids, None if event_time is None else event_time[named])
-            return [column.spread(named, len(entity_ids)) for column in found]
-        ids = [each for each in entity_ids if each is not None]
-        return await self._plan.read(ids, self._reader(self._bounds.rows(event_time)))
+        return await self._plan.read(entities, self._reader(self._bounds.rows(event_time)))
 
     async def follow(self, own: list[Column], event_time: Int64Array | None) -> list[Column]:
         """The same columns from given columns of the entities of the rows: references are followed."""
         return await self._plan.follow(own, self._reader(self._bounds.rows(event_time)))
 
-    def _reader(self, as_of: AsOf) -> ReadStage:
-        async def stage(number: int, ids: Sequence[str], rows: Int64Array | None) -> list[Column]:
-            return await self._stage(number, ids, as_of if rows is None else as_of.take(rows))
+    def _reader(self, as_of: AsOf) -> ReadStages:
+        async def stages(wanted: Sequence[StageRows]) -> list[list[Column]]:
+            if as_of.event_time is None and as_of.ingested_at is None:
+                return await self._newest(wanted, as_of)
+            return [await self._stage(each, as_of) for each in wanted]
 
-        return stage
+        return stages
 
-    async def _stage(self, number: int, entity_ids: Sequence[str], as_of: AsOf) -> list[Column]:
-        """A column per feature of one stage of the plan, for rows of these entities."""
-        features = self._stages[number]
+    async def _stage(self, stage: StageRows, as_of: AsOf) -> list[Column]:
+        """A column per feature of one stage of the plan. as_of: of the label rows."""
+        features, rows = self._stages[stage.number], stage.rows
+        as_of = as_of if rows is None else as_of.take(rows)
+        entity_ids = stage.entity_ids
         if not entity_ids:
             return answered(features, Stored.nothing(features, 0), Tombstones(0), as_of)
         distinct, entity = distinct_ids(entity_ids)
-        if as_of.event_time is None and as_of.ingested_at is None:
-            columns = await self._newest(features, distinct, as_of, is_followed=number > 0)
-            return columns if len(distinct) == len(entity_ids) else [column.take(entity) for column in columns]
         if self._strategy == "auto" and len(distinct) <= LOOKUP_ENTITIES:
             winners = await self._look_up(features, distinct, entity, as_of)
         else:
@@ -105,19 +102,31 @@ class Retrieval:
         tombstones = await self._source.tombstones(distinct)
         return placed(features, winners, tombstones.take(entity), as_of)
 
-    async def _newest(
-        self, features: Features, entity_ids: list[str], as_of: AsOf, *, is_followed: bool
-    ) -> list[Column]:
-        """From the latest cells of distinct entities."""
+    async def _newest(self, stages: Sequence[StageRows], as_of: AsOf) -> list[list[Column]]:
+        """From the latest cells of the entities of all stages, which are read at once."""
+        rows = [each.entity_ids for each in stages]
+        distinct, entity = distinct_ids(rows[0] if len(rows) == 1 else list(chain.from_iterable(rows)))
+        features = [self._stages[each.number] for each in stages]
+        count = len(distinct)
+        if not count:
+            return [answered(each, Stored.nothing(each, 0), Tombstones(0), as_of) for each in features]
         try:
-            cells, layouts = await self._cells(entity_ids)
+            cells, layouts = await self._cells(distinct)
         except StoreUnavailable:
-            if not (self._errors_as_status and is_followed):
+            if not self._errors_as_status or stages[0].number < len(self._plan.own):
                 raise
             # The store does not answer for the referenced entities. The features of the rows themselves stay valid.
-            return placed(features, [unread(features, len(entity_ids))], Tombstones(len(entity_ids)), as_of)
-        winners = newest_cells(cells, layouts, features, len(entity_ids), as_of)
-        return placed(features, winners, Tombstones.of_cells(cells, len(entity_ids)), as_of)
+            read = [placed(each, [unread(each, count)], Tombstones(count), as_of) for each in features]
+        else:
+            tombstones = Tombstones.of_cells(cells, count)
+            read = [
+                placed(each, newest_cells(cells, layouts, each, count, as_of), tombstones, as_of) for each in features
+            ]
+        if count == len(entity) == len(rows[0]):
+            return read  # one stage, whose ids are distinct
+        ends = np.cumsum([len(each) for each in rows]).tolist()
+        runs = [entity[first:end] for first, end in pairwise([0, *ends])]
+        return [[each.take(run) for each in columns] for columns, run in zip(read, runs, strict=True)]
 
     async def _cells(self, entity_ids: list[str]) -> tuple[Cells, Mapping[int, Layout]]:
         cells, layouts = await self._source.latest(entity_ids)

@@ -17,11 +17,12 @@ from featurama_core.retrieval.entity_rows import EntityRows
 from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.matches import Matches
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop
+from featurama_core.retrieval.plan import Features, OwnStage, ReadPlan, ReferenceHop
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.spill import EntityRowShards
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.values import Int64Array
 
 SAMPLE_ROWS = 500
@@ -31,30 +32,42 @@ async def explain_stages(
     source: ValueSource,
     plan: ReadPlan,
     bounds: ReadBounds,
-    shards: EntityRowShards,
-    passes: int,
+    shards: Sequence[tuple[EntityRowShards, int]],
     rows: int,
     strategy: Strategy,
 ) -> tuple[list[PlannedRead], int]:
-    """-> (the reads of all stages, distinct entities of the label rows). rows: label rows in all."""
+    """-> (the reads of all stages, distinct entities of the label rows). shards: per own stage its label rows and the
+    number of passes over them. rows: label rows in all.
+    """
     reads: list[PlannedRead] = []
-    entities, largest = 0, None
-    for number in range(passes):
-        loaded = await asyncio.to_thread(shards.load, number, passes)
-        entities += len(loaded.entity_ids)
-        if largest is None or len(loaded) > len(largest):
-            largest = loaded
-        reads += await _explained(source.of_shard(number, passes), plan.own, loaded, bounds, strategy, 1.0)
-    if largest is None or not len(largest):
-        return reads, entities
-    for reference, targets in plan.followed:
-        link = plan.own[reference]
-        sample = await _sample_targets(source, link, largest, rows, bounds)
+    entities = 0
+    largest: list[EntityRows] = []
+    for stage, (of_stage, passes) in zip(plan.own, shards, strict=True):
+        loads = []
+        for number in range(passes):
+            loaded = await asyncio.to_thread(of_stage.load, number, passes)
+            loads.append((len(loaded), number))
+            entities += len(loaded.entity_ids)
+            found = await _explained(source.of_shard(number, passes), stage.features, loaded, bounds, strategy, 1.0)
+            reads += [replace(each, roles=_roles(stage)) for each in found]
+        _, number = max(loads)
+        largest.append(await asyncio.to_thread(of_stage.load, number, passes))
+    for followed in plan.followed:
+        at, link = plan.link(followed)
+        stage, passes = plan.own[at], shards[at][1]
+        if not len(largest[at]):
+            continue
+        sample = await _sample_targets(source, link, largest[at], rows * len(followed.links), bounds)
         scale = sample.entities / max(len(sample.rows.entity_ids), 1) / passes
         for number in range(passes):
-            found = await _explained(source.of_shard(number, passes), targets, sample.rows, bounds, strategy, scale)
-            reads += [replace(each, via=link.reference, sampled=sample.seen) for each in found]
+            of_shard = source.of_shard(number, passes)
+            found = await _explained(of_shard, followed.features, sample.rows, bounds, strategy, scale)
+            reads += [replace(each, via=link.reference, sampled=sample.seen, roles=_roles(stage)) for each in found]
     return reads, entities
+
+
+def _roles(stage: OwnStage) -> tuple[str, ...]:
+    return tuple(filter(None, stage.roles))
 
 
 async def _explained(
@@ -95,7 +108,7 @@ async def _sample_targets(
     moments = rows.event_time[looked]
     ids: Sequence[str] = [rows.entity_ids[code] for code in rows.entity[looked].tolist()]
     retrieval = Retrieval(source, ReadPlan.of([link]), bounds)
-    (column,) = await retrieval.columns(ids, None if bounds.at_now else moments)
+    (column,) = await retrieval.columns(RowEntities.of(ids), None if bounds.at_now else moments)
     hop = ReferenceHop.of(column)
     names, codes, seen = np.unique(np.array(hop.targets, dtype=np.str_), return_inverse=True, return_counts=True)
     # Good-Turing: the share of rows whose entity was seen once estimates the chance that the next row names a new one.

@@ -7,14 +7,18 @@ has the status and event time of the target, or those of the reference if the re
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, pairwise, repeat
+from typing import NamedTuple
 
 import numpy as np
 
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.roles import NO_ROLE, Ids, RowEntities
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.values import Int64Array, Status, empty_values
 
@@ -61,70 +65,209 @@ class Features(tuple[ResolvedFeature, ...]):  # noqa: SLOT001 - what is compiled
         ]
 
 
-ReadStage = Callable[[int, Sequence[str], Int64Array | None], Awaitable[list[Column]]]
-"""(stage, entity ids, the rows they belong to or None for all) -> a column per feature of the stage."""
+class NamedRows(NamedTuple):
+    """The rows that name an entity: their ids, and their numbers among the label rows, None for all rows."""
+
+    entity_ids: list[str]
+    rows: Int64Array | None
+
+    @classmethod
+    def of(cls, ids: Ids) -> NamedRows:
+        """ids: of all rows."""
+        there = [each for each in ids if each is not None]
+        if len(there) == len(ids):
+            return cls(there, None)
+        return cls(there, np.array([row for row, each in enumerate(ids) if each is not None], dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageRows:
+    """What a stage of a plan is read for: the entities of each of its roles or links, one after the other."""
+
+    number: int
+    parts: Sequence[NamedRows]
+
+    @property
+    def entity_ids(self) -> list[str]:
+        """The ids of all parts."""
+        one, *others = self.parts
+        return list(chain(one.entity_ids, *(each.entity_ids for each in others))) if others else one.entity_ids
+
+    @property
+    def rows(self) -> Int64Array | None:
+        """The label row of each id, None for all rows in order."""
+        if len(self.parts) == 1:
+            return self.parts[0].rows
+        return np.concatenate([np.arange(len(ids)) if rows is None else rows for ids, rows in self.parts])
+
+    def split(self, columns: list[Column]) -> list[list[Column]]:
+        """The columns of each part."""
+        if len(self.parts) == 1:
+            return [columns]
+        ends = np.cumsum([len(each.entity_ids) for each in self.parts]).tolist()
+        return [[each.take(slice(*run)) for each in columns] for run in pairwise([0, *ends])]
+
+
+ReadStages = Callable[[Sequence[StageRows]], Awaitable[list[list[Column]]]]
+"""Stages that do not depend on each other -> per stage a column per feature."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStage:
+    """The distinct features read of the entities of the rows, references included. roles: whose entities; they have one
+    type, so that an entity that two roles name is read once.
+    """
+
+    roles: tuple[str, ...]
+    features: Features
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedStage:
+    """The features of the entities that a reference names. links: positions of its columns, one per role."""
+
+    links: tuple[int, ...]
+    features: Features
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
     """Compiled once per list of features and registry snapshot.
 
-    features: as requested. own: the distinct ones read of the requested entities, including references. followed: per
-    reference (its position in `own`) the features of the entities that it names. sources: per requested feature its
-    position among the `own` columns and the followed ones after them. Stage 0 of a read is `own`, stage n the n-th of
-    `followed`.
+    features: as requested. own: a stage per type of the roles (one stage, of `NO_ROLE`, without roles). followed: a
+    stage per followed reference. The stages of a read are numbered in this order. Their columns, per stage, role (or
+    link) and feature, are numbered too: sources are the columns of the requested features. roles: of all own stages.
     """
 
     features: Features
-    own: Features
-    followed: tuple[tuple[int, Features], ...]
+    own: tuple[OwnStage, ...]
+    followed: tuple[FollowedStage, ...]
     sources: tuple[int, ...]
+    roles: tuple[str, ...] = (NO_ROLE,)
 
     @classmethod
     def of(cls, features: Sequence[ResolvedFeature]) -> ReadPlan:
         """Plan a list of resolved features."""
-        own: dict[str, ResolvedFeature] = {}
-        followed: dict[str, list[ResolvedFeature]] = {}
+        own = _own_stages(features)
+        numbers: dict[tuple[str, str], int] = {}
+        for stage in own:
+            for role in stage.roles:
+                for each in stage.features:
+                    numbers[role, each.reference] = len(numbers)
+        paths: dict[tuple[str, str], dict[str, list[ResolvedFeature]]] = {}
         for feature in features:
-            first = feature if feature.via is None else feature.via
-            own.setdefault(first.reference, first)
             if feature.via is not None:
-                followed.setdefault(first.reference, []).append(feature)
-        position = {reference: at for at, reference in enumerate(own)}
-        for feature in (each for targets in followed.values() for each in targets):
-            position[feature.reference] = len(position)
-        return cls(
-            features=Features(features),
-            own=Features(own.values()),
-            followed=tuple((position[reference], Features(targets)) for reference, targets in followed.items()),
-            sources=tuple(position[feature.reference] for feature in features),
-        )
+                of_link = paths.setdefault((_type_of(feature), feature.via.reference), {})
+                of_link.setdefault(_role_of(feature), []).append(_without_role(feature))
+        followed = []
+        for (_, link), of_roles in paths.items():
+            targets = Features({each.reference: each for found in of_roles.values() for each in found}.values())
+            followed.append(FollowedStage(tuple(numbers[role, link] for role in of_roles), targets))
+            for role in of_roles:
+                for each in targets:
+                    numbers[role, each.reference] = len(numbers)
+        sources = (numbers[_role_of(each), _without_role(each).reference] for each in features)
+        roles = tuple(role for stage in own for role in stage.roles)
+        return cls(Features(features), own, tuple(followed), tuple(sources), roles)
+
+    @property
+    def own_columns(self) -> int:
+        """The number of columns of the own stages."""
+        return sum(len(stage.roles) * len(stage.features) for stage in self.own)
 
     @property
     def stages(self) -> list[Features]:
         """The features of each stage."""
-        return [self.own, *(targets for _, targets in self.followed)]
+        return [*(each.features for each in self.own), *(each.features for each in self.followed)]
 
-    def without(self, references: frozenset[int]) -> ReadPlan:
-        """A plan of all own and followed columns, without the columns of these references (positions in `own`)."""
-        followed = tuple(each for each in self.followed if each[0] not in references)
-        features = Features([*self.own, *(each for _, targets in followed for each in targets)])
-        return ReadPlan(features, self.own, followed, tuple(range(len(features))))
+    def link(self, stage: FollowedStage) -> tuple[int, ResolvedFeature]:
+        """The number of the own stage with the reference that a stage follows, and the reference."""
+        columns = [(at, each) for at, own in enumerate(self.own) for _ in own.roles for each in own.features]
+        return columns[stage.links[0]]
 
-    async def read(self, entity_ids: Sequence[str], stage: ReadStage) -> list[Column]:
-        """The requested columns, in order, for these entities."""
-        own = await stage(0, entity_ids, None)
-        return await self.follow(own, stage)
+    def without(self, references: Collection[int]) -> ReadPlan:
+        """A plan of all own and followed columns, without the columns of these references (positions in `links`)."""
+        followed = tuple(each for each in self.followed if not set(each.links) & set(references))
+        columns = [each for stage in self.own for _ in stage.roles for each in stage.features]
+        columns += [each for stage in followed for _ in stage.links for each in stage.features]
+        return ReadPlan(Features(columns), self.own, followed, tuple(range(len(columns))), self.roles)
 
-    async def follow(self, own: list[Column], stage: ReadStage) -> list[Column]:
-        """The requested columns, in order, from the `own` ones: references are followed."""
-        through: list[Column] = []
-        for number, (reference, targets) in enumerate(self.followed, start=1):
-            hop = ReferenceHop.of(own[reference])
-            found = await stage(number, hop.targets, hop.rows) if hop.targets else None
-            through.extend(hop.column(each, None if found is None else found[at]) for at, each in enumerate(targets))
-        columns = own + through
-        return [columns[source] for source in self.sources]
+    async def read(self, entities: RowEntities, stages: ReadStages) -> list[Column]:
+        """The requested columns, in order, for these rows. Those of a row without an entity are NOT_FOUND.
+
+        InvalidInput unless the rows have the roles of the features.
+        """
+        if (*entities.of_role,) != self.roles and set(entities.of_role) != set(self.roles):
+            raise _other_roles(entities, self.roles)
+        wanted = [
+            StageRows(number, [NamedRows.of(entities.of_role[role]) for role in stage.roles])
+            for number, stage in enumerate(self.own)
+        ]
+        columns: list[Column] = []
+        for stage, found in zip(wanted, await stages(wanted), strict=True):
+            for (_, rows), of_role in zip(stage.parts, stage.split(found), strict=True):
+                columns += of_role if rows is None else [each.spread(rows, len(entities)) for each in of_role]
+        return await self.follow(columns, stages)
+
+    async def follow(self, own: list[Column], stages: ReadStages) -> list[Column]:
+        """The requested columns, in order, from the own ones: references are followed."""
+        hops = [[ReferenceHop.of(own[link]) for link in stage.links] for stage in self.followed]
+        wanted = [
+            StageRows(number, [NamedRows(hop.targets, hop.rows) for hop in of_stage])
+            for number, of_stage in enumerate(hops, start=len(self.own))
+        ]
+        needed = [each for each in wanted if any(ids for ids, _ in each.parts)]
+        read = await stages(needed) if needed else []
+        found = {each.number: each.split(columns) for each, columns in zip(needed, read, strict=True)}
+        columns = list(own)
+        for stage, rows, of_stage in zip(self.followed, wanted, hops, strict=True):
+            for at, hop in enumerate(of_stage):
+                read_of = found[rows.number][at] if rows.number in found else repeat(None)
+                columns += [hop.column(*each) for each in zip(stage.features, read_of, strict=False)]
+        found_columns = [columns[source] for source in self.sources]
+        if self.roles == (NO_ROLE,):
+            return found_columns
+        return [_in_role(*each) for each in zip(found_columns, self.features, strict=True)]
+
+
+def _own_stages(features: Sequence[ResolvedFeature]) -> tuple[OwnStage, ...]:
+    roles: dict[str, dict[str, None]] = {}
+    own: dict[str, dict[str, ResolvedFeature]] = {}
+    for feature in features:
+        first = _without_role(feature if feature.via is None else feature.via)
+        roles.setdefault(_type_of(feature), {})[_role_of(feature)] = None
+        own.setdefault(_type_of(feature), {}).setdefault(first.reference, first)
+    return tuple(OwnStage(tuple(roles[each]), Features(own[each].values())) for each in own)
+
+
+def _without_role(feature: ResolvedFeature) -> ResolvedFeature:
+    return feature if feature.role is None else replace(feature, role=None)
+
+
+def _role_of(feature: ResolvedFeature) -> str:
+    return NO_ROLE if feature.role is None else feature.role.name
+
+
+def _type_of(feature: ResolvedFeature) -> str:
+    """Roles of one type share a stage; without roles there is one."""
+    return NO_ROLE if feature.role is None else feature.role.entity_type
+
+
+def _other_roles(entities: RowEntities, roles: Sequence[str]) -> InvalidInput:
+    wanted, given = list(filter(None, roles)), list(filter(None, entities.of_role))
+    if not wanted:
+        problem = f"the request names entities of the roles {', '.join(given)}, which its features do not have"
+    elif given:
+        problem = f"the features have the roles {', '.join(wanted)}, the entities {', '.join(given)}"
+    else:
+        problem = (
+            f"the features have the roles {', '.join(wanted)}; give the entities of each, not one entity_id per row"
+        )
+    return InvalidInput(problem, field="roles")
+
+
+def _in_role(column: Column, feature: ResolvedFeature) -> Column:
+    return column if feature.role is None else replace(column, name=feature.name, reference=feature.reference)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,12 +31,12 @@ from featurama_core.retrieval.explain import explain_stages
 from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.matches import taken
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, groups_of
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, StageRows, groups_of
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.spill import FEW_ROWS, SHARDS, EntityRowShards, MatchSpool
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
-from featurama_core.types.column import Column
+from featurama_core.types.column import Column, concatenate
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.revisions import in_force, ttl_at
 from featurama_core.types.times import MAX_TIME
@@ -142,7 +142,8 @@ class SpilledRetrieval:
         self._in_memory = not rows
         if not rows:
             return 0
-        await self._round("own", self._plan.own, shards, work, watcher)
+        for number, (stage, of_stage) in enumerate(zip(self._plan.own, shards, strict=True)):
+            await self._round(f"own{number}", stage.features, len(stage.roles), of_stage, work, watcher)
         if self._plan.followed:
             await self._follow(source, columns, work, rows, watcher)
         self._tombstones = await self._source.all_tombstones()
@@ -161,24 +162,24 @@ class SpilledRetrieval:
             retrieval = Retrieval(
                 self._source, self._plan, self._bounds, strategy=self._strategy, values_only=self._values_only
             )
-            return await retrieval.columns(keys.entity_ids.to_pylist(), keys.event_time)
-        own = await asyncio.to_thread(self._stored, part, keys, 0, range(len(self._plan.own)))
+            return await retrieval.columns(keys.entities(), keys.event_time)
 
-        async def stage(number: int, targets: Sequence[str], rows: Int64Array | None) -> list[Column]:
-            wanted = range(len(self._plan.stages[number]))
-            return await asyncio.to_thread(self._stored, part, keys, number, wanted, rows, targets)
+        async def stages(wanted: Sequence[StageRows]) -> list[list[Column]]:
+            return [await asyncio.to_thread(self._followed, part, keys, each) for each in wanted]
 
-        return await self._plan.follow(own, stage)
+        own = await asyncio.to_thread(self._own, part, keys, range(self._plan.own_columns))
+        return await self._plan.follow(own, stages)
 
     async def explain(self, source: SpineSource, columns: SpineColumns, work: BuildFolder) -> Plan:
         """The reads of `prepare`, estimated."""
         shards = await self._label_shards(source, columns, work, None)
-        passes, rows = shards.passes(self._memory // 2), int(work.notes["rows"])
+        passes, rows = [each.passes(self._memory // 2) for each in shards], int(work.notes["rows"])
         reads, entities = await explain_stages(
-            self._source, self._plan, self._bounds, shards, passes, rows, self._strategy
+            self._source, self._plan, self._bounds, list(zip(shards, passes, strict=True)), rows, self._strategy
         )
         paths = tuple(each.reference for each in self._features if each.via is not None)
-        return Plan(rows, entities, passes, -(-rows // self.part_rows), tuple(reads), paths)
+        parts = -(-rows // self.part_rows)
+        return Plan(rows, entities, sum(passes), parts, tuple(reads), paths, tuple(filter(None, self._plan.roles)))
 
     def _take_up(self, work: BuildFolder) -> None:
         """A resumed build measures ages from the time of the original build."""
@@ -188,43 +189,56 @@ class SpilledRetrieval:
 
     async def _label_shards(
         self, source: SpineSource, columns: SpineColumns, work: BuildFolder, watcher: Watcher | None
-    ) -> EntityRowShards:
+    ) -> list[EntityRowShards]:
+        """The label rows of each own stage."""
         if "keys" in work.notes:
-            return await asyncio.to_thread(EntityRowShards.reopened, work.path / "keys", work.notes["keys"])
-        stage = Stage("labels", source.rows, watcher)
+            return [
+                await asyncio.to_thread(EntityRowShards.reopened, work.path / f"keys{number}", state)
+                for number, state in enumerate(work.notes["keys"])
+            ]
+        progress = Stage("labels", source.rows, watcher)
 
-        def read() -> tuple[EntityRowShards, int]:
-            shards, first = EntityRowShards(work.path / "keys", self._sizes.shards_of(source.rows)), 0
+        def read() -> tuple[list[EntityRowShards], int]:
+            count, first = self._sizes.shards_of(source.rows), 0
+            shards = [EntityRowShards(work.path / f"keys{number}", count) for number in range(len(self._plan.own))]
             for batch in source.batches():
                 of_batch = read_keys(batch, columns, first)
                 if self._bounds.known_at == "label":
                     check_settled(of_batch.event_time, self._bounds.now, self._settling_time, first_row=first)
                 times = np.full(len(of_batch), MAX_TIME) if self._bounds.at_now else of_batch.event_time
-                ids, rows = of_batch.entity_ids, np.arange(first, first + len(of_batch))
-                if ids.null_count:
-                    named = of_batch.naming()
-                    ids, times, rows = ids.take(pa.array(named)), times[named], rows[named]
-                shards.add(ids, times, rows)
+                for stage, of_stage in zip(self._plan.own, shards, strict=True):
+                    for at, role in enumerate(stage.roles):
+                        ids, rows = of_batch.of_role[role], np.arange(first, first + len(of_batch))
+                        of_rows = times
+                        if ids.null_count:
+                            named = of_batch.naming(role)
+                            ids, of_rows, rows = ids.take(pa.array(named)), times[named], rows[named]
+                        of_stage.add(ids, of_rows, rows * len(stage.roles) + at)
                 first += len(of_batch)
-                stage.advance(len(of_batch))
-            shards.flush()
+                progress.advance(len(of_batch))
+            for each in shards:
+                each.flush()
             return shards, first
 
         shards, rows = await asyncio.to_thread(read)
-        noted = {"keys": shards.state(), "rows": rows, "as_of": self._bounds.now, "done": [], "hits": {}}
-        await asyncio.to_thread(work.note, noted)
+        states = [each.state() for each in shards]
+        facts = {"keys": states, "rows": rows, "as_of": self._bounds.now, "done": [], "hits": {}}
+        await asyncio.to_thread(work.note, facts)
         return shards
 
     async def _round(
         self,
         name: str,
         features: Features,
+        width: int,
         shards: EntityRowShards,
         work: BuildFolder,
         watcher: Watcher | None,
     ) -> None:
-        """Join all rows with these features. Work that is noted as done is skipped."""
-        make = partial(MatchSpool, work.path / f"hits-{name}", features, self.part_rows, self._memory // 8)
+        """Join all rows with these features. Work that is noted as done is skipped. width: entities per label row; row
+        r, entity e is row `r * width + e` of the join.
+        """
+        make = partial(MatchSpool, work.path / f"hits-{name}", features, self.part_rows * width, self._memory // 8)
         this = _JoinStage(name, features, await asyncio.to_thread(make))
         await asyncio.to_thread(this.matches.reopen, work.notes["hits"].get(name, []))
         self._rounds.append(this)
@@ -289,24 +303,25 @@ class SpilledRetrieval:
     ) -> None:
         """The stages after the first: their rows have the entities that each reference names."""
         self._tombstones = await self._source.all_tombstones()
-        for number, (reference, targets) in enumerate(self._plan.followed):
+        for number, stage in enumerate(self._plan.followed):
             name = f"path{number}"
             if name in work.notes:
                 shards = await asyncio.to_thread(EntityRowShards.reopened, work.path / name, work.notes[name])
             else:
                 shards = await asyncio.to_thread(EntityRowShards, work.path / name, self._sizes.shards_of(rows))
                 async for part, keys in self._parts(source, columns):
-                    (link,) = await asyncio.to_thread(self._stored, part, keys, 0, [reference])
-                    await asyncio.to_thread(self._add_targets, shards, part, keys, link)
+                    await asyncio.to_thread(self._add_targets, shards, part, keys, stage.links)
                 await asyncio.to_thread(shards.flush)
                 await self._note_when_due(work, {name: shards.state()})
-            await self._round(name, targets, shards, work, watcher)
+            await self._round(name, stage.features, len(stage.links), shards, work, watcher)
 
-    def _add_targets(self, shards: EntityRowShards, part: int, keys: Keys, link: Column) -> None:
-        hop = ReferenceHop.of(link)
-        if len(hop.rows):
-            times = np.full(len(hop.rows), MAX_TIME) if self._bounds.at_now else keys.event_time[hop.rows]
-            shards.add(pa.array(hop.targets, pa.string()), times, hop.rows + part * self.part_rows)
+    def _add_targets(self, shards: EntityRowShards, part: int, keys: Keys, links: Sequence[int]) -> None:
+        for at, link in enumerate(self._own(part, keys, links)):
+            hop = ReferenceHop.of(link)
+            if len(hop.rows):
+                times = np.full(len(hop.rows), MAX_TIME) if self._bounds.at_now else keys.event_time[hop.rows]
+                rows = (hop.rows + part * self.part_rows) * len(links) + at
+                shards.add(pa.array(hop.targets, pa.string()), times, rows)
 
     async def _parts(self, source: SpineSource, columns: SpineColumns) -> AsyncIterator[tuple[int, Keys]]:
         batches = sliced(source, self.part_rows)
@@ -315,32 +330,59 @@ class SpilledRetrieval:
             yield part, await asyncio.to_thread(read_keys, batch, columns, part * self.part_rows)
             part += 1
 
-    def _stored(
-        self,
-        part: int,
-        keys: Keys,
-        number: int,
-        wanted: Sequence[int],
-        rows: Int64Array | None = None,
-        targets: Sequence[str] | None = None,
-    ) -> list[Column]:
-        """The matches of a stage for rows of a part. targets: the entities of `rows`, None for all rows of the part.
+    def _own(self, part: int, keys: Keys, wanted: Sequence[int]) -> list[Column]:
+        """Own columns, by their numbers in the plan, for all rows of a part. Blocks."""
+        found: dict[int, Column] = {}
+        first = 0
+        for number, stage in enumerate(self._plan.own):
+            for at, role in enumerate(stage.roles):
+                mine = [each - first for each in wanted if first <= each < first + len(stage.features)]
+                if mine:
+                    entities = _Entities(at, len(stage.roles), None, keys.of_role[role])
+                    columns = self._stored(part, keys, number, mine, entities)
+                    found.update(zip((first + each for each in mine), columns, strict=True))
+                first += len(stage.features)
+        return [found[each] for each in wanted]
 
-        Blocks.
-        """
-        this = self._rounds[number]
+    def _followed(self, part: int, keys: Keys, rows: StageRows) -> list[Column]:
+        """The columns of a followed stage for the rows of a part that name an entity. Blocks."""
+        stage = self._plan.followed[rows.number - len(self._plan.own)]
+        wanted = range(len(stage.features))
+        parts = [
+            self._stored(part, keys, rows.number, wanted, _Entities(at, len(stage.links), each.rows, each.entity_ids))
+            for at, each in enumerate(rows.parts)
+        ]
+        return [concatenate(list(each)) for each in zip(*parts, strict=True)]
+
+    def _stored(self, part: int, keys: Keys, number: int, wanted: Sequence[int], entities: _Entities) -> list[Column]:
+        """The matches of a stage for one of its entities per row of a part. Blocks."""
+        this, rows = self._rounds[number], entities.rows
         tombstones = Tombstones(len(keys) if rows is None else len(rows))
         if not self._tombstones.is_empty:
-            tombstones = self._tombstones.of(keys.entity_ids.to_pylist() if targets is None else targets)
+            ids = entities.ids if isinstance(entities.ids, list) else entities.ids.to_pylist()
+            tombstones = self._tombstones.of(ids)
         as_of = self._bounds.rows(keys.event_time if rows is None else keys.event_time[rows])
-        found: list[Stored] = this.matches.stored(part, len(keys), wanted)
+        found: list[Stored] = this.matches.stored(part, len(keys) * entities.width, wanted)
+        if rows is not None or entities.width > 1:
+            of_rows = (np.arange(len(keys)) if rows is None else rows) * entities.width + entities.at
+            found = [taken(each, of_rows) for each in found]
         return [
             column
             for at, stored in zip(wanted, found, strict=True)
-            for column in answered(
-                [this.features[at]], stored if rows is None else taken(stored, rows), tombstones, as_of
-            )
+            for column in answered([this.features[at]], stored, tombstones, as_of)
         ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entities:
+    """The entity `at` of the `width` entities per label row of a stage. rows: of a part, None for all. ids: of `rows`,
+    a list or an Arrow array.
+    """
+
+    at: int
+    width: int
+    rows: Int64Array | None
+    ids: Any
 
 
 def part_rows_of(features: Sequence[ResolvedFeature]) -> int:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import Reason
 from featurama_core.types.revisions import REVISED, revised, revisions
+from featurama_core.types.roles import Role, roles_of
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import Duration
 from featurama_core.types.values import ValueType
@@ -44,6 +45,14 @@ def _keys_from_json(text: str | None) -> tuple[KeyColumn, ...]:
     return key_columns(dict(json.loads(text or "[]")))
 
 
+def _roles_to_json(roles: tuple[Role, ...]) -> str:
+    return json.dumps([[each.name, each.entity_type] for each in roles])
+
+
+def _roles_from_json(text: str | None) -> tuple[Role, ...]:
+    return roles_of(dict(json.loads(text or "[]")))
+
+
 def _duration(micros: int | None) -> Duration | None:
     return None if micros is None else Duration(micros)
 
@@ -52,11 +61,13 @@ CHANGING = ("deprecated", "deleted")
 """The columns that change in place."""
 _TO_COLUMN: dict[str, Callable[[Any], Any]] = {
     "value_type": int, "tags": _to_json, "features": _to_json, "keys": _keys_to_json,
+    "roles": _roles_to_json,
 }  # fmt: skip
 _FROM_COLUMN: dict[str, Callable[[Any], Any]] = {
     "value_type": ValueType, "tags": _from_json, "features": _from_json, "deprecated": bool,
     "deleted": bool,
     "ttl": _duration, "retention": _duration, "keys": _keys_from_json,
+    "roles": _roles_from_json,
 }  # fmt: skip
 _FROM_REVISION: dict[str, Callable[[Any], Any]] = {"ttl": _duration, "retention": _duration, "tags": tuple}
 
@@ -148,7 +159,7 @@ DEFINITION_TABLES: dict[type[Any], DefinitionTable] = {
         ),
         DefinitionTable(
             FeatureService, "feature_services", 1,
-            ("name", "features", "description", "deprecated", "created_at", "deleted", "revisions"),
+            ("name", "features", "description", "roles", "deprecated", "created_at", "deleted", "revisions"),
             Reason.UNKNOWN_FEATURE_SERVICE,
         ),
     )

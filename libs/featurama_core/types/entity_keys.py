@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import MAX_ENTITY_ID_BYTES, check_name, entity_id_problem
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, MAX_ENTITY_ID_BYTES, check_name, entity_id_problem
 from featurama_core.types.values import ValueType, parse_value_type
 
 MAX_KEYS = 8
@@ -25,6 +25,8 @@ _ESCAPE = re.compile(r"%(25|7C|3A)")
 _WRONG_ESCAPE = re.compile(r"%(?!25|7C|3A)")
 
 Key = str | int
+EntityName = str | Mapping[str, Any]
+"""One entity: its id, or its keys by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class KeyColumn:
     value_type: ValueType = ValueType.TEXT
 
 
-def key_columns(given: Any) -> tuple[KeyColumn, ...]:
-    """Key columns from a list of names (text keys) or a mapping of names to "text" or "int"."""
+def key_columns(given: Any, field: str = "keys") -> tuple[KeyColumn, ...]:
+    """Key columns from a list of names (text keys) or a mapping of names to "text" or "int". field: for the error."""
     if isinstance(given, Mapping):
         pairs = list(given.items())
     elif isinstance(given, (list, tuple)):
@@ -44,7 +46,8 @@ def key_columns(given: Any) -> tuple[KeyColumn, ...]:
     else:
         pairs = [] if given is None else [(given, None)]
     if not all(isinstance(name, str) and isinstance(value_type, str) for name, value_type in pairs):
-        raise _invalid(f"is {given!r:.80}; give a list of names, or names with types such as {{'user_id': 'int'}}")
+        problem = f"is {given!r:.80}; give a list of names, or names with types such as {{'user_id': 'int'}}"
+        raise InvalidInput(f"{field} {problem}", reason=Reason.INVALID_DEFINITION, field="keys")
     return tuple(KeyColumn(name, parse_value_type(value_type)[0]) for name, value_type in pairs)
 
 
@@ -110,7 +113,10 @@ class EntityKeys:
         if problem := entity_id_problem(entity_id):
             return problem
         if not entity_id.startswith(self.prefix):
-            return f"entity_id {entity_id!r} is no id of {self.entity_type}: such ids begin with {self.prefix!r}"
+            return (
+                f"entity_id {entity_id!r} is no id of {self.entity_type}: such ids begin with {self.prefix!r} and are"
+                f" made of {', '.join(self.names)}"
+            )
         parts = entity_id.removeprefix(self.prefix).split("|")
         if len(parts) != len(self.columns):
             return f"entity_id {entity_id!r} has {len(parts)} keys; {self.entity_type} has {', '.join(self.names)}"
@@ -118,7 +124,7 @@ class EntityKeys:
             if not part:
                 return f"entity_id {entity_id!r} has no {column.name}"
             if column.value_type is ValueType.INT:
-                if not _is_int(part):
+                if not is_int_key(part):
                     return f"entity_id {entity_id!r}: {column.name} is {part!r}, not a 64-bit int in its shortest form"
             elif ":" in part or _WRONG_ESCAPE.search(part):
                 return (
@@ -128,9 +134,38 @@ class EntityKeys:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class IdRules:
+    """To which entity types with keys ids belong. of: the codec of each such type."""
+
+    of: Mapping[str, EntityKeys] = field(default_factory=dict)
+
+    def problem(self, entity_id: str, entity_type: str) -> tuple[Reason, str] | None:
+        """Why an id cannot be that of an entity of a type; None if it can. Features of `entity` take any id."""
+        if (keys := self.of.get(entity_type)) is not None:
+            problem = keys.problem(entity_id)
+            return None if problem is None else (Reason.INVALID_ENTITY_ID, problem)
+        owner = self.owner(entity_id)
+        if owner is None or entity_type == DEFAULT_ENTITY_TYPE:
+            return None
+        problem = f"entity_id {entity_id!r} is of a {owner.entity_type}, as it begins with {owner.prefix!r}"
+        return Reason.ENTITY_TYPE_MISMATCH, f"{problem}; it is no id of a {entity_type}"
+
+    def owner(self, entity_id: str) -> EntityKeys | None:
+        """The type to which an id belongs because it begins with the name of the type and a colon."""
+        name, colon, _ = entity_id.partition(":")
+        return self.of.get(name) if colon else None
+
+
 def text_key(text: str) -> str:
     """A text key as it stands in an id."""
     return text.replace("%", "%25").replace("|", "%7C").replace(":", "%3A")
+
+
+def is_int_key(part: str) -> bool:
+    """Whether a text is the one form of an int key: decimal, within 64 bits, without sign or zeros in front."""
+    # A longer text is no int64, and int() of a very long one takes long.
+    return len(part) <= 20 and _INT.fullmatch(part) is not None and -(2**63) <= int(part) < 2**63
 
 
 def _encoded(column: KeyColumn, key: object) -> str:
@@ -143,11 +178,6 @@ def _encoded(column: KeyColumn, key: object) -> str:
     else:
         problem = f"is {key!r}; it must be text that is not empty"
     raise InvalidInput(f"{column.name} {problem}", reason=Reason.INVALID_ENTITY_ID, field=column.name)
-
-
-def _is_int(part: str) -> bool:
-    # A longer text is no int64, and int() of a very long one takes long.
-    return len(part) <= 20 and _INT.fullmatch(part) is not None and -(2**63) <= int(part) < 2**63
 
 
 def _unescaped(match: re.Match[str]) -> str:

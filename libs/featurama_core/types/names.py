@@ -95,30 +95,35 @@ def check_list_of_texts(given: object, field: str) -> None:
             raise InvalidInput(f"{field} holds {item!r:.40}; give texts", field=field)
 
 
-def check_entity_ids(entity_ids: Sequence[str], *, limit: int | None = None) -> None:
-    """Raise InvalidInput for an empty list, a text instead of a list, a list longer than `limit` or an invalid id."""
-    check_list(entity_ids, "entity_ids")
+def check_entity_ids(
+    entity_ids: Sequence[str | None], *, limit: int | None = None, field: str = "entity_ids", may_lack: bool = False
+) -> None:
+    """Raise InvalidInput for an empty list, a text instead of a list, a list longer than `limit` or an invalid id.
+
+    may_lack: whether an id may be None.
+    """
+    check_list(entity_ids, field)
     if not len(entity_ids):
-        raise InvalidInput("entity_ids is empty; name at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
+        raise InvalidInput(f"{field} is empty; name at least one", reason=Reason.EMPTY_REQUEST, field=field)
     if limit is not None and len(entity_ids) > limit:
         raise InvalidInput(
-            f"entity_ids holds {len(entity_ids)} ids; at most {limit} fit one call, split the list",
+            f"{field} holds {len(entity_ids)} ids; at most {limit} fit one call, split the list",
             reason=Reason.LIMIT_EXCEEDED,
-            field="entity_ids",
+            field=field,
         )
     # Each id is checked once: entities are repeated in rows.
     try:
-        distinct: Iterable[str] = dict.fromkeys(entity_ids)
+        distinct: Iterable[str | None] = dict.fromkeys(entity_ids)
     except TypeError:
         distinct = entity_ids
     for entity_id in distinct:
         problem = entity_id_problem(entity_id)
-        if problem is not None:
+        if problem is not None and not (may_lack and entity_id is None):
             position = list(entity_ids).index(entity_id)
             raise InvalidInput(
-                f"entity_ids[{position}]: {problem}",
+                f"{field}[{position}]: {problem}",
                 reason=Reason.INVALID_ENTITY_ID,
-                field=f"entity_ids[{position}]",
+                field=f"{field}[{position}]",
             )
 
 

@@ -20,6 +20,7 @@ from featurama_core.types.names import (
     check_name,
     check_unicode,
 )
+from featurama_core.types.roles import Role, checked_roles
 from featurama_core.types.times import MIN_TIME, Duration, DurationLike, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 
@@ -55,6 +56,11 @@ class EntityType:
     def id_keys(self) -> EntityKeys | None:
         """The codec of the ids; None for a type without keys."""
         return EntityKeys(self.name, self.keys) if self.keys else None
+
+    @property
+    def key_bytes(self) -> int:
+        """Bytes of an id that are left for the escaped keys; 0 without keys."""
+        return self.id_keys.room if self.id_keys is not None else 0
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -173,11 +179,15 @@ class FeatureDefinition:
 
 @dataclass(frozen=True, slots=True)
 class FeatureService:
-    """The pinned features of one model in a fixed order (`distance@1`, `destination@1.traffic_level@2`)."""
+    """The pinned features of one model in a fixed order (`distance@1`, `destination@1.traffic_level@2`).
+
+    roles: the entities of a row, if a row has several; the references then name them (`home.rating@1`).
+    """
 
     name: str
     features: tuple[str, ...]
     description: str = ""
+    roles: tuple[Role, ...] = ()
     deprecated: bool = field(default=False, compare=False)
     created_at: int = field(default=0, compare=False)
     deleted: bool = field(default=False, compare=False)
@@ -193,6 +203,18 @@ class FeatureService:
             raise _invalid("features", "must name at least one feature")
         if len(set(self.features)) != len(self.features):
             raise _invalid("features", "names a feature twice")
+        checked_roles(self.roles)
+
+    def roles_with(self, given: tuple[Role, ...]) -> tuple[Role, ...]:
+        """The roles of a request that names the service. given: those that the request declares."""
+        foreign = [each for each in given if each not in self.roles] if self.roles else []
+        if foreign:
+            raise InvalidInput(
+                f"the request declares the role {foreign[0].name} ({foreign[0].entity_type}), but feature service"
+                f" {self.name!r} declares {', '.join(f'{each.name} ({each.entity_type})' for each in self.roles)}",
+                field="roles",
+            )
+        return self.roles or given
 
 
 def check_fields(given: object) -> None:

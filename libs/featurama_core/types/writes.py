@@ -50,7 +50,7 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteRequest:
-    """n rows. event_time: int64[n] microseconds.
+    """n rows. entity_ids: none if the columns hold the keys of the rows. event_time: int64[n] microseconds.
 
     ingested_at: int64[n], nanosecond-like, for imports of old history; otherwise the request id determines it. It is
     stored floored to the microsecond and ends in `import_number`, the number of the import.
@@ -66,12 +66,12 @@ class WriteRequest:
     import_number: int | None = None
 
     def __len__(self) -> int:
-        return len(self.entity_ids)
+        return len(self.entity_ids) or len(self.event_time)
 
     def sent(self) -> int:
         """Number of units in this request: rows or written values."""
         if self.unit is WriteUnit.ROW:
-            return len(self.entity_ids)
+            return len(self)
         return int(sum(int((column.status != Status.NOT_FOUND).sum()) for column in self.columns))
 
 

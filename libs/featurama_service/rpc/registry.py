@@ -5,7 +5,7 @@ A service that only reads answers the writing calls with SERVED_BY_INGEST.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, Protocol
@@ -17,7 +17,7 @@ from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, UNREGISTERED, check_entity_ids
-from featurama_core.types.schema import Entity, FeatureDefinition
+from featurama_core.types.schema import Entity, EntityType, FeatureDefinition
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Method, Service, unary
 from featurama_service.rpc.pages import cut, key_before, page_length, page_of, token_after, version_key
@@ -69,11 +69,20 @@ class RegistryServicer:
     async def list_definitions(self, kind: wire.DefinitionKind[Any], request: Any, call: Call) -> Reply:
         """A page of the definitions of a kind, by name."""
         store = await self._stores.get(request.namespace)
+        scope = f"{kind.field}s"
+        if kind.type is EntityType and (request.features or request.feature_service):
+            scope = f"{scope} {' '.join(request.features)} {request.feature_service}"
+            features = list(request.features) or None
+            listed: Sequence[Any] = await store.list_entity_types(
+                features=features, service=request.feature_service or None
+            )
+        else:
+            listed = await store.list_definitions(kind.type)
         page, next_token = page_of(
-            await store.list_definitions(kind.type),
+            listed,
             lambda each: each.name,
             wire.to_proto,
-            scope=f"{kind.field}s",
+            scope=scope,
             page_size=request.page_size,
             page_token=request.page_token,
             most_bytes=call.cut_bytes,

@@ -15,7 +15,7 @@ from featurama_core.types.references import FeatureRef, FeatureSelection, Resolv
 from featurama_core.types.times import to_micros
 from featurama_core.types.values import Int64Array, type_text
 from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array
-from featurama_model.manifest import ModelFeature, ModelManifest, column_name
+from featurama_model.manifest import ModelFeature, ModelManifest
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.labels import Labels
 
@@ -35,7 +35,7 @@ class ModelInputs:
     def names(self) -> dict[str, str]:
         """Reference -> column name, of all references."""
         own = {feature.reference: feature.name for feature in self.features}
-        return own | {each: column_name(FeatureRef.parse(each)) for each in self.beside}
+        return own | {each: FeatureRef.parse_pinned(each).column for each in self.beside}
 
     def draft(self, config: TrainingConfig) -> ModelManifest:
         """The manifest without the results of training."""
@@ -114,6 +114,12 @@ async def _resolved(namespace: Namespace, config: TrainingConfig) -> Sequence[Re
 async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInputs:
     """Resolve and pin the features of a run. Raises Unknown or InvalidInput with the problem."""
     resolved = await _resolved(namespace, config)
+    if roles := list(dict.fromkeys(each.role.name for each in resolved if each.role is not None)):
+        raise InvalidInput(
+            f"feature service {config.feature_service!r} has the roles {', '.join(roles)}; a model is trained on the"
+            " features of one entity per row, name a service without roles",
+            field="feature_service",
+        )
     numeric = [each.name for each in resolved if each.value_type in NUMERIC]
     spec = EngineeredSpec.of_features(numeric, *config.engineered)
     spec.check({each.name: each.value_type for each in resolved})

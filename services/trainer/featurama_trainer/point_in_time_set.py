@@ -56,7 +56,7 @@ def given_set(path: Path, config: TrainingConfig, inputs: ModelInputs) -> Traini
     """
     if config.labels.file:
         raise InvalidInput("a dataset and labels.file exclude each other; a dataset has labels", field="labels.file")
-    built = trainable(path)
+    built = of_type(trainable(path), config.labels.entity_type)
     if config.segments is None:
         inputs = _with_segments_of(built, config, inputs)
     references = list(inputs.names())
@@ -139,16 +139,20 @@ def trainable(path: Path) -> WrittenSet:
     return built
 
 
-def entity_column(built: WrittenSet, entity_type: str) -> str:
-    """The label column that names the entities of a type. Raises InvalidInput without one."""
-    column = built.columns.of_type(entity_type)
-    if not column:
-        types = ", ".join(name for name, _ in built.columns.of_types)
-        raise InvalidInput(
-            f"the set names entities of the types {types}, none of {entity_type}; name one of them",
-            field="labels.entity_type",
+def of_type(built: WrittenSet, entity_type: str) -> WrittenSet:
+    """The set with the entities and features of the role of a type. Raises InvalidInput unless one role is of it."""
+    if not built.columns.roles:
+        return built
+    roles = [each.role.name for each in built.columns.roles if each.role.entity_type == entity_type]
+    if len(roles) != 1:
+        shown = ", ".join(f"{each.role.name} ({each.role.entity_type})" for each in built.columns.roles)
+        problem = (
+            f"a model reads one role, and {' and '.join(roles)} are {entity_type}"
+            if roles
+            else f"none of {entity_type}"
         )
-    return column
+        raise InvalidInput(f"the set has the roles {shown}; {problem}", field="labels.entity_type")
+    return built.alone(roles[0])
 
 
 def read_set(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs, *, kept: bool) -> TrainingMatrix:
@@ -156,7 +160,7 @@ def read_set(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs, *, 
 
     kept: whether the set is kept after the run. Blocks.
     """
-    keys = replace(built.columns, entity=entity_column(built, config.labels.entity_type), of_types=())
+    keys = built.columns
     names, target = inputs.names(), target_name(config, inputs)
     draft = inputs.draft(config)
     total = built.manifest.rows
@@ -172,7 +176,8 @@ def read_set(built: WrittenSet, config: TrainingConfig, inputs: ModelInputs, *, 
         column = target_column(batch.column(target), target, classes)
         targets = targets or Targets(target, column.value_type, classes)
         value = targets.numbers(column)
-        has_value, lacking = np.isfinite(value), draft.refused(columns, len(read))
+        nameless = ~read.entity_ids.is_valid().to_numpy(zero_copy_only=False)
+        has_value, lacking = np.isfinite(value), draft.refused(columns, len(read)) | nameless
         there = np.flatnonzero(has_value & ~lacking)
         taken = [column.take(there) for column in columns]
         end = at + len(there)

@@ -37,7 +37,7 @@ from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
 from featurama_trainer.judging import by_segment, cross_validated, mean_scores, outputs, scores_with_baselines
 from featurama_trainer.labels import Labels, read_labels
 from featurama_trainer.labels_file import read_label_file
-from featurama_trainer.point_in_time_set import built_set, entity_column, given_set, read_set, target_name
+from featurama_trainer.point_in_time_set import built_set, given_set, read_set, target_name
 from featurama_trainer.report import Evidence, TrainingReport
 from featurama_trainer.splitting import Split, gap_of, time_split
 
@@ -216,8 +216,8 @@ def _facts(
     times = data.labels.event_time
     source = config.labels.facts()
     if dataset is not None:
-        column = entity_column(data.built, config.labels.entity_type)
-        time_column = data.built.manifest.request["time_column"]
+        columns = data.built.columns
+        column, time_column = ", ".join(columns.entity_names), columns.time
         source |= {"file": dataset.resolve().name, "entity_column": column, "time_column": time_column}
     return TrainingFacts(
         label_rows=len(times),

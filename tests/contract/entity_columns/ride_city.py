@@ -25,6 +25,8 @@ COLUMNS = {"driver": "driver_id", "customer": "customer_id"}
 DRIVER = ["rating", "home", "home.heat"]
 CUSTOMER = ["trips", "nick"]
 MIXED = ["trips", "home.heat", "rating", "nick", "home"]
+IN_ROLES = ["customer.trips", "driver.home.heat", "driver.rating", "customer.nick", "driver.home"]
+"""The columns of MIXED in a set of several entities."""
 
 
 class Clock:

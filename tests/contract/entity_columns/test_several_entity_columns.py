@@ -27,6 +27,7 @@ from .ride_city import (
     CUSTOMER,
     DRIVER,
     HOUR,
+    IN_ROLES,
     MIXED,
     START,
     City,
@@ -50,7 +51,8 @@ async def test_a_set_of_several_columns_is_the_sets_of_each_side_by_side(
     expected: dict[str, list[object]] = {}
     for column, features in (("driver_id", DRIVER), ("customer_id", CUSTOMER)):
         one = await (await store.training_set(of_one(table, column), features, **shown)).to_arrow()
-        expected |= told(one, one.column_names[2:])
+        role = column.removesuffix("_id")
+        expected |= {f"{role}.{name}": values for name, values in told(one, one.column_names[2:]).items()}
     if small:
         in_small_parts(monkeypatch)
     made = await store.training_set(
@@ -59,12 +61,12 @@ async def test_a_set_of_several_columns_is_the_sets_of_each_side_by_side(
     built = await made.to_arrow()
     assert built.select(table.column_names).equals(table)
     suffixes = ("", "__status", "__event_time")
-    assert built.column_names == [*table.column_names, *(name + each for name in MIXED for each in suffixes)]
+    assert built.column_names == [*table.column_names, *(name + each for name in IN_ROLES for each in suffixes)]
     assert told(built, list(expected)) == expected
-    found = set(built.column("rating__status").to_pylist())
+    found = set(built.column("driver.rating__status").to_pylist())
     assert found >= {"PRESENT", "NOT_FOUND"} | ({"NULL_VALUE", "OUTSIDE_MAX_AGE"} if known != "label" else set())
-    assert {"PRESENT", "NOT_FOUND"} == set(built.column("trips__status").to_pylist())
-    assert {"PRESENT", "NOT_FOUND"} <= set(built.column("home.heat__status").to_pylist())
+    assert {"PRESENT", "NOT_FOUND"} == set(built.column("customer.trips__status").to_pylist())
+    assert {"PRESENT", "NOT_FOUND"} <= set(built.column("driver.home.heat__status").to_pylist())
     plain = await store.training_set(table, MIXED, entity_columns=COLUMNS, strategy=strategy, known_at=known_at)
     names = [name for name in expected if "__" not in name]
     assert told(await plain.to_arrow(), names) == {name: expected[name] for name in names}
@@ -96,37 +98,23 @@ async def test_each_feature_is_that_of_its_own_entity(store: OpenedStore) -> Non
     )
     built = (await made.to_arrow()).to_pydict()
     assert built["driver_id"] == rows["driver_id"]
-    assert built["rating"] == [2.0, 4.5, None, None, None]
-    assert built["rating__status"] == ["PRESENT", "PRESENT", "NOT_FOUND", "NOT_FOUND", "NOT_FOUND"]
-    assert built["trips"] == [9, None, 9, None, None]
-    assert built["trips__status"] == ["PRESENT", "NOT_FOUND", "PRESENT", "NOT_FOUND", "NOT_FOUND"]
-    assert built["home.heat"] == [30, 30, None, None, None]
-    assert [each is None for each in built["trips__event_time"]] == [False, True, False, True, True]
+    assert built["driver.rating"] == [2.0, 4.5, None, None, None]
+    assert built["driver.rating__status"] == ["PRESENT", "PRESENT", "NOT_FOUND", "NOT_FOUND", "NOT_FOUND"]
+    assert built["customer.trips"] == [9, None, 9, None, None]
+    assert built["customer.trips__status"] == ["PRESENT", "NOT_FOUND", "PRESENT", "NOT_FOUND", "NOT_FOUND"]
+    assert built["driver.home.heat"] == [30, 30, None, None, None]
+    assert [each is None for each in built["customer.trips__event_time"]] == [False, True, False, True, True]
 
 
-async def test_the_default_column_serves_the_types_that_are_not_named(store: OpenedStore) -> None:
-    """And only it must name somebody in every row; a column of types that names nobody at all is no error."""
+async def test_a_role_that_names_nobody_at_all_is_no_error(store: OpenedStore) -> None:
+    """Its own features are not found, the others are."""
     table = rides(50)
     expected = await store.training_set(table, ["trips", "rating"], entity_columns=COLUMNS)
-    drivers = of_one(table, "driver_id").column("entity_id")
-    mixed = table.set_column(3, "who", drivers)
-    made = await store.training_set(
-        mixed, ["trips", "rating"], entity_column="who", entity_columns={"customer": "customer_id"}
-    )
-    names = ["trips", "rating"]
-    assert told(await made.to_arrow(), names) == told(await expected.to_arrow(), names)
-    nobody = mixed.set_column(1, "customer_id", pa.nulls(len(mixed)))
-    made = await store.training_set(
-        nobody, ["trips", "rating"], entity_column="who", entity_columns={"customer": "customer_id"}, statuses=True
-    )
+    nobody = table.set_column(1, "customer_id", pa.nulls(len(table)))
+    made = await store.training_set(nobody, ["trips", "rating"], entity_columns=COLUMNS, statuses=True)
     built = await made.to_arrow()
-    assert set(built.column("trips__status").to_pylist()) == {"NOT_FOUND"}
-    assert told(built, ["rating"]) == told(await expected.to_arrow(), ["rating"])
-    made = await store.training_set(
-        table, ["trips", "rating"], entity_column="driver_id", entity_columns={"customer": "customer_id"}
-    )
-    with pytest.raises(InvalidInput, match="label row 3: column driver_id: entity_id is missing"):
-        await made.to_arrow()
+    assert set(built.column("customer.trips__status").to_pylist()) == {"NOT_FOUND"}
+    assert told(built, ["driver.rating"]) == told(await expected.to_arrow(), ["driver.rating"])
 
 
 async def test_every_kind_of_labels_may_have_several_columns(store: OpenedStore, tmp_path: Path) -> None:
@@ -139,7 +127,7 @@ async def test_every_kind_of_labels_may_have_several_columns(store: OpenedStore,
         pyarrow.csv.write_csv(table.set_column(2, "timestamp", times), tmp_path / "l.csv")
 
     await asyncio.to_thread(write_files)
-    expected = told(await (await store.training_set(table, MIXED, entity_columns=COLUMNS)).to_arrow(), MIXED)
+    expected = told(await (await store.training_set(table, MIXED, entity_columns=COLUMNS)).to_arrow(), IN_ROLES)
     for labels in (table.to_pandas(), tmp_path / "l.parquet", tmp_path / "l.csv"):
         made = await store.training_set(labels, MIXED, entity_columns=COLUMNS)
         assert told(await made.to_arrow(), list(expected)) == expected
@@ -155,27 +143,27 @@ async def test_one_moment_for_all_needs_no_time_column(store: OpenedStore, tmp_p
     made = await store.training_set(table.drop_columns(["timestamp"]), MIXED, entity_columns=COLUMNS, timestamp=moment)
     times = pa.array([moment] * len(table)).cast(pa.timestamp("us", "UTC"))
     same = await store.training_set(table.set_column(2, "timestamp", times), MIXED, entity_columns=COLUMNS)
-    names = MIXED
+    names = IN_ROLES
     assert told(await made.to_arrow(), names) == told(await same.to_arrow(), names)
     await made.write(tmp_path / "set")
     assert (await verify(tmp_path / "set", partial(rebuilt, store.space))).differences == ()
 
 
-async def test_explain_says_for_which_column_a_read_is(store: OpenedStore) -> None:
+async def test_explain_says_of_which_roles_a_read_is(store: OpenedStore) -> None:
     plan = await (await store.training_set(rides(), MIXED, entity_columns=COLUMNS)).explain()
-    groups = {(read.column, read.group, read.via) for read in plan.reads}
+    groups = {(read.roles, read.group, read.via) for read in plan.reads}
     assert groups == {
-        ("customer_id", "riding", ""),
-        ("driver_id", "driving", ""),
-        ("driver_id", "places", "home@1"),
+        (("customer",), "riding", ""),
+        (("driver",), "driving", ""),
+        (("driver",), "places", "home@1"),
     }
-    assert (plan.label_rows, plan.label_entities, plan.columns) == (403, 14 + 22, ("customer_id", "driver_id"))
-    assert plan.paths == ("home@1.heat@1",)
+    assert (plan.label_rows, plan.label_entities, plan.roles) == (403, 14 + 22, ("customer", "driver"))
+    assert plan.paths == ("driver.home@1.heat@1",)
     nobody = rides(20).set_column(3, "driver_id", pa.nulls(23))
     plan = await (await store.training_set(nobody, MIXED, entity_columns=COLUMNS)).explain()
-    assert {read.column for read in plan.reads} == {"customer_id"}
+    assert {read.roles for read in plan.reads} == {("customer",)}
     single = await (await store.training_set(of_one(rides(), "driver_id"), DRIVER)).explain()
-    assert ({read.column for read in single.reads}, single.columns) == ({""}, ())
+    assert ({read.roles for read in single.reads}, single.roles) == ({()}, ())
 
 
 async def test_what_cannot_work_is_refused_and_named(store: OpenedStore) -> None:
@@ -188,20 +176,20 @@ async def test_what_cannot_work_is_refused_and_named(store: OpenedStore) -> None
             ).to_arrow()
         assert caught.value.metadata["field"] == field
 
-    await refused("no requested feature has the entity type customer", "entity_columns", features=DRIVER)
-    await refused(
-        "entity type pilot .they have customer, driver.",
-        "entity_columns",
-        entity_columns=COLUMNS | {"pilot": "driver_id"},
-    )
+    await refused("no requested feature is of the role 'customer'", "roles", features=DRIVER)
     await refused("lack the column rider", "rider", entity_columns=COLUMNS | {"customer": "rider"})
-    await refused("lack the column entity_id", "entity_id", entity_columns={"driver": "driver_id"})
-    await refused("timestamp says the time", "entity_columns", entity_columns=COLUMNS | {"customer": "timestamp"})
+    await refused("'trips' describes a customer, which no role names", "trips", entity_columns={"driver": "driver_id"})
+    await refused("timestamp says the time", "roles", entity_columns=COLUMNS | {"customer": "timestamp"})
     await refused("must map entity types", "entity_columns", entity_columns=["driver_id"])
     await refused("must map entity types", "entity_columns", entity_columns={"driver": ""})
     await refused("fare holds double", "fare", entity_columns=COLUMNS | {"customer": "fare"})
-    await refused("the label column 'trips' and the", "trips", labels=table.append_column("trips", table.column(0)))
-    await refused("name columns of labels=", "entity_columns", labels=None, entity_type="driver")
+    clashing = table.append_column("customer.trips", table.column(0))
+    await refused("the label column 'customer.trips' and the", "customer.trips", labels=clashing)
+    await refused("entities of labels=", "roles", labels=None, entity_type="driver")
+    with_ids = table.append_column("entity_id", table.column(1))
+    await refused("column entity_id, which no role names", "entity_id", labels=with_ids)
+    await refused("entity_column names the column who", "entity_column", entity_column="who")
+    await refused("exclude each other", "entity_columns", roles={"driver": "driver"})
     ids = pa.array([*["customer_1"] * 7, "a\nb", *["customer_1"] * 5])
     await refused(
         "label row 7: column customer_id: entity_id holds a control",
@@ -221,8 +209,13 @@ def test_a_notebook_builds_a_set_of_several_columns(tmp_path: Path) -> None:
         store.write_features({"entity_id": ["b"], "timestamp": at, "trips": [6]}, time_unit="us")
         rows = pd.DataFrame({"driver_id": ["a"], "customer_id": ["b"]})
         made = store.training_set(rows, ["trips", "rating"], entity_columns=COLUMNS, timestamp=START)
-        assert made.to_arrow().select(["trips", "rating"]).to_pylist() == [{"trips": 6, "rating": 5}]
-        assert pl.DataFrame(made)["trips"].to_list() == [6]
+        assert made.to_arrow().select(["customer.trips", "driver.rating"]).to_pylist() == [
+            {"customer.trips": 6, "driver.rating": 5}
+        ]
+        assert pl.DataFrame(made)["customer.trips"].to_list() == [6]
         made.write(tmp_path / "set")
     manifest = json.loads((tmp_path / "set.manifest.json").read_text())
-    assert manifest["request"]["entity_columns"] == COLUMNS
+    assert manifest["request"]["roles"] == {
+        "driver": {"type": "driver", "columns": ["driver_id"]},
+        "customer": {"type": "customer", "columns": ["customer_id"]},
+    }

@@ -22,6 +22,7 @@ from featurama_core.storage.port import Cells, History, Partition, ScanBlock
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Status
@@ -94,7 +95,9 @@ class Reading:
         """(status, value) of each feature. The calls of this read replace those of the one before."""
         self.source.calls.clear()
         retrieval = await self.retrieval(at_now=times is None, **options)
-        return shown(await retrieval.columns(ids, None if times is None else np.array(times, dtype=np.int64)))
+        return shown(
+            await retrieval.columns(RowEntities.of(ids), None if times is None else np.array(times, dtype=np.int64))
+        )
 
 
 def shown(columns: Sequence[Column]) -> Answers:
@@ -270,7 +273,7 @@ async def test_references_are_followed_from_columns_that_are_given(
     await write(store, home, [(fry, then - 9, leela)])
     await write(store, unique("mood"), [(leela, then - 5, 5), (leela, then, 6)])
     times = np.array([then, then - 10, then - 1], dtype=np.int64)
-    own = await (await Reading(store, home).retrieval()).columns([fry] * 3, times)
+    own = await (await Reading(store, home).retrieval()).columns(RowEntities.of([fry] * 3), times)
     reading = Reading(store, f"{home}.{unique('mood')}")
     followed = shown(await (await reading.retrieval()).follow(own, times))
     assert [[("PRESENT", 6), NOTHING, ("PRESENT", 5)]] == followed == await reading([fry] * 3, times.tolist())

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from featurama_core.datasets.spine_sources import label_source, read_keys
+from featurama_core.frames.role_columns import role_columns
 from featurama_core.frames.spine import SpineColumns, label_rows
 from featurama_core.frames.zones import TimeRules
+from featurama_core.types.entity_keys import EntityKeys, key_columns
 from featurama_core.types.errors import InvalidInput
 
 pytestmark = pytest.mark.unit
@@ -63,17 +65,58 @@ def test_a_bad_row_is_named_alike_in_memory_and_in_batches(
     assert named in found[0]
 
 
-def test_a_row_may_name_no_entity_in_a_column_of_a_type() -> None:
-    """It may hold null or nothing there, and must name one in the default column."""
-    columns = SpineColumns.of(entity_columns={"driver": "driver_id"}, times=MICROS)
-    rows = {"entity_id": ["a", "b"], "timestamp": [T0] * 2, "driver_id": pa.array(["", None])}
+def test_a_row_may_name_no_entity_in_a_role() -> None:
+    """It may hold null or nothing there; without roles it must name one."""
+    rows = {"timestamp": [T0] * 3, "home": pa.array(["", None, "a"]), "away": pa.array(["b", "c", "d"])}
+    columns = SpineColumns.of(times=MICROS, roles=role_columns({"home": "team", "away": "team"}))
     (batch,) = label_source(rows, columns).batches()
     keys = read_keys(batch, columns, 0)
-    assert [None, None] == keys.of_column["driver_id"].to_pylist()
-    assert [] == keys.alone("driver_id").naming().tolist()
-    lacking = pa.record_batch(rows | {"entity_id": pa.array(["a", None])})
+    assert [None, None, "a"] == keys.of_role["home"].to_pylist()
+    assert [2] == keys.naming("home").tolist()
+    assert ["b", "c", "d"] == keys.of_role["away"].to_pylist()
+    lacking = pa.record_batch({"timestamp": [T0] * 2, "entity_id": pa.array(["a", None])})
     with pytest.raises(InvalidInput, match="label row 8: entity_id is missing"):
-        read_keys(lacking, columns, 7)
+        read_keys(lacking, SpineColumns.of(times=MICROS), 7)
+
+
+def test_the_columns_of_roles_are_named_like_them_or_given() -> None:
+    """A type with several keys has a column per key; a column entity_id holds ids."""
+    team = EntityKeys("team", key_columns(["team_id"]))
+    stint = EntityKeys("stint", key_columns({"player": "text", "year": "int"}))
+
+    def found(given: Any, keys: EntityKeys | None) -> tuple[tuple[str, ...], EntityKeys | None]:
+        (role,) = role_columns({"home": given})
+        entity = role.with_keys(keys).entity
+        return entity.columns, entity.keys
+
+    assert (("home",), None) == found("team", None)
+    assert (("home",), team) == found("team", team)
+    assert (("home_player", "home_year"), stint) == found("stint", stint)
+    assert (("host",), team) == found({"type": "team", "columns": "host"}, team)
+    assert (("who", "when"), stint) == found({"type": "stint", "columns": ["who", "when"]}, stint)
+    assert (("entity_id",), None) == found({"type": "stint", "columns": ["entity_id"]}, stint)
+    with pytest.raises(InvalidInput, match="home' has the columns who; a stint needs one for each of player, year"):
+        found({"type": "stint", "columns": ["who"]}, stint)
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        {"home": 1},
+        ["home"],
+        {"home": {"columns": "x"}},
+        {"home": {"type": "team", "column": "x"}},
+        {"home": {"type": "team", "columns": [1]}},
+        {"home": {"type": "team", "columns": [""]}},
+        {1: "team"},
+        {"Home": "team"},
+        {"entity_id": "team"},
+        {"home": ""},
+    ],
+)
+def test_roles_that_cannot_be_meant_are_refused(roles: Any) -> None:
+    with pytest.raises(InvalidInput):
+        role_columns(roles)
 
 
 @pytest.mark.parametrize("frame", [dict, pd.DataFrame])

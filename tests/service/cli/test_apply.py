@@ -172,3 +172,34 @@ def test_entities_are_listed_up_to_a_limit(filled: Featurama) -> None:
     assert [each["entity_id"] for each in listed] == ["planet_pluto", "planet_earth", "planet_mars"]
     some = filled("entities", "list", "planet", "--limit", "2", "--json")
     assert (len(some.json), "raise --limit" in some.err) == (2, True)
+
+
+def test_keys_of_entity_types_are_planned_and_listed(featurama: Featurama, folder: Path) -> None:
+    """A list of names means text keys. The bytes are those that an id has left for the keys."""
+    text = "entity_types:\n  - {name: user, keys: [user_id]}\n  - {name: rating, keys: {user_id: int, film: text}}\n"
+    (folder / "keys.yaml").write_text(text + "  - {name: film}\n")
+    keys = {"user": "user_id text (251 bytes)", "rating": "user_id int, film text (248 bytes)", "film": ""}
+    assert keys == {row["name"]: row["keys"] for row in featurama("apply", "keys.yaml", "--json").json}
+    assert keys == {row["name"]: row["keys"] for row in featurama("entities", "types", "--json").json}
+    (folder / "other.yaml").write_text("entity_types: [{name: user, keys: {user_id: int}}]")
+    other = featurama("apply", "other.yaml", "--json")
+    assert (2, "conflict") == (other.code, other.json[0]["effect"])
+    assert "another keys" in other.json[0]["problem"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("user_id", "is 'user_id'; give a list of names"),
+        ("{user_id: double}", "gives 'user_id' the type double"),
+        ("{user_id: [int]}", "give a list of names"),
+        ("[entity_id]", "keys 'entity_id' is reserved"),
+        ("[a, a]", "names a column twice"),
+    ],
+)
+def test_keys_that_are_none_are_refused(featurama: Featurama, folder: Path, keys: str, problem: str) -> None:
+    """In the file, or in the plan."""
+    (folder / "keys.yaml").write_text(f"entity_types: [{{name: user, keys: {keys}}}]")
+    ran = featurama("apply", "keys.yaml", "--json")
+    assert ran.code != 0
+    assert problem in (ran.err + ran.out)

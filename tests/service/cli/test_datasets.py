@@ -144,23 +144,55 @@ def test_rows_may_name_entities_of_several_types(filled: Featurama, folder: Path
     assert filled("apply", "pilots.yaml", "--yes").code == 0
     assert filled("write", "flights.csv").code == 0
     asked = ("dataset", "build", "--labels", "rides.csv", "-f", "flights,temperature")
-    columns = ("--entity-column", "planet=planet_id", "--entity-column", "pilot=pilot")
+    columns = ("--role", "planet=planet:planet_id", "--role", "pilot=pilot")
     ran = filled(*asked, *columns, "-o", "set", "--json")
-    assert (ran.code, ran.json["without_value"]) == (0, {"flights": 1, "temperature": 1}), ran.err
+    assert (ran.code, ran.json["without_value"]) == (0, {"pilot.flights": 1, "planet.temperature": 1}), ran.err
     table = pyarrow.parquet.read_table(folder / "set")
-    assert table.column("flights").to_pylist() == [12, None, 1]
-    assert table.column("temperature").to_pylist() == [210.5, 211.25, None]
+    assert table.column("pilot.flights").to_pylist() == [12, None, 1]
+    assert table.column("planet.temperature").to_pylist() == [210.5, 211.25, None]
     manifest = json.loads((folder / "set.manifest.json").read_text())
-    assert manifest["request"]["entity_columns"] == {"planet": "planet_id", "pilot": "pilot"}
+    assert manifest["request"]["roles"] == {
+        "planet": {"type": "planet", "columns": ["planet_id"]},
+        "pilot": {"type": "pilot", "columns": ["pilot"]},
+    }
     assert filled("dataset", "verify", "set", "--rebuild", "--json").json["differences"] == []
     plan = filled(*asked, *columns, "--explain", "--json").json
-    assert {(read["column"], read["group"]) for read in plan["reads"]} == {
-        ("pilot", "flying"),
-        ("planet_id", "weather"),
-    }
-    assert "entity column" in filled(*asked, *columns, "--explain").out
-    mixed = filled(*asked, "--entity-column", "pilot=pilot", "--entity-column", "planet_id", "-o", "other")
-    assert (mixed.code, "column planet_id: entity_id is missing" in mixed.err) == (2, True)
+    assert {(*read["roles"], read["group"]) for read in plan["reads"]} == {("pilot", "flying"), ("planet", "weather")}
+    assert "roles" in filled(*asked, *columns, "--explain").out
+    lacking = filled(*asked, "--role", "pilot=pilot", "-o", "other")
+    assert (lacking.code, "'temperature' describes a planet, which no role names" in lacking.err) == (2, True)
+
+
+MATCHES = """home,away,timestamp
+planet_mars,planet_earth,2026-01-02T00:00:00Z
+planet_earth,planet_earth,2026-01-03T00:00:00Z
+,planet_mars,2026-01-03T00:00:00Z
+"""
+SERVICE = """feature_services:
+  - {name: match, roles: {home: planet, away: planet}, features: [home.temperature, away.temperature]}
+"""
+
+
+def test_a_feature_service_may_name_the_roles_of_label_rows(filled: Featurama, folder: Path) -> None:
+    """From YAML; `features show` and an archive keep them, and the set is that of the roles of a request."""
+    (folder / "matches.csv").write_text(MATCHES)
+    (folder / "match.yaml").write_text(SERVICE)
+    for outcome in ("new", "unchanged"):
+        ran = filled("apply", "match.yaml", "--yes", "--json")
+        assert (ran.code, outcome in ran.out) == (0, True), ran.err
+    (shown,) = (each for each in filled("features", "--services", "--json").json if each["name"] == "match")
+    assert shown["roles"] == {"home": "planet", "away": "planet"}
+    assert shown["features"] == ["home.temperature@1", "away.temperature@1"]
+    build = ("dataset", "build", "--labels", "matches.csv")
+    assert filled(*build, "-s", "match", "-o", "served").code == 0
+    roles = ("--role", "home=planet", "--role", "away=planet")
+    assert filled(*build, *roles, "-f", "home.temperature,away.temperature", "-o", "asked").code == 0
+    served, asked = (pyarrow.parquet.read_table(folder / each) for each in ("served", "asked"))
+    assert served.column_names == ["home", "away", "timestamp", "home.temperature", "away.temperature"]
+    assert served.equals(asked)
+    assert served.column("home.temperature").to_pylist()[2] is None
+    refused = filled("get", "planet_mars", "-s", "match")
+    assert (refused.code, "roles home, away" in refused.err) == (2, True), refused.err
 
 
 FLYING = """entity_types: [{name: pilot}]
@@ -217,18 +249,28 @@ def test_arrow_streams_are_written_and_read(labelled: Featurama, folder: Path) -
     assert labelled("dataset", "verify", "sets", "--rebuild", "--json").json["good"]
 
 
-def test_entity_columns_that_cannot_be_meant_are_refused(labelled: Featurama, folder: Path) -> None:
+def test_roles_that_cannot_be_meant_are_refused(labelled: Featurama, folder: Path) -> None:
     asked = ("dataset", "build", "--labels", "labels.csv", "-f", "temperature", "-o", "set")
+    short = ("--entity-column", "planet=entity_id")
+    assert labelled(*asked, *short).code == 0
+    assert "planet.temperature" in pyarrow.parquet.read_table(folder / "set").column_names
     for columns, why in (
         (("entity_id", "label"), "write TYPE=label"),
         (("planet=entity_id", "planet=label"), "names planet twice"),
         (("planet=",), "entity_columns must map"),
-        (("planet=entity_id", "star=label"), "entity type star"),
     ):
         ran = labelled(*asked, *(each for column in columns for each in ("--entity-column", column)))
         assert (ran.code, why in ran.err) == (2, True), ran.err
-    ran = labelled("score", "--labels", "labels.csv", "-o", "scores", "--entity-column", "planet=entity_id")
-    assert (ran.code, "one entity type" in ran.err) == (2, True), ran.err
+    for columns, why in (
+        (("planet",), "write planet=TYPE"),
+        (("planet=planet", "planet=planet:label"), "names planet twice"),
+        (("planet=",), "entity_type '' is not a name"),
+        (("planet=planet:",), "map each role"),
+        (("planet=planet:entity_id", "star=star:label"), "'star' is not registered"),
+        (("planet=pilot:entity_id",), "is not registered"),
+    ):
+        ran = labelled(*asked, *(each for column in columns for each in ("--role", column)))
+        assert (ran.code, why in ran.err) == (2, True), ran.err
 
 
 def test_a_set_that_is_not_there_is_named(labelled: Featurama) -> None:

@@ -177,6 +177,39 @@ def test_files_of_one_import_are_matched_by_column_names(defined: Featurama, fol
     assert {"a.parquet", "b.parquet"} == {each["file"] for each in ran.json["verdicts"]}
 
 
+FILMS = """
+entity_types: [{name: film, keys: {film_id: int}}, {name: stay, keys: [guest, city]}]
+features:
+  - {name: year, type: int, entity_type: film}
+  - {name: sequel, type: text, entity_type: film, references: film}
+  - {name: nights, type: int, entity_type: stay}
+"""
+
+
+def test_files_have_key_columns_instead_of_ids(featurama: Featurama, folder: Path) -> None:
+    """A key of a CSV is its text: nothing is trimmed or read as a number. What is no key is named with its row."""
+    (folder / "films.yaml").write_text(FILMS)
+    assert featurama("apply", "films.yaml").code == 0
+    (folder / "films.csv").write_text("Movie,year,next\n1,1999,2\n2,2000,\n03,2001,1\n,2002,1\n1,1999,2\n")
+    options = ("--rename", "Movie=film_id", "--timestamp", DAY, "--reference", "sequel=next")
+    ran = featurama("write", "films.csv", *options, "--json")
+    assert (1, 3, 2) == (ran.code, ran.json["accepted"], ran.json["rejected"])
+    assert [(2, "film_id '03' is not a 64-bit int"), (3, "film_id is missing")] == [
+        (each["row"], each["message"]) for each in ran.json["verdicts"]
+    ]
+    assert [1999, "film:2"] == read(featurama, "year", "sequel", entity="film:1")
+    (folder / "stays").mkdir()
+    (folder / "stays" / "1.csv").write_text("guest,city,nights\n007, x,1\n")
+    pa.parquet.write_table(pa.table({"city": ["y"], "nights": [2], "guest": ["8"]}), folder / "stays" / "2.parquet")
+    assert 2 == featurama("write", "stays", "--timestamp", DAY, "--json").json["accepted"]
+    assert [1] == read(featurama, "nights", entity="stay:007| x")
+    assert [2] == read(featurama, "nights", entity="stay:8|y")
+    (folder / "odd.csv").write_text("guest,nights\n1,2\n")
+    odd = featurama("write", "odd.csv", "--timestamp", DAY)
+    assert 2 == odd.code
+    assert "odd.csv: the frame has neither entity_id nor the column city, a key of stay" in odd.err
+
+
 def test_a_row_without_a_feature_name_is_rejected_alone(defined: Featurama, folder: Path) -> None:
     """Of a long file; so are names that are none."""
     rows = [f"planet_mars,{name},7,{DAY}" for name in ("", "Bad Name", "moons")]

@@ -5,14 +5,16 @@ name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, by_group
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, StageRows, by_group
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.roles import NO_ROLE, Role, RowEntities
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array, Status, ValueType
 
@@ -44,20 +46,37 @@ def test_own_features_are_one_stage() -> None:
     """In the order in which they first come; one that is named twice is read once and answered twice."""
     plan = ReadPlan.of([SPEED, PLACE, SPEED])
     assert (SPEED, PLACE, SPEED) == plan.features
-    assert ["speed@3", "place@3"] == names(plan.own)
+    (own,) = plan.own
+    assert ((NO_ROLE,), ["speed@3", "place@3"]) == (own.roles, names(own.features))
     assert () == plan.followed
     assert (0, 1, 0) == plan.sources
-    assert [plan.own] == plan.stages
+    assert [own.features] == plan.stages
 
 
 def test_each_reference_that_is_followed_is_a_stage_of_its_own() -> None:
     """It is read among the own features, once, whether or not it is asked for itself."""
     plan = ReadPlan.of([TRAFFIC, SPEED, RATING, SHAPE, PLACE])
-    assert ["place@3", "speed@3", "driver@3"] == names(plan.own)
-    assert [0, 2] == [reference for reference, _ in plan.followed]
-    assert [[TRAFFIC.reference, SHAPE.reference], [RATING.reference]] == [names(each) for _, each in plan.followed]
+    (own,) = plan.own
+    assert ["place@3", "speed@3", "driver@3"] == names(own.features)
+    assert [(0,), (2,)] == [each.links for each in plan.followed]
+    followed = [names(each.features) for each in plan.followed]
+    assert [[TRAFFIC.reference, SHAPE.reference], [RATING.reference]] == followed
     assert (3, 1, 5, 4, 0) == plan.sources
-    assert [names(plan.own), *(names(each) for _, each in plan.followed)] == [names(each) for each in plan.stages]
+    assert [names(own.features), *followed] == [names(each) for each in plan.stages]
+    assert [(0, PLACE), (0, DRIVER)] == [plan.link(each) for each in plan.followed]
+
+
+def test_roles_of_one_type_are_one_stage() -> None:
+    """Also behind a reference; each feature has the column of its own role."""
+    home, away, city = (Role(name, kind) for name, kind in (("home", "team"), ("away", "team"), ("city", "city")))
+    wanted = [(SPEED, away), (TRAFFIC, home), (TRAFFIC, away), (SPEED, city), (SHAPE, home)]
+    plan = ReadPlan.of([replace(each, role=role) for each, role in wanted])
+    assert [("away", "home"), ("city",)] == [each.roles for each in plan.own]
+    assert [["speed@3", "place@3"], ["speed@3"]] == [names(each.features) for each in plan.own]
+    # away.speed, away.place, home.speed, home.place, city.speed, then those behind home.place and away.place
+    assert [(3, 1)] == [each.links for each in plan.followed]
+    assert (0, 5, 7, 4, 6) == plan.sources
+    assert (5, ("away", "home", "city")) == (plan.own_columns, plan.roles)
 
 
 def test_slots_name_the_field_of_each_feature_in_each_layout() -> None:
@@ -91,7 +110,7 @@ def test_a_plan_without_a_reference_keeps_its_own_columns() -> None:
     plan = ReadPlan.of([TRAFFIC, SPEED, RATING, SHAPE])
     left = plan.without(frozenset({0}))
     assert plan.own == left.own
-    assert (*plan.own, RATING) == left.features
+    assert (*plan.own[0].features, RATING) == left.features
     assert plan.followed[1:] == left.followed
     assert (0, 1, 2, 3) == left.sources
     assert (0, 1, 2, 3, 4) == plan.without(frozenset({2})).sources
@@ -122,7 +141,10 @@ class Stages:
         self._named = named
         self.calls: list[tuple[int, list[str], list[int] | None]] = []
 
-    async def read(self, stage: int, ids: Sequence[str], rows: Int64Array | None) -> list[Column]:
+    async def read(self, stages: Sequence[StageRows]) -> list[list[Column]]:
+        return [self._read(each.number, each.entity_ids, each.rows) for each in stages]
+
+    def _read(self, stage: int, ids: Sequence[str], rows: Int64Array | None) -> list[Column]:
         self.calls.append((stage, list(ids), None if rows is None else rows.tolist()))
         if stage == 0:
             return self._own
@@ -137,7 +159,7 @@ async def test_a_path_takes_the_named_entitys_value_and_what_became_of_the_refer
     place = column(PLACE, ["mars", "", "", "", "", "pluto"], [P, N, A, O, E, P], [1, 2, 0, 4, 0, 6])
     speed = column(SPEED, [7, 8, 9, 10, 11, 12], [P] * 6, [5] * 6)
     stages = Stages([place, speed], {"mars": (40, P, 50), "pluto": (0, O, 60)})
-    found = await plan.read(["a", "b", "c", "d", "e", "f"], stages.read)
+    found = await plan.read(RowEntities.of(["a", "b", "c", "d", "e", "f"]), stages.read)
     assert [(0, ["a", "b", "c", "d", "e", "f"], None), (1, ["mars", "pluto"], [0, 5])] == stages.calls
     traffic, own = found
     assert own is speed
@@ -166,9 +188,9 @@ async def test_a_reference_that_is_nowhere_present_is_not_followed() -> None:
 async def test_the_features_behind_one_reference_are_read_at_once() -> None:
     """And each gets its own column."""
 
-    async def stage(number: int, ids: Sequence[str], rows: Int64Array | None) -> list[Column]:
-        assert (1, ["mars"]) == (number, list(ids))
-        return [column(SHAPE, [[1.0, 2.0]], [P], [2]), column(TRAFFIC, [4], [P], [1])]
+    async def stage(stages: Sequence[StageRows]) -> list[list[Column]]:
+        assert [(1, ["mars"])] == [(each.number, each.entity_ids) for each in stages]
+        return [[column(SHAPE, [[1.0, 2.0]], [P], [2]), column(TRAFFIC, [4], [P], [1])]]
 
     plan = ReadPlan.of([SHAPE, TRAFFIC, PLACE])
     place = column(PLACE, ["mars"], [P], [1])

@@ -18,6 +18,8 @@ from featurama.wire.metadata import metadata_from_struct, metadata_to_struct
 from featurama_core.frames.results import FeatureHistory
 from featurama_core.types.entity_keys import KeyColumn
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import Role, RowEntities
 from featurama_core.types.schema import (
     Entity,
     EntityType,
@@ -46,7 +48,8 @@ def every_field(definition: object) -> dict[str, object]:
             "embedding", ValueType.VECTOR, 3, "planet", "traffic", 8, None, "d", ("a", "b"), "amy", True, 5
         ),
         FeatureDefinition("origin", ValueType.TEXT, references="planet"),
-        FeatureService("m", ("a@1", "b@1.c@2"), "d", True, 5),
+        FeatureService("m", ("a@1", "b@1.c@2"), "d", (), True, 5),
+        FeatureService("m", ("home.a@1",), "", (Role("home", "team"), Role("away", "team"))),
         Entity("char_fry", "character", "Fry", '{"a": 1}', 5, 6),
     ],
 )
@@ -175,12 +178,14 @@ def test_a_page_of_history_makes_the_round_trip(data: st.DataObject) -> None:
 @settings(max_examples=25, deadline=None)
 def test_label_rows_and_their_answer_make_the_round_trip(data: st.DataObject, known_at) -> None:
     rows = data.draw(st.integers(1, 4))
-    sent = wire.HistoricalRequest(
-        "moon", [f"e{i}" for i in range(rows)], np.arange(rows), ("a@1",), None, known_at, True
-    )
+    ids = [f"e{i}" for i in range(rows)]
+    roles = data.draw(st.sampled_from([(), (Role("home", "team"), Role("away", "team"))]))
+    entities = RowEntities({"home": ids, "away": [*ids[1:], None]}) if roles else RowEntities.of(ids)
+    wanted = FeatureSelection(("a@1",), roles=roles)
+    sent = wire.HistoricalRequest("moon", entities, np.arange(rows), wanted, known_at, True)
     got = wire.parse_get_historical_features_request(wire.historical_request_to_wire(sent).SerializeToString())
-    assert (got.namespace, got.entity_ids, got.features) == (sent.namespace, sent.entity_ids, sent.features)
-    assert (got.known_at, got.include_statuses, got.service) == (known_at, True, None)
+    assert (got.namespace, got.entities.of_role, got.features) == ("moon", entities.of_role, wanted)
+    assert (got.known_at, got.include_statuses) == (known_at, True)
     assert got.event_time.tolist() == sent.event_time.tolist()
     chunk = wire.HistoricalChunk(5, rows, data.draw(st.lists(columns(rows), max_size=2)), 7)
     back = wire.parse_get_historical_features_response(wire.historical_chunk_to_wire(chunk).SerializeToString())

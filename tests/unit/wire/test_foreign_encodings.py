@@ -15,6 +15,7 @@ from featurama import wire
 from featurama.wire.twin import columns_from_wire, columns_to_wire
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.references import FeatureSelection
 from featurama_core.types.values import Status, ValueType
 from featurama_core.types.writes import WriteMode, WriteRequest, WriteUnit
 
@@ -102,7 +103,7 @@ def test_label_rows_read_the_same_however_their_times_are_packed(encode: Encodin
     data = block(3, b"speed") + b"".join(block(4, each) for each in (b"a", b"b", b"c")) + encode(5, TIMES, 8)
     request = wire.parse_get_historical_features_request(data + number(7, 1))
     assert request.event_time.tolist() == [10, -20, 30]
-    assert (request.features, request.service, request.known_at) == (("speed",), None, "label")
+    assert (request.features, request.known_at) == (FeatureSelection(("speed",)), "label")
 
 
 def test_unpacked_statuses_of_a_text_column_are_not_overlooked() -> None:

@@ -11,6 +11,7 @@ servers write these without a message object per column.
 from collections import abc as _abc
 from featurama.v1 import columns_pb2 as _columns_pb2
 from featurama.v1 import ingest_service_pb2 as _ingest_service_pb2
+from featurama.v1 import online_service_pb2 as _online_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -172,6 +173,8 @@ class GetHistoricalFeaturesRequest(_message.Message):
     INCLUDE_STATUSES_FIELD_NUMBER: _builtins.int
     AT_NOW_FIELD_NUMBER: _builtins.int
     TTL_REVISIONS_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """As in the public message."""
     feature_service: _builtins.str
@@ -202,6 +205,14 @@ class GetHistoricalFeaturesRequest(_message.Message):
     def ttl_revisions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """As in the public message."""
 
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[_online_service_pb2.EntityColumn]:
+        """As in the public message."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The bytes of each featurama.v1.Column."""
+
     def __init__(
         self,
         *,
@@ -215,10 +226,12 @@ class GetHistoricalFeaturesRequest(_message.Message):
         include_statuses: _builtins.bool = ...,
         at_now: _builtins.bool = ...,
         ttl_revisions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        entities: _abc.Iterable[_online_service_pb2.EntityColumn] | None = ...,
+        keys: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_now", b"at_now", "entities", b"entities", "entity_ids", b"entity_ids", "event_time_us", b"event_time_us", "feature_service", b"feature_service", "features", b"features", "include_statuses", b"include_statuses", "keys", b"keys", "known_at", b"known_at", "known_at_label", b"known_at_label", "known_at_time", b"known_at_time", "namespace", b"namespace", "ttl_revisions", b"ttl_revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_known_at: _TypeAlias = _typing.Literal["known_at_time", "known_at_label"]  # noqa: Y015
     _WhichOneofArgType_known_at: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015

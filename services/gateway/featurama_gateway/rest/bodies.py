@@ -13,13 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from featurama_gateway.rest.fields import (
     BatchIds,
     CheckedName,
+    EntityColumns,
     EntityId,
     EntityIds,
     GivenFeatures,
     JsonValue,
+    Keys,
     Name,
     ReasonName,
     References,
+    Roles,
     StatusName,
     Time,
     Version,
@@ -41,16 +44,28 @@ ReadTime = Annotated[Time, Field(description="When the features were read.")]
 
 def _given(*fields: str) -> dict[str, Any]:
     """The schema of a request that gives all of these fields, none of them null."""
-    filled = {"features": {"type": "object", "minProperties": 1}, "feature_names": {"type": "array"}}
+    filled = {
+        "features": {"type": "object", "minProperties": 1},
+        "keys": {"type": "object", "minProperties": 1},
+        "entities": {"type": "object", "minProperties": 1},
+        "feature_names": {"type": "array"},
+        "entity_ids": {"type": "array"},
+    }
     return {"required": list(fields), "properties": {each: filled.get(each, {"type": "string"}) for each in fields}}
 
 
 class ModelPredictBody(BaseModel):
     """An entity, whose features are read from the store, given features, or both. Given features take precedence."""
 
-    model_config = _STRICT | ConfigDict(json_schema_extra={"anyOf": [_given("entity_id"), _given("features")]})
+    model_config = _STRICT | ConfigDict(
+        json_schema_extra={
+            "anyOf": [_given("entity_id"), _given("keys"), _given("features")],
+            "not": _given("entity_id", "keys"),
+        }
+    )
 
     entity_id: EntityId | None = None
+    keys: Keys | None = None
     features: GivenFeatures | None = Field(
         default=None, description="They override stored features. null is a missing value."
     )
@@ -76,12 +91,17 @@ class PredictBody(ModelChoice):
 
     model_config = _STRICT | ConfigDict(
         json_schema_extra={
-            "anyOf": [_given("entity_id"), _given("delivery_id"), _given("features")],
-            "not": _given("entity_id", "delivery_id"),
+            "anyOf": [_given("entity_id"), _given("delivery_id"), _given("keys"), _given("features")],
+            "not": {
+                "anyOf": [
+                    _given("entity_id", "delivery_id"), _given("entity_id", "keys"), _given("delivery_id", "keys")
+                ]
+            },
         }
-    )
+    )  # fmt: skip
 
     entity_id: EntityId | None = None
+    keys: Keys | None = None
     delivery_id: EntityId | None = Field(default=None, description="The documented name of `entity_id`.")
     features: GivenFeatures | None = Field(
         default=None, description="They override stored features. null is a missing value."
@@ -89,9 +109,12 @@ class PredictBody(ModelChoice):
 
 
 class BatchBody(ModelChoice):
-    """Entities to predict with one model."""
+    """Entities to predict with one model: their ids, or the key columns of their type."""
 
-    entity_ids: BatchIds
+    model_config = _STRICT | ConfigDict(json_schema_extra={"oneOf": [_given("entity_ids"), _given("entities")]})
+
+    entity_ids: BatchIds | None = None
+    entities: EntityColumns | None = None
 
 
 class Prediction(BaseModel):
@@ -100,6 +123,7 @@ class Prediction(BaseModel):
     prediction: float
     target: str = Field(description="The predicted quantity.")
     entity_id: str | None
+    keys: dict[str, str | int] | None = Field(default=None, exclude_if=absent)
     features_used: dict[str, JsonValue]
     missing_features: list[str] = Field(description="Features without a value.")
     model: str
@@ -119,7 +143,8 @@ class DocumentedPrediction(Prediction):
 class BatchSuccess(BaseModel):
     """A predicted row of a batch."""
 
-    entity_id: str
+    entity_id: str | None = Field(default=None, exclude_if=absent)
+    keys: dict[str, str | int | None] | None = Field(default=None, exclude_if=absent)
     status: Literal["success"] = "success"
     prediction: float
     predicted_duration: Annotated[PredictedDuration | None, Field(exclude_if=absent)] = None
@@ -131,7 +156,8 @@ class BatchSuccess(BaseModel):
 class BatchError(BaseModel):
     """A row of a batch without a prediction, and the reason."""
 
-    entity_id: str
+    entity_id: str | None = Field(default=None, exclude_if=absent)
+    keys: dict[str, str | int | None] | None = Field(default=None, exclude_if=absent)
     status: Literal["error"] = "error"
     message: str
     reason: ReasonName
@@ -151,13 +177,24 @@ class BatchPrediction(BaseModel):
 
 
 class FeaturesBody(BaseModel):
-    """Entities, and the features to read: `feature_names` or a `feature_service`."""
+    """Entities, and the features to read: `feature_names` or a `feature_service`. Rows name one entity (`entity_ids`),
+    or one per role (`entities`).
+    """
 
     model_config = _STRICT | ConfigDict(
-        json_schema_extra={"oneOf": [_given("feature_names"), _given("feature_service")]}
+        json_schema_extra={
+            "allOf": [
+                {"oneOf": [_given("feature_names"), _given("feature_service")]},
+                {"oneOf": [_given("entity_ids"), _given("entities")]},
+            ]
+        }
     )
 
-    entity_ids: EntityIds
+    entity_ids: EntityIds | None = None
+    entities: EntityColumns | None = None
+    roles: Roles | None = Field(
+        default=None, description="Role -> entity type, for `entities`. A feature service may declare its own."
+    )
     feature_names: References | None = None
     feature_service: Name | None = None
     statuses: bool = Field(default=True, description="Whether the answer has statuses.")
@@ -183,7 +220,8 @@ class FeatureValue(BaseModel):
 class EntityFeatures(BaseModel):
     """The newest values of one entity."""
 
-    entity_id: str
+    entity_id: str | None = Field(default=None, exclude_if=absent)
+    keys: dict[str, str | int] | None = Field(default=None, exclude_if=absent)
     features: list[FeatureValue]
     timestamp: ReadTime
 
@@ -196,9 +234,10 @@ class OptionalFeatureValue(FeatureValue):
 
 
 class FeatureRow(BaseModel):
-    """The features of one entity."""
+    """The features of one row: of its entity, or of the entities that it names."""
 
-    entity_id: str
+    entity_id: str | None = Field(default=None, exclude_if=absent)
+    entities: dict[str, str | int | None] | None = Field(default=None, exclude_if=absent)
     features: list[OptionalFeatureValue]
 
 
@@ -222,7 +261,8 @@ class FeatureColumn(BaseModel):
 class FeatureColumns(BaseModel):
     """The newest values of entities, one column per feature, in request order."""
 
-    entity_ids: list[str]
+    entity_ids: list[str] | None = Field(default=None, exclude_if=absent)
+    entities: dict[str, list[str | int | None]] | None = Field(default=None, exclude_if=absent)
     features: list[FeatureColumn]
     timestamp: ReadTime
 

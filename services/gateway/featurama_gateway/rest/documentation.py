@@ -32,9 +32,10 @@ def serve_contract(app: FastAPI, store: FeatureStore, default_model: str) -> Non
             async with asyncio.timeout(_DEADLINE_S):
                 scoped = await store.in_namespace(request.headers.get("X-Featurama-Namespace", "default"))
                 model = await scoped.get_model(default_model)
+                entity_type = await scoped.get_entity_type(model.entity_type)
         except (FeaturamaError, TimeoutError):
             return JSONResponse(contract)
-        return JSONResponse(with_model(contract, model))
+        return JSONResponse(with_model(contract, model, entity_type))
 
     app.add_route(url, get_contract, include_in_schema=False)
 

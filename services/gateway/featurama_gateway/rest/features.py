@@ -15,11 +15,31 @@ from featurama import Column, FeatureStore, OnlineFeatures, Status, entity_id_pr
 from featurama.errors import FeaturamaError, InvalidInput, Reason
 from featurama_gateway.rest.answers import LargeIntegersQuery, NamespaceHeader, answer
 from featurama_gateway.rest.bodies import EntityFeatures, FeatureColumns, FeatureRows, FeaturesBody, FeatureValue
-from featurama_gateway.rest.fields import EntityId, LargeIntegers, ReferenceLists
+from featurama_gateway.rest.fields import NO_CONTROLS, EntityId, LargeIntegers, NameParameter, ReferenceLists
 from featurama_gateway.rest.json_body import JsonRoute
 from featurama_gateway.rest.json_values import rfc3339, value_at
+from featurama_gateway.rest.query import keys_of, takes_keys
 
 MAX_VALUES = 100_000
+_KEY_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "keys",
+            "in": "query",
+            "required": True,
+            "style": "form",
+            "explode": True,
+            "description": "The keys of the entity: a parameter per key column of its type, such as `film_id=1`.",
+            "schema": {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": 8,
+                "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,62}$"},
+                "additionalProperties": {"type": "string", "pattern": NO_CONTROLS},
+            },
+        }
+    ]
+}
 _TIMED = (Status.PRESENT, Status.NULL_VALUE, Status.OUTSIDE_MAX_AGE)
 
 
@@ -31,13 +51,23 @@ def features(store: FeatureStore) -> APIRouter:
     async def read_features(
         body: FeaturesBody, namespace: NamespaceHeader = "default", large_integers: LargeIntegersQuery = "string"
     ) -> Response:
-        """The newest values of up to 1,000 entities. An unknown entity has the status NOT_FOUND in every feature."""
+        """The newest values of up to 1,000 rows: of an entity, or of one entity per role. An unknown entity has the
+        status NOT_FOUND in every feature.
+        """
         if (body.feature_names is None) == (body.feature_service is None):
             raise InvalidInput("give either feature_names or feature_service", field="feature_names")
+        if (body.entity_ids is None) == (body.entities is None):
+            raise InvalidInput("give either entity_ids, or entities with a column per role", field="entity_ids")
+        if body.entity_ids is not None and body.roles is not None:
+            raise InvalidInput("roles are of entities; entity_ids name one entity per row", field="roles")
         scoped = await store.in_namespace(namespace)
         with _named("feature_names"):
             read = await scoped.get_online_features(
-                body.entity_ids, body.feature_names, service=body.feature_service, event_times=body.event_times
+                body.entity_ids if body.entities is None else body.entities,
+                body.feature_names,
+                service=body.feature_service,
+                roles=body.roles,
+                event_times=body.event_times,
             )
         if len(read) * len(read.columns) > MAX_VALUES:
             raise InvalidInput(
@@ -48,6 +78,31 @@ def features(store: FeatureStore) -> APIRouter:
             )
         made = _rows(read, body, large_integers) if body.format == "rows" else _columns(read, body, large_integers)
         return Response(orjson.dumps({**made, "timestamp": rfc3339(read.as_of_time)}), media_type="application/json")
+
+    @router.get("/features", response_model=EntityFeatures, openapi_extra=_KEY_PARAMETERS)
+    @takes_keys
+    async def get_features_by_keys(
+        request: Request,
+        namespace: NamespaceHeader = "default",
+        feature_names: Annotated[
+            ReferenceLists, Query(description="References, separated by commas or repeated. Default: all of the type.")
+        ] = None,
+        entity_type: Annotated[
+            NameParameter, Query(description="Type of the entity. Required without feature_names.")
+        ] = None,
+        large_integers: LargeIntegersQuery = "string",
+    ) -> Response:
+        """The newest values of an entity that is named by its keys: a query parameter per key column of its type."""
+        keys = keys_of(request)
+        scoped = await store.in_namespace(namespace)
+        if entity_type is None:
+            names = _names(feature_names) if feature_names is not None else []
+            kinds = await scoped.list_entity_types(features=names) if names else []
+            if len(kinds) != 1:
+                raise InvalidInput("entity_type is missing; name the type of the entity", field="entity_type")
+            entity_type = kinds[0].name
+        entity_id = await scoped.make_entity_id(entity_type, keys)
+        return await _one(scoped, entity_id, feature_names, large_integers, {"keys": keys})
 
     @router.get("/features/{entity_id:path}", response_model=EntityFeatures)
     async def get_features(
@@ -65,23 +120,34 @@ def features(store: FeatureStore) -> APIRouter:
         if problem := entity_id_problem(entity_id):
             raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
         scoped = await store.in_namespace(namespace)
-        if feature_names is None:
-            read = await scoped.get_all_features(entity_id)
-        else:
-            with _named("feature_names"):
-                read = await scoped.get_online_features([entity_id], _names(feature_names))
-            if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
-                # No value was found: this read raises for an unknown entity.
-                await scoped.get_all_features(entity_id)
-        return answer(
-            EntityFeatures(
-                entity_id=entity_id,
-                features=[FeatureValue(**_value(column, 0, large_integers)) for column in read.columns],
-                timestamp=rfc3339(read.as_of_time),
-            )
-        )
+        return await _one(scoped, entity_id, feature_names, large_integers, {"entity_id": entity_id})
 
     return router
+
+
+async def _one(
+    scoped: FeatureStore,
+    entity_id: str,
+    feature_names: list[str] | None,
+    large_integers: LargeIntegers,
+    named: dict[str, Any],
+) -> Response:
+    """The newest values of one entity. named: how the request names it."""
+    if feature_names is None:
+        read = await scoped.get_all_features(entity_id)
+    else:
+        with _named("feature_names"):
+            read = await scoped.get_online_features([entity_id], _names(feature_names))
+        if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
+            # No value was found: this read raises for an unknown entity.
+            await scoped.get_all_features(entity_id)
+    return answer(
+        EntityFeatures(
+            **named,
+            features=[FeatureValue(**_value(column, 0, large_integers)) for column in read.columns],
+            timestamp=rfc3339(read.as_of_time),
+        )
+    )
 
 
 def _columns(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:
@@ -95,20 +161,25 @@ def _columns(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeInte
         if body.statuses:
             feature["statuses"] = [_status(column, row) for row in rows]
         features.append(feature)
-    return {"entity_ids": read.entity_ids, "features": features}
+    named = {"entity_ids": read.entity_ids} if body.entities is None else {"entities": body.entities}
+    return named | {"features": features}
 
 
 def _rows(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:
     shown = {"event_times": body.event_times, "statuses": body.statuses}
     return {
         "rows": [
-            {
-                "entity_id": entity_id,
-                "features": [_value(column, row, large_integers, **shown) for column in read.columns],
-            }
-            for row, entity_id in enumerate(read.entity_ids)
+            _named_row(read, body, row)
+            | {"features": [_value(column, row, large_integers, **shown) for column in read.columns]}
+            for row in range(len(read))
         ]
     }
+
+
+def _named_row(read: OnlineFeatures, body: FeaturesBody, row: int) -> dict[str, Any]:
+    if body.entities is None:
+        return {"entity_id": read.entity_ids[row]}
+    return {"entities": {name: values[row] for name, values in body.entities.items()}}
 
 
 def _value(

@@ -24,19 +24,21 @@ from featurama.errors import Reason
 
 MAX_IDS = 1_000
 MAX_FEATURES = 1_000
+MAX_ENTITY_COLUMNS = 256
 MAX_VERSION = 2**31 - 1
 
 _NAME = "[a-z][a-z0-9_]{0,62}"
 _STEP = rf"({_NAME}:)?{_NAME}(@[1-9][0-9]{{0,8}})?"
-_REFERENCE = rf"{_STEP}(\.{_STEP})?"
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]+$"
+_REFERENCE = rf"{_STEP}(\.{_STEP}){{0,2}}"
+_COLUMN = r"^[a-z][a-z0-9_]{0,126}$"
+NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 # The limit is 256 bytes, which a schema cannot count: it is exact for ASCII, and holds for any other text.
 _ENTITY_ID: dict[str, Any] = {
     "description": "1 to 256 bytes of UTF-8 without control characters.",
     "anyOf": [
         {"type": "string", "pattern": "^[ -~]+$", "maxLength": 256},
-        {"type": "string", "pattern": _NO_CONTROLS, "maxLength": 64},
+        {"type": "string", "pattern": NO_CONTROLS, "maxLength": 64},
     ],
 }
 
@@ -72,11 +74,38 @@ def _one_value(value: object, check: ValidatorFunctionWrapHandler) -> object:
 JsonValue = float | int | bool | str | Annotated[list[float], Field(min_length=1, max_length=2_048)] | None
 """A feature value: NaN and infinities are strings, and so is an integer beyond 2^53."""
 EntityId = Annotated[str, WithJsonSchema(_ENTITY_ID)]
+KeyValue = str | Annotated[int, Field(ge=-(2**53), le=2**53)]
+"""A key. An int beyond 2^53 is a string, because many clients would round the number."""
+Keys = Annotated[
+    dict[str, KeyValue],
+    Field(
+        min_length=1,
+        max_length=8,
+        description="The keys of an entity, instead of its id: a value per key column of its type. An integer beyond"
+        " 2^53 is a string.",
+        json_schema_extra={"propertyNames": {"pattern": f"^{_NAME}$"}},
+    ),
+]
 EntityIds = Annotated[list[EntityId], Field(min_length=1, max_length=MAX_IDS)]
+EntityColumns = Annotated[
+    dict[str, Annotated[list[KeyValue | None], Field(min_length=1, max_length=MAX_IDS)]],
+    Field(
+        min_length=1,
+        max_length=MAX_ENTITY_COLUMNS,
+        description="Column -> a value per row. Rows of one entity have the key columns of its type. The column of a"
+        " role has its name and holds entity ids; of an entity type with keys it holds the key, or there is a column"
+        " `<role>_<key>` per key. null names no entity. An integer beyond 2^53 is a string.",
+        json_schema_extra={"propertyNames": {"pattern": _COLUMN}},
+    ),
+]
 BatchIds = Annotated[
     list[str], Field(min_length=1, max_length=MAX_IDS, description="An id that cannot be one fails its own row only.")
 ]
 Name = Annotated[str, Field(min_length=1), _text(_NAME)]
+Roles = Annotated[
+    dict[Name, Name],
+    Field(min_length=1, max_length=32, json_schema_extra={"propertyNames": {"pattern": f"^{_NAME}$"}}),
+]
 CheckedName = Annotated[str, Field(pattern=f"^{_NAME}$")]
 """A name that is checked here, because the store does not look at it in every request."""
 NameParameter = Annotated[CheckedName | None, _text(_NAME)]

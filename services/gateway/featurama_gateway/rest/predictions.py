@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
@@ -46,15 +47,19 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
     ) -> Response:
         """Predict for one entity, with the default model or a named one.
 
-        A request with `entity_id` is answered without `predicted_duration` and `delivery_id`.
+        A request with `entity_id` or `keys` is answered without `predicted_duration` and `delivery_id`.
         """
         if body.entity_id is not None:
             if body.delivery_id is not None:
                 raise InvalidInput("give entity_id or delivery_id, not both: they are one field", field="delivery_id")
-            made = await predictor.row(namespace, body.entity_id, body.features, body, id_field="entity_id")
+            made = await predictor.row(
+                namespace, body.entity_id, body.features, body, id_field="entity_id", keys=body.keys
+            )
             return answer(Prediction(**_prediction(made, body.entity_id, large_integers)))
         id_field = "entity_id" if body.delivery_id is None else "delivery_id"
-        made = await predictor.row(namespace, body.delivery_id, body.features, body, id_field=id_field)
+        made = await predictor.row(namespace, body.delivery_id, body.features, body, id_field=id_field, keys=body.keys)
+        if body.keys is not None:
+            return answer(Prediction(**_prediction(made, None, large_integers), keys=body.keys))
         fields = _prediction(made, body.delivery_id, large_integers)
         return answer(
             DocumentedPrediction(**fields, predicted_duration=fields["prediction"], delivery_id=body.delivery_id)
@@ -73,8 +78,10 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
     ) -> Response:
         """Predict for one entity with this model."""
         choice = ModelChoice(model=model, version=version, alias=alias)
-        made = await predictor.row(namespace, body.entity_id, body.features, choice, id_field="entity_id")
-        return answer(Prediction(**_prediction(made, body.entity_id, large_integers)))
+        made = await predictor.row(
+            namespace, body.entity_id, body.features, choice, id_field="entity_id", keys=body.keys
+        )
+        return answer(Prediction(**_prediction(made, body.entity_id, large_integers), keys=body.keys))
 
     @router.post("/features/batch", response_model=BatchPrediction)
     async def predict_batch(
@@ -87,8 +94,18 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
         """
         documented = isinstance(body, list)
         batch = BatchBody(entity_ids=body) if isinstance(body, list) else body
-        ids = batch.entity_ids
-        rows: list[BatchSuccess | BatchError | None] = [_refused(each) for each in ids]
+        if (batch.entity_ids is None) == (batch.entities is None):
+            raise InvalidInput("give either entity_ids, or entities with key columns", field="entity_ids")
+        if batch.entities is None:
+            ids: Sequence[str | None] = batch.entity_ids or ()
+            named: list[dict[str, Any]] = [{"entity_id": each} for each in ids]
+        else:
+            ids = await predictor.ids(namespace, batch.entities, batch)
+            rows_of = zip(*batch.entities.values(), strict=True)
+            named = [{"keys": dict(zip(batch.entities, row, strict=True))} for row in rows_of]
+        rows: list[BatchSuccess | BatchError | None] = [
+            _refused(each, name) for each, name in zip(ids, named, strict=True)
+        ]
         valid = [row for row, refused in enumerate(rows) if refused is None]
         if not valid:
             model = await predictor.model(namespace, batch)
@@ -101,10 +118,10 @@ def predictions(store: FeatureStore, default_model: str) -> APIRouter:
                     timestamp=rfc3339(time.time_ns() // 1_000),
                 )
             )
-        made = await predictor.rows(namespace, [ids[row] for row in valid], None, batch)
+        made = await predictor.rows(namespace, [ids[row] or "" for row in valid], None, batch)
         failed = {error.row: error for error in made.errors}
         for at, row in enumerate(valid):
-            rows[row] = _row(ids[row], made, at, failed.get(at), large_integers, documented=documented)
+            rows[row] = _row(named[row], made, at, failed.get(at), large_integers, documented=documented)
         return answer(
             BatchPrediction(
                 predictions=[row for row in rows if row is not None],
@@ -133,16 +150,16 @@ def _prediction(made: Predictions, entity_id: str | None, large_integers: LargeI
     }
 
 
-def _refused(entity_id: str) -> BatchError | None:
-    """The row of an invalid entity id; None for a valid one."""
-    problem = entity_id_problem(entity_id)
+def _refused(entity_id: str | None, named: dict[str, Any]) -> BatchError | None:
+    """The row of an invalid entity id, or of keys that make none; None for a valid one."""
+    problem = "a key is null, or no id can hold the keys" if entity_id is None else entity_id_problem(entity_id)
     if problem is None:
         return None
-    return BatchError(entity_id=entity_id, message=problem, reason=Reason.INVALID_ENTITY_ID.name)
+    return BatchError(**named, message=problem, reason=Reason.INVALID_ENTITY_ID.name)
 
 
 def _row(
-    entity_id: str,
+    named: dict[str, Any],
     made: Predictions,
     at: int,
     error: RowError | None,
@@ -151,12 +168,10 @@ def _row(
     documented: bool,
 ) -> BatchSuccess | BatchError:
     if error is not None:
-        return BatchError(
-            entity_id=entity_id, message=error.message, reason=error.reason.name, field=error.field or None
-        )
+        return BatchError(**named, message=error.message, reason=error.reason.name, field=error.field or None)
     value = float(made.values[at])
     return BatchSuccess(
-        entity_id=entity_id,
+        **named,
         prediction=value,
         predicted_duration=value if documented else None,
         features=row_values(made.features, at, large_integers),

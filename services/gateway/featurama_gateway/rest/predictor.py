@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from featurama import FeatureStore, Model, Predictions, entity_id_problem
 from featurama.errors import FeaturamaError, InvalidInput, Reason, Unknown
@@ -44,6 +45,12 @@ class Predictor:
         with self._missing(choice):
             return await store.get_model(choice.model or self.default_model, version=choice.version, alias=choice.alias)
 
+    async def ids(self, namespace: str, entities: Mapping[str, Any], choice: ModelChoice) -> list[str | None]:
+        """The ids of rows of keys of the model's entity type, None for a row that names no entity."""
+        model = await self.model(namespace, choice)
+        store = await self.store.in_namespace(namespace)
+        return await store.make_entity_ids(model.entity_type, entities)
+
     async def row(
         self,
         namespace: str,
@@ -52,8 +59,16 @@ class Predictor:
         choice: ModelChoice,
         *,
         id_field: str,
+        keys: Mapping[str, Any] | None = None,
     ) -> Predictions:
-        """One prediction, or the error of its row. id_field: the field of the request that holds the id."""
+        """One prediction, or the error of its row. id_field: the field of the request that holds the id. keys: instead
+        of the id.
+        """
+        if keys is not None:
+            if entity_id is not None:
+                raise InvalidInput(f"give {id_field} or keys, not both", field="keys")
+            store = await self.store.in_namespace(namespace)
+            entity_id = await store.make_entity_id((await self.model(namespace, choice)).entity_type, keys)
         if entity_id is None and not features:
             raise InvalidInput(f"give {id_field}, features, or both", field=id_field)
         if entity_id is not None and (problem := entity_id_problem(entity_id)):

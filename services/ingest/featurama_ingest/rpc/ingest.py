@@ -60,7 +60,9 @@ class IngestServicer:
         call.rows = 1
         through = _deleted_through(request)
         store = await self._stores.get(request.namespace)
-        deletion = await store.delete_entity(request.entity_id, through)
+        deletion = await store.delete_entity(
+            wire.entity_name(request), through, entity_type=request.entity_type or None
+        )
         return pb.DeleteEntityResponse(
             deleted_through_time=wire.to_timestamp(deletion.deleted_through), cleaned=deletion.cleaned
         )
@@ -70,7 +72,7 @@ class IngestServicer:
         call.rows = len(request.features)
         through = _deleted_through(request)
         store = await self._stores.get(request.namespace)
-        deletion = await store.delete_feature_values(request.entity_id, list(request.features), through)
+        deletion = await store.delete_feature_values(wire.entity_name(request), list(request.features), through)
         return pb.DeleteFeatureValuesResponse(
             deleted_through_time=wire.to_timestamp(deletion.deleted_through), cleaned=deletion.cleaned
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy as np
 from featurama import wire
 from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
+from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import Consistency
+from featurama_core.frames.cells import Cells
 from featurama_core.store import Stores
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import check_entity_ids
 from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import Role, RowEntities
 from featurama_core.types.sizes import row_bytes, run_end
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
@@ -53,19 +55,24 @@ class OnlineServicer:
 
     async def get_online_features(self, request: pb.GetOnlineFeaturesRequest, call: Call) -> Reply:
         """The newest values of up to 10,000 entities."""
-        call.rows = len(request.entity_ids)
+        entities, roles = wire.entities_of(request)
+        call.rows = len(entities)
         store = await self._stores.get(request.namespace)
         if request.all_features:
             read = await store.get_all_features(_only_entity(request))
         else:
             features, service = selection(request.features, request.feature_service)
-            check_entity_ids(request.entity_ids, limit=MAX_ENTITIES)
+            if request.keys:
+                entities = await rows_of_keys(store, entities, wire.keys_of(request.keys), features, service)
+            call.rows = len(entities)
+            entities.check(limit=MAX_ENTITIES)
             consistency = consistency_of(request.consistency)
-            await self._check_vectors(request, features, service, call)
+            await self._check_vectors(request.namespace, FeatureSelection.of(features, service, roles=roles), call)
             read = await store.get_online_features(
-                request.entity_ids,
+                entities,
                 features,
                 service=service,
+                roles=types_of(roles),
                 consistency=consistency,
                 ttl_revisions=dict(request.ttl_revisions),
             )
@@ -76,16 +83,10 @@ class OnlineServicer:
             event_times=request.include_event_times,
         )
 
-    async def _check_vectors(
-        self,
-        request: pb.GetOnlineFeaturesRequest,
-        features: Sequence[str] | None,
-        service: str | None,
-        call: Call,
-    ) -> None:
+    async def _check_vectors(self, name: str, features: FeatureSelection, call: Call) -> None:
         """Refuse vectors above a message before they are read."""
-        namespace = await self._stores.namespace(request.namespace)
-        resolved = await namespace.resolve(FeatureSelection.of(features, service))
+        namespace = await self._stores.namespace(name)
+        resolved = await namespace.resolve(features)
         call.check_size(4 * call.rows * sum(each.definition.vector_length for each in resolved))
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
@@ -96,7 +97,7 @@ class OnlineServicer:
         end = wire.from_timestamp(request.end_time, "end_time") if request.HasField("end_time") else None
         store = await self._stores.get(request.namespace)
         page = await store.page_feature_history(
-            request.entity_id,
+            wire.entity_name(request),
             request.feature,
             start=start,
             end=end,
@@ -110,22 +111,26 @@ class OnlineServicer:
 
     async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
         """Values as of the label rows, in chunks of complete rows."""
-        call.rows = len(request.entity_ids)
-        if call.rows > MAX_LABEL_ROWS:
+        entities, wanted = request.entities, request.features
+        features, service = selection(wanted.references, wanted.service or "")
+        store = await self._stores.get(request.namespace)
+        if request.keys:
+            entities = await rows_of_keys(store, entities, request.keys, features, service)
+        call.rows = len(entities)
+        if entities.size > MAX_LABEL_ROWS:
             raise InvalidInput(
-                f"entity_ids holds {call.rows} label rows; at most {MAX_LABEL_ROWS} fit one call, split them",
+                f"entity_ids holds {entities.size} label rows; at most {MAX_LABEL_ROWS} fit one call, split them",
                 reason=Reason.LIMIT_EXCEEDED,
                 field="entity_ids",
             )
-        features, service = selection(request.features, request.service or "")
-        store = await self._stores.get(request.namespace)
         read = await store.point_in_time(
-            request.entity_ids,
+            entities,
             request.event_time,
             features=features,
             service=service,
+            roles=types_of(wanted.roles),
             known_at=request.known_at,
-            ttl_revisions=request.ttl_revisions,
+            ttl_revisions=dict(wanted.ttl_revisions),
         )
         ends = np.cumsum(row_bytes(read.columns, call.rows))
         first = 0
@@ -137,10 +142,32 @@ class OnlineServicer:
             first += rows
 
 
+async def rows_of_keys(
+    store: FeatureStore,
+    entities: RowEntities,
+    keys: Mapping[str, Cells],
+    features: list[str] | None,
+    service: str | None,
+) -> RowEntities:
+    """The entities of rows that have keys instead of ids. InvalidInput for both, and for features of several types."""
+    if len(entities):
+        raise InvalidInput("keys are sent instead of entity_ids; send one of the two", field="keys")
+    kinds = await store.list_entity_types(features=features, service=service)
+    if len(kinds) != 1:
+        found = f"types {', '.join(each.name for each in kinds)}" if kinds else "no type with keys"
+        raise InvalidInput(f"keys name entities of one type, and the features describe {found}", field="keys")
+    return RowEntities.of(await store.make_entity_ids(kinds[0].name, keys))
+
+
+def types_of(roles: Sequence[Role]) -> dict[str, str]:
+    """Role -> its entity type, as an argument of the store."""
+    return {each.name: each.entity_type for each in roles}
+
+
 def _only_entity(request: pb.GetOnlineFeaturesRequest) -> str:
     if request.features or request.feature_service:
         raise InvalidInput("all_features reads every feature; name no features and no service", field="all_features")
-    if len(request.entity_ids) != 1:
+    if request.entities or request.keys or len(request.entity_ids) != 1:
         raise InvalidInput("all_features reads one entity; name exactly one", field="entity_ids")
     return request.entity_ids[0]
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from featurama import wire
 from featurama.v1 import errors_pb2
 from featurama.v1 import prediction_service_pb2 as pb
+from featurama_core.frames.cells import Cells
 from featurama_core.frames.predictions import Contributions
-from featurama_core.store import Stores
+from featurama_core.namespace import Namespace
+from featurama_core.store import EmbeddedStore, Stores
 from featurama_core.types.errors import InvalidInput
 from featurama_model.default_model import DefaultModel
 from featurama_model.manifest import ModelManifest
@@ -45,6 +50,8 @@ class PredictionServicer:
             given=wire.columns_from_proto(request.given, _rows(request), written=True),
             contributions=request.include_contributions,
         )
+        if request.keys:
+            wanted = replace(wanted, entity_ids=await self._ids(namespace, wanted, wire.keys_of(request.keys)))
         call.rows = wanted.rows()
         predicted = await self._predictor.predict(namespace, wanted)
         manifest = predicted.manifest
@@ -76,6 +83,15 @@ class PredictionServicer:
             class_probabilities=_probabilities(predicted),
         )
 
+    async def _ids(
+        self, namespace: Namespace, wanted: PredictionRequest, keys: Mapping[str, Cells]
+    ) -> list[str | None]:
+        """The ids of rows of keys of the model's entity type."""
+        if wanted.entity_ids:
+            raise InvalidInput("keys are sent instead of entity_ids; send one of the two", field="keys")
+        model = await self._predictor.models.get(namespace, wanted.model, version=wanted.version, alias=wanted.alias)
+        return await EmbeddedStore(namespace).make_entity_ids(model.manifest.entity_type, keys)
+
 
 def _probabilities(predicted: Prediction) -> list[pb.ClassProbability]:
     if predicted.probabilities is None:
@@ -94,10 +110,11 @@ def _contributions(manifest: ModelManifest, explained: Contributions) -> list[pb
 
 
 def _rows(request: pb.PredictRequest) -> int:
-    """The number of rows: of its ids, else of the values in its first given column."""
-    if request.entity_ids or not request.given:
+    """The number of rows: of its ids, else of the values in its first key or given column."""
+    columns = [*request.keys, *request.given]
+    if request.entity_ids or not columns:
         return len(request.entity_ids)
-    first = request.given[0]
+    first = columns[0]
     if first.statuses:
         return len(first.statuses)
     if first.vector_values:

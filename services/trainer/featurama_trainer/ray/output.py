@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurama_core.frames.naming import FeatureColumns, distinct, unique_names
-from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.tables import arrow_table
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.roles import Role
 from featurama_core.types.values import Status, ValueType, empty_values
 from featurama_trainer.ray.buckets import ROW
 
@@ -30,12 +30,12 @@ class Output:
     shown: FeatureColumns
     prefix: str = ""
 
-    def plans(self, columns: SpineColumns) -> list[tuple[str, ReadPlan]]:
-        """(entity column, read plan of its entities) for every entity column that features need."""
-        of_column: dict[str, list[ResolvedFeature]] = {}
+    def plans(self) -> list[tuple[Role | None, ReadPlan]]:
+        """The read plan of the entities of each role; None for rows without roles. Its features have no role."""
+        of_role: dict[Role | None, list[ResolvedFeature]] = {}
         for each in self.features:
-            of_column.setdefault(columns.of_type(each.entity_type), []).append(each)
-        return [(name, ReadPlan.of(features)) for name, features in of_column.items()]
+            of_role.setdefault(each.role, []).append(replace(each, role=None))
+        return [(role, ReadPlan.of(features)) for role, features in of_role.items()]
 
     def check_names(self) -> None:
         """Raise InvalidInput if two columns would have one name."""

@@ -6,7 +6,7 @@ Before the join a row carries the value of the reference, its moment, and the sh
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
+from featurama_core.types.roles import Role
 from featurama_core.types.values import Int64Array, Status, ValueType
 from featurama_trainer.ray.buckets import bucket_of
 from featurama_trainer.ray.output import Output
@@ -48,6 +49,7 @@ class Follow:
     place: StoreLocation
     bounds: ReadBounds
     number: int
+    role: Role | None
     reference: ResolvedFeature
     targets: Sequence[ResolvedFeature]
     output: Output
@@ -65,7 +67,10 @@ class Follow:
     async def _joined(self, namespace: Namespace, *, table: pa.Table) -> AsyncIterator[pa.Table]:
         link, moment = self._carried(table)
         retrieval = Retrieval(ValueSource(namespace), ReadPlan.of(self.targets), self.bounds)
-        shown = list(zip(self.targets, await retrieval.follow([link], moment), strict=True))
+        shown = [
+            (replace(target, role=self.role), column)
+            for target, column in zip(self.targets, await retrieval.follow([link], moment), strict=True)
+        ]
         yield self.output.add(table.drop_columns([_name(self.number, each) for each in _CARRIED]), shown)
 
     def _carried(self, table: pa.Table) -> tuple[Column, Int64Array]:

@@ -31,7 +31,7 @@ from featurama_core.types.times import to_known_at, to_rfc3339
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
 from featurama_model.score_table import check_label_names, facts_of, score_table
-from featurama_model.scoring import scored
+from featurama_model.scoring import role_options, scored
 from featurama_trainer.ray.buckets import ROW
 from featurama_trainer.ray.output import Output
 from featurama_trainer.ray.store_location import StoreLocation, in_own_loop, own_loop
@@ -76,7 +76,7 @@ def score(
             labels,
             checked.manifest.selection,
             Build(),
-            **rows,
+            **loop.run(role_options(opened, checked.manifest, rows)),
         )
         spine = loop.run(spine_rows(opened, request))
         check_label_names(spine.source.schema.names)
@@ -109,8 +109,9 @@ async def _scores(
     namespace: Namespace, place: StoreLocation, spine: SpineRows, model: CheckedModel, cutting: Cutting
 ) -> ray.data.Dataset:
     """Partition the label rows on disk. -> the dataset of their scores."""
+    roles = tuple(each.role for each in spine.columns.roles)
     hidden = partial(Output, shown=FeatureColumns(statuses=True), prefix=_HIDDEN)
-    resolve = partial(namespace.resolve, model.manifest.selection)
+    resolve = partial(namespace.resolve, replace(model.manifest.selection, roles=roles))
     request, buckets = await partitioned(namespace, place, spine, resolve, hidden, cutting)
     return await asyncio.to_thread(dataset, request, buckets, cutting, _Score(request, model))
 

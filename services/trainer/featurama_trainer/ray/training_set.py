@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -31,6 +31,7 @@ from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
+from featurama_core.types.roles import NO_ROLE, Role, RowEntities
 from featurama_core.types.times import KnownAt
 from featurama_trainer.ray.buckets import ROW, ROWS_A_BUCKET, Bucket, LabelBuckets, buckets_for
 from featurama_trainer.ray.output import Output
@@ -47,8 +48,8 @@ BROADCAST_ENTITIES = 10_000
 class SetRequest:
     """The request, as sent to every task.
 
-    plans: (entity column, read plan of its entities). bucketed: the entity column by which the rows are partitioned.
-    far: references of its plan (positions in `own`) that a later stage follows.
+    plans: per role, None without roles, the read plan of its entities. bucketed: the role by whose entities the rows
+    are partitioned. far: references of its plan (its own columns) that a later stage follows.
     """
 
     place: StoreLocation
@@ -56,20 +57,18 @@ class SetRequest:
     bounds: ReadBounds
     values_only: bool
     columns: SpineColumns
-    plans: tuple[tuple[str, ReadPlan], ...]
-    bucketed: str
+    plans: tuple[tuple[Role | None, ReadPlan], ...]
+    bucketed: Role | None
     far: frozenset[int]
 
     @property
     def followed_later(self) -> list[tuple[int, ResolvedFeature, tuple[ResolvedFeature, ...]]]:
         """(number, reference, targets) of each far reference."""
-        plan = dict(self.plans).get(self.bucketed)
-        if plan is None:
-            return []
+        plan = dict(self.plans)[self.bucketed]
         return [
-            (number, plan.own[reference], targets)
-            for number, (reference, targets) in enumerate(plan.followed)
-            if reference in self.far
+            (number, plan.link(stage)[1], stage.features)
+            for number, stage in enumerate(plan.followed)
+            if self.far.intersection(stage.links)
         ]
 
 
@@ -153,7 +152,7 @@ class SpineRows:
 
 async def spine_rows(namespace: Namespace, request: DatasetRequest) -> SpineRows:
     """The given label rows, or generated ones without labels."""
-    now = namespace.now()
+    now, request = namespace.now(), await EmbeddedStore(namespace).in_roles(request)
     source, columns, at_now = await request.open(now, namespace.entity_ids)
     return SpineRows(source, columns, at_now, request.known_at, now)
 
@@ -172,7 +171,7 @@ async def partitioned(
     schema = spine.source.schema
     buckets = LabelBuckets(cutting.work, buckets_for(spine.rows, cutting.tasks))
     settled = partial(check_settled, now=spine.now, settling_time=opened.settings.settling_time)
-    fill = partial(buckets.fill, schema, spine.batches(), spine.columns.certain)
+    fill = partial(buckets.fill, schema, spine.batches(), spine.columns)
     if isinstance(spine.known_at, str):
         await asyncio.to_thread(fill, settled)
         newest: int | None = buckets.newest if buckets.rows else None
@@ -181,16 +180,13 @@ async def partitioned(
         settled(newest)
         await asyncio.to_thread(fill)
     resolved = await resolve(known_at=newest)
-    columns, cut_by = spine.columns, spine.columns.certain
-    if columns.of_types:
-        columns = columns.needed([each.entity_type for each in resolved], schema.names)
     output = shown(tuple(schema.names), tuple(resolved))
     output.check_names()
-    plans, bucketed = output.plans(columns), cut_by.entities[0]
-    far = await _far(opened, dict(plans).get(bucketed), cutting.broadcast)
+    plans, bucketed = output.plans(), spine.columns.roles[0].role if spine.columns.roles else None
+    far = await _far(opened, dict(plans)[bucketed], cutting.broadcast)
     bounds = ReadBounds(spine.known_at, spine.now, spine.at_now)
     values_only = not (output.shown.statuses or output.shown.event_times)
-    return SetRequest(place, output, bounds, values_only, columns, tuple(plans), bucketed, far), buckets
+    return SetRequest(place, output, bounds, values_only, spine.columns, tuple(plans), bucketed, far), buckets
 
 
 def dataset(
@@ -206,7 +202,7 @@ def dataset(
     pool = ray.data.TaskPoolStrategy(at_once)
     rows = dataset_of(reads, concurrency=at_once, kept=buckets)
     for number, reference, targets in request.followed_later:
-        step = Follow(request.place, request.bounds, number, reference, targets, output)
+        step = Follow(request.place, request.bounds, number, request.bucketed, reference, targets, output)
         rows = rows.repartition(count, keys=[step.shard_column]).map_batches(
             step, batch_size=None, batch_format="pyarrow", compute=pool
         )
@@ -228,13 +224,11 @@ def _unnumbered(table: pa.Table, *, sort: bool) -> pa.Table:
     return (table.sort_by(ROW) if sort else table).drop_columns([ROW])
 
 
-async def _far(namespace: Namespace, plan: ReadPlan | None, broadcast: int) -> frozenset[int]:
+async def _far(namespace: Namespace, plan: ReadPlan, broadcast: int) -> frozenset[int]:
     """The references that can name more than `broadcast` entities."""
     far: set[int] = set()
-    if plan is None:
-        return frozenset()
-    for reference, _ in plan.followed:
-        named = plan.own[reference].definition.references
+    for stage in plan.followed:
+        named = plan.link(stage)[1].definition.references
         if named is None:
             raise InvalidInput("a path must follow a reference", field="features")
         found, after = 0, None
@@ -244,7 +238,7 @@ async def _far(namespace: Namespace, plan: ReadPlan | None, broadcast: int) -> f
             if after is None:
                 break
         if found > broadcast:
-            far.add(reference)
+            far.update(stage.links)
     return frozenset(far)
 
 
@@ -261,16 +255,17 @@ async def _with_features(namespace: Namespace, request: SetRequest, bucket: Buck
     output = request.output
     keys = read_keys(table.to_batches()[0], request.columns, 0)
     shown: list[tuple[ResolvedFeature, Column]] = []
-    for name, whole in request.plans:
-        source, is_cut = ValueSource(namespace), name == request.bucketed
+    for role, whole in request.plans:
+        source, is_cut = ValueSource(namespace), role == request.bucketed
         plan = whole.without(request.far if is_cut else frozenset())
         if is_cut:
             source = source.of_shard(bucket.number, bucket.buckets)
         retrieval = Retrieval(source, plan, request.bounds, values_only=request.values_only)
-        found = await retrieval.columns(keys.alone(name).entity_ids.to_pylist(), keys.event_time)
-        features = [each for stage in plan.stages for each in stage]
+        ids = keys.of_role[NO_ROLE if role is None else role.name].to_pylist()
+        found = await retrieval.columns(RowEntities.of(ids), keys.event_time)
+        features = [replace(each, role=role) for stage in plan.stages for each in stage]
         shown += [(each, column) for each, column in zip(features, found, strict=True) if output.shows(each)]
-        for number, (reference, _) in enumerate(whole.followed):
-            if is_cut and reference in request.far:
-                table = add_link(table, number, found[reference], keys.event_time, bucket.buckets)
+        for number, stage in enumerate(whole.followed):
+            if is_cut and request.far.intersection(stage.links):
+                table = add_link(table, number, found[stage.links[0]], keys.event_time, bucket.buckets)
     return output.add(table, shown)

@@ -1,0 +1,213 @@
+"""Rows that name several entities are answered as each of them alone, in sets, past reads and online reads."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from tests.contract.interrupted import built_in_pieces
+from tests.opened import OpenedStore
+
+from featurama_core.datasets import request
+from featurama_core.datasets.dataset import TrainingDataset
+from featurama_core.datasets.verify import verify
+from featurama_core.retrieval import spilled
+from featurama_core.retrieval.engine import Retrieval
+from featurama_core.retrieval.plan import ReadPlan
+from featurama_core.retrieval.source import ValueSource
+from featurama_core.retrieval.visibility import ReadBounds
+from featurama_core.store_datasets import rebuilt
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import RowEntities, roles_of
+
+from .league import FEATURES, HOUR, NAMES, ROLES, START, League, alone, matches, told
+
+SUFFIXES = ("", "__status", "__event_time")
+
+
+def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of about 60 rows, 64 shards, memory for hardly any."""
+    monkeypatch.setattr(spilled, "_FEWEST_PART_ROWS", 1)
+    monkeypatch.setattr(spilled, "_PART_BYTES", 60 * 400)
+    monkeypatch.setattr(spilled, "FEW_ROWS", 0)
+    monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
+    monkeypatch.setattr(request, "LEAST_MEMORY", 1)
+
+
+@pytest.mark.parametrize("known", [None, "label", "settled"])
+@pytest.mark.parametrize("strategy", ["scan", "lookup"])
+@pytest.mark.parametrize("small", [False, True])
+async def test_a_set_of_roles_is_the_sets_of_each_role_side_by_side(
+    store: OpenedStore, league: League, monkeypatch: pytest.MonkeyPatch, known: Any, strategy: Any, small: bool
+) -> None:
+    """Values, statuses and event times; two roles of one type, also of one entity, and rows that name nobody."""
+    table = matches()
+    known_at = league.settled if known == "settled" else known
+    shown: Any = {"known_at": known_at, "statuses": True, "event_times": True}
+    expected = await alone(store, table, **shown)
+    if small:
+        in_small_parts(monkeypatch)
+    made = await store.training_set(
+        table, FEATURES, roles=ROLES, strategy=strategy, memory="10KB" if small else "1GB", **shown
+    )
+    built = await made.to_arrow()
+    assert built.column_names == [*table.column_names, *(name + each for name in NAMES for each in SUFFIXES)]
+    assert built.select(table.column_names).equals(table)
+    wanted = [name + each for name in NAMES for each in SUFFIXES]
+    assert told(built, wanted) == {name: expected[name] for name in wanted}
+    assert set(built.column("home.rating__status").to_pylist()) >= {"PRESENT", "NOT_FOUND"}
+    assert [row for row in built.column("home.city.population").to_pylist() if row is not None]
+    plain = await store.training_set(table, FEATURES, roles=ROLES, strategy=strategy, known_at=known_at)
+    assert told(await plain.to_arrow(), NAMES) == {name: expected[name] for name in NAMES}
+
+
+@pytest.mark.parametrize("make", [pa.Table.to_pandas, pl.from_arrow, lambda table: table, lambda t: t.to_pydict()])
+async def test_past_and_online_reads_are_those_of_each_role(store: OpenedStore, make: Any) -> None:
+    """Of every kind of frame; the frame's columns come back as they were."""
+    table = matches(60)
+    expected = await alone(store, table, statuses=True)
+    past = await store.get_historical_features(make(table), FEATURES, roles=ROLES)
+    found = past.to_arrow(statuses=True)
+    wanted = [name + each for name in NAMES for each in SUFFIXES[:2]]
+    assert told(found, wanted) == {name: expected[name] for name in wanted}
+    rows = table.drop_columns(["timestamp", "score"])
+    online = await store.get_online_features(make(rows), FEATURES, roles=ROLES)
+    assert len(table) == len(online)
+    read = online.to_arrow(statuses=True)
+    assert read.column_names == [*rows.column_names, *(name + each for name in NAMES for each in SUFFIXES[:2])]
+    for role, features in (("home", ["rating", "note"]), ("away", ["city.population", "city"]), ("referee", ["note"])):
+        ids = [each or "nobody" for each in table.column(role).to_pylist()]
+        one = (await store.get_online_features(ids, features)).to_arrow(statuses=True)
+        for name in one.column_names[1:]:
+            if f"{role}.{name}" in read.column_names:
+                assert read.column(f"{role}.{name}").to_pylist() == one.column(name).to_pylist()
+
+
+async def test_a_row_without_one_entity_has_the_features_of_the_others(store: OpenedStore) -> None:
+    """Reckoned by hand: null and empty name nobody, and two roles may name one team."""
+    ids = [f"{each}_{uuid.uuid4().hex[:8]}" for each in ("reds", "blues")]
+    now = store.now()
+    await store.write_features({"entity_id": ids, "timestamp": [now] * 2, "rating": [4.5, 2.0]}, time_unit="us")
+    rows = {"home": [ids[0], None, ids[1], ""], "away": [ids[1], ids[0], ids[1], None]}
+    roles = {"home": "team", "away": "team"}
+    read = (await store.get_online_features(rows, ["home.rating", "away.rating"], roles=roles)).to_dict(statuses=True)
+    assert rows == {name: read[name] for name in rows}
+    assert [4.5, None, 2.0, None] == read["home.rating"]
+    assert ["PRESENT", "NOT_FOUND", "PRESENT", "NOT_FOUND"] == read["home.rating__status"]
+    assert [2.0, 4.5, 2.0, None] == read["away.rating"]
+
+
+async def test_an_entity_in_two_roles_is_read_once(store: OpenedStore) -> None:
+    """One read of the newest cells for all roles, and one for all that references name."""
+    calls: list[list[str]] = []
+
+    class Noted(ValueSource):
+        async def latest(self, entity_ids: Any) -> Any:
+            calls.append(list(entity_ids))
+            return await super().latest(entity_ids)
+
+    wanted = FeatureSelection(("home.rating", "away.rating", "away.city.population", "cards"), roles=roles_of(ROLES))
+    plan = await store.space.compiled(wanted, ReadPlan.of)
+    retrieval = Retrieval(Noted(store.space), plan, ReadBounds(None, store.now(), at_now=True))
+    rows = RowEntities(
+        {"home": ["team_1", "team_2"], "away": ["team_2", "team_1"], "referee": ["person_1", "person_1"]}
+    )
+    await retrieval.columns(rows, None)
+    assert ["team_1", "team_2", "person_1"] == calls[0]
+    assert 2 == len(calls)
+
+
+async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
+    store: OpenedStore, league: League, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled after each report in turn."""
+    in_small_parts(monkeypatch)
+    monkeypatch.setattr(spilled, "_NOTED_EVERY", -1.0)
+
+    async def small() -> TrainingDataset:
+        return await store.training_set(matches(100), FEATURES, roles=ROLES, memory="60KB", statuses=True)
+
+    whole = await (await small()).write(tmp_path / "whole")
+    resumed, _ = await built_in_pieces(small, tmp_path / "set", lambda: league.clock.advance(1))
+    assert [each["sha256"] for each in whole.files] == [each["sha256"] for each in resumed.files]
+    assert whole.features == resumed.features
+
+
+@pytest.mark.parametrize("out", ["set", "set.csv"])
+async def test_a_set_of_roles_is_built_again_and_a_deletion_is_named(
+    store: OpenedStore, tmp_path: Path, out: str
+) -> None:
+    """In the role of the deleted entity only, and behind its reference."""
+    team, town = (f"{each}_{uuid.uuid4().hex[:8]}" for each in ("team", "town"))
+    at = START + 5 * HOUR
+    await store.write_features(
+        {"entity_id": [team], "timestamp": [at], "rating": [1.0], "city": [town], "squad": [[1.0, 2.0]]}, time_unit="us"
+    )
+    await store.write_features({"entity_id": [town], "timestamp": [at], "population": [5]}, time_unit="us")
+    times = pa.array([at] * 2).cast(pa.timestamp("us", "UTC"))
+    table = pa.table({"home": [team, "team_1"], "away": ["team_1", "team_2"], "timestamp": times})
+    roles = {"home": "team", "away": {"type": "team", "columns": ["away"]}}
+    features = ["home.rating", "away.rating", "home.city.population", "home.city"]
+    made = await store.training_set(table, features, roles=roles)
+    manifest = await made.write(tmp_path / out)
+    assert {
+        "home": {"type": "team", "columns": ["home"]},
+        "away": {"type": "team", "columns": ["away"]},
+    } == manifest.request["roles"]
+    assert ["home.rating@1", "away.rating@1", "home.city@1.population@1", "home.city@1"] == [
+        each["reference"] for each in manifest.features
+    ]
+    check = partial(verify, tmp_path / out, partial(rebuilt, store.space))
+    assert () == (await check()).differences
+    await store.delete_entity(town)
+    await store.delete_feature_values(team, ["rating"])
+    found = await check()
+    assert [("home.city.population", "deletion", (0,)), ("home.rating", "deletion", (0,))] == [
+        (each.column, each.cause, each.first_rows) for each in found.differences or ()
+    ]
+
+
+async def test_roles_of_types_with_keys_hold_keys(store: OpenedStore, tmp_path: Path) -> None:
+    """One column per role and key; rows come back with the keys they were given; a null key names nobody."""
+    club, stint, score, goals = (f"{each}_{uuid.uuid4().hex[:8]}" for each in ("club", "stint", "score", "goals"))
+    await store.register_entity_type(club, keys={"number": "int"})
+    await store.register_entity_type(stint, keys={"player": "text", "year": "int"})
+    await store.register_feature(score, "int", entity_type=club)
+    await store.register_feature(goals, "int", entity_type=stint)
+    at = store.now()
+    clubs = [f"{club}:7", f"{club}:8"]
+    await store.write_features({"entity_id": clubs, "timestamp": [at] * 2, score: [70, 80]}, time_unit="us")
+    await store.write_features({"entity_id": [f"{stint}:a%7Cb|-3"], "timestamp": [at], goals: [5]}, time_unit="us")
+    rows = pd.DataFrame(
+        {
+            "home": pd.array([7, 8, None], dtype="Int64"),
+            "away": [8.0, 7.0, 9.0],
+            "star_player": ["a|b", None, "a"],
+            "star_year": [-3, -3, -3],
+        }
+    )
+    roles = {"home": club, "away": club, "star": stint}
+    features = [f"home.{score}", f"away.{score}", goals]
+    online = await store.get_online_features(rows, features, roles=roles)
+    expected = {f"home.{score}": [70, 80, None], f"away.{score}": [80, 70, None], f"star.{goals}": [5, None, None]}
+    assert expected == {name: online.to_dict()[name] for name in expected}
+    assert rows["away"].tolist() == online.to_dict()["away"]
+    dated = rows.assign(timestamp=pd.to_datetime(np.full(3, at), unit="us", utc=True))
+    for labels in (dated, pa.Table.from_pandas(dated, preserve_index=False)):
+        made = await store.training_set(labels, features, roles=roles)
+        built = (await made.to_arrow()).to_pydict()
+        assert expected == {name: built[name] for name in expected}
+    await made.write(tmp_path / "set")
+    assert () == (await verify(tmp_path / "set", partial(rebuilt, store.space))).differences
+    past = (await store.get_historical_features(dated, features, roles=roles)).to_dict()
+    assert expected == {name: past[name] for name in expected}
+    ids = RowEntities({"home": clubs, "away": [clubs[1], None], "star": [None, f"{stint}:a%7Cb|-3"]})
+    read = (await store.get_online_features(ids, features, roles=roles)).to_dict()
+    assert [[70, 80], [80, None], [None, 5]] == [read[name] for name in expected]
