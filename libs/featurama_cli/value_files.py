@@ -121,6 +121,7 @@ class FilesWriting:
         self._columns = frozenset(name for source in sources for name in source.schema.names)
         for source in sources:
             await self._find_keys(source)
+            with_index_keys(source, self._mapping(source))
         renamed = [self._mapping(source).renamed(source.schema.names) for source in sources]
         for names in renamed:
             await self._learn(names)

@@ -8,8 +8,10 @@ import pytest
 import featurama
 from featurama.v1 import errors_pb2, prediction_service_pb2
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_model.scoring import scores
 
 from .requests import INT, TEXT, column
+from .servers import shared_checker
 from .test_gateway_keys import BIG, rings  # noqa: F401 - a fixture
 
 
@@ -51,3 +53,14 @@ async def test_the_client_predicts_by_key(client, store, rings):  # noqa: F811
     assert [9.0] == one.features[0].to_list()
     with pytest.raises(InvalidInput, match="name the model"):
         await client.predict(keys)
+
+
+async def test_label_rows_are_scored_by_key(store, rings, tmp_path):  # noqa: F811
+    """A row that names no entity has an error of its own, and the manifest counts it."""
+    rows = {"colony": ["a/b|c", None, "x"], "ring": [7, 1, -1], "timestamp": ["2026-01-01T00:00:00Z"] * 3}
+    made = await scores(store.space, rows, rings.model, checker=shared_checker())
+    frame = (await made.to_pandas()).to_dict("list")
+    assert [None, "UNKNOWN_ENTITY", None] == [each if isinstance(each, str) else None for each in frame["error_reason"]]
+    assert rows["ring"] == frame["ring"]
+    manifest = await made.write(tmp_path / "scores")
+    assert 1 == manifest.content["unnamed_rows"]

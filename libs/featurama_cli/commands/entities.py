@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurama_cli.output import note, show, show_one, when
-from featurama_cli.place import JsonOption, Place, at_a_place
+from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.json_texts import read_json
 
@@ -53,6 +53,24 @@ async def list_(
     show([_row(each) for each in found[:limit]], as_json=as_json, columns=columns, empty="No entities of this type.")
     if len(found) > limit:
         note("There are more; raise --limit to see them.")
+
+
+@app.command()
+@at_a_storage
+async def verify(place: Place, as_json: JsonOption = False) -> None:
+    """Find entities whose ids belong to another entity type than their values. The exit code is 1 if there are any.
+
+    Values may be older than the type with keys that owns their ids. It reads the ids of all entities with values.
+    """
+    from featurama_cli.session import open_namespace
+    from featurama_core.ingest.foreign_ids import foreign_ids
+
+    async with open_namespace(place) as namespace:
+        found = [each async for each in foreign_ids(namespace)]
+    rows = [{"entity_id": each.entity_id, "entity_type": each.entity_type, "problem": each.problem} for each in found]
+    show(rows, as_json=as_json, empty="Every id is of the type of its values.")
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command("show")

@@ -9,6 +9,7 @@ import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
+from featurama_core.ingest.foreign_ids import foreign_ids
 from featurama_core.ingest.write import restore
 from featurama_core.types.column import column_of
 from featurama_core.types.entity_keys import key_columns
@@ -196,6 +197,8 @@ async def test_values_of_an_id_from_before_the_type_stay_readable_and_can_be_res
     read = await store.get_online_features([f"{ship}:1"], [films.size])
     assert [7] == read.columns[0].to_list()
     old = clock.now - SETTLING - 1
+    found = [each async for each in foreign_ids(store.space) if ship in each.entity_id]
+    assert [(f"{ship}:1", films.planet)] == [(each.entity_id, each.entity_type) for each in found]
     request = WriteRequest(
         [f"{ship}:1"], one(old), [column_of(films.size, ValueType.INT, one(9))], ingested_at=one(old * 1_000)
     )

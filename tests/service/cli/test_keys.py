@@ -63,3 +63,18 @@ def test_what_names_no_single_entity_is_refused(films: Featurama, arguments: tup
     ran = films(*arguments)
     assert ran.code == 2
     assert problem in ran.err
+
+
+def test_ids_that_belong_to_another_type_are_found(films: Featurama, folder: Path) -> None:
+    """Values from before the type with keys was created."""
+    (folder / "ships.yaml").write_text(
+        "features: [{name: mass, type: int, entity_type: ship}]\nentity_types: [{name: ship}]"
+    )
+    (folder / "crew.yaml").write_text("entity_types: [{name: crew, keys: [id]}]")
+    (folder / "ships.csv").write_text("entity_id,mass\ncrew:1,1\nserenity,2\n")
+    assert films("apply", "ships.yaml").code == 0
+    assert films("write", "ships.csv", "--timestamp", "2026-01-01T00:00:00Z").code == 0
+    assert (0, []) == ((ran := films("entities", "verify", "--json")).code, ran.json)
+    assert films("apply", "crew.yaml").code == 0
+    ran = films("entities", "verify", "--json")
+    assert (1, [("crew:1", "ship")]) == (ran.code, [(each["entity_id"], each["entity_type"]) for each in ran.json])
