@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurama_cli.hints import in_options
 from featurama_cli.rejected import REJECTED, RejectedRows, rejected_rows
 from featurama_cli.repeated_rows import HeldRows, RepeatedKeys
 from featurama_core.files.layout import FileLayout
@@ -236,7 +237,11 @@ class FilesWriting:
             self.report.casts[name] = self.report.casts.get(name, 0) + count
         ends = np.cumsum([part.table.num_rows for part in parts]).tolist()
         for part, (start, end) in zip(parts, pairwise([0, *ends]), strict=True):
-            own = [replace(each, row=each.row - start) for each in report.verdicts if start <= each.row < end]
+            own = [
+                replace(each, row=each.row - start, message=in_options(each.message))
+                for each in report.verdicts
+                if start <= each.row < end
+            ]
             room = _SHOWN - len(self.report.refused)
             self.report.refused += [_row(part, each) for each in own[:room]]
             there = [replace(each, row=int(part.numbers[each.row])) for each in own]
