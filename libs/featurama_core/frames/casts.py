@@ -1,7 +1,8 @@
 """Named casts of frame columns: what a caller declares, because no value is converted silently.
 
-bool: 0 and 1. int: texts and decimals of whole numbers. double: decimals and texts of numbers. text: whole numbers, as
-their decimal text. A cell that a cast does not fit stays as it is, so that its row is judged by its own value.
+bool: 0 and 1. int: texts and decimals of whole numbers. double: decimals of as many digits as a double has, and texts
+of numbers. text: whole numbers, as their decimal text. A cell that a cast does not fit stays as it is, so that its row
+is judged by its own value.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from featurama_core.frames.cells import Cells, objects
 from featurama_core.frames.texts import read_text
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import EXACT_INT_LIMIT, ValueType
+
+DECIMAL_DIGITS = 15
+"""Decimals of so many digits keep all of them as doubles; of those with more, some do."""
 
 _INT64 = 2**63
 
@@ -78,7 +82,11 @@ def _int(value: Any) -> int | None:
 def _double(value: Any) -> float | None:
     if isinstance(value, str):
         return _read(value, ValueType.DOUBLE)  # type: ignore[return-value]
-    return float(value) if isinstance(value, Decimal) and not value.is_snan() else None
+    if not isinstance(value, Decimal) or value.is_snan():
+        return None
+    number = float(value)
+    # A double is written with the fewest digits that name it.
+    return number if value.is_nan() or Decimal(repr(number)) == value else None
 
 
 def _text(value: Any) -> str | None:
