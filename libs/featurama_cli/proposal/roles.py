@@ -148,7 +148,7 @@ def _entity_score(facts: ColumnFacts, rows: int, *, timed: bool) -> float:
         score = 4
     elif facts.index:
         score = 3.5 if not numeric else 0
-    elif not numeric:
+    elif not numeric and not facts.written_numbers:
         score = 2.5 if words[-1] in _NAMING_WORDS else 1.5
     if numeric and (facts.fractions or facts.counts["floats"] or score < _SURE):
         return 0
