@@ -49,4 +49,6 @@ def in_options(message: str) -> str:
 
 
 def _option(found: re.Match[str]) -> str:
-    return f"--{_ARGUMENTS[found[1]]}" + (f" {shlex.quote(found[2])}" if found[2] else "")
+    # A message shows a tab as it is written in Python; this is how shells write it.
+    value = "$'\\t'" if found[2] == r"\t" else shlex.quote(found[2] or "")
+    return f"--{_ARGUMENTS[found[1]]}" + (f" {value}" if found[2] else "")

@@ -436,3 +436,19 @@ def test_decimals_beyond_the_digits_of_a_double_are_a_question(infer: Infer, fol
         "price holds Decimal; declare a cast to double or int, which takes each that loses no digit, or give text"
         in (ran.json["problems"][0])
     )
+
+
+def test_the_index_of_a_csv_may_be_the_entity(infer: Infer, folder: Path, featurama: Featurama) -> None:
+    """It is proposed where no column has an id per row and no time; otherwise it is left out."""
+    penguins = pd.DataFrame({"species": ["Adelie"] * 3, "mass": [3750.5, 3800.0, 3250.0]}, index=[10, 11, 12])
+    penguins.to_csv(folder / "penguins.csv")
+    made = infer("penguins.csv")
+    assert ("Unnamed: 0", {"species": "text", "mass": "double"}) == (made.mapping["entity_column"], made.types)
+    assert "is it the entity that the rows describe?" == made.unsure("entity_column")
+    assert {"accepted": 3} == made.written("penguins.csv", timestamp="2024-01-01T00:00:00Z")
+    assert 3750.5 == featurama("get", "10", "-f", "mass", "--json").json[0]["value"]
+    penguins.assign(time=UTC.format(1), id=["a", "b", "c"]).to_csv(folder / "seen.csv")
+    seen = infer("seen.csv")
+    assert ("id", {"species": "text", "mass": "double"}) == (seen.mapping["entity_column"], seen.types)
+    ran = featurama("infer", "seen.csv", "--entity-column", "")
+    assert (2, True) == (ran.code, "there is no column ''; there are Unnamed: 0, species, mass" in ran.err)

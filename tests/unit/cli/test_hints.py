@@ -49,6 +49,8 @@ def test_a_reason_has_the_command_that_helps(reason: Reason, metadata: dict[str,
             "name it, such as roles={'home': {'type': 'team', 'columns': 'entity_id'}}",
             "name it, such as --role home=team:entity_id",
         ),
+        ("such as delimiter='\\t'", "such as --delimiter $'\\t'"),
+        ("such as delimiter=';'", "such as --delimiter ';'"),
         ("deleted_through_time has no time zone", "--through has no time zone"),
         (
             "there is no column 'only=3'; there are version=7x, a",
