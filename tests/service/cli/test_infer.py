@@ -445,6 +445,7 @@ def test_the_index_of_a_csv_may_be_the_entity(infer: Infer, folder: Path, featur
     made = infer("penguins.csv")
     assert ("Unnamed: 0", {"species": "text", "mass": "double"}) == (made.mapping["entity_column"], made.types)
     assert "is it the entity that the rows describe?" == made.unsure("entity_column")
+    assert [{"name": "penguins"}] == made.read["entity_types"]
     assert {"accepted": 3} == made.written("penguins.csv", timestamp="2024-01-01T00:00:00Z")
     assert 3750.5 == featurama("get", "10", "-f", "mass", "--json").json[0]["value"]
     penguins.assign(time=UTC.format(1), id=["a", "b", "c"]).to_csv(folder / "seen.csv")
