@@ -146,6 +146,7 @@ class FeatureStore:
         roles: RolesGiven | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
+        casts: Mapping[str, str] | None = None,
         ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures: ...
     def get_all_features(self, entity_id: EntityName, *, entity_type: str | None = None) -> OnlineFeatures: ...
@@ -183,6 +184,7 @@ class FeatureStore:
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        casts: Mapping[str, str] | None = None,
     ) -> HistoricalFeatures: ...
     def point_in_time(
         self,
@@ -210,6 +212,7 @@ class FeatureStore:
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        casts: Mapping[str, str] | None = None,
         types: Mapping[str, str] | None = None,
         delimiter: str | None = None,
         quote: str = '"',

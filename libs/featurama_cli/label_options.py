@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from featurama_cli.mapping_options import TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption
+from featurama_cli.mapping_options import TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption, pairs
 from featurama_core.frames.role_columns import RoleGiven
 from featurama_core.types.errors import InvalidInput
 
@@ -50,9 +50,16 @@ class LabelRowOptions:
         typer.Option("--format", help="Format of the files of a directory (default parquet); arrows is a stream."),
     ] = None
     time_column: Annotated[str, typer.Option("--time-column", help="Time column of the labels.")] = "timestamp"
+    timestamp: Annotated[
+        str | None, typer.Option("--timestamp", help="One time for all labels, instead of a column.")
+    ] = None
     timezone: ZoneOption = None
     time_unit: TimeUnitOption = None
     time_format: TimeFormatOption = None
+    cast: Annotated[
+        list[str] | None,
+        typer.Option("--cast", help="COLUMN=text, repeated: entity columns of the labels that hold whole numbers."),
+    ] = None
     types: TypesOption = None
     entity_type: Annotated[
         str | None, typer.Option("--entity-type", help="Without labels: the newest values of all entities of a type.")
@@ -72,6 +79,7 @@ class LabelRowOptions:
         names = [
             "known_at",
             "time_column",
+            "timestamp",
             "timezone",
             "time_unit",
             "time_format",
@@ -81,7 +89,7 @@ class LabelRowOptions:
             "every",
             "memory",
         ]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"casts": pairs(self.cast, "--cast")}
 
     def output(self) -> dict[str, Any]:
         """The options of the output, as arguments of `TrainingDataset.write`. Raises InvalidInput without --out."""

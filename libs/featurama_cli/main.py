@@ -102,13 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _reported(error: BaseException) -> int:
     """Print one line for an error. -> the exit code."""
-    from featurama_cli.hints import hint
+    from featurama_cli.hints import hint, in_options
     from featurama_core.types.errors import FeaturamaError
     from featurama_service.extras import missing_package
 
     error = _innermost(error)
     if isinstance(error, FeaturamaError):
-        return _line(f"{error.message}{hint(error)} [{error.reason.name}]", 2)
+        return _line(f"{in_options(error.message)}{hint(error)} [{error.reason.name}]", 2)
     if type(error).__name__ == "SettingsError":
         return _line(str(error), 2)
     if isinstance(error, ModuleNotFoundError):

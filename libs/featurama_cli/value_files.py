@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featurama_cli.hints import in_options
 from featurama_cli.rejected import REJECTED, RejectedRows, rejected_rows
 from featurama_cli.repeated_rows import HeldRows, RepeatedKeys
 from featurama_core.files.layout import FileLayout
@@ -30,7 +31,7 @@ from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportScope
 from featurama_core.types.values import BoolArray, Int64Array, ValueType
-from featurama_core.types.writes import Problem, Verdict, WriteMode
+from featurama_core.types.writes import Problem, Verdict, WriteMode, WriteReport
 
 if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
@@ -52,25 +53,37 @@ class FileOptions:
 
 @dataclass(slots=True)
 class FilesReport:
-    """The outcome of the rows. refused: the first refused rows, for display; beside: files with all refused rows."""
+    """The outcome of the rows. refused: the first refused rows; beside: files with all refused rows."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"accepted": 0, "rejected": 0, "unknown": 0})
     casts: dict[str, int] = field(default_factory=dict)
     refused: list[dict[str, object]] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
-    _problems: dict[tuple[str, str], Problem] = field(default_factory=dict)
+    _problems: dict[tuple[str, str, str], Problem] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """The refused rows of each file grouped by message, the most frequent first."""
-        found = sorted(self._problems.items(), key=lambda each: (-each[1].units, each[0]))
-        return [f"{file}: {problem}" for (file, _), problem in found]
+        return [f"{file}: {problem}" for (file, _, _), problem in self._ordered()]
 
-    def add(self, file: str, problems: Sequence[Problem]) -> None:
-        """Problems of rows of a file."""
-        for each in problems:
-            known = self._problems.get((file, each.message), Problem(0, each.message, ()))
-            first = tuple(sorted((*known.first_rows, *each.first_rows))[:5])
-            self._problems[file, each.message] = Problem(known.units + each.units, each.message, first)
+    def grouped(self) -> list[dict[str, object]]:
+        """The same as rows of a table."""
+        return [
+            {"file": file, "rows": each.units, "first": each.shown_rows, "reason": reason, "message": each.message}
+            for (file, reason, _), each in self._ordered()
+        ]
+
+    def add(self, file: str, verdicts: Sequence[Verdict]) -> None:
+        """Verdicts on rows of a file."""
+        for reason in {each.reason for each in verdicts}:
+            report = WriteReport("", verdicts=[each for each in verdicts if each.reason is reason])
+            for each in report.problems():
+                key = (file, reason.name, each.message)
+                known = self._problems.get(key, Problem(0, each.message, ()))
+                first = tuple(sorted((*known.first_rows, *each.first_rows))[:5])
+                self._problems[key] = Problem(known.units + each.units, each.message, first)
+
+    def _ordered(self) -> list[tuple[tuple[str, str, str], Problem]]:
+        return sorted(self._problems.items(), key=lambda each: (-each[1].units, each[0]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,11 +249,14 @@ class FilesWriting:
             self.report.casts[name] = self.report.casts.get(name, 0) + count
         ends = np.cumsum([part.table.num_rows for part in parts]).tolist()
         for part, (start, end) in zip(parts, pairwise([0, *ends]), strict=True):
-            own = [replace(each, row=each.row - start) for each in report.verdicts if start <= each.row < end]
+            own = [
+                replace(each, row=each.row - start, message=in_options(each.message))
+                for each in report.verdicts
+                if start <= each.row < end
+            ]
             room = _SHOWN - len(self.report.refused)
             self.report.refused += [_row(part, each) for each in own[:room]]
-            there = [replace(each, row=int(part.numbers[each.row])) for each in own]
-            self.report.add(part.source.name, replace(report, verdicts=there).problems())
+            self.report.add(part.source.name, [replace(each, row=int(part.numbers[each.row])) for each in own])
             await part.rejected.add(part.table, part.numbers, own)
         self._advance(ends[-1])
 

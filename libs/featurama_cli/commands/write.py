@@ -46,8 +46,8 @@ async def write(
 
     Long files have entity_id, feature_name, value, timestamp. Wide files have entity_id, timestamp and one column per
     feature. Files with a column ingested_at are old history (--bulk): each argument is one import, which corrects
-    earlier imports of the same times. The exit code is 1 if a row was not accepted. The first such rows are printed;
-    NAME.rejected.* beside the file has all.
+    earlier imports of the same times. The exit code is 1 if a row was not accepted. Such rows are printed, grouped by
+    message; NAME.rejected.* beside the file has all of them.
     """
     from featurama_cli.mapping_file import described
     from featurama_cli.session import open_store
@@ -71,10 +71,10 @@ async def write(
         more = {"problems": report.problems(), "casts": report.casts, "rejected_files": beside}
         show_json(counts | {"verdicts": refused} | {name: each for name, each in more.items() if each})
     else:
-        if refused:
-            show(refused, as_json=False, title=f"The first {len(refused)} that were not accepted")
-        for problem in report.problems()[:_SHOWN_PROBLEMS]:
-            note(problem)
+        if kinds := report.grouped():
+            show(kinds[:_SHOWN_PROBLEMS], as_json=False, title="Rows that were not accepted")
+        if len(kinds) > _SHOWN_PROBLEMS:
+            note(f"{len(kinds) - _SHOWN_PROBLEMS:,} more reasons are not shown")
         for name, count in report.casts.items():
             note(f"{count:,} cells cast: {name}")
         note(", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "accepted"))

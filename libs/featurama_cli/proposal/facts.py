@@ -11,11 +11,15 @@ import pyarrow.compute as pc
 
 from featurama_cli.proposal.distinct import Distinct
 from featurama_cli.proposal.time_forms import TimeForms
+from featurama_core.frames.casts import CASTS, DECIMAL_DIGITS
 from featurama_core.frames.texts import DOUBLE, INT, read_text
 from featurama_core.types.values import EXACT_INT_LIMIT, BoolArray, Int64Array, ValueType
 
 NULL_TEXTS = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "none", "-", "--", "?")
 """Texts of a CSV that often stand for null."""
+
+MOSTLY = 0.9
+"""Share of the values from which on the others are exceptions."""
 
 _SHOWN = 3
 _INT64 = 2**63
@@ -23,6 +27,11 @@ _BLANKS = r"^[ \t]*({})[ \t]*$"
 _INT = _BLANKS.format(INT.pattern)
 _DOUBLE = _BLANKS.format(f"(?i:{DOUBLE.pattern})")
 _FLOATS = _BLANKS.format(r"[+-]?\d*\.\d*([eE][+-]?\d+)?")
+_MONEY = r"(?:[$€£¥]|EUR|USD|GBP|CHF|JPY)"
+_DIGITS = r"(?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3}|\d{1,3}(?:\.\d{3})+|\d{1,3}(?:['’ \x{A0}\x{202F}]\d{3})+)"
+_AMOUNTS = rf"^\s*(?:{_MONEY}\s*)?[+-]?(?:{_MONEY}\s*)?{_DIGITS}(?:[.,]\d+)?\s*(?:%|{_MONEY})?\s*$"
+"""Numbers as people write them: with a decimal comma, thousands separators, a currency or a percent sign."""
+
 _PADDED = r"^[ \t]*[+-]?0\d|^[ \t]*\+"
 _TRUTH = r"^[ \t]*(?i:true|false)[ \t]*$"
 
@@ -40,8 +49,12 @@ class ColumnFacts:
         self.null_texts: dict[str, int] = {}
         self.kinds: set[str] = set()
         """Of the values: text, int, double, bool, decimal, time, date, vector, or an Arrow type that is no feature."""
-        self.counts = dict.fromkeys(("int", "double", "floats", "padded", "truth", "vector", "too_large", "text"), 0)
-        """Rows that may be read so; `floats`: numbers with a point, `too_large`: integers beyond 2^53."""
+        self.counts = dict.fromkeys(
+            ("int", "double", "floats", "amounts", "padded", "truth", "vector", "too_large", "inexact", "text"), 0
+        )
+        """Rows that may be read so. floats: numbers with a point. amounts: see `_AMOUNTS`; a plain number is one too.
+        too_large: integers beyond 2^53. inexact: decimals with more digits than a double.
+        """
         self.low: float | int | None = None
         self.high: float | int | None = None
         self.fractions = 0
@@ -56,6 +69,11 @@ class ColumnFacts:
     def values(self) -> int:
         """Number of rows with a value; texts that stand for null are none."""
         return self.rows - self.nulls - sum(self.null_texts.values())
+
+    @property
+    def written_numbers(self) -> bool:
+        """Whether nearly all texts are numbers, and some of them are written in a form that is no number here."""
+        return self.counts["double"] < self.counts["amounts"] >= MOSTLY * max(self.values, 1)
 
     @property
     def constant(self) -> bool:
@@ -104,6 +122,9 @@ class ColumnFacts:
         if kind == "int":
             self.distinct.add(pc.unique(array))
             return
+        if kind == "decimal" and array.type.precision > DECIMAL_DIGITS:
+            for each in array.value_counts():
+                self.counts["inexact"] += each["counts"].as_py() * (CASTS["double"](each["values"].as_py()) is None)
         finite = array if kind == "decimal" else array.filter(pc.is_finite(array))
         whole = pc.equal(finite, pc.floor(finite))
         self.fractions += len(array) - (pc.sum(whole).as_py() or 0)
@@ -139,6 +160,7 @@ class ColumnFacts:
         ints, doubles = _matches(texts, _INT), _matches(texts, _DOUBLE)
         for name, mask in (
             ("floats", _matches(texts, _FLOATS)),
+            ("amounts", doubles | _matches(texts, _AMOUNTS)),
             ("padded", _matches(texts, _PADDED)),
             ("truth", _matches(texts, _TRUTH)),
             ("double", doubles),

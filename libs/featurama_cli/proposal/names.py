@@ -43,7 +43,7 @@ def kind_of_thing(column: str, columns: Iterable[str]) -> str:
         return last
     for ending in ("_id", "_uuid", "_guid", "_key", "_code", "_name"):
         name = name.removesuffix(ending)
-    return "" if name in ("id", "uuid", "guid", "key", "code", "name", "source_entity_id", "index") else name
+    return "" if name in ("id", "uuid", "guid", "key", "code", "name", "source_entity", "index", "unnamed_0") else name
 
 
 def _is_name(text: str) -> bool:

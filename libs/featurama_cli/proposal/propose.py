@@ -53,7 +53,7 @@ class Proposal:
 def propose(scanned: Scanned, given: Mapping[str, Any], *, stem: str) -> Proposal:
     """given: fields of the mapping that the user has decided. stem: the name of the files. Raises InvalidInput."""
     for name in ("entity_column", "time_column"):
-        if given.get(name, "") not in ("", *scanned.columns):
+        if name in given and given[name] not in scanned.columns:
             shown = ", ".join(list(scanned.columns)[:20])
             raise InvalidInput(f"there is no column {given[name]!r}; there are {shown}", field=name)
     times = {name: read for name, facts in scanned.columns.items() if (read := time_of(facts)) is not None}

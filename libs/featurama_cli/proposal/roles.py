@@ -147,10 +147,10 @@ def _entity_score(facts: ColumnFacts, rows: int, *, timed: bool) -> float:
     elif facts.folder and not numeric:
         score = 4
     elif facts.index:
-        score = 3.5 if not numeric else 0
-    elif not numeric:
+        score = 3.5 if not numeric else 1.0 * (not timed)
+    elif not numeric and not facts.written_numbers:
         score = 2.5 if words[-1] in _NAMING_WORDS else 1.5
-    if numeric and (facts.fractions or facts.counts["floats"] or score < _SURE):
+    if numeric and (facts.fractions or facts.counts["floats"] or (score < _SURE and not facts.index)):
         return 0
     repeated = facts.distinct.count < 0.98 * rows
     if not timed and repeated and not facts.index:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from featurama_core.files.table_file import TableFile
 from featurama_core.frames.mapping import Mapping
 from featurama_core.types.errors import InvalidInput
 
-_DELIMITERS = (";", "\t", "|")
 _ENCODINGS = ("cp1252", "latin-1")
 _FEATURES = 10_000
 
@@ -49,11 +47,9 @@ def scan(paths: Sequence[Path], given: dict[str, Any], advance: Advance) -> Scan
     for encoding in ("", *(() if "encoding" in given else _ENCODINGS)):
         found = {"encoding": encoding} if encoding else {}
         try:
-            files = opened(paths, FileLayout.of(**given, **found))
-            if "delimiter" not in given and (delimiter := _delimiter(files)) is not None:
-                found["delimiter"] = delimiter
-                files = opened(paths, FileLayout.of(**given, **found))
-            return _scan(files, FileLayout.of(**given, **found), found, advance)
+            found |= _delimiter(paths, given | found)
+            layout = FileLayout.of(**given, **found)
+            return _scan(opened(paths, layout), layout, found, advance)
         except InvalidInput as error:
             if error.metadata.get("field") != "encoding" or encoding == _ENCODINGS[-1] or "encoding" in given:
                 raise
@@ -114,11 +110,12 @@ def _add_by_name(features: dict[str, ColumnFacts], batch: Any, *, loose: bool) -
             features.setdefault(name, ColumnFacts(name, loose=loose)).add(chosen.column("value"))
 
 
-def _delimiter(files: Sequence[TableFile]) -> str | None:
-    """The delimiter of CSV files whose header is one column for a comma: the most frequent other one in the header."""
-    named = [file.schema.names[0] for file in files if file.is_csv and len(file.schema.names) - len(file.folders) == 1]
-    if not named or len(named) < sum(file.is_csv for file in files):
-        return None
-    counts = Counter({each: min(name.count(each) for name in named) for each in _DELIMITERS})
-    delimiter, count = counts.most_common(1)[0]
-    return delimiter if count else None
+def _delimiter(paths: Sequence[Path], given: dict[str, Any]) -> dict[str, str]:
+    """The delimiter that a file needs, {} without."""
+    try:
+        opened(paths, FileLayout.of(**given))
+    except InvalidInput as error:
+        if error.metadata.get("field") != "delimiter" or "delimiter" not in error.metadata:
+            raise
+        return {"delimiter": str(error.metadata["delimiter"])}
+    return {}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from featurama_cli.proposal.facts import ColumnFacts
+from featurama_cli.proposal.facts import MOSTLY, ColumnFacts
 from featurama_cli.proposal.names import name_of
 from featurama_core.types.values import EXACT_INT_LIMIT, MAX_TEXT_BYTES, MAX_VECTOR_LENGTH
 
 _INT64 = 2**63
-_MOSTLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def _of_texts(facts: ColumnFacts) -> Choice:
     counts, values = facts.counts, facts.values
     if counts["truth"] == values:
         return Choice("bool")
-    if counts["padded"]:
+    if counts["padded"] and not facts.written_numbers:
         return Choice("text")
     if counts["int"] == values:
         return _of_whole(facts, "") if not counts["floats"] else _of_whole_doubles(facts, "")
@@ -45,11 +44,14 @@ def _of_texts(facts: ColumnFacts) -> Choice:
     if counts["vector"] == values:
         return _of_vectors(facts)
     others = values - counts["double"]
-    if counts["double"] >= _MOSTLY * values:
+    if counts["double"] >= MOSTLY * values:
         shown = ", ".join(map(shortened, facts.no_numbers))
         kind = "double" if counts["floats"] else "int"
         problem = f"{plural(others, 'value is', 'values are')} no number ({shown}) and would be rejected; or text"
         return Choice(kind, unsure=(problem,))
+    if facts.written_numbers:
+        shown = ", ".join(map(shortened, facts.no_numbers))
+        return Choice("text", unsure=(f"numbers such as {shown} stay texts; rewrite the column as 1234.75 for double",))
     return _of_long_texts(facts)
 
 
@@ -63,10 +65,15 @@ def _of_types(facts: ColumnFacts) -> Choice:
         cast = "decimal" in kinds
         if facts.fractions:
             too_many = "int" in kinds and _high(facts) >= EXACT_INT_LIMIT
-            lossy = ("an int beyond 2^53 beside fractions would be rejected",) if too_many else ()
+            lossy: tuple[str, ...] = _inexact(facts)
+            lossy += ("an int beyond 2^53 beside fractions would be rejected",) if too_many else ()
             return Choice("double", "double" if cast else "", lossy)
         if cast:
-            return Choice("int", "int") if _high(facts) < _INT64 else Choice("double", "double", ("beyond 64 bits",))
+            return (
+                Choice("int", "int")
+                if _high(facts) < _INT64
+                else Choice("double", "double", ("beyond 64 bits", *_inexact(facts)))
+            )
         return _of_whole_doubles(facts, "bool")
     if kinds == {"text"}:
         return _of_long_texts(facts)
@@ -75,6 +82,11 @@ def _of_types(facts: ColumnFacts) -> Choice:
     if kinds <= {"time", "date"}:
         return Choice("", unsure=("holds times, which no feature type has",))
     return Choice("", unsure=(f"holds {' and '.join(sorted(kinds))}, which no feature type has",))
+
+
+def _inexact(facts: ColumnFacts) -> tuple[str, ...]:
+    lost = facts.counts["inexact"]
+    return (f"{plural(lost, 'value has', 'values have')} more digits than a double and would be rejected",) * bool(lost)
 
 
 def _of_whole(facts: ColumnFacts, cast: str) -> Choice:

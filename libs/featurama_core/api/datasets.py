@@ -36,6 +36,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        casts: Mapping[str, str] | None = None,
         types: Mapping[str, str] | None = None,
         delimiter: str | None = None,
         quote: str = '"',
@@ -74,6 +75,8 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             timezone: Time zone of times and dates that have none. A date means its first instant there.
             time_unit: Unit of times that are numbers since 1970 UTC: "s", "ms", "us" or "ns".
             time_format: Form of times that are texts: "iso8601" (the default), "rfc2822" or a pattern of `strptime`.
+            casts: {column: cast} of columns with entities or times, as of `write_features`: {"station": "text"} reads
+                whole numbers as ids. The columns of the output keep their types.
             types: {column: type} of CSV columns and partition folders that are no text: "int", "double", "bool" or
                 "vector[n]".
             delimiter: Of CSV files; None for a comma, in .tsv files a tab.
@@ -116,6 +119,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             timezone=timezone,
             time_unit=time_unit,
             time_format=time_format,
+            casts=casts,
             types=types,
             delimiter=delimiter,
             quote=quote,

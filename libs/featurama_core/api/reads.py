@@ -10,16 +10,17 @@ import numpy as np
 
 from featurama_core.api.definitions import DefinitionMethods
 from featurama_core.api.primitives import Consistency, HistoryRange
+from featurama_core.frames.casts import Casts, checked_casts
 from featurama_core.frames.cells import frame_kind, objects
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
-from featurama_core.frames.spine import key_rows, label_rows, row_entities
+from featurama_core.frames.spine import SpineColumns, key_rows, label_rows, listed_ids, row_entities
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import concatenate
 from featurama_core.types.entity_keys import EntityKeys, EntityName
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, RESERVED_NAMES, check_entity_ids
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE, RESERVED_NAMES, check_entity_ids, check_list
 from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.roles import NO_ROLE, Role, RowEntities, roles_of
 from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, Time, TimeUnit, to_known_at, to_micros
@@ -40,6 +41,7 @@ class ReadingMethods(DefinitionMethods):
         roles: RolesGiven | None = None,
         consistency: Consistency | None = None,
         event_times: bool = True,
+        casts: Mapping[str, str] | None = None,
         ttl_revisions: Mapping[str, int] | None = None,
     ) -> OnlineFeatures:
         """The newest values of any number of entities.
@@ -55,6 +57,7 @@ class ReadingMethods(DefinitionMethods):
                 storage.
             event_times: False omits event times from the answers of servers (they read as 1970), which makes the
                 answers smaller.
+            casts: {column: cast} of columns with entities; {"entity_id": "text"} reads whole numbers as ids.
             ttl_revisions: Group -> the newest revision whose ttl applies, as in the manifests of training sets and
                 models; None for those in force now.
 
@@ -69,7 +72,7 @@ class ReadingMethods(DefinitionMethods):
         if consistency not in (None, "LOCAL_QUORUM", "LOCAL_ONE"):
             raise InvalidInput("consistency must be LOCAL_QUORUM, LOCAL_ONE or None", field="consistency")
         selection, of_roles = _selection(feature_names, service, roles, ttl_revisions)
-        entities, labels = await self._row_entities(entity_ids, selection, of_roles)
+        entities, labels = await self._row_entities(entity_ids, selection, of_roles, checked_casts(casts))
         columns, as_of = await self._read_online(entities, selection, consistency=consistency, event_times=event_times)
         ids: Any = entities.of_role.get(NO_ROLE, ())
         if not labels:
@@ -213,6 +216,7 @@ class ReadingMethods(DefinitionMethods):
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
         time_format: str | None = None,
+        casts: Mapping[str, str] | None = None,
     ) -> HistoricalFeatures:
         """Point-in-time features for label rows that fit in memory.
 
@@ -230,6 +234,7 @@ class ReadingMethods(DefinitionMethods):
             timezone: Time zone of times and dates that have none.
             time_unit: Unit of timestamps that are numbers: "s", "ms", "us" or "ns".
             time_format: Form of timestamps that are texts; see `write_features`.
+            casts: {column: cast} of columns with entities or times; see `training_set`.
 
         Returns:
             The label rows in their order, and one column per feature: without label rows no rows and all columns.
@@ -246,7 +251,8 @@ class ReadingMethods(DefinitionMethods):
         is_frame = frame_kind(labels) is not None
         columns_of = await self._role_columns(selection, of_roles) if of_roles or is_frame else ()
         kinds = await self._types_of(selection) if is_frame and not columns_of else ()
-        rows = label_rows(labels, timestamp, now=self.now(), times=times, roles=columns_of, kinds=kinds)
+        casted = checked_casts(casts)
+        rows = label_rows(labels, timestamp, now=self.now(), times=times, roles=columns_of, kinds=kinds, casts=casted)
         carried = [name for name in rows.carried if name not in RESERVED_NAMES]
         # One by one: two features may have one column name only in a table with statuses, which is not requested yet.
         for name in await self._column_names(selection) if carried else ():
@@ -317,7 +323,7 @@ class ReadingMethods(DefinitionMethods):
         return OnlineFeatures(ids, columns, as_of, _labels(entities))
 
     async def _row_entities(
-        self, given: Any, selection: FeatureSelection, roles: tuple[RoleColumns, ...]
+        self, given: Any, selection: FeatureSelection, roles: tuple[RoleColumns, ...], casts: Casts
     ) -> tuple[RowEntities, Mapping[str, Any]]:
         """The entities of the rows of an online read, and the columns that name them."""
         if isinstance(given, RowEntities):
@@ -325,10 +331,13 @@ class ReadingMethods(DefinitionMethods):
             return given, _labels(given)
         frame = key_rows(given)
         if frame is None:
+            if casts:
+                check_list(given, "entity_ids")
+                given = listed_ids(given, SpineColumns(moment=0, casts=casts)).rows().tolist()
             check_entity_ids(given)
             return RowEntities.of(list(given)), {}
         columns = await self._role_columns(selection, roles)
-        return row_entities(frame, columns, () if columns else await self._types_of(selection))
+        return row_entities(frame, columns, () if columns else await self._types_of(selection), casts)
 
     async def _role_columns(
         self, selection: FeatureSelection, given: tuple[RoleColumns, ...]

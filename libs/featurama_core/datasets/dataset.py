@@ -301,6 +301,7 @@ def request_of(
         "entity_column": None if columns.roles or columns.single else columns.entity,
         **({"roles": of_roles} if of_roles else {}),
         **({"entity_keys": _keys_of(columns.single)} if columns.single else {}),
+        **({"casts": dict(columns.casts)} if columns.casts else {}),
         "time_column": columns.time,
         "time": None if columns.moment is None else to_rfc3339(columns.moment),
         "timezone": columns.times.timezone,

@@ -20,6 +20,7 @@ from featurama_core.datasets.grid import GridSource
 from featurama_core.datasets.plan import Strategy
 from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, keyed_source
 from featurama_core.files.layout import PLAIN, FileLayout
+from featurama_core.frames.casts import checked_casts
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
@@ -50,6 +51,7 @@ class RowOptions(TypedDict, total=False):
     timezone: str | None
     time_unit: TimeUnit | None
     time_format: str | None
+    casts: Mapping[str, str] | None
     types: Mapping[str, str] | None
     delimiter: str | None
     quote: str
@@ -185,6 +187,7 @@ def build_request(
     timezone: str | None = None,
     time_unit: TimeUnit | None = None,
     time_format: str | None = None,
+    casts: Mapping[str, str] | None = None,
     types: Mapping[str, str] | None = None,
     delimiter: str | None = None,
     quote: str = '"',
@@ -197,7 +200,8 @@ def build_request(
 ) -> DatasetRequest:
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
     times = TimeRules(timezone, time_unit, time_format)
-    columns = SpineColumns.of(entity_column, time_column, timestamp, times, role_columns(roles, entity_columns))
+    in_roles = role_columns(roles, entity_columns)
+    columns = SpineColumns.of(entity_column, time_column, timestamp, times, in_roles, checked_casts(casts))
     selection = replace(selection, roles=tuple(each.role for each in columns.roles))
     layout = FileLayout.of(types, delimiter, quote, encoding, null_values)
     grid = EntityGrid(entity_type, start, end, every)

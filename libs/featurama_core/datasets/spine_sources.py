@@ -20,7 +20,7 @@ from featurama_core.files.layout import PLAIN, FileLayout
 from featurama_core.files.table_file import BATCH_ROWS, TableFile
 from featurama_core.files.table_files import TableFiles, files_of
 from featurama_core.frames.cells import frame_kind, index_columns
-from featurama_core.frames.keys import CodedTexts
+from featurama_core.frames.keys import CodedTexts, no_text
 from featurama_core.frames.spine import SpineColumns, frame_ids, id_problems, judged
 from featurama_core.frames.values import CellError
 from featurama_core.frames.views import plain_table
@@ -220,14 +220,14 @@ def row_entities(batch: Any, columns: SpineColumns) -> tuple[dict[str, Any], dic
     found: dict[str, Any] = {}
     problems: dict[int, CellError] = {}
     for role, entity in columns.entities.items():
-        cells = [batch.column(name) for name in entity.names]
-        if entity.keys is not None:
-            ids, wrong = frame_ids(cells, entity, in_role=True)
+        if entity.keys is not None or set(entity.columns) & set(dict(columns.casts)):
+            cells = [columns.cells(name, batch.column(name)) for name in entity.names]
+            ids, wrong = frame_ids(cells, entity, in_role=bool(entity.keys or columns.roles))
             found[role] = pa.array(ids, pa.string())
             problems |= wrong
             continue
         (name,) = entity.columns
-        found[role] = (_texts_or_none if columns.roles else _texts)(cells[0], name)
+        found[role] = (_texts_or_none if columns.roles else _texts)(batch.column(name), name)
         problems |= id_problems(name, _coded(found[role]), in_role=bool(columns.roles))
     return found, problems
 
@@ -285,7 +285,7 @@ def _texts(ids: Any, name: str) -> Any:
     kind = ids.type.value_type if pa.types.is_dictionary(ids.type) else ids.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return ids if pa.types.is_string(ids.type) else ids.cast(pa.string())
-    raise InvalidInput(f"column {name} holds {ids.type}; it must hold text", field=name)
+    raise no_text(name, str(ids.type), is_number=pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _texts_or_none(ids: Any, name: str) -> Any:

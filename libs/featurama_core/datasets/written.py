@@ -50,6 +50,7 @@ class WrittenSet:
             TimeRules(request["timezone"], request.get("time_unit", "us"), request.get("time_format")),
             tuple(each for each in role_columns(request.get("roles")) if role in (NO_ROLE, each.role.name)),
             _single(request.get("entity_keys")),
+            tuple(request.get("casts", {}).items()),
         )
 
     @cached_property

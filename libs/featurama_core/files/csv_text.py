@@ -22,22 +22,28 @@ from featurama_core.types.errors import InvalidInput
 _BLOCK_BYTES = 4 * 1024 * 1024
 _HEADER_BYTES = 1024 * 1024
 _SHOWN = 60
+_DELIMITERS = (",", ";", "\t", "|")
+_INDEX = "Unnamed: 0"
 
 
 class CsvFile:
-    """One CSV file. name: for messages."""
+    """One CSV file. name: for messages. index: the name of the column that pandas wrote for an index without a name, as
+    pandas reads it again; "" without.
+    """
 
     def __init__(self, path: Path, name: str, kind: FileName, layout: FileLayout) -> None:
         self._path = path
         self._name = name
         self._kind = kind
         self._layout = layout
+        self.index = ""
+        self._names_index = False
         self._delimiter = layout.delimiter or ("\t" if kind.ending == ".tsv" else ",")
 
     def header(self) -> list[str]:
-        """The names of the columns. Those without a name, such as the index that pandas writes, are left out.
+        """The names of the columns. Those without a name are left out, except for `index`.
 
-        InvalidInput for an empty file or a column that appears twice.
+        InvalidInput for an empty file, a column that appears twice, and a header that another delimiter parts.
         """
         with pa.OSFile(str(self._path)) as file:
             head = self._stream(file).read(_HEADER_BYTES)
@@ -60,11 +66,28 @@ class CsvFile:
         found = [name for name in names if name]
         if not found:
             raise InvalidInput(f"{self._name}, header: no column has a name; the first row names them", field="file")
+        self._check_delimiter(names)
+        self._names_index = names.count("") == 1 and not names[0] and _INDEX not in found
+        if self._names_index:
+            found = [_INDEX, *found]
+        self.index = _INDEX if found[0] == _INDEX and len(found) > 1 else ""
         return found
+
+    def _check_delimiter(self, names: list[str]) -> None:
+        """Raise InvalidInput (field `delimiter`, with the likely one) if the one column names several."""
+        likely = max((each for each in _DELIMITERS if each != self._delimiter), key=names[0].count)
+        if len(names) == 1 and self._layout.delimiter is None and likely in names[0]:
+            raise InvalidInput(
+                f"{self._name}, header: one column, {names[0][:_SHOWN]!r}; declare the delimiter, such as"
+                f" delimiter={likely!r}",
+                field="delimiter",
+                delimiter=likely,
+            )
 
     def batches(self, file: Any, columns: Sequence[str]) -> Iterator[Any]:
         """These columns as record batches of texts, read from the opened file."""
         layout = self._layout
+        inside = ["" if self._names_index and name == _INDEX else name for name in columns]
         try:
             reader = pyarrow.csv.open_csv(
                 self._stream(file),
@@ -76,14 +99,15 @@ class CsvFile:
                     delimiter=self._delimiter, quote_char=layout.quote or False, newlines_in_values=True
                 ),
                 convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(columns, pa.string()),
-                    include_columns=list(columns),
+                    column_types=dict.fromkeys(inside, pa.string()),
+                    include_columns=inside,
                     null_values=["", *layout.null_values],
                     strings_can_be_null=True,
                 ),
             )
             with reader:
-                yield from reader
+                for batch in reader:
+                    yield batch.rename_columns(list(columns))
         except (pa.ArrowException, UnicodeError, OSError) as error:
             raise self._located() or error from error
 

@@ -123,7 +123,9 @@ class TableFile:
     def _described(self) -> tuple[list[Any], dict[str, Any]]:
         with reading(self.name, self.kind.ending[1:]):
             if self._csv is not None:
-                return [pa.field(name, pa.string()) for name in self._csv.header()], {}
+                fields = [pa.field(name, pa.string()) for name in self._csv.header()]
+                index = self._csv.index
+                return [each for each in fields if each.name != index], {index: fields[0]} if index else {}
             with pa.OSFile(str(self.path)) as file:
                 if self.kind.kind == "parquet":
                     with pyarrow.parquet.ParquetFile(file) as parquet:

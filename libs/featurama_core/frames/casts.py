@@ -1,12 +1,13 @@
 """Named casts of frame columns: what a caller declares, because no value is converted silently.
 
-bool: 0 and 1. int: texts and decimals of whole numbers. double: decimals and texts of numbers. text: whole numbers, as
-their decimal text. A cell that a cast does not fit stays as it is, so that its row is judged by its own value.
+bool: 0 and 1. int: texts and decimals of whole numbers. double: decimals of as many digits as a double has, and texts
+of numbers. text: whole numbers, as their decimal text. A cell that a cast does not fit stays as it is, so that its row
+is judged by its own value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +15,34 @@ import numpy as np
 
 from featurama_core.frames.cells import Cells, objects
 from featurama_core.frames.texts import read_text
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import EXACT_INT_LIMIT, ValueType
 
+DECIMAL_DIGITS = 15
+"""Decimals of so many digits keep all of them as doubles; of those with more, some do."""
+
 _INT64 = 2**63
+
+Casts = tuple[tuple[str, str], ...]
+"""(column, name in `CASTS`), in the order of the declaration."""
+
+
+def checked_casts(given: Any) -> Casts:
+    """Casts from the argument `casts` of a store's method. InvalidInput for an unknown cast."""
+    named = text_pairs(given, "casts", '{"storm": "bool"}')
+    for column, cast in named:
+        if cast not in CASTS:
+            raise InvalidInput(f"the cast of {column!r} is {cast!r}; it is one of {', '.join(CASTS)}", field="casts")
+    return named
+
+
+def text_pairs(given: Any, field: str, example: str) -> Casts:
+    """The items of a mapping of columns to texts, none for None. InvalidInput for anything else."""
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
+        raise InvalidInput(f"{field} must map columns to texts; write {example}", field=field)
+    return tuple(given.items())
 
 
 def cast_cells(cells: Cells, name: str) -> tuple[Cells, int]:
@@ -56,7 +82,11 @@ def _int(value: Any) -> int | None:
 def _double(value: Any) -> float | None:
     if isinstance(value, str):
         return _read(value, ValueType.DOUBLE)  # type: ignore[return-value]
-    return float(value) if isinstance(value, Decimal) and not value.is_snan() else None
+    if not isinstance(value, Decimal) or value.is_snan():
+        return None
+    number = float(value)
+    # A double is written with the fewest digits that name it.
+    return number if value.is_nan() or Decimal(repr(number)) == value else None
 
 
 def _text(value: Any) -> str | None:

@@ -136,7 +136,7 @@ def _coded_objects(cells: Cells, name: str, key: KeyColumn) -> _CodedKeys:
         for row in np.flatnonzero(cells.missing).tolist():
             listed[row] = None
     if (cells.unsupported or values.dtype.kind != "O") and any(each is not None for each in listed):
-        fix = f"; convert them (in a write: casts={{{name!r}: 'text'}})" if values.dtype.kind in "iuf" else ""
+        fix = f"; declare casts={{{name!r}: 'text'}}" if values.dtype.kind in "iuf" else ""
         shown = cells.unsupported or str(values.dtype)
         raise InvalidInput(f"column {name} holds {shown}; its keys are {key.value_type.label}{fix}", field=name)
     # Equal values of other types, such as 1 and True, are other keys; 17 and "17" are one.
@@ -199,8 +199,7 @@ def _problem(
     message = f"{name} {str(value)[:80]!r} is not {what}"
     if reason is not Reason.TYPE_MISMATCH:
         return EntityProblem(name, reason, message)
-    fix = f"convert it (in a write: casts={{{name!r}: {value_type.label!r}}})"
-    return EntityProblem(name, reason, f"{message}; {fix}", "wrong")
+    return EntityProblem(name, reason, f"{message}; declare casts={{{name!r}: {value_type.label!r}}}", "wrong")
 
 
 def _hashable(value: Any) -> Any:

@@ -139,7 +139,7 @@ def coded_texts(cells: Cells, field: str) -> CodedTexts:
         shown = cells.unsupported or str(cells.values.dtype)
         if cells.values.ndim == 1 and (len(cells) == 0 or (cells.missing is not None and cells.missing.all())):
             return CodedTexts([], np.full(len(cells), -1, dtype=np.int64))
-        raise InvalidInput(f"column {field} holds {shown}; it must hold text", field=field)
+        raise no_text(field, shown, is_number=cells.values.dtype.kind in "iuf")
     texts: list[Any] = [str(text) if isinstance(text, str) else None for text in cells.values.tolist()]
     if cells.missing is not None:
         for row in np.flatnonzero(cells.missing).tolist():
@@ -149,12 +149,14 @@ def coded_texts(cells: Cells, field: str) -> CodedTexts:
     return CodedTexts(distinct, np.fromiter(map(numbers.__getitem__, texts), dtype=np.int64, count=len(texts)))
 
 
+def no_text(column: str, kind: str, *, is_number: bool) -> InvalidInput:
+    """The error of a column of ids that holds no texts. kind: the type that it holds."""
+    fix = f"; declare casts={{{column!r}: 'text'}}" if is_number else ""
+    return InvalidInput(f"column {column} holds {kind}; it must hold text{fix}", field=column)
+
+
 def _of_ids(cells: Cells) -> CodedEntities:
-    try:
-        ids = coded_texts(cells, "entity_id")
-    except InvalidInput as error:
-        fix = ", or declare casts={'entity_id': 'text'}" if cells.values.dtype.kind in "iuf" else ""
-        raise InvalidInput(f"{error.message}{fix}", field="entity_id") from error
+    ids = coded_texts(cells, "entity_id")
     wrong = ids.problems("entity_id")
     return CodedEntities(ids, {row: EntityProblem("entity_id", *error) for row, error in wrong.items()})
 

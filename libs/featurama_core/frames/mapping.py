@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.frames.casts import CASTS, cast_cells
+from featurama_core.frames.casts import Casts, cast_cells, checked_casts, text_pairs
 from featurama_core.frames.cells import Cells, Frame, objects, read_cells
 from featurama_core.frames.entities import EntityColumns, coded_entities
 from featurama_core.frames.keys import CodedEntities, coded_texts
@@ -33,7 +33,7 @@ class Mapping:
 
     entity, time: the columns with entity ids and times. entity_id, moment: one id, one time (microseconds) for all rows
     instead. times, ingested: of these columns. only: the value columns that are used, None for all. ignore_extra: leave
-    out columns that are no features. casts: (column, name in `CASTS`). references: (feature, columns with the keys of
+    out columns that are no features. casts: of values and keys. references: (feature, columns with the keys of
     the entity that it names).
 
     keys: the codec of the entity type whose key columns stand in the frame instead of ids. referenced: the codec of
@@ -49,7 +49,7 @@ class Mapping:
     rename: tuple[tuple[str, str], ...] = ()
     only: tuple[str, ...] | None = None
     ignore_extra: bool = False
-    casts: tuple[tuple[str, str], ...] = ()
+    casts: Casts = ()
     references: tuple[tuple[str, tuple[str, ...]], ...] = ()
     keys: EntityKeys | None = None
     referenced: tuple[EntityKeys, ...] = ()
@@ -77,12 +77,6 @@ class Mapping:
             check_list_of_texts(only, "only")
         if entity_id is not None and (problem := entity_id_problem(entity_id)) is not None:
             raise InvalidInput(problem, reason=Reason.INVALID_ENTITY_ID, field="entity_id")
-        named = _pairs(casts, "casts", '{"storm": "bool"}')
-        for column, cast in named:
-            if cast not in CASTS:
-                raise InvalidInput(
-                    f"the cast of {column!r} is {cast!r}; it is one of {', '.join(CASTS)}", field="casts"
-                )
         return cls(
             entity_column,
             time_column,
@@ -90,10 +84,10 @@ class Mapping:
             None if timestamp is None else to_micros(timestamp, "timestamp"),
             TimeRules(timezone, time_unit, time_format),
             TimeRules(timezone, ingested_at_unit, time_format, "ingested_at_unit"),
-            _pairs(rename, "rename", '{"Release Year": "release_year"}'),
+            text_pairs(rename, "rename", '{"Release Year": "release_year"}'),
             None if only is None else tuple(only),
             ignore_extra,
-            named,
+            checked_casts(casts),
             _references(references),
         )
 
@@ -254,14 +248,6 @@ class Mapping:
 
 
 UNMAPPED = Mapping()
-
-
-def _pairs(given: Any, field: str, example: str) -> tuple[tuple[str, str], ...]:
-    if given is None:
-        return ()
-    if not isinstance(given, abc.Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
-        raise InvalidInput(f"{field} must map columns to texts; write {example}", field=field)
-    return tuple(given.items())
 
 
 def _references(given: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.frames.cells import Frame, FrameKind, frame_kind, objects, open_frame, read_cells
+from featurama_core.frames.casts import Casts, cast_cells
+from featurama_core.frames.cells import Cells, Frame, FrameKind, frame_kind, open_frame, read_cells
 from featurama_core.frames.entities import EntityColumns, coded_entities
 from featurama_core.frames.keys import CodedTexts, coded_texts
 from featurama_core.frames.role_columns import RoleColumns
@@ -34,6 +35,7 @@ class SpineColumns:
 
     entity: the column of ids of rows without roles. times: how the cells of the time column are read. roles: of rows
     that name several entities, each of which may be null. single: the key columns of rows without roles, None for ids.
+    casts: of these columns.
     """
 
     entity: str = "entity_id"
@@ -42,6 +44,7 @@ class SpineColumns:
     times: TimeRules = AS_IT_IS
     roles: tuple[RoleColumns, ...] = ()
     single: EntityColumns | None = None
+    casts: Casts = ()
 
     @classmethod
     def of(
@@ -51,10 +54,11 @@ class SpineColumns:
         timestamp: Time | None = None,
         times: TimeRules = AS_IT_IS,
         roles: tuple[RoleColumns, ...] = (),
+        casts: Casts = (),
     ) -> SpineColumns:
         """From the arguments of `FeatureStore.training_set`. Raises InvalidInput."""
         moment = None if timestamp is None else to_micros(timestamp, "timestamp")
-        return cls(entity_column, time_column, moment, times).in_roles(roles)
+        return cls(entity_column, time_column, moment, times, casts=casts).in_roles(roles)
 
     def in_roles(self, roles: tuple[RoleColumns, ...]) -> SpineColumns:
         """The same times, and entities in these roles. InvalidInput for roles beside an entity column."""
@@ -103,6 +107,11 @@ class SpineColumns:
         """The columns with entities or time, without repetition."""
         return self.entity_names if self.moment is not None else [*self.entity_names, self.time]
 
+    def cells(self, name: str, column: Any) -> Cells:
+        """The cells of one of these columns, of any frame library, with its cast."""
+        cells, cast = read_cells(column), dict(self.casts).get(name)
+        return cells if cast is None else cast_cells(cells, cast)[0]
+
     def check(self, names: Sequence[str]) -> None:
         """Raise InvalidInput unless these columns are among the label columns `names`, with one source of times."""
         of_entities = {name: role for role, each in self.entities.items() for name in each.columns}
@@ -119,6 +128,13 @@ class SpineColumns:
                 there = ", ".join(each if each.isprintable() else repr(each) for each in names[:10])
                 raise InvalidInput(
                     f"the label rows lack the column {name}{of_role}, they have {there}{hint}", field=name
+                )
+        for name, _ in self.casts:
+            if name not in self.keys:
+                raise InvalidInput(
+                    f"casts names the column {name}, which holds no entities and no times of the rows; these columns"
+                    f" are {', '.join(self.keys)}",
+                    field="casts",
                 )
         if self.roles and "entity_id" in names and "entity_id" not in of_entities:
             raise InvalidInput(
@@ -153,7 +169,7 @@ def judged(
     if columns.moment is not None:
         moments = np.full(rows, columns.moment, dtype=np.int64)
     else:
-        moments, bad_times = event_times(read_cells(times), columns.time, columns.times)
+        moments, bad_times = event_times(columns.cells(columns.time, times), columns.time, columns.times)
         problems = {**bad_times, **problems}
     if problems:
         row = min(problems)
@@ -207,6 +223,7 @@ def label_rows(
     times: TimeRules = AS_IT_IS,
     roles: tuple[RoleColumns, ...] = (),
     kinds: Sequence[EntityType] = (),
+    casts: Casts = (),
 ) -> Spine:
     """Label rows from a list of entity ids and one `timestamp` (default `now`, microseconds), or from a frame with the
     columns entity_id and timestamp and any others, which are copied to the output. With roles, a frame with the columns
@@ -215,7 +232,7 @@ def label_rows(
     `timestamp` applies to all rows of a frame without a timestamp column. kinds: see `SpineColumns.with_keys`. Raises
     InvalidInput: see `judged`.
     """
-    columns = SpineColumns.of(timestamp=timestamp, times=times, roles=roles)
+    columns = SpineColumns.of(timestamp=timestamp, times=times, roles=roles, casts=casts)
     if frame_kind(labels) is None and type(labels).__name__ != "LazyFrame":
         return _of_ids(labels, columns, now)
     frame = open_frame(labels)
@@ -238,14 +255,14 @@ def key_rows(given: Any) -> Any:
 
 
 def row_entities(
-    given: Any, roles: tuple[RoleColumns, ...], kinds: Sequence[EntityType] = ()
+    given: Any, roles: tuple[RoleColumns, ...], kinds: Sequence[EntityType] = (), casts: Casts = ()
 ) -> tuple[RowEntities, dict[str, Any]]:
     """The entities of the rows of a frame without times, and all its columns. InvalidInput names the first bad row.
 
     kinds: see `SpineColumns.with_keys`.
     """
     frame = open_frame(given)
-    columns = SpineColumns(moment=0, roles=roles).with_keys(kinds, list(frame.columns))
+    columns = SpineColumns(moment=0, roles=roles, casts=casts).with_keys(kinds, list(frame.columns))
     of_role, problems = _entities_of(frame, columns)
     judged(problems, None, columns, frame.rows, where="row")
     if not frame.rows:
@@ -258,28 +275,34 @@ def _entities_of(frame: Frame, columns: SpineColumns) -> tuple[dict[str, Ids], d
     of_role: dict[str, Ids] = {}
     problems: dict[int, CellError] = {}
     for role, entity in columns.entities.items():
-        cells = [frame.columns[name] for name in entity.names]
+        cells = [columns.cells(name, frame.columns[name]) for name in entity.names]
         of_role[role], found = frame_ids(cells, entity, in_role=bool(columns.roles))
         problems |= found
     return of_role, problems
 
 
 def frame_ids(
-    cells: Sequence[Any], entity: EntityColumns, *, in_role: bool
+    cells: Sequence[Cells], entity: EntityColumns, *, in_role: bool
 ) -> tuple[list[str | None], dict[int, CellError]]:
     """The entity of each row, None for none, and the problems of ids. cells: the columns of the entity, in order."""
     if entity.keys is not None:
-        coded = coded_entities([read_cells(_column(each)) for each in cells], entity)
+        coded = coded_entities(cells, entity)
         ids = coded.ids
         problems = {row: (each.reason, each.message) for row, each in coded.problems.items() if each.kind == "wrong"}
     else:
         (column,) = entity.columns
-        ids = _ids(cells[0], column)
+        ids = coded_texts(cells[0], column)
         problems = id_problems(column, ids, in_role=in_role)
         for row in np.flatnonzero(ids.codes < 0).tolist() if in_role else ():
-            if not is_empty(value := read_cells(cells[0]).values[row]):
+            if not is_empty(value := cells[0].values[row]):
                 problems[row] = Reason.INVALID_ENTITY_ID, f"column {column}: {str(value)[:80]!r} is not text"
     return [each or None for each in ids.rows().tolist()], problems
+
+
+def listed_ids(ids: Any, columns: SpineColumns) -> CodedTexts:
+    """Entity ids in an array or list, of a request without a frame. InvalidInput for casts of other columns."""
+    columns.check(columns.keys)
+    return coded_texts(columns.cells(columns.entity, ids if hasattr(ids, "dtype") else list(ids)), columns.entity)
 
 
 def _of_ids(labels: Any, columns: SpineColumns, now: int | None) -> Spine:
@@ -295,20 +318,12 @@ def _of_ids(labels: Any, columns: SpineColumns, now: int | None) -> Spine:
     at_now = columns.moment is None
     if at_now and now is None:
         raise InvalidInput("timestamp is missing; give the moment to read at", field="timestamp")
-    ids = _ids(labels if hasattr(labels, "dtype") else list(labels), columns.entity)
+    ids = listed_ids(labels, columns)
     columns = replace(columns, moment=now) if at_now else columns
     event_time = judged(id_problems(columns.entity, ids, in_role=False), None, columns, len(ids.codes))
     entity_ids = ids.rows().tolist()
     carried = {columns.entity: entity_ids, columns.time: event_time}
     return Spine(RowEntities.of(entity_ids), event_time, carried, at_now=at_now)
-
-
-def _ids(column: Any, name: str) -> CodedTexts:
-    return coded_texts(read_cells(_column(column)), name)
-
-
-def _column(column: Any) -> Any:
-    return objects(column) if isinstance(column, list) else column
 
 
 def _with_times(frame: Frame, columns: SpineColumns, event_time: Int64Array) -> dict[str, Any]:

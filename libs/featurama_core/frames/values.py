@@ -314,7 +314,10 @@ def _encodes(text: str) -> bool:
 
 
 def _no_type(name: str) -> CellError:
-    return Reason.TYPE_MISMATCH, f"holds {name}; give a number, text, bool or vector of numbers"
+    fix = "give a number, text, bool or vector of numbers"
+    if name == "Decimal":
+        fix = "declare a cast to double or int, which takes each that loses no digit, or give text"
+    return Reason.TYPE_MISMATCH, f"holds {name}; {fix}"
 
 
 def _bad_length(length: int) -> CellError:

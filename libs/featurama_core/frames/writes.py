@@ -116,5 +116,7 @@ def _check_feature(name: str) -> None:
         check_name(name, "column")
     except InvalidInput as error:
         raise InvalidInput(
-            f"{error.message}; rename it with rename=, or leave it out with only=", reason=error.reason, field=name
+            f"{error.message}; rename it with rename=, or leave it out with only= or ignore_extra=True",
+            reason=error.reason,
+            field=name,
         ) from error

@@ -329,7 +329,7 @@ def _refuse_conflicts(
         different = ~_same_value(whole, rows, leader)
         torn = np.zeros(groups, dtype=np.bool_)
         torn[group_of_row[rows[different]]] = True
-        message = f"{name} has different values for one entity and timestamp in this request; keep one"
+        message = f"{name} has different values for one entity and timestamp; keep one"
         problem = RowError(Reason.CONFLICTING_DUPLICATE, name, message)
         for row in rows[torn[group_of_row[rows]]].tolist():
             for position in positions:

@@ -52,7 +52,9 @@ def is_namespace(text: str) -> bool:
 def entity_id_problem(entity_id: object) -> str | None:
     """The problem of an invalid entity id, None for a valid one: 1-256 bytes of UTF-8 without control characters."""
     if not isinstance(entity_id, str):
-        return "entity_id must be text"
+        is_int = type(entity_id) is int and entity_id.bit_length() <= 64
+        shown = f"; give {str(entity_id)!r}, not {entity_id}" if is_int else ""
+        return f"entity_id must be text{shown}"
     if not entity_id:
         return "entity_id is empty; give 1-256 bytes of UTF-8"
     if _CONTROL.search(entity_id):

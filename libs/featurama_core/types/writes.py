@@ -106,10 +106,13 @@ class Problem:
     message: str
     first_rows: tuple[int, ...]
 
+    @property
+    def shown_rows(self) -> str:
+        """The first rows as text: `1, 2, ...`."""
+        return ", ".join(map(str, self.first_rows)) + ", ..." * (self.units > len(self.first_rows))
+
     def __str__(self) -> str:
-        rows = f"{self.units:,} row{'s' * (self.units != 1)}"
-        more = ", ..." if self.units > len(self.first_rows) else ""
-        return f"{rows}: {self.message} (row {', '.join(map(str, self.first_rows))}{more})"
+        return f"{self.units:,} row{'s' * (self.units != 1)}: {self.message} (row {self.shown_rows})"
 
 
 @dataclass(slots=True, repr=False)

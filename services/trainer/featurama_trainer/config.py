@@ -43,6 +43,7 @@ class SpineSource(_Frozen):
     timezone: str | None = None
     time_unit: TimeUnit | None = None
     time_format: str | None = None
+    casts: dict[str, str] = Field(default_factory=dict)
     types: dict[str, str] = Field(default_factory=dict)
     delimiter: str | None = None
     quote: str = '"'

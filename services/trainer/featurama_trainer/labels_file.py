@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from featurama_core.frames.casts import checked_casts
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
 from featurama_core.types.column import Column, column_of
@@ -32,7 +33,7 @@ def read_label_file(source: SpineSource, classes: Classes | None = None) -> Labe
     from featurama_core.files.layout import FileLayout
 
     times = TimeRules(source.timezone, source.time_unit, source.time_format)
-    columns = SpineColumns(source.entity_column, source.time_column, times=times)
+    columns = SpineColumns.of(source.entity_column, source.time_column, times=times, casts=checked_casts(source.casts))
     # A number is learned from digits in a CSV; the texts of classes are their labels.
     types = ({source.target: "double"} if classes is None else {}) | source.types
     layout = FileLayout.of(types, source.delimiter, source.quote, source.encoding, source.null_values)

@@ -69,7 +69,7 @@ async def test_columns_are_renamed_and_cast_before_they_are_keys(store: OpenedSt
     """An int column of a text key is cast by name; columns that are left out leave the keys."""
     frame = {"Guest": [7.0], "City": np.array([50667]), films.nights: [1], "noise": [0]}
     rename = {"Guest": "guest_id", "City": "city"}
-    with pytest.raises(InvalidInput, match=r"city holds int64; its keys are text; convert .*casts=\{'city': 'text'\}"):
+    with pytest.raises(InvalidInput, match=r"city holds int64; its keys are text; declare casts=\{'city': 'text'\}"):
         await store.write_features(frame, timestamp=AT, rename=rename, only=[films.nights])
     for left_out in ({"only": [films.nights]}, {"ignore_extra": True}):
         report = await store.write_features(

@@ -88,6 +88,23 @@ def test_a_cell_that_a_cast_does_not_fit_stays_as_it_is(
     assert {"x to " + cast: 0} == write.casts
 
 
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("123456789012345", True),
+        ("0.100", True),
+        ("NaN", True),
+        ("12345678901234567.89", False),
+        ("9007199254740993", False),
+        ("1e-400", False),
+    ],
+)
+def test_a_decimal_is_cast_to_a_double_only_with_all_its_digits(prepare: Any, text: str, fits: bool) -> None:
+    """The row of another one is rejected."""
+    write = prepare({"entity_id": ["a"], "timestamp": [AT], "x": [Decimal(text)]}, casts={"x": "double"})
+    assert (int(fits), int(not fits)) == (write.casts["x to double"], len(write.local))
+
+
 def test_whole_numbers_are_ids_only_by_a_cast(frame: Any, prepare: Any, unpack: Any) -> None:
     """The message names it."""
     given = frame({"entity_id": [7, 8], "timestamp": [AT] * 2, "x": [1, 2]})

@@ -163,3 +163,34 @@ def test_an_error_of_a_label_row_names_its_file_and_row(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("entity_id,timestamp\na,2026-01-01T00:00:00Z\nb,soon\n")
     with pytest.raises(InvalidInput, match=r"^1.csv, row 1: timestamp 'soon' is not an ISO 8601 time"):
         list(label_source(tmp_path, SpineColumns.of()).batches())
+
+
+@pytest.mark.parametrize("head", ["", "Unnamed: 0"])
+def test_the_index_that_pandas_wrote_is_a_column_only_where_it_is_named(tmp_path: Path, head: str) -> None:
+    """Without a name it is called as pandas calls it when it reads the file."""
+    (tmp_path / "penguins.csv").write_text(f"{head},species\n7,Adelie\n8,Gentoo\n")
+    file = TableFile(tmp_path / "penguins.csv")
+    assert (["species"], ("Unnamed: 0",)) == (file.schema.names, file.index_columns)
+    assert [{"species": "Adelie"}, {"species": "Gentoo"}] == [
+        row for each in file.batches() for row in each.to_pylist()
+    ]
+    file.with_columns(["Unnamed: 0"])
+    assert {"Unnamed: 0": ["7", "8"], "species": ["Adelie", "Gentoo"]} == next(file.batches()).to_pydict()
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "delimiter"),
+    [("a.csv", "id;x", ";"), ("a.csv", "id\tx", "\t"), ("a.csv", "id|x", "|"), ("a.tsv", "id,x", ",")],
+)
+def test_a_header_of_one_column_that_another_delimiter_parts_is_refused(
+    tmp_path: Path, name: str, head: str, delimiter: str
+) -> None:
+    """Unless the delimiter is declared."""
+    (tmp_path / name).write_text(f"{head}\n1{delimiter}2\n")
+    with pytest.raises(InvalidInput) as caught:
+        TableFile(tmp_path / name)
+    assert f"{name}, header: one column, {head!r}; declare the delimiter, such as delimiter={delimiter!r}" == (
+        caught.value.message
+    )
+    own = "\t" if name.endswith("tsv") else ","
+    assert [head] == TableFile(tmp_path / name, FileLayout.of(delimiter=own)).schema.names

@@ -281,3 +281,16 @@ def test_a_set_that_is_not_there_is_named(labelled: Featurama) -> None:
 def test_an_entity_that_is_unknown_is_named(labelled: Featurama) -> None:
     ran = labelled("get", "planet_nowhere")
     assert (ran.code, "'planet_nowhere' is neither registered nor has any value" in ran.err) == (2, True), ran.err
+
+
+def test_labels_with_whole_numbers_as_ids_need_a_cast(labelled: Featurama, folder: Path) -> None:
+    """The error names the option, ready to be given."""
+    (folder / "values.csv").write_text("entity_id,timestamp,temperature\n7,2026-01-01T00:00:00Z,1.5\n")
+    assert labelled("write", "values.csv").code == 0
+    table = pa.table({"Station ID": [7], "timestamp": ["2026-01-02T00:00:00Z"]})
+    pyarrow.parquet.write_table(table, folder / "numbers.parquet")
+    build = ("dataset", "build", "--labels", "numbers.parquet", "--entity-column", "Station ID", "-f", "temperature")
+    ran = labelled(*build, "-o", "set.parquet")
+    assert "column Station ID holds int64; it must hold text; declare --cast 'Station ID=text' " in ran.err
+    assert labelled(*build, "-o", "set.parquet", "--cast", "Station ID=text").code == 0
+    assert pyarrow.parquet.read_table(folder / "set.parquet").to_pylist()[0]["temperature"] == 1.5

@@ -102,9 +102,9 @@ def test_numbers_without_a_unit_are_refused(defined: Featurama, folder: Path) ->
     table = pa.table({"entity_id": ["planet_mars"], "timestamp": [EVENT], "ingested_at": [KNOWN], "temperature": [1.0]})
     pyarrow.parquet.write_table(table, folder / "old.parquet")
     write = ("write", "old.parquet", "--bulk")
-    for given, named in ((("--ingested-at-unit", "us"), "time_unit="), (("--time-unit", "us"), "ingested_at_unit=")):
-        ran = defined(*write, *given)
-        assert (ran.code, named in ran.err) == (2, True)
+    for given, lacking in (("--ingested-at-unit", "--time-unit"), ("--time-unit", "--ingested-at-unit")):
+        ran = defined(*write, given, "us")
+        assert (ran.code, f"declare their unit with {lacking} (s, ms, us or ns)" in ran.err) == (2, True)
     assert defined(*write, "--time-unit", "us", "--ingested-at-unit", "us").code == 0
     assert defined(*write, "--time-unit", "us", "--ingested-at-unit", "minutes").code == 2
     assert len(corrections(defined, "planet_mars")) == 1

@@ -305,6 +305,7 @@ def test_long_tables(infer: Infer, folder: Path) -> None:
     (folder / "long.csv").write_text("entity_id,feature_name,value,timestamp\n" + "\n".join(rows))
     made = infer("long.csv")
     assert {"t": "double", "s": "text"}.items() <= made.types.items()
+    assert [{"name": "long"}] == made.read["entity_types"]
     assert {"accepted": 6} == made.written("long.csv")
 
 
@@ -385,3 +386,70 @@ def test_tables_of_any_columns_are_written_without_a_rejected_row(infer: Infer, 
         table.to_pandas(types_mapper=pd.ArrowDtype).to_csv(folder / "drawn.csv", index=False)
     file = "drawn.parquet" if seed % 2 else "drawn.csv"
     assert {"accepted": 40} == infer(file).written(file)
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        (["1,5", "1234,75", "3,0"], "'1,5', '1234,75', '3,0'"),
+        (["1,200", "950", "12,345.50"], "'1,200', '12,345.50'"),
+        (["1.200,5", "7", "8"], "'1.200,5'"),
+        (["12%", "7.5%", "0%"], "'12%', '7.5%', '0%'"),
+        (["$3.00", "$1,200.00", "-$4"], "'$3.00', '$1,200.00', '-$4'"),
+        (["3.00 €", "4 €", "EUR 5"], "'3.00 €', '4 €', 'EUR 5'"),
+        (["1 200", "2\N{NO-BREAK SPACE}300", "5"], "'1 200', '2\\xa0300'"),
+    ],
+)
+def test_numbers_in_other_forms_are_texts_with_a_question(
+    infer: Infer, folder: Path, texts: list[str], shown: str
+) -> None:
+    """They are never the entity, as texts that differ in every row might be."""
+    rows = [f'"{text}",{UTC.format(at)}' for at, text in enumerate(texts)]
+    (folder / "sales.csv").write_text("turnover,time\n" + "\n".join(rows))
+    made = infer("sales.csv")
+    assert {"turnover": "text"} == made.types
+    assert f"numbers such as {shown} stay texts; rewrite the column as 1234.75 for double" == made.unsure("turnover")
+    assert "?" == made.mapping["entity_column"]
+
+
+@pytest.mark.parametrize("texts", [["10.0.0.1", "10.0.0.2"], ["A1", "B2"], ["00501", "00502"], ["ABC 123", "ABD 7"]])
+def test_texts_with_digits_are_no_numbers(infer: Infer, folder: Path, texts: list[str]) -> None:
+    """Addresses, codes and numbers with zeros in front may be an entity."""
+    rows = [f"{text},{UTC.format(at)},1.5" for at, text in enumerate(texts)]
+    (folder / "k.csv").write_text("what,time,x\n" + "\n".join(rows))
+    assert "what" == infer("k.csv").mapping["entity_column"]
+
+
+def test_decimals_beyond_the_digits_of_a_double_are_a_question(infer: Infer, folder: Path) -> None:
+    """As many rows are rejected as were announced; no digit is lost without a word."""
+    prices = [Decimal("12345678901234567.89"), Decimal("0.10"), Decimal("-99999999999999999.25"), None]
+    table = {"id": list("abcd"), "price": pa.array(prices, pa.decimal128(30, 2))}
+    pyarrow.parquet.write_table(pa.table(table), folder / "prices.parquet")
+    made = infer("prices.parquet")
+    assert "# unsure: 2 values have more digits than a double and would be rejected\n" in made.text
+    (folder / "made.yaml").write_text(made.text.replace('timestamp: "?"', "timestamp: 2024-01-01T00:00:00Z"))
+    assert 0 == made._command("apply", "made.yaml", "--yes").code
+    ran = made._command("write", "--mapping", "made.yaml", "prices.parquet", "--json")
+    assert (2, 2) == (ran.json["accepted"], ran.json["rejected"])
+    assert {"price to double": 1} == ran.json["casts"]
+    assert (
+        "price holds Decimal; declare a cast to double or int, which takes each that loses no digit, or give text"
+        in (ran.json["problems"][0])
+    )
+
+
+def test_the_index_of_a_csv_may_be_the_entity(infer: Infer, folder: Path, featurama: Featurama) -> None:
+    """It is proposed where no column has an id per row and no time; otherwise it is left out."""
+    penguins = pd.DataFrame({"species": ["Adelie"] * 3, "mass": [3750.5, 3800.0, 3250.0]}, index=[10, 11, 12])
+    penguins.to_csv(folder / "penguins.csv")
+    made = infer("penguins.csv")
+    assert ("Unnamed: 0", {"species": "text", "mass": "double"}) == (made.mapping["entity_column"], made.types)
+    assert "is it the entity that the rows describe?" == made.unsure("entity_column")
+    assert [{"name": "penguins"}] == made.read["entity_types"]
+    assert {"accepted": 3} == made.written("penguins.csv", timestamp="2024-01-01T00:00:00Z")
+    assert 3750.5 == featurama("get", "10", "-f", "mass", "--json").json[0]["value"]
+    penguins.assign(time=UTC.format(1), id=["a", "b", "c"]).to_csv(folder / "seen.csv")
+    seen = infer("seen.csv")
+    assert ("id", {"species": "text", "mass": "double"}) == (seen.mapping["entity_column"], seen.types)
+    ran = featurama("infer", "seen.csv", "--entity-column", "")
+    assert (2, True) == (ran.code, "there is no column ''; there are Unnamed: 0, species, mass" in ran.err)

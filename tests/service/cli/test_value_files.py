@@ -131,8 +131,9 @@ def test_refused_rows_are_grouped_and_quote_the_value(defined: Featurama, folder
     (folder / "many.csv").write_text("entity_id,timestamp,moons\n" + "\n".join(rows) + "\n")
     ran = defined("write", "many.csv")
     assert ran.code == 1
-    assert "many.csv: 7 rows: moons 'n/a' is not an int (row 0, 1, 2, 3, 4, ...)" in ran.err
-    assert "many.csv: 1 row: moons '0x10' is not an int (row 7)" in ran.err
+    shown = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert shown[3] == "many.csv 7 0, 1, 2, 3, 4, ... TYPE_MISMATCH moons 'n/a' is not an int"
+    assert shown[4] == "many.csv 1 7 TYPE_MISMATCH moons '0x10' is not an int"
 
 
 def test_compressed_and_partitioned_files_of_a_directory_are_written(defined: Featurama, folder: Path) -> None:
@@ -217,3 +218,16 @@ def test_a_row_without_a_feature_name_is_rejected_alone(defined: Featurama, fold
     ran = defined("write", "long.csv", "--json")
     assert (1, 1, 2) == (ran.code, ran.json["accepted"], ran.json["rejected"]), ran.err
     assert read(defined, "moons") == [7]
+
+
+def test_rows_that_were_not_accepted_are_shown_by_message(defined: Featurama, folder: Path) -> None:
+    """One line for all rows of one reason and message, the most frequent first; a list for programs has each row."""
+    rows = [f"planet_mars,{DAY},{moons}" for moons in range(30)]
+    (folder / "m.csv").write_text("\n".join(["entity_id,timestamp,moons", *rows, f"planet_earth,{DAY},few"]))
+    ran = defined("write", "m.csv")
+    assert 1 == ran.code
+    conflict = "moons has different values for one entity and timestamp; keep one"
+    shown = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert f"m.csv 30 0, 1, 2, 3, 4, ... CONFLICTING_DUPLICATE {conflict}" == shown[3]
+    assert ["m.csv 1 30 TYPE_MISMATCH moons 'few' is not an int"] == shown[4:]
+    assert 20 == len(defined("write", "m.csv", "--json").json["verdicts"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from featurama_cli.hints import hint
+from featurama_cli.hints import hint, in_options
 from featurama_core.types.errors import FeaturamaError, Reason
 
 from .running import run_in
@@ -27,6 +27,40 @@ from .running import run_in
 def test_a_reason_has_the_command_that_helps(reason: Reason, metadata: dict[str, str], text: str) -> None:
     """Where the namespace is not known, no command is named."""
     assert text == hint(FeaturamaError("m", reason=reason, **metadata))
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            "declare it once with timezone=, such as timezone='Europe/Rome'",
+            "declare it once with --timezone, such as --timezone Europe/Rome",
+        ),
+        (
+            "rename it with rename=, or leave it out with only= or ignore_extra=True",
+            "rename it with --rename, or leave it out with --only or --ignore-extra",
+        ),
+        ("declare casts={'Station ID': 'text'}", "declare --cast 'Station ID=text'"),
+        (
+            "declare their unit with time_unit= (s, ms, us or ns)",
+            "declare their unit with --time-unit (s, ms, us or ns)",
+        ),
+        (
+            "name it, such as roles={'home': {'type': 'team', 'columns': 'entity_id'}}",
+            "name it, such as --role home=team:entity_id",
+        ),
+        ("such as delimiter='\\t'", "such as --delimiter $'\\t'"),
+        ("such as delimiter=';'", "such as --delimiter ';'"),
+        ("deleted_through_time has no time zone", "--through has no time zone"),
+        (
+            "there is no column 'only=3'; there are version=7x, a",
+            "there is no column 'only=3'; there are version=7x, a",
+        ),
+    ],
+)
+def test_a_message_names_the_options_of_the_command(message: str, expected: str) -> None:
+    """Not the arguments of a method; what the user has written stays."""
+    assert expected == in_options(message)
 
 
 def test_the_command_says_what_is_wrong_and_which_command_helps(folder: Path) -> None:

@@ -119,7 +119,7 @@ def test_rows_of_one_key_that_disagree_are_all_refused() -> None:
     ]
     entities = ["amy", "fry", "fry", "leela", "leela"]
     validated, report = judge(request(columns, entities=entities, unit=WriteUnit.VALUE))
-    words = "shape has different values for one entity and timestamp in this request; keep one"
+    words = "shape has different values for one entity and timestamp; keep one"
     assert [verdict(row, Reason.CONFLICTING_DUPLICATE, "shape", words, at=0) for row in (1, 2)] == report.verdicts
     assert {
         "shape": [("amy", NOW, [9.0, 9.0]), ("leela", NOW, [5.0, 6.0])],
