@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from featurama_core.registry import Registry, Snapshot
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.cell_plan import LayoutBook
+from featurama_core.storage.held_values import entities_with_values
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
 from featurama_core.storage.tombstone_cells import layouts_in
@@ -186,13 +185,16 @@ class Namespace:
         held = {at: layout.fields for at in layouts_in(cells) if (layout := layouts.get(at))}
         names = {field.name for fields in held.values() for field in fields}
         features = (await self.registry.snapshot(names=names)).features
-        of_type = [
-            at
-            for at, fields in held.items()
-            if any(each.entity_type == entity_type for field in fields for each in features[field.name])
-        ]
-        positions = np.unique(cells.entity[np.isin(cells.layout_id, of_type)])
-        return [Entity(entity_ids[at], entity_type) for at in positions.tolist()]
+        of_type = {
+            layout_id: [
+                at
+                for at, field in enumerate(fields)
+                if any(each.entity_type == entity_type for each in features[field.name])
+            ]
+            for layout_id, fields in held.items()
+        }
+        wanted = {layout_id: positions for layout_id, positions in of_type.items() if positions}
+        return [Entity(entity_ids[at], entity_type) for at in entities_with_values(cells, layouts, wanted)]
 
     def forget_entities(self, entity_ids: Iterable[str]) -> None:
         """Drop the cached types of entities that were just registered or deleted here."""

@@ -193,7 +193,11 @@ class EmbeddedStore(FeatureStore):
     async def _get_entity(self, entity_id: str) -> Entity:
         found = await self._namespace.storage.get_entities([entity_id])
         if entity_id not in found:
-            raise Unknown("this entity is not registered", reason=Reason.UNKNOWN_ENTITY, field="entity_id")
+            raise Unknown(
+                f"entity {entity_id!r} is not registered; it may have values, which need no registration",
+                reason=Reason.UNKNOWN_ENTITY,
+                field="entity_id",
+            )
         return found[entity_id]
 
     async def _page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:

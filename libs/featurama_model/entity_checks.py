@@ -1,4 +1,6 @@
-"""Entities that cannot be predicted: they are of another type than the model's, or are unknown to the store."""
+"""What a model cannot be predicted for: entities of another type than its own or unknown to the store, and features of
+another type than its own.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featurama_core.registry.roles import check_one_type
 from featurama_core.store import EmbeddedStore
+from featurama_core.types.errors import InvalidInput, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.values import Status
+from featurama_model.manifest import ModelManifest
 
 if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
 
 _IDS_PER_READ = 5_000
 _FEATURES_PER_READ = 500
+
+
+async def check_features(namespace: Namespace, manifest: ModelManifest) -> None:
+    """Raise FailedPrecondition (MODEL_UNUSABLE) unless all features of a model are registered and can be read of the
+    entity of a row, whichever of them a request gives.
+    """
+    if manifest.roles:
+        return
+    try:
+        check_one_type(await namespace.resolve(manifest.selection), manifest.entity_type)
+    except Unknown as error:
+        raise manifest.unusable(f"one of its features is not registered: {error.message}") from error
+    except InvalidInput as error:
+        raise manifest.unusable(error.message) from error
 
 
 async def unknown_entities(

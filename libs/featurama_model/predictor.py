@@ -17,10 +17,10 @@ import numpy as np
 from featurama_core.frames.predictions import RowError
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
-from featurama_core.types.errors import InvalidInput, Reason, Unknown
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import RowEntities
 from featurama_core.types.values import Status
-from featurama_model.entity_checks import unknown_entities
+from featurama_model.entity_checks import check_features, unknown_entities
 from featurama_model.evaluation import explained, outputs
 from featurama_model.loading import LoadedModel
 from featurama_model.manifest import ModelManifest
@@ -129,15 +129,13 @@ class Predictor:
         ]
         if not request.entity_ids or not wanted:
             return {}, namespace.now()
-        try:
-            read = await EmbeddedStore(namespace).get_online_features(
-                RowEntities.of(list(request.entity_ids)),
-                [feature.reference for feature in wanted],
-                consistency=request.consistency,
-                ttl_revisions=manifest.ttl_revisions,
-            )
-        except Unknown as error:
-            raise manifest.unusable(f"one of its features is not registered: {error.message}") from error
+        await check_features(namespace, manifest)
+        read = await EmbeddedStore(namespace).get_online_features(
+            RowEntities.of(list(request.entity_ids)),
+            [feature.reference for feature in wanted],
+            consistency=request.consistency,
+            ttl_revisions=manifest.ttl_revisions,
+        )
         for feature, column in zip(wanted, read.columns, strict=True):
             manifest.check_type(feature, column)
         columns = {feature.name: column for feature, column in zip(wanted, read.columns, strict=True)}

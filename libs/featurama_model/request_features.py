@@ -25,7 +25,7 @@ def given_columns(manifest: ModelManifest, given: Sequence[Column], rows: int) -
 
     A name is the feature's (`destination.traffic_level`), its pinned reference, or the last step of a path
     (`traffic_level`) if exactly one feature of the model ends in it. Raises InvalidInput: UNKNOWN_FEATURE,
-    TYPE_MISMATCH, or for columns of unequal length or given twice.
+    TYPE_MISMATCH, or for columns of unequal length, or a row given twice.
     """
     names = _names(manifest)
     found: dict[str, Column] = {}
@@ -33,11 +33,13 @@ def given_columns(manifest: ModelManifest, given: Sequence[Column], rows: int) -
         feature = names.get(column.name)
         if feature is None:
             raise _unknown(manifest, column.name)
-        if feature.name in found:
-            raise _invalid(feature.name, "is given twice; give it once")
         if len(column) != rows:
             raise _invalid(column.name, f"has {len(column)} rows, the request has {rows}")
-        found[feature.name] = _converted(column, feature)
+        converted, others = _converted(column, feature), found.get(feature.name)
+        if others is not None and ((others.status != Status.NOT_FOUND) & (converted.status != Status.NOT_FOUND)).any():
+            raise _invalid(feature.name, "is given twice; give it once")
+        # A list of values of several types is sent as a column per type, each with the rows of its own.
+        found[feature.name] = converted if others is None else overlaid(others, converted)
     return found
 
 

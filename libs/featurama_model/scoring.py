@@ -25,7 +25,7 @@ from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import Int64Array, Status
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_model.checked_model import CheckedModel, ModelReference, checked_model
-from featurama_model.entity_checks import unknown_entities
+from featurama_model.entity_checks import check_features, unknown_entities
 from featurama_model.expressions import Float64Array
 from featurama_model.loading import LoadedModel
 from featurama_model.manifest import ModelManifest
@@ -155,6 +155,7 @@ async def role_options(namespace: Namespace, manifest: ModelManifest, rows: RowO
             raise InvalidInput(
                 f"model {manifest.name!r} reads one entity per row; name its column with entity_column", field="roles"
             )
+        await check_features(namespace, manifest)
         return rows
     if rows.get("roles") is not None:
         return rows

@@ -240,3 +240,35 @@ async def test_a_frame_for_an_unknown_namespace_is_refused_as_a_whole(online_at,
             with pytest.raises(Unknown) as unknown:
                 await client.write_features(frame, batch_size=batch_size, time_unit="us")
             assert unknown.value.reason is Reason.UNKNOWN_NAMESPACE
+
+
+async def test_a_page_of_a_history_belongs_to_its_request(either_store, unique):
+    """Another entity, feature, version, range, limit or kind of page is refused; only the page size may change."""
+    speed, other, entity = unique("speed"), unique("other"), unique("fry")
+    for version in (1, 2):
+        await either_store.register_feature(speed, "double", version=version)
+    await either_store.register_feature(other, "double")
+    start = just_now()
+    for name in (speed, other):
+        frame = {"entity_id": [entity] * 4, "timestamp": [start, start + 1, start + 2, start + 3]}
+        await either_store.write_features(frame | {name: [1.0, 2.0, 3.0, 4.0]}, time_unit="us")
+    asked = {"entity_id": entity, "feature_name": speed, "start": start, "end": start + 3, "limit": 3}
+    first = await either_store.page_feature_history(**asked, page_size=1)
+    for change in (
+        {"entity_id": unique("leela")},
+        {"feature_name": other},
+        {"feature_name": f"{speed}@1"},
+        {"start": start + 1},
+        {"start": None},
+        {"end": start + 2},
+        {"limit": 4},
+        {"limit": None},
+        {"corrections": True},
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            await either_store.page_feature_history(**asked | change, page_size=1, page_token=first.next_page)
+        assert Reason.INVALID_PAGE_TOKEN == refused.value.reason, change
+    pinned = asked | {"feature_name": f"{speed}@2"}
+    for same in (asked, pinned):
+        rest = await either_store.page_feature_history(**same, page_size=9, page_token=first.next_page)
+        assert ([3.0, 2.0], "") == (rest.column.to_list(), rest.next_page)

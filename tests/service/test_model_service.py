@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from tests.opened import OpenedStore, open_store
 from tests.service.predicting_store import NAME, define, publish, publish_mutated
@@ -204,3 +206,37 @@ async def test_contributions_of_too_many_rows_are_refused(online: Client) -> Non
     request = prediction_service_pb2.PredictRequest(entity_ids=["x"] * 1_001, include_contributions=True)
     refusal = await refusal_of(online.predictions.Predict(request))
     assert ("LIMIT_EXCEEDED", "include_contributions") == (refusal.reason, refusal.metadata["field"])
+
+
+@pytest.mark.parametrize("made", [pd.Series, np.array, tuple, lambda ids: {"entity_id": ids}])
+async def test_rows_are_named_by_any_list_of_ids(client: FeatureStore, made: Callable[[list[str]], Any]) -> None:
+    """A series, an array, and a frame whose one column has the ids."""
+    ids = ["delivery_2", "delivery_1"]
+    expected = await client.predict(ids)
+    for rows in (made(ids), pd.DataFrame({"entity_id": ids}), pa.table({"entity_id": ids})):
+        predicted = await client.predict(rows)
+        assert (ids, expected.values.tolist()) == (list(predicted.entity_ids), predicted.values.tolist())
+
+
+async def test_a_frame_of_ids_and_features_is_refused(client: FeatureStore) -> None:
+    """No column is left out in silence."""
+    frame = pd.DataFrame({"entity_id": ["delivery_1"], "distance": [1.0]})
+    with pytest.raises(InvalidInput, match="give entity_id alone for ids, and the features of rows as features="):
+        await client.predict(frame)
+    with pytest.raises(InvalidInput, match="has no keys"):
+        await client.predict(frame, model=NAME)
+
+
+async def test_given_values_of_several_types_are_those_of_their_rows(client: FeatureStore) -> None:
+    """A list mixes int and float; an empty cell leaves the stored value; another type is refused by its row."""
+    ids = ["delivery_1", "delivery_2", "delivery_1"]
+    mixed = await client.predict(ids, {"distance": [20.0, 1, None]})
+    alike = await client.predict(ids, {"distance": [20.0, 1.0, None]})
+    assert alike.values.tolist() == mixed.values.tolist()
+    assert [20.0, 1.0, 100.0] == mixed.features[0].to_list()
+    with pytest.raises(InvalidInput, match="given row 1: distance 'far' is not a double"):
+        await client.predict(ids, {"distance": [20.0, "far", 1]})
+    with pytest.raises(InvalidInput, match="given row 1: distance True is not a double"):
+        await client.predict(ids, {"distance": [20.0, True, 1]})
+    with pytest.raises(InvalidInput, match=r"'destination\.traffic_level' is given twice"):
+        await client.predict(ids, {"traffic_level": [1.0, None, None], "destination.traffic_level": [1.0] * 3})

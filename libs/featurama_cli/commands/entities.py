@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from featurama_cli.output import note, show, show_one, when
 from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
-from featurama_core.types.errors import InvalidInput
+from featurama_core.datasets.text import counted
+from featurama_core.types.errors import InvalidInput, Unknown
 from featurama_core.types.json_texts import read_json
-
-if TYPE_CHECKING:
-    from featurama_core.types.schema import Entity
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE as DEFAULT
+from featurama_core.types.schema import Entity
 
 app = typer.Typer(help="List, show and register entities. Lists entity types, too.")
 
@@ -37,20 +37,28 @@ async def types(place: Place, as_json: JsonOption = False) -> None:
 @at_a_place
 async def list_(
     place: Place,
-    entity_type: Annotated[str, typer.Argument(help="Entity type.")] = "entity",
+    entity_type: Annotated[str | None, typer.Argument(help="Entity type; default: all.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of entities.")] = 1_000,
     as_json: JsonOption = False,
 ) -> None:
     """List the entities of a type: the registered ones, then those that only have values."""
     from featurama_cli.session import open_store
 
+    found: dict[str, Entity] = {}
     async with open_store(place) as store:
-        found, after = await store.page_entities(entity_type, None, limit)
-        while after is not None and len(found) <= limit:
-            page, after = await store.page_entities(entity_type, after, limit)
-            found += page
-    columns = ("entity_id", "name", "metadata")
-    show([_row(each) for each in found[:limit]], as_json=as_json, columns=columns, empty="No entities of this type.")
+        # An entity that only has values is of `entity` too, if it has values of any entity.
+        every = [*(each.name for each in await store.list_entity_types() if each.name != DEFAULT), DEFAULT]
+        for each in [entity_type] if entity_type else every:
+            after: str | None = None
+            while len(found) <= limit:
+                page, after = await store.page_entities(each, after, limit)
+                found |= {one.entity_id: one for one in page if one.entity_id not in found}
+                if after is None:
+                    break
+    shown = list(found.values())[:limit]
+    columns = ("entity_id", *(() if entity_type else ("entity_type",)), "name", "metadata")
+    empty = f"No entities of type {entity_type}; the types are {', '.join(every)}." if entity_type else "No entities."
+    show([_row(each) for each in shown], as_json=as_json, columns=columns, empty=empty)
     if len(found) > limit:
         note("There are more; raise --limit to see them.")
 
@@ -76,11 +84,22 @@ async def verify(place: Place, as_json: JsonOption = False) -> None:
 @app.command("show")
 @at_a_place
 async def show_(place: Place, entity_id: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
-    """Show one entity."""
+    """Show one entity, registered or with values only."""
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
-        show_one(_row(await store.get_entity(entity_id)), as_json=as_json)
+        try:
+            found, unregistered = await store.get_entity(entity_id), ""
+        except Unknown:
+            # Refuses an entity without values, too.
+            read = await store.get_all_features(entity_id)
+            features = [await store.get_feature(column.name, column.version) for column in read.columns]
+            types = sorted({each.entity_type for each in features} - {DEFAULT}) or [DEFAULT]
+            found = Entity(entity_id, ", ".join(types))
+            unregistered = f"It is not registered; it has values of {counted(len(features), 'feature')}."
+    show_one(_row(found), as_json=as_json)
+    if unregistered:
+        note(unregistered)
 
 
 @app.command()

@@ -17,7 +17,9 @@ async def predict(
     place: Place,
     what: Annotated[
         list[str] | None,
-        typer.Argument(help="Entity ids, and features as name=value. An id that contains =: id:..."),
+        typer.Argument(
+            help="Entity ids, and features as name=value; bools: true, false. An id that contains =: id:..."
+        ),
     ] = None,
     keys: KeysOption = None,
     model: Annotated[

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 from featurama_core.api.definitions import DefinitionMethods
 from featurama_core.frames.cells import open_frame
 from featurama_core.frames.predictions import Predictions, given_columns
-from featurama_core.frames.spine import key_rows
+from featurama_core.frames.spine import key_rows, row_entities
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.models import Model
 from featurama_core.types.names import check_entity_ids, check_unicode
+from featurama_core.types.roles import NO_ROLE
 from featurama_core.types.schema import check_version
 
 
@@ -73,8 +74,9 @@ class ModelMethods(DefinitionMethods):
         """Predict from the newest stored features of entities, from request features, or from both.
 
         Args:
-            entity_ids: One entity per row, or a frame, a mapping of columns or a list of mappings with the key columns
-                of the model's entity type, which needs `model`; None if every row consists of request features.
+            entity_ids: One entity per row (a list, an array or a pandas Series); or a frame, a mapping of columns or a
+                list of mappings with either the column entity_id or the key columns of the model's entity type, which
+                need `model`; None if every row consists of request features.
             features: Request features, which override stored ones: a frame or mapping of columns with one row per
                 prediction, or a mapping of single values for all rows. An empty cell leaves the stored feature. A list
                 of `Column` is sent unchanged, and a status NULL_VALUE in it sets a null.
@@ -93,13 +95,14 @@ class ModelMethods(DefinitionMethods):
             Unknown: The model does not exist (UNKNOWN_MODEL).
         """
         keys = None if entity_ids is None else key_rows(entity_ids)
-        if keys is not None:
-            found = await self._by_keys(keys, model, version, alias)
-        else:
-            if entity_ids is not None:
-                check_entity_ids(entity_ids)
-            found = list(entity_ids or ()), {}
-        ids, texts = found
+        ids: list[str] = []
+        texts: dict[str, list[str | None]] = {}
+        if keys is not None and list(open_frame(keys).columns) != ["entity_id"]:
+            ids, texts = await self._by_keys(keys, model, version, alias)
+        elif entity_ids is not None:
+            listed: Any = entity_ids if keys is None else row_entities(keys, ())[0].of_role[NO_ROLE]
+            check_entity_ids(listed)
+            ids = list(listed)
         check_unicode(model=model, alias=alias)
         given, rows = given_columns(features, len(ids) if entity_ids is not None else None)
         if not rows:
@@ -117,7 +120,7 @@ class ModelMethods(DefinitionMethods):
                 keys=texts,
             )
         )
-        if keys is None:
+        if not texts:
             return predicted
         shown = open_frame(keys).columns
         return replace(predicted, labels={name: shown[name] for name in texts})
@@ -127,7 +130,12 @@ class ModelMethods(DefinitionMethods):
     ) -> tuple[list[str], dict[str, list[str | None]]]:
         """(the ids of rows of keys, "" for none, and their key columns as texts)."""
         if model is None:
-            raise InvalidInput("name the model whose entities the keys name", field="model")
+            given = ", ".join(open_frame(rows).columns)[:140]
+            raise InvalidInput(
+                f"name the model whose entity type has the keys {given}; give entity_id alone for ids, and the features"
+                " of rows as features=",
+                field="model",
+            )
         kind = await self.get_entity_type((await self.get_model(model, version=version, alias=alias)).entity_type)
         ids = await self.make_entity_ids(kind.name, rows)
         codec = kind.id_keys

@@ -142,6 +142,8 @@ class ReadingMethods(DefinitionMethods):
             )
             pages.append(page)
             token = page.next_page
+            # A token is of one version, and a newer one may be registered meanwhile.
+            feature_name = f"{FeatureRef.parse(feature_name).name}@{page.column.version}"
         return FeatureHistory(
             entity_id=found,
             column=concatenate([page.column for page in pages]),
@@ -172,13 +174,14 @@ class ReadingMethods(DefinitionMethods):
             limit: Maximum number of values of all pages together, counted from the newest; None for all.
             corrections: Whether every correction of an event time is returned, or only the visible value.
             page_size: Values per page, at most 10,000. A page has fewer values if more could exceed 4 MiB.
-            page_token: `next_page` of the previous page; "" for the first page.
+            page_token: `next_page` of the previous page, with the same other arguments but for `page_size`; "" for the
+                first page.
 
         Returns:
             The page. Its `next_page` is "" after the last page.
 
         Raises:
-            InvalidInput: The page token is not one of this method (INVALID_PAGE_TOKEN), or an argument is out of
+            InvalidInput: The page token is not one of these arguments (INVALID_PAGE_TOKEN), or an argument is out of
                 bounds.
             Unknown: The feature is not registered.
         """

@@ -79,8 +79,7 @@ def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, RowE
 
 def _mismatches(column: Column, definition: FeatureDefinition, rows: BoolArray) -> RowErrors:
     """Values of another type, quoted; of a vector its length."""
-    kind = definition.type_text
-    article = "an" if kind == "int" else "a"
+    kind = {"int": "an int", "bool": "a bool, true or false"}.get(definition.type_text, f"a {definition.type_text}")
     problems: RowErrors = {}
     for row in np.flatnonzero(rows).tolist():
         value = column.values[row]
@@ -89,9 +88,7 @@ def _mismatches(column: Column, definition: FeatureDefinition, rows: BoolArray) 
         else:
             shown = repr(value if isinstance(value, str) else value.item())
             shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-        problems[row] = RowError(
-            Reason.TYPE_MISMATCH, definition.name, f"{definition.name} {shown} is not {article} {kind}"
-        )
+        problems[row] = RowError(Reason.TYPE_MISMATCH, definition.name, f"{definition.name} {shown} is not {kind}")
     return problems
 
 

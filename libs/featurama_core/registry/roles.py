@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -44,6 +44,23 @@ def check_declared(roles: Sequence[Role], registered: Registered) -> None:
             )
 
 
+def check_one_type(resolved: Iterable[ResolvedFeature], entity_type: str = DEFAULT_ENTITY_TYPE) -> None:
+    """Raise InvalidInput for features of several entity types, which rows of one entity cannot have.
+
+    entity_type: of the rows. `entity`, as the rows' type or as that of a feature, fits every type.
+    """
+    described = {each.entity_type for each in resolved} - {DEFAULT_ENTITY_TYPE}
+    types = sorted(described | ({entity_type} - {DEFAULT_ENTITY_TYPE}))
+    if len(types) < 2:
+        return
+    if len(described) < 2:
+        problem = f"the features describe {described.pop()}, the rows {entity_type}; name features of {entity_type}"
+    else:
+        every = ", ".join(f"{each!r}: {each!r}" for each in types)
+        problem = f"the features describe {', '.join(types)}; declare a role for the entity of each: roles={{{every}}}"
+    raise InvalidInput(problem, reason=Reason.INVALID_REFERENCE, field="features")
+
+
 def in_roles(
     references: Sequence[FeatureRef], resolved: Sequence[ResolvedFeature], roles: Sequence[Role]
 ) -> tuple[ResolvedFeature, ...]:
@@ -52,14 +69,7 @@ def in_roles(
     references: as written. InvalidInput for a feature without a role, and for a role without a feature.
     """
     if not roles:
-        types = sorted({each.entity_type for each in resolved} - {DEFAULT_ENTITY_TYPE})
-        if len(types) > 1:
-            raise InvalidInput(
-                f"the features describe {', '.join(types)}; declare a role for the entity of each, such as"
-                f" roles={{{types[0]!r}: {types[0]!r}}}",
-                reason=Reason.INVALID_REFERENCE,
-                field="features",
-            )
+        check_one_type(resolved)
         return tuple(resolved)
     found = tuple(
         replace(feature, role=_role(reference, feature, roles))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array, ValueType
 
 _INGEST_TIME_BYTES = 8
+_DIGEST_LETTERS = 16
 _SLOT_BYTES = 25
 """Bytes of a number in a page, with its times and its status. A vector takes the numbers in addition."""
 _TEXTS = 2_048
@@ -49,7 +51,8 @@ async def read_page(
     page_token: str,
 ) -> FeatureHistory:
     """One page, of at most `page_size` values. It has fewer if more could exceed `CUT_BYTES`."""
-    place = _Place.read(page_token) if page_token else _Place(wanted.end, wanted.limit)
+    digest = _digest(entity_id, feature, wanted)
+    place = _Place.read(page_token, digest) if page_token else _Place(wanted.end, wanted.limit)
     source = ValueSource(namespace)
     as_of = ReadBounds(None, namespace.now(), at_now=True).rows(None)
     tombstones = await source.tombstones([entity_id])
@@ -73,7 +76,7 @@ async def read_page(
         column=column.take(np.arange(count)),
         ingested_at=history.ingested_at[page],
         as_of_time=as_of.now,
-        next_page=place.after(keys, rows, count).token() if more and count and place.left != count else "",
+        next_page=place.after(keys, rows, count).token(digest) if more and count and place.left != count else "",
     )
 
 
@@ -116,14 +119,14 @@ class _Place:
     ingested: int | None = None
 
     @classmethod
-    def read(cls, token: str) -> _Place:
-        """The place in a token. InvalidInput for a token of another kind."""
+    def read(cls, token: str, digest: str) -> _Place:
+        """The place in a token. InvalidInput for a token of another request, or of another kind."""
         try:
-            texts = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode().split(":")
+            made_for, *texts = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode().split(":")
             end, left, ingested = (int(text) if text else None for text in texts)
         except (ValueError, binascii.Error) as error:
             raise _bad_token() from error
-        if end is None or not MIN_TIME <= end <= MAX_TIME or (left is not None and left < 1):
+        if made_for != digest or end is None or not MIN_TIME <= end <= MAX_TIME or (left is not None and left < 1):
             raise _bad_token()
         if ingested is not None and not -(2**63) <= ingested < 2**63:
             raise _bad_token()
@@ -137,15 +140,22 @@ class _Place:
             return _Place(end, left, int(keys.ingested[rows[count - 1]]))
         return _Place(end - 1, left)
 
-    def token(self) -> str:
+    def token(self, digest: str) -> str:
         """The page token of this place."""
-        text = ":".join("" if each is None else str(each) for each in (self.end, self.left, self.ingested))
+        text = ":".join("" if each is None else str(each) for each in (digest, self.end, self.left, self.ingested))
         return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _digest(entity_id: str, feature: ResolvedFeature, wanted: HistoryRange) -> str:
+    """Of what all pages of a request have in common."""
+    common = entity_id, feature.reference, wanted.start, wanted.end, wanted.limit, wanted.corrections
+    return hashlib.sha256(repr(common).encode()).hexdigest()[:_DIGEST_LETTERS]
 
 
 def _bad_token() -> InvalidInput:
     return InvalidInput(
-        "page_token is not a token of this call; send the token of the previous page, or none",
+        "page_token is not a token of this call with these arguments; send the token of the previous page and change"
+        " nothing else, or send none",
         reason=Reason.INVALID_PAGE_TOKEN,
         field="page_token",
     )

@@ -8,6 +8,7 @@ from typing import Literal
 
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.namespace import Namespace
+from featurama_core.registry.roles import check_one_type
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
@@ -93,18 +94,15 @@ class TrainingMatrix:
 
 
 async def with_entity_type(namespace: Namespace, config: TrainingConfig) -> TrainingConfig:
-    """The config with the entity type of its features, unless it names one. Raises InvalidInput for several types."""
+    """The config with the entity type of its features, unless it names one. Features of several types are left to
+    `model_inputs`, which refuses them.
+    """
     if config.labels.entity_type:
         return config
     resolved = await _resolved(namespace, config)
     # Features of the default type belong to entities of any type.
     types = {each.entity_type for each in resolved} - {DEFAULT_ENTITY_TYPE} or {DEFAULT_ENTITY_TYPE}
-    if len(types) > 1:
-        raise InvalidInput(
-            f"the features are of the entity types {', '.join(sorted(types))}; name the type of the label rows",
-            field="labels.entity_type",
-        )
-    return config.model_copy(update={"labels": config.labels.model_copy(update={"entity_type": types.pop()})})
+    return config.model_copy(update={"labels": config.labels.model_copy(update={"entity_type": min(types)})})
 
 
 async def _resolved(namespace: Namespace, config: TrainingConfig) -> Sequence[ResolvedFeature]:
@@ -152,6 +150,7 @@ async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInp
     groups = await namespace.resolve([group]) if group != "entity_id" else []
     own = {feature.reference for feature in features}
     beside = dict.fromkeys(each.reference for each in (*baseline, *segments, *groups) if each.reference not in own)
+    check_one_type([*resolved, *baseline, *segments, *groups], config.labels.entity_type or DEFAULT_ENTITY_TYPE)
     inputs = ModelInputs(features, spec, tuple(beside), tuple(each.name for each in segments))
     # The classes are known when the labels are read; the check uses any two until then.
     unnamed = config.objective == "multi:softprob" and not config.classes

@@ -11,6 +11,7 @@ import numpy as np
 
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.namespace import Namespace
+from featurama_core.registry.roles import check_one_type
 from featurama_core.retrieval.history import visible_history
 from featurama_core.storage.port import History
 from featurama_core.store import EmbeddedStore
@@ -105,6 +106,7 @@ async def read_labels(
             field="labels.time_feature",
         )
     target, moment = await namespace.resolve([source.target, source.time_feature])
+    check_one_type([target, moment], source.entity_type)
     read = Targets(source.target, target.value_type, classes)
     ids: list[str] = []
     times: list[Int64Array] = []

@@ -62,3 +62,29 @@ async def test_values_of_a_deleted_feature_name_no_type(store: OpenedStore, cloc
     assert [unique("mars")] == await ids_of(store, planet, [unique("mars")])
     await store.delete_definition(FeatureDefinition, size, 1)
     assert [] == await ids_of(store, planet, [unique("mars")])
+
+
+async def test_entities_whose_values_are_all_deleted_are_not_listed(
+    store: OpenedStore, clock: FakeClock, unique: Unique
+) -> None:
+    """Also if values of before the deletion are written again, which stay invisible; a newer or another value lists."""
+    planet, size, mass = unique("planet"), unique("size"), unique("mass")
+    await store.register_entity_type(planet)
+    for name in (size, mass):
+        await store.register_feature(name, "double", entity_type=planet)
+    whole, some, later, untouched = everyone = [unique(each) for each in ("whole", "some", "later", "untouched")]
+    old = [(each, clock.now, 1.0) for each in everyone]
+    await write(store, size, old)
+    clock.advance(10)
+    for each in (whole, later):
+        await store.delete_entity(each)
+    await store.delete_feature_values(some, [size])
+    assert [untouched] == await ids_of(store, planet, everyone)
+    await write(store, size, old)
+    assert [untouched] == await ids_of(store, planet, everyone)
+    clock.advance(10)
+    await write(store, size, [(later, clock.now, 2.0)])
+    await write(store, mass, [(some, clock.now, 2.0)])
+    assert sorted([some, later, untouched]) == await ids_of(store, planet, everyone)
+    dataset = await store.training_set(entity_type=planet, features=[size])
+    assert sorted([some, later, untouched]) == (await dataset.to_arrow())["entity_id"].to_pylist()

@@ -265,3 +265,20 @@ def test_a_wide_csv_is_read_as_the_definitions_say(defined: Featurama, folder: P
     names = "temperature,nickname,wind,storm"
     read = defined("get", "planet_mars", "planet_earth", "-f", names, "--json").json
     assert [row["value"] for row in read] == [210.0, "007", [1.0, 2.0, 3.0], False, None, "NA", None, True]
+
+
+def test_entities_with_values_only_are_listed_and_shown(filled: Featurama) -> None:
+    """Without a type, those of all types; one without values is named; an empty list names the types."""
+    assert 0 == filled("entities", "register", "fry").code
+    listed = filled("entities", "list", "--json").json
+    expected = {("planet_earth", "planet"), ("planet_mars", "planet"), ("fry", "entity")}
+    assert expected == {(row["entity_id"], row["entity_type"]) for row in listed}
+    assert "entity type" in filled("entities", "list").out
+    assert ["planet_earth"] == [row["entity_id"] for row in filled("entities", "list", "--limit", 1, "--json").json]
+    ran = filled("entities", "show", "planet_mars", "--json")
+    assert ("planet_mars", "planet", None) == tuple(ran.json[key] for key in ("entity_id", "entity_type", "created_at"))
+    assert "It is not registered; it has values of 1 feature." in ran.err
+    ran = filled("entities", "show", "planet_nowhere")
+    assert (2, True) == (ran.code, "'planet_nowhere' is neither registered nor has any value" in ran.err)
+    assert 0 == filled("delete", "fry", "--yes").code
+    assert "No entities of type entity; the types are planet, entity." in filled("entities", "list", "entity").out

@@ -62,7 +62,7 @@ def column(value_type: ValueType, values: Sequence[object], status: Sequence[Sta
             feature(ValueType.BOOL),
             column(ValueType.VECTOR, [(1.0, 2.0, 3.0)]),
             Reason.TYPE_MISMATCH,
-            "mood vector[3] is not a bool",
+            "mood vector[3] is not a bool, true or false",
         ),
         (
             feature(ValueType.VECTOR),
