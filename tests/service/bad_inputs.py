@@ -222,7 +222,6 @@ REFUSED: dict[str, list[Bad]] = {
         bad("INVALID_PAGE_TOKEN", "page_token", page_token=INJECTION),
     ],
     "ModelService/GetModel": [
-        bad("INVALID_NAME", "name", name=""),
         bad("INVALID_NAME", "name", name=INJECTION),
         bad("INVALID_ARGUMENT", "version", version=-1),
         missing("UNKNOWN_MODEL", "bad_nothing", name="bad_nothing"),

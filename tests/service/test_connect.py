@@ -75,25 +75,6 @@ async def test_features_with_the_names_of_each_others_columns_are_refused_where_
             convert(statuses=True)
 
 
-async def test_a_text_is_no_list_of_ids(store: FeatureStore, unique: Callable[[str], str]) -> None:
-    """Its letters would be ids otherwise. A text where features are listed names one feature."""
-    name = unique("speed")
-    await store.register_feature(name, "double")
-    calls: list[Any] = [
-        store.get_online_features("fry", [name]),
-        store.get_historical_features("fry", [name]),
-        store.point_in_time("fry", None, features=[name]),
-        store.predict("fry"),
-    ]
-    for call in calls:
-        with pytest.raises(InvalidInput, match="list of"):
-            await call
-    with pytest.raises(InvalidInput, match="list of references"):
-        await store.register_feature_service(unique("service"), name)
-    assert [name] == [each.name for each in (await store.get_online_features(["fry"], name)).columns]
-    assert (await store.delete_feature_values("fry", name)).cleaned
-
-
 async def test_more_than_a_call_takes_is_several(store: FeatureStore, unique: Callable[[str], str]) -> None:
     """10,001 ids and 1,001 entities: rows in the order that was asked for."""
     name, kind = unique("speed"), unique("robot")

@@ -134,9 +134,11 @@ async def test_without_label_rows_a_set_has_no_rows_and_all_columns(filled: Fill
         assert (0, None, 1) == (manifest.rows, manifest.content["time_range"], len(manifest.files))
         assert (await verify(tmp_path / out)).is_good
     assert 0 == len(await asyncio.to_thread(pd.read_parquet, tmp_path / "set"))
-    grid = await store.training_set(features=filled.features, entity_type=filled.unique("thing"))
-    table = await grid.to_arrow()
-    assert (0, ["entity_id", "timestamp", *filled.features]) == (table.num_rows, table.column_names)
+    lonely = filled.unique("lonely")
+    await store.register_entity_type(lonely)
+    await store.register_feature(lonely, "int", entity_type=lonely)
+    table = await (await store.training_set(features=[lonely], entity_type=lonely)).to_arrow()
+    assert (0, ["entity_id", "timestamp", lonely]) == (table.num_rows, table.column_names)
     of_type, named = {filled.unique("thing"): "who"}, rows.rename_columns(["who", "timestamp", "large"])
     table = await (await store.training_set(named, filled.features, entity_columns=of_type)).to_arrow()
     in_role = [f"{filled.unique('thing')}.{each}" for each in filled.features]

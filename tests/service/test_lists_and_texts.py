@@ -16,43 +16,45 @@ from featurama_core.types.values import ValueType
 Call = Callable[[Any, Any], Awaitable[Any]]
 
 LISTS: dict[tuple[str, str], Call] = {
-    ("get_online_features", "entity_ids"): lambda store, given: store.get_online_features(given, ["speed"]),
     ("find_features", "names"): lambda store, given: store.find_features(given),
     ("point_in_time", "entity_ids"): lambda store, given: store.point_in_time(given, None, features=["speed"]),
-    ("predict", "entity_ids"): lambda store, given: store.predict(given),
     ("register_feature", "tags"): lambda store, given: store.register_feature("speed", "int", tags=given),
     ("register_feature_service", "features"): lambda store, given: store.register_feature_service("view", given),
+    ("update_feature", "tags"): lambda store, given: store.update_feature("speed", 1, tags=given),
     ("training_set", "null_values"): lambda store, given: store.training_set([], ["speed"], null_values=given),
     ("write_features", "only"): lambda store, given: store.write_features({}, only=given),
 }
 """(method, argument) -> a call of it. A text is refused, because its letters would be the items."""
-ALSO_LISTS: dict[str, Call] = {
-    "entity_ids": lambda store, given: store.get_historical_features(given, ["speed"]),
-    "definitions": lambda store, given: store.register(given),
-    "entities": lambda store, given: store.register_entities(given),
-    "tags": lambda store, given: store.define(FeatureDefinition("speed", ValueType.INT, tags=given)),
-    "features": lambda store, given: store.define(FeatureService("view", given)),
-}
+ALSO_LISTS: list[tuple[str, Call]] = [
+    ("entity_ids", lambda store, given: store.get_historical_features(given, ["speed"])),
+    ("entity_ids", lambda store, given: store.get_online_features(given, ["speed"])),
+    ("entity_ids", lambda store, given: store.predict(given)),
+    ("definitions", lambda store, given: store.register(given)),
+    ("entities", lambda store, given: store.register_entities(given)),
+    ("tags", lambda store, given: store.define(FeatureDefinition("speed", ValueType.INT, tags=given))),
+    ("features", lambda store, given: store.define(FeatureService("view", given))),
+]
 ONE_OR_MORE = {
     ("get_online_features", "feature_names"),
     ("get_historical_features", "features"),
     ("point_in_time", "features"),
     ("training_set", "features"),
     ("delete_feature_values", "features"),
+    ("list_entity_types", "features"),
 }
 """A single feature reference stands for a list of one."""
-NAMES_OR_TYPES = {("register_entity_type", "keys")}
-"""Names, or a mapping of names to types: see `tests/unit/types/test_entity_keys.py`."""
+MAPPINGS = {("register_entity_type", "keys"), ("write_features", "references")}
+"""Names, or mappings: see `tests/unit/types/test_entity_keys.py` and `tests/contract/store/test_writes_by_key.py`."""
 
 
-@pytest.mark.parametrize(("argument", "call"), [*((key[1], call) for key, call in LISTS.items()), *ALSO_LISTS.items()])
+@pytest.mark.parametrize(("argument", "call"), [*((key[1], call) for key, call in LISTS.items()), *ALSO_LISTS])
 async def test_a_text_is_no_list(either_store: FeatureStore, argument: str, call: Call) -> None:
     """It is refused with the argument, the text and the list that was meant."""
     with pytest.raises(InvalidInput, match=rf"^{argument} is the single value 'mars'; give a list such as \['mars'\]"):
         await call(either_store, "mars")
 
 
-@pytest.mark.parametrize(("argument", "call"), [*((key[1], call) for key, call in LISTS.items()), *ALSO_LISTS.items()])
+@pytest.mark.parametrize(("argument", "call"), [*((key[1], call) for key, call in LISTS.items()), *ALSO_LISTS])
 @pytest.mark.parametrize("given", [5, [5], {"a": "b"}])
 async def test_no_list_of_texts_is_refused(
     either_store: FeatureStore, argument: str, call: Call, given: object
@@ -60,8 +62,8 @@ async def test_no_list_of_texts_is_refused(
     """A number, a list of numbers or a mapping is an error of the argument, never another exception."""
     with pytest.raises(InvalidInput) as refused:
         await call(either_store, given)
-    # A mapping is a frame of label rows.
-    of_labels = ("entity_id", "labels", "a") if argument == "entity_ids" else ()
+    # A mapping is a frame of label rows, or of rows for the default model, which there is none of.
+    of_labels = ("entity_id", "labels", "a", "model") if argument == "entity_ids" else ()
     assert str(refused.value.metadata["field"]).startswith((argument, *of_labels))
 
 
@@ -74,7 +76,7 @@ def test_every_list_of_texts_is_in_the_table() -> None:
         for argument in inspect.signature(method).parameters.values()
         if "Sequence[str]" in str(argument.annotation)
     }
-    assert found == {*LISTS, *ONE_OR_MORE, *NAMES_OR_TYPES}
+    assert found == {*LISTS, *ONE_OR_MORE, *MAPPINGS}
 
 
 async def test_one_reference_stands_for_a_list_of_one(either_store: FeatureStore, unique: Callable[[str], str]) -> None:

@@ -201,7 +201,7 @@ async def test_scores_of_newest_values_are_what_predict_answers_now(store: Opene
     await publish(store)
     found = await scored(store, None, entity_type="delivery")
     ids = found.column("entity_id").to_pylist()
-    assert ids == ["delivery_1", "delivery_2", "delivery_empty"]
+    assert ids == ["delivery_1", "delivery_2", "delivery_empty", *(f"parcel_{number}" for number in range(10))]
     found = await scored(store, ["parcel_3", "delivery_empty", "nobody", "planet_mars"], timestamp=NOW)
     async with ModelCache(checker=shared_checker()) as models:
         asked = PredictionRequest(NAME, entity_ids=found.column("entity_id").to_pylist())

@@ -76,7 +76,8 @@ async def test_labels_of_the_store_need_entities_and_a_time_feature(store: Opene
     target = {"target": "mass"}
     with pytest.raises(InvalidInput, match=r"labels\.time_feature is missing.*or give the label rows as labels\.file"):
         await train(store.space, TrainingConfig.of({**OWN, "labels": target}))
-    islands = {**OWN, "features": ["wind"], "labels": {**target, "time_feature": "wind"}}
+    await store.register_feature("gust", "double", entity_type="island")
+    islands = {**OWN, "features": ["wind"], "labels": {"target": "gust", "time_feature": "wind"}}
     with pytest.raises(FailedPrecondition, match="no entity of type 'island' is registered or has values") as refused:
         await train(store.space, TrainingConfig.of(islands))
     assert Reason.UNKNOWN_ENTITY is refused.value.reason

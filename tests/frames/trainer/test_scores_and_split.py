@@ -67,7 +67,7 @@ def test_what_cannot_be_split_is_refused_with_the_settings_to_change(times: list
 
 def test_too_few_labels_are_refused_and_the_message_says_what_is_missing() -> None:
     few = Labels(["a"], np.zeros(1, dtype=np.int64), np.zeros(1), without_target=3, without_time=2)
-    with pytest.raises(FailedPrecondition, match="3 entities have no target and 2 no time"):
+    with pytest.raises(FailedPrecondition, match="3 more have no target, 2 no time; name other features"):
         time_split(few, split())
 
 
