@@ -10,6 +10,7 @@ import typer
 
 from featurama_cli.output import note, show
 from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
+from featurama_core.datasets.text import counted
 
 if TYPE_CHECKING:
     from featurama_cli.plan import Step
@@ -61,16 +62,16 @@ async def apply(
         found = [(before.name, await values_lost(store, before, changes)) for before, changes in changed]
         losses = [(name, lost) for name, lost in found if lost is not None]
         for name, lost in losses:
-            note(f"{name}: the lower retention removes {lost:,} stored values.")
+            note(f"{name}: the lower retention removes {counted(lost, 'stored value')}.")
         if not todo or plan_only:
             return
-        question = f"Register or change {len(todo)} definitions in {place.namespace} at {place.text}?"
+        question = f"Register or change {counted(len(todo), 'definition')} in {place.namespace} at {place.text}?"
         if not confirm(question, sum(lost for _, lost in losses), bool(losses), yes):
             raise typer.Exit(1)
         new = [step.definition for step in todo if not step.changes]
         if new:
             await store.register(new)
-            note(f"Registered {len(new)} definitions in namespace {place.namespace}.")
+            note(f"Registered {counted(len(new), 'definition')} in namespace {place.namespace}.")
         await make(store, changed)
 
 

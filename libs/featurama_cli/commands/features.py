@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import typer
 
 from featurama_cli.output import note, show, show_one, when
 from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
 from featurama_cli.progress import must_confirm
-from featurama_core.types.errors import InvalidInput
+from featurama_core.types.errors import InvalidInput, Unknown
 from featurama_core.types.references import FeatureRef
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 
+if TYPE_CHECKING:
+    from featurama_core.api import FeatureStore
+
 Kind = Literal["feature", "group", "service", "entity-type"]
-_KINDS: dict[str, type[Definition]] = {"group": FeatureGroup, "service": FeatureService, "entity-type": EntityType}
+_KINDS: dict[str, type[Definition]] = {
+    "feature": FeatureDefinition,
+    "group": FeatureGroup,
+    "service": FeatureService,
+    "entity-type": EntityType,
+}
 app = typer.Typer(add_completion=False)
 
 
@@ -88,7 +97,7 @@ async def show_(place: Place, name: NameArgument, kind: KindOption = "feature", 
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
-        found = await store.get_definition(*_key(kind, name))
+        found = await _found(store, kind, name)
         version = found.version if isinstance(found, FeatureDefinition) else None
         uses = [_use(each) for each in await store.uses(type(found), found.name, version)]
     owner = {"owner": found.owner or None} if isinstance(found, FeatureDefinition) else {}
@@ -127,9 +136,9 @@ async def edit(
     for field, age in (("ttl", ttl), ("retention", retention)):
         if age is not None:
             changes[field] = None if age == "none" else parse_duration(age, field)
-    key = _key(kind, name, exact=True)
     async with open_store(place) as store:
-        before = await store.get_definition(*key)
+        before = await _found(store, kind, name, exact=True)
+        key = _key(before)
         # Refuses what cannot change before anything is confirmed.
         after, _ = await store.update_definition(*key, changes=changes, dry_run=True)
         changes = {field: value for field, value in changes.items() if getattr(before, field) != getattr(after, field)}
@@ -150,7 +159,7 @@ async def deprecate(place: Place, name: NameArgument, kind: KindOption = "featur
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
-        await store.deprecate(*_key(kind, name, exact=True))
+        await store.deprecate(*_key(await _found(store, kind, name, exact=True)))
     note(f"Deprecated {kind} {name}.")
 
 
@@ -161,7 +170,7 @@ async def restore(place: Place, name: NameArgument, kind: KindOption = "feature"
     from featurama_cli.session import open_store
 
     async with open_store(place) as store:
-        await store.restore(*_key(kind, name, exact=True))
+        await store.restore(*_key(await _found(store, kind, name, exact=True)))
     note(f"Restored {kind} {name}.")
 
 
@@ -176,21 +185,40 @@ async def delete(
     """Delete a definition that nothing uses, permanently. Its name, of a feature its version, is never given again."""
     from featurama_cli.session import open_store
 
-    key = _key(kind, name, exact=True)
-    must_confirm(f"Delete {kind} {name} in {place.namespace} at {place.text} permanently?", yes)
     async with open_store(place) as store:
+        key = _key(await _found(store, kind, name, exact=True))
+        must_confirm(f"Delete {kind} {name} in {place.namespace} at {place.text} permanently?", yes)
         await store.delete_definition(*key)
     note(f"Deleted {kind} {name}.")
 
 
-def _key(kind: Kind, name: str, *, exact: bool = False) -> tuple[type[Definition], str, int | None]:
-    """exact: whether a feature needs its version."""
-    if kind != "feature":
-        return _KINDS[kind], name, None
-    wanted = FeatureRef.parse(name)
-    if wanted.via is not None or (exact and wanted.version is None):
-        raise InvalidInput(f"{name!r} names no version of a feature; write it as {wanted.name}@1", field="name")
-    return FeatureDefinition, wanted.name, wanted.version
+async def _found(store: FeatureStore, kind: Kind, name: str, *, exact: bool = False) -> Definition:
+    """A definition. exact: whether a feature needs its version. Unknown names the kind that has the name instead."""
+    wanted = FeatureRef.parse(name) if kind == "feature" else FeatureRef(name)
+    if wanted.via is not None:
+        raise InvalidInput(f"{name!r} is a path; give one feature, such as {wanted.name}", field="name")
+    try:
+        found = await store.get_definition(_KINDS[kind], wanted.name, wanted.version)
+    except Unknown as error:
+        others: list[str] = []
+        for other, cls in _KINDS.items():
+            with suppress(Unknown):
+                await store.get_definition(cls, wanted.name)
+                others.append(other)
+        if not others or kind in others:
+            raise
+        raise Unknown(
+            f"{kind} {wanted.name!r} is not registered, but a definition of another kind is: add --kind {others[0]}",
+            reason=error.reason,
+            field="kind",
+        ) from error
+    if exact and isinstance(found, FeatureDefinition) and wanted.version is None:
+        raise InvalidInput(f"{name!r} names no version of a feature; write it as {found.reference}", field="name")
+    return found
+
+
+def _key(found: Definition) -> tuple[type[Definition], str, int | None]:
+    return type(found), found.name, found.version if isinstance(found, FeatureDefinition) else None
 
 
 def _use(each: Use) -> str:

@@ -72,7 +72,7 @@ async def write(
         show_json(counts | {"verdicts": refused} | {name: each for name, each in more.items() if each})
     else:
         if refused:
-            show(refused, as_json=False, title=f"The first {len(refused)} that were not accepted")
+            show(refused, as_json=False, title="Not accepted (the first ones)")
         for problem in report.problems()[:_SHOWN_PROBLEMS]:
             note(problem)
         for name, count in report.casts.items():

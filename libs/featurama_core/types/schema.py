@@ -21,7 +21,7 @@ from featurama_core.types.names import (
     check_unicode,
 )
 from featurama_core.types.roles import Role, checked_roles
-from featurama_core.types.times import MIN_TIME, Duration, DurationLike, parse_duration
+from featurama_core.types.times import MIN_TIME, Duration, DurationLike, duration_text, parse_duration
 from featurama_core.types.values import MAX_VECTOR_LENGTH, ValueType, type_text
 
 MAX_DESCRIPTION_BYTES = 4_096
@@ -105,6 +105,11 @@ class FeatureGroup:
         values = name, entity_type, description, *ages, buckets, deprecated, created_at, deleted, *revised
         for each, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, each.name, value)
+
+    def __repr__(self) -> str:
+        ages = {"ttl": duration_text(self.ttl), "retention": duration_text(self.retention)}
+        shown = {each.name: getattr(self, each.name) for each in fields(self) if each.repr} | ages
+        return f"FeatureGroup({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def check(self) -> None:
         """Raise InvalidInput unless every field is within its bounds."""

@@ -203,3 +203,25 @@ def test_keys_that_are_none_are_refused(featurama: Featurama, folder: Path, keys
     ran = featurama("apply", "keys.yaml", "--json")
     assert ran.code != 0
     assert problem in (ran.err + ran.out)
+
+
+def test_a_name_of_another_kind_is_pointed_out(defined: Featurama) -> None:
+    """In every command on one definition; an unknown name, or version, stays unknown."""
+    for command in (("show",), ("edit", "--description", "x"), ("deprecate",), ("restore",), ("delete", "--yes")):
+        for name, given, kind in (("weather", "feature", "group"), ("outlook", "group", "service")):
+            ran = defined("features", *command, name, "--kind", given)
+            assert (2, True) == (ran.code, f"{given} {name!r} is not registered, but" in ran.err), ran.err
+            assert f"add --kind {kind}" in ran.err
+    for name in ("nothing", "temperature@7"):
+        ran = defined("features", "show", name)
+        assert (2, False) == (ran.code, "--kind" in ran.err)
+
+
+def test_a_version_that_is_left_out_is_the_newest(defined: Featurama, folder: Path) -> None:
+    """The refusal names it."""
+    (folder / "second.yaml").write_text("features: [{name: moons, group: weather, type: double, version: 2}]")
+    ran = defined("apply", "second.yaml", "--yes")
+    assert (0, True) == (ran.code, "Registered 1 definition in" in ran.err), ran.err
+    for command in ("deprecate", "restore", "delete"):
+        ran = defined("features", command, "moons")
+        assert (2, True) == (ran.code, "'moons' names no version of a feature; write it as moons@2" in ran.err), ran.err
