@@ -47,18 +47,20 @@ async def list_(
 @at_a_storage
 async def show_(
     place: Place,
-    name: Annotated[str | None, typer.Argument(help="A model; default: the only one.")] = None,
+    name: Annotated[str | None, typer.Argument(help="NAME, NAME@ALIAS or NAME@VERSION; default: the only one.")] = None,
     version: Annotated[int, typer.Option("--version", min=0, help="Version; 0: the version of the alias.")] = 0,
     alias: Annotated[str, typer.Option("--alias")] = "champion",
     as_json: JsonOption = False,
 ) -> None:
     """Show one version: its features, scores and properties."""
+    from featurama_cli.model_names import naming_by, reference_of
     from featurama_cli.session import open_models
     from featurama_model.default_model import only_model
 
     async with open_models(place) as (namespace, registry):
-        name = name or await only_model(namespace.storage)
-        manifest = await registry.get(name, version=version, alias=alias)
+        with naming_by("NAME"):
+            wanted = reference_of(name or await only_model(namespace.storage), version, alias)
+        manifest = await registry.get(wanted.name, version=wanted.version, alias=wanted.alias)
     if as_json:
         show_json(json.loads(manifest.to_json()))
         return

@@ -23,7 +23,12 @@ async def predict(
     ] = None,
     keys: KeysOption = None,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="Default: the only model; of servers, their default model.")
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="NAME, NAME@ALIAS or NAME@VERSION; default: the only model; of servers, their default model.",
+        ),
     ] = "",
     version: Annotated[int, typer.Option("--version", min=0, help="Version; 0: the version of the alias.")] = 0,
     alias: Annotated[str, typer.Option("--alias")] = "champion",
@@ -34,21 +39,25 @@ async def predict(
 
     `featurama predict ENTITY_ID`, `featurama predict ENTITY_ID FEATURE=VALUE`, `featurama predict FEATURE=VALUE ...`.
     """
+    from featurama_cli.model_names import naming_by, reference_of
     from featurama_cli.predicting import predicted_here, served, split_arguments
     from featurama_cli.session import open_namespace, open_store
 
+    reference = reference_of(model, version, alias)
     entity_ids, given = split_arguments(what or ())
     named = keys_of(keys)
     if bool(entity_ids) + bool(named) + bool(given) == 0 or (entity_ids and named):
         raise InvalidInput("give entity ids, --key, or features as name=value", field="entity_id")
-    if place.servers:
-        async with open_store(place) as store:
-            predicted = await served(store, entity_ids or named, given, model=model, version=version, alias=alias)
-    else:
-        async with open_namespace(place) as namespace:
-            predicted = await predicted_here(
-                namespace, entity_ids or named, given, model=model, version=version, alias=alias
-            )
+    model, version, alias = reference.name, reference.version, reference.alias
+    with naming_by("--model NAME"):
+        if place.servers:
+            async with open_store(place) as store:
+                predicted = await served(store, entity_ids or named, given, model=model, version=version, alias=alias)
+        else:
+            async with open_namespace(place) as namespace:
+                predicted = await predicted_here(
+                    namespace, entity_ids or named, given, model=model, version=version, alias=alias
+                )
     if as_json:
         show_json([each.to_dict() for each in predicted])
     else:

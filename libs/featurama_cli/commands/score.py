@@ -48,6 +48,7 @@ async def score(
     --resume.
     """
     from featurama_cli.datasets import written
+    from featurama_cli.model_names import naming_by
     from featurama_cli.session import artefact_directory, open_namespace, storage_options
     from featurama_model.checked_model import ModelReference, checked_model
     from featurama_model.default_model import only_model
@@ -58,7 +59,8 @@ async def score(
         raise InvalidInput("--address and --work need --ray", field="ray")
     reference = None if model is None else ModelReference.parse(model)
     async with open_namespace(place) as namespace:
-        reference = reference or ModelReference(await only_model(namespace.storage))
+        with naming_by("--model NAME"):
+            reference = reference or ModelReference(await only_model(namespace.storage))
         checked = await checked_model(namespace, reference, artefacts=artefact_directory(place))
         rows = options.rows() | layout.arguments(options.types) | {"roles": roles_given(roles)}
         made = await scores(namespace, options.labels, checked, entity_column=entity_column, **rows)

@@ -9,6 +9,7 @@ from typing import Any
 
 from featurama_core.api.primitives import D, Primitives, Update
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.names import check_list_of_texts, check_unicode
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import parse_duration
 
@@ -58,6 +59,7 @@ class UpdateMethods(Primitives):
             _checked("expected_revision", expected_revision)
         if kind is FeatureDefinition:
             _checked("version", version)
+        check_unicode(name=name)
         parsed = {field: _parsed(field, value) for field, value in changes.items()}
         update = Update(expected_revision, confirmed, dry_run)
         return await self._update_definition(kind, name, version, parsed, update)
@@ -171,8 +173,9 @@ def _parsed(field: str, value: Any) -> Any:
     if field in ("ttl", "retention"):
         return parse_duration(value, field)
     if field == "tags":
-        if isinstance(value, str):
-            raise InvalidInput(f"tags must be a list of texts; write [{value!r}]", field="tags")
+        check_list_of_texts(value, "tags")
+        for tag in value:
+            check_unicode(tags=tag)
         return tuple(value)
     kind = {"buckets": int, "description": str, "owner": str}.get(field, object)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -181,6 +184,8 @@ def _parsed(field: str, value: Any) -> Any:
             reason=Reason.INVALID_DEFINITION,
             field=field,
         )
+    if isinstance(value, str):
+        check_unicode(**{field: value})
     return value
 
 

@@ -51,6 +51,20 @@ def test_the_only_model_is_the_default_and_several_are_listed(trained: Featurama
     assert [0, 0, 0] == first
     assert [2, 2, 2] == [ran.code for ran in then]
     assert all("name the model: another, delivery_time are registered" in ran.err for ran in then)
+    assert ["--model NAME", "--model NAME", "NAME"] == [
+        ran.err.partition("; give it as ")[2].split(" [")[0] for ran in then
+    ]
+
+
+def test_a_model_is_named_with_its_version_or_alias(trained: Featurama) -> None:
+    """Of predict and models show alike; a second version is refused."""
+    for name, version in (("delivery_time", 2), ("delivery_time@1", 1), ("delivery_time@champion", 2)):
+        shown = trained("models", "show", name, "--json")
+        predicted = trained("predict", "delivery_1", "--model", name, "--json")
+        assert (version, version) == (shown.json["version"], predicted.json[0]["version"])
+    for command in (("models", "show"), ("predict", "delivery_1", "--model")):
+        ran = trained(*command, "delivery_time@1", "--version", 2)
+        assert (2, True) == (ran.code, "leave out --version and --alias" in ran.err)
 
 
 def test_label_rows_are_scored_into_files_beside_a_manifest(trained: Featurama, folder: Path) -> None:
