@@ -34,7 +34,7 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test unit bench fuzz mutants check docs proto types lock venv clean replace
+.PHONY: help demo test unit extras bench fuzz mutants check docs proto types lock venv clean replace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -46,10 +46,13 @@ demo: $(DEMO) ## build the Futurama world, ingest, serve, train and predict, and
 # compile its modules anew.
 test unit: export PYTHONDONTWRITEBYTECODE :=
 test: $(DEV) ## run every test (TESTS=tests/unit ARGS="-k late" for some)
-	$(PY) -m pytest -n 4 --dist loadgroup -m "not bench" $(ARGS) $(TESTS)
+	$(PY) -m pytest -n 4 --dist loadgroup -m "not bench and not extras" $(ARGS) $(TESTS)
 
 unit: $(DEV) ## run the pure tests, in seconds
 	$(PY) -m pytest -n 2 $(ARGS) tests/unit
+
+extras: $(DEV) ## install every extra alone and run it
+	$(PY) -m pytest -m extras $(ARGS) tests/service/test_extras.py
 
 bench: $(DEV) ## run the benchmarks among the tests
 	$(PY) -m pytest -m bench -s $(ARGS) $(TESTS)

@@ -12,7 +12,7 @@ import pytest
 from tests.service.clean_environment import Installed, Wheel
 
 # One worker: the wheel is built once.
-pytestmark = [pytest.mark.xdist_group("extras"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.extras, pytest.mark.xdist_group("extras"), pytest.mark.timeout(600)]
 
 PROGRAMS = {
     "cli": ("featurama", "train"),
