@@ -30,6 +30,9 @@ _FEATURES_OF_TYPE = 10_000
 
 T = TypeVar("T")
 _PAGE = 10_000
+_SCANNED = 1_000
+"""Entities with values that are looked at together, in search of those of one type."""
+_SCANS_PER_PAGE = 10
 
 
 class Namespace:
@@ -160,7 +163,8 @@ class Namespace:
     async def page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
         """A page of the entities of a type, and the position of the next page, None after the last.
 
-        First the registered ones, then those with values of its features that are registered as nothing.
+        First the registered ones, then those with values of its features that are registered as nothing. Where these
+        are few among many others, a page may be empty though another follows.
         """
         if entity_type != DEFAULT_ENTITY_TYPE:
             await self.check_entity_type(entity_type)
@@ -168,12 +172,17 @@ class Namespace:
             page, after = await self.storage.list_entities(entity_type, after, limit)
             return page, UNREGISTERED if after is None else after
         at: str | None = after.removeprefix(UNREGISTERED) or None
-        while True:
-            ids, at = await self.storage.list_latest_entities(at, limit)
+        found: list[Entity] = []
+        for _ in range(_SCANS_PER_PAGE):
+            ids, at = await self.storage.list_latest_entities(at, max(limit, _SCANNED))
             registered = await self.storage.get_entities(ids) if ids else {}
             found = await self._of_type([each for each in ids if each not in registered], entity_type)
+            if len(found) > limit:
+                found = found[:limit]
+                at = found[-1].entity_id  # positions are ids
             if found or at is None:
-                return found, None if at is None else UNREGISTERED + at
+                break
+        return found, None if at is None else UNREGISTERED + at
 
     async def _of_type(self, entity_ids: Sequence[str], entity_type: str) -> list[Entity]:
         """Those of the unregistered entities that have values of features of a type."""

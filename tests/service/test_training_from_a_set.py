@@ -127,7 +127,7 @@ async def test_a_set_of_several_entity_columns_trains_by_the_one_of_the_models_t
     assert report.manifest.training is not None
     assert report.manifest.training.labels["entity_column"] == "parcel"
     other = CONFIG.model_copy(update={"labels": CONFIG.labels.model_copy(update={"entity_type": "character"})})
-    with pytest.raises(InvalidInput, match="none of character"):
+    with pytest.raises(InvalidInput, match="the features describe delivery, the rows character"):
         await train(store.space, other, dataset=tmp_path / "set", alias="")
 
 
