@@ -19,7 +19,6 @@ from featurama_core.retrieval.history_rows import history_rows
 from featurama_core.retrieval.tombstones import TombstoneList
 from featurama_core.retrieval.visibility import AsOf, ReadBounds
 from featurama_core.storage.port import History, NamespaceStorage, Tombstone
-from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import CorruptData, InvalidInput
 from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup
@@ -37,10 +36,9 @@ async def export_namespace(namespace: Namespace, folder: Path, advance: Callable
     storage = namespace.storage
     definitions = await storage.load_definitions()
     tombstones = await storage.list_tombstones()
-    store = EmbeddedStore(namespace)
     features = await _features(storage)
     types = [each for each in definitions.entity_types if not each.deleted]
-    entities = [entity for each in types for entity in await store.list_entities(each.name)]
+    entities = [entity for each in types for entity in await _registered(storage, each.name)]
     _write_rows(folder / layout.ENTITIES, layout.ENTITY_SCHEMA, entities)
     _write_rows(folder / layout.TOMBSTONES, layout.TOMBSTONE_SCHEMA, tombstones)
     rows = values = 0
@@ -83,6 +81,17 @@ async def _features(storage: NamespaceStorage) -> list[FeatureDefinition]:
         found += await storage.read_features(names[:_NAMES_PER_READ])
         first = names[_NAMES_PER_READ] if len(names) > _NAMES_PER_READ else None
     return found
+
+
+async def _registered(storage: NamespaceStorage, entity_type: str) -> list[Entity]:
+    """The registered entities of a type; those that have values only are in the histories."""
+    found: list[Entity] = []
+    after: str | None = None
+    while True:
+        page, after = await storage.list_entities(entity_type, after, _NAMES_PER_READ)
+        found += page
+        if after is None:
+            return found
 
 
 def _prepare(folder: Path) -> None:

@@ -135,7 +135,9 @@ def _check_settled(files: list[Path]) -> None:
 
 
 async def _entities(namespace: Namespace, path: Path) -> int:
-    entities = [Entity(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
+    listed = [Entity(**row) for row in pyarrow.parquet.read_table(path).to_pylist()]
+    # Earlier archives list entities that have values only, as created at 0: these are no registrations.
+    entities = [each for each in listed if each.created_at]
     for start in range(0, len(entities), 1_000):
         await namespace.storage.put_entities(entities[start : start + 1_000])
     return len(entities)

@@ -78,6 +78,10 @@ async def _fill(now: int) -> None:
             assert report.accepted == 2, report
         both = {"entity_id": ["planet_mars"], "timestamp": [now - 3 * HOUR], "temperature": [-40.0]}
         assert (await store.write_features(both, version=2, time_unit="us")).accepted == 1
+        # An entity that is registered as nothing has values of two entity types.
+        await store.register_feature("seen", "int")
+        seen = {"entity_id": ["planet_earth"], "timestamp": [now - 3 * HOUR], "seen": [7]}
+        assert (await store.write_features(seen, time_unit="us")).accepted == 1
         await store.delete_feature_values("planet_mars", ["nickname"])
         await store.delete_entity("planet_gone")
         manifest = StoredModel("m", 3, "{}", 5, 4)
@@ -97,6 +101,9 @@ async def _read(namespace: str, now: int) -> dict[str, object]:
         ]
         seen["deprecated"] = [each.reference for each in await store.list_features() if each.deprecated]
         seen["entity"] = await store.get_entity("planet_mars")
+        seen["registered"] = sorted(await store.space.storage.get_entities(["planet_mars", "planet_earth"]))
+        seen["all"] = [each.entity_id for each in await store.list_entities("planet")]
+        seen["of any type"] = (await store.get_online_features(["planet_earth"], ["seen"])).to_dict()["seen"]
         references = ["temperature@1", "temperature@2", "storm@1", "nickname@1", "wind@1"]
         for entity_id in ("planet_mars", "planet_earth", "planet_gone"):
             for reference in references:
