@@ -51,15 +51,18 @@ def accounted(report: WriteReport, rows: int) -> list[bool]:
 
 
 @pytest.mark.parametrize("before", [0, 30])
-async def test_a_chunk_above_a_message_is_sent_in_several(store, unique, before):
-    """Whatever was stored before; the chunks after it are sent too."""
+async def test_a_chunk_above_a_message_costs_only_rows_of_its_own(store, unique, before):
+    """What is said to be stored is stored, whatever was stored before; the chunks after it are sent."""
     note = unique("note")
     await store.register_feature(note, "text")
     texts = ["s"] * before + ["x" * 7_000] * 10 + ["s"] * 30
     ids = [unique(f"ship{at}") for at in range(len(texts))]
     frame = {"entity_id": ids, "timestamp": [now_us() - SECOND] * len(ids), note: texts}
     report = await store.write_features(frame, batch_size=10, time_unit="us")
-    assert [True] * len(ids) == accounted(report, len(ids)) == await stored(store, ids, note)
+    expected = [True] * (before + 9) + [False] + [True] * 30
+    assert expected == accounted(report, len(ids)) == await stored(store, ids, note)
+    assert "a batch of 10 rows has" in report.verdicts[0].message
+    assert report.verdicts[0].message.endswith("lower batch_size")
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 1_000])
@@ -112,6 +115,5 @@ def test_rows_of_one_entity_and_time_stay_together():
     found = fitted(prepared, lambda part: b"x" * sum(map(len, part.columns[0].values)), 300)
     assert found.prepared is not None
     assert ["b", "c"] == found.prepared.request.entity_ids
-    assert found.rest is not None
-    assert (["a", "a"], [0, 2]) == (list(found.rest.request.entity_ids), found.rest.rows.tolist())
-    assert [] == found.refused
+    assert [["a", "a"]] == [list(rows.request.entity_ids) for rows, _ in found.refused]
+    assert [0, 2] == found.refused[0][0].rows.tolist()

@@ -1,4 +1,4 @@
-"""Writes as messages: a request above a message is sent in several. A row that no message holds is refused by name.
+"""Writes as messages: of a request above a message the largest rows are refused by name, and the others are sent.
 
 Rows of one entity and event time stay together, so that the server judges conflicts among them.
 """
@@ -25,13 +25,10 @@ _STATUS_BYTES = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedWrite:
-    """A request as a message. prepared: the rows in the message, None if no row fits. rest: rows for other messages,
-    still with the request id of this one. refused: rows that no message holds, by error.
-    """
+    """A request as a message. prepared: the rows in the message, None if no row fits. refused: the others, by error."""
 
     prepared: PreparedWrite | None
     data: bytes
-    rest: PreparedWrite | None
     refused: list[tuple[PreparedWrite, InvalidInput]]
 
 
@@ -39,7 +36,7 @@ def fitted(prepared: PreparedWrite, encode: Encode, limit: int) -> FittedWrite:
     """The message of at most `limit` bytes with the smallest rows of a request."""
     data = encode(prepared.request)
     if len(data) <= limit:
-        return FittedWrite(prepared, data, None, [])
+        return FittedWrite(prepared, data, [])
     whole = len(data)
     sizes, group = _groups(prepared.request)
     order = np.argsort(sizes, kind="stable")
@@ -54,13 +51,11 @@ def fitted(prepared: PreparedWrite, encode: Encode, limit: int) -> FittedWrite:
         room -= max(0, len(data) - limit)
     left = order[count:]
     refused = [_alone(prepared, group == each, int(sizes[each]), limit) for each in left[sizes[left] > most].tolist()]
-    others = np.flatnonzero(np.isin(group, left[sizes[left] <= most]))
-    rest = prepared.take(others) if len(others) else None
-    if part is None and rest is not None:
-        what = f"message of a batch of {len(prepared.request)} rows"
-        refused.append((rest, too_large(whole, limit, "lower batch_size", what=what)))
-        rest = None
-    return FittedWrite(part, data, rest, refused)
+    batch = np.flatnonzero(np.isin(group, left[sizes[left] <= most]))
+    if len(batch):
+        error = too_large(whole, limit, "lower batch_size", what=f"message of a batch of {len(prepared.request)} rows")
+        refused.append((prepared.take(batch), error))
+    return FittedWrite(part, data, refused)
 
 
 def _groups(request: WriteRequest) -> tuple[Int64Array, Int64Array]:

@@ -1,8 +1,8 @@
 """Writing many chunks over StreamFeatures with a bounded number of unacknowledged chunks.
 
 After a lost stream, unacknowledged chunks are sent again with the same ids, so that nothing is written twice. Every
-chunk ends with a report or an error. Chunks are sent in the order of the requests. A request above a message becomes
-several chunks. Rows that fit no message are rejected, and do not affect the others.
+chunk ends with a report or an error. Chunks are sent in the order of the requests. Rows that fit no message are
+rejected, and do not affect the others.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Awaitable, Iterator
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import grpc
@@ -27,7 +25,6 @@ from featurama.v1 import ingest_service_pb2
 from featurama.wire.parsing import parsed
 from featurama_core.frames.report import FrameSending, PreparedWrite
 from featurama_core.types.errors import FeaturamaError, OutcomeUnknown
-from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.writes import WriteRequest
 
 WINDOW = 8
@@ -71,16 +68,12 @@ class ChunkStream:
         namespace: str,
         requests: Iterator[PreparedWrite],
         sending: FrameSending,
-        request_ids: RequestIds,
     ) -> None:
-        """request_ids: for the further chunks of a request."""
         self._connection = connection
         self._method = method
         self._namespace = namespace
         self._requests = requests
         self._sending = sending
-        self._request_ids = request_ids
-        self._rests: deque[PreparedWrite] = deque()
         self._pending: dict[int, Chunk] = {}
         self._sequence = 0
         self._exhausted = False
@@ -116,11 +109,6 @@ class ChunkStream:
         """Requests sent and not acknowledged."""
         return [chunk.prepared for chunk in self._pending.values()]
 
-    @property
-    def unsent(self) -> Iterator[PreparedWrite]:
-        """Requests that were not sent."""
-        return chain(self._rests, self._requests)
-
     async def _one_stream(self) -> None:
         stream = self._method(metadata=self._connection.settings.metadata)
         try:
@@ -145,7 +133,7 @@ class ChunkStream:
             await self._guarded(stream.read())
 
     def _next(self) -> Chunk | None:
-        while (prepared := self._rests.popleft() if self._rests else next(self._requests, None)) is not None:
+        for prepared in self._requests:
             found = self._fitted(prepared, self._sequence)
             if found.prepared is not None:
                 chunk = self._pending[self._sequence] = Chunk(self._sequence, found.prepared, found.data)
@@ -155,8 +143,7 @@ class ChunkStream:
         return None
 
     def _fit_again(self) -> None:
-        """Move rows of the chunks that are above a limit of the server to further chunks."""
-        self._exhausted = False
+        """Leave rows out of the chunks that are above a limit of the server."""
         for chunk in list(self._pending.values()):
             found = self._fitted(chunk.prepared, chunk.sequence)
             if found.prepared is None:
@@ -171,10 +158,6 @@ class ChunkStream:
         found = fitted(prepared, encode, self._connection.max_message_bytes)
         for rows, error in found.refused:
             self._sending.reject(rows, error)
-        if found.rest is not None:
-            # Under the id of the first message it would be other content of the same request.
-            request = replace(found.rest.request, request_id=str(self._request_ids.next()))
-            self._rests.append(replace(found.rest, request=request))
         return found
 
     def _last_word(self, error: FeaturamaError) -> FeaturamaError:

@@ -41,19 +41,19 @@ class WriteCalls(Calling):
                 sending.settle(head[0], await self._write(head[0].request))
                 return
             except InvalidInput as error:
-                # The stream sends several messages, and leaves out rows that are above one.
+                # The stream leaves out the rows that are above a message.
                 if excess(error) is None:
                     raise
         if not head:
             return
-        stubs, ids = self._open, self._request_ids
-        chunks = ChunkStream(stubs.ingest, stubs.stream_features, self.namespace, chain(head, rest), sending, ids)
+        stubs, unsent = self._open, chain(head, rest)
+        chunks = ChunkStream(stubs.ingest, stubs.stream_features, self.namespace, unsent, sending)
         try:
             await chunks.run()
         except FeaturamaError as error:
             if not sending.stored:
                 raise
-            sending.give_up(chunks.unsettled, chunks.unsent, error)
+            sending.give_up(chunks.unsettled, unsent, error)
 
     async def _delete(self, entity_id: str, features: Sequence[str], deleted_through: int | None) -> Deletion:
         stubs = self._open
