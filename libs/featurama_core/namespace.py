@@ -163,14 +163,16 @@ class Namespace:
     async def page_entities(self, entity_type: str, after: str | None, limit: int) -> tuple[list[Entity], str | None]:
         """A page of the entities of a type, and the position of the next page, None after the last.
 
-        First the registered ones, then those with values of its features that are registered as nothing. Where these
-        are few among many others, a page may be empty though another follows.
+        First the registered ones, then, but for `entity`, those with values of its features that are registered as
+        nothing. Where these are few among many others, a page may be empty though another follows.
         """
         if entity_type != DEFAULT_ENTITY_TYPE:
             await self.check_entity_type(entity_type)
         if after is None or not after.startswith(UNREGISTERED):
             page, after = await self.storage.list_entities(entity_type, after, limit)
-            return page, UNREGISTERED if after is None else after
+            # Features of `entity` take any id, so that values do not say what their entity is.
+            is_last = after is None and entity_type != DEFAULT_ENTITY_TYPE
+            return page, UNREGISTERED if is_last else after
         at: str | None = after.removeprefix(UNREGISTERED) or None
         found: list[Entity] = []
         for _ in range(_SCANS_PER_PAGE):

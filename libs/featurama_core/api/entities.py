@@ -87,6 +87,8 @@ class EntityMethods(Primitives):
     async def list_entities(self, entity_type: str) -> list[Entity]:
         """All entities of a type, in the store's order: the registered ones, then those that only have values.
 
+        Of type `entity`, whose features take any id, only the registered ones.
+
         Raises:
             Unknown: The type is not registered (UNKNOWN_ENTITY_TYPE).
         """
