@@ -46,7 +46,9 @@ async def test_entities_with_values_only_belong_to_the_type_of_their_features(
     planets = everyone[:4] + everyone[6:10]
     assert sorted(planets) == await ids_of(store, planet, everyone)
     assert sorted([everyone[4], everyone[10]]) == await ids_of(store, unique("moon"), everyone)
-    assert sorted([everyone[6], everyone[11]]) == await ids_of(store, "entity", everyone)
+    assert [] == await ids_of(store, "entity", everyone)
+    await store.register_entity(everyone[11])
+    assert [everyone[11]] == await ids_of(store, "entity", everyone)
     named = {each.entity_id: each.name for each in await store.list_entities(planet)}
     assert {each: "Named" if each in everyone[:4] else "" for each in planets} == named
     dataset = await store.training_set(entity_type=planet, features=[size])
