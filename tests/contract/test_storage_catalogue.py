@@ -94,7 +94,7 @@ async def test_readers_fetch_what_changed_since_a_revision(namespace: NamespaceS
     assert (quiet.revision, [*quiet.entity_types, *quiet.groups, *quiet.services]) == (before, [])
     assert quiet.changed_features == frozenset()
     await namespace.put_definitions([feature, vector, service])
-    await namespace.update_definition(replace(kind, deprecated=True))
+    await namespace.put_flag(replace(kind, deprecated=True), "deprecated")
     since = await namespace.load_definitions(before)
     assert since.revision > before
     assert repr(since.entity_types) == repr([replace(kind, deprecated=True)])
@@ -122,7 +122,7 @@ async def test_features_are_read_by_name_in_all_versions(namespace: NamespaceSto
     speed = [replace(names.feature("speed", version=version), deleted=version == 2) for version in (1, 2, 10)]
     mood = names.feature("mood")
     await namespace.put_definitions([speed[2], mood, *speed[:2]])
-    await namespace.update_definition(speed[1])
+    await namespace.put_flag(speed[1], "deleted")
     assert [mood, *speed] == await namespace.read_features([speed[0].name, names.feature("no").name, mood.name])
     assert [] == await namespace.read_features([])
 
@@ -171,8 +171,32 @@ async def test_the_flags_are_updated_in_place(namespace: NamespaceStorage, names
         replace(service, deprecated=True),
     ]
     for definition in changed:
-        await namespace.update_definition(definition)
+        for flag in ("deprecated", "deleted"):
+            if getattr(definition, flag):
+                await namespace.put_flag(definition, flag)
     assert sorted(map(repr, await stored(namespace, names))) == sorted(map(repr, changed))
+
+
+async def test_a_flag_changes_alone(namespace: NamespaceStorage, names: Names) -> None:
+    """By a caller who read the other one before it changed. A deleted definition is not deprecated nor restored."""
+    kind, group, feature, _, service = one_of_each(names)
+    await namespace.put_definitions([kind, group, feature, service])
+    for old in (kind, group, feature, service):
+        await namespace.put_flag(replace(old, deprecated=True), "deprecated")
+        await namespace.put_flag(replace(old, deleted=True), "deleted")
+        for deprecated in (True, False):
+            with pytest.raises(Unknown):
+                await namespace.put_flag(replace(old, deprecated=deprecated), "deprecated")
+        found = await namespace.read_definition(old)
+        assert (True, True) == (found.deprecated, found.deleted)
+        await namespace.put_flag(old, "deleted")
+        found = await namespace.read_definition(old)
+        assert (True, False) == (found.deprecated, found.deleted)
+    unknown = replace(feature, name=names.feature("unknown").name)
+    for flag in ("deprecated", "deleted"):
+        with pytest.raises(Unknown):
+            await namespace.put_flag(unknown, flag)  # type: ignore[arg-type]
+    assert [] == await namespace.read_features([unknown.name])
 
 
 async def test_revisions_are_appended_once(namespace: NamespaceStorage, names: Names) -> None:
@@ -186,7 +210,7 @@ async def test_revisions_are_appended_once(namespace: NamespaceStorage, names: N
         assert not await namespace.put_revision(third)
         assert await namespace.put_revision(second)
         assert not await namespace.put_revision(other)
-        await namespace.update_definition(replace(definition, deprecated=True))
+        await namespace.put_flag(replace(definition, deprecated=True), "deprecated")
         assert await namespace.put_revision(third)
         found = await namespace.read_definition(definition)
         assert ["second", ""] == [each.description for each in revisions(found)[1:]]

@@ -209,7 +209,7 @@ class Registry:
     async def set_deprecated(self, definition: Definition, *, deprecated: bool) -> Definition:
         """Mark a definition as deprecated, so that new definitions cannot use it, or restore it."""
         changed = replace(definition, deprecated=deprecated)
-        await self._storage.update_definition(changed)
+        await self._storage.put_flag(changed, "deprecated")
         return await self._noted(changed, "deprecate" if deprecated else "restore")
 
     async def revise(self, before: D, changes: Mapping[str, Any], *, lead: int) -> D:
@@ -248,10 +248,10 @@ class Registry:
             )
         _refuse_used(definition, await self.uses(definition))
         deleted = replace(definition, deleted=True)
-        await self._storage.update_definition(deleted)
+        await self._storage.put_flag(deleted, "deleted")
         # A definition that was stored meanwhile is seen now, or its registration sees the mark.
         if uses := await self.uses(definition):
-            await self._storage.update_definition(definition)
+            await self._storage.put_flag(definition, "deleted")
             _refuse_used(definition, uses)
         return await self._noted(deleted, "delete")
 
@@ -283,7 +283,7 @@ class Registry:
         gone: list[tuple[type[Definition], str, int]] = []
         for each in stored:
             if any(key in gone or snapshot.is_deleted(*key) for key in named_by(each)):
-                await self._storage.update_definition(replace(each, deleted=True))
+                await self._storage.put_flag(replace(each, deleted=True), "deleted")
                 gone.append((type(each), each.name, each.version if isinstance(each, FeatureDefinition) else 0))
         if gone:
             raise Conflict(f"what {gone[0][1]!r} names was deleted meanwhile; it is not registered", field="name")

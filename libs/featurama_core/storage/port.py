@@ -42,6 +42,10 @@ FeaturesOf = tuple[Literal["entity_type", "feature_group", "references_type"], s
 """Features of an entity type or a group, or those that refer to an entity type."""
 
 
+Flag = Literal["deprecated", "deleted"]
+"""A field of a definition that changes in place."""
+
+
 class Consistency(StrEnum):
     """Number of replicas that must answer. The embedded store has one and ignores it."""
 
@@ -325,8 +329,10 @@ class NamespaceStorage(Protocol):
         InvalidInput for a retention that the database cannot express.
         """
 
-    async def update_definition(self, definition: Definition) -> None:
-        """Replace the flags `deprecated` and `deleted`. Unknown if it is not registered."""
+    async def put_flag(self, definition: Definition, flag: Flag) -> None:
+        """Replace one flag by that of `definition`. Unknown if it is not registered, and for `deprecated` if it is
+        deleted: neither of two concurrent changes undoes the other.
+        """
 
     async def put_revision(self, definition: Definition) -> bool:
         """Append the newest revision of a definition, atomically, unless another revision has its number: False then.

@@ -11,7 +11,7 @@ from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
 from featurama_core.ingest.purge import purge
-from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.storage.port import Flag, NamespaceStorage, StoredModel
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.schema import (
@@ -136,17 +136,17 @@ class Raced:
 
     def __init__(self, inner: NamespaceStorage) -> None:
         self._inner = inner
-        self.before_update: Any = None
+        self.before_flag: Any = None
         self.before_put: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def update_definition(self, definition: Definition) -> None:
-        happens, self.before_update = self.before_update, None
+    async def put_flag(self, definition: Definition, flag: Flag) -> None:
+        happens, self.before_flag = self.before_flag, None
         if happens is not None:
             await happens()
-        await self._inner.update_definition(definition)
+        await self._inner.put_flag(definition, flag)
 
     async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
         happens, self.before_put = self.before_put, None
@@ -162,11 +162,28 @@ async def test_a_deletion_is_withdrawn_if_a_user_is_registered_meanwhile(
     heat = unique("heat")
     await store.register_feature(heat, "int")
     raced = Raced(namespace)
-    raced.before_update = lambda: store.register_feature_service(unique("outlook"), [heat])
+    raced.before_flag = lambda: store.register_feature_service(unique("outlook"), [heat])
     with pytest.raises(FailedPrecondition, match=unique("outlook")):
         await store_over(raced, clock).delete_definition(FeatureDefinition, heat, 1)  # type: ignore[arg-type]
     assert heat == (await store.get_feature(heat)).name
     assert (f"{heat}@1",) == (await store.get_feature_service(unique("outlook"))).features
+
+
+@pytest.mark.parametrize("again", ["deprecate", "restore"])
+async def test_a_deletion_stands_if_the_definition_is_deprecated_or_restored_meanwhile(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, unique: Unique, again: str
+) -> None:
+    """By someone who read it before."""
+    heat = unique("heat")
+    await store.register_feature(heat, "int")
+    raced = Raced(namespace)
+    raced.before_flag = lambda: store.delete_definition(FeatureDefinition, heat, 1)
+    with pytest.raises(Unknown, match=f"'{heat}' is not registered"):
+        await getattr(store_over(raced, clock), again)(FeatureDefinition, heat, 1)  # type: ignore[arg-type]
+    with pytest.raises(Unknown):
+        await store.get_feature(heat)
+    with pytest.raises(Conflict, match="register a higher version"):
+        await store.register_feature(heat, "int")
 
 
 @pytest.mark.parametrize("kind", ["service", "feature"])

@@ -18,11 +18,11 @@ from featurama_core.storage.cql.driver import SERIAL, ReadLevel
 from featurama_core.storage.cql.failures import RefusedStatement
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.definition_rows import CHANGING, DEFINITION_TABLES, DefinitionTable, next_text
-from featurama_core.storage.port import MOST_CHANGES, Definitions
+from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable, next_text
+from featurama_core.storage.port import MOST_CHANGES, Definitions, Flag
 from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable, Unknown
 from featurama_core.types.schema import Definition, FeatureDefinition, FeatureGroup
-from featurama_core.types.times import DAY, SECOND
+from featurama_core.types.times import DAY, MIN_TIME, SECOND
 
 D = TypeVar("D", bound=Definition)
 
@@ -91,13 +91,14 @@ async def put_definitions(statements: Statements, definitions: Sequence[Definiti
     return [stored[at] for at in range(len(definitions))]
 
 
-async def update_definition(statements: Statements, definition: Definition) -> None:
-    """Replace the flags; Unknown unless it is registered."""
+async def put_flag(statements: Statements, definition: Definition, flag: Flag) -> None:
+    """Replace a flag; Unknown unless it is registered, and for `deprecated` not deleted."""
     table = DEFINITION_TABLES[type(definition)]
     row = table.row(definition)
-    changes = ", ".join(f"{column} = ?" for column in CHANGING)
-    update = f"UPDATE ks.{table.name} SET {changes} WHERE {_is_key(table)} IF EXISTS"  # noqa: S608
-    values = [row[column] for column in (*CHANGING, *table.key)]
+    # Rows of the first schema have no `deleted`. EXISTS stands alone, and every row has the time of its creation.
+    condition = "EXISTS" if flag == "deleted" else f"created_at > {MIN_TIME} AND deleted != true"
+    update = f"UPDATE ks.{table.name} SET {flag} = ? WHERE {_is_key(table)} IF {condition}"  # noqa: S608
+    values = [row[column] for column in (flag, *table.key)]
     try:
         if await statements.driver.decide(await statements.get(update), values) is not None:
             raise _unknown(table, definition)

@@ -129,7 +129,7 @@ class CqlNamespace:
     list_feature_names = _while_it_lives(feature_names.list_feature_names)
     known_feature_names = _while_it_lives(feature_names.known_feature_names)
     put_definitions = _while_it_lives(definitions.put_definitions)
-    update_definition = _while_it_lives(definitions.update_definition)
+    put_flag = _while_it_lives(definitions.put_flag)
     put_revision = _while_it_lives(definitions.put_revision)
     read_definition = _while_it_lives(definitions.read_definition)
     put_entities = _while_it_lives(entities.put_entities)

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from featurama_core.storage.definition_rows import CHANGING, DEFINITION_TABLES, DefinitionTable, next_text
-from featurama_core.storage.port import MOST_CHANGES, Definitions, FeaturesOf
+from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable, next_text
+from featurama_core.storage.port import MOST_CHANGES, Definitions, FeaturesOf, Flag
 from featurama_core.storage.sqlite.connections import Reader, Transaction
 from featurama_core.storage.sqlite.interning import as_json
 from featurama_core.types.errors import Unknown
@@ -70,10 +70,10 @@ def put_definitions(transaction: Transaction, definitions: Sequence[Definition])
     return stored
 
 
-def update_definition(transaction: Transaction, definition: Definition) -> None:
-    """Replace the flags; Unknown unless it is registered."""
+def put_flag(transaction: Transaction, definition: Definition, flag: Flag) -> None:
+    """Replace a flag; Unknown unless it is registered, and for `deprecated` not deleted."""
     table = DEFINITION_TABLES[type(definition)]
-    _change(transaction, table, CHANGING, table.row(definition))
+    _change(transaction, table, flag, table.row(definition), "" if flag == "deleted" else "AND NOT deleted")
 
 
 def put_revision(transaction: Transaction, definition: Definition) -> bool:
@@ -85,7 +85,7 @@ def put_revision(transaction: Transaction, definition: Definition) -> bool:
     revisions = None if found is None else next_text(definition, found[0])
     if found is not None and revisions is None:
         return False
-    _change(transaction, table, ("revisions",), {**row, "revisions": revisions})
+    _change(transaction, table, "revisions", {**row, "revisions": revisions})
     return True
 
 
@@ -99,10 +99,12 @@ def read_definition(transaction: Transaction, definition: D) -> D:
     return stored
 
 
-def _change(transaction: Transaction, table: DefinitionTable, columns: tuple[str, ...], row: dict[str, Any]) -> None:
-    changes, key = _assigned((*columns, "revision"), ", "), _assigned(table.key, " AND ")
+def _change(
+    transaction: Transaction, table: DefinitionTable, column: str, row: dict[str, Any], condition: str = ""
+) -> None:
+    changes, key = _assigned((column, "revision"), ", "), _assigned(table.key, " AND ")
     row = {**row, "revision": _revision(transaction) + 1}
-    if not transaction.execute(f"UPDATE {table.name} SET {changes} WHERE {key}", row).rowcount:  # noqa: S608
+    if not transaction.execute(f"UPDATE {table.name} SET {changes} WHERE {key} {condition}", row).rowcount:  # noqa: S608
         raise _unknown(table, row[table.key[0]])
 
 

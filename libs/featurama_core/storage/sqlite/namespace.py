@@ -205,7 +205,7 @@ class SqliteNamespace:
     list_feature_names = _reading(definitions.list_feature_names)
     known_feature_names = _reading(definitions.known_feature_names)
     put_definitions = _writing(definitions.put_definitions, of_many=True)
-    update_definition = _writing(definitions.update_definition)
+    put_flag = _writing(definitions.put_flag)
     put_revision = _writing(definitions.put_revision)
     # By the writer: after every change that has begun.
     read_definition = _writing(definitions.read_definition)
