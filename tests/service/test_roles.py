@@ -95,7 +95,8 @@ async def test_a_read_of_roles_in_several_calls_is_one_answer(
     monkeypatch.setattr(reading, "MAX_LABEL_ROWS", 4)
     now = pa.array([time.time_ns() // 1_000] * 3).cast(pa.timestamp("us", "UTC"))
     labels = pa.table(match.rows | {"timestamp": now})
-    for asked in ({"roles": match.roles}, {"service": match.service}):
+    some = {"service": match.service, "roles": {"home": match.team}}
+    for asked in ({"roles": match.roles}, {"service": match.service}, some):
         features = None if "service" in asked else match.features
         assert match.values == values(await either_store.get_online_features(match.rows, features, **asked), match)
         past = await either_store.get_historical_features(labels, features, **asked)

@@ -18,13 +18,16 @@ from featurama_core.types.times import KnownAt
 
 
 def pinned(features: FeatureSelection, columns: Sequence[Column]) -> FeatureSelection:
-    """The versions that a response has. The features themselves if a server names none, or for a service with roles,
-    whose types the request does not name; it is pinned.
+    """The versions that a response has. The features themselves if a server names none, or for a service with a role
+    that the request does not declare, so that its type is not known here; a service is pinned.
     """
     references = tuple(column.reference for column in columns)
-    of_service = features.service is not None and not features.roles
-    if not all(references) or (of_service and any(FeatureRef.parse_pinned(each).role for each in references)):
+    if not all(references):
         return features
+    if features.service is not None:
+        declared = {"", *(each.name for each in features.roles)}
+        if not {FeatureRef.parse_pinned(each).role for each in references} <= declared:
+            return features
     return replace(features, references=references, service=None)
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeGuard
 
-from featurama_core.registry.roles import check_declared
+from featurama_core.registry.roles import check_declared, in_roles
 from featurama_core.registry.snapshot import Snapshot
 from featurama_core.storage.port import Definitions
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason
@@ -231,8 +231,9 @@ def _refuse_deprecated(used: EntityType | FeatureGroup, field: str) -> None:
 def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
     service.check()
     existing = snapshot.services.get(service.name)
-    of_roles = [each.name for each in service.roles]
-    types = {snapshot.resolve(FeatureRef.parse(each, of_roles)).entity_type for each in service.features}
+    parsed = [FeatureRef.parse(each, [one.name for one in service.roles]) for each in service.features]
+    found = [snapshot.resolve(each) for each in parsed]
+    types = {each.entity_type for each in found}
     if not service.roles and len(types - {DEFAULT_ENTITY_TYPE}) > 1:
         raise InvalidInput(
             f"features describe {', '.join(sorted(types))}; one service reads one entity type, and paths from it, or"
@@ -240,11 +241,12 @@ def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
             reason=Reason.INVALID_DEFINITION,
             field="features",
         )
-    resolved = snapshot.resolve_all(service.features, roles=service.roles)
-    if existing is not None and _same_but_for_versions(existing, service, resolved):
+    # What was registered since, such as a feature with the name of a role, changes nothing for a service that is there.
+    if existing is not None and _same_but_for_versions(existing, service, in_roles(parsed, found, service.roles)):
         return replace(service, features=existing.features)
     if existing is None:
         check_declared(service.roles, snapshot)
+    resolved = snapshot.resolve_all(service.features, roles=service.roles)
     for each in resolved:
         for definition in (step.definition for step in each.steps):
             if definition.deprecated:

@@ -106,6 +106,7 @@ async def test_what_is_registered_later_changes_no_read_of_a_service(store: Open
     again = {kind: "person", "away": "team"}
     await refused(store.register_feature_service(unique("m"), ["cards"], roles=again), "named like an entity type")
     stored = await store.get_feature_service(name)
+    assert stored == await store.register_feature_service(name, wanted, roles=roles)
     # Pinned references are read in one way: a role has no version.
     pinned = (await store.get_online_features(rows, stored.features, roles=roles)).to_dict()
     assert before == pinned
