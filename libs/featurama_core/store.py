@@ -209,13 +209,14 @@ class EmbeddedStore(FeatureStore):
     async def _check_ids(self, entities: Sequence[Entity]) -> None:
         """Refuse ids of other types. What is registered stays, so the rules are read again for ids with a colon."""
         snapshot = await self._namespace.registry.snapshot(fresh=any(":" in each.entity_id for each in entities))
+        rules = snapshot.id_rules
         for each in entities:
-            owner = snapshot.id_rules.owner(each.entity_id)
+            owner = rules.owner(each.entity_id)
             owns = each.entity_type if owner is None else owner.entity_type
-            if (found := snapshot.id_rules.problem(each.entity_id, owns)) is None and owns != each.entity_type:
-                found = Reason.ENTITY_TYPE_MISMATCH, f"entity_id {each.entity_id!r} is of a {owns}; register it as one"
-            if found is not None:
-                raise InvalidInput(found[1], reason=found[0], field="entity_id")
+            rules.check(each.entity_id, owns)
+            if owns != each.entity_type:
+                wrong = f"entity_id {each.entity_id!r} is of a {owns}; register it as one"
+                raise InvalidInput(wrong, reason=Reason.ENTITY_TYPE_MISMATCH, field="entity_id")
 
     async def _check_type(self, entity_type: str) -> None:
         if entity_type != DEFAULT_ENTITY_TYPE:
@@ -255,6 +256,8 @@ class EmbeddedStore(FeatureStore):
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:
+            if keys := (await self._namespace.registry.snapshot()).id_rules.owner(entity_id):
+                keys.decode(entity_id)
             raise Unknown(
                 f"entity {entity_id!r} is neither registered nor has any value",
                 reason=Reason.UNKNOWN_ENTITY,
@@ -290,6 +293,8 @@ class EmbeddedStore(FeatureStore):
         self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str
     ) -> FeatureHistory:
         (resolved,) = await self._namespace.resolve(FeatureSelection((feature,)))
+        if keys := (await self._namespace.registry.snapshot()).id_rules.of.get(resolved.entity_type):
+            keys.decode(entity_id)
         return await read_page(self._namespace, entity_id, resolved, wanted, page_size, page_token)
 
     async def _delete(self, entity_id: str, features: Sequence[str], deleted_through: int | None) -> Deletion:

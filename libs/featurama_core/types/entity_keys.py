@@ -151,6 +151,11 @@ class IdRules:
         problem = f"entity_id {entity_id!r} is of a {owner.entity_type}, as it begins with {owner.prefix!r}"
         return Reason.ENTITY_TYPE_MISMATCH, f"{problem}; it is no id of a {entity_type}"
 
+    def check(self, entity_id: str, entity_type: str) -> None:
+        """Raise InvalidInput if an id has a `problem`."""
+        if (found := self.problem(entity_id, entity_type)) is not None:
+            raise InvalidInput(found[1], reason=found[0], field="entity_id")
+
     def owner(self, entity_id: str) -> EntityKeys | None:
         """The type to which an id belongs because it begins with the name of the type and a colon."""
         name, colon, _ = entity_id.partition(":")

@@ -210,6 +210,20 @@ async def test_a_single_entity_without_an_id_is_refused(
         assert Reason.INVALID_ENTITY_ID == refused.value.reason
 
 
+@pytest.mark.parametrize("key", ["01", "1|2", "", "x"])
+async def test_a_single_malformed_id_is_refused(store: OpenedStore, films: Films, key: str) -> None:
+    """Of a type with keys, whose ids have one form; deleting it is possible, since older values may have it."""
+    wrong = f"{films.film}:{key}"
+    for call in (lambda: store.get_feature_history(wrong, films.year), lambda: store.get_all_features(wrong)):
+        with pytest.raises(InvalidInput, match=r"entity_id '.*'") as refused:
+            await call()
+        assert Reason.INVALID_ENTITY_ID is refused.value.reason
+    with pytest.raises(InvalidInput, match="is no id of") as refused:
+        await store.get_feature_history("1", films.year)
+    assert Reason.INVALID_ENTITY_ID is refused.value.reason
+    await store.delete_entity(wrong)
+
+
 async def test_keys_of_no_known_type_are_refused(store: OpenedStore, films: Films) -> None:
     """Of a type without keys too."""
     with pytest.raises(InvalidInput, match="of no known type, or name the type"):
