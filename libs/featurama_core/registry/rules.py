@@ -92,6 +92,7 @@ class Draft(Snapshot):
             wanted = _pinned(wanted, self)
         else:
             wanted.check()
+            _check_keys(wanted, self)
         return wanted
 
     def registered(self, wanted: Definition) -> Definition | None:
@@ -122,6 +123,7 @@ class Draft(Snapshot):
             self._put_features([definition])
         else:
             self._put(definition)
+            self.__dict__.pop("id_rules", None)
 
     def _with_group(self, feature: FeatureDefinition) -> FeatureDefinition:
         """Fill an empty entity type or group: from the other, or with the default."""
@@ -158,9 +160,11 @@ def names_in(definitions: Iterable[Definition]) -> set[str]:
             names.update(name for kind, name, _ in named_by(each) if kind is FeatureDefinition)
         if isinstance(each, FeatureDefinition) and is_name(each.name):
             names.add(each.name)
+        # A role, and a key, is not named like a feature.
         if isinstance(each, FeatureService):
-            # A role is not named like a feature.
             names.update(role.name for role in each.roles if is_name(role.name))
+        if isinstance(each, EntityType):
+            names.update(key.name for key in each.keys if is_name(key.name))
     return names
 
 
@@ -180,12 +184,11 @@ def named_by(definition: Definition) -> list[tuple[type[Definition], str, int]]:
 def _check_feature(feature: FeatureDefinition, snapshot: Snapshot) -> None:
     feature.check()
     kind = snapshot.entity_type(feature.entity_type)
-    if feature.name in [each.name for each in kind.keys]:
-        raise InvalidInput(
-            f"feature {feature.name!r} is named like a key column of {kind.name!r}; choose another name",
-            reason=Reason.INVALID_DEFINITION,
-            field="name",
-        )
+    # Rows of any type may have features of `entity`, and a column is either a key or a feature.
+    keyed = snapshot.id_rules.of.values() if kind.name == DEFAULT_ENTITY_TYPE else [kind.id_keys]
+    for each in keyed:
+        if each is not None and feature.name in each.names:
+            raise _named_alike(feature.name, each.entity_type, "name")
     group = snapshot.group(feature.group)
     if group.entity_type != feature.entity_type:
         raise InvalidInput(
@@ -218,6 +221,18 @@ def _check_same_in_all_versions(feature: FeatureDefinition, other: Any) -> None:
                 f"{name} of {feature.name!r} is {getattr(other, name)!r} in all versions; register another feature",
                 field=name,
             )
+
+
+def _check_keys(kind: EntityType, snapshot: Snapshot) -> None:
+    for each in kind.keys:
+        feature = snapshot.newest(each.name)
+        if feature is not None and feature.entity_type == DEFAULT_ENTITY_TYPE:
+            raise _named_alike(feature.name, kind.name, "keys")
+
+
+def _named_alike(feature: str, kind: str, field: str) -> InvalidInput:
+    problem = f"feature {feature!r} is named like a key column of {kind!r}; choose another name"
+    return InvalidInput(problem, reason=Reason.INVALID_DEFINITION, field=field)
 
 
 def _refuse_deprecated(used: EntityType | FeatureGroup, field: str) -> None:

@@ -12,9 +12,9 @@ from tests.opened import OpenedStore
 from featurama_core.ingest.foreign_ids import foreign_ids
 from featurama_core.ingest.write import restore
 from featurama_core.types.column import column_of
-from featurama_core.types.entity_keys import key_columns
+from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import Conflict, FeaturamaError, InvalidInput, Reason
-from featurama_core.types.schema import Entity, EntityType
+from featurama_core.types.schema import Entity, EntityType, FeatureDefinition
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteReport, WriteRequest
 
@@ -77,6 +77,23 @@ async def test_no_feature_of_a_type_is_named_like_one_of_its_keys(store: OpenedS
     ) as refused:
         await store.register_feature("film_id", "int", entity_type=films.film)
     assert Reason.INVALID_DEFINITION == refused.value.reason
+
+
+async def test_no_feature_of_entity_is_named_like_a_key(store: OpenedStore, unique: Unique) -> None:
+    """Rows of a type with keys may have it, and its column would be taken for the key. Other types may name one so."""
+    guest, stay, town = unique("guest"), unique("stay"), unique("town")
+    await store.register_entity_type(stay, keys=[guest])
+    await store.register_entity_type(town)
+    await store.register_feature(guest, "int", entity_type=town)
+    night = unique("night")
+    await store.register_entity_type(unique("bed"), keys=[night])
+    with pytest.raises(InvalidInput, match=f"{night}' is named like a key column of '{unique('bed')}'"):
+        await store.register_feature(night, "int")
+    await store.register_feature(town, "int")
+    with pytest.raises(InvalidInput, match=f"feature '{town}' is named like a key column of '{unique('road')}'"):
+        await store.register_entity_type(unique("road"), keys=[town])
+    with pytest.raises(InvalidInput, match="is named like a key column"):
+        await store.register([FeatureDefinition(unique("a"), ValueType.INT), EntityType("x", keys=(KeyColumn(town),))])
 
 
 @pytest.mark.parametrize("key", ["", "1", "x", "1|2"])
