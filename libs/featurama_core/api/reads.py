@@ -75,7 +75,7 @@ class ReadingMethods(DefinitionMethods):
         entities, labels = await self._row_entities(entity_ids, selection, of_roles, checked_casts(casts))
         columns, as_of = await self._read_online(entities, selection, consistency=consistency, event_times=event_times)
         ids: Any = entities.of_role.get(NO_ROLE, ())
-        if not labels:
+        if not labels and not isinstance(entity_ids, RowEntities):
             return OnlineFeatures(ids, columns, as_of)
         return OnlineFeatures([each or "" for each in ids], columns, as_of, labels, entities.unnamed)
 
@@ -304,11 +304,12 @@ class ReadingMethods(DefinitionMethods):
             FailedPrecondition: `known_at` is not settled (KNOWN_AT_NOT_SETTLED).
             Unknown: A feature or the service is not registered.
         """
-        if not isinstance(entity_ids, RowEntities):
-            check_entity_ids(entity_ids)
-        entities = entity_ids if isinstance(entity_ids, RowEntities) else RowEntities.of(entity_ids)
         selection = FeatureSelection.of(features, service, ttl_revisions, roles_of(roles))
-        return await self._point_in_time(entities, event_time, selection, known_at)
+        if isinstance(entity_ids, RowEntities):
+            read = await self._point_in_time(entity_ids, event_time, selection, known_at)
+            return replace(read, unnamed=entity_ids.unnamed)
+        check_entity_ids(entity_ids)
+        return await self._point_in_time(RowEntities.of(entity_ids), event_time, selection, known_at)
 
     async def _point_in_time(
         self, entities: RowEntities, event_time: Int64Array | None, selection: FeatureSelection, known_at: KnownAt

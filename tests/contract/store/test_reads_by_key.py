@@ -18,6 +18,7 @@ from tests.opened import OpenedStore
 from featurama_core.datasets.verify import verify
 from featurama_core.store_datasets import rebuilt
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
+from featurama_core.types.roles import RowEntities
 
 from .keyed import AT, Films, make_films
 from .standing_clock import Unique
@@ -106,6 +107,9 @@ async def test_rows_without_an_entity_are_counted(store: OpenedStore, films: Fil
     assert 2 == read.unnamed
     assert "2 rows name no entity" in repr(read)
     assert 1 == (await store.get_online_features([{"film_id": 1}, {"film_id": None}], [films.year])).unnamed
+    given = RowEntities.of([f"{films.film}:1", None])
+    assert 1 == (await store.get_online_features(given, [films.year])).unnamed
+    assert 1 == (await store.point_in_time(given, None, features=[films.year])).unnamed
     manifest = await (await store.training_set(rows, [films.year])).write(tmp_path / "set")
     assert 2 == manifest.content["unnamed_rows"]
 
