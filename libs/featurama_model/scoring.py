@@ -19,6 +19,7 @@ from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.request import Build, RowOptions, build_request
 from featurama_core.datasets.spine_sources import Keys
 from featurama_core.frames.predictions import RowError
+from featurama_core.frames.role_columns import role_columns
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
@@ -157,7 +158,8 @@ async def role_options(namespace: Namespace, manifest: ModelManifest, rows: RowO
             )
         await check_features(namespace, manifest)
         return rows
-    if rows.get("roles") is not None:
-        return rows
+    given = role_columns(rows.get("roles"), rows.get("entity_columns"))
     service = await EmbeddedStore(namespace).get_feature_service(manifest.feature_service)
-    return rows | {"roles": {each.name: each.entity_type for each in service.roles}}
+    named: dict[str, Any] = {each.name: each.entity_type for each in service.roles}
+    named |= {each.role.name: {"type": each.role.entity_type, "columns": each.given} for each in given}
+    return {**rows, "entity_columns": None, "roles": named}

@@ -54,7 +54,7 @@ async def test_the_client_predicts_by_key(client, store, rings):  # noqa: F811
     with pytest.raises(InvalidInput, match="name the model"):
         await client.predict(keys)
     for rows in (keys | {"width": [1, 2, 3]}, {"entity_id": ["x", "y"], "width": [1, 2]}):
-        with pytest.raises(InvalidInput, match="column 'width' is no key of .*, which has colony, ring; give the"):
+        with pytest.raises(InvalidInput, match=r"column 'width' is no key of .*, which has colony, ring; give the"):
             await client.predict(rows, model=rings.model)
 
 

@@ -194,6 +194,12 @@ async def test_a_model_of_several_roles_predicts_by_its_features_and_in_batches(
     assert match.rows == {each: scored[each] for each in match.rows}
     assert answered.json()["prediction"] == pytest.approx(scored["prediction"][0], abs=0)
     assert [[], [home], []] == scored["missing_features"]
+    renamed = labels.rename_columns(["host", "away", "timestamp"])
+    some = {"home": {"type": match.team, "columns": "host"}}
+    again = await scores(store.space, renamed, manifest.name, roles=some, checker=shared_checker())
+    assert scored["prediction"] == (await again.to_arrow()).to_pydict()["prediction"]
+    with pytest.raises(InvalidInput, match=f"the role '{match.team}'"):
+        await scores(store.space, labels, manifest.name, entity_columns={match.team: "home"}, checker=shared_checker())
     with pytest.raises(InvalidInput, match="reads one entity per row"):
         await scores(store.space, labels, MANIFEST.name, roles=match.roles, checker=shared_checker())
 
