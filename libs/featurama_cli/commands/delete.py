@@ -39,7 +39,7 @@ async def delete(
     must_confirm(f"Delete {what} in {place.namespace} at {place.text} permanently?", yes)
     async with open_store(place) as store:
         if features:
-            done = await store.delete_feature_values(entity, features, through)
+            done = await store.delete_feature_values(entity, features, through, entity_type=entity_type)
         else:
             done = await store.delete_entity(entity, through, entity_type=entity_type)
     row = {"entity_id": named, "deleted_through": when(done.deleted_through), "cleaned": done.cleaned}

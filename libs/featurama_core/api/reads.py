@@ -8,28 +8,25 @@ from typing import Any, Literal
 
 import numpy as np
 
-from featurama_core.api.definitions import DefinitionMethods
-from featurama_core.api.primitives import Consistency, HistoryRange
+from featurama_core.api.histories import HistoryMethods
+from featurama_core.api.primitives import Consistency
 from featurama_core.frames.casts import Casts, checked_casts
 from featurama_core.frames.cells import frame_kind, objects
 from featurama_core.frames.naming import FeatureColumns
-from featurama_core.frames.results import FeatureHistory, HistoricalFeatures, OnlineFeatures
+from featurama_core.frames.results import HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import SpineColumns, key_rows, label_rows, listed_ids, row_entities
 from featurama_core.frames.zones import TimeRules
-from featurama_core.types.column import concatenate
 from featurama_core.types.entity_keys import EntityKeys, EntityName
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, RESERVED_NAMES, check_entity_ids, check_list
 from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.roles import NO_ROLE, Role, RowEntities, roles_of
-from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, Time, TimeUnit, to_known_at, to_micros
+from featurama_core.types.times import KnownAt, Time, TimeUnit, to_known_at, to_micros
 from featurama_core.types.values import Int64Array
 
-MAX_HISTORY_PAGE = 10_000
 
-
-class ReadingMethods(DefinitionMethods):
+class ReadingMethods(HistoryMethods):
     """Reading the values of one namespace."""
 
     async def get_online_features(
@@ -99,113 +96,6 @@ class ReadingMethods(DefinitionMethods):
         found, keys = await self._named(entity_id, entity_type=entity_type)
         columns, as_of = await self._read_all(found)
         return OnlineFeatures([found], columns, as_of, {name: objects([key]) for name, key in keys.items()})
-
-    async def get_feature_history(
-        self,
-        entity_id: EntityName,
-        feature_name: str,
-        start_time: Time | None = None,
-        end_time: Time | None = None,
-        limit: int | None = None,
-        *,
-        corrections: bool = False,
-    ) -> FeatureHistory:
-        """The stored values of one feature of one entity, newest first. The ttl is not applied.
-
-        Args:
-            entity_id: Id of the entity, or its keys, such as {"film_id": 1}.
-            feature_name: Feature reference. Paths are refused.
-            start_time: Earliest event time, inclusive.
-            end_time: Latest event time, inclusive.
-            limit: Maximum number of values, counted from the newest; None for all.
-            corrections: Whether every correction of an event time is returned, or only the visible value.
-
-        Returns:
-            One row per value, with event time and ingest time.
-
-        Raises:
-            Unknown: The feature is not registered.
-        """
-        found, keys = await self._named(entity_id, [feature_name])
-        pages: list[FeatureHistory] = []
-        token = ""
-        while not pages or token:
-            page = await self.page_feature_history(
-                found,
-                feature_name,
-                start=start_time,
-                end=end_time,
-                limit=limit,
-                corrections=corrections,
-                page_size=MAX_HISTORY_PAGE,
-                page_token=token,
-            )
-            pages.append(page)
-            token = page.next_page
-            # A token is of one version, and a newer one may be registered meanwhile.
-            feature_name = f"{FeatureRef.parse(feature_name).name}@{page.column.version}"
-        return FeatureHistory(
-            entity_id=found,
-            column=concatenate([page.column for page in pages]),
-            ingested_at=np.concatenate([page.ingested_at for page in pages]),
-            as_of_time=pages[0].as_of_time,
-            keys=keys,
-        )
-
-    async def page_feature_history(
-        self,
-        entity_id: EntityName,
-        feature_name: str,
-        *,
-        start: Time | None = None,
-        end: Time | None = None,
-        limit: int | None = None,
-        corrections: bool = False,
-        page_size: int = 1_000,
-        page_token: str = "",
-    ) -> FeatureHistory:
-        """One page of `get_feature_history`.
-
-        Args:
-            entity_id: Id of the entity, or its keys.
-            feature_name: Feature reference. Paths are refused.
-            start: Earliest event time, inclusive.
-            end: Latest event time, inclusive.
-            limit: Maximum number of values of all pages together, counted from the newest; None for all.
-            corrections: Whether every correction of an event time is returned, or only the visible value.
-            page_size: Values per page, at most 10,000. A page has fewer values if more could exceed 4 MiB.
-            page_token: `next_page` of the previous page, with the same other arguments but for `page_size`; "" for the
-                first page.
-
-        Returns:
-            The page. Its `next_page` is "" after the last page.
-
-        Raises:
-            InvalidInput: The page token is not one of these arguments (INVALID_PAGE_TOKEN), or an argument is out of
-                bounds.
-            Unknown: The feature is not registered.
-        """
-        found, keys = await self._named(entity_id, [feature_name])
-        if limit is not None and limit < 1:
-            raise InvalidInput("limit must be at least 1, or left out", field="limit")
-        if not 1 <= page_size <= MAX_HISTORY_PAGE:
-            raise InvalidInput(
-                f"page_size must be from 1 to {MAX_HISTORY_PAGE}", reason=Reason.LIMIT_EXCEEDED, field="page_size"
-            )
-        if FeatureRef.parse(feature_name).via is not None:
-            raise InvalidInput(
-                "a path has no history of its own; read the history of the target entity's feature",
-                reason=Reason.INVALID_REFERENCE,
-                field="feature",
-            )
-        wanted = HistoryRange(
-            MIN_TIME if start is None else to_micros(start, "start_time"),
-            MAX_TIME if end is None else to_micros(end, "end_time"),
-            limit,
-            corrections,
-        )
-        page = await self._page_history(found, feature_name, wanted, page_size, page_token)
-        return replace(page, keys=keys) if keys else page
 
     async def get_historical_features(
         self,

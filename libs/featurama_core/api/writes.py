@@ -252,7 +252,12 @@ class WritingMethods(DefinitionMethods):
         return await self._delete(found, (), _through(deleted_through))
 
     async def delete_feature_values(
-        self, entity_id: EntityName, features: Sequence[str], deleted_through: Time | None = None
+        self,
+        entity_id: EntityName,
+        features: Sequence[str],
+        deleted_through: Time | None = None,
+        *,
+        entity_type: str | None = None,
     ) -> Deletion:
         """Delete the values of some features of an entity permanently, in all versions.
 
@@ -260,6 +265,7 @@ class WritingMethods(DefinitionMethods):
             entity_id: Id of the entity, or its keys.
             features: Feature names without version, group or path.
             deleted_through: Latest event time to delete, inclusive; None for all stored values.
+            entity_type: Type of the entity, for keys beside features of type `entity`; an id must be one of it.
 
         Returns:
             The latest event time deleted, and whether the stored bytes are removed too.
@@ -275,7 +281,7 @@ class WritingMethods(DefinitionMethods):
                 reason=Reason.INVALID_REFERENCE,
                 field="features",
             )
-        found, _ = await self._named(entity_id, [each.name for each in names])
+        found, _ = await self._named(entity_id, [each.name for each in names], entity_type=entity_type)
         return await self._delete(found, [each.name for each in names], _through(deleted_through))
 
 

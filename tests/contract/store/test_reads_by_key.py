@@ -225,6 +225,14 @@ async def test_a_single_malformed_id_is_refused(store: OpenedStore, films: Films
     with pytest.raises(InvalidInput, match="is no id of") as refused:
         await store.get_feature_history("1", films.year)
     assert Reason.INVALID_ENTITY_ID is refused.value.reason
+    for call in (
+        lambda: store.delete_entity("1", entity_type=films.film),
+        lambda: store.get_all_features(wrong, entity_type=films.film),
+        lambda: store.delete_feature_values(wrong, [films.year], entity_type=films.film),
+    ):
+        with pytest.raises(InvalidInput, match=r"entity_id '.*'") as refused:
+            await call()
+        assert Reason.INVALID_ENTITY_ID is refused.value.reason
     await store.delete_entity(wrong)
 
 
