@@ -122,8 +122,8 @@ class Retrieval:
             read = [
                 placed(each, newest_cells(cells, layouts, each, count, as_of), tombstones, as_of) for each in features
             ]
-        if count == len(entity) == len(rows[0]):
-            return read  # one stage, whose ids are distinct
+        if len(stages) == 1 and count == len(entity):
+            return read  # the ids are distinct
         ends = np.cumsum([len(each) for each in rows]).tolist()
         runs = [entity[first:end] for first, end in pairwise([0, *ends])]
         return [[each.take(run) for each in columns] for columns, run in zip(read, runs, strict=True)]

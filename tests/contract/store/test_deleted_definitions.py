@@ -96,7 +96,8 @@ async def test_what_nothing_uses_is_deleted_for_ever(store: OpenedStore, clock: 
             await store.delete_definition(kind, name, version)  # type: ignore[type-var]
     with pytest.raises(Unknown):
         await as_of(store, [(unique("mars"), clock.now)], heat)
-    for again in (EntityType(planet), FeatureGroup(planet), FeatureDefinition(heat, 1, entity_type=planet)):  # type: ignore[arg-type]
+    feature = FeatureDefinition(heat, ValueType.DOUBLE, entity_type=planet)
+    for again in (EntityType(planet), FeatureGroup(planet), feature):
         with pytest.raises((Conflict, Unknown)):
             await store.define(again)
     assert planet not in [each.name for each in await store.list_entity_types()]
