@@ -59,6 +59,10 @@ class AccessLog:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the lines of all calls so far. Blocks while they are written."""
         self._hand_over()
         if self._thread is not None:
             self._batches.put(None)

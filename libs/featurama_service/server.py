@@ -88,7 +88,11 @@ async def serving(
         watching.cancel()
         reporting.cancel()
         await asyncio.gather(watching, reporting, return_exceptions=True)
+        flush = access.flush if access is not None else bool
+        await asyncio.to_thread(flush)
         await _drain(server, health, guard, settings, log)
+        await asyncio.to_thread(flush)
+        log.info("stopped")
 
 
 async def _drain(
@@ -112,7 +116,6 @@ async def _drain(
     # grpc does not wait for cancelled handlers, whose cleanup still needs the stores.
     await asyncio.wait((finished,), timeout=_CLEANUP_S)
     finished.cancel()
-    log.info("stopped")
 
 
 async def _quiet(guard: Guard) -> None:

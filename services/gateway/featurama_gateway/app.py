@@ -59,9 +59,10 @@ async def run(
         if started is not None:
             started(bound)
         async with asyncio.TaskGroup() as tasks:
-            draining = tasks.create_task(_drain(server, stop, settings, log))
+            draining = tasks.create_task(_drain(server, stop, settings, log, access))
             await server.serve(sockets=[listening])
             draining.cancel()
+        await asyncio.to_thread(access.flush)
         log.info("stopped")
 
 
@@ -112,10 +113,15 @@ class _Server(uvicorn.Server):
 
 
 async def _drain(
-    server: uvicorn.Server, stop: asyncio.Event, settings: GatewaySettings, log: FilteringBoundLogger
+    server: uvicorn.Server,
+    stop: asyncio.Event,
+    settings: GatewaySettings,
+    log: FilteringBoundLogger,
+    access: AccessLog,
 ) -> None:
     """When `stop` is set: health is degraded until load balancers have seen it; then end the requests in flight."""
     await stop.wait()
+    await asyncio.to_thread(access.flush)
     log.info("draining")
     await asyncio.sleep(settings.drain_delay_ms / 1_000)
     server.should_exit = True
