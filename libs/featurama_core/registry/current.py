@@ -252,6 +252,7 @@ class Registry:
         # A definition that was stored meanwhile is seen now, or its registration sees the mark.
         if uses := await self.uses(definition):
             await self._storage.put_flag(definition, "deleted")
+            await self.snapshot(fresh=True)
             _refuse_used(definition, uses)
         return await self._noted(deleted, "delete")
 
@@ -286,6 +287,7 @@ class Registry:
                 await self._storage.put_flag(replace(each, deleted=True), "deleted")
                 gone.append((type(each), each.name, each.version if isinstance(each, FeatureDefinition) else 0))
         if gone:
+            await self.snapshot(fresh=True)
             raise Conflict(f"what {gone[0][1]!r} names was deleted meanwhile; it is not registered", field="name")
 
 
