@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 from featurama_core.registry.roles import check_declared, in_roles
 from featurama_core.registry.snapshot import Snapshot
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, is_name
 from featurama_core.types.references import FeatureRef, ResolvedFeature

@@ -27,7 +27,7 @@ from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, ReadBounds, first_kept, horizon
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import Cells
+from featurama_core.storage.records import Cells
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.revisions import ttl_at

@@ -12,7 +12,8 @@ from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
 from featurama_core.ingest.purge import purge
-from featurama_core.storage.port import Flag, NamespaceStorage, StoredModel
+from featurama_core.storage.port import Flag, NamespaceStorage
+from featurama_core.storage.records import StoredModel
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.schema import (
