@@ -48,6 +48,7 @@ D = TypeVar("D", bound=Definition)
 P = ParamSpec("P")
 
 _TURNS = 5
+_TRIES = 50
 _SHOWN_USES = 5
 _DEFAULTS = ((EntityType, DEFAULT_ENTITY_TYPE), (FeatureGroup, DEFAULT_GROUP))
 _MOST_HELD = 50_000
@@ -73,6 +74,7 @@ class Registry:
         self._revision = 0
         self._read_at = self._tried_at = 0.0
         self._failed = False
+        self._registering = asyncio.Lock()
         self._wanted: set[str] = set()
         self._reading: asyncio.Task[tuple[Snapshot, float]] | None = None
         self._whole: dict[str, tuple[int, list[FeatureDefinition]]] = {}
@@ -125,9 +127,11 @@ class Registry:
         if snapshot is None or snapshot.is_outdated(found):
             size = _size(found) + (len(snapshot.features) // 100 if snapshot else 0)
             snapshot = await _apart(size, Snapshot, found, snapshot)
+        snapshot.revision = found.revision
         missing = snapshot.missing(names)
         if missing and len(snapshot.features) + len(missing) > _MOST_HELD:
-            snapshot = Snapshot(Definitions(found.incarnation, (), (), (), changed_features=None), snapshot)
+            nothing = Definitions(found.incarnation, (), (), (), revision=found.revision, changed_features=None)
+            snapshot = Snapshot(nothing, snapshot)
             missing = snapshot.missing(names)
         if missing:
             features = await self._storage.read_features(missing)
@@ -188,24 +192,30 @@ class Registry:
         They may name each other, in whatever order they are given. If one is refused, nothing is stored. The same ones
         again change nothing.
         """
-        for _ in range(_TURNS):
-            draft = await self._draft(definitions)
-            made = await _apart(len(definitions), draft.define_all, definitions)
-            await refuse_ids_in_use(self._storage, draft)
-            stored = await self._storage.put_definitions(draft.new) if draft.new else []
+        for _ in range(_TRIES):
+            # Registrations of one process would only make each other begin again.
+            async with self._registering:
+                draft = await self._draft(definitions)
+                made = await _apart(len(definitions), draft.define_all, definitions)
+                await refuse_ids_in_use(self._storage, draft)
+                stored = await self._storage.put_definitions(draft.new, draft.revision) if draft.new else []
             if stored != draft.new:
-                continue  # another process registers the same names: its definitions are judged now
+                continue  # another process registers or changes definitions, with which these are compared now
             if draft.new:
                 services = [each for each in stored if isinstance(each, FeatureService)]
                 await self._refuse_deleted_meanwhile(await self._draft(services), stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
-        raise Conflict("the same names are being registered by others; send the request again", field="name")
+        raise Conflict("definitions are being changed by others all the time; send the request again", field="name")
 
     async def _draft(self, definitions: Sequence[Definition]) -> Draft:
         snapshot = await self.snapshot(fresh=True)
+        # Before features are read: whatever changes from here on makes the draft outdated.
+        revision = snapshot.revision
         stored = await self._storage.read_features(sorted(names_in(definitions)))
-        return await _apart(len(stored), Draft, snapshot, stored, self._now())
+        draft = await _apart(len(stored), Draft, snapshot, stored, self._now())
+        draft.revision = revision
+        return draft
 
     async def set_deprecated(self, definition: Definition, *, deprecated: bool) -> Definition:
         """Mark a definition as deprecated, so that new definitions cannot use it, or restore it."""

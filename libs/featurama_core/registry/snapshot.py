@@ -43,7 +43,8 @@ class NotHeld(LookupError):
 
 class Snapshot:
     """Definitions at one moment. features: the versions of each name that is held, ascending; none if no feature of
-    this name is registered. fixes: what to do about unknown names.
+    this name is registered. fixes: what to do about unknown names. revision: of the newest change that is known not to
+    change what is held, or is in it.
     """
 
     def __init__(self, found: Definitions, before: Snapshot | None = None) -> None:
@@ -51,6 +52,7 @@ class Snapshot:
         the features that changed.
         """
         self.incarnation = found.incarnation
+        self.revision = found.revision
         self.entity_types: dict[str, EntityType] = dict(before.entity_types) if before else {}
         self.groups: dict[str, FeatureGroup] = dict(before.groups) if before else {}
         self.services: dict[str, FeatureService] = dict(before.services) if before else {}

@@ -151,7 +151,10 @@ class Raced:
             await happens()
         await self._inner.put_flag(definition, flag)
 
-    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+    async def put_definitions(
+        self, definitions: Sequence[Definition], judged_at: int | None = None
+    ) -> list[Definition]:
+        del judged_at  # at the moment in which a cluster may miss a change
         happens, self.before_put = self.before_put, None
         if happens is not None:
             await happens()
