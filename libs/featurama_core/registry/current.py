@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
@@ -202,8 +203,8 @@ class Registry:
             if stored != draft.new:
                 continue  # another process registers or changes definitions, with which these are compared now
             if draft.new:
-                services = [each for each in stored if isinstance(each, FeatureService)]
-                await self._refuse_deleted_meanwhile(await self._draft(services), stored)
+                await self._refuse_ids_meanwhile(draft, stored)
+                await self._refuse_deleted_meanwhile(stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
         raise Conflict("definitions are being changed by others all the time; send the request again", field="name")
@@ -296,8 +297,23 @@ class Registry:
         await self.snapshot(fresh=True)
         return definition
 
-    async def _refuse_deleted_meanwhile(self, snapshot: Snapshot, stored: Sequence[Definition]) -> None:
+    async def _refuse_ids_meanwhile(self, draft: Draft, stored: Sequence[Definition]) -> None:
+        """Delete new types with keys, and what names them, if an entity of another type was registered with an id of
+        theirs: its registration could not see the type.
+        """
+        try:
+            await refuse_ids_in_use(self._storage, draft)
+        except Conflict:
+            for each in stored:
+                if isinstance(each, EntityType) and each.keys:
+                    await self._storage.put_flag(replace(each, deleted=True), "deleted")
+            with suppress(Conflict):
+                await self._refuse_deleted_meanwhile(stored)
+            raise
+
+    async def _refuse_deleted_meanwhile(self, stored: Sequence[Definition]) -> None:
         """Delete new definitions that name a deleted one: its deletion could not see them."""
+        snapshot = await self._draft([each for each in stored if isinstance(each, FeatureService)])
         gone: list[tuple[type[Definition], str, int]] = []
         for each in stored:
             if any(key in gone or snapshot.is_deleted(*key) for key in named_by(each)):
