@@ -248,8 +248,8 @@ def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
     existing = snapshot.services.get(service.name)
     parsed = [FeatureRef.parse(each, [one.name for one in service.roles]) for each in service.features]
     found = [snapshot.resolve(each) for each in parsed]
-    types = {each.entity_type for each in found}
-    if not service.roles and len(types - {DEFAULT_ENTITY_TYPE}) > 1:
+    types = {each.entity_type for each in found} - {DEFAULT_ENTITY_TYPE}
+    if not service.roles and len(types) > 1:
         raise InvalidInput(
             f"features describe {', '.join(sorted(types))}; one service reads one entity type, and paths from it, or"
             " declares roles",
