@@ -51,6 +51,7 @@ def test_keys_have_one_id_and_an_id_has_its_keys(kind: EntityKeys, keys: tuple[K
         (FILM, "film:1 "),
         (FILM, "film:\u0661"),
         (FILM, "film:9223372036854775808"),
+        (FILM, "film:-9223372036854775809"),
         (FILM, "film:" + "9" * 200),
         (FILM, "film:"),
         (FILM, "film"),

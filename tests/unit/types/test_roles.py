@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.roles import MAX_ROLES, NO_ROLE, Role, RowEntities, checked_roles, roles_of
+from featurama_core.types.roles import MAX_ROLES, Role, RowEntities, checked_roles, roles_of
 
 pytestmark = pytest.mark.unit
 
@@ -48,7 +48,7 @@ def test_rows_are_counted_and_cut() -> None:
     assert (3, 6, 2) == (len(ROWS), ROWS.size, ROWS.unnamed)
     assert 1 == RowEntities({"home": ["a", None], "away": ["c", None]}).unnamed
     assert 0 == RowEntities.of(["a", "b"]).unnamed
-    assert {NO_ROLE: ["a", "b"]} == RowEntities.of(["a", "b"]).of_role
+    assert {"": ["a", "b"]} == RowEntities.of(["a", "b"]).of_role
     assert {"home": [None, "b"], "away": ["d", None]} == ROWS.cut(1, 3).of_role
     assert (0, 0) == (len(RowEntities({})), RowEntities({}).size)
 
