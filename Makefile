@@ -34,7 +34,7 @@ else
 endif
 DEV := $(VENV)/.dev
 
-.PHONY: help demo test unit extras bench fuzz mutants check docs proto types lock venv clean replace
+.PHONY: help demo test unit extras bench fuzz faults mutants check docs proto types lock venv clean replace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,11 @@ bench: $(DEV) ## run the benchmarks among the tests
 fuzz: export FEATURAMA_FUZZ_INPUTS := $(or $(INPUTS),100000)
 fuzz: $(DEV) ## read 100,000 damaged files and as many odd frames (INPUTS=N for others)
 	$(PY) -m pytest -q -n auto tests/frames/files/test_fuzz.py $(ARGS)
+
+# `test` sets a fault at every third.
+faults: export FEATURAMA_FAULT_STRIDE := 1
+faults: $(DEV) ## set a fault at every statement of a write, on both storages
+	$(PY) -m pytest -n 3 $(ARGS) tests/faults/test_law_5_statements.py tests/faults/test_law_5_cluster_statements.py
 
 # It takes an hour or so and is no part of `test`; what was found is kept, so it may be stopped and gone on with.
 mutants: export PYTHONDONTWRITEBYTECODE :=

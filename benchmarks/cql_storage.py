@@ -18,7 +18,8 @@ import uvloop
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.packed_cell import pack
-from featurama_core.storage.port import CellRun, NamespaceOptions, NamespaceStorage, WriteBatch
+from featurama_core.storage.port import NamespaceOptions, NamespaceStorage
+from featurama_core.storage.records import CellRun, WriteBatch
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.column import column_of
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup

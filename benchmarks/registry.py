@@ -34,7 +34,8 @@ import featurama
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import EmbeddedStore, Stores
+from featurama_core.store import EmbeddedStore
+from featurama_core.stores import Stores
 from featurama_core.types.errors import Unknown
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType

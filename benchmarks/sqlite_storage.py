@@ -19,7 +19,8 @@ import numpy as np
 
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack
-from featurama_core.storage.port import CellRun, NamespaceOptions, NamespaceStorage, WriteBatch
+from featurama_core.storage.port import NamespaceOptions, NamespaceStorage
+from featurama_core.storage.records import CellRun, WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.types.column import column_of
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup

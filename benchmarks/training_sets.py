@@ -27,8 +27,9 @@ from featurama import connect
 from featurama_core.datasets.progress import Progress
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack
-from featurama_core.storage.port import CellRun, WriteBatch
-from featurama_core.store import EmbeddedStore, open_stores
+from featurama_core.storage.records import CellRun, WriteBatch
+from featurama_core.store import EmbeddedStore
+from featurama_core.stores import open_stores
 from featurama_core.types.column import column_of
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType

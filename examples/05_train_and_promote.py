@@ -10,7 +10,8 @@ from featurama import connect
 from featurama_cli.servers import Ports, all_servers
 from featurama_cli.session import storage_options
 from featurama_cli.world_writing import write_world
-from featurama_core.store import EmbeddedStore, open_stores
+from featurama_core.store import EmbeddedStore
+from featurama_core.stores import open_stores
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.training import train
 from featurama_world import WorldConfig, generate, training_path

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import EmbeddedStore, open_stores
+from featurama_core.store import EmbeddedStore
+from featurama_core.stores import open_stores
 from featurama_core.types.times import Clock
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from featurama_core.storage.port import Consistency
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import EmbeddedStore, open_stores
+from featurama_core.store import EmbeddedStore
+from featurama_core.stores import open_stores
 from featurama_core.types.errors import InvalidInput
 
 

@@ -17,7 +17,8 @@ KeysOption = Annotated[
     typer.Option("--key", help="NAME=KEY, repeated for several keys: names the entity by the keys of its type."),
 ]
 TypeOfKeysOption = Annotated[
-    str | None, typer.Option("--type", help="Entity type of --key, where no feature is named that says it.")
+    str | None,
+    typer.Option("--type", help="Entity type of --key, where no feature is named that says it; of an id, a check."),
 ]
 
 

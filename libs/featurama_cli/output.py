@@ -34,7 +34,7 @@ def show(
     title: str = "",
     empty: str = "Nothing found.",
 ) -> None:
-    """Print rows as a table, or as a JSON list. columns: in order; default: the columns of the first row."""
+    """Print rows as a table, or as a JSON list. columns: in order; default: the columns of all rows."""
     rows = list(rows)
     if as_json:
         show_json(rows)
@@ -84,7 +84,7 @@ def table(rows: Sequence[Row], *, columns: Sequence[str] = (), header: bool = Tr
     from rich import box
     from rich.table import Table
 
-    names = list(columns or rows[0])
+    names = list(columns or dict.fromkeys(name for row in rows for name in row))
     made = Table(box=box.SIMPLE_HEAD, show_header=header, show_edge=False, pad_edge=False)
     for at, name in enumerate(names):
         numeric = all(_is_number(row.get(name)) for row in rows)
@@ -149,6 +149,8 @@ def _cell(value: object) -> Any:
     if isinstance(value, (list, tuple)):
         shown = [number(each, 6) if isinstance(each, float) else str(each) for each in value[:8]]
         return Text(", ".join(shown) + (f", ... ({len(value)})" if len(value) > 8 else ""))
+    if isinstance(value, Mapping):
+        return Text(", ".join(f"{name}: {each}" for name, each in value.items()))
     return Text(str(value), style=_STYLES.get(str(value), ""))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from featurama_core.registry import Draft, Snapshot, changes_to, checked_changes, names_in
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.schema import (
     Definition,

@@ -18,7 +18,7 @@ from featurama_service.storage_options import StorageOptions
 if TYPE_CHECKING:
     from featurama_core.api import FeatureStore
     from featurama_core.namespace import Namespace
-    from featurama_core.store import Stores
+    from featurama_core.stores import Stores
     from featurama_model.artefacts import ArtefactDirectory
     from featurama_model.registry import ModelRegistry
 
@@ -87,7 +87,7 @@ async def open_store(place: Place, *, makes: bool = False) -> AsyncIterator[Feat
 @asynccontextmanager
 async def open_namespace(place: Place, *, makes: bool = False) -> AsyncIterator[Namespace]:
     """The namespace of a place that is a storage, for work beyond the methods of a store: models, scores, checks."""
-    from featurama_core.store import open_stores as opening
+    from featurama_core.stores import open_stores as opening
 
     options = storage_options(place.url)
     if options.embedded and makes:
@@ -110,7 +110,7 @@ async def open_models(place: Place) -> AsyncIterator[tuple[Namespace, ModelRegis
 @asynccontextmanager
 async def open_stores(place: Place, *, makes: bool = False, slow: bool = False) -> AsyncIterator[Stores]:
     """The place's storage with all its namespaces."""
-    from featurama_core.store import Stores
+    from featurama_core.stores import Stores
 
     options = storage_options(place.url, slow=slow)
     if options.embedded and not makes:

@@ -14,7 +14,8 @@ from featurama_core.settings import StoreSettings
 from featurama_core.storage.cell_plan import LayoutBook
 from featurama_core.storage.held_values import entities_with_values
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import Cells, Consistency, NamespaceStorage
+from featurama_core.storage.port import Consistency, NamespaceStorage
+from featurama_core.storage.records import Cells
 from featurama_core.storage.tombstone_cells import layouts_in
 from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, UNREGISTERED

@@ -1,4 +1,4 @@
-"""The embedded store: the primitives of `FeatureStore` over an open namespace; and `Stores`, the stores of a server.
+"""The embedded store: the primitives of `FeatureStore` over an open namespace.
 
 An `EmbeddedStore` adds public methods to a `Namespace` and holds no state of its own, so code with a namespace can
 create its store. Only this module and `store_datasets` call the retrieval engines.
@@ -6,12 +6,9 @@ create its store. Only this module and `store_datasets` call the retrieval engin
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import D, DatasetSource, HistoryRange, Update
@@ -27,10 +24,7 @@ from featurama_core.retrieval.history import read_page
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
-from featurama_core.settings import StoreSettings
-from featurama_core.storage.open import open_storage
-from featurama_core.storage.port import Consistency, FeaturesOf, NamespaceOptions, Storage
-from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.storage.port import Consistency, FeaturesOf
 from featurama_core.types.column import Column, concatenate
 from featurama_core.types.errors import (
     Conflict,
@@ -42,11 +36,11 @@ from featurama_core.types.errors import (
     store_closed,
 )
 from featurama_core.types.imports import ImportScope
-from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_NAMESPACE, check_namespace
+from featurama_core.types.names import DEFAULT_ENTITY_TYPE
 from featurama_core.types.references import FeatureSelection, own_feature
 from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import Definition, Entity, EntityType, FeatureDefinition, FeatureGroup, Use
-from featurama_core.types.times import Clock, KnownAt
+from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array, Status
 from featurama_core.types.writes import Deletion, WriteReport, WriteRequest
 
@@ -56,10 +50,19 @@ if TYPE_CHECKING:
     from featurama_core.frames.spine import SpineColumns
 
 
+class OtherStores(Protocol):
+    """The stores of the same storage, `Stores`. closed: whether the storage is closed, or being closed."""
+
+    closed: bool
+
+    async def get(self, namespace: str) -> FeatureStore:
+        """The store of a namespace."""
+
+
 class EmbeddedStore(FeatureStore):
     """A `FeatureStore` on an open namespace. stores: opens other namespaces of the storage; None if it cannot."""
 
-    def __init__(self, namespace: Namespace, stores: Stores | None = None) -> None:
+    def __init__(self, namespace: Namespace, stores: OtherStores | None = None) -> None:
         self._opened = namespace
         self._request_ids = namespace.request_ids
         self._stores = stores
@@ -306,97 +309,3 @@ class EmbeddedStore(FeatureStore):
         from featurama_core.store_datasets import dataset_source
 
         return await dataset_source(self._namespace, request, source, columns, at_now=at_now, now=now)
-
-
-class Stores:
-    """One storage and its namespaces. A namespace is opened on first use."""
-
-    def __init__(self, url: str, storage: Storage, settings: StoreSettings, clock: Clock) -> None:
-        self.url = url
-        self.storage = storage
-        self._settings = settings
-        self._clock = clock
-        self._open: dict[str, Namespace] = {}
-        self.closed = False
-        """Whether the storage is closed, or being closed."""
-
-    @classmethod
-    @asynccontextmanager
-    async def open(
-        cls,
-        storage: str | StorageSettings,
-        *,
-        settings: StoreSettings | None = None,
-        clock: Clock = time.time_ns,
-    ) -> AsyncIterator[Stores]:
-        """Open a storage. Leaving the context closes it with all its namespaces."""
-        storage_settings = StorageSettings(storage) if isinstance(storage, str) else storage
-        async with open_storage(storage_settings) as opened:
-            stores = cls(storage_settings.url, opened, settings or StoreSettings(), clock)
-            try:
-                yield stores
-            finally:
-                stores.closed = True
-
-    async def namespace(self, name: str = DEFAULT_NAMESPACE) -> Namespace:
-        """An open namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""
-        name = check_namespace(name or DEFAULT_NAMESPACE)
-        storage = await self.storage.namespace(name)
-        known = self._open.get(name)
-        # The storage returns another object after the namespace was dropped and created again: so does this.
-        if known is None or known.storage is not storage:
-            known = self._open[name] = Namespace(name, storage, self._settings, self._clock)
-        return known
-
-    async def get(self, namespace: str = DEFAULT_NAMESPACE) -> EmbeddedStore:
-        """The store of a namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""
-        return EmbeddedStore(await self.namespace(namespace), self)
-
-    async def check_schemas(self) -> None:
-        """Open every namespace. FailedPrecondition (SCHEMA_MISMATCH) if one has the schema of another version.
-
-        A namespace that another process is creating is retried for ten seconds; one that is dropped meanwhile is
-        skipped.
-        """
-        for name in await self.storage.list_namespaces():
-            for left in reversed(range(20)):
-                try:
-                    await self.storage.namespace(name)
-                except Unknown:
-                    pass
-                except FailedPrecondition:
-                    if not left:
-                        raise
-                    await asyncio.sleep(0.5)
-                    continue
-                break
-
-    def knows_definitions(self) -> bool:
-        """Whether the definitions of every namespace in use are younger than the lead of revisions. If not, reads go
-        on with the last known ones; online and point-in-time reads of several servers may then differ.
-        """
-        lead = self._settings.revision_lead
-        return not any(each.registry.is_behind(lead) for each in self._open.values())
-
-    async def ping(self) -> None:
-        """Raise StoreUnavailable unless the database answers."""
-        await self.storage.ping()
-
-
-@asynccontextmanager
-async def open_stores(
-    storage: str | StorageSettings,
-    *,
-    namespace: str = DEFAULT_NAMESPACE,
-    settings: StoreSettings | None = None,
-    clock: Clock = time.time_ns,
-) -> AsyncIterator[Stores]:
-    """Open a storage such as `sqlite:///dir` for one namespace. Leaving the context closes it.
-
-    On the embedded storage a missing namespace is created.
-    """
-    async with Stores.open(storage, settings=settings, clock=clock) as stores:
-        if StorageUrl.parse(stores.url).scheme == "sqlite":
-            with suppress(Conflict):  # it exists
-                await stores.storage.create_namespace(check_namespace(namespace), NamespaceOptions())
-        yield stores

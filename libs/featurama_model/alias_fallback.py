@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import StoredModel
 from featurama_core.types.errors import FailedPrecondition
 from featurama_model.loading import LoadedModel
 from featurama_model.model_names import ModelSlot

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from featurama_core.storage.port import AuditRecord
+from featurama_core.storage.records import AuditRecord
 
 MOVED = "model.alias.moved"
 ROLLED_BACK = "model.alias.rolled_back"

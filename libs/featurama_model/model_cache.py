@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
-from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import StoredModel
 from featurama_core.types.errors import FailedPrecondition
 from featurama_core.types.names import check_name
 from featurama_model.alias_fallback import EarlierVersions

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from featurama_core.storage.port import NamespaceStorage, StoredModel
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import StoredModel
 from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, StoreUnavailable
 from featurama_model.registry import named_versions
 from featurama_model.shared_tasks import SharedTasks

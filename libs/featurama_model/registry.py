@@ -13,7 +13,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from featurama_core.storage.port import AuditRecord, NamespaceStorage, StoredModel
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import AuditRecord, StoredModel
 from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import (
     Conflict,

@@ -10,7 +10,8 @@ import numpy as np
 
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack, unpack
-from featurama_core.storage.port import CellRun, History, NamespaceStorage, WriteBatch
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import CellRun, History, WriteBatch
 from featurama_core.types.column import Column
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Status, UInt8Array, ValueType, empty_values

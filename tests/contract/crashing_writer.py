@@ -11,7 +11,8 @@ import os
 import sys
 from itertools import count
 
-from featurama_core.storage.port import NamespaceStorage, WriteBatch
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.writes import Outcome, WriteMode

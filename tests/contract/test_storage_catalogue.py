@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from featurama_core.storage.port import MOST_CHANGES, AuditRecord, NamespaceStorage, StoredModel
+from featurama_core.storage.port import MOST_CHANGES, NamespaceStorage
+from featurama_core.storage.records import AuditRecord, StoredModel
 from featurama_core.types.errors import Reason, Unknown
 from featurama_core.types.revisions import revised, revisions
 from featurama_core.types.schema import (

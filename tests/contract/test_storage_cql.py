@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from featurama_core.storage.cql import CqlStorage
-from featurama_core.storage.port import NamespaceOptions, Tombstone
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.records import Tombstone
 from featurama_core.storage.settings import StorageSettings, StorageUrl
 from featurama_core.types.errors import (
     InvalidInput,

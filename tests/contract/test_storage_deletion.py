@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from featurama_core.storage.layouts import tombstone_id
 from featurama_core.storage.packed_cell import without_fields
-from featurama_core.storage.port import NamespaceStorage, Tombstone
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import Tombstone
 from featurama_core.storage.tombstone_cells import pack_tombstone
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteMode

@@ -10,7 +10,8 @@ import pytest
 
 from featurama_core.storage.layouts import tombstone_id
 from featurama_core.storage.packed_cell import without_fields
-from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Tombstone
+from featurama_core.storage.port import NamespaceOptions, NamespaceStorage
+from featurama_core.storage.records import Tombstone
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import ValueType

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from featurama_core.storage.namespaces import read_schema
-from featurama_core.storage.port import NamespaceOptions, StoredModel, Tombstone
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.records import StoredModel, Tombstone
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.migrations import apply_missing
 from featurama_core.types.errors import CorruptData, FailedPrecondition, Reason, StoreUnavailable, Unknown

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featurama_core.storage.port import AuditRecord, NamespaceOptions
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.records import AuditRecord
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.connections import connect
 from featurama_core.types.errors import OutcomeUnknown

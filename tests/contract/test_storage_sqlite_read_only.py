@@ -8,7 +8,7 @@ import pytest
 
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import FailedPrecondition, StoreUnavailable
 from tests.opened import open_store
 

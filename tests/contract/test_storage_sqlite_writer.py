@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import AuditRecord, NamespaceOptions, Tombstone, WriteBatch
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.records import AuditRecord, Tombstone, WriteBatch
 from featurama_core.storage.sqlite import SqliteStorage
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.storage.sqlite.writer import GROUP_WEIGHT

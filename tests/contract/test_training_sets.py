@@ -26,7 +26,8 @@ from featurama_core.datasets.verify import verify
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.retrieval import spilled
 from featurama_core.retrieval.plan import ReadPlan
-from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
+from featurama_core.retrieval.sizes import Sizes
+from featurama_core.retrieval.spilled import SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.store_datasets import rebuilt

@@ -1,8 +1,8 @@
 """A process that plays on the embedded store and dies: `python -m tests.faults.dying DIRECTORY`.
 
-For n = 0, 1, 2 ... it forks a child that plays in DIRECTORY/n and ends itself at the n-th statement; what the child's
-caller had seen acknowledged stands in DIRECTORY/n/acknowledged, a line a step. It prints how many children died, after
-the first that lived to the end.
+For n of `moments` it forks a child that plays in DIRECTORY/n and ends itself at the n-th statement; what the child's
+caller had seen acknowledged stands in DIRECTORY/n/acknowledged, a line a step. It prints the n of the first child that
+lived to the end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from featurama_core.namespace import Namespace
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.sqlite import SqliteStorage
 
+from .moments import moments
 from .play import Step, play, script
 
 NAMESPACE = "dying"
@@ -67,7 +68,7 @@ def _say(log: int, step: int) -> None:
 def main(directory: str) -> None:
     """Fork until a child lives."""
     asyncio.run(prepare(Path(directory) / "template"))
-    for number in count():
+    for number in moments():
         path = Path(directory) / str(number)
         shutil.copytree(path.with_name("template"), path)
         child = os.fork()

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import CellRun, Cells, Consistency, NamespaceStorage, WriteBatch
+from featurama_core.storage.port import Consistency, NamespaceStorage
+from featurama_core.storage.records import CellRun, Cells, WriteBatch
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 from featurama_core.types.values import UInt8Array
 from featurama_core.types.writes import Outcome, WriteMode, all_accepted

@@ -13,7 +13,7 @@ from tests.laws.wire import read_online, request_of
 from tests.opened import OpenedStore
 
 from featurama_core.storage.layouts import tombstone_id
-from featurama_core.storage.port import AuditRecord, Cells
+from featurama_core.storage.records import AuditRecord, Cells
 from featurama_core.types.errors import OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.writes import Outcome, WriteReport
 

@@ -21,7 +21,8 @@ from featurama_core.datasets.dataset import RecordedRequest, TrainingDataset
 from featurama_core.datasets.spine_sources import label_source
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.retrieval.plan import ReadPlan
-from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
+from featurama_core.retrieval.sizes import Sizes
+from featurama_core.retrieval.spilled import SpilledRetrieval
 from featurama_core.retrieval.visibility import ReadBounds
 
 from .oracle import SECOND, SETTLING

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.storage import FaultyStorage, Reading, not_answering
 from tests.opened import OpenedStore
 
-from featurama_core.storage.port import Cells
+from featurama_core.storage.records import Cells
 from featurama_core.storage.tombstone_cells import TOMBSTONE_BYTES
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.values import Status

@@ -10,7 +10,7 @@ from tests.opened import OpenedStore
 from featurama_core.ingest.purge import purge
 from featurama_core.settings import StoreSettings
 from featurama_core.storage.port import NamespaceOptions
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteRequest

@@ -9,7 +9,7 @@ import pytest
 from tests.opened import OpenedStore
 
 from featurama_core.retrieval.history import visible_history
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 
 IDS = ["bad_fry", "bad_leela", "bad_doomed", "bad_mars", "bad_new", "x"]
 TYPES = {"bad_speed": "double", "bad_count": "int", "bad_motto": "text", "bad_alive": "bool", "bad_mood": "vector[3]"}

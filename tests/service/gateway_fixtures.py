@@ -12,7 +12,7 @@ import pytest
 from tests.opened import OpenedStore
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import Unknown
 from featurama_gateway import app as gateway_app
 from featurama_gateway.settings import GatewaySettings

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.storage.port import Cells, NamespaceStorage
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import Cells
 from featurama_core.types.errors import StoreUnavailable
 
 

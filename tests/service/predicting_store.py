@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.opened import OpenedStore
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST, shifted
 
-from featurama_core.storage.port import StoredModel
+from featurama_core.storage.records import StoredModel
 from featurama_model.manifest import Artefact
 from featurama_model.registry import ModelRegistry
 

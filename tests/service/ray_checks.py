@@ -27,9 +27,10 @@ from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 from featurama_cli.world_writing import write_world
 from featurama_core import store_datasets
 from featurama_core.datasets.progress import Progress
-from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
+from featurama_core.retrieval.sizes import Sizes
+from featurama_core.retrieval.spilled import SpilledRetrieval
 from featurama_core.storage.port import NamespaceOptions
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.writes import WriteMode
 from featurama_model.checked_model import ModelReference, checked_model
 from featurama_model.engineered import EngineeredSpec

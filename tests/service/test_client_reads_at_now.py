@@ -11,7 +11,7 @@ import pytest
 import featurama
 from featurama.errors import InvalidInput
 from featurama.v1 import online_service_pb2 as pb
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_online.rpc.online import OnlineServicer
 from featurama_service.rpc.registry import reading_registry_service
 

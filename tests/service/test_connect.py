@@ -13,7 +13,7 @@ import pytest
 import featurama
 from featurama import FeatureStore
 from featurama.errors import FailedPrecondition, InvalidInput, Reason, Unknown
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.schema import Entity
 from featurama_online.rpc.online import OnlineServicer
 

@@ -61,6 +61,41 @@ async def test_keys_are_query_parameters(gateway, rings, chosen):
     assert "entity_id" not in body
 
 
+async def test_a_key_may_have_the_name_of_another_parameter(gateway, store, unique):
+    """It is written with `key.`, as any key may be; the same key twice is refused."""
+    kind, size = unique("box"), unique("size")
+    await store.register_entity_type(kind, keys=["entity_type", "feature_names", "side"])
+    await store.register_feature(size, "double", entity_type=kind)
+    row = {"entity_type": "a", "feature_names": "b", "side": "c"}
+    assert (
+        1
+        == (
+            await store.write_features(
+                {name: [each] for name, each in (row | {size: 1.5}).items()}, timestamp=LAST_YEAR
+            )
+        ).accepted
+    )
+
+    given = {"key.entity_type": "a", "key.feature_names": "b", "side": "c", "feature_names": size}
+    answer = await gateway.get("/features", params=given)
+    assert (200, row, 1.5) == (
+        answer.status_code,
+        (body := answer.json())["keys"],
+        body["features"][0]["value"],
+    )
+    assert (422, "INVALID_ARGUMENT") == problem(await gateway.get("/features", params=given | {"key.side": "c"}))
+
+
+async def test_a_whole_number_is_an_int_key(gateway, rings):
+    """JSON has one kind of number: 7.0 is 7. A number is no text key, and the message says what is."""
+    wanted = {"feature_names": [rings.mass], "entities": {"ring": [7.0], "colony": ["a/b|c"]}}
+    assert [1.5] == (await gateway.post("/features", json=wanted)).json()["features"][0]["values"]
+    body = {"keys": {"colony": 5, "ring": 7}}
+    refused = await gateway.post(f"/models/{rings.model}/predict", json=body)
+    assert (400, "INVALID_ENTITY_ID") == problem(refused)
+    assert "colony '5' is not text; write it as a JSON string" == refused.json()["detail"]
+
+
 async def test_rows_of_keys_come_back_with_their_keys(gateway, rings):
     """In columns and in rows; a null and a key that is none name nothing. A large int is a string."""
     entities = {"ring": [7, str(BIG), None, "007", -1], "colony": ["a/b|c", "a/b|c", "x", "x", "x"]}

@@ -20,7 +20,7 @@ from tests.opened import OpenedStore
 from featurama import FeatureStore, connect
 from featurama.errors import Conflict, FailedPrecondition, Reason
 from featurama.v1 import prediction_service_pb2 as pb
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.column import Column
 from featurama_model.loading import load_model
 from featurama_model.registry import ModelRegistry

@@ -7,7 +7,7 @@ import json
 
 from tests.opened import open_store
 
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import StoreUnavailable
 from featurama_ingest.housekeeping import housekeeping, purge_all
 from featurama_service.logs import open_log

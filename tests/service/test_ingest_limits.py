@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from featurama.v1 import errors_pb2
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_ingest.rpc.ingest import IngestServicer
 
 from .requests import DOUBLE, SECOND, column, now_us, register_feature, write_request

@@ -19,7 +19,7 @@ from featurama import FeatureStore, Model, connect
 from featurama.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama.v1 import model_service_pb2 as pb
 from featurama.v1 import prediction_service_pb2
-from featurama_core.storage.port import StoredModel
+from featurama_core.storage.records import StoredModel
 from featurama_model.manifest import ModelManifest
 
 

@@ -24,7 +24,8 @@ from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.progress import Progress
 from featurama_core.datasets.verify import verify
-from featurama_core.retrieval.spilled import Sizes, SpilledRetrieval
+from featurama_core.retrieval.sizes import Sizes
+from featurama_core.retrieval.spilled import SpilledRetrieval
 from featurama_core.store_datasets import rebuilt
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown

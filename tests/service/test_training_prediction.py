@@ -19,8 +19,9 @@ from tests.service.training_world import delivery, make_trained_directory
 
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import NamespaceOptions, StoredModel
-from featurama_core.store import Stores
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.records import StoredModel
+from featurama_core.stores import Stores
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, StoreUnavailable, Unknown
 from featurama_core.types.values import Status, ValueType

@@ -97,6 +97,11 @@ def _roles_from_proto(messages: Any) -> tuple[Role, ...]:
     return tuple(Role(each.name, each.entity_type) for each in messages)
 
 
+def _within_int32(number: int) -> int:
+    """No number beyond this is within the bounds of its field, so the registry refuses what stands for it."""
+    return min(max(number, -(2**31)), 2**31 - 1)
+
+
 def _start_time(micros: int) -> Timestamp | None:
     return to_timestamp(micros) if micros > MIN_TIME else None  # the first revision has no start
 
@@ -139,6 +144,8 @@ _WRITERS: dict[str, Callable[[Any], Any]] = {
     "metadata": metadata_to_struct,
     "keys": _keys_to_proto,
     "roles": _roles_to_proto,
+    "buckets": _within_int32,
+    "vector_length": _within_int32,
 }
 _READERS: dict[str, Callable[[Any], Any]] = {
     "created_at": from_timestamp,

@@ -18,7 +18,8 @@ from featurama_core.namespace import Namespace
 from featurama_core.retrieval.history_rows import history_rows
 from featurama_core.retrieval.tombstones import TombstoneList
 from featurama_core.retrieval.visibility import AsOf, ReadBounds
-from featurama_core.storage.port import History, NamespaceStorage, Tombstone
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import History, Tombstone
 from featurama_core.types.column import Column
 from featurama_core.types.errors import CorruptData, InvalidInput
 from featurama_core.types.schema import Entity, FeatureDefinition, FeatureGroup

@@ -23,8 +23,9 @@ from featurama_core.datasets.written import read_column
 from featurama_core.ingest.write import restore
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import NamespaceOptions, StoredModel, Tombstone
-from featurama_core.store import Stores
+from featurama_core.storage.port import NamespaceOptions
+from featurama_core.storage.records import StoredModel, Tombstone
+from featurama_core.stores import Stores
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError, InvalidInput, OutcomeUnknown, Reason
 from featurama_core.types.imports import UNNUMBERED

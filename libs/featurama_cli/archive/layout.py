@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
 from featurama_core.storage.definition_rows import CHANGING, as_text, with_later
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.imports import ImportRecord

@@ -234,6 +234,8 @@ def _row(each: Definition) -> dict[str, object]:
     if isinstance(each, FeatureService):
         roles = {role.name: role.entity_type for role in each.roles}
         about = {"features": list(each.features)} | ({"roles": roles} if roles else {}) | about
+    if isinstance(each, EntityType) and each.keys:
+        about = {"keys": {key.name: key.value_type.label for key in each.keys}} | about
     return {"name": each.name} | about
 
 

@@ -35,7 +35,7 @@ async def get(
             kind = entity_type or await type_of(store, names, service)
             ids = [await store.make_entity_id(kind, keys_of(keys))]
         if names is None and service is None:
-            read = [await store.get_all_features(each) for each in ids]
+            read = [await store.get_all_features(each, entity_type=entity_type) for each in ids]
         else:
             read = [await store.get_online_features(ids, names, service=service)]
             for strange in await of_other_types(store, read[0]):

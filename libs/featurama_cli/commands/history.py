@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.key_options import KeysOption, one_entity, shown
+from featurama_cli.key_options import KeysOption, TypeOfKeysOption, one_entity, shown
 from featurama_cli.output import show, when, when_ns
 from featurama_cli.place import JsonOption, Place, at_a_place
 from featurama_core.types.errors import InvalidInput
@@ -19,6 +19,7 @@ async def history(
         list[str], typer.Argument(help="ENTITY_ID FEATURE, or with --key FEATURE alone: `distance` or `distance@1`.")
     ],
     keys: KeysOption = None,
+    entity_type: TypeOfKeysOption = None,
     start: Annotated[
         str | None, typer.Option("--start", help="Only event times from this time on (ISO 8601 with zone).")
     ] = None,
@@ -37,7 +38,13 @@ async def history(
     entity, feature = one_entity(None if keys else names[0], keys), names[-1]
     async with open_store(place) as store:
         found = await store.get_feature_history(
-            entity, feature, start, end, None if everything else limit, corrections=corrections
+            entity,
+            feature,
+            start,
+            end,
+            None if everything else limit,
+            corrections=corrections,
+            entity_type=entity_type,
         )
     column = found.column
     rows = [

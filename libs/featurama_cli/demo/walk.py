@@ -21,7 +21,7 @@ from featurama_cli.training import score_rows, train_with_progress
 from featurama_cli.world_writing import define_world, register_world, world_of, write_values
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageUrl
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import CorruptData, FeaturamaError, StoreUnavailable
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.writes import WriteMode

@@ -11,7 +11,8 @@ from featurama_cli.doctor.finding import Finding
 from featurama_cli.place import Place
 from featurama_cli.session import count_features, open_store, open_stores
 from featurama_core.storage.settings import StorageUrl
-from featurama_core.store import EmbeddedStore, Stores
+from featurama_core.store import EmbeddedStore
+from featurama_core.stores import Stores
 from featurama_core.types.errors import FailedPrecondition, FeaturamaError
 from featurama_model.registry import CHAMPION, ModelRegistry
 

@@ -7,10 +7,18 @@ from datetime import timedelta
 from types import EllipsisType
 from typing import Any
 
+from featurama_core.api.lookups import check_kind
 from featurama_core.api.primitives import D, Primitives, Update
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_list_of_texts, check_unicode
-from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
+from featurama_core.types.revisions import REVISED
+from featurama_core.types.schema import (
+    EntityType,
+    FeatureDefinition,
+    FeatureGroup,
+    FeatureService,
+    kind_name,
+)
 from featurama_core.types.times import parse_duration
 
 
@@ -53,14 +61,16 @@ class UpdateMethods(Primitives):
             InvalidInput: A field cannot change, or its value is out of bounds.
             Unknown: No definition has this name (and version).
         """
+        check_kind(kind)
         if not changes:
             raise InvalidInput("nothing is to be changed; name a field", reason=Reason.EMPTY_REQUEST, field="changes")
+        if not isinstance(changes, Mapping):
+            raise InvalidInput(f"changes must map fields to new values, not {changes!r:.40}", field="changes")
         if expected_revision is not None:
             _checked("expected_revision", expected_revision)
-        if kind is FeatureDefinition:
-            _checked("version", version)
+        version = _checked("version", version) if kind is FeatureDefinition else None
         check_unicode(name=name)
-        parsed = {field: _parsed(field, value) for field, value in changes.items()}
+        parsed = {field: _parsed(kind, name, field, value) for field, value in changes.items()}
         update = Update(expected_revision, confirmed, dry_run)
         return await self._update_definition(kind, name, version, parsed, update)
 
@@ -168,8 +178,15 @@ def _given(**values: Any) -> dict[str, Any]:
     return {field: value for field, value in values.items() if value is not None}
 
 
-def _parsed(field: str, value: Any) -> Any:
-    """The value of a field in the type of the definition."""
+def _parsed(kind: type[Any], name: str, field: Any, value: Any) -> Any:
+    """The value of a field in the type of the definition. InvalidInput if the field cannot change."""
+    if field not in REVISED[kind]:
+        raise InvalidInput(
+            f"{field} of {kind_name(kind)} {name!r} cannot change, only {', '.join(REVISED[kind])};"
+            f" {'register a new version' if kind is FeatureDefinition else 'register another one'}",
+            reason=Reason.INVALID_DEFINITION,
+            field=field,
+        )
     if field in ("ttl", "retention"):
         return parse_duration(value, field)
     if field == "tags":
@@ -177,10 +194,10 @@ def _parsed(field: str, value: Any) -> Any:
         for tag in value:
             check_unicode(tags=tag)
         return tuple(value)
-    kind = {"buckets": int, "description": str, "owner": str}.get(field, object)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    is_number = field == "buckets"
+    if type(value) is not int if is_number else not isinstance(value, str):
         raise InvalidInput(
-            f"{field} must be a {'whole number' if kind is int else 'text'}, not {value!r:.40}",
+            f"{field} must be a {'whole number' if is_number else 'text'}, not {value!r:.40}",
             reason=Reason.INVALID_DEFINITION,
             field=field,
         )
@@ -189,7 +206,8 @@ def _parsed(field: str, value: Any) -> Any:
     return value
 
 
-def _checked(field: str, number: int | None) -> None:
+def _checked(field: str, number: int | None) -> int:
     # On the wire 0 stands for "not given": a caller's own 0 must not become that.
-    if number is None or isinstance(number, bool) or not 1 <= number < 2**31:
-        raise InvalidInput(f"{field} must be a whole number from 1, not {number!r}", field=field)
+    if type(number) is not int or not 1 <= number < 2**31:
+        raise InvalidInput(f"{field} must be a whole number from 1, not {number!r:.40}", field=field)
+    return number

@@ -226,11 +226,22 @@ class WritingMethods(DefinitionMethods):
                 )
             referenced.append(await self.get_entity_type(target))
         names = mapping.features_of(open_frame(df))
+        kinds = await self._described(names)
+        if len(kinds) > 1:
+            # A feature of another type may be named like a key: the other columns say whose key it is.
+            for each in kinds:
+                keys = {key.name for key in each.keys}
+                if keys and await self._described([name for name in names if name not in keys]) == [each]:
+                    return mapping.with_keys([each], referenced)
+        return mapping.with_keys(kinds, referenced)
+
+    async def _described(self, names: Sequence[str]) -> list[EntityType]:
+        """The entity types of the features with these names, any number of them, without `entity`."""
         kinds: dict[str, EntityType] = {}
         for at in range(0, len(names), MAX_DEFINITIONS_PER_CALL):
             selection = FeatureSelection(tuple(names[at : at + MAX_DEFINITIONS_PER_CALL]))
             kinds |= {each.name: each for each in await self._types_of(selection)}
-        return mapping.with_keys(list(kinds.values()), referenced)
+        return list(kinds.values())
 
     async def delete_entity(
         self, entity_id: EntityName, deleted_through: Time | None = None, *, entity_type: str | None = None

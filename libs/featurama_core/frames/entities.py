@@ -202,9 +202,18 @@ def _problem(
     return EntityProblem(name, reason, f"{message}; declare casts={{{name!r}: {value_type.label!r}}}", "wrong")
 
 
+class _Unhashable(NamedTuple):
+    """Stands for a list, an array and the like, which are no keys."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def _hashable(value: Any) -> Any:
     try:
         hash(value)
     except TypeError:
-        return (repr(value)[:80],)
+        return _Unhashable(str(value)[:80])
     return value

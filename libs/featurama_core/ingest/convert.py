@@ -13,7 +13,7 @@ import numpy as np
 from featurama_core.types.column import Column, masked
 from featurama_core.types.errors import Reason
 from featurama_core.types.names import entity_id_problem
-from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import (
     EXACT_INT_LIMIT,
     MAX_TEXT_BYTES,
@@ -39,6 +39,9 @@ _SHOWN = 60
 
 RowErrors = dict[int, RowError]
 """Row -> its error."""
+
+Target = tuple[FeatureDefinition, FeatureGroup]
+"""Where the values of a column go."""
 
 
 def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, RowErrors]:

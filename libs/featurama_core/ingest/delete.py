@@ -13,7 +13,7 @@ from featurama_core.namespace import Namespace
 from featurama_core.retrieval.visibility import is_gone
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import unpack, without_fields
-from featurama_core.storage.port import AuditRecord, Cells, Tombstone
+from featurama_core.storage.records import AuditRecord, Cells, Tombstone
 from featurama_core.types.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.names import check_entity_ids
 from featurama_core.types.schema import FeatureGroup

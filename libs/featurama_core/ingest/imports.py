@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, replace
 
 from featurama_core.namespace import Namespace
-from featurama_core.storage.port import AuditRecord
+from featurama_core.storage.records import AuditRecord
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.imports import MAX_IMPORT_NUMBER, ImportScope, numbered_times
 from featurama_core.types.names import check_name

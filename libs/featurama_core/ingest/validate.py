@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featurama_core.ingest.convert import RowError, RowErrors, convert
+from featurama_core.ingest.convert import RowError, RowErrors, Target, convert
+from featurama_core.ingest.repeats import overlay, refuse_conflicts, same_key
 from featurama_core.retrieval.visibility import horizon, is_gone
 from featurama_core.types.column import Column
 from featurama_core.types.entity_keys import IdRules
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
-from featurama_core.types.schema import FeatureDefinition, FeatureGroup
+from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array, ValueType
 from featurama_core.types.writes import (
@@ -32,7 +33,6 @@ from featurama_core.types.writes import (
 
 ANY_IDS = IdRules()
 
-Target = tuple[FeatureDefinition, FeatureGroup]
 Resolve = Callable[[str, int], Target | RowError]
 """(feature name, version or 0) -> its definition and group, or the error."""
 
@@ -163,9 +163,9 @@ def validate(
         converted.append(usable)
     _refuse_second_values(converted, resolved, refused)
     valid = _valid_values(request, converted, whole_rows, refused)
-    group_of_row, groups = _same_key(request)
+    group_of_row, groups = same_key(request)
     if groups < len(request):
-        _refuse_conflicts(converted, resolved, valid, refused, group_of_row, groups)
+        refuse_conflicts(converted, resolved, valid, refused, group_of_row, groups)
         valid = _valid_values(request, converted, whole_rows, refused)
     return _keep(request, converted, resolved, valid, whole_rows, refused, group_of_row, groups)
 
@@ -293,80 +293,6 @@ def _valid_values(
     return valid
 
 
-def _same_key(request: WriteRequest) -> tuple[Int64Array, int]:
-    """Number the distinct (entity, event time) in order of appearance. -> (int64[n], their number).
-
-    In an import, ingest times distinguish the corrections of one event time.
-    """
-    numbers: dict[tuple[str, int, int], int] = {}
-    ingested = request.event_time if request.ingested_at is None else request.ingested_at
-    keys = zip(request.entity_ids, request.event_time.tolist(), ingested.tolist(), strict=True)
-    group_of_row = np.fromiter(
-        (numbers.setdefault(key, len(numbers)) for key in keys), dtype=np.int64, count=len(request)
-    )
-    return group_of_row, len(numbers)
-
-
-def _refuse_conflicts(
-    converted: list[Column | None],
-    resolved: list[Target | RowError],
-    valid: list[BoolArray],
-    refused: list[RowErrors],
-    group_of_row: Int64Array,
-    groups: int,
-) -> None:
-    by_feature: dict[tuple[str, int], list[int]] = {}
-    for position, target in enumerate(resolved):
-        if not isinstance(target, RowError):
-            by_feature.setdefault(target[0].key, []).append(position)
-    for (name, _), positions in by_feature.items():
-        # The columns of one feature have disjoint rows here, so they can be merged.
-        whole = _overlay(converted, valid, positions)
-        rows = np.flatnonzero(np.any([valid[position] for position in positions], axis=0))
-        first = np.full(groups, -1, dtype=np.int64)
-        first[group_of_row[rows[::-1]]] = rows[::-1]
-        leader = first[group_of_row[rows]]
-        different = ~_same_value(whole, rows, leader)
-        torn = np.zeros(groups, dtype=np.bool_)
-        torn[group_of_row[rows[different]]] = True
-        message = f"{name} has different values for one entity and timestamp; keep one"
-        problem = RowError(Reason.CONFLICTING_DUPLICATE, name, message)
-        for row in rows[torn[group_of_row[rows]]].tolist():
-            for position in positions:
-                if valid[position][row]:
-                    refused[position][row] = problem
-
-
-def _overlay(converted: list[Column | None], valid: list[BoolArray], positions: list[int]) -> Column:
-    base = converted[positions[0]]
-    assert base is not None  # only resolved columns are grouped by feature
-    if len(positions) == 1:
-        return base
-    values, status = base.values.copy(), base.status.copy()
-    for position in positions[1:]:
-        other = converted[position]
-        assert other is not None
-        rows = valid[position]
-        values[rows] = other.values[rows]
-        status[rows] = other.status[rows]
-    return replace(base, values=values, status=status)
-
-
-def _same_value(column: Column, left: Int64Array, right: Int64Array) -> BoolArray:
-    same = column.values[left] == column.values[right]
-    # Compared by bits: NaNs are equal here, and 0.0 differs from -0.0, so the order of rows never decides.
-    if column.value_type is ValueType.DOUBLE:
-        bits = np.ascontiguousarray(column.values).view(np.int64)
-        same = bits[left] == bits[right]
-    elif column.value_type is ValueType.VECTOR:
-        words = np.ascontiguousarray(column.values).view(np.int32)
-        same = (words[left] == words[right]).all(axis=1)
-    status = column.status
-    null = status == Status.NULL_VALUE
-    equal: BoolArray = (status[left] == status[right]) & (null[left] | same.astype(np.bool_))
-    return equal
-
-
 def _keep(
     request: WriteRequest,
     converted: list[Column | None],
@@ -395,7 +321,7 @@ def _keep(
         positions = by_feature[key]
         target = resolved[positions[0]]
         assert not isinstance(target, RowError)
-        whole = _overlay(converted, valid, positions)
+        whole = overlay(converted, valid, positions)
         held = np.any([valid[position] for position in positions], axis=0)
         columns.append(StoredColumn(*target, _gather(whole, held, kept_row, len(source))))
     return Validated(

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from featurama_core.ingest.convert import RowError, RowErrors
+from featurama_core.ingest.convert import RowError, RowErrors, Target
 from featurama_core.ingest.imports import check_settled_import, numbered
 from featurama_core.ingest.key_columns import with_ids
-from featurama_core.ingest.validate import ANY_IDS, Target, Validated, check_shape, validate
+from featurama_core.ingest.validate import ANY_IDS, Validated, check_shape, validate
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
 from featurama_core.storage.cell_plan import plan_cells
-from featurama_core.storage.port import WriteBatch
+from featurama_core.storage.records import WriteBatch
 from featurama_core.types.entity_keys import IdRules
 from featurama_core.types.errors import FeaturamaError, InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem

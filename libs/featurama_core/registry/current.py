@@ -18,7 +18,8 @@ from featurama_core.registry.near import fixes
 from featurama_core.registry.rules import Draft, named_by, names_in, someone_else_changed
 from featurama_core.registry.snapshot import NotHeld, Snapshot
 from featurama_core.registry.uses import uses_in
-from featurama_core.storage.port import AuditRecord, Definitions, FeaturesOf, NamespaceStorage
+from featurama_core.storage.port import FeaturesOf, NamespaceStorage
+from featurama_core.storage.records import AuditRecord, Definitions
 from featurama_core.types.errors import (
     Conflict,
     FailedPrecondition,
@@ -218,8 +219,14 @@ class Registry:
         """
         after = before
         for _ in range(_TURNS):
-            after = revised(after, changes, max(self._now() + lead, after.start + 1))
-            await self._put_revision(after)
+            wanted = revised(after, changes, max(self._now() + lead, after.start + 1))
+            try:
+                await self._put_revision(wanted)
+            except Conflict:
+                if after is before:
+                    raise
+                break  # the change is stored, and someone else has revised it since
+            after = wanted
             # A start that has passed may have been unknown to others: a further revision starts after them all know it.
             if self._now() < after.start:
                 break

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 from featurama_core.registry.roles import check_declared, in_roles
 from featurama_core.registry.snapshot import Snapshot
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import Conflict, FailedPrecondition, FeaturamaError, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, DEFAULT_GROUP, is_name
 from featurama_core.types.references import FeatureRef, ResolvedFeature
@@ -136,7 +136,7 @@ class Draft(Snapshot):
 
     def _bring_defaults(self, feature: FeatureDefinition) -> None:
         """Add the type `entity`, and the group with the name of a feature's entity type, on first use."""
-        if feature.entity_type == DEFAULT_ENTITY_TYPE:
+        if DEFAULT_ENTITY_TYPE in (feature.entity_type, feature.references):
             self._bring_default_type()
         own_group = DEFAULT_GROUP if feature.entity_type == DEFAULT_ENTITY_TYPE else feature.entity_type
         if feature.group == own_group and own_group not in self.groups:
@@ -301,16 +301,7 @@ def changes_to(stored: Definition, wanted: Definition) -> dict[str, Any] | None:
 
 
 def checked_changes(before: Definition, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the given fields that differ. InvalidInput if a field cannot change, or not in this way."""
-    may_change = REVISED[type(before)]
-    for name in changes:
-        if name not in may_change:
-            raise InvalidInput(
-                f"{name} of {kind_name(type(before))} {shown(before)!r} cannot change, only {', '.join(may_change)};"
-                f" {'register a new version' if isinstance(before, FeatureDefinition) else 'register another one'}",
-                reason=Reason.INVALID_DEFINITION,
-                field=name,
-            )
+    """Those of the given fields, which may change, that differ. InvalidInput if a field cannot change in this way."""
     after = replace(before, **changes)
     after.check()
     if isinstance(before, FeatureGroup) and isinstance(after, FeatureGroup):

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from featurama_core.registry.roles import check_declared, in_roles
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.alike import did_you_mean
 from featurama_core.types.entity_keys import EntityKeys, IdRules
 from featurama_core.types.errors import InvalidInput, Reason, Unknown

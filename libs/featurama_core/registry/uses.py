@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from featurama_core.registry.snapshot import Snapshot
-from featurama_core.storage.port import StoredModel
+from featurama_core.storage.records import StoredModel
 from featurama_core.types.references import FeatureRef
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService, Use
 

@@ -27,7 +27,7 @@ from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, ReadBounds, first_kept, horizon
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import Cells
+from featurama_core.storage.records import Cells
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.revisions import ttl_at
@@ -122,8 +122,8 @@ class Retrieval:
             read = [
                 placed(each, newest_cells(cells, layouts, each, count, as_of), tombstones, as_of) for each in features
             ]
-        if count == len(entity) == len(rows[0]):
-            return read  # one stage, whose ids are distinct
+        if len(stages) == 1 and count == len(entity):
+            return read  # the ids are distinct
         ends = np.cumsum([len(each) for each in rows]).tolist()
         runs = [entity[first:end] for first, end in pairwise([0, *ends])]
         return [[each.take(run) for each in columns] for columns, run in zip(read, runs, strict=True)]

@@ -28,7 +28,7 @@ from featurama_core.retrieval.visibility import (
     newest_per_event_time,
     per_entity,
 )
-from featurama_core.storage.port import History
+from featurama_core.storage.records import History
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.sizes import CUT_BYTES, fitting, row_bytes

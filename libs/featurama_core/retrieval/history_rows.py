@@ -7,7 +7,7 @@ import numpy as np
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.tombstones import TombstoneList
 from featurama_core.retrieval.visibility import AsOf, admitted, horizon, newest_per_event_time, per_entity
-from featurama_core.storage.port import ScanBlock
+from featurama_core.storage.records import ScanBlock
 from featurama_core.types.column import Column
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MIN_TIME

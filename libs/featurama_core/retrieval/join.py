@@ -17,7 +17,7 @@ from featurama_core.retrieval.answer import Stored, Winners
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.entity_rows import EntityRows
 from featurama_core.retrieval.visibility import AsOf, may_see, newest
-from featurama_core.storage.port import History
+from featurama_core.storage.records import History
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.revisions import Bound

@@ -17,7 +17,7 @@ from featurama_core.retrieval.plan import Features
 from featurama_core.retrieval.visibility import AsOf, newest
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import Unpacked, unpack
-from featurama_core.storage.port import Cells
+from featurama_core.storage.records import Cells
 from featurama_core.storage.tombstone_cells import tombstones_in
 from featurama_core.types.column import Column, byte_ranks
 from featurama_core.types.references import ResolvedFeature

@@ -15,7 +15,7 @@ from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.planner import Planner
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import horizon, is_gone, may_see
-from featurama_core.storage.port import Partition, ScanBlock
+from featurama_core.storage.records import Partition, ScanBlock
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME, MIN_TIME

@@ -15,7 +15,7 @@ import numpy as np
 
 from featurama_core.datasets.plan import ChosenStrategy, PlannedRead, Strategy
 from featurama_core.retrieval.source import ValueSource
-from featurama_core.storage.port import Partition, ScanBlock
+from featurama_core.storage.records import Partition, ScanBlock
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array

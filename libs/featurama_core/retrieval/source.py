@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import Cells, Consistency, History, Partition, ScanBlock
+from featurama_core.storage.port import Consistency
+from featurama_core.storage.records import Cells, History, Partition, ScanBlock
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureGroup

@@ -32,36 +32,20 @@ from featurama_core.retrieval.join import RowJoin
 from featurama_core.retrieval.matches import taken
 from featurama_core.retrieval.partitions import GroupReader
 from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, StageRows, groups_of
+from featurama_core.retrieval.sizes import Sizes, part_rows_of, row_bytes
 from featurama_core.retrieval.source import ValueSource
-from featurama_core.retrieval.spill import FEW_ROWS, SHARDS, EntityRowShards, MatchSpool
+from featurama_core.retrieval.spill import EntityRowShards, MatchSpool
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
 from featurama_core.types.column import Column, concatenate
-from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.revisions import in_force, ttl_at
 from featurama_core.types.times import MAX_TIME
-from featurama_core.types.values import Int64Array, ValueType
+from featurama_core.types.values import Int64Array
 
 ROWS_AT_ONCE = 100_000
 """Maximum number of label rows that are answered in memory."""
-_PART_BYTES = 96 * 1024 * 1024
-_MOST_PART_ROWS, _FEWEST_PART_ROWS = 500_000, 5_000
 _NOTED_EVERY = 15.0
 """Seconds of work that an interruption may lose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Sizes of a build; None for those chosen by the engine."""
-
-    part_rows: int | None = None
-    shards: int | None = None
-
-    def shards_of(self, rows: int | None) -> int:
-        """Number of shards for about `rows` label rows."""
-        if self.shards is not None:
-            return self.shards
-        return 1 if rows is not None and rows <= FEW_ROWS else SHARDS
 
 
 class SpilledRetrieval:
@@ -154,7 +138,7 @@ class SpilledRetrieval:
         """Whether this number of rows is answered in memory."""
         if self._sizes.shards is not None:
             return False
-        return rows <= ROWS_AT_ONCE and rows * _row_bytes(self._features) <= self._memory // 8
+        return rows <= ROWS_AT_ONCE and rows * row_bytes(self._features) <= self._memory // 8
 
     async def columns(self, part: int, keys: Keys) -> list[Column]:
         """A column per feature for the rows of an output part."""
@@ -383,22 +367,6 @@ class _Entities:
     width: int
     rows: Int64Array | None
     ids: Any
-
-
-def part_rows_of(features: Sequence[ResolvedFeature]) -> int:
-    """Rows per output part with these features."""
-    return min(max(_PART_BYTES // _row_bytes(features), _FEWEST_PART_ROWS), _MOST_PART_ROWS)
-
-
-def _row_bytes(features: Sequence[ResolvedFeature]) -> int:
-    widths = [
-        4 * each.definition.vector_length if each.value_type is ValueType.VECTOR else _WIDTHS[each.value_type]
-        for each in features
-    ]
-    return sum(16 + width for width in widths)
-
-
-_WIDTHS = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1, ValueType.TEXT: 64}
 
 
 class _JoinStage:

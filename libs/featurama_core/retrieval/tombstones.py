@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from featurama_core.storage.layouts import tombstone_id
-from featurama_core.storage.port import Cells, Tombstone
+from featurama_core.storage.records import Cells, Tombstone
 from featurama_core.storage.tombstone_cells import tombstones_in, unpack_tombstones
 from featurama_core.types.revisions import Bound
 from featurama_core.types.times import MIN_TIME

@@ -13,7 +13,7 @@ import numpy as np
 
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import pack
-from featurama_core.storage.port import CellRun
+from featurama_core.storage.records import CellRun
 from featurama_core.types.column import Column
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array, Status

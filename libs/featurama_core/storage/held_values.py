@@ -8,7 +8,7 @@ import numpy as np
 
 from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.storage.packed_cell import unpack
-from featurama_core.storage.port import Cells
+from featurama_core.storage.records import Cells
 from featurama_core.storage.tombstone_cells import tombstones_in, unpack_tombstones
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import BoolArray, Int64Array, Status

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from featurama_core.storage.port import Cells
+from featurama_core.storage.records import Cells
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import BoolArray, Int64Array
 

@@ -48,7 +48,7 @@ def key_columns(given: Any, field: str = "keys") -> tuple[KeyColumn, ...]:
     if not all(isinstance(name, str) and isinstance(value_type, str) for name, value_type in pairs):
         problem = f"is {given!r:.80}; give a list of names, or names with types such as {{'user_id': 'int'}}"
         raise InvalidInput(f"{field} {problem}", reason=Reason.INVALID_DEFINITION, field="keys")
-    return tuple(KeyColumn(name, parse_value_type(value_type)[0]) for name, value_type in pairs)
+    return tuple(KeyColumn(name, _key_type(name, value_type)) for name, value_type in pairs)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class EntityKeys:
         for column in self.columns:
             check_name(column.name, "keys")
             if column.value_type not in KEY_TYPES:
-                raise _invalid(f"gives {column.name!r} the type {column.value_type.label}; a key is text or int")
+                raise _no_key_type(column.name, column.value_type.label)
         if len(set(self.names)) != len(self.names):
             raise _invalid(f"names a column twice: {', '.join(self.names)}")
 
@@ -183,6 +183,17 @@ def _encoded(column: KeyColumn, key: object) -> str:
     else:
         problem = f"is {key!r}; it must be text that is not empty"
     raise InvalidInput(f"{column.name} {problem}", reason=Reason.INVALID_ENTITY_ID, field=column.name)
+
+
+def _key_type(name: str, given: str) -> ValueType:
+    try:
+        return parse_value_type(given)[0]
+    except InvalidInput as error:
+        raise _no_key_type(name, given) from error
+
+
+def _no_key_type(name: str, given: str) -> InvalidInput:
+    return _invalid(f"gives {name!r} the type {given!r:.40}; a key is text or int")
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from featurama_core.types.errors import InvalidInput, Reason
@@ -148,12 +149,17 @@ class FeatureSelection:
         roles: tuple[Role, ...] = (),
     ) -> FeatureSelection:
         """The selection of the arguments of public methods. A text is one reference."""
-        pins = tuple(sorted(ttl_revisions.items())) if ttl_revisions else ()
-        for group, revision in pins:
-            if isinstance(revision, bool) or revision < 1:
+        pins: Any = {} if ttl_revisions is None else ttl_revisions
+        if not isinstance(pins, Mapping) or not all(isinstance(group, str) for group in pins):
+            problem = f"ttl_revisions must map groups to revisions, not {pins!r:.40}; write {{'weather': 2}}"
+            raise InvalidInput(problem, field="ttl_revisions")
+        for group, revision in pins.items():
+            check_unicode(ttl_revisions=group)
+            is_whole = isinstance(revision, Integral) and not isinstance(revision, bool)
+            if not is_whole or not 1 <= revision < 2**31:
                 problem = f"ttl_revisions: {group!r} must have a whole number from 1, not {revision!r:.40}"
                 raise InvalidInput(problem, field="ttl_revisions")
-        return cls(*cls._named(features, service), pins, roles)
+        return cls(*cls._named(features, service), tuple(sorted(pins.items())), roles)
 
     @staticmethod
     def _named(features: Sequence[str] | None, service: str | None) -> tuple[tuple[str, ...], str | None]:

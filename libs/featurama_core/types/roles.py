@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.names import check_entity_ids, check_name
+from featurama_core.types.names import check_entity_ids, check_list, check_name
 
 MAX_ROLES = 32
 NO_ROLE = ""
@@ -71,6 +71,8 @@ class RowEntities:
             raise InvalidInput(
                 "the rows name no entities; give one per row", reason=Reason.EMPTY_REQUEST, field="entities"
             )
+        for role, ids in self.of_role.items():
+            check_list(ids, role or "entity_ids")
         if limit is not None and len(self.of_role) > 1 and self.size > limit:
             raise InvalidInput(
                 f"the roles hold {self.size} ids; at most {limit} fit one call, split the rows",

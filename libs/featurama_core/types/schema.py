@@ -223,8 +223,8 @@ class FeatureService:
 
 
 def check_fields(given: object) -> None:
-    """Raise InvalidInput unless every text of a definition or entity is valid Unicode, every list one of texts, and
-    every number whole.
+    """Raise InvalidInput unless every text of a definition or entity is valid Unicode, every list one of texts, of keys
+    or of roles, and every number whole.
 
     These are checked where a caller gives them, since neither a message nor a storage can hold anything else.
     """
@@ -232,13 +232,25 @@ def check_fields(given: object) -> None:
         value = getattr(given, each.name)
         if each.type.startswith("tuple[str"):
             check_list_of_texts(value, each.name)
+        for kind in (KeyColumn, Role):
+            if each.type.startswith(f"tuple[{kind.__name__}"):
+                _check_tuple_of(kind, value, each.name)
+        if each.type == "ValueType" and not isinstance(value, ValueType):
+            raise InvalidInput(f"{each.name} must be a ValueType, not {value!r:.40}", field=each.name)
         if each.type == "int" and type(value) is not int:
             raise InvalidInput(f"{each.name} must be a whole number, not {value!r:.40}", field=each.name)
         for text in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(text, str):
                 check_unicode(**{each.name: text})
-            elif each.type == "str":
+            elif each.type == "str" or (each.type == "str | None" and text is not None):
                 raise InvalidInput(f"{each.name} must be a text, not {text!r:.40}", field=each.name)
+
+
+def _check_tuple_of(kind: type[Any], given: object, field: str) -> None:
+    if not isinstance(given, tuple) or not all(isinstance(each, kind) for each in given):
+        raise InvalidInput(f"{field} must be a tuple of {kind.__name__}, not {given!r:.40}", field=field)
+    for each in given:
+        check_fields(each)
 
 
 Definition = EntityType | FeatureGroup | FeatureDefinition | FeatureService

@@ -5,6 +5,7 @@ other servers never leave the gateway.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -33,6 +34,8 @@ _BEHIND = {
 """Details of errors whose message does not come from the online service."""
 _STATUS = {Reason.MISSING_FEATURE: HTTPStatus.UNPROCESSABLE_ENTITY}
 """Where REST is more specific than the gRPC code: a well-formed request that lacks values."""
+_CAST = re.compile(r"; declare casts=\{'.+?': '(\w+)'\}")
+"""The fix of a frame's cell. JSON has types of its own."""
 _REASONS = {
     "string_pattern_mismatch": Reason.INVALID_NAME,
     "too_long": Reason.LIMIT_EXCEEDED,
@@ -59,7 +62,7 @@ def problem(
 def problem_of(error: FeaturamaError) -> Response:
     """The response for an error of the store."""
     status = _STATUS.get(error.reason) or HTTP_STATUS[GRPC_CODES[error.reason]]
-    detail, field = error.message, error.metadata.get("field", "")
+    detail, field = _CAST.sub(_as_json, error.message), error.metadata.get("field", "")
     if "target" in error.metadata or (error.reason is Reason.INTERNAL and "incident" not in error.metadata):
         detail = _BEHIND.get(HTTPStatus(status), "the online service failed; its log has the details")
     headers = RETRY_AFTER if status in _RETRYABLE else None
@@ -131,6 +134,10 @@ def _said(error: Mapping[str, Any]) -> str:
     # orjson refuses integers beyond 64 bits.
     shown = f", not {json.dumps(value, ensure_ascii=False)[:80]}" if isinstance(value, (str, int, float)) else ""
     return f"{error['msg']}{shown}"
+
+
+def _as_json(cast: re.Match[str]) -> str:
+    return f"; write it as a JSON {'string' if cast[1] == 'text' else 'number'}"
 
 
 def _unreadable(status: int, detail: str) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from featurama_core.store import open_stores
+from featurama_core.stores import open_stores
 from featurama_ingest.housekeeping import housekeeping
 from featurama_ingest.rpc.ingest import IngestServicer
 from featurama_ingest.settings import IngestSettings

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from structlog.typing import FilteringBoundLogger
 
 from featurama_core.ingest.purge import purge
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import FeaturamaError
 
 

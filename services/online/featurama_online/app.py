@@ -9,7 +9,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_model.default_model import DefaultModel

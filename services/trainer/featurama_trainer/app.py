@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from featurama_core.datasets.progress import Watcher
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import InvalidInput
 from featurama_model.artefacts import ArtefactDirectory
 from featurama_trainer.config import TrainingConfig

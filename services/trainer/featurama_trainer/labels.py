@@ -13,7 +13,7 @@ from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.namespace import Namespace
 from featurama_core.registry.roles import check_one_type
 from featurama_core.retrieval.history import visible_history
-from featurama_core.storage.port import History
+from featurama_core.storage.records import History
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason

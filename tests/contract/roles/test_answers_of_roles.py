@@ -104,6 +104,18 @@ async def test_a_row_without_one_entity_has_the_features_of_the_others(store: Op
     assert [2.0, 4.5, 2.0, None] == read["away.rating"]
 
 
+@pytest.mark.parametrize("empty", ["team", "person"])
+async def test_a_role_without_any_entity_has_nothing(store: OpenedStore, empty: str) -> None:
+    """Whichever type is read first, and although the rows of the other name different entities."""
+    ids: dict[str, list[str | None]] = {"team": ["team_0", "team_1"], "person": ["person_0", "person_1"]}
+    other = "person" if empty == "team" else "team"
+    rows, roles = ids | {empty: [None, None]}, {each: each for each in ids}
+    read = (await store.get_online_features(rows, ["team.note", "person.note"], roles=roles)).to_dict(statuses=True)
+    one = (await store.get_online_features(ids[other], ["note"])).to_dict(statuses=True)
+    assert ["NOT_FOUND", "NOT_FOUND"] == read[f"{empty}.note__status"]
+    assert [one["note"], one["note__status"]] == [read[f"{other}.note"], read[f"{other}.note__status"]]
+
+
 async def test_an_entity_in_two_roles_is_read_once(store: OpenedStore) -> None:
     """One read of the newest cells for all roles, and one for all that references name."""
     calls: list[list[str]] = []

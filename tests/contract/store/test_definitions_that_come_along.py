@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.laws.scene import FakeClock
-from tests.opened import OpenedStore
+from tests.opened import OpenedStore, open_store
 
 from featurama_core.storage.port import NamespaceStorage
 from featurama_core.types.schema import EntityType
@@ -17,6 +19,15 @@ async def test_the_type_of_any_entity_comes_with_its_first_group(store: OpenedSt
     kind = await store.get_entity_type("entity")
     assert EntityType("entity", "Anything: its features take any id") == kind
     assert kind.created_at > 0
+
+
+async def test_the_type_of_any_entity_comes_with_its_first_reference(tmp_path: Path) -> None:
+    """It need not be registered before a feature whose values are ids of any form."""
+    async with open_store(f"sqlite:///{tmp_path}") as store:
+        await store.register_entity_type("team")
+        made = await store.register_feature("patron", "text", entity_type="team", references="entity")
+        assert "entity" == made.references
+        assert "entity" == (await store.get_entity_type("entity")).name
 
 
 async def test_the_group_that_a_feature_brings_is_made_when_the_feature_is(

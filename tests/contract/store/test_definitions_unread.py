@@ -10,7 +10,8 @@ from tests.opened import OpenedStore
 
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import Definitions, NamespaceStorage
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import StoreUnavailable
 
 from .standing_clock import SECOND, Unique, answers, write

@@ -11,7 +11,8 @@ from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
 from featurama_core.ingest.purge import purge
-from featurama_core.storage.port import Flag, NamespaceStorage, StoredModel
+from featurama_core.storage.port import Flag, NamespaceStorage
+from featurama_core.storage.records import StoredModel
 from featurama_core.storage.sqlite.namespace import SqliteNamespace
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.schema import (
@@ -109,7 +110,8 @@ async def test_what_nothing_uses_is_deleted_for_ever(store: OpenedStore, clock: 
             await store.delete_definition(kind, name, version)  # type: ignore[type-var]
     with pytest.raises(Unknown):
         await as_of(store, [(unique("mars"), clock.now)], heat)
-    for again in (EntityType(planet), FeatureGroup(planet), FeatureDefinition(heat, 1, entity_type=planet)):  # type: ignore[arg-type]
+    feature = FeatureDefinition(heat, ValueType.DOUBLE, entity_type=planet)
+    for again in (EntityType(planet), FeatureGroup(planet), feature):
         with pytest.raises((Conflict, Unknown)):
             await store.define(again)
     assert planet not in [each.name for each in await store.list_entity_types()]

@@ -10,7 +10,8 @@ import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
-from featurama_core.storage.port import Definitions, NamespaceStorage
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import Conflict, Reason
 from featurama_core.types.schema import FeatureDefinition
 

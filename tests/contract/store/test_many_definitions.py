@@ -10,7 +10,8 @@ from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
 from featurama_core.registry import current
-from featurama_core.storage.port import Definitions, FeaturesOf, NamespaceStorage
+from featurama_core.storage.port import FeaturesOf, NamespaceStorage
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType

@@ -182,6 +182,34 @@ async def test_a_start_that_has_passed_is_replaced_by_a_further_revision(
     assert [HOUR] * (number - 1) == [each.ttl for each in revisions(made)[1:]]
 
 
+class Overtaken(Slow):
+    """A storage whose first revision starts late, and is revised by another store before the caller goes on."""
+
+    other: OpenedStore
+
+    async def put_revision(self, definition: Definition) -> bool:
+        is_first = self._seconds > 0
+        stored = await super().put_revision(definition)
+        if is_first:
+            await self.other.update_feature_group(definition.name, description="theirs")
+        return stored
+
+
+async def test_a_change_that_was_stored_is_no_conflict_with_a_later_one(
+    namespace: NamespaceStorage, clock: FakeClock, unique: Unique
+) -> None:
+    """Its start has passed and another editor has revised it: that revision starts later and holds this change."""
+    group = unique("group")
+    storage = Overtaken(namespace, clock, LEAD // SECOND)
+    storage.other = store_over(namespace, clock)
+    await storage.other.register_feature_group(group)
+    made = await store_over(storage, clock).update_feature_group(group, ttl="1h")  # type: ignore[arg-type]
+    newest = await storage.other.get_feature_group(group)
+    assert [(2, HOUR, ""), (3, HOUR, "theirs")] == [
+        (each.revision, each.ttl, each.description) for each in (made, newest)
+    ]
+
+
 async def test_a_lower_retention_is_counted_and_confirmed(store: OpenedStore, clock: FakeClock, unique: Unique) -> None:
     """What goes is what is past it at its start, corrections too; what is deleted already does not count."""
     group, heat, word, fry, amy = (unique(each) for each in ("kept", "heat", "word", "fry", "amy"))

@@ -18,7 +18,7 @@ from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.layouts import Layout
-from featurama_core.storage.port import Cells, History, Partition, ScanBlock
+from featurama_core.storage.records import Cells, History, Partition, ScanBlock
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.references import FeatureSelection, ResolvedFeature

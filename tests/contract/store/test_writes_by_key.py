@@ -137,6 +137,26 @@ async def test_features_of_two_types_are_not_one_row(store: OpenedStore, films: 
     assert (0, 1) == (report.accepted, report.rejected)
 
 
+@pytest.mark.parametrize("form", ["wide", "long", "some columns"])
+async def test_a_key_is_one_whatever_another_type_calls_a_feature(
+    store: OpenedStore, films: Films, unique: Unique, form: str
+) -> None:
+    """The other columns say whose key it is."""
+    key, kind, size = unique("key"), unique("kind"), unique("mass")
+    await store.register_entity_type(kind, keys={key: "int"})
+    await store.register_feature(size, "int", entity_type=kind)
+    await store.register_feature(key, "int", entity_type=films.planet)
+    frame: dict[str, Any] = {key: [1], size: [3]}
+    if form == "long":
+        frame = {key: [1], "feature_name": [size], "value": [3]}
+    report = await store.write_features(frame, timestamp=AT, only=[size] if form == "some columns" else None)
+    assert 1 == report.accepted
+    assert [3] == (await store.get_online_features([f"{kind}:1"], [size])).to_dict()[size]
+    report = await store.write_features({"entity_id": ["mars"], key: [7], films.size: [1]}, timestamp=AT)
+    assert 1 == report.accepted
+    assert [7] == (await store.get_online_features(["mars"], [key])).to_dict()[key]
+
+
 async def test_a_row_is_judged_by_the_entity_that_its_keys_name(store: OpenedStore, films: Films) -> None:
     """17, 17.0 and "17" are one entity: rows that contradict each other are rejected, equal ones are one value."""
     frame = {"film_id": [17, 17.0, "17", 18, "18"], films.year: [1, 1, 2, 5, 5]}

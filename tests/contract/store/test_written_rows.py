@@ -13,7 +13,8 @@ from tests.opened import OpenedStore
 
 from featurama_core.ingest.write import write
 from featurama_core.settings import StoreSettings
-from featurama_core.storage.port import NamespaceStorage, WriteBatch
+from featurama_core.storage.port import NamespaceStorage
+from featurama_core.storage.records import WriteBatch
 from featurama_core.types.column import column_of
 from featurama_core.types.errors import InvalidInput, OutcomeUnknown, Reason, StoreUnavailable
 from featurama_core.types.request_ids import RequestIds, ingest_time, parse_request_id

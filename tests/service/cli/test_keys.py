@@ -32,6 +32,16 @@ def test_an_entity_is_read_by_its_keys(films: Featurama) -> None:
     assert [1999] == [row["value"] for row in films("get", *KEY, "-f", "year", "--json").json]
     assert [3] == [row["value"] for row in films("get", *STAY, "--type", "stay", "--json").json]
     assert [1999] == [row["value"] for row in films("history", "year", *KEY, "--json").json]
+    assert [3] == [row["value"] for row in films("history", "nights", *STAY, "--type", "stay", "--json").json]
+
+
+def test_keys_of_types_are_shown(films: Featurama) -> None:
+    """In the list, also where only some types have keys, and in one type."""
+    keys = {"film": {"film_id": "int"}, "stay": {"guest": "text", "city": "text"}}
+    listed = films("features", "--types", "--json").json
+    assert keys == {each["name"]: each["keys"] for each in listed if "keys" in each}
+    assert "film_id: int" in films("features", "--types").out
+    assert keys["stay"] == films("features", "show", "stay", "--kind", "entity-type", "--json").json["keys"]
 
 
 def test_an_entity_is_deleted_by_its_keys(films: Featurama) -> None:
@@ -54,6 +64,8 @@ def test_an_entity_is_deleted_by_its_keys(films: Featurama) -> None:
         (("get", *KEY, *KEY, "-f", "year"), "names 'film_id' twice"),
         (("history", "film:1", "year", *KEY), "give ENTITY_ID FEATURE, or --key"),
         (("history", "year"), "give ENTITY_ID FEATURE, or --key"),
+        (("history", "film:01", "year", "--type", "film"), "film_id is '01', not a 64-bit int"),
+        (("get", "film:01", "--type", "film"), "film_id is '01', not a 64-bit int"),
         (("delete", "--yes"), "give an entity id, or the keys"),
         (("predict", "film:1", *KEY), "give entity ids, --key, or features"),
     ],

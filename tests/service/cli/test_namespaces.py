@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.opened import OpenedStore, open_store
 
-from featurama_core.storage.port import StoredModel
+from featurama_core.storage.records import StoredModel
 from featurama_core.types.errors import Unknown
 from featurama_core.types.schema import Entity
 from featurama_core.types.writes import WriteMode
@@ -241,7 +241,7 @@ def test_values_written_moments_ago_are_not_settled(filled: Featurama, folder: P
 
 
 async def _read_nothing() -> None:
-    from featurama_core.store import Stores
+    from featurama_core.stores import Stores
 
     async with Stores.open("sqlite:///featurama-data") as stores:
         OpenedStore(await stores.namespace("copy"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from featurama_core.storage.port import StoredModel
+from featurama_core.storage.records import StoredModel
 from featurama_model.model_names import ModelNames, ModelSlot, ModelView
 
 SLOT = ModelSlot("default", "first", "model")

@@ -11,7 +11,8 @@ import pytest
 from tests.unit.featurama_model.models import ARTEFACT, MANIFEST
 
 from featurama_core.storage.open import open_storage
-from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, StoredModel
+from featurama_core.storage.port import NamespaceOptions, NamespaceStorage
+from featurama_core.storage.records import StoredModel
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_model.manifest import MAX_ARTEFACT_BYTES, Artefact

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from featurama_core.ingest.convert import RowError
-from featurama_core.ingest.validate import Target, Validated, check_shape, validate
+from featurama_core.ingest.convert import RowError, Target
+from featurama_core.ingest.validate import Validated, check_shape, validate
 from featurama_core.types.column import Column
 from featurama_core.types.errors import Reason
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup

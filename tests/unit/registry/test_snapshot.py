@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from featurama_core.registry import MAX_FEATURES_PER_READ, NotHeld, Snapshot
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import FeaturamaError, InvalidInput, Reason, Unknown
 from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService

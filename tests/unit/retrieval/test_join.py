@@ -10,7 +10,7 @@ import pytest
 from featurama_core.retrieval.entity_rows import EntityRows
 from featurama_core.retrieval.join import RowJoin, found_in, shared_keys
 from featurama_core.retrieval.visibility import ReadBounds
-from featurama_core.storage.port import History
+from featurama_core.storage.records import History
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup

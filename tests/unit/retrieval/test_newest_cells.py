@@ -15,7 +15,7 @@ from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.storage.packed_cell import pack, without_fields
-from featurama_core.storage.port import Cells
+from featurama_core.storage.records import Cells
 from featurama_core.storage.tombstone_cells import TOMBSTONE_BYTES, layouts_in, pack_tombstone
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature

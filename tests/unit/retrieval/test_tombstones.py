@@ -7,7 +7,7 @@ import pytest
 
 from featurama_core.retrieval.tombstones import TombstoneList, Tombstones
 from featurama_core.storage.layouts import tombstone_id
-from featurama_core.storage.port import Cells, Tombstone
+from featurama_core.storage.records import Cells, Tombstone
 from featurama_core.storage.tombstone_cells import pack_tombstone
 from featurama_core.types.times import MIN_TIME
 

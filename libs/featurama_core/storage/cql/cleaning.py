@@ -11,7 +11,7 @@ from featurama_core.storage.cql.driver import Bound
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.periods import periods_of, stable_hash
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import Tombstone
+from featurama_core.storage.records import Tombstone
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
 _ENTITY_PERIOD = "DELETE FROM ks.feature_values USING TIMESTAMP ? WHERE entity_id = ? AND period = ?"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from featurama_core.storage.port import History
+from featurama_core.storage.records import History
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import BoolArray, Int64Array, Status, ValueArray, ValueType, empty_values
 

@@ -19,7 +19,8 @@ from featurama_core.storage.cql.failures import RefusedStatement
 from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable, next_text
-from featurama_core.storage.port import MOST_CHANGES, Definitions, Flag
+from featurama_core.storage.port import MOST_CHANGES, Flag
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable, Unknown
 from featurama_core.types.schema import Definition, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import DAY, MIN_TIME, SECOND

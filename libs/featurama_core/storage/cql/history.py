@@ -12,7 +12,7 @@ from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
 from featurama_core.storage.cql.periods import periods_of
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import History
+from featurama_core.storage.records import History
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 

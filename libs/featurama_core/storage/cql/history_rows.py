@@ -14,7 +14,7 @@ import numpy as np
 from featurama_core.storage.cql.driver import Bound, Prepared
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import WriteBatch
+from featurama_core.storage.records import WriteBatch
 from featurama_core.types.revisions import retained_until
 from featurama_core.types.times import DAY, MAX_TIME, SECOND
 from featurama_core.types.values import Int64Array, Status, ValueType

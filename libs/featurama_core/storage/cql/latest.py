@@ -11,7 +11,8 @@ from featurama_core.storage.cql.fan_out import collect, for_each
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.layouts import tombstone_id
-from featurama_core.storage.port import Cells, Consistency, Tombstone
+from featurama_core.storage.port import Consistency
+from featurama_core.storage.records import Cells, Tombstone
 from featurama_core.storage.tombstone_cells import pack_tombstone
 from featurama_core.types.errors import StoreUnavailable
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import AuditRecord, StoredModel
+from featurama_core.storage.records import AuditRecord, StoredModel
 from featurama_core.types.errors import CorruptData, Reason, Unknown
 from featurama_core.types.times import DAY
 

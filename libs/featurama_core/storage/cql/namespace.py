@@ -24,14 +24,8 @@ from featurama_core.storage.cql import (
 )
 from featurama_core.storage.cql.incarnation import Incarnation
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import (
-    Cells,
-    Consistency,
-    NamespaceOptions,
-    Partition,
-    ScanBlock,
-    WriteBatch,
-)
+from featurama_core.storage.port import Consistency, NamespaceOptions
+from featurama_core.storage.records import Cells, Partition, ScanBlock, WriteBatch
 from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.times import Clock

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import Partition
+from featurama_core.storage.records import Partition
 from featurama_core.types.schema import FeatureGroup
 
 _REGISTER = "INSERT INTO ks.history_periods (feature_group, period, buckets) VALUES (?, ?, ?) IF NOT EXISTS"

@@ -17,7 +17,7 @@ from featurama_core.storage.cql.driver import PAGE_ROWS
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import VALUE_COLUMNS
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import History, Partition, ScanBlock
+from featurama_core.storage.records import History, Partition, ScanBlock
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import Int64Array
 

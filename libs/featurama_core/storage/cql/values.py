@@ -19,7 +19,7 @@ from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryColumn, In
 from featurama_core.storage.cql.latest import INTO_LATEST
 from featurama_core.storage.cql.periods import register
 from featurama_core.storage.cql.statements import Statements
-from featurama_core.storage.port import CellRun, WriteBatch
+from featurama_core.storage.records import CellRun, WriteBatch
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 from featurama_core.types.times import Clock
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array

@@ -12,7 +12,7 @@ import numpy as np
 
 from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.storage.packed_cell import pack, unpack
-from featurama_core.storage.port import Tombstone
+from featurama_core.storage.records import Tombstone
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.history import periods_of
 from featurama_core.storage.sqlite.interning import as_json, entity_key, group_key

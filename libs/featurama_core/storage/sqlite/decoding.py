@@ -14,7 +14,7 @@ import numpy as np
 
 from featurama_core.storage.layouts import Layout, LayoutField
 from featurama_core.storage.packed_cell import unpack
-from featurama_core.storage.port import History
+from featurama_core.storage.records import History
 from featurama_core.storage.sqlite.layouts import KnownLayouts
 from featurama_core.types.column import byte_ranks, concatenate, masked
 from featurama_core.types.schema import FeatureDefinition

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from featurama_core.storage.definition_rows import DEFINITION_TABLES, DefinitionTable, next_text
-from featurama_core.storage.port import MOST_CHANGES, Definitions, FeaturesOf, Flag
+from featurama_core.storage.port import MOST_CHANGES, FeaturesOf, Flag
+from featurama_core.storage.records import Definitions
 from featurama_core.storage.sqlite.connections import Reader, Transaction
 from featurama_core.storage.sqlite.interning import as_json
 from featurama_core.types.errors import Unknown

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from featurama_core.storage.layouts import tombstone_id
-from featurama_core.storage.port import Cells, Tombstone
+from featurama_core.storage.records import Cells, Tombstone
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.failures import translated
 from featurama_core.storage.sqlite.interning import as_json, entity_key, intern_entities

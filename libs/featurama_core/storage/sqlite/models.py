@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from featurama_core.storage.port import AuditRecord, StoredModel
+from featurama_core.storage.records import AuditRecord, StoredModel
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.types.errors import CorruptData, Reason, Unknown
 

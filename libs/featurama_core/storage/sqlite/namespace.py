@@ -9,17 +9,8 @@ from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from featurama_core.storage.namespaces import unknown_namespace
-from featurama_core.storage.port import (
-    Cells,
-    Consistency,
-    Definitions,
-    History,
-    NamespaceOptions,
-    Partition,
-    ScanBlock,
-    Tombstone,
-    WriteBatch,
-)
+from featurama_core.storage.port import Consistency, NamespaceOptions
+from featurama_core.storage.records import Cells, Definitions, History, Partition, ScanBlock, Tombstone, WriteBatch
 from featurama_core.storage.sqlite import cleaning, definitions, history, imports, latest, models, scans, values
 from featurama_core.storage.sqlite import entities as registered
 from featurama_core.storage.sqlite import layouts as registered_layouts

@@ -6,7 +6,7 @@ from itertools import repeat
 
 import numpy as np
 
-from featurama_core.storage.port import CellRun, WriteBatch
+from featurama_core.storage.records import CellRun, WriteBatch
 from featurama_core.storage.sqlite.connections import Transaction
 from featurama_core.storage.sqlite.interning import intern_entities, intern_group
 from featurama_core.types.values import Int64Array

@@ -29,12 +29,13 @@ _KEY_PARAMETERS = {
             "required": True,
             "style": "form",
             "explode": True,
-            "description": "The keys of the entity: a parameter per key column of its type, such as `film_id=1`.",
+            "description": "The keys of the entity: a parameter per key column of its type, such as `film_id=1`. A key"
+            " with the name of another parameter is written with `key.`: `key.entity_type=film`.",
             "schema": {
                 "type": "object",
                 "minProperties": 1,
                 "maxProperties": 8,
-                "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,62}$"},
+                "propertyNames": {"pattern": r"^(key\.)?[a-z][a-z0-9_]{0,62}$"},
                 "additionalProperties": {"type": "string", "pattern": NO_CONTROLS},
             },
         }

@@ -74,7 +74,7 @@ def _one_value(value: object, check: ValidatorFunctionWrapHandler) -> object:
 JsonValue = float | int | bool | str | Annotated[list[float], Field(min_length=1, max_length=2_048)] | None
 """A feature value: NaN and infinities are strings, and so is an integer beyond 2^53."""
 EntityId = Annotated[str, WithJsonSchema(_ENTITY_ID)]
-KeyValue = str | Annotated[int, Field(ge=-(2**53), le=2**53)]
+KeyValue = Annotated[str | Annotated[int, Field(ge=-(2**53), le=2**53)], BeforeValidator(_whole)]
 """A key. An int beyond 2^53 is a string, because many clients would round the number."""
 Keys = Annotated[
     dict[str, KeyValue],

@@ -8,6 +8,9 @@ from typing import Any, TypeVar, get_args, get_origin
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 
+KEY_PREFIX = "key."
+"""Before the name of a key that is also the name of another parameter."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -18,9 +21,16 @@ def takes_keys(route: F) -> F:
 
 
 def keys_of(request: Request) -> dict[str, str]:
-    """The keys in the parameters of a route that `takes_keys`."""
+    """The keys in the parameters of a route that `takes_keys`: those that it does not have, and all with `key.`."""
     known = {each.alias for each in request.scope["route"].dependant.query_params}
-    return {name: text for name, text in request.query_params.items() if name not in known}
+    keys: dict[str, str] = {}
+    for name, text in request.query_params.items():
+        if name not in known:
+            key = name.removeprefix(KEY_PREFIX)
+            if key in keys:
+                raise _refused("repeated", name, f"and {key} are the same key; give one of them")
+            keys[key] = text
+    return keys
 
 
 async def check_query(request: Request) -> None:

@@ -9,7 +9,7 @@ import asyncio
 
 from featurama import wire
 from featurama.v1 import ingest_service_pb2 as pb
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.writes import WriteReport, WriteRequest
 from featurama_ingest.rpc.reports import reported
 from featurama_ingest.rpc.stream import acknowledge_chunks

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from featurama import wire
 from featurama.v1 import model_service_pb2 as pb
 from featurama_core.namespace import Namespace
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_name
 from featurama_model.default_model import DefaultModel

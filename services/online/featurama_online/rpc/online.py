@@ -13,7 +13,7 @@ from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import Consistency
 from featurama_core.frames.cells import Cells
-from featurama_core.store import Stores
+from featurama_core.stores import Stores
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import Role, RowEntities

@@ -11,7 +11,8 @@ from featurama.v1 import prediction_service_pb2 as pb
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.predictions import Contributions
 from featurama_core.namespace import Namespace
-from featurama_core.store import EmbeddedStore, Stores
+from featurama_core.store import EmbeddedStore
+from featurama_core.stores import Stores
 from featurama_core.types.errors import InvalidInput
 from featurama_model.default_model import DefaultModel
 from featurama_model.manifest import ModelManifest

@@ -20,7 +20,7 @@ from featurama_core.namespace import Namespace
 from featurama_core.retrieval.history_rows import history_rows
 from featurama_core.retrieval.tombstones import TombstoneList
 from featurama_core.retrieval.visibility import AsOf, check_settled, first_kept, horizon, ingest_bound
-from featurama_core.storage.port import History, Partition
+from featurama_core.storage.records import History, Partition
 from featurama_core.storage.settings import StorageSettings
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
