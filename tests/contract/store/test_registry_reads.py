@@ -9,7 +9,8 @@ import pytest
 from tests.opened import OpenedStore
 
 from featurama_core.registry import Registry, current
-from featurama_core.storage.port import Definitions, FeaturesOf, NamespaceStorage
+from featurama_core.storage.port import FeaturesOf, NamespaceStorage
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import Conflict, FailedPrecondition, StoreUnavailable, Unknown
 from featurama_core.types.schema import EntityType, FeatureDefinition
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from featurama_core.registry import Draft, Snapshot
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.entity_keys import KeyColumn
 from featurama_core.types.errors import FeaturamaError, Reason
 from featurama_core.types.roles import Role

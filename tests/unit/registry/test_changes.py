@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.registry.drafts import BOTH, RATING, TEAM, refusal
+from tests.unit.registry.drafts import RATING, TEAM, refusal
 
 from featurama_core.registry import changes_to, checked_changes, is_lower, someone_else_changed
 from featurama_core.types.errors import Conflict, InvalidInput, Reason
-from featurama_core.types.schema import Definition, FeatureGroup, FeatureService
+from featurama_core.types.schema import FeatureGroup, FeatureService
 from featurama_core.types.values import ValueType
 
 pytestmark = pytest.mark.unit
@@ -32,35 +32,6 @@ def test_a_definition_becomes_another_by_the_fields_that_differ() -> None:
     assert changes_to(RATING, replace(RATING, value_type=ValueType.BOOL, owner="us")) is None
     assert changes_to(TEAM, FeatureGroup("team")) is None
     assert changes_to(TEAM, FeatureService("team", ("rating",))) is None
-
-
-@pytest.mark.parametrize(
-    ("before", "field", "message"),
-    [
-        (
-            RATING,
-            "value_type",
-            "value_type of feature 'rating@1' cannot change, only description, tags, owner; register a new version",
-        ),
-        (
-            GROUP,
-            "entity_type",
-            (
-                "entity_type of feature group 'weekly' cannot change, only description, ttl, retention, buckets;"
-                " register another one"
-            ),
-        ),
-        (
-            FeatureService("s", ("rating@1",), roles=BOTH),
-            "roles",
-            "roles of feature service 's' cannot change, only description; register another one",
-        ),
-    ],
-)
-def test_a_field_that_cannot_change_is_refused(before: Definition, field: str, message: str) -> None:
-    """Though others of the request could."""
-    changes = {"description": "new", field: getattr(before, field)}
-    assert (INVALID, field, message) == refusal(InvalidInput, checked_changes, before, changes)
 
 
 def test_only_fields_that_differ_are_changed() -> None:

@@ -23,7 +23,7 @@ from tests.unit.registry.drafts import (
 
 from featurama_core.registry import Draft, Snapshot, names_in
 from featurama_core.registry.rules import named_by
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.entity_keys import KeyColumn
 from featurama_core.types.errors import Conflict, FailedPrecondition, InvalidInput, Reason, Unknown
 from featurama_core.types.roles import Role

@@ -9,7 +9,7 @@ from tests.unit.registry.drafts import BOTH, refusal, snapshot
 
 from featurama_core.registry import Snapshot
 from featurama_core.registry.roles import check_declared, check_one_type, in_roles
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.roles import Role

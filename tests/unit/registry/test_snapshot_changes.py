@@ -8,7 +8,7 @@ import pytest
 from tests.unit.registry.drafts import BOTH, CITY, HOME_CITY, NOTE, POPULATION, RATING, SHOP, TEAM, refusal, snapshot
 
 from featurama_core.registry import NotHeld, Snapshot
-from featurama_core.storage.port import Definitions
+from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import InvalidInput, Unknown
 from featurama_core.types.references import FeatureRef, ResolvedFeature
 from featurama_core.types.revisions import revised

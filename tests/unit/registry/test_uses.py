@@ -10,7 +10,7 @@ import pytest
 from tests.unit.registry.drafts import BOTH, CITY, HOME_CITY, NOTE, POPULATION, RATING, TEAM, snapshot
 
 from featurama_core.registry.uses import uses_in
-from featurama_core.storage.port import StoredModel
+from featurama_core.storage.records import StoredModel
 from featurama_core.types.schema import Definition, FeatureDefinition, FeatureGroup, FeatureService, Use
 
 pytestmark = pytest.mark.unit

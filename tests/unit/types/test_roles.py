@@ -59,6 +59,8 @@ def test_rows_have_one_id_or_none_per_role() -> None:
     RowEntities.of(["a", None]).check()
     none = Reason.EMPTY_REQUEST, "entities", "the rows name no entities; give one per row"
     assert none == refusal(RowEntities({}).check)
+    assert "away" == refusal(RowEntities({"home": ["a", "b"], "away": "ab"}).check)[1]
+    assert "entity_ids" == refusal(RowEntities.of("ab").check)[1]
     uneven = RowEntities({"home": ["a", "b"], "away": ["c"]})
     words = "the role away has 1 ids, another 2; give one per row"
     assert (InvalidInput.reason, "away", words) == refusal(uneven.check)
