@@ -163,7 +163,7 @@ def test_other_forms_of_keys_are_refused(given: object, words: str) -> None:
     [
         ((KeyColumn("entity_id"),), "reserved"),
         ((KeyColumn("User"),), "not a name"),
-        ((KeyColumn("a", ValueType.DOUBLE),), "a key is text or int"),
+        ((KeyColumn("a", ValueType.DOUBLE),), "keys gives 'a' the type 'double'; a key is text or int"),
         ((KeyColumn("a"), KeyColumn("a")), "twice"),
         (tuple(KeyColumn(f"k{number}") for number in range(9)), "at most 8"),
     ],
