@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from featurama_core.registry import Registry, current
 from featurama_core.storage.port import FeaturesOf, NamespaceStorage
 from featurama_core.storage.records import Definitions
 from featurama_core.types.errors import Conflict, FailedPrecondition, StoreUnavailable, Unknown
-from featurama_core.types.schema import EntityType, FeatureDefinition
+from featurama_core.types.schema import Definition, EntityType, FeatureDefinition
 
 from .standing_clock import SECOND, Unique
 
@@ -268,3 +269,23 @@ async def test_a_change_of_a_revision_that_is_not_the_newest_names_it(registry: 
     await registry.revise(planet, {"description": "a"}, lead=5)
     with pytest.raises(Conflict, match="since revision 1;"):
         await registry.revise(planet, {"description": "b"}, lead=5)
+
+
+class Overtaken(Asked):
+    """Another process always registers the same names, otherwise, just before."""
+
+    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+        self.called.append("put_definitions")
+        return [replace(each, description="theirs") for each in definitions]
+
+
+async def test_a_registration_that_is_overtaken_again_and_again_is_given_up(
+    namespace: NamespaceStorage, unique: Unique
+) -> None:
+    """After five tries, each over definitions that are read anew."""
+    overtaken = Overtaken(namespace)
+    registry = Registry(overtaken, staleness=0.0, now=lambda: 0, monotonic=Seconds())  # type: ignore[arg-type]
+    with pytest.raises(Conflict, match="are being registered by others; send the request again") as refused:
+        await registry.define_all([EntityType(unique("planet"))])
+    assert "name" == refused.value.metadata["field"]
+    assert (5, 5) == (overtaken.called.count("put_definitions"), len(overtaken.after))
