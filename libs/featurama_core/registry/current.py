@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from featurama_core.registry.keyed_types import refuse_ids_in_use
 from featurama_core.registry.near import fixes
@@ -46,7 +46,7 @@ from featurama_core.types.times import SECOND
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Definition)
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 
 _TURNS = 5
 _TRIES = 50
@@ -124,7 +124,7 @@ class Registry:
         """The definitions as they are now, and their revision."""
         names, self._wanted = self._wanted, set()
         snapshot = self._snapshot
-        found = await self._storage.load_definitions(0 if snapshot is None else self._revision)
+        found = await self._storage.load_definitions(self._revision)
         if snapshot is None or snapshot.is_outdated(found):
             size = _size(found) + (len(snapshot.features) // 100 if snapshot else 0)
             snapshot = await _apart(size, Snapshot, found, snapshot)
@@ -179,13 +179,12 @@ class Registry:
 
     async def whole_group(self, group: str) -> list[FeatureDefinition]:
         """The newest version of every feature of a group; nothing if it has more than one write may hold."""
-        revision, whole = self._whole.get(group, (-1, []))
-        if revision != self._revision:
+        if group not in self._whole or self._whole[group][0] != self._revision:
             revision = self._revision
             features, after = await self.page_features(("feature_group", group), "", _WHOLE_GROUP)
             whole = [] if after is not None else list({each.name: each for each in features}.values())
             self._whole[group] = revision, whole
-        return whole
+        return self._whole[group][1]
 
     async def define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
         """Register definitions, in one batch. -> as they are stored, in order.
@@ -350,5 +349,5 @@ def _refuse_used(definition: Definition, uses: Sequence[Use]) -> None:
         )
 
 
-async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    return work(*args, **kwargs) if size <= _ON_THE_LOOP else await asyncio.to_thread(work, *args, **kwargs)
+async def _apart(size: int, work: Callable[[*Ts], T], *args: *Ts) -> T:
+    return work(*args) if size <= _ON_THE_LOOP else await asyncio.to_thread(work, *args)

@@ -8,7 +8,6 @@ with the snapshot, so a repeated request costs one lookup.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -67,7 +66,7 @@ class Snapshot:
         self.fixes: dict[str, str] = dict(before.fixes) if before and self.features else {}
         self._lists: dict[tuple[tuple[str, ...], tuple[Role, ...], int | None], tuple[ResolvedFeature, ...]] = {}
         self._compiled: dict[tuple[Any, ...], Any] = {}
-        self._guessed: deque[str] = deque(maxlen=_GUESSED_NAMES + 1)
+        self._guessed = 0
         for kind in (found.entity_types, found.groups, found.services):
             for each in kind:
                 self._put(each)
@@ -312,5 +311,5 @@ class Snapshot:
 
     def _meant(self, name: str, known: Collection[str], otherwise: str) -> str:
         """`did_you_mean`, for the first unknown names of this snapshot: a request may name a thousand."""
-        self._guessed.append(name)
-        return did_you_mean(name, known, otherwise) if len(self._guessed) <= _GUESSED_NAMES else otherwise
+        self._guessed += 1
+        return did_you_mean(name, known, otherwise) if self._guessed <= _GUESSED_NAMES else otherwise

@@ -76,6 +76,20 @@ async def test_what_uses_a_definition_is_named_and_keeps_it(store: OpenedStore, 
         assert refused.value.reason is Reason.DEFINITION_USED
 
 
+async def test_the_first_five_uses_are_named_and_the_others_counted(store: OpenedStore, unique: Unique) -> None:
+    planet, groups = unique("planet"), [unique(f"g{number}") for number in range(6)]
+    await store.register_entity_type(planet)
+    used = f"entity type '{planet}' is used by {', '.join(f'feature group {each}' for each in groups[:5])}"
+    for group in groups[:5]:
+        await store.register_feature_group(group, planet)
+    for more in ("", " and 1 more"):
+        with pytest.raises(FailedPrecondition) as refused:
+            await store.delete_definition(EntityType, planet)
+        assert f"{used}{more}; delete these first, or deprecate it" == refused.value.message
+        assert "name" == refused.value.metadata["field"]
+        await store.register_feature_group(groups[5], planet)
+
+
 async def test_what_nothing_uses_is_deleted_for_ever(store: OpenedStore, clock: FakeClock, unique: Unique) -> None:
     """A name, of a feature its versions, entity type and group, are never given again; all is in the audit log."""
     planet, heat, outlook = unique("planet"), unique("heat"), unique("outlook")

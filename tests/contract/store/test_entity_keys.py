@@ -114,8 +114,10 @@ async def test_a_type_with_keys_is_not_created_over_registered_ids(
     await store.register_entity(taken, other)
     with pytest.raises(Conflict, match=f"is registered as a {other}") as refused:
         await store.register_entity_type(ship, keys=["id"])
-    assert Reason.ENTITY_CONFLICT == refused.value.reason
-    assert ship not in [each.name for each in await store.list_entity_types()]
+    assert (Reason.ENTITY_CONFLICT, "name") == (refused.value.reason, refused.value.metadata["field"])
+    with pytest.raises(Conflict, match=f"is registered as a {other}"):
+        await store.register([EntityType(f"{ship}_plain"), EntityType(ship, keys=(KeyColumn("id"),))])
+    assert not {ship, f"{ship}_plain"} & {each.name for each in await store.list_entity_types()}
     await store.register_entity_type(ship)
 
 
