@@ -121,7 +121,7 @@ class Namespace:
         snapshot = await self.registry.snapshot(fresh=True, names=names)
         types = (None, DEFAULT_ENTITY_TYPE, entity_type)
         return [
-            ResolvedFeature(each, snapshot.groups[each.group])
+            ResolvedFeature(each, snapshot.group_of(each))
             for name in sorted(names)
             for each in snapshot.features[name]
             if entity_type is None or each.entity_type in types

@@ -178,9 +178,7 @@ class EmbeddedStore(FeatureStore):
     # Entities
 
     async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        for entity_type in {each.entity_type for each in entities}:
-            await self._check_type(entity_type)
-        await self._check_ids(entities)
+        await self._check_entities(entities)
         now = self.now()
         stamped = [replace(each, created_at=now, updated_at=now) for each in entities]
         stored = await self._namespace.storage.put_entities(stamped)
@@ -192,7 +190,20 @@ class EmbeddedStore(FeatureStore):
                     reason=Reason.ENTITY_CONFLICT,
                     field="entity_type",
                 )
+        # A type may have been deleted meanwhile, or one with keys created: neither could see these entities.
+        await self._namespace.registry.snapshot(fresh=True)
+        try:
+            await self._check_entities(entities)
+        except (InvalidInput, Unknown):
+            for new in (each.entity_id for each in stored if each.created_at == now):
+                await self._namespace.storage.remove_entity(new)
+            raise
         return stored
+
+    async def _check_entities(self, entities: Sequence[Entity]) -> None:
+        for entity_type in {each.entity_type for each in entities}:
+            await self._check_type(entity_type)
+        await self._check_ids(entities)
 
     async def _get_entity(self, entity_id: str) -> Entity:
         found = await self._namespace.storage.get_entities([entity_id])

@@ -172,7 +172,7 @@ class ReadPlan:
     own: tuple[OwnStage, ...]
     followed: tuple[FollowedStage, ...]
     sources: tuple[int, ...]
-    roles: tuple[str, ...] = (NO_ROLE,)
+    roles: tuple[str, ...]
 
     @property
     def is_plain(self) -> bool:
@@ -231,7 +231,7 @@ class ReadPlan:
 
         InvalidInput unless the rows have the roles of the features.
         """
-        if (*entities.of_role,) != self.roles and set(entities.of_role) != set(self.roles):
+        if set(entities.of_role) != set(self.roles):
             raise _other_roles(entities, self.roles)
         wanted = [
             StageRows(number, [NamedRows.of(entities.of_role[role]) for role in stage.roles])
