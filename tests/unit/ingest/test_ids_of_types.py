@@ -23,7 +23,8 @@ def test_features_of_a_type_with_keys_take_its_ids() -> None:
     _, report = judge(request([doubles("mass", *[1.0] * 5)], entities=ids, unit=WriteUnit.VALUE), id_rules=PLANETS)
     assert [Reason.INVALID_ENTITY_ID] * 4 == [each.reason for each in report.verdicts]
     assert [1, 2, 3, 4] == [each.row for each in report.verdicts]
-    assert [PLANET.problem(each) for each in ids[1:]] == [each.message for each in report.verdicts]
+    problems = [("entity_id", PLANET.problem(each)) for each in ids[1:]]
+    assert problems == [(each.field, each.message) for each in report.verdicts]
 
 
 def test_features_of_other_types_refuse_the_ids_of_a_type_with_keys() -> None:
@@ -50,9 +51,8 @@ def test_a_reference_to_a_type_with_keys_holds_its_ids() -> None:
     sent = request([column("home", ValueType.TEXT, values)], unit=WriteUnit.VALUE)
     _, report = judge(sent, id_rules=PLANETS)
     assert [(row, 0, Reason.INVALID_VALUE) for row in (1, 4, 5)] == reasons(report)
-    assert [f"home: {PLANET.problem(text)}" for text in ("mars", "planet:x", "mars")] == [
-        each.message for each in report.verdicts
-    ]
+    problems = [("home", f"home: {PLANET.problem(text)}") for text in ("mars", "planet:x", "mars")]
+    assert problems == [(each.field, each.message) for each in report.verdicts]
     for rules in (FILMS, IdRules()):
         assert [] == judge(sent, id_rules=rules)[1].verdicts
     note = request([column("note", ValueType.TEXT, values)], unit=WriteUnit.VALUE)
