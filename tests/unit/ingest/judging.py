@@ -28,6 +28,7 @@ FEATURES = {
     "home": FeatureDefinition("home", ValueType.TEXT, group="plain", references="planet"),
     "heat": FeatureDefinition("heat", ValueType.DOUBLE, group="kept"),
     "mass": FeatureDefinition("mass", ValueType.DOUBLE, group="plain", entity_type="planet"),
+    "heft": FeatureDefinition("heft", ValueType.DOUBLE, group="plain", entity_type="planet"),
 }
 
 

@@ -40,6 +40,12 @@ def test_features_of_other_types_refuse_the_ids_of_a_type_with_keys() -> None:
     assert problem[1] == report.verdicts[0].message
 
 
+def test_each_feature_of_a_type_refuses_the_ids_of_others() -> None:
+    sent = request([doubles("mass", 1.0), doubles("heft", 1.0)], entities=["mars"], unit=WriteUnit.VALUE)
+    _, report = judge(sent, id_rules=PLANETS)
+    assert [(0, at, Reason.INVALID_ENTITY_ID) for at in (0, 1)] == reasons(report)
+
+
 def test_without_types_with_keys_any_id_is_taken() -> None:
     _, report = judge(request([doubles("mass", 1.0)], entities=["film:1"]))
     assert [] == report.verdicts
@@ -47,11 +53,11 @@ def test_without_types_with_keys_any_id_is_taken() -> None:
 
 def test_a_reference_to_a_type_with_keys_holds_its_ids() -> None:
     """Nulls and what is not written name nobody; references to other types hold any text."""
-    values = ["planet:1", "mars", None, ..., "planet:x", "mars"]
+    values = ["planet:1", "mars", None, ..., "planet:x", "mars", "film:1"]
     sent = request([column("home", ValueType.TEXT, values)], unit=WriteUnit.VALUE)
     _, report = judge(sent, id_rules=PLANETS)
-    assert [(row, 0, Reason.INVALID_VALUE) for row in (1, 4, 5)] == reasons(report)
-    problems = [("home", f"home: {PLANET.problem(text)}") for text in ("mars", "planet:x", "mars")]
+    assert [(row, 0, Reason.INVALID_VALUE) for row in (1, 4, 5, 6)] == reasons(report)
+    problems = [("home", f"home: {PLANET.problem(text)}") for text in ("mars", "planet:x", "mars", "film:1")]
     assert problems == [(each.field, each.message) for each in report.verdicts]
     for rules in (FILMS, IdRules()):
         assert [] == judge(sent, id_rules=rules)[1].verdicts
