@@ -231,6 +231,10 @@ async def test_what_is_too_old_is_not_read_where_only_values_are_wanted(
     assert [[old]] == await path([fry], [clock.now], **scan, values_only=True)
     known_at = clock.now - SETTLING
     assert [[old]] == await alone([fry], None, **scan, values_only=True, known_at=known_at)
+    await store.update_feature_group(unique("brief"), ttl="90d")
+    assert [[NOTHING]] == await alone([fry], [clock.now], **scan, values_only=True)
+    clock.advance(store.space.settings.revision_lead)
+    assert [[("PRESENT", 6)]] == await alone([fry], [clock.now], **scan, values_only=True)
 
 
 async def test_partitions_of_which_nothing_is_kept_are_not_read(
