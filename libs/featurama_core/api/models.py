@@ -140,10 +140,7 @@ class ModelMethods(DefinitionMethods):
         ids = await self.make_entity_ids(kind.name, rows)
         codec = kind.id_keys
         assert codec is not None  # checked by `make_entity_ids`
-        for name in open_frame(rows).columns:
-            if name not in ("entity_id", *codec.names):
-                problem = f"column {name!r} is no key of {kind.name}, which has {', '.join(codec.names)}"
-                raise InvalidInput(f"{problem}; give the features of rows as features=", field=name)
+        codec.check_only(open_frame(rows).columns, "give the features of rows as features=")
         decoded = [codec.decode(each) if each is not None else None for each in ids]
         texts = {
             name: [None if keys is None else str(keys[at]) for keys in decoded] for at, name in enumerate(codec.names)
