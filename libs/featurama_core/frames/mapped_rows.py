@@ -16,7 +16,8 @@ def is_rows(value: object) -> bool:
 
 def columns_of(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[Any]]:
     """The columns of rows, in order of appearance; what a row lacks is null. InvalidInput for other elements and
-    names that are no texts."""
+    names that are no texts.
+    """
     for at, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise InvalidInput(
