@@ -109,6 +109,7 @@ def keyed_source(
         source = TableSource(_table(labels), _dtypes(labels))
     columns = columns.with_keys(kinds, source.schema.names)
     columns.check(source.schema.names)
+    layout.check_columns(source.schema.names)
     if len(set(source.schema.names)) != len(source.schema.names):
         raise InvalidInput("two label columns have one name; rename one", field="labels")
     return source, columns
