@@ -13,9 +13,10 @@ from featurama.wire.entities import SentEntities, entities_of, put_entities
 from featurama.wire.parsing import Encoding, read_either
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.times import from_timestamp, to_timestamp
-from featurama.wire.twin import columns_to_wire, times_to_wire
+from featurama.wire.twin import answer_to_wire, columns_to_wire, times_to_wire
 from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.results import FeatureHistory
+from featurama_core.types.block import Answer
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -47,13 +48,11 @@ class HistoricalChunk:
 
 
 def online_response_to_wire(
-    columns: Sequence[Column], as_of_time: int, *, statuses: bool = False, event_times: bool = False
-) -> twin_pb2.GetOnlineFeaturesResponse:
-    """The twin message of an online response. statuses, event_times: as in the request."""
-    return twin_pb2.GetOnlineFeaturesResponse(
-        columns=columns_to_wire(columns, statuses=statuses, event_times=event_times),
-        as_of_time=to_timestamp(as_of_time),
-    )
+    answer: Answer, as_of_time: int, *, statuses: bool = False, event_times: bool = False
+) -> bytes:
+    """The bytes of an online response. statuses, event_times: as in the request."""
+    read_at = twin_pb2.GetOnlineFeaturesResponse(as_of_time=to_timestamp(as_of_time))
+    return answer_to_wire(answer, statuses=statuses, event_times=event_times) + read_at.SerializeToString()
 
 
 def parse_get_online_features_response(data: bytes, rows: int) -> tuple[list[Column], int]:

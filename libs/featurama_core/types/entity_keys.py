@@ -38,8 +38,8 @@ class KeyColumn:
     value_type: ValueType = ValueType.TEXT
 
 
-def key_columns(given: Any, field: str = "keys") -> tuple[KeyColumn, ...]:
-    """Key columns from a list of names (text keys) or a mapping of names to "text" or "int". field: for the error."""
+def key_columns(given: Any) -> tuple[KeyColumn, ...]:
+    """Key columns from a list of names (text keys) or a mapping of names to "text" or "int"."""
     if isinstance(given, Mapping):
         pairs = list(given.items())
     elif isinstance(given, (list, tuple)):
@@ -47,8 +47,7 @@ def key_columns(given: Any, field: str = "keys") -> tuple[KeyColumn, ...]:
     else:
         pairs = [] if given is None else [(given, None)]
     if not all(isinstance(name, str) and isinstance(value_type, str) for name, value_type in pairs):
-        problem = f"is {given!r:.80}; give a list of names, or names with types such as {{'user_id': 'int'}}"
-        raise InvalidInput(f"{field} {problem}", reason=Reason.INVALID_DEFINITION, field="keys")
+        raise _invalid(f"is {given!r:.80}; give a list of names, or names with types such as {{'user_id': 'int'}}")
     return tuple(KeyColumn(name, _key_type(name, value_type)) for name, value_type in pairs)
 
 
@@ -202,7 +201,7 @@ def _key_type(name: str, given: str) -> ValueType:
 
 
 def _no_key_type(name: str, given: str) -> InvalidInput:
-    return _invalid(f"gives {name!r} the type {given!r:.40}; a key is text or int")
+    return _invalid(f"gives {name!r} the type {given:.40}; a key is text or int")
 
 
 def _unescaped(match: re.Match[str]) -> str:

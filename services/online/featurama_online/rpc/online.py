@@ -13,7 +13,9 @@ from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import Consistency
 from featurama_core.frames.cells import Cells
+from featurama_core.retrieval.newest import read_newest, vector_length
 from featurama_core.stores import Stores
+from featurama_core.types.block import Answer
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import NO_ROLE, Role, RowEntities
@@ -57,36 +59,30 @@ class OnlineServicer:
         """The newest values of up to 10,000 entities."""
         sent = wire.entities_of(request)
         call.rows = len(sent)
-        store = await self._stores.get(request.namespace)
         if request.all_features:
+            store = await self._stores.get(request.namespace)
             read = await store.get_all_features(_only_entity(request))
+            found, as_of = Answer.of(read.columns), read.as_of_time
         else:
             features, service = selection(request.features, request.feature_service)
-            entities = await rows_of(store, sent, features, service)
+            entities = sent.ids
+            if sent.keys:
+                store = await self._stores.get(request.namespace)
+                entities = await rows_of(store, sent, features, service)
             call.rows = len(entities)
             entities.check(limit=MAX_ENTITIES)
             consistency = consistency_of(request.consistency)
-            await self._check_vectors(request.namespace, FeatureSelection.of(features, service, roles=sent.roles), call)
-            read = await store.get_online_features(
-                entities,
-                features,
-                service=service,
-                roles=types_of(sent.roles),
-                consistency=consistency,
-                ttl_revisions=dict(request.ttl_revisions),
-            )
+            wanted = FeatureSelection.of(features, service, dict(request.ttl_revisions), sent.roles)
+            namespace = await self._stores.namespace(request.namespace)
+            # Vectors above a message are refused before they are read.
+            call.check_size(4 * call.rows * await vector_length(namespace, wanted))
+            found, as_of = await read_newest(namespace, entities, wanted, consistency)
         return wire.online_response_to_wire(
-            read.columns,
-            read.as_of_time,
+            found,
+            as_of,
             statuses=request.include_statuses,
             event_times=request.include_event_times,
         )
-
-    async def _check_vectors(self, name: str, features: FeatureSelection, call: Call) -> None:
-        """Refuse vectors above a message before they are read."""
-        namespace = await self._stores.namespace(name)
-        resolved = await namespace.resolve(features)
-        call.check_size(4 * call.rows * sum(each.definition.vector_length for each in resolved))
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
