@@ -187,6 +187,22 @@ async def test_only_what_is_empty_in_a_text_column_of_a_csv_is_null(store: Opene
         await (await store.training_set(file, ["note"])).to_arrow()
 
 
+async def test_a_declared_column_that_the_labels_lack_is_refused(store: OpenedStore, tmp_path: Path) -> None:
+    """In a file and in a frame, with what there is; and declarations without label rows are."""
+    rows = {"entity_id": ["thing_01"], "timestamp": ["2026-09-01T00:00:00Z"], "stars": [1]}
+    await asyncio.to_thread(pyarrow.csv.write_csv, pa.table(rows), tmp_path / "l.csv")
+    for labels in (rows, tmp_path / "l.csv"):
+        with pytest.raises(InvalidInput, match=r"types names the column 'star',.* did you mean 'stars'"):
+            await store.training_set(labels, ["note"], types={"star": "int"})
+        with pytest.raises(InvalidInput, match=r"the column 'z',.* there are entity_id, timestamp, stars"):
+            await store.training_set(labels, ["note"], types={"z": "int"})
+        with pytest.raises(InvalidInput, match="casts names the column z"):
+            await store.training_set(labels, ["note"], casts={"z": "text"})
+    for declared in ({"types": {"z": "int"}}, {"casts": {"z": "text"}}):
+        with pytest.raises(InvalidInput, match="are of labels=; give these too"):
+            await store.training_set(features=["note"], entity_type="entity", **declared)  # type: ignore[arg-type]
+
+
 async def test_columns_of_other_names_are_taken_and_kept(store: OpenedStore) -> None:
     """The entity and the time may have any name; a second entity column is carried like any other."""
     table = labels().rename_columns(["who", "when", "y"])

@@ -8,11 +8,12 @@ has two keys, and ids of different types never collide.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, MAX_ENTITY_ID_BYTES, check_name, entity_id_problem
 from featurama_core.types.values import ValueType, parse_value_type
@@ -82,6 +83,14 @@ class EntityKeys:
                 raise _no_key_type(column.name, column.value_type.label)
         if len(set(self.names)) != len(self.names):
             raise _invalid(f"names a column twice: {', '.join(self.names)}")
+
+    def check_only(self, names: Iterable[str], otherwise: str = "") -> None:
+        """Raise InvalidInput for a column that is neither a key nor entity_id. otherwise: the fix for such a column."""
+        for name in names:
+            if name not in ("entity_id", *self.names):
+                fix = did_you_mean(name, self.names, otherwise)
+                problem = f"column {name!r:.80} is no key of {self.entity_type}, which has {', '.join(self.names)}"
+                raise InvalidInput(f"{problem}; {fix}" if fix else problem, field=name)
 
     def encode(self, keys: Sequence[Key]) -> str:
         """The id of these keys, one per column. InvalidInput for a key that no id can hold."""
