@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -48,6 +49,7 @@ D = TypeVar("D", bound=Definition)
 Ts = TypeVarTuple("Ts")
 
 _TURNS = 5
+_TRIES = 50
 _SHOWN_USES = 5
 _DEFAULTS = ((EntityType, DEFAULT_ENTITY_TYPE), (FeatureGroup, DEFAULT_GROUP))
 _MOST_HELD = 50_000
@@ -73,6 +75,7 @@ class Registry:
         self._revision = 0
         self._read_at = self._tried_at = 0.0
         self._failed = False
+        self._registering = asyncio.Lock()
         self._wanted: set[str] = set()
         self._reading: asyncio.Task[tuple[Snapshot, float]] | None = None
         self._whole: dict[str, tuple[int, list[FeatureDefinition]]] = {}
@@ -125,9 +128,11 @@ class Registry:
         if snapshot is None or snapshot.is_outdated(found):
             size = _size(found) + (len(snapshot.features) // 100 if snapshot else 0)
             snapshot = await _apart(size, Snapshot, found, snapshot)
+        snapshot.revision = found.revision
         missing = snapshot.missing(names)
         if missing and len(snapshot.features) + len(missing) > _MOST_HELD:
-            snapshot = Snapshot(Definitions(found.incarnation, (), (), (), changed_features=None), snapshot)
+            nothing = Definitions(found.incarnation, (), (), (), revision=found.revision, changed_features=None)
+            snapshot = Snapshot(nothing, snapshot)
             missing = snapshot.missing(names)
         if missing:
             features = await self._storage.read_features(missing)
@@ -187,24 +192,30 @@ class Registry:
         They may name each other, in whatever order they are given. If one is refused, nothing is stored. The same ones
         again change nothing.
         """
-        for _ in range(_TURNS):
-            draft = await self._draft(definitions)
-            made = await _apart(len(definitions), draft.define_all, definitions)
-            await refuse_ids_in_use(self._storage, draft)
-            stored = await self._storage.put_definitions(draft.new) if draft.new else []
+        for _ in range(_TRIES):
+            # Registrations of one process would only make each other begin again.
+            async with self._registering:
+                draft = await self._draft(definitions)
+                made = await _apart(len(definitions), draft.define_all, definitions)
+                await refuse_ids_in_use(self._storage, draft)
+                stored = await self._storage.put_definitions(draft.new, draft.revision) if draft.new else []
             if stored != draft.new:
-                continue  # another process registers the same names: its definitions are judged now
+                continue  # another process registers or changes definitions, with which these are compared now
             if draft.new:
-                services = [each for each in stored if isinstance(each, FeatureService)]
-                await self._refuse_deleted_meanwhile(await self._draft(services), stored)
+                await self._refuse_ids_meanwhile(draft, stored)
+                await self._refuse_deleted_meanwhile(stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
-        raise Conflict("the same names are being registered by others; send the request again", field="name")
+        raise Conflict("definitions are being changed by others all the time; send the request again", field="name")
 
     async def _draft(self, definitions: Sequence[Definition]) -> Draft:
         snapshot = await self.snapshot(fresh=True)
+        # Before features are read: whatever changes from here on makes the draft outdated.
+        revision = snapshot.revision
         stored = await self._storage.read_features(sorted(names_in(definitions)))
-        return await _apart(len(stored), Draft, snapshot, stored, self._now())
+        draft = await _apart(len(stored), Draft, snapshot, stored, self._now())
+        draft.revision = revision
+        return draft
 
     async def set_deprecated(self, definition: Definition, *, deprecated: bool) -> Definition:
         """Mark a definition as deprecated, so that new definitions cannot use it, or restore it."""
@@ -258,6 +269,7 @@ class Registry:
         # A definition that was stored meanwhile is seen now, or its registration sees the mark.
         if uses := await self.uses(definition):
             await self._storage.put_flag(definition, "deleted")
+            await self.snapshot(fresh=True)
             _refuse_used(definition, uses)
         return await self._noted(deleted, "delete")
 
@@ -284,14 +296,30 @@ class Registry:
         await self.snapshot(fresh=True)
         return definition
 
-    async def _refuse_deleted_meanwhile(self, snapshot: Snapshot, stored: Sequence[Definition]) -> None:
+    async def _refuse_ids_meanwhile(self, draft: Draft, stored: Sequence[Definition]) -> None:
+        """Delete new types with keys, and what names them, if an entity of another type was registered with an id of
+        theirs: its registration could not see the type.
+        """
+        try:
+            await refuse_ids_in_use(self._storage, draft)
+        except Conflict:
+            for each in stored:
+                if isinstance(each, EntityType) and each.keys:
+                    await self._storage.put_flag(replace(each, deleted=True), "deleted")
+            with suppress(Conflict):
+                await self._refuse_deleted_meanwhile(stored)
+            raise
+
+    async def _refuse_deleted_meanwhile(self, stored: Sequence[Definition]) -> None:
         """Delete new definitions that name a deleted one: its deletion could not see them."""
+        snapshot = await self._draft([each for each in stored if isinstance(each, FeatureService)])
         gone: list[tuple[type[Definition], str, int]] = []
         for each in stored:
             if any(key in gone or snapshot.is_deleted(*key) for key in named_by(each)):
                 await self._storage.put_flag(replace(each, deleted=True), "deleted")
                 gone.append((type(each), each.name, each.version if isinstance(each, FeatureDefinition) else 0))
         if gone:
+            await self.snapshot(fresh=True)
             raise Conflict(f"what {gone[0][1]!r} names was deleted meanwhile; it is not registered", field="name")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,7 +165,10 @@ class Raced:
             await happens()
         await self._inner.put_flag(definition, flag)
 
-    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+    async def put_definitions(
+        self, definitions: Sequence[Definition], judged_at: int | None = None
+    ) -> list[Definition]:
+        del judged_at  # at the moment in which a cluster may miss a change
         happens, self.before_put = self.before_put, None
         if happens is not None:
             await happens()
@@ -183,6 +187,26 @@ async def test_a_deletion_is_withdrawn_if_a_user_is_registered_meanwhile(
         await store_over(raced, clock).delete_definition(FeatureDefinition, heat, 1)  # type: ignore[arg-type]
     assert heat == (await store.get_feature(heat)).name
     assert (f"{heat}@1",) == (await store.get_feature_service(unique("outlook"))).features
+
+
+@pytest.mark.parametrize("kind", [FeatureGroup, EntityType])
+async def test_a_feature_is_read_and_written_while_a_deletion_that_meets_it_is_decided(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, unique: Unique, kind: type[Any]
+) -> None:
+    """By a server that sees the mark on its group or type before it is withdrawn, and knew the feature or did not."""
+    film, year, key = unique("film"), unique("year"), unique("key")
+    made = await store.register_entity_type(film, keys={key: "int"})
+    group = await store.register_feature_group(film, film)
+    await store.register_feature(year, "int", entity_type=film)
+    row = {key: [1]}
+    definition = group if kind is FeatureGroup else made
+    await namespace.put_flag(replace(definition, deleted=True), "deleted")
+    for server in (store, store_over(namespace, clock)):
+        report = await server.write_features(row | {"timestamp": [clock.now], year: [1999]}, time_unit="us")
+        assert 1 == report.accepted
+        assert [1999] == (await server.get_online_features(row, [year])).to_dict()[year]
+        assert [1999] == (await server.get_all_features(f"{film}:1")).to_dict()[year]
+    await namespace.put_flag(definition, "deleted")
 
 
 @pytest.mark.parametrize("again", ["deprecate", "restore"])

@@ -274,18 +274,20 @@ async def test_a_change_of_a_revision_that_is_not_the_newest_names_it(registry: 
 class Overtaken(Asked):
     """Another process always registers the same names, otherwise, just before."""
 
-    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+    async def put_definitions(
+        self, definitions: Sequence[Definition], judged_at: int | None = None
+    ) -> list[Definition]:
         self.called.append("put_definitions")
-        return [replace(each, description="theirs") for each in definitions]
+        return [replace(each, description=f"theirs since {judged_at}") for each in definitions]
 
 
 async def test_a_registration_that_is_overtaken_again_and_again_is_given_up(
     namespace: NamespaceStorage, unique: Unique
 ) -> None:
-    """After five tries, each over definitions that are read anew."""
+    """After fifty tries, each over definitions that are read anew."""
     overtaken = Overtaken(namespace)
     registry = Registry(overtaken, staleness=0.0, now=lambda: 0, monotonic=Seconds())  # type: ignore[arg-type]
-    with pytest.raises(Conflict, match="are being registered by others; send the request again") as refused:
+    with pytest.raises(Conflict, match="are being changed by others all the time; send the request again") as refused:
         await registry.define_all([EntityType(unique("planet"))])
     assert "name" == refused.value.metadata["field"]
-    assert (5, 5) == (overtaken.called.count("put_definitions"), len(overtaken.after))
+    assert (50, 50) == (overtaken.called.count("put_definitions"), len(overtaken.after))

@@ -100,26 +100,45 @@ def test_slots_name_the_field_of_each_feature_in_each_layout() -> None:
     """Features in the same layouts are together; one in no layout is alone. A set of layouts is compiled once."""
     both, one = (Layout.of(each.definition for each in some) for some in ([PLACE, SPEED, DRIVER], [SPEED]))
     features = Features([SPEED, RATING, PLACE, DRIVER])
-    found = features.slots([both, one])
-    assert found is features.slots([one, both])
+    layouts = {each.layout_id: each for each in (both, one)}
+    found = features.slots(frozenset(layouts), layouts)
+    assert found is features.slots(frozenset([one.layout_id, both.layout_id]), layouts)
     assert {
         (0,): {both.layout_id: (2,), one.layout_id: (0,)},
         (1,): {},
         (2, 3): {both.layout_id: (1, 0)},
     } == {each.positions: dict(each.fields) for each in found}
-    assert [(0,), (1, 2, 3)] == [each.positions for each in features.slots([one])]
+    assert [(0,), (1, 2, 3)] == [each.positions for each in features.slots(frozenset([one.layout_id]), layouts)]
 
 
 def test_slots_of_only_so_many_sets_of_layouts_are_remembered() -> None:
     """Or the features of long ago would fill the memory: one set too many forgets them all."""
-    layouts = [Layout.of([feature(f"f{number}").definition]) for number in range(257)]
+    made = [Layout.of([feature(f"f{number}").definition]) for number in range(257)]
+    layouts = {each.layout_id: each for each in made}
+    sets = [frozenset([each.layout_id]) for each in made]
     features = Features([SPEED])
-    first = features.slots(layouts[:1])
-    for layout in layouts[1:256]:
-        features.slots([layout])
-    assert first is features.slots(layouts[:1])
-    features.slots(layouts[256:])
-    assert first is not features.slots(layouts[:1])
+    first = features.slots(sets[0], layouts)
+    for each in sets[1:256]:
+        features.slots(each, layouts)
+    assert first is features.slots(sets[0], layouts)
+    features.slots(sets[256], layouts)
+    assert first is not features.slots(sets[0], layouts)
+
+
+def test_a_part_is_compiled_once() -> None:
+    """All features are their own part; one choice too many forgets them all."""
+    features = Features([SPEED, RATING, PLACE])
+    assert features is features.part([0, 1, 2])
+    first = features.part([2, 0])
+    assert (PLACE, SPEED) == tuple(first)
+    assert first is features.part((2, 0))
+    many = Features([feature(f"f{number}") for number in range(300)])
+    once = many.part([0])
+    for number in range(1, 256):
+        many.part([number])
+    assert once is many.part([0])
+    many.part([256])
+    assert once is not many.part([0])
 
 
 def test_a_plan_without_a_reference_keeps_its_own_columns() -> None:

@@ -148,7 +148,7 @@ def test_keys_are_given_as_names_or_with_types() -> None:
         ("user_id", "give a list of names"),
         ([7], "give a list of names"),
         ({"a": 1}, "give a list of names"),
-        ({"a": "text", "b": "date"}, "keys gives 'b' the type 'date'; a key is text or int"),
+        ({"a": "text", "b": "date"}, "keys gives 'b' the type date; a key is text or int"),
     ],
 )
 def test_other_forms_of_keys_are_refused(given: object, words: str) -> None:
@@ -163,7 +163,7 @@ def test_other_forms_of_keys_are_refused(given: object, words: str) -> None:
     [
         ((KeyColumn("entity_id"),), "reserved"),
         ((KeyColumn("User"),), "not a name"),
-        ((KeyColumn("a", ValueType.DOUBLE),), "keys gives 'a' the type 'double'; a key is text or int"),
+        ((KeyColumn("a", ValueType.DOUBLE),), "keys gives 'a' the type double; a key is text or int"),
         ((KeyColumn("a"), KeyColumn("a")), "twice"),
         (tuple(KeyColumn(f"k{number}") for number in range(9)), "at most 8"),
     ],
