@@ -217,7 +217,7 @@ class Oracle:
         if feature is None:
             return None, {"UNKNOWN_FEATURE_VERSION" if self.newest_version(key[0]) else "UNKNOWN_FEATURE"}
         kept, wrong = _as_kind(value, feature)
-        wrong = wrong | self._foreign(row.entity, feature)
+        wrong = wrong | self._foreign(row.beside or row.entity, feature)
         target = self.keyed.get(feature.references)
         if isinstance(kept, str) and target is not None and not target.is_id(kept):
             wrong = wrong | {"INVALID_VALUE"}
