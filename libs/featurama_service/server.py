@@ -23,7 +23,7 @@ from featurama_core.types.errors import FeaturamaError
 from featurama_service.calls import Guard
 from featurama_service.methods import Service
 from featurama_service.reflection import reflect
-from featurama_service.settings import GrpcSettings, SettingsError
+from featurama_service.settings import GrpcSettings, SettingsError, started_level
 
 DEFINITIONS_HEALTH: Final = "featurama.definitions"
 """A health name in addition to the services': NOT_SERVING while the definitions cannot be read and are older than the
@@ -82,7 +82,7 @@ async def serving(
     interval = settings.health_interval_ms / 1_000
     watching = asyncio.create_task(_follow(ping, health, names, settings, log))
     reporting = asyncio.create_task(_report(reports or {}, health, interval))
-    log.info("serving", address=bound.address, services=names)
+    log.log(started_level(settings), "serving", address=bound.address, services=names)
     try:
         yield bound
     finally:
@@ -181,8 +181,9 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
     options = [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        # Without reuse a taken port is an error; otherwise two servers would silently share its calls.
-        ("grpc.so_reuseport", 0),
+        # Without reuse a taken port is an error; otherwise two servers would silently share its calls. The parent of
+        # several workers sees to that.
+        ("grpc.so_reuseport", int(settings.workers > 1)),
         ("grpc.keepalive_time_ms", settings.keepalive_time_ms),
         ("grpc.keepalive_timeout_ms", settings.keepalive_timeout_ms),
         ("grpc.keepalive_permit_without_calls", 1),
