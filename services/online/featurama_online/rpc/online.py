@@ -13,10 +13,12 @@ from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import Consistency
 from featurama_core.frames.cells import Cells
+from featurama_core.retrieval.newest import read_newest, vector_length
 from featurama_core.stores import Stores
+from featurama_core.types.block import Answer
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.roles import Role, RowEntities
+from featurama_core.types.roles import NO_ROLE, Role, RowEntities
 from featurama_core.types.sizes import row_bytes, run_end
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
@@ -55,39 +57,32 @@ class OnlineServicer:
 
     async def get_online_features(self, request: pb.GetOnlineFeaturesRequest, call: Call) -> Reply:
         """The newest values of up to 10,000 entities."""
-        entities, roles = wire.entities_of(request)
-        call.rows = len(entities)
-        store = await self._stores.get(request.namespace)
+        sent = wire.entities_of(request)
+        call.rows = len(sent)
         if request.all_features:
+            store = await self._stores.get(request.namespace)
             read = await store.get_all_features(_only_entity(request))
+            found, as_of = Answer.of(read.columns), read.as_of_time
         else:
             features, service = selection(request.features, request.feature_service)
-            if request.keys:
-                entities = await rows_of_keys(store, entities, wire.keys_of(request.keys), features, service)
+            entities = sent.ids
+            if sent.keys:
+                store = await self._stores.get(request.namespace)
+                entities = await rows_of(store, sent, features, service)
             call.rows = len(entities)
             entities.check(limit=MAX_ENTITIES)
             consistency = consistency_of(request.consistency)
-            await self._check_vectors(request.namespace, FeatureSelection.of(features, service, roles=roles), call)
-            read = await store.get_online_features(
-                entities,
-                features,
-                service=service,
-                roles=types_of(roles),
-                consistency=consistency,
-                ttl_revisions=dict(request.ttl_revisions),
-            )
+            wanted = FeatureSelection.of(features, service, dict(request.ttl_revisions), sent.roles)
+            namespace = await self._stores.namespace(request.namespace)
+            # Vectors above a message are refused before they are read.
+            call.check_size(4 * call.rows * await vector_length(namespace, wanted))
+            found, as_of = await read_newest(namespace, entities, wanted, consistency)
         return wire.online_response_to_wire(
-            read.columns,
-            read.as_of_time,
+            found,
+            as_of,
             statuses=request.include_statuses,
             event_times=request.include_event_times,
         )
-
-    async def _check_vectors(self, name: str, features: FeatureSelection, call: Call) -> None:
-        """Refuse vectors above a message before they are read."""
-        namespace = await self._stores.namespace(name)
-        resolved = await namespace.resolve(features)
-        call.check_size(4 * call.rows * sum(each.definition.vector_length for each in resolved))
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
@@ -111,11 +106,10 @@ class OnlineServicer:
 
     async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
         """Values as of the label rows, in chunks of complete rows."""
-        entities, wanted = request.entities, request.features
+        wanted = request.features
         features, service = selection(wanted.references, wanted.service or "")
         store = await self._stores.get(request.namespace)
-        if request.keys:
-            entities = await rows_of_keys(store, entities, request.keys, features, service)
+        entities = await rows_of(store, request.entities, features, service)
         call.rows = len(entities)
         if entities.size > MAX_LABEL_ROWS:
             raise InvalidInput(
@@ -142,21 +136,40 @@ class OnlineServicer:
             first += rows
 
 
-async def rows_of_keys(
-    store: FeatureStore,
-    entities: RowEntities,
-    keys: Mapping[str, Cells],
-    features: list[str] | None,
-    service: str | None,
+async def rows_of(
+    store: FeatureStore, sent: wire.SentEntities, features: list[str] | None, service: str | None
 ) -> RowEntities:
-    """The entities of rows that have keys instead of ids. InvalidInput for both, and for features of several types."""
-    if len(entities):
-        raise InvalidInput("keys are sent instead of entity_ids; send one of the two", field="keys")
-    kinds = await store.list_entity_types(features=features, service=service)
-    if len(kinds) != 1:
-        found = f"types {', '.join(each.name for each in kinds)}" if kinds else "no type with keys"
-        raise InvalidInput(f"keys name entities of one type, and the features describe {found}", field="keys")
-    return RowEntities.of(await store.make_entity_ids(kinds[0].name, keys))
+    """The entities of the rows of a request, with the ids that their keys make.
+
+    InvalidInput for keys of features of several types, and of a role that the feature service does not declare.
+    """
+    if not sent.keys:
+        return sent.ids
+    if NO_ROLE in sent.keys:
+        kinds = await store.list_entity_types(features=features, service=service)
+        if len(kinds) != 1:
+            found = f"types {', '.join(each.name for each in kinds)}" if kinds else "no type with keys"
+            raise InvalidInput(f"keys name entities of one type, and the features describe {found}", field="keys")
+        return RowEntities.of(await ids_of_keys(store, kinds[0].name, sent.keys[NO_ROLE]))
+    roles = sent.roles if service is None else (await store.get_feature_service(service)).roles_with(sent.roles)
+    types, of_role = types_of(roles), dict(sent.ids.of_role)
+    for role, keys in sent.keys.items():
+        if role not in types:
+            of_service = f"feature service {service!r} declares {', '.join(types) or 'no roles'}"
+            raise InvalidInput(f"the role {role} has keys of no type; {of_service}", field="entities")
+        try:
+            of_role[role] = await ids_of_keys(store, types[role], keys)
+        except InvalidInput as error:
+            raise InvalidInput(f"the role {role}: {error.message}", reason=error.reason, field=role) from error
+    return RowEntities(of_role)
+
+
+async def ids_of_keys(store: FeatureStore, entity_type: str, keys: Mapping[str, Cells]) -> list[str | None]:
+    """The ids of rows of key columns, and of no others."""
+    ids = await store.make_entity_ids(entity_type, keys)
+    if (codec := (await store.get_entity_type(entity_type)).id_keys) is not None:
+        codec.check_only(keys)
+    return ids
 
 
 def types_of(roles: Sequence[Role]) -> dict[str, str]:

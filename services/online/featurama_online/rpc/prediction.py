@@ -19,6 +19,7 @@ from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Prediction, PredictionRequest
 from featurama_model.predictor import Predictor
 from featurama_model.registry import CHAMPION
+from featurama_online.rpc.online import ids_of_keys
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, unary
 
@@ -91,7 +92,7 @@ class PredictionServicer:
         if wanted.entity_ids:
             raise InvalidInput("keys are sent instead of entity_ids; send one of the two", field="keys")
         model = await self._predictor.models.get(namespace, wanted.model, version=wanted.version, alias=wanted.alias)
-        return await EmbeddedStore(namespace).make_entity_ids(model.manifest.entity_type, keys)
+        return await ids_of_keys(EmbeddedStore(namespace), model.manifest.entity_type, keys)
 
 
 def _probabilities(predicted: Prediction) -> list[pb.ClassProbability]:
