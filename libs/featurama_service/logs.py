@@ -27,8 +27,13 @@ def open_log(settings: LogSettings, service: str, stream: TextIO | None = None) 
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
         service=service,
     )
+    return log.bind(**process_fields())
+
+
+def process_fields() -> dict[str, int]:
+    """What every line of this process has: of a worker its number."""
     worker = os.environ.get(WORKER)
-    return log if worker is None else log.bind(worker=int(worker))
+    return {} if worker is None else {"worker": int(worker)}
 
 
 def route_standard_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
