@@ -1,4 +1,4 @@
-"""A league, filled once for each adapter and file of tests."""
+"""A league, filled once for each adapter and worker."""
 
 from __future__ import annotations
 

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.cql_server.endpoint import server_stays
 from tests.opened import OpenedStore, open_store
 
+from featurama_core.datasets import request
+from featurama_core.retrieval import sizes, spilled
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
@@ -34,6 +37,12 @@ FEATURES = [
 ]
 """A type with one role may leave it out: `cards`."""
 NAMES = [each if each != "cards" else "referee.cards" for each in FEATURES]
+OF_TYPES = {"team": "home", "person": "referee"}
+"""`entity_columns=`: the roles `team` and `person`, by the columns of `matches`."""
+MIXED = ["cards", "city.population", "rating", "city"]
+IN_TYPES = ["person.cards", "team.city.population", "team.rating", "team.city"]
+"""The columns of MIXED in a set whose roles are OF_TYPES."""
+SUFFIXES = ("", "__status", "__event_time")
 
 
 @dataclass(slots=True)
@@ -62,12 +71,17 @@ class League:
         return open_store(self.settings, namespace=self.namespace, clock=self.clock)
 
 
+# On a cluster filling it takes longer than most tests: one worker has it.
 ON_CQL = pytest.param("cql", marks=[pytest.mark.cql, pytest.mark.xdist_group("league_on_cql")])
 
 
-@pytest.fixture(scope="module", params=["sqlite", ON_CQL])
+@pytest.fixture(scope="session", params=["sqlite", ON_CQL])
 def league(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[League]:
-    """10 teams, 4 referees and 5 cities over 40 days; every other value was corrected later."""
+    """10 teams, 4 referees and 5 cities over 40 days; every other value was corrected later.
+
+    All tests of a worker share it: a test compares what it reads with what it reads itself, or writes entities of its
+    own.
+    """
     if request.param == "sqlite":
         settings = StorageSettings(f"sqlite:///{tmp_path_factory.mktemp('league')}")
     else:
@@ -94,7 +108,8 @@ def league(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
     asyncio.run(fill())
     yield made
-    asyncio.run(remove())
+    if server_stays():
+        asyncio.run(remove())
 
 
 @pytest.fixture
@@ -153,7 +168,7 @@ def matches(rows: int = 300) -> Any:
     table = pa.table(
         {
             "home": pa.array(home, pa.string()),
-            "score": draw.integers(0, 5, rows),
+            "odds": draw.random(rows),
             "timestamp": pa.array(at).cast(pa.timestamp("us", "UTC")),
             "away": pa.array(away, pa.string()),
             "referee": pa.array([f"person_{each}" for each in draw.integers(0, 5, rows)]),
@@ -167,12 +182,25 @@ def told(table: Any, names: list[str]) -> dict[str, list[object]]:
     return {name: [repr(each) for each in table.column(name).to_pylist()] for name in names}
 
 
+def of_one(table: Any, column: str) -> Any:
+    """The rows for a set of one entity per row: who is not named is somebody of whom nothing is known."""
+    ids = [each or "nobody" for each in table.column(column).to_pylist()]
+    return pa.table({"entity_id": ids, "timestamp": table.column("timestamp")})
+
+
 async def alone(store: OpenedStore, table: Any, **shown: Any) -> dict[str, list[object]]:
-    """The oracle: the columns of each role from a set of that one entity per row. A row without one names nobody."""
+    """The oracle: the columns of each role from a set of that one entity per row."""
     found: dict[str, list[object]] = {}
     for role, features in (("home", OF_TEAM), ("away", OF_TEAM), ("referee", ["cards", "note"])):
-        ids = [each or "nobody" for each in table.column(role).to_pylist()]
-        rows = pa.table({"entity_id": ids, "timestamp": table.column("timestamp")})
-        one = await (await store.training_set(rows, features, **shown)).to_arrow()
+        one = await (await store.training_set(of_one(table, role), features, **shown)).to_arrow()
         found |= {f"{role}.{name}": values for name, values in told(one, one.column_names[2:]).items()}
     return found
+
+
+def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of about 60 rows of FEATURES, 64 shards, memory for hardly any."""
+    monkeypatch.setattr(sizes, "_FEWEST_PART_ROWS", 1)
+    monkeypatch.setattr(sizes, "_PART_BYTES", 60 * 400)
+    monkeypatch.setattr(sizes, "FEW_ROWS", 0)
+    monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
+    monkeypatch.setattr(request, "LEAST_MEMORY", 1)

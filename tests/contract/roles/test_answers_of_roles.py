@@ -12,13 +12,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from tests.contract.interrupted import built_in_pieces
 from tests.opened import OpenedStore
 
-from featurama_core.datasets import request
-from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.verify import verify
-from featurama_core.retrieval import sizes, spilled
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
@@ -27,45 +23,38 @@ from featurama_core.store_datasets import rebuilt
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import RowEntities, roles_of
 
-from .league import FEATURES, HOUR, NAMES, ROLES, START, League, alone, matches, told
-
-SUFFIXES = ("", "__status", "__event_time")
-
-
-def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of about 60 rows, 64 shards, memory for hardly any."""
-    monkeypatch.setattr(sizes, "_FEWEST_PART_ROWS", 1)
-    monkeypatch.setattr(sizes, "_PART_BYTES", 60 * 400)
-    monkeypatch.setattr(sizes, "FEW_ROWS", 0)
-    monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
-    monkeypatch.setattr(request, "LEAST_MEMORY", 1)
+from .league import FEATURES, NAMES, ROLES, SUFFIXES, League, alone, in_small_parts, matches, told
 
 
 @pytest.mark.parametrize("known", [None, "label", "settled"])
 @pytest.mark.parametrize("strategy", ["scan", "lookup"])
-@pytest.mark.parametrize("small", [False, True])
 async def test_a_set_of_roles_is_the_sets_of_each_role_side_by_side(
-    store: OpenedStore, league: League, monkeypatch: pytest.MonkeyPatch, known: Any, strategy: Any, small: bool
+    store: OpenedStore, league: League, monkeypatch: pytest.MonkeyPatch, known: Any, strategy: Any
 ) -> None:
-    """Values, statuses and event times; two roles of one type, also of one entity, and rows that name nobody."""
+    """Values, statuses and event times, at once and in small parts; before and after corrections; two roles of one
+    type, also of one entity, and rows that name nobody.
+    """
     table = matches()
     known_at = league.settled if known == "settled" else known
-    shown: Any = {"known_at": known_at, "statuses": True, "event_times": True}
-    expected = await alone(store, table, **shown)
-    if small:
-        in_small_parts(monkeypatch)
-    made = await store.training_set(
-        table, FEATURES, roles=ROLES, strategy=strategy, memory="10KB" if small else "1GB", **shown
-    )
-    built = await made.to_arrow()
-    assert built.column_names == [*table.column_names, *(name + each for name in NAMES for each in SUFFIXES)]
-    assert built.select(table.column_names).equals(table)
+    asked: Any = {"roles": ROLES, "strategy": strategy, "known_at": known_at}
+    shown: Any = {"statuses": True, "event_times": True}
+    expected = await alone(store, table, known_at=known_at, **shown)
     wanted = [name + each for name in NAMES for each in SUFFIXES]
-    assert told(built, wanted) == {name: expected[name] for name in wanted}
-    assert set(built.column("home.rating__status").to_pylist()) >= {"PRESENT", "NOT_FOUND"}
-    assert [row for row in built.column("home.city.population").to_pylist() if row is not None]
-    plain = await store.training_set(table, FEATURES, roles=ROLES, strategy=strategy, known_at=known_at)
+    plain = await store.training_set(table, FEATURES, **asked)
     assert told(await plain.to_arrow(), NAMES) == {name: expected[name] for name in NAMES}
+    at_once = await (await store.training_set(table, FEATURES, **asked, **shown)).to_arrow()
+    in_small_parts(monkeypatch)
+    in_parts = await (await store.training_set(table, FEATURES, memory="10KB", **asked, **shown)).to_arrow()
+    for built in (at_once, in_parts):
+        assert built.column_names == [*table.column_names, *wanted]
+        assert built.select(table.column_names).equals(table)
+        assert told(built, wanted) == {name: expected[name] for name in wanted}
+    found = {name: set(at_once.column(f"{name}__status").to_pylist()) for name in NAMES}
+    assert found["home.rating"] >= {"PRESENT", "NOT_FOUND"} | (
+        {"NULL_VALUE", "OUTSIDE_MAX_AGE"} if known != "label" else set()
+    )
+    assert found["referee.cards"] == {"PRESENT", "NOT_FOUND"}
+    assert found["home.city.population"] >= {"PRESENT", "NOT_FOUND"}
 
 
 @pytest.mark.parametrize("make", [pa.Table.to_pandas, pl.from_arrow, lambda table: table, lambda t: t.to_pydict()])
@@ -77,7 +66,7 @@ async def test_past_and_online_reads_are_those_of_each_role(store: OpenedStore, 
     found = past.to_arrow(statuses=True)
     wanted = [name + each for name in NAMES for each in SUFFIXES[:2]]
     assert told(found, wanted) == {name: expected[name] for name in wanted}
-    rows = table.drop_columns(["timestamp", "score"])
+    rows = table.drop_columns(["timestamp", "odds"])
     online = await store.get_online_features(make(rows), FEATURES, roles=ROLES)
     assert len(table) == len(online)
     read = online.to_arrow(statuses=True)
@@ -106,7 +95,7 @@ async def test_a_row_without_one_entity_has_the_features_of_the_others(store: Op
 
 @pytest.mark.parametrize("empty", ["team", "person"])
 async def test_a_role_without_any_entity_has_nothing(store: OpenedStore, empty: str) -> None:
-    """Whichever type is read first, and although the rows of the other name different entities."""
+    """Online and in a set, whichever type is read first, and although the rows of the other name different entities."""
     ids: dict[str, list[str | None]] = {"team": ["team_0", "team_1"], "person": ["person_0", "person_1"]}
     other = "person" if empty == "team" else "team"
     rows, roles = ids | {empty: [None, None]}, {each: each for each in ids}
@@ -114,6 +103,12 @@ async def test_a_role_without_any_entity_has_nothing(store: OpenedStore, empty: 
     one = (await store.get_online_features(ids[other], ["note"])).to_dict(statuses=True)
     assert ["NOT_FOUND", "NOT_FOUND"] == read[f"{empty}.note__status"]
     assert [one["note"], one["note__status"]] == [read[f"{other}.note"], read[f"{other}.note__status"]]
+    table = pa.table({other: ids[other], empty: pa.nulls(2)})
+    made = await store.training_set(
+        table, ["team.note", "person.note"], roles=roles, timestamp=store.now(), statuses=True
+    )
+    built = (await made.to_arrow()).to_pydict()
+    assert read == {name: built[name] for name in read}
 
 
 async def test_an_entity_in_two_roles_is_read_once(store: OpenedStore) -> None:
@@ -134,56 +129,6 @@ async def test_an_entity_in_two_roles_is_read_once(store: OpenedStore) -> None:
     await retrieval.columns(rows, None)
     assert ["team_1", "team_2", "person_1"] == calls[0]
     assert 2 == len(calls)
-
-
-async def test_a_build_that_is_interrupted_goes_on_and_ends_the_same(
-    store: OpenedStore, league: League, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Cancelled after each report in turn."""
-    in_small_parts(monkeypatch)
-    monkeypatch.setattr(spilled, "_NOTED_EVERY", -1.0)
-
-    async def small() -> TrainingDataset:
-        return await store.training_set(matches(100), FEATURES, roles=ROLES, memory="60KB", statuses=True)
-
-    whole = await (await small()).write(tmp_path / "whole")
-    resumed, _ = await built_in_pieces(small, tmp_path / "set", lambda: league.clock.advance(1))
-    assert [each["sha256"] for each in whole.files] == [each["sha256"] for each in resumed.files]
-    assert whole.features == resumed.features
-
-
-@pytest.mark.parametrize("out", ["set", "set.csv"])
-async def test_a_set_of_roles_is_built_again_and_a_deletion_is_named(
-    store: OpenedStore, tmp_path: Path, out: str
-) -> None:
-    """In the role of the deleted entity only, and behind its reference."""
-    team, town = (f"{each}_{uuid.uuid4().hex[:8]}" for each in ("team", "town"))
-    at = START + 5 * HOUR
-    await store.write_features(
-        {"entity_id": [team], "timestamp": [at], "rating": [1.0], "city": [town], "squad": [[1.0, 2.0]]}, time_unit="us"
-    )
-    await store.write_features({"entity_id": [town], "timestamp": [at], "population": [5]}, time_unit="us")
-    times = pa.array([at] * 2).cast(pa.timestamp("us", "UTC"))
-    table = pa.table({"home": [team, "team_1"], "away": ["team_1", "team_2"], "timestamp": times})
-    roles = {"home": "team", "away": {"type": "team", "columns": ["away"]}}
-    features = ["home.rating", "away.rating", "home.city.population", "home.city"]
-    made = await store.training_set(table, features, roles=roles)
-    manifest = await made.write(tmp_path / out)
-    assert {
-        "home": {"type": "team", "columns": ["home"]},
-        "away": {"type": "team", "columns": ["away"]},
-    } == manifest.request["roles"]
-    assert ["home.rating@1", "away.rating@1", "home.city@1.population@1", "home.city@1"] == [
-        each["reference"] for each in manifest.features
-    ]
-    check = partial(verify, tmp_path / out, partial(rebuilt, store.space))
-    assert () == (await check()).differences
-    await store.delete_entity(town)
-    await store.delete_feature_values(team, ["rating"])
-    found = await check()
-    assert [("home.city.population", "deletion", (0,)), ("home.rating", "deletion", (0,))] == [
-        (each.column, each.cause, each.first_rows) for each in found.differences or ()
-    ]
 
 
 async def test_roles_of_types_with_keys_hold_keys(store: OpenedStore, tmp_path: Path) -> None:

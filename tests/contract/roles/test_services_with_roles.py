@@ -166,17 +166,6 @@ async def test_a_role_may_be_named_like_a_feature_of_another_type(store: OpenedS
     ]
 
 
-async def test_entity_columns_are_short_for_roles_named_like_their_types(store: OpenedStore) -> None:
-    times = pa.array([START + 10**12]).cast(pa.timestamp("us", "UTC"))
-    table = pa.table({"who": ["team_1"], "whistle": ["person_1"], "timestamp": times})
-    short = await store.training_set(
-        table, ["rating", "team.city", "cards"], entity_columns={"team": "who", "person": "whistle"}
-    )
-    roles = {"team": {"type": "team", "columns": "who"}, "person": {"type": "person", "columns": "whistle"}}
-    long = await store.training_set(table, ["team.rating", "city", "person.cards"], roles=roles)
-    assert (await long.to_arrow()).equals(await short.to_arrow())
-
-
 async def test_roles_of_the_type_entity_take_any_id(store: OpenedStore) -> None:
     """They read features of `entity` only, which name their role."""
     roles = {"left": "entity", "right": "entity"}
