@@ -40,6 +40,7 @@ _TIME_WORDS = {
     "start": 1.0,
 }
 _NOT_THE_TIME = {"birth", "born", "birthday", "dob", "expiry", "expires", "end", "until"}
+_YEAR_WORDS = {"year", "yr", "season", "jahr", "annee", "anno", "ano"}
 _ID_WORDS = ("id", "uuid", "guid", "key")
 _NAMING_WORDS = ("name", "code", "symbol", "ticker", "sku", "sensor", "device", "station", "user", "customer", "player")
 _CLOSE = 1.0
@@ -157,6 +158,22 @@ def _entity_score(facts: ColumnFacts, rows: int, *, timed: bool) -> float:
         return 0
     few = rows >= _MANY and facts.distinct.count <= _FEW and score < _SURE
     return score - 2 * (facts.values < rows) - 2 * facts.constant * (not facts.folder) - few
+
+
+def is_named_as_id(name: str) -> bool:
+    """Whether the name of a column says that it holds ids."""
+    return _words(name)[-1] in (*_ID_WORDS, *_NAMING_WORDS)
+
+
+def year_columns(columns: Iterable[ColumnFacts]) -> list[tuple[str, int, int]]:
+    """(name, first, last) of the columns that hold years alone, which are no times."""
+    found = []
+    for facts in columns:
+        whole = facts.kinds == {"int"} or (_has_numbers(facts) and facts.counts["int"] == facts.values)
+        low, high = facts.low or 0, facts.high or 0
+        if facts.values and whole and _YEAR_WORDS & set(_words(facts.name)) and 1000 <= low <= high < 2200:
+            found.append((facts.name, int(low), int(high)))
+    return found
 
 
 def _chosen(scored: list[tuple[float, str]], *, least: float, sure: float) -> Candidates:
