@@ -10,7 +10,7 @@ from featurama_cli.mapping_file import OPEN
 from featurama_cli.proposal.facts import ColumnFacts
 from featurama_cli.proposal.identities import key_sets, of_one_kind, role_options
 from featurama_cli.proposal.names import kind_of_thing, name_of
-from featurama_cli.proposal.roles import TimeColumn, chosen_entity, chosen_time, time_of, year_columns
+from featurama_cli.proposal.roles import TimeColumn, chosen_entity, chosen_time, time_of, with_clock, year_columns
 from featurama_cli.proposal.scan import Scanned
 from featurama_cli.proposal.types import Choice, chosen_type, plural, shortened
 from featurama_core.types.errors import InvalidInput
@@ -70,7 +70,10 @@ def propose(
             raise InvalidInput(f"there is no column {given[name]!r}; there are {shown}", field=name)
     times = {name: read for name, facts in scanned.columns.items() if (read := time_of(facts)) is not None}
     time = _time_column(times, scanned, given)
-    taken = {time.name} if time is not None else set()
+    clock = ""
+    if time is not None and "time_format" not in given and time.name in scanned.columns:
+        time, clock = with_clock(time, list(scanned.columns.values())) or (time, "")
+    taken = {time.name, clock} - {""} if time is not None else set()
     timed = time is not None or "timestamp" in given
     entity, unsure = (None, []) if keys else _entity_column(scanned, given, taken, timed=timed)
     table = name_of(stem, "values")
@@ -81,6 +84,9 @@ def propose(
         made.mapping["entity_column"] = entity or OPEN
         made.ask("entity_column", unsure)
     _add_time(made, time, times, given, scanned)
+    if clock and time is not None:
+        made.mapping["clock_column"] = clock
+        made.ask("clock_column", [f"are {time.name} and {clock} together the event time?"])
     renamed = _add_keys(made, keys or {})
     _add_columns(made, scanned, times, {*taken, *(keys or {}), *([entity] if entity is not None else [])}, renamed)
     if (alike := of_one_kind(scanned)) is not None:
@@ -164,7 +170,7 @@ def _add_time(
             )
         return
     made.mapping["time_column"] = time.name
-    others = [each.name for each in times.values() if each is not time and each.name != "ingested_at"]
+    others = [each.name for each in times.values() if each.name not in (time.name, "ingested_at")]
     near = [name for name in others if "time_column" not in given and times[name].score > time.score - 1]
     made.ask("time_column", [f"the event time may also be {' or '.join(near)}"] if near else [])
     about = "time_unit" if time.unit is not None else "time_format" if time.form is not None else "time_column"
@@ -275,7 +281,7 @@ def _described(choice: Choice, time: TimeColumn | None) -> Choice:
 
 
 _ORDER = (
-    *("entity_column", "entity_id", "time_column", "timestamp", "timezone", "time_unit", "time_format"),
+    *("entity_column", "entity_id", "time_column", "clock_column", "timestamp", "timezone", "time_unit", "time_format"),
     *("ingested_at_unit", "rename", "only", "ignore_extra", "casts", "delimiter", "quote", "encoding", "null_values"),
 )
 

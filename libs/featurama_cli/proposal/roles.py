@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from featurama_cli.proposal.facts import ColumnFacts
@@ -158,6 +158,26 @@ def _entity_score(facts: ColumnFacts, rows: int, *, timed: bool) -> float:
         return 0
     few = rows >= _MANY and facts.distinct.count <= _FEW and score < _SURE
     return score - 2 * (facts.values < rows) - 2 * facts.constant * (not facts.folder) - few
+
+
+def with_clock(time: TimeColumn, columns: Sequence[ColumnFacts]) -> tuple[TimeColumn, str] | None:
+    """(the times of a column of dates together with the times of day in the column beside it, the name of that one)."""
+    at = next(number for number, facts in enumerate(columns) if facts.name == time.name)
+    days = columns[at]
+    is_day = days.kinds == {"date"} or (time.form is not None and "%H" not in time.form and "%I" not in time.form)
+    is_iso = time.form is None and time.unit is None and days.kinds <= {"text", "date"} and not days.forms.clocked
+    if time.unit is not None or not (is_day or is_iso):
+        return None
+    for facts in (*columns[at + 1 : at + 2], *columns[max(at - 1, 0) : at]):
+        is_typed = bool(facts.kinds) and all(each.startswith(("time32", "time64")) for each in facts.kinds)
+        form = facts.clocks.of_all(facts.values) if facts.kinds == {"text"} else None
+        if not is_typed and form is None:
+            continue
+        is_plain = is_typed or facts.clocks.padded == facts.values
+        if time.form is None and is_plain:
+            return time, facts.name
+        return replace(time, form=f"{time.form or '%Y-%m-%d'} {form or '%H:%M:%S'}"), facts.name
+    return None
 
 
 def is_named_as_id(name: str) -> bool:

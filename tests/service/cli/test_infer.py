@@ -129,6 +129,29 @@ def test_two_columns_of_one_kind_of_thing_are_a_question_of_roles(infer: Infer, 
     ) == said
 
 
+@pytest.mark.parametrize(
+    ("days", "clocks", "form"),
+    [
+        (["31/01/2024", "13/02/2024"], ["9:30", "17:05"], "%d/%m/%Y %H:%M"),
+        (["2024-01-31", "2024-02-13"], ["09:30", "17:05"], None),
+        (["2024-01-31", "2024-02-13"], ["9:30 AM", "5:05 PM"], "%Y-%m-%d %I:%M %p"),
+    ],
+)
+def test_dates_and_times_of_day_side_by_side_are_one_event_time(
+    infer: Infer, folder: Path, featurama: Featurama, days: list[str], clocks: list[str], form: str | None
+) -> None:
+    """It is asked about, and written as it is."""
+    rows = [f"1,{day},{clock},{at}" for at, (day, clock) in enumerate(zip(days, clocks, strict=True), 5)]
+    (folder / "games.csv").write_text("\n".join(["team_id,Date,Time,x", *rows]))
+    made = infer("games.csv")
+    assert ("Date", "Time") == (made.mapping["time_column"], made.mapping["clock_column"])
+    assert (form, {"x": "int"}) == (made.mapping.get("time_format"), made.types)
+    assert "are Date and Time together the event time?" == made.unsure("clock_column")
+    assert {"accepted": 2} == made.written("games.csv", timezone="UTC")
+    history = featurama("history", "1", "x", "--json").json
+    assert ["2024-02-13T17:05:00Z", "2024-01-31T09:30:00Z"] == [each["event_time"] for each in history]
+
+
 def test_years_alone_are_no_times(infer: Infer, folder: Path) -> None:
     """The column is named, and stays a feature."""
     rows = [f"{at},{1990 + at},{at * 0.5}" for at in range(37)]
