@@ -6,6 +6,7 @@ create its store. Only this module and `store_datasets` call the retrieval engin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -19,6 +20,7 @@ from featurama_core.ingest.revise import revise
 from featurama_core.ingest.write import write
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
+from featurama_core.retrieval.cost import TextCheck, rows_at_once
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.history import read_page
 from featurama_core.retrieval.plan import ReadPlan
@@ -239,13 +241,18 @@ class EmbeddedStore(FeatureStore):
         del event_times  # they cost nothing here
         plan = await self._namespace.compiled(features, ReadPlan.of)
         level = None if consistency is None else Consistency(consistency)
-        most = max(1, self._namespace.settings.max_online_entities // len(entities.of_role))
-        if len(entities) <= most:
-            return await self._newest(entities, plan, level)
-        runs = [entities.cut(at, at + most) for at in range(0, len(entities), most)]
-        parts = [await self._newest(run, plan, level) for run in runs]
-        columns = zip(*(part for part, _ in parts), strict=True)
-        return [concatenate(list(each)) for each in columns], parts[0][1]
+        settings, rows = self._namespace.settings, len(entities)
+        most = min(max(1, settings.max_online_entities // len(entities.of_role)), rows_at_once(plan.features))
+        now = self.now()
+        if rows <= most:
+            return await self._newest(entities, plan, now, level), now
+        texts, parts = TextCheck(settings.max_text_bytes, rows), []
+        for at in range(0, rows, most):
+            run = entities.cut(at, at + most)
+            parts.append(await self._newest(run, plan, now, level))
+            texts.add(parts[-1], len(run))
+        columns = await asyncio.to_thread(lambda: [concatenate(list(each)) for each in zip(*parts, strict=True)])
+        return columns, now
 
     async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:
         entity = (await self._namespace.storage.get_entities([entity_id])).get(entity_id)
@@ -255,7 +262,7 @@ class EmbeddedStore(FeatureStore):
         if features:
             newest = {each.name: each for each in features}
             plan = ReadPlan.of(list(newest.values()))
-            columns, as_of = await self._newest(RowEntities.of([entity_id]), plan)
+            columns = await self._newest(RowEntities.of([entity_id]), plan, as_of)
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:
@@ -284,13 +291,13 @@ class EmbeddedStore(FeatureStore):
         return await retrieval.columns(entities, event_time), bounds.now
 
     async def _newest(
-        self, entities: RowEntities, plan: ReadPlan, consistency: Consistency | None = None
-    ) -> tuple[list[Column], int]:
-        """-> (a column per feature, the wall clock that ages are measured from)."""
-        bounds = ReadBounds(None, self.now(), at_now=True)
+        self, entities: RowEntities, plan: ReadPlan, now: int, consistency: Consistency | None = None
+    ) -> list[Column]:
+        """A column per feature. now: the wall clock that ages are measured from."""
+        bounds = ReadBounds(None, now, at_now=True)
         source = ValueSource(self._namespace, consistency=consistency)
         retrieval = Retrieval(source, plan, bounds, errors_as_status=True)
-        return await retrieval.columns(entities, None), bounds.now
+        return await retrieval.columns(entities, None)
 
     async def _page_history(
         self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str

@@ -94,7 +94,13 @@ class Call:
 
     def hold(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait for room for a streamed chunk of `size` bytes and hold it."""
-        return self._guard.admission.chunk(size)
+        return self._guard.admission.requests.hold(size)
+
+    def working(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Wait for room for work that takes about `size` bytes of memory, and hold it. Once per call: a call that holds
+        some must not wait for more.
+        """
+        return self._guard.admission.work.hold(size)
 
     def refusal(self, error: Exception) -> FeaturamaError:
         """The error that the client gets for an exception."""
@@ -113,7 +119,7 @@ class Guard:
         self._log = log
         self._log_calls = log_calls
         self.max_message_bytes = settings.max_message_bytes
-        self.admission = Admission(settings.max_calls, settings.max_request_bytes)
+        self.admission = Admission(settings.max_calls, settings.max_request_bytes, settings.max_work_bytes)
         self.draining = asyncio.Event()
         self.seen = 0
 

@@ -11,9 +11,9 @@ from featurama.v1 import columns_pb2, online_service_pb2
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama_core.frames.cells import Cells
 from featurama_core.types.column import Column
-from featurama_core.types.entity_keys import KEY_TYPES, EntityName
-from featurama_core.types.errors import InvalidInput
-from featurama_core.types.roles import NO_ROLE, Role, RowEntities, checked_roles
+from featurama_core.types.entity_keys import KEY_TYPES, MAX_KEYS, EntityName
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.roles import MAX_ROLES, NO_ROLE, Role, RowEntities, checked_roles
 from featurama_core.types.values import Status, ValueType
 
 
@@ -33,6 +33,12 @@ def keys_of(columns: Sequence[columns_pb2.Column]) -> dict[str, Cells]:
     """The key columns of a request, by name; a key is null where its status is not PRESENT. InvalidInput for columns of
     different lengths.
     """
+    if len(columns) > MAX_KEYS:
+        raise InvalidInput(
+            f"keys holds {len(columns)} columns; at most {MAX_KEYS} are possible",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="keys",
+        )
     rows = max(map(_length, columns), default=0)
     found: dict[str, Cells] = {}
     for column in columns_from_proto(columns, rows):
@@ -91,6 +97,12 @@ def entities_of(message: Any) -> tuple[RowEntities, tuple[Role, ...]]:
     columns = message.entities
     if not columns:
         return RowEntities.of(list(message.entity_ids)), ()
+    if len(columns) > MAX_ROLES:
+        raise InvalidInput(
+            f"entities holds {len(columns)} columns; at most {MAX_ROLES} roles are possible",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="entities",
+        )
     if message.entity_ids:
         raise InvalidInput(
             f"entity_ids are of rows that name one entity; the request has the roles"

@@ -13,6 +13,9 @@ from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import Consistency
 from featurama_core.frames.cells import Cells
+from featurama_core.frames.results import OnlineFeatures
+from featurama_core.off_loop import off_loop
+from featurama_core.retrieval.cost import Shape, check_answer, least_bytes, shapes_of, work_bytes
 from featurama_core.stores import Stores
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
@@ -26,6 +29,8 @@ MAX_LABEL_ROWS: Final = 100_000
 MAX_FEATURES: Final = 1_000
 
 _CHUNK_ROWS: Final = 10_000
+_FEW_VALUES: Final = 50_000
+"""Values that are encoded on the event loop."""
 
 _CONSISTENCY: Final[dict[int, Consistency | None]] = {
     columns_pb2.CONSISTENCY_UNSPECIFIED: None,
@@ -45,8 +50,8 @@ class OnlineServicer:
         return Service(
             pb.DESCRIPTOR.services_by_name["OnlineService"],
             {
-                "GetOnlineFeatures": unary(pb.GetOnlineFeaturesRequest.FromString, self.get_online_features),
-                "GetFeatureHistory": unary(pb.GetFeatureHistoryRequest.FromString, self.get_feature_history),
+                "GetOnlineFeatures": unary(wire.requests(pb.GetOnlineFeaturesRequest), self.get_online_features),
+                "GetFeatureHistory": unary(wire.requests(pb.GetFeatureHistoryRequest), self.get_feature_history),
                 "GetHistoricalFeatures": server_stream(
                     wire.parse_get_historical_features_request, self.get_historical_features
                 ),
@@ -67,27 +72,23 @@ class OnlineServicer:
             call.rows = len(entities)
             entities.check(limit=MAX_ENTITIES)
             consistency = consistency_of(request.consistency)
-            await self._check_vectors(request.namespace, FeatureSelection.of(features, service, roles=roles), call)
-            read = await store.get_online_features(
-                entities,
-                features,
-                service=service,
-                roles=types_of(roles),
-                consistency=consistency,
-                ttl_revisions=dict(request.ttl_revisions),
-            )
-        return wire.online_response_to_wire(
-            read.columns,
-            read.as_of_time,
-            statuses=request.include_statuses,
-            event_times=request.include_event_times,
-        )
+            shapes = await self._shapes(request.namespace, FeatureSelection.of(features, service, roles=roles))
+            beside = request.include_statuses + 8 * request.include_event_times
+            call.check_size(least_bytes(shapes, call.rows, beside=beside))
+            async with call.working(work_bytes(shapes, call.rows)):
+                read = await store.get_online_features(
+                    entities,
+                    features,
+                    service=service,
+                    roles=types_of(roles),
+                    consistency=consistency,
+                    ttl_revisions=dict(request.ttl_revisions),
+                )
+                return await off_loop(call.rows * len(shapes) > _FEW_VALUES, _encoded, read, request, call)
+        return _encoded(read, request, call)
 
-    async def _check_vectors(self, name: str, features: FeatureSelection, call: Call) -> None:
-        """Refuse vectors above a message before they are read."""
-        namespace = await self._stores.namespace(name)
-        resolved = await namespace.resolve(features)
-        call.check_size(4 * call.rows * sum(each.definition.vector_length for each in resolved))
+    async def _shapes(self, name: str, features: FeatureSelection) -> list[Shape]:
+        return shapes_of(await (await self._stores.namespace(name)).resolve(features))
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
@@ -123,23 +124,38 @@ class OnlineServicer:
                 reason=Reason.LIMIT_EXCEEDED,
                 field="entity_ids",
             )
-        read = await store.point_in_time(
-            entities,
-            request.event_time,
-            features=features,
-            service=service,
-            roles=types_of(wanted.roles),
-            known_at=request.known_at,
-            ttl_revisions=dict(wanted.ttl_revisions),
+        # Of versions that differ in type by known_at, the newest: about the same bytes.
+        shapes = await self._shapes(request.namespace, wanted)
+        check_answer(least_bytes(shapes, call.rows, beside=9))
+        async with call.working(work_bytes(shapes, call.rows)):
+            read = await store.point_in_time(
+                entities,
+                request.event_time,
+                features=features,
+                service=service,
+                roles=types_of(wanted.roles),
+                known_at=request.known_at,
+                ttl_revisions=dict(wanted.ttl_revisions),
+            )
+            ends = np.cumsum(await off_loop(call.rows * len(shapes) > _FEW_VALUES, row_bytes, read.columns, call.rows))
+            first = 0
+            while first < call.rows:
+                rows = min(run_end(ends, first, call.cut_bytes) - first, _CHUNK_ROWS)
+                columns = [column.take(slice(first, first + rows)) for column in read.columns]
+                chunk = wire.HistoricalChunk(first, rows, columns, read.as_of_time)
+                await call.send(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
+                first += rows
+
+
+def _encoded(read: OnlineFeatures, request: pb.GetOnlineFeaturesRequest, call: Call) -> bytes:
+    return call.encode(
+        wire.online_response_to_wire(
+            read.columns,
+            read.as_of_time,
+            statuses=request.include_statuses,
+            event_times=request.include_event_times,
         )
-        ends = np.cumsum(row_bytes(read.columns, call.rows))
-        first = 0
-        while first < call.rows:
-            rows = min(run_end(ends, first, call.cut_bytes) - first, _CHUNK_ROWS)
-            columns = [column.take(slice(first, first + rows)) for column in read.columns]
-            chunk = wire.HistoricalChunk(first, rows, columns, read.as_of_time)
-            await call.send(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
-            first += rows
+    )
 
 
 async def rows_of_keys(
