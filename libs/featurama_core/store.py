@@ -251,6 +251,7 @@ class EmbeddedStore(FeatureStore):
             run = entities.cut(at, at + most)
             parts.append(await self._newest(run, plan, now, level))
             texts.add(parts[-1], len(run))
+            await asyncio.sleep(0)  # small reads are made on the loop: others get their turn between two steps
         columns = await asyncio.to_thread(lambda: [concatenate(list(each)) for each in zip(*parts, strict=True)])
         return columns, now
 

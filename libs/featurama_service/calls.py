@@ -18,6 +18,7 @@ import grpc
 from google.protobuf.message import Message
 from structlog.typing import FilteringBoundLogger
 
+from featurama.wire import SMALL_MESSAGE
 from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, Reason, StoreUnavailable
 from featurama_core.types.sizes import CUT_BYTES, too_large
 from featurama_service.admission import Admission
@@ -39,12 +40,16 @@ class PeerGone(Exception):
 
 
 class Call:
-    """One call, for a servicer. rows: for the access log. draining: set when the server drains; streams then end."""
+    """One call, for a servicer. is_large: whether its request is; then no step that reads it whole, or makes an answer
+    of its size, runs on the event loop. rows: for the access log. draining: set when the server drains; streams then
+    end.
+    """
 
-    def __init__(self, method: str, context: Context, guard: Guard) -> None:
+    def __init__(self, method: str, context: Context, guard: Guard, *, size: int = 0) -> None:
         self._context = context
         self._guard = guard
         self.method = method
+        self.is_large = size > SMALL_MESSAGE
         self.draining = guard.draining
         self.rows = 0
         self.started = time.perf_counter()

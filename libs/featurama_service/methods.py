@@ -15,7 +15,6 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 
-from featurama.wire import SMALL_MESSAGE
 from featurama_core.off_loop import off_loop
 from featurama_core.types.errors import InvalidInput
 from featurama_service.calls import Call, Context, Guard, Reply
@@ -44,7 +43,7 @@ def unary(
     """
 
     async def answer(request: _Request, call: Call) -> bytes:
-        return call.encode(await behaviour(request, call))
+        return await off_loop(call.is_large, call.encode, await behaviour(request, call))
 
     return _one_request(parse, answer, response_streaming=False, weigh=weigh)
 
@@ -79,7 +78,7 @@ def _one_request(
         async def answer(data: bytes, context: Context) -> Any:
             async def read(call: Call) -> Any:
                 try:
-                    request = await off_loop(len(data) > SMALL_MESSAGE, parse, data)
+                    request = await off_loop(call.is_large, parse, data)
                 except DecodeError as error:
                     raise InvalidInput("the request is not a message of this method") from error
                 return await behaviour(request, call)
@@ -87,10 +86,10 @@ def _one_request(
             async def body(call: Call) -> Any:
                 if weigh is None:
                     return await read(call)
-                async with call.working(weigh(data)):
+                async with call.working(await off_loop(call.is_large, weigh, data)):
                     return await read(call)
 
-            call = Call(name, context, guard)
+            call = Call(name, context, guard, size=len(data))
             return await guard.run(call, context, body, size=len(data), default_deadline_ms=deadline_ms)
 
         if response_streaming:

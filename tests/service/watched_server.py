@@ -1,7 +1,7 @@
 """A service in a process of its own that measures itself: `python -m tests.service.watched_server online URL FILE`.
 
-It prints its address, and serves until its standard input is closed. FILE has the peaks so far, as JSON: `lag_ms`, for
-how long the event loop served nobody, and `rss_bytes`.
+It prints its address, and serves until its standard input is closed. FILE has the peaks as JSON: `lag_ms`, for how long
+the event loop served nobody since the last SIGUSR1, and `rss_bytes`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -35,14 +36,20 @@ async def watch(file: Path) -> None:
     """Write the peaks to the file. A late tick counts as lag only while this process worked: on a shared machine
     another process may have had the processor.
     """
-    lag, rss = 0.0, 0
+    lag, rss, is_new = 0.0, 0, True
+
+    def forget() -> None:
+        nonlocal lag, is_new
+        lag, is_new = 0.0, True
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, forget)
     while True:
         wall, worked = time.perf_counter(), time.process_time()
         await asyncio.sleep(_TICK_S)
         late = min(time.perf_counter() - wall, time.process_time() - worked) - _TICK_S
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        if late > lag or used > rss:
-            lag, rss = max(lag, late), max(rss, used)
+        if late > lag or used > rss or is_new:
+            lag, rss, is_new = max(lag, late), max(rss, used), False
             note(file, lag_ms=lag * 1_000, rss_bytes=rss)
 
 

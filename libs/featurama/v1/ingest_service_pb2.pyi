@@ -133,7 +133,7 @@ class WriteFeaturesRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
-        """Values, one column per feature, at most 1,000. A feature may have several columns if each row has at most one value for it.
+        """Values, one column per feature, at most 10,000. A feature may have several columns if each row has at most one value for it.
         A column named like a key of the entity type of the other columns holds keys: all of them must be there. Rows with
         a null or malformed key, or with an entity id that is not the id of the keys, are rejected.
         """

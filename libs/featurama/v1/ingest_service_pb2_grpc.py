@@ -67,7 +67,7 @@ class IngestServiceServicer:
     """
 
     def WriteFeatures(self, request, context):
-        """WriteFeatures writes up to 10,000 rows of up to 1,000 columns, together up to 4,000,000 values, in a message of at
+        """WriteFeatures writes up to 10,000 rows of up to 10,000 columns, together up to 4,000,000 values, in a message of at
         most 32 MiB, the server's limit. Every row is accepted, rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
         REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it

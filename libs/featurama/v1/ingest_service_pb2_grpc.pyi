@@ -34,7 +34,7 @@ class IngestServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     WriteFeatures: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteFeaturesRequest, _ingest_service_pb2.WriteFeaturesResponse]
-    """WriteFeatures writes up to 10,000 rows of up to 1,000 columns, together up to 4,000,000 values, in a message of at
+    """WriteFeatures writes up to 10,000 rows of up to 10,000 columns, together up to 4,000,000 values, in a message of at
     most 32 MiB, the server's limit. Every row is accepted, rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
     REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
@@ -71,7 +71,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WriteFeatures: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteFeaturesRequest, _ingest_service_pb2.WriteFeaturesResponse]  # type: ignore[assignment]
-    """WriteFeatures writes up to 10,000 rows of up to 1,000 columns, together up to 4,000,000 values, in a message of at
+    """WriteFeatures writes up to 10,000 rows of up to 10,000 columns, together up to 4,000,000 values, in a message of at
     most 32 MiB, the server's limit. Every row is accepted, rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
     REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
@@ -111,7 +111,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.WriteFeaturesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.WriteFeaturesResponse, _abc.Awaitable[_ingest_service_pb2.WriteFeaturesResponse]]:
-        """WriteFeatures writes up to 10,000 rows of up to 1,000 columns, together up to 4,000,000 values, in a message of at
+        """WriteFeatures writes up to 10,000 rows of up to 10,000 columns, together up to 4,000,000 values, in a message of at
         most 32 MiB, the server's limit. Every row is accepted, rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
         REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it

@@ -26,13 +26,13 @@ _DEEPEST = 100
 """Levels of messages that protobuf decodes."""
 
 
-def check_elements(data: bytes, kind: Any) -> bool:
+def check_elements(data: bytes, kind: Any, *, most: int = MOST_IN_ALL) -> bool:
     """Refuse a message with more elements than a valid request has. -> whether it holds arrays that are not packed.
 
-    kind: descriptor of the public message. Raises InvalidInput (LIMIT_EXCEEDED), and DecodeError for bytes that are
-    no message.
+    kind: descriptor of the public message. most: of all its elements. Raises InvalidInput (LIMIT_EXCEEDED), and
+    DecodeError for bytes that are no message.
     """
-    count = _Count(data)
+    count = _Count(data, most)
     count.message(0, len(data), kind, _DEEPEST)
     return count.unpacked
 
@@ -49,8 +49,9 @@ def number_in(data: bytes, field_number: int) -> int:
 class _Count:
     """The elements of a message so far, and whether there are arrays that are not packed."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, most: int) -> None:
         self._data = data
+        self._most = most
         self._all = 0
         self.unpacked = False
 
@@ -63,7 +64,7 @@ class _Count:
             count += 1
             self._all += 1
             field = known.get(number)
-            if count > MOST_IN_ONE or self._all > MOST_IN_ALL:
+            if count > MOST_IN_ONE or self._all > self._most:
                 raise _too_many("the request" if field is None else field.name)
             if field is None:
                 continue

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
 
 from featurama.v1 import errors_pb2, ingest_service_pb2
-from featurama.wire.bounds import SMALL_MESSAGE, fields_in, number_in
+from featurama.wire.bounds import MOST_IN_ONE, SMALL_MESSAGE, fields_in, number_in
 from featurama.wire.parsing import Encoding, read_request
 from featurama.wire.shapes import number_problem
 from featurama.wire.times import from_timestamp, to_timestamp
@@ -20,7 +21,6 @@ from featurama_core.types.imports import ImportScope
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.verdicts import Judgement, Verdicts
 from featurama_core.types.writes import (
-    MAX_ROWS_PER_WRITE,
     MAX_VALUES_PER_WRITE,
     Outcome,
     WriteMode,
@@ -176,12 +176,12 @@ def _most_values(data: bytes, *, streamed: bool) -> int:
     try:
         if streamed:
             write = ingest_service_pb2.StreamFeaturesRequest.DESCRIPTOR.fields_by_name["write"].number
-            at, end = next((start, stop) for number, _, start, stop in fields_in(data, at, end) if number == write)
-        for number, _, start, stop in fields_in(data, at, end):
+            head = islice(fields_in(data, at, end), len(counts))
+            at, end = next((start, stop) for number, _, start, stop in head if number == write)
+        # What has more elements is refused.
+        for number, _, start, stop in islice(fields_in(data, at, end), MOST_IN_ONE):
             if number in counts:
                 counts[number] += stop - start if number == times else 1
-                if counts[ids] > MAX_ROWS_PER_WRITE:
-                    break  # it is refused
     except (DecodeError, StopIteration):
         return len(data)
     return (counts[ids] or counts[times] // 8) * counts[columns]

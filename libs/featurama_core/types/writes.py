@@ -18,7 +18,7 @@ from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array, Status, UInt8Array
 
 MAX_ROWS_PER_WRITE = 10_000
-MAX_COLUMNS_PER_WRITE = 1_000
+MAX_COLUMNS_PER_WRITE = 10_000
 MAX_VALUES_PER_WRITE = 4_000_000
 """Rows times columns: the doubles that a message holds."""
 _SHOWN_PROBLEMS = 10

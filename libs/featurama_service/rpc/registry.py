@@ -25,6 +25,8 @@ from featurama_service.rpc.pages import cut, key_before, page_length, page_of, t
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
 _LISTED_USES = 1_000
+_FEW_LISTED = 200
+"""Definitions of which messages are made on the event loop."""
 Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Awaitable[Reply]]
 
 
@@ -59,7 +61,9 @@ class RegistryServicer:
             "RestoreDefinition": unary(wire.requests(pb.RestoreDefinitionRequest), self.restore_definition),
             "UpdateDefinition": unary(wire.requests(pb.UpdateDefinitionRequest), self.update_definition),
             "DeleteDefinition": unary(wire.requests(pb.DeleteDefinitionRequest), self.delete_definition),
-            "RegisterEntities": unary(wire.requests(pb.RegisterEntitiesRequest), self.register_entities),
+            "RegisterEntities": unary(
+                wire.requests(pb.RegisterEntitiesRequest), self.register_entities, weigh=_weigh_entities
+            ),
         }
 
     async def get_definition(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
@@ -79,7 +83,9 @@ class RegistryServicer:
             )
         else:
             listed = await store.list_definitions(kind.type)
-        page, next_token = page_of(
+        page, next_token = await off_loop(
+            len(listed) > _FEW_LISTED,
+            page_of,
             listed,
             lambda each: each.name,
             wire.to_proto,
@@ -110,7 +116,9 @@ class RegistryServicer:
                 all_versions=request.all_versions,
             )
         left = [each for each in found if _key(each) > before]
-        messages = cut([wire.to_proto(each) for each in left[:length]], call.cut_bytes)
+        listed = left[:length]
+        large = len(listed) > _FEW_LISTED
+        messages = await off_loop(large, lambda: cut([wire.to_proto(each) for each in listed], call.cut_bytes))
         call.rows = len(messages)
         token = ""
         if len(messages) < len(left):
@@ -179,7 +187,8 @@ class RegistryServicer:
         scope = f"entities {entity_type}"
         before = key_before(scope, request.page_token)
         page, after = await store.page_entities(entity_type, before, page_length(request.page_size))
-        messages = cut([wire.to_proto(each) for each in page], call.cut_bytes)
+        large = sum(len(each.metadata) for each in page) > wire.SMALL_MESSAGE
+        messages = await off_loop(large, lambda: cut([wire.to_proto(each) for each in page], call.cut_bytes))
         call.rows = len(messages)
         if len(messages) < len(page):
             phase = UNREGISTERED if before is not None and before.startswith(UNREGISTERED) else ""
@@ -198,24 +207,28 @@ class RegistryServicer:
                 field="definitions",
             )
         store = await self._stores.get(request.namespace)
-        large = request.ByteSize() > wire.SMALL_MESSAGE
         stored = await store.register(
-            await off_loop(large, lambda: [wire.definition_from_proto(each) for each in request.definitions])
+            await off_loop(call.is_large, lambda: [wire.definition_from_proto(each) for each in request.definitions])
         )
-        return pb.RegisterDefinitionsResponse(definitions=map(wire.definition_to_proto, stored))
+        messages = await off_loop(call.is_large, lambda: [wire.definition_to_proto(each) for each in stored])
+        return pb.RegisterDefinitionsResponse(definitions=messages)
 
     async def register_entities(self, request: pb.RegisterEntitiesRequest, call: Call) -> Reply:
         """Up to 1,000 entities, or their new names and metadata."""
         call.rows = len(request.entities)
         store = await self._stores.get(request.namespace)
         check_entity_ids([each.entity_id for each in request.entities], limit=MAX_ENTITIES_PER_CALL)
-        large = request.ByteSize() > wire.SMALL_MESSAGE
-        wanted = await off_loop(large, lambda: [wire.from_proto(Entity, each) for each in request.entities])
+        wanted = await off_loop(call.is_large, lambda: [wire.from_proto(Entity, each) for each in request.entities])
         stored = await store.register_entities(
             [replace(each, entity_type=each.entity_type or DEFAULT_ENTITY_TYPE) for each in wanted]
         )
-        messages = await off_loop(large, lambda: [wire.to_proto(each) for each in stored])
+        messages = await off_loop(call.is_large, lambda: [wire.to_proto(each) for each in stored])
         return pb.RegisterEntitiesResponse(entities=messages)
+
+
+def _weigh_entities(data: bytes) -> int:
+    """Values of metadata are objects, there and back."""
+    return 24 * len(data)
 
 
 def registry_service(stores: OpensStores) -> Service:

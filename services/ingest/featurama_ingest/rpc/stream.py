@@ -52,9 +52,10 @@ async def _acknowledge(
 
 
 async def _chunk(call: Call, write: Write, data: bytes) -> pb.StreamFeaturesResponse:
-    weight = wire.weigh_write(data, streamed=True)
+    large = len(data) > wire.SMALL_MESSAGE
+    weight = await off_loop(large, wire.weigh_write, data, streamed=True)
     async with call.hold(len(data)), call.working(weight):
-        chunk = await off_loop(len(data) > wire.SMALL_MESSAGE, wire.parse_stream_features_request, data)
+        chunk = await off_loop(large, wire.parse_stream_features_request, data)
         try:
             if isinstance(chunk.request, FeaturamaError):
                 raise chunk.request

@@ -29,8 +29,8 @@ MAX_LABEL_ROWS: Final = 100_000
 MAX_FEATURES: Final = 1_000
 
 _CHUNK_ROWS: Final = 10_000
-_FEW_VALUES: Final = 50_000
-"""Values that are encoded on the event loop."""
+_LITTLE: Final = 2 * 1024 * 1024
+"""Memory of a read whose answer is made on the event loop."""
 
 _CONSISTENCY: Final[dict[int, Consistency | None]] = {
     columns_pb2.CONSISTENCY_UNSPECIFIED: None,
@@ -84,7 +84,7 @@ class OnlineServicer:
                     consistency=consistency,
                     ttl_revisions=dict(request.ttl_revisions),
                 )
-                return await off_loop(call.rows * len(shapes) > _FEW_VALUES, _encoded, read, request, call)
+                return await off_loop(work_bytes(shapes, call.rows) > _LITTLE, _encoded, read, request, call)
         return _encoded(read, request, call)
 
     async def _shapes(self, name: str, features: FeatureSelection) -> list[Shape]:
@@ -137,7 +137,8 @@ class OnlineServicer:
                 known_at=request.known_at,
                 ttl_revisions=dict(wanted.ttl_revisions),
             )
-            ends = np.cumsum(await off_loop(call.rows * len(shapes) > _FEW_VALUES, row_bytes, read.columns, call.rows))
+            large = work_bytes(shapes, call.rows) > _LITTLE
+            ends = np.cumsum(await off_loop(large, row_bytes, read.columns, call.rows))
             first = 0
             while first < call.rows:
                 rows = min(run_end(ends, first, call.cut_bytes) - first, _CHUNK_ROWS)

@@ -51,13 +51,12 @@ class PredictionServicer:
             raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
         namespace = await self._stores.namespace(request.namespace)
         check_counts(_rows(request), len(request.given))
-        large = request.ByteSize() > wire.SMALL_MESSAGE
         wanted = PredictionRequest(
             model=request.model or await self._default_model.of(namespace),
             version=request.version,
             alias=request.alias or CHAMPION,
             entity_ids=list(request.entity_ids),
-            given=await off_loop(large, wire.columns_from_proto, request.given, _rows(request), written=True),
+            given=await off_loop(call.is_large, wire.columns_from_proto, request.given, _rows(request), written=True),
             contributions=request.include_contributions,
         )
         if request.keys:
