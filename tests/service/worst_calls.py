@@ -140,6 +140,10 @@ WORST: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: read(names("t", 20), 10_000, include_statuses=True, include_event_times=True),
     ),
     "100,000 label rows": ("OnlineService/GetHistoricalFeatures", lambda: label_rows(names("d", 10), 100_000)),
+    "100,000 label rows of 60 doubles": (
+        "OnlineService/GetHistoricalFeatures",
+        lambda: label_rows(names("d", 60), 100_000),
+    ),
     "100,000 label rows of 200 doubles": (
         "OnlineService/GetHistoricalFeatures",
         lambda: label_rows(names("d", 200), 100_000),

@@ -72,7 +72,8 @@ class IngestServiceServicer:
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
         REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
         fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
-        2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
+        2,048); INVALID_NAME: the name of a column has more than 256 characters. All others are reasons of rows, and so are
+        TYPE_MISMATCH and VECTOR_LENGTH_MISMATCH if a value does not fit its feature.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,8 @@ class IngestServiceStub:
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
     REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
     fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
-    2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
+    2,048); INVALID_NAME: the name of a column has more than 256 characters. All others are reasons of rows, and so are
+    TYPE_MISMATCH and VECTOR_LENGTH_MISMATCH if a value does not fit its feature.
     """
     BeginImport: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.BeginImportRequest, _ingest_service_pb2.BeginImportResponse]
     """BeginImport begins an import of old history and returns its number, which is part of every write with
@@ -76,7 +77,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
     REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
     fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
-    2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
+    2,048); INVALID_NAME: the name of a column has more than 256 characters. All others are reasons of rows, and so are
+    TYPE_MISMATCH and VECTOR_LENGTH_MISMATCH if a value does not fit its feature.
     """
     BeginImport: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.BeginImportRequest, _ingest_service_pb2.BeginImportResponse]  # type: ignore[assignment]
     """BeginImport begins an import of old history and returns its number, which is part of every write with
@@ -116,7 +118,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
         REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
         fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
-        2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
+        2,048); INVALID_NAME: the name of a column has more than 256 characters. All others are reasons of rows, and so are
+        TYPE_MISMATCH and VECTOR_LENGTH_MISMATCH if a value does not fit its feature.
         """
 
     @_abc_1.abstractmethod

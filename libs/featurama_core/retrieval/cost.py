@@ -11,7 +11,7 @@ from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.sizes import LEAST_BYTES, too_large, value_bytes
 from featurama_core.types.values import ValueType
 
-MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_ANSWER_BYTES = 128 * 1024 * 1024
 """Bytes of the values of a read that is answered in parts."""
 _TEXT_BYTES = 256
 """Guessed memory of a text."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from featurama_core.datasets.plan import Strategy
 from featurama_core.datasets.progress import Stage
+from featurama_core.off_loop import off_loop
 from featurama_core.retrieval.answer import Stored, Winners, answered, placed, unread
 from featurama_core.retrieval.entity_rows import EntityRows, distinct_ids
 from featurama_core.retrieval.join import RowJoin, found_in
@@ -100,7 +101,8 @@ class Retrieval:
             winners = await self._from_partitions(features, distinct, entity, as_of)
         # Read after the joins, so that concurrent deletions are respected.
         tombstones = await self._source.tombstones(distinct)
-        return placed(features, winners, tombstones.take(entity), as_of)
+        large = len(entity) * len(features) > _VALUES_ON_THE_LOOP
+        return await off_loop(large, placed, features, winners, tombstones.take(entity), as_of)
 
     async def _newest(self, stages: Sequence[StageRows], as_of: AsOf) -> list[list[Column]]:
         """From the latest cells of the entities of all stages, which are read at once."""

@@ -17,7 +17,7 @@ from featurama_core.frames.results import OnlineFeatures
 from featurama_core.off_loop import off_loop
 from featurama_core.retrieval.cost import Shape, check_answer, least_bytes, shapes_of, work_bytes
 from featurama_core.stores import Stores
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import Role, RowEntities
 from featurama_core.types.sizes import row_bytes, run_end
@@ -88,7 +88,12 @@ class OnlineServicer:
         return _encoded(read, request, call)
 
     async def _shapes(self, name: str, features: FeatureSelection) -> list[Shape]:
-        return shapes_of(await (await self._stores.namespace(name)).resolve(features))
+        """Of features that cannot be read none: the read says so, after what is wrong with its rows."""
+        namespace = await self._stores.namespace(name)
+        try:
+            return shapes_of(await namespace.resolve(features))
+        except (InvalidInput, Unknown):
+            return []
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
@@ -142,9 +147,8 @@ class OnlineServicer:
             first = 0
             while first < call.rows:
                 rows = min(run_end(ends, first, call.cut_bytes) - first, _CHUNK_ROWS)
-                columns = [column.take(slice(first, first + rows)) for column in read.columns]
-                chunk = wire.HistoricalChunk(first, rows, columns, read.as_of_time)
-                await call.send(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
+                run = slice(first, first + rows)
+                await call.send(await off_loop(large, _encoded_chunk, read, run, request, call))
                 first += rows
 
 
@@ -157,6 +161,12 @@ def _encoded(read: OnlineFeatures, request: pb.GetOnlineFeaturesRequest, call: C
             event_times=request.include_event_times,
         )
     )
+
+
+def _encoded_chunk(read: OnlineFeatures, run: slice, request: wire.HistoricalRequest, call: Call) -> bytes:
+    columns = [column.take(run) for column in read.columns]
+    chunk = wire.HistoricalChunk(run.start, run.stop - run.start, columns, read.as_of_time)
+    return call.encode(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
 
 
 async def rows_of_keys(
