@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from featurama_cli.yaml_file import ENDINGS, check_fields, read_field, read_yaml
+from featurama_cli.yaml_file import ENDINGS, check_fields, naming, read_field, read_yaml
 from featurama_core.types.entity_keys import KeyColumn, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import Role, roles_of
@@ -88,15 +88,16 @@ def _of_item(kind: str, item: object, where: str) -> Definition:
         if name in fields and item.get(name) is None:
             raise InvalidInput(f"{where}: {name} is missing", field=name)
     check_fields(item, fields, where)
-    return make(**{name: _value(item[name], fields[name], where, name) for name in item if item[name] is not None})
+    with naming(where):
+        return make(**{name: _value(item[name], fields[name], name) for name in item if item[name] is not None})
 
 
-def _value(value: Any, kind: type, where: str, name: str) -> object:
+def _value(value: Any, kind: type, name: str) -> object:
     if kind is KeyColumn:
-        return key_columns(value, f"{where}: keys")
+        return key_columns(value)
     if kind is timedelta:
-        return parse_duration(value, f"{where}: {name}")
-    return roles_of(value) if kind is Role else read_field(value, kind, where, name)
+        return parse_duration(value, name)
+    return roles_of(value) if kind is Role else read_field(value, kind, name)
 
 
 def _feature(type: str, **given: Any) -> FeatureDefinition:  # noqa: A002 - the field of the file

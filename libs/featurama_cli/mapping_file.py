@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurama_cli.definitions_file import FIELDS
-from featurama_cli.yaml_file import ENDINGS, check_fields, read_field, read_yaml
+from featurama_cli.yaml_file import ENDINGS, check_fields, naming, read_field, read_yaml
 from featurama_core.types.errors import InvalidInput, Reason
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         )
     check_fields(given, _KINDS, where)
     # YAML reads `2026-01-01T00:00:00Z` as a time.
-    return {
-        name: value if name == "timestamp" and isinstance(value, date) else read_field(value, _KINDS[name], where, name)
-        for name, value in given.items()
-        if value is not None
-    }
+    with naming(where):
+        return {
+            name: value if name == "timestamp" and isinstance(value, date) else read_field(value, _KINDS[name], name)
+            for name, value in given.items()
+            if value is not None
+        }

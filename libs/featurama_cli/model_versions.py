@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from featurama_core.namespace import Namespace
 from featurama_core.types.errors import FailedPrecondition
 from featurama_model.manifest import ModelManifest
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import SpineSource
 from featurama_trainer.labels import Labels
-from featurama_trainer.labels_file import read_label_file
+from featurama_trainer.labels_file import label_file
 
 
-def label_rows(candidate: ModelManifest, file: Path | None) -> Labels | None:
+async def label_rows(namespace: Namespace, candidate: ModelManifest, file: Path | None) -> Labels | None:
     """The rows of a label file, with the columns of the candidate's training; None without a file."""
     if file is None:
         return None
     if candidate.training is None:
         raise FailedPrecondition(f"the manifest of version {candidate.version} has no training data", field="version")
-    source = {**candidate.training.labels, "target": candidate.target, "file": str(file)}
-    return read_label_file(SpineSource.model_validate(source), Classes.of_manifest(candidate))
+    source = SpineSource.model_validate({**candidate.training.labels, "target": candidate.target, "file": str(file)})
+    return await label_file(namespace, source, Classes.of_manifest(candidate))
 
 
 def differences(first: ModelManifest, second: ModelManifest) -> list[dict[str, object]]:

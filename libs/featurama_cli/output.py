@@ -149,7 +149,7 @@ def _cell(value: object) -> Any:
     if isinstance(value, (list, tuple)):
         shown = [number(each, 6) if isinstance(each, float) else str(each) for each in value[:8]]
         return Text(", ".join(shown) + (f", ... ({len(value)})" if len(value) > 8 else ""))
-    if isinstance(value, Mapping):
+    if type(value) is dict:
         return Text(", ".join(f"{name}: {each}" for name, each in value.items()))
     return Text(str(value), style=_STYLES.get(str(value), ""))
 

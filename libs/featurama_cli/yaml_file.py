@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,19 @@ def check_fields(given: Mapping[Any, Any], known: Collection[str], where: str) -
             raise InvalidInput(f"{where}: {name!r} is not a field; {fix}", field=str(name))
 
 
-def read_field(value: Any, kind: type, where: str, name: str) -> object:
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Errors about values begin with their place in the file."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error.message}", reason=error.reason, **error.metadata) from error
+
+
+def read_field(value: Any, kind: type, name: str) -> object:
     """A value of a kind, a list as a tuple of texts. Raises InvalidInput."""
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     texts = [*value, *value.values()] if fits and kind is dict else value if kind is list else ()
     if not fits or not all(isinstance(each, str) for each in texts):
-        raise InvalidInput(f"{where}: {name} must be {_WORDS[kind]}, not {value!r:.40}", field=name)
+        raise InvalidInput(f"{name} must be {_WORDS[kind]}, not {value!r:.40}", field=name)
     return tuple(value) if kind is list else value

@@ -16,7 +16,6 @@ from featurama_core.storage.held_values import entities_with_values
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.port import Consistency, NamespaceStorage
 from featurama_core.storage.records import Cells
-from featurama_core.storage.tombstone_cells import layouts_in
 from featurama_core.types.errors import InvalidInput, Reason, StoreUnavailable
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, UNREGISTERED
 from featurama_core.types.references import FeatureSelection, ResolvedFeature
@@ -97,7 +96,7 @@ class Namespace:
     ) -> tuple[Cells, Mapping[int, Layout]]:
         """The latest partitions of distinct entities, and the known layouts among their cells."""
         cells = await self.storage.read_cells(entity_ids, consistency=consistency)
-        missing = [layout_id for layout_id in layouts_in(cells) if layout_id not in self._layouts]
+        missing = [layout_id for layout_id in cells.layouts if layout_id not in self._layouts]
         if missing:
             self._layouts.update(await self.storage.get_layouts(missing))
         return cells, self._layouts
@@ -109,7 +108,7 @@ class Namespace:
         cells, layouts = await self.read_cells(entity_ids)
         if cells.failed.any():
             raise StoreUnavailable("the store did not answer for these entities; try again")
-        names = {field.name for each in layouts_in(cells) if (layout := layouts.get(each)) for field in layout.fields}
+        names = {field.name for each in cells.layouts if (layout := layouts.get(each)) for field in layout.fields}
         if entity_type not in (None, DEFAULT_ENTITY_TYPE):
             of_type, after = await self.registry.page_features(("entity_type", entity_type), "", _FEATURES_OF_TYPE)
             if after is not None:
@@ -122,7 +121,7 @@ class Namespace:
         snapshot = await self.registry.snapshot(fresh=True, names=names)
         types = (None, DEFAULT_ENTITY_TYPE, entity_type)
         return [
-            ResolvedFeature(each, snapshot.groups[each.group])
+            ResolvedFeature(each, snapshot.group_of(each))
             for name in sorted(names)
             for each in snapshot.features[name]
             if entity_type is None or each.entity_type in types
@@ -194,7 +193,7 @@ class Namespace:
         cells, layouts = await self.read_cells(entity_ids)
         if cells.failed.any():
             raise StoreUnavailable("the store did not answer for every entity; try again")
-        held = {at: layout.fields for at in layouts_in(cells) if (layout := layouts.get(at))}
+        held = {at: layout.fields for at in cells.layouts if (layout := layouts.get(at))}
         names = {field.name for fields in held.values() for field in fields}
         features = (await self.registry.snapshot(names=names)).features
         of_type = {

@@ -6,7 +6,6 @@ create its store. Only this module and `store_datasets` call the retrieval engin
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -20,14 +19,14 @@ from featurama_core.ingest.revise import revise
 from featurama_core.ingest.write import write
 from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
-from featurama_core.retrieval.cost import TextCheck, rows_at_once
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.history import read_page
+from featurama_core.retrieval.newest import read_newest, read_plan
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
-from featurama_core.storage.port import Consistency, FeaturesOf
-from featurama_core.types.column import Column, concatenate
+from featurama_core.storage.port import FeaturesOf
+from featurama_core.types.column import Column
 from featurama_core.types.errors import (
     Conflict,
     FailedPrecondition,
@@ -179,9 +178,7 @@ class EmbeddedStore(FeatureStore):
     # Entities
 
     async def _put_entities(self, entities: Sequence[Entity]) -> list[Entity]:
-        for entity_type in {each.entity_type for each in entities}:
-            await self._check_type(entity_type)
-        await self._check_ids(entities)
+        await self._check_entities(entities)
         now = self.now()
         stamped = [replace(each, created_at=now, updated_at=now) for each in entities]
         stored = await self._namespace.storage.put_entities(stamped)
@@ -193,7 +190,20 @@ class EmbeddedStore(FeatureStore):
                     reason=Reason.ENTITY_CONFLICT,
                     field="entity_type",
                 )
+        # A type may have been deleted meanwhile, or one with keys created: neither could see these entities.
+        await self._namespace.registry.snapshot(fresh=True)
+        try:
+            await self._check_entities(entities)
+        except (InvalidInput, Unknown):
+            for new in (each.entity_id for each in stored if each.created_at == now):
+                await self._namespace.storage.remove_entity(new)
+            raise
         return stored
+
+    async def _check_entities(self, entities: Sequence[Entity]) -> None:
+        for entity_type in {each.entity_type for each in entities}:
+            await self._check_type(entity_type)
+        await self._check_ids(entities)
 
     async def _get_entity(self, entity_id: str) -> Entity:
         found = await self._namespace.storage.get_entities([entity_id])
@@ -239,21 +249,8 @@ class EmbeddedStore(FeatureStore):
         self, entities: RowEntities, features: FeatureSelection, *, consistency: str | None, event_times: bool
     ) -> tuple[list[Column], int]:
         del event_times  # they cost nothing here
-        plan = await self._namespace.compiled(features, ReadPlan.of)
-        level = None if consistency is None else Consistency(consistency)
-        settings, rows = self._namespace.settings, len(entities)
-        most = min(max(1, settings.max_online_entities // len(entities.of_role)), rows_at_once(plan.features))
-        now = self.now()
-        if rows <= most:
-            return await self._newest(entities, plan, now, level), now
-        texts, parts = TextCheck(settings.max_text_bytes, rows), []
-        for at in range(0, rows, most):
-            run = entities.cut(at, at + most)
-            parts.append(await self._newest(run, plan, now, level))
-            texts.add(parts[-1], len(run))
-            await asyncio.sleep(0)  # small reads are made on the loop: others get their turn between two steps
-        columns = await asyncio.to_thread(lambda: [concatenate(list(each)) for each in zip(*parts, strict=True)])
-        return columns, now
+        found, as_of = await read_newest(self._namespace, entities, features, consistency)
+        return found.columns(), as_of
 
     async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:
         entity = (await self._namespace.storage.get_entities([entity_id])).get(entity_id)
@@ -263,7 +260,8 @@ class EmbeddedStore(FeatureStore):
         if features:
             newest = {each.name: each for each in features}
             plan = ReadPlan.of(list(newest.values()))
-            columns = await self._newest(RowEntities.of([entity_id]), plan, as_of)
+            found = await read_plan(self._namespace, RowEntities.of([entity_id]), plan, as_of)
+            columns = found.columns()
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]
         if entity is None and not columns:
@@ -290,15 +288,6 @@ class EmbeddedStore(FeatureStore):
         plan = await self._namespace.compiled(features, ReadPlan.of, known_at=newest)
         retrieval = Retrieval(ValueSource(self._namespace), plan, bounds)
         return await retrieval.columns(entities, event_time), bounds.now
-
-    async def _newest(
-        self, entities: RowEntities, plan: ReadPlan, now: int, consistency: Consistency | None = None
-    ) -> list[Column]:
-        """A column per feature. now: the wall clock that ages are measured from."""
-        bounds = ReadBounds(None, now, at_now=True)
-        source = ValueSource(self._namespace, consistency=consistency)
-        retrieval = Retrieval(source, plan, bounds, errors_as_status=True)
-        return await retrieval.columns(entities, None)
 
     async def _page_history(
         self, entity_id: str, feature: str, wanted: HistoryRange, page_size: int, page_token: str

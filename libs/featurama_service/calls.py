@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from featurama.wire import SMALL_MESSAGE
 from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, Reason, StoreUnavailable
 from featurama_core.types.sizes import CUT_BYTES, too_large
+from featurama_service.access_log import AccessLog
 from featurama_service.admission import Admission
 from featurama_service.settings import GrpcSettings
 from featurama_service.status import grpc_code, grpc_status
@@ -119,10 +120,10 @@ class Call:
 class Guard:
     """Runs the body of every call of one server. seen: the number of calls, including refused ones."""
 
-    def __init__(self, settings: GrpcSettings, log: FilteringBoundLogger, *, log_calls: bool = True) -> None:
+    def __init__(self, settings: GrpcSettings, log: FilteringBoundLogger, access: AccessLog | None = None) -> None:
         self._margin = settings.deadline_margin_ms / 1_000
         self._log = log
-        self._log_calls = log_calls
+        self._access = access
         self.max_message_bytes = settings.max_message_bytes
         self.admission = Admission(settings.max_calls, settings.max_request_bytes, settings.max_work_bytes)
         self.draining = asyncio.Event()
@@ -193,10 +194,10 @@ class Guard:
         return max(0.0, remaining - self._margin)
 
     def _note(self, call: Call, code: grpc.StatusCode, refusal: FeaturamaError | None = None) -> None:
-        if not self._log_calls:
+        if self._access is None:
             return
         level = logging.ERROR if code in _SERVER_FAULTS else logging.WARNING if code in _STRAINS else logging.INFO
-        self._log.log(
+        self._access.note(
             level,
             "call",
             method=call.method,

@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from featurama_service.settings import LogSettings
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def open_log(settings: LogSettings, service: str, stream: TextIO | None = None) -> FilteringBoundLogger:
@@ -23,7 +23,7 @@ def open_log(settings: LogSettings, service: str, stream: TextIO | None = None) 
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream),
         processors=_processors(settings, stream),
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.log_level]),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
         service=service,
     )
     return log
@@ -42,16 +42,20 @@ def route_standard_logging(settings: LogSettings, stream: TextIO | None = None) 
             ],
         )
     )
-    logging.basicConfig(level=max(_LEVELS[settings.log_level], logging.WARNING), handlers=[handler], force=True)
+    logging.basicConfig(level=max(LEVELS[settings.log_level], logging.WARNING), handlers=[handler], force=True)
+
+
+def is_pretty(settings: LogSettings, stream: TextIO) -> bool:
+    """Whether lines are for people instead of programs."""
+    return settings.log_format == "pretty" or (settings.log_format == "auto" and stream.isatty())
 
 
 def _processors(settings: LogSettings, stream: TextIO) -> list[Processor]:
-    pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and stream.isatty())
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    if pretty:
+    if is_pretty(settings, stream):
         return [*shared, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
     return [*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

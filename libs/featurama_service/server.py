@@ -19,6 +19,7 @@ from grpc_health.v1.health import aio as health_aio
 from structlog.typing import FilteringBoundLogger
 
 from featurama_core.types.errors import FeaturamaError
+from featurama_service.access_log import AccessLog
 from featurama_service.calls import Guard
 from featurama_service.methods import Service
 from featurama_service.reflection import reflect
@@ -55,17 +56,17 @@ async def serving(
     settings: GrpcSettings,
     *,
     log: FilteringBoundLogger,
-    log_calls: bool = True,
+    access: AccessLog | None = None,
     ping: Callable[[], Awaitable[None]] | None = None,
     reports: Mapping[str, Callable[[], bool]] | None = None,
 ) -> AsyncIterator[Bound]:
     """Serve until the context ends, which drains.
 
-    ping: raises when the services cannot work. It sets the health of the services, not that of the server itself.
-    reports: further health names with their checks, independent of the services. Raises SettingsError if the address is
-    taken or a certificate cannot be read.
+    access: where calls are logged. ping: raises when the services cannot work. It sets the health of the services, not
+    that of the server itself. reports: further health names with their checks, independent of the services. Raises
+    SettingsError if the address is taken or a certificate cannot be read.
     """
-    guard = Guard(settings, log, log_calls=log_calls)
+    guard = Guard(settings, log, access)
     server = grpc.aio.server(options=_options(settings))
     server.add_generic_rpc_handlers(tuple(service.handler(guard, settings) for service in services))
     names = [service.name for service in services]
@@ -87,7 +88,11 @@ async def serving(
         watching.cancel()
         reporting.cancel()
         await asyncio.gather(watching, reporting, return_exceptions=True)
+        flush = access.flush if access is not None else bool
+        await asyncio.to_thread(flush)
         await _drain(server, health, guard, settings, log)
+        await asyncio.to_thread(flush)
+        log.info("stopped")
 
 
 async def _drain(
@@ -111,7 +116,6 @@ async def _drain(
     # grpc does not wait for cancelled handlers, whose cleanup still needs the stores.
     await asyncio.wait((finished,), timeout=_CLEANUP_S)
     finished.cancel()
-    log.info("stopped")
 
 
 async def _quiet(guard: Guard) -> None:

@@ -25,11 +25,14 @@ class SettingsError(Exception):
 
 
 class LogSettings(BaseModel, frozen=True):
-    """Logging. log_format `auto`: pretty on a terminal, JSON lines elsewhere."""
+    """Logging. log_format `auto`: pretty on a terminal, JSON lines elsewhere. log_calls: a line per call.
+    log_calls_every: a line for every so many of the calls without an error.
+    """
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_calls: bool = True
+    log_calls_every: Count = 1
 
 
 class ServiceSettings(BaseSettings, LogSettings):

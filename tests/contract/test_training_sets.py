@@ -70,16 +70,6 @@ async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
         yield opened
 
 
-class Clock:
-    """A wall clock, in nanoseconds, that a test sets."""
-
-    def __init__(self, now: int) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        return self.now
-
-
 def labels(rows: int = 500) -> Any:
     """Things, one of them unknown, at times around what is stored."""
     draw = np.random.default_rng(3)
@@ -195,6 +185,22 @@ async def test_only_what_is_empty_in_a_text_column_of_a_csv_is_null(store: Opene
     await asyncio.to_thread(file.write_text, f"entity_id,timestamp\nthing_01,{day}\n,{day}\n")
     with pytest.raises(InvalidInput, match=r"l\.csv, row 1: entity_id is missing"):
         await (await store.training_set(file, ["note"])).to_arrow()
+
+
+async def test_a_declared_column_that_the_labels_lack_is_refused(store: OpenedStore, tmp_path: Path) -> None:
+    """In a file and in a frame, with what there is; and declarations without label rows are."""
+    rows = {"entity_id": ["thing_01"], "timestamp": ["2026-09-01T00:00:00Z"], "stars": [1]}
+    await asyncio.to_thread(pyarrow.csv.write_csv, pa.table(rows), tmp_path / "l.csv")
+    for labels in (rows, tmp_path / "l.csv"):
+        with pytest.raises(InvalidInput, match=r"types names the column 'star',.* did you mean 'stars'"):
+            await store.training_set(labels, ["note"], types={"star": "int"})
+        with pytest.raises(InvalidInput, match=r"the column 'z',.* there are entity_id, timestamp, stars"):
+            await store.training_set(labels, ["note"], types={"z": "int"})
+        with pytest.raises(InvalidInput, match="casts names the column z"):
+            await store.training_set(labels, ["note"], casts={"z": "text"})
+    for declared in ({"types": {"z": "int"}}, {"casts": {"z": "text"}}):
+        with pytest.raises(InvalidInput, match="are of labels=; give these too"):
+            await store.training_set(features=["note"], entity_type="entity", **declared)  # type: ignore[arg-type]
 
 
 async def test_columns_of_other_names_are_taken_and_kept(store: OpenedStore) -> None:
@@ -338,73 +344,6 @@ async def test_a_set_that_is_built_again_is_the_same_until_something_is_deleted(
     found = await verify(tmp_path / "set", partial(rebuilt, store.space))
     assert {each.cause for each in found.differences or ()} == {"deletion", "later_writes"}
     assert not found.is_good
-
-
-async def test_a_csv_is_built_again_and_compared_as_text(tmp_path: Path) -> None:
-    """Values that a CSV writes ambiguously unless quoted, of each type; and a change is seen."""
-    async with open_store(f"sqlite:///{tmp_path / 'store'}") as store:
-        odd = ["NA", "", "null", 'a "b",\nc', None]
-        await store.register_feature("word", "text")
-        await store.register_feature("level", "double")
-        await store.register_feature("tally", "int")
-        await store.register_feature("flag", "bool")
-        await store.register_feature("shape", "vector[2]")
-        wide = {
-            "word": odd,
-            "level": [float("nan"), float("-inf"), 0.1 + 0.2, -0.0, None],
-            "tally": [2**53 + 1, -1, 0, None, 7],
-            "flag": [True, False, None, True, False],
-            "shape": [[0.1, 2.5], [1e-30, 3e38], None, [0.0, -0.0], [1.0, 2.0]],
-        }
-        ids = ["NA", "null", "nan", 'q "x", y', "z"]
-        await store.write_features({"entity_id": ids, "timestamp": [START + 7] * 5, **wide}, time_unit="us")
-        rows = {"entity_id": [*ids, "nobody"], "timestamp": [START + 7] * 6, "why": [*odd, "x"]}
-        made = await store.training_set(pa.table(rows), list(wide), statuses=True, event_times=True, time_unit="us")
-        for name in ("set.csv", "set"):
-            await made.write(tmp_path / name, format="csv")
-            assert (await verify(tmp_path / name, partial(rebuilt, store.space))).differences == ()
-        await store.write_features({"entity_id": ["null"], "timestamp": [START + 7], "word": [None]}, time_unit="us")
-        found = await verify(tmp_path / "set.csv", partial(rebuilt, store.space))
-        shown = [(each.column, each.cause, each.first_rows) for each in found.differences or ()]
-        assert [("word", "later_writes", (1,)), ("word__status", "later_writes", (1,))] == shown
-
-
-async def test_newest_values_are_built_again_as_of_the_moment_they_were_built(tmp_path: Path) -> None:
-    """Later writes, also ones that correct, change nothing; the ages are those of then; a deletion is named."""
-    clock = Clock(START * 1_000)
-    async with open_store(f"sqlite:///{tmp_path / 'store'}", clock=clock) as store:
-        await store.register_entity_type("thing")
-        await store.register_feature_group("moves", "thing", ttl="2h")
-        await store.register_feature("speed", "double", group="moves")
-        for entity_id in ("a", "b", "c"):
-            await store.register_entity(entity_id, "thing")
-        # The last one lies a little ahead, as the writer's clock may; the second is too old to be valid.
-        at = [START - HOUR, START - 3 * HOUR, START + 2_000_000]
-        await store.write_features(
-            {"entity_id": ["a", "b", "c"], "timestamp": at, "speed": [1.0, 2.0, 3.0]}, time_unit="us"
-        )
-        made = await store.training_set(features=["speed"], entity_type="thing", statuses=True)
-        await made.write(tmp_path / "set")
-        await made.write(tmp_path / "set.csv")
-        names = ("set", "set.csv")
-        assert [()] * 2 == [
-            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
-        ]
-        clock.now += 5 * HOUR * 1_000
-        assert [()] * 2 == [
-            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
-        ]
-        await store.write_features(
-            {"entity_id": ["a", "b"], "timestamp": [START - HOUR] * 2, "speed": [9.0, 9.0]}, time_unit="us"
-        )
-        await store.write_features({"entity_id": ["c"], "timestamp": [START + HOUR], "speed": [9.0]}, time_unit="us")
-        assert [()] * 2 == [
-            (await verify(tmp_path / name, partial(rebuilt, store.space))).differences for name in names
-        ]
-        await store.delete_entity("c")
-        for name in names:
-            found = await verify(tmp_path / name, partial(rebuilt, store.space))
-            assert {(each.cause, each.first_rows) for each in found.differences or ()} == {("deletion", (2,))}
 
 
 async def test_what_cannot_work_is_refused_before_anything_is_read(store: OpenedStore) -> None:

@@ -32,6 +32,7 @@ from featurama_ingest.settings import IngestSettings
 from featurama_model.model_checker import ModelChecker
 from featurama_online import app as online_app
 from featurama_online.settings import OnlineSettings
+from featurama_service.access_log import AccessLog
 from featurama_service.logs import open_log
 from featurama_service.methods import Service
 from featurama_service.server import Bound, serving
@@ -183,12 +184,14 @@ async def serving_services(
 ) -> AsyncIterator[Client]:
     """A client of a server that serves just these services, under the real guard; its log goes to `stream`."""
     quiet = {name: value for name, value in QUIET.items() if name != "log_level"}
-    log = open_log(LogSettings(log_level=level, log_format="json"), "test", stream or io.StringIO())
-    async with (
-        serving(services, GrpcSettings(**{**quiet, **settings}), log=log) as bound,
-        client_of(bound.address) as client,
-    ):
-        yield client
+    logged, stream = LogSettings(log_level=level, log_format="json"), stream or io.StringIO()
+    log = open_log(logged, "test", stream)
+    with AccessLog(logged, "test", stream) as access:
+        async with (
+            serving(services, GrpcSettings(**{**quiet, **settings}), log=log, access=access) as bound,
+            client_of(bound.address) as client,
+        ):
+            yield client
 
 
 async def until(holds: Callable[[], bool]) -> None:

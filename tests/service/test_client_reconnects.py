@@ -11,7 +11,8 @@ import grpc
 import pytest
 
 import featurama
-from featurama.errors import StoreUnavailable
+from featurama.errors import OutcomeUnknown, StoreUnavailable
+from featurama_core.types.sizes import MAX_MESSAGE_BYTES
 
 from .test_client_retries import FRAME, Ingest, Peer, no_values
 
@@ -73,6 +74,26 @@ async def test_a_server_that_stays_away_fails_the_call_at_its_deadline(
             await act(store)
         with pytest.raises(StoreUnavailable, match="cannot reach"):
             await act(store)
+
+
+async def test_what_was_sent_to_a_server_that_then_stays_away_may_be_stored() -> None:
+    """Though it could not be sent again."""
+    received = asyncio.Event()
+
+    async def keep(requests: AsyncIterator[bytes], context: Any) -> None:
+        await anext(aiter(requests))
+        received.set()
+        await asyncio.Event().wait()
+
+    async with AsyncExitStack() as stack:
+        async with listening(Peer("StreamFeatures", keep, stream=True)) as port:
+            store = await stack.enter_async_context(connect(port, timeout=1.0))
+            notes = ["x", "x" * MAX_MESSAGE_BYTES]  # the second row is not sent
+            frame = {"entity_id": ["a", "b"], "timestamp": ["2026-01-01T00:00:00Z"] * 2, "note": notes}
+            call = asyncio.ensure_future(store.write_features(frame, batch_size=1))
+            await received.wait()
+        with pytest.raises(OutcomeUnknown, match=r"^cannot reach .*; rows sent before may be stored$"):
+            await call
 
 
 @pytest.mark.parametrize("act", [read, write])

@@ -16,6 +16,7 @@ from featurama import wire
 from featurama.client.reading import MAX_LABEL_ROWS, MAX_ONLINE_ENTITIES
 from featurama.client.training_sets import MAX_PART_ROWS
 from featurama.v1 import definitions_pb2, online_service_pb2, registry_service_pb2
+from featurama_core.types.block import Answer
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FeaturamaError, Reason
 from featurama_core.types.sizes import too_large
@@ -75,7 +76,7 @@ class Upgraded(grpc.GenericRpcHandler):
     async def _online(self, data: bytes, context: Any) -> bytes:
         request = online_service_pb2.GetOnlineFeaturesRequest.FromString(data)
         columns = self._answer(request.features, request.feature_service, request.entity_ids)
-        return wire.online_response_to_wire(columns, 1).SerializeToString()
+        return wire.online_response_to_wire(Answer.of(columns), 1)
 
     async def _historical(self, data: bytes, context: Any) -> AsyncIterator[bytes]:
         request = wire.parse_get_historical_features_request(data)

@@ -196,8 +196,9 @@ async def test_a_stream_that_ends_before_a_chunk_is_sent_again_raises_its_reason
     wrong = InvalidInput("no such place", reason=Reason.INVALID_REFERENCE)
     peer = Peer("StreamFeatures", after_refusing_for_now(refusing(wrong)), stream=True)
     async with client_of(peer, retries=PATIENT) as client:
-        with pytest.raises(OutcomeUnknown, match=r"^no such place; rows sent before may be stored$"):
+        with pytest.raises(OutcomeUnknown, match=r"^no such place; rows sent before may be stored$") as unknown:
             await client.write_features(PAIR, batch_size=1)
+    assert unknown.value.metadata["target"].startswith("127.0.0.1:")
     assert 1 == peer.calls
 
 

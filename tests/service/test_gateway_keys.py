@@ -110,6 +110,20 @@ async def test_rows_of_keys_come_back_with_their_keys(gateway, rings):
     ]
 
 
+@pytest.mark.parametrize("route", ["/features", "/features/batch"])
+@pytest.mark.parametrize(("name", "fix"), [("colonies", "did you mean 'colony'?"), ("width", "ring")])
+async def test_a_column_that_names_no_entity_is_refused(gateway, rings, route, name, fix):
+    """With the one that was meant, or those that there are; it is not ignored."""
+    entities = {"ring": [7], "colony": ["a/b|c"], name: ["x"]}
+    wanted = {"entities": entities} | (
+        {"feature_names": [rings.mass]} if route == "/features" else {"model": rings.model}
+    )
+    refused = await gateway.post(route, json=wanted)
+    assert (400, "INVALID_ARGUMENT") == problem(refused)
+    said = refused.json()["detail"]
+    assert (True, True) == (f"column '{name}'" in said, fix in said), said
+
+
 async def test_a_prediction_names_its_entity_by_keys(gateway, rings):
     """With the model in the path or in the body; the answer has the keys."""
     keys = {"colony": "x", "ring": -1}

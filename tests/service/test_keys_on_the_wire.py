@@ -147,6 +147,61 @@ async def test_rows_of_reads_are_named_by_key_columns(online, namespace, stored)
     assert [PRESENT, NOT_FOUND] == list(chunk.columns[0].statuses)
 
 
+def role(name: str, entity_type: str, *keys: columns_pb2.Column, **ids: list[str]) -> online_service_pb2.EntityColumn:
+    return online_service_pb2.EntityColumn(role=name, entity_type=entity_type, keys=keys, **ids)
+
+
+async def test_each_role_has_ids_or_the_key_columns_of_its_type(client, online, namespace, stored, unique):
+    """Key columns have the names of the keys in every role; online and at times, with the types of a service too."""
+    await client.write_features({"film_id": [3], stored.year: [2003]}, timestamp=AT)
+    wanted = [f"first.{stored.year}", f"then.{stored.year}", f"guest.{stored.nights}"]
+    roles = {"first": stored.film, "then": stored.film, "guest": stored.stay}
+    await client.register_feature_service(service := unique("evening"), wanted, roles=roles)
+    for of_service in (False, True):
+        types = dict.fromkeys(roles, "") if of_service else roles
+        entities = [
+            role("first", types["first"], column("film_id", INT, [1, 0], statuses=[PRESENT, NULL_VALUE])),
+            role("then", types["then"], entity_ids=[f"{stored.film}:2", f"{stored.film}:3"]),
+            role("guest", types["guest"], column("city", TEXT, ["x", "a|b"]), column("guest_id", INT, [7, 7])),
+        ]
+        asked = {"namespace": namespace, "entities": entities, "include_statuses": True}
+        asked |= {"feature_service": service} if of_service else {"features": wanted}
+        newest = await online.features.GetOnlineFeatures(online_service_pb2.GetOnlineFeaturesRequest(**asked))
+        request = online_service_pb2.GetHistoricalFeaturesRequest(**asked, event_time_us=[now_us()] * 2)
+        (past,) = [each async for each in online.features.GetHistoricalFeatures(request)]
+        for answer in (newest, past):
+            assert [[1999, 0], [2000, 2003], [0, 3]] == [list(each.int_values) for each in answer.columns]
+            assert [PRESENT, NOT_FOUND] == list(answer.columns[0].statuses)
+            assert [NOT_FOUND, PRESENT] == list(answer.columns[2].statuses)
+
+
+async def test_impossible_keys_of_a_role_are_refused(client, online, namespace, stored, unique):
+    """The role and the column are named, in reads of now and of the past."""
+    await client.register_feature_service(
+        service := unique("pair"), [f"first.{stored.year}"], roles={"first": stored.film}
+    )
+    one, film = column("film_id", INT, [1]), stored.film
+    wrong = [
+        ([role("first", film, one, entity_ids=["x"])], "the role first has keys and entity_ids"),
+        ([role("first", film, column("film", INT, [1]))], "the role first: the rows have neither"),
+        ([role("first", film, one, column("film_ids", INT, [1]))], "the role first: column 'film_ids' is no key"),
+        ([role("first", film, column("film_id", DOUBLE, [1.0]))], "the key film_id must be TEXT or INT"),
+        ([role("first", film, one, one)], "the column film_id twice"),
+        ([role("first", stored.planet, one)], "declares the role first"),
+        ([role("other", "", one)], "the role other has keys of no type"),
+        ([role("first", film, one), role("other", film, column("film_id", INT, [1, 2]))], "the role other"),
+    ]
+    for entities, message in wrong:
+        asked = {"namespace": namespace, "feature_service": service, "entities": entities}
+        refusal = await refusal_of(
+            online.features.GetOnlineFeatures(online_service_pb2.GetOnlineFeaturesRequest(**asked))
+        )
+        assert (grpc.StatusCode.INVALID_ARGUMENT, True) == (refusal.code, message in refusal.message), refusal.message
+    beside = {"namespace": namespace, "feature_service": service, "entities": [role("first", film, one)]}
+    request = online_service_pb2.GetOnlineFeaturesRequest(**beside, keys=[one])
+    assert "keys are of rows that name one" in (await refusal_of(online.features.GetOnlineFeatures(request))).message
+
+
 async def test_one_entity_is_named_by_keys(online, ingest, namespace, stored):
     """In a history and in deletions; a key that is none is refused."""
     keys = [column("film_id", INT, [1])]
@@ -171,6 +226,7 @@ async def test_one_entity_is_named_by_keys(online, ingest, namespace, stored):
         ({"keys": [column("film_id", DOUBLE, [1.0])]}, "film_id"),
         ({"keys": [column("film_id", INT, [1]), column("film_id", INT, [1])]}, "keys"),
         ({"keys": [column("film", INT, [1])]}, "film_id"),
+        ({"keys": [column("film_id", INT, [1]), column("film_ids", INT, [1])]}, "film_ids"),
         ({"keys": [column("film_id", INT, [1, 2]), column("x", INT, [1])]}, "x"),
     ],
 )

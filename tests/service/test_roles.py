@@ -156,6 +156,7 @@ async def test_rest_reads_rows_of_several_entities(gateway: Any, match: Match) -
         ({"feature_service": match.service, "entity_ids": ["x"]}, "roles home, away"),
         ({"entity_ids": ["x"], "feature_names": ["distance"], "roles": match.roles}, "roles are of entities"),
         (by_service | {"entities": {"home": ["x"]}}, "lack the column away"),
+        (by_service | {"entities": match.rows | {"homes": ["x"] * 3}}, "did you mean 'home'"),
         (by_service | {"entities": {"home": ["x"], "away": ["x", "y"]}}, "away"),
     ]
     for asked, message in wrong:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.opened import OpenedStore, open_store
 
+from featurama_cli.model_versions import label_rows
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_model.registry import ModelRegistry
 from featurama_trainer.config import TrainingConfig
@@ -86,5 +87,76 @@ async def test_labels_of_the_store_need_entities_and_a_time_feature(store: Opene
 async def test_features_of_several_entity_types_are_refused(store: OpenedStore, labels: dict[str, str]) -> None:
     """Their types are named: a row has one entity."""
     several = {**OWN, "features": ["bill", "wind"], "labels": labels}
-    with pytest.raises(InvalidInput, match="the features describe island, penguin"):
-        await train(store.space, TrainingConfig.of(several))
+    said = "the features describe island, penguin; a model reads one entity per row: keep the features of one type"
+    for more in ({}, {"baseline": "wind", "features": ["bill"]}):
+        with pytest.raises(InvalidInput, match=said):
+            await train(store.space, TrainingConfig.of(several | more))
+
+
+@pytest.fixture
+async def nests(store: OpenedStore, tmp_path: Path) -> dict[str, Any]:
+    """A type with two keys and a feature of it, and a config whose label file has ids."""
+    await store.register_entity_type("nest", keys={"site": "text", "number": "int"})
+    await store.register_feature("eggs", "double", entity_type="nest")
+    keys = {"site": [f"a|{number % 7}" for number in range(120)], "number": list(range(120))}
+    await store.write_features(keys | {"timestamp": TIMES, "eggs": BILLS})
+    ids = await store.make_entity_ids("nest", keys)
+    rows = [f"{each},{time},{100 * bill}" for each, time, bill in zip(ids, TIMES, BILLS, strict=True)]
+    (tmp_path / "ids.csv").write_text("\n".join(["entity_id,timestamp,mass", *rows]))
+    return {
+        "model": "mass",
+        "features": ["eggs"],
+        "rounds": 5,
+        "labels": {"file": str(tmp_path / "ids.csv"), "target": "mass"},
+    }
+
+
+async def test_a_label_file_has_the_key_columns_of_the_type_instead_of_ids(
+    store: OpenedStore, nests: dict[str, Any], tmp_path: Path
+) -> None:
+    """The same model; rows without an entity are left out and counted. The file of a comparison has them too."""
+    by_id = await train(store.space, TrainingConfig.of(nests), checker=shared_checker())
+    rows = [f"a|{at % 7},{at},{time},{100 * bill}" for at, (time, bill) in enumerate(zip(TIMES, BILLS, strict=True))]
+    nameless = [f",3,{TIMES[0]},1", f"x,007,{TIMES[0]},2", f"x,,{TIMES[0]},"]
+    path = tmp_path / "keys.csv"
+    path.write_text("\n".join(["site,number,timestamp,mass", *rows, *nameless]))
+    config = TrainingConfig.of({**nests, "labels": {"file": str(path), "target": "mass"}})
+    by_key = await train(store.space, config, checker=shared_checker())
+
+    assert by_id.manifest.artefact == by_key.manifest.artefact
+    assert (2, 1) == (by_key.rows_without_required, by_key.entities_without_target)
+    compared = await label_rows(store.space, by_key.manifest, path)
+    assert compared is not None
+    assert (120, 2) == (len(compared), compared.without_entity)
+    path.write_text("\n".join(["site,timestamp,mass", f"x,{TIMES[0]},1"]))
+    with pytest.raises(InvalidInput, match="neither entity_id nor a column number, a key of nest"):
+        await train(store.space, config)
+
+
+async def test_a_set_by_keys_is_trained_on_and_compared_by_them(
+    store: OpenedStore, nests: dict[str, Any], tmp_path: Path
+) -> None:
+    """The facts of the model name no key column as one of ids."""
+    keys = {"site": [f"a|{number % 7}" for number in range(120)], "number": list(range(120))}
+    labels = keys | {"timestamp": TIMES, "mass": [100 * each for each in BILLS]}
+    await (await store.training_set(labels, ["eggs"])).write(tmp_path / "set")
+    config = TrainingConfig.of({**nests, "labels": {"target": "mass"}})
+    report = await train(store.space, config, dataset=tmp_path / "set", checker=shared_checker())
+
+    path = tmp_path / "keys.csv"
+    rows = [f"a|{at % 7},{at},{time},{100 * bill}" for at, (time, bill) in enumerate(zip(TIMES, BILLS, strict=True))]
+    path.write_text("\n".join(["site,number,timestamp,mass", *rows]))
+    compared = await label_rows(store.space, report.manifest, path)
+    assert compared is not None
+    assert (await store.make_entity_ids("nest", keys))[0] in compared.entity_ids
+
+
+async def test_types_of_columns_that_the_label_file_lacks_are_refused(
+    store: OpenedStore, nests: dict[str, Any]
+) -> None:
+    """With the name that was meant; and so is a target that is no column."""
+    typed = nests["labels"] | {"types": {"mas": "double"}}
+    with pytest.raises(InvalidInput, match=r"types names the column 'mas'.* did you mean 'mass'"):
+        await train(store.space, TrainingConfig.of(nests | {"labels": typed}))
+    with pytest.raises(InvalidInput, match="the label file has no column 'weight'"):
+        await train(store.space, TrainingConfig.of(nests | {"labels": nests["labels"] | {"target": "weight"}}))

@@ -112,7 +112,7 @@ class ReadCalls(Calling):
 
         async def read(start: int, stop: int) -> list[wire.HistoricalChunk]:
             times = None if event_time is None else event_time[start:stop]
-            rows = entities.cut(start, stop)
+            rows = wire.SentEntities(entities.cut(start, stop))
             return await self._label_rows(
                 wire.HistoricalRequest(self.namespace, rows, times, features, known_at, False)
             )

@@ -90,7 +90,7 @@ class GetOnlineFeaturesRequest(_message.Message):
 
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
-        """The entities of rows that name several, one column per role of the features: at most 10,000 ids in all columns."""
+        """The entities of rows that name several, one per role of the features: at most 10,000 entities of all roles together."""
 
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
@@ -131,6 +131,7 @@ class EntityColumn(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     ENTITY_TYPE_FIELD_NUMBER: _builtins.int
     ENTITY_IDS_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """Role, [a-z][a-z0-9_]{0,62}: the first part of references such as "home.rating". Empty: the only entity of each row."""
     entity_type: _builtins.str
@@ -139,16 +140,23 @@ class EntityColumn(_message.Message):
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entity id of each row; empty for a row without an entity."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
+        """Instead of entity_ids: the key columns of the type, TEXT or INT, with the names of its keys and not of the role. A row
+        with a null (NULL_VALUE) or malformed key is without an entity.
+        """
+
     def __init__(
         self,
         *,
         role: _builtins.str = ...,
         entity_type: _builtins.str = ...,
         entity_ids: _abc.Iterable[_builtins.str] | None = ...,
+        keys: _abc.Iterable[_columns_pb2.Column] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_ids", b"entity_ids", "entity_type", b"entity_type", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_ids", b"entity_ids", "entity_type", b"entity_type", "keys", b"keys", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,7 +368,7 @@ class GetHistoricalFeaturesRequest(_message.Message):
 
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityColumn]:
-        """The entities of label rows that name several, one column per role of the features: at most 100,000 ids in all columns."""
+        """The entities of label rows that name several, one per role of the features: at most 100,000 entities of all roles together."""
 
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:

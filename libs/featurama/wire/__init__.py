@@ -5,7 +5,7 @@ It is shared by the client and every server. Invalid messages raise InvalidInput
 
 from featurama.wire.bounds import SMALL_MESSAGE
 from featurama.wire.definitions import from_proto, to_proto
-from featurama.wire.entities import entities_of, entity_name, keys_of, keys_to_proto, put_entities
+from featurama.wire.entities import SentEntities, entities_of, entity_name, keys_of, keys_to_proto, put_entities
 from featurama.wire.kinds import (
     DEFINITION_KINDS,
     DefinitionKind,
@@ -52,6 +52,7 @@ __all__ = [
     "DefinitionKind",
     "HistoricalChunk",
     "HistoricalRequest",
+    "SentEntities",
     "StreamChunk",
     "columns_from_proto",
     "columns_to_proto",

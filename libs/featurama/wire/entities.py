@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,29 @@ from featurama.v1 import columns_pb2, online_service_pb2
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama_core.frames.cells import Cells
 from featurama_core.types.column import Column
-from featurama_core.types.entity_keys import KEY_TYPES, MAX_KEYS, EntityName
+from featurama_core.types.entity_keys import MAX_KEYS, EntityName
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.roles import MAX_ROLES, NO_ROLE, Role, RowEntities, checked_roles
+from featurama_core.types.roles import MAX_ROLES, NO_ROLE, Ids, Role, RowEntities, checked_roles
 from featurama_core.types.values import Status, ValueType
+
+_KEY_TYPES = (columns_pb2.VALUE_TYPE_TEXT, columns_pb2.VALUE_TYPE_INT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SentEntities:
+    """The entities of the rows of a request, as they were sent. roles: those that the request declares.
+
+    keys: the key columns of each role that has keys in place of ids (then `ids` has none), of `NO_ROLE` without roles.
+    """
+
+    ids: RowEntities
+    roles: tuple[Role, ...] = ()
+    keys: Mapping[str, Mapping[str, Cells]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        of_keys = (len(cells) for columns in self.keys.values() for cells in columns.values())
+        return max(len(self.ids), next(of_keys, 0))
 
 
 def put_entities(message: Any, entities: RowEntities, roles: Sequence[Role]) -> None:
@@ -39,11 +59,12 @@ def keys_of(columns: Sequence[columns_pb2.Column]) -> dict[str, Cells]:
             reason=Reason.LIMIT_EXCEEDED,
             field="keys",
         )
+    for each in columns:
+        if each.value_type not in _KEY_TYPES:
+            raise InvalidInput(f"the key {each.name} must be TEXT or INT", field=each.name)
     rows = max(map(_length, columns), default=0)
     found: dict[str, Cells] = {}
     for column in columns_from_proto(columns, rows):
-        if column.value_type not in KEY_TYPES:
-            raise InvalidInput(f"the key {column.name} must be TEXT or INT", field=column.name)
         if column.name in found:
             raise InvalidInput(f"keys holds the column {column.name} twice; send it once", field="keys")
         found[column.name] = Cells(column.values, column.status != Status.PRESENT)
@@ -92,28 +113,46 @@ def _is_missing(cells: Cells) -> bool:
     return cells.missing is not None and bool(cells.missing[0])
 
 
-def entities_of(message: Any) -> tuple[RowEntities, tuple[Role, ...]]:
-    """The entities of a request, and the roles that it declares: those of which it names the type."""
+def entities_of(message: Any) -> SentEntities:
+    """The entities of a request, and the roles that it declares: those of which it names the type. InvalidInput for two
+    columns of one role, or for ids beside others.
+    """
     columns = message.entities
+    # The twin has the bytes of each column.
+    keys = [columns_pb2.Column.FromString(each) if isinstance(each, bytes) else each for each in message.keys]
     if not columns:
-        return RowEntities.of(list(message.entity_ids)), ()
+        return _one_per_row(message.entity_ids, keys)
     if len(columns) > MAX_ROLES:
         raise InvalidInput(
             f"entities holds {len(columns)} columns; at most {MAX_ROLES} roles are possible",
             reason=Reason.LIMIT_EXCEEDED,
             field="entities",
         )
-    if message.entity_ids:
-        raise InvalidInput(
-            f"entity_ids are of rows that name one entity; the request has the roles"
-            f" {', '.join(each.role for each in columns)[:500]}, send these only",
-            field="entity_ids",
-        )
+    for name, sent in (("entity_ids", message.entity_ids), ("keys", keys)):
+        if sent:
+            raise InvalidInput(
+                f"{name} are of rows that name one entity; the request has the roles"
+                f" {', '.join(each.role for each in columns)[:500]}, send these only",
+                field=name,
+            )
     if [each.role for each in columns] == [NO_ROLE]:
-        return RowEntities.of([id_ or None for id_ in columns[0].entity_ids]), ()
+        return _one_per_row([id_ or None for id_ in columns[0].entity_ids], columns[0].keys)
     if not message.feature_service and not all(each.entity_type for each in columns):
         raise InvalidInput("entities: entity_type of a role is empty; name it", field="entities")
-    of_role = {each.role: [id_ or None for id_ in each.entity_ids] for each in columns}
     roles = checked_roles(Role(each.role, each.entity_type or each.role) for each in columns)
     declared = all(each.entity_type for each in columns)
-    return RowEntities(of_role), roles if declared else ()
+    ids: dict[str, Ids] = {}
+    keys_of_role: dict[str, Mapping[str, Cells]] = {}
+    for each in columns:
+        if each.keys and each.entity_ids:
+            raise InvalidInput(f"the role {each.role} has keys and entity_ids; send one of the two", field=each.role)
+        if each.keys:
+            keys_of_role[each.role] = keys_of(each.keys)
+        ids[each.role] = [id_ or None for id_ in each.entity_ids]
+    return SentEntities(RowEntities(ids), roles if declared else (), keys_of_role)
+
+
+def _one_per_row(entity_ids: Sequence[str | None], keys: Sequence[columns_pb2.Column]) -> SentEntities:
+    if keys and entity_ids:
+        raise InvalidInput("keys are sent instead of entity_ids; send one of the two", field="keys")
+    return SentEntities(RowEntities.of(list(entity_ids)), (), {NO_ROLE: keys_of(keys)} if keys else {})

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from featurama.v1 import columns_pb2, online_service_pb2
-from featurama.wire.entities import entities_of, keys_of, put_entities
+from featurama.v1 import online_service_pb2
+from featurama.wire.entities import SentEntities, entities_of, put_entities
 from featurama.wire.parsing import Encoding, read_either, read_request
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.times import from_timestamp, to_timestamp
-from featurama.wire.twin import columns_to_wire, times_to_wire
+from featurama.wire.twin import answer_to_wire, columns_to_wire, times_to_wire
 from featurama.wire.v1 import twin_pb2
-from featurama_core.frames.cells import Cells
 from featurama_core.frames.results import FeatureHistory
+from featurama_core.types.block import Answer
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_NAMESPACE
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.roles import RowEntities
 from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
 
@@ -31,13 +30,11 @@ class HistoricalRequest:
     """A request for point-in-time values of n label rows. event_time: int64[n] microseconds; None reads at now."""
 
     namespace: str
-    entities: RowEntities
+    entities: SentEntities
     event_time: Int64Array | None
     features: FeatureSelection
     known_at: KnownAt
     include_statuses: bool
-    keys: Mapping[str, Cells] = field(default_factory=dict)
-    """The key columns of the rows, instead of ids."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,13 +48,11 @@ class HistoricalChunk:
 
 
 def online_response_to_wire(
-    columns: Sequence[Column], as_of_time: int, *, statuses: bool = False, event_times: bool = False
-) -> twin_pb2.GetOnlineFeaturesResponse:
-    """The twin message of an online response. statuses, event_times: as in the request."""
-    return twin_pb2.GetOnlineFeaturesResponse(
-        columns=columns_to_wire(columns, statuses=statuses, event_times=event_times),
-        as_of_time=to_timestamp(as_of_time),
-    )
+    answer: Answer, as_of_time: int, *, statuses: bool = False, event_times: bool = False
+) -> bytes:
+    """The bytes of an online response. statuses, event_times: as in the request."""
+    read_at = twin_pb2.GetOnlineFeaturesResponse(as_of_time=to_timestamp(as_of_time))
+    return answer_to_wire(answer, statuses=statuses, event_times=event_times) + read_at.SerializeToString()
 
 
 def parse_get_online_features_response(data: bytes, rows: int) -> tuple[list[Column], int]:
@@ -84,7 +79,7 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
     )
     if known_at == "label":
         message.known_at_label = True
-    put_entities(message, request.entities, request.features.roles)
+    put_entities(message, request.entities.ids, request.features.roles)
     return message
 
 
@@ -144,11 +139,8 @@ def history_page_from_proto(message: online_service_pb2.GetFeatureHistoryRespons
 def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
     if message.at_now and message.event_time_us:
         raise InvalidInput("at_now reads every row at the server's now; leave event_time_us empty", field="at_now")
-    entities, roles = entities_of(message)
-    # The twin has the bytes of each column.
-    keys = keys_of([columns_pb2.Column.FromString(each) if isinstance(each, bytes) else each for each in message.keys])
-    rows = len(next(iter(keys.values()))) if keys and not len(entities) else len(entities)
-    times = encoding.times(message, 0 if message.at_now else rows, "event_time_us")
+    entities = entities_of(message)
+    times = encoding.times(message, 0 if message.at_now else len(entities), "event_time_us")
     known_at: KnownAt = None
     if message.HasField("known_at_time"):
         known_at = from_timestamp(message.known_at_time, "known_at")
@@ -162,9 +154,8 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
             tuple(message.features),
             message.feature_service or None,
             tuple(sorted(message.ttl_revisions.items())),
-            roles,
+            entities.roles,
         ),
         known_at=known_at,
         include_statuses=message.include_statuses,
-        keys=keys,
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from featurama_cli.key_options import KeysOption, TypeOfKeysOption, one_entity, type_of
 from featurama_cli.output import note, show, show_one, when
 from featurama_cli.place import JsonOption, Place, at_a_place, at_a_storage
 from featurama_core.datasets.text import counted
@@ -83,11 +85,22 @@ async def verify(place: Place, as_json: JsonOption = False) -> None:
 
 @app.command("show")
 @at_a_place
-async def show_(place: Place, entity_id: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
+async def show_(
+    place: Place,
+    entity_id: Annotated[str | None, typer.Argument()] = None,
+    keys: KeysOption = None,
+    entity_type: TypeOfKeysOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show one entity, registered or with values only."""
     from featurama_cli.session import open_store
 
+    named = one_entity(entity_id, keys)
     async with open_store(place) as store:
+        if isinstance(named, Mapping):
+            entity_id = await store.make_entity_id(entity_type or await type_of(store, None, None), named)
+        else:
+            entity_id = named
         try:
             found, unregistered = await store.get_entity(entity_id), ""
         except Unknown:
@@ -106,7 +119,10 @@ async def show_(place: Place, entity_id: Annotated[str, typer.Argument()], as_js
 @at_a_place
 async def register(
     place: Place,
-    entity_id: Annotated[str, typer.Argument(help="An entity id, or a file (CSV, Parquet, Arrow) of entities.")],
+    entity_id: Annotated[
+        str | None, typer.Argument(help="An entity id, or a file (CSV, Parquet, Arrow) of entities.")
+    ] = None,
+    keys: KeysOption = None,
     entity_type: Annotated[str, typer.Option("--type", help="Entity type; in a file, of rows without one.")] = "entity",
     name: Annotated[str, typer.Option("--name", help="Display name.")] = "",
     metadata: Annotated[str, typer.Option("--metadata", help="A JSON object.")] = "{}",
@@ -114,14 +130,17 @@ async def register(
 ) -> None:
     """Register an entity, or replace its name and metadata.
 
-    A file has the columns entity_id and, each optional, entity_type, name and metadata (a JSON object).
+    A file has the column entity_id, or the key columns of the type, and, each optional, entity_type, name and metadata
+    (a JSON object).
     """
     from featurama_cli.entity_files import is_file, read_entities
     from featurama_cli.session import open_store
 
-    if await asyncio.to_thread(is_file, entity_id):
-        count, parts = 0, read_entities(Path(entity_id), entity_type)
+    named = one_entity(entity_id, keys)
+    if entity_id is not None and await asyncio.to_thread(is_file, entity_id):
         async with open_store(place, makes=True) as store:
+            kinds = {each.name: each for each in await store.list_entity_types()}
+            count, parts = 0, read_entities(Path(entity_id), kinds, entity_type)
             while entities := await asyncio.to_thread(next, parts, None):
                 count += len(await store.register_entities(entities))
         note(f"Registered {count:,} entities in namespace {place.namespace}.")
@@ -133,7 +152,7 @@ async def register(
     if not isinstance(given, dict):
         raise InvalidInput("--metadata must be a JSON object", field="metadata")
     async with open_store(place, makes=True) as store:
-        show_one(_row(await store.register_entity(entity_id, entity_type, name, given)), as_json=as_json)
+        show_one(_row(await store.register_entity(named, entity_type, name, given)), as_json=as_json)
 
 
 def _row(entity: Entity) -> dict[str, object]:
@@ -152,11 +171,4 @@ def _metadata(text: str) -> object:
         found = json.loads(text or "{}")
     except ValueError:
         return text
-    return _Metadata(found) if isinstance(found, dict) else text
-
-
-class _Metadata(dict[str, object]):
-    """Shown as JSON in a table's cell."""
-
-    def __str__(self) -> str:
-        return json.dumps(self, ensure_ascii=False) if self else ""
+    return found if isinstance(found, dict) else text

@@ -101,12 +101,13 @@ async def compare(
         first, second = await registry.get(name, version=version), await registry.get(name, version=other)
         verdict = None
         if holdout:
-            verdict = await compare_on_holdout(namespace, registry, first, second, labels=label_rows(first, labels))
-    rows = differences(first, second)
+            rows = await label_rows(namespace, first, labels)
+            verdict = await compare_on_holdout(namespace, registry, first, second, labels=rows)
+    differing = differences(first, second)
     if as_json:
-        show_json({"differences": rows, "holdout": verdict.to_dict() if verdict else None})
+        show_json({"differences": differing, "holdout": verdict.to_dict() if verdict else None})
         return
-    show(rows, as_json=False, empty="The versions do not differ.")
+    show(differing, as_json=False, empty="The versions do not differ.")
     if verdict is not None:
         note(verdict_text(verdict))
 
@@ -147,7 +148,7 @@ async def promote(
             await promoted(registry, trial, name, version, alias=alias, expected=expected, by=user)
         else:
             candidate = await registry.get(name, version=version)
-            rows = label_rows(candidate, labels)
+            rows = await label_rows(namespace, candidate, labels)
             verdict = await promote_unless_worse(
                 namespace, registry, trial, candidate, alias=alias, by=user, labels=rows, tolerance=tolerance
             )

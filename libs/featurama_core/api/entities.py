@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL, Primitives
+from featurama_core.api.lookups import LookupMethods
+from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL
+from featurama_core.frames.cells import frame_kind, open_frame
+from featurama_core.frames.registrations import entities_of_rows
 from featurama_core.off_loop import off_loop
+from featurama_core.types.entity_keys import EntityName
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.json_texts import read_json
+from featurama_core.types.json_texts import json_object, read_json
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids, check_list, check_unicode
-from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, check_fields
+from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, EntityType, check_fields
 
 MAX_METADATA_BYTES = 8_192
 _MUCH_METADATA = 16 * 1024
 """Characters that are read as JSON off the event loop."""
 
 
-class EntityMethods(Primitives):
+class EntityMethods(LookupMethods):
     """Registering, getting and listing entities. Registration is optional: any entity id can have values."""
 
     async def register_entity(
         self,
-        entity_id: str,
+        entity_id: EntityName,
         entity_type: str = DEFAULT_ENTITY_TYPE,
         name: str = "",
         metadata: Mapping[str, Any] | None = None,
@@ -31,7 +34,7 @@ class EntityMethods(Primitives):
         """Register an entity, or replace its name and metadata.
 
         Args:
-            entity_id: 1 to 256 bytes of UTF-8, unique in the namespace.
+            entity_id: 1 to 256 bytes of UTF-8, unique in the namespace; or the keys of the type: {"film_id": 1}.
             entity_type: A registered type.
             name: Free text, at most 4,096 bytes.
             metadata: A JSON object of at most 8 KiB.
@@ -42,25 +45,32 @@ class EntityMethods(Primitives):
         Raises:
             Conflict: The id is registered with another type (ENTITY_CONFLICT).
         """
-        try:
-            text = json.dumps(dict(metadata or {}), allow_nan=False, sort_keys=True)
-        except (TypeError, ValueError) as error:
-            raise InvalidInput("metadata must be a JSON object", field="metadata") from error
+        text = json_object(metadata or {}, "metadata")
+        if isinstance(entity_id, Mapping):
+            entity_id, _ = await self._named(entity_id, entity_type=entity_type)
         return (await self.register_entities([Entity(entity_id, entity_type, name, text)]))[0]
 
-    async def register_entities(self, entities: Sequence[Entity]) -> list[Entity]:
+    async def register_entities(self, entities: Any, entity_type: str = DEFAULT_ENTITY_TYPE) -> list[Entity]:
         """Register any number of entities, in order, 1,000 per call to the store.
 
         Args:
-            entities: The entities. Times are set by the store.
+            entities: A list of `Entity`, whose times are set by the store. Or a frame, a mapping of columns or a list
+                of mappings with entity_id or the key columns of the type, and optionally entity_type, name and metadata
+                (JSON objects, as texts or mappings).
+            entity_type: Type of rows of a frame that name none.
 
         Returns:
             The stored entities, in the given order.
 
         Raises:
             Conflict: An id is registered with another type (ENTITY_CONFLICT). Earlier runs of 1,000 are registered.
-            InvalidInput: An id, a name or metadata is out of bounds. Nothing is registered.
+            InvalidInput: An id, a name or metadata is out of bounds, or a row of a frame has a null or malformed key.
+                Nothing is registered.
         """
+        if frame_kind(entities) is not None:
+            check_unicode(entity_type=entity_type)
+            kinds = {each.name: each for each in await self.list_definitions(EntityType)}
+            entities = entities_of_rows(open_frame(entities), kinds, entity_type)
         check_list(entities, "entities")
         for each in entities:
             if not isinstance(each, Entity):
@@ -72,10 +82,11 @@ class EntityMethods(Primitives):
             stored += await self._put_entities(entities[start : start + MAX_ENTITIES_PER_CALL])
         return stored
 
-    async def get_entity(self, entity_id: str) -> Entity:
-        """One registered entity. Raises Unknown (UNKNOWN_ENTITY) if it is not registered."""
-        check_entity_ids([entity_id])
-        return await self._get_entity(entity_id)
+    async def get_entity(self, entity_id: EntityName, *, entity_type: str | None = None) -> Entity:
+        """One registered entity, by its id, or by its keys and the type. Raises Unknown (UNKNOWN_ENTITY) if it is not
+        registered.
+        """
+        return await self._get_entity((await self._named(entity_id, entity_type=entity_type))[0])
 
     async def list_entities(self, entity_type: str) -> list[Entity]:
         """All entities of a type, in the store's order: the registered ones, then those that only have values.

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from featurama_core.api.definitions import DefinitionMethods
-from featurama_core.frames.cells import open_frame
+from featurama_core.frames.cells import frame_kind, open_frame
 from featurama_core.frames.predictions import Predictions, given_columns
-from featurama_core.frames.spine import key_rows, row_entities
+from featurama_core.frames.spine import row_entities
 from featurama_core.types.column import Column
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.models import Model
@@ -77,9 +77,9 @@ class ModelMethods(DefinitionMethods):
             entity_ids: One entity per row (a list, an array or a pandas Series); or a frame, a mapping of columns or a
                 list of mappings with either the column entity_id or the key columns of the model's entity type, which
                 need `model`; None if every row consists of request features.
-            features: Request features, which override stored ones: a frame or mapping of columns with one row per
-                prediction, or a mapping of single values for all rows. An empty cell leaves the stored feature. A list
-                of `Column` is sent unchanged, and a status NULL_VALUE in it sets a null.
+            features: Request features, which override stored ones: a frame, mapping of columns or list of mappings with
+                one row per prediction, or a mapping of single values for all rows. An empty cell leaves the stored
+                feature. A list of `Column` is sent unchanged, and a status NULL_VALUE in it sets a null.
             model: Name of the model; None for the default model of the server.
             version: Version of the model; None for the one that `alias` names.
             alias: Name of an alias; None for "champion".
@@ -94,10 +94,10 @@ class ModelMethods(DefinitionMethods):
             FailedPrecondition: The store has no servers, or the model cannot be used (MODEL_UNUSABLE).
             Unknown: The model does not exist (UNKNOWN_MODEL).
         """
-        keys = None if entity_ids is None else key_rows(entity_ids)
+        keys = None if frame_kind(entity_ids) is None else open_frame(entity_ids)
         ids: list[str] = []
         texts: dict[str, list[str | None]] = {}
-        if keys is not None and list(open_frame(keys).columns) != ["entity_id"]:
+        if keys is not None and list(keys.columns) != ["entity_id"]:
             ids, texts = await self._by_keys(keys, model, version, alias)
         elif entity_ids is not None:
             listed: Any = entity_ids if keys is None else row_entities(keys, ())[0].of_role[NO_ROLE]
@@ -120,10 +120,9 @@ class ModelMethods(DefinitionMethods):
                 keys=texts,
             )
         )
-        if not texts:
+        if keys is None or not texts:
             return predicted
-        shown = open_frame(keys).columns
-        return replace(predicted, labels={name: shown[name] for name in texts})
+        return replace(predicted, labels={name: keys.columns[name] for name in texts})
 
     async def _by_keys(
         self, rows: Any, model: str | None, version: int | None, alias: str | None
@@ -140,10 +139,7 @@ class ModelMethods(DefinitionMethods):
         ids = await self.make_entity_ids(kind.name, rows)
         codec = kind.id_keys
         assert codec is not None  # checked by `make_entity_ids`
-        for name in open_frame(rows).columns:
-            if name not in ("entity_id", *codec.names):
-                problem = f"column {name!r} is no key of {kind.name}, which has {', '.join(codec.names)}"
-                raise InvalidInput(f"{problem}; give the features of rows as features=", field=name)
+        codec.check_only(open_frame(rows).columns, "give the features of rows as features=")
         decoded = [codec.decode(each) if each is not None else None for each in ids]
         texts = {
             name: [None if keys is None else str(keys[at]) for keys in decoded] for at, name in enumerate(codec.names)

@@ -15,7 +15,7 @@ from featurama_core.frames.cells import frame_kind, objects
 from featurama_core.frames.naming import FeatureColumns
 from featurama_core.frames.results import HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
-from featurama_core.frames.spine import SpineColumns, key_rows, label_rows, listed_ids, row_entities
+from featurama_core.frames.spine import SpineColumns, label_rows, listed_ids, row_entities
 from featurama_core.frames.zones import TimeRules
 from featurama_core.off_loop import off_loop
 from featurama_core.types.entity_keys import EntityKeys, EntityName
@@ -227,15 +227,14 @@ class ReadingMethods(HistoryMethods):
         if isinstance(given, RowEntities):
             given.check()
             return given, _labels(given)
-        frame = key_rows(given)
-        if frame is None:
+        if frame_kind(given) is None:
             if casts:
                 check_list(given, "entity_ids")
                 given = listed_ids(given, SpineColumns(moment=0, casts=casts)).rows().tolist()
             check_entity_ids(given)
             return RowEntities.of(list(given)), {}
         columns = await self._role_columns(selection, roles)
-        return row_entities(frame, columns, () if columns else await self._types_of(selection), casts)
+        return row_entities(given, columns, () if columns else await self._types_of(selection), casts)
 
     async def _role_columns(
         self, selection: FeatureSelection, given: tuple[RoleColumns, ...]

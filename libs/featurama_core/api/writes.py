@@ -9,6 +9,7 @@ from typing import Any, Literal
 from featurama_core.api.definitions import DefinitionMethods
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL
 from featurama_core.frames.cells import open_frame
+from featurama_core.frames.mapped_rows import check_complete
 from featurama_core.frames.mapping import Mapping as ColumnMapping
 from featurama_core.frames.report import FrameSending, Progress
 from featurama_core.frames.writes import write_requests
@@ -90,7 +91,8 @@ class WritingMethods(DefinitionMethods):
         Instead of entity_id a frame may have the key columns of the entity type that its features describe.
 
         Args:
-            df: A pandas or polars DataFrame, an Arrow table or a mapping of columns. It is not modified.
+            df: A pandas or polars DataFrame, an Arrow table, a mapping of columns or a list of mappings. It is not
+                modified.
             version: Version of every feature; None for the newest of each.
             batch_size: Rows per request, at most 10,000.
             mode: ATOMIC, or BULK for backfills, which is twice as fast on a cluster.
@@ -178,6 +180,8 @@ class WritingMethods(DefinitionMethods):
         Raises:
             FeaturamaError: A request failed before any row of the frame was known to be stored.
         """
+        if nulls == "write":
+            check_complete(df)
         opened = open_frame(df)
         mapping = await self.with_keys(opened, mapping)
         features: set[str] | None = None

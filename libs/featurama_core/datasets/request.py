@@ -208,8 +208,9 @@ def build_request(
     if labels is not None:
         if grid.entity_type is not None or grid.times:
             raise InvalidInput("labels= and entity_type=, start=, end=, every= exclude each other", field="labels")
-    elif columns.roles:
-        raise InvalidInput("roles= are entities of labels=; give these too", field="roles")
+    elif columns.roles or columns.casts or layout.types:
+        field = "roles" if columns.roles else "casts" if columns.casts else "types"
+        raise InvalidInput(f"{field}= are of labels=; give these too", field=field)
     elif grid.entity_type is None:
         raise InvalidInput("give labels=, or entity_type= for all entities of a type", field="labels")
     elif len(grid.times) not in (0, 3):

@@ -21,6 +21,7 @@ from featurama_core.files.table_file import BATCH_ROWS, TableFile
 from featurama_core.files.table_files import TableFiles, files_of
 from featurama_core.frames.cells import frame_kind, index_columns
 from featurama_core.frames.keys import CodedTexts, no_text
+from featurama_core.frames.mapped_rows import columns_of, is_rows
 from featurama_core.frames.spine import SpineColumns, frame_ids, id_problems, judged
 from featurama_core.frames.values import CellError
 from featurama_core.frames.views import plain_table
@@ -108,6 +109,7 @@ def keyed_source(
         source = TableSource(_table(labels), _dtypes(labels))
     columns = columns.with_keys(kinds, source.schema.names)
     columns.check(source.schema.names)
+    layout.check_columns(source.schema.names)
     if len(set(source.schema.names)) != len(source.schema.names):
         raise InvalidInput("two label columns have one name; rename one", field="labels")
     return source, columns
@@ -307,6 +309,7 @@ def _table(labels: Any) -> Any:
         labels = labels.read_all()
     elif type(labels).__name__ == "LazyFrame":
         labels = labels.collect()
+    labels = columns_of(labels) if is_rows(labels) else labels
     kind = frame_kind(labels)
     if kind is None and (isinstance(labels, bytes) or not hasattr(labels, "__iter__")):
         raise InvalidInput(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import check_list_of_texts
 from featurama_core.types.values import ValueType, parse_value_type
@@ -109,6 +110,17 @@ class FileLayout:
             raise InvalidInput('types must map columns to types; write {"zip": "text"}', field="types")
         check_list_of_texts(null_values, "null_values")
         return cls(delimiter, quote, encoding, tuple(sorted((types or {}).items())), tuple(null_values))
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise InvalidInput for a declared type of a column that is not among those of the label rows."""
+        for column, _ in self.types:
+            if column not in names:
+                known = f"there are {', '.join(map(str, names[:20]))}"
+                raise InvalidInput(
+                    f"types names the column {column!r:.80}, which the label rows lack;"
+                    f" {did_you_mean(column, names, known)}",
+                    field="types",
+                )
 
     @property
     def value_types(self) -> dict[str, ValueType]:

@@ -1,4 +1,5 @@
-"""Reads the columns of any frame as numpy arrays: pandas, polars, pyarrow, or a mapping of arrays and lists.
+"""Reads the columns of any frame as numpy arrays: pandas, polars, pyarrow, a mapping of arrays and lists, or a list
+of mappings.
 
 A frame is recognised by its type and read by its own methods, so that no library is imported that the caller does not
 use. Frames are never modified: arrays may be views of them.
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from featurama_core.frames.mapped_rows import columns_of, is_rows
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.values import BoolArray
 
@@ -72,7 +74,7 @@ def frame_kind(value: object) -> FrameKind | None:
         kind = _KINDS.get((cls.__module__.partition(".")[0], cls.__name__))
         if kind is not None:
             return kind
-    return "columns" if isinstance(value, Mapping) else None
+    return "columns" if isinstance(value, Mapping) or is_rows(value) else None
 
 
 def open_frame(value: Any) -> Frame:
@@ -85,8 +87,8 @@ def open_frame(value: Any) -> Frame:
     if kind is None:
         hint = "; collect() it first" if type(value).__name__ == "LazyFrame" else ""
         raise InvalidInput(
-            f"a frame must be a pandas or polars DataFrame, an Arrow table or a mapping of columns, "
-            f"not {type(value).__name__}{hint}",
+            "a frame must be a pandas or polars DataFrame, an Arrow table, a mapping of columns or a list of mappings,"
+            f" not {type(value).__name__}{hint}",
             field="frame",
         )
     index: dict[str, Any] = {}
@@ -99,7 +101,8 @@ def open_frame(value: Any) -> Frame:
     elif kind == "arrow":
         named = [(name, value.column(position)) for position, name in enumerate(value.schema.names)]
     else:
-        named = [(name, _column(name, column)) for name, column in value.items()]
+        mapped = columns_of(value) if is_rows(value) else value
+        named = [(name, _column(name, column)) for name, column in mapped.items()]
     columns: dict[str, Any] = {}
     written = index_columns(getattr(value, "schema", None)) if kind == "arrow" else ()
     for name, column in named:

@@ -6,7 +6,7 @@ PRESENT is null; its status is the reason. `naming` says how columns are named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,9 @@ from featurama_core.frames.tables import (
     status_field,
     value_field,
 )
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.times import to_rfc3339
 from featurama_core.types.values import Int64Array
 
@@ -127,6 +129,18 @@ class OnlineFeatures(Result):
 
     def __repr__(self) -> str:
         return _summary("OnlineFeatures", len(self), self.columns, self.as_of_time, self.unnamed)
+
+    def check_labels(self, given: Iterable[str]) -> None:
+        """Raise InvalidInput for a column of a request that is not in `labels`: it named no entity and was ignored.
+
+        Args:
+            given: The names of the columns that were given as entities.
+        """
+        for name in given:
+            if name not in self.labels:
+                fix = did_you_mean(name, self.labels, f"the columns are {', '.join(self.labels)}")
+                problem = f"entities has the column {name!r:.80}, which is that of no role and no key; {fix}"
+                raise InvalidInput(problem, field="entities")
 
     def _fields(self, *, statuses: bool, event_times: bool) -> list[Field]:
         labels = [label_field(name, values) for name, values in self.labels.items()]

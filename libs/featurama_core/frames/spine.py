@@ -243,17 +243,6 @@ def label_rows(
     return Spine(RowEntities(of_role), event_time, carried, frame.kind)
 
 
-def key_rows(given: Any) -> Any:
-    """A frame of rows that are named by columns: frames, and lists of mappings as columns, in which what a row lacks is
-    null. None for a list of ids.
-    """
-    if isinstance(given, Sequence) and len(given) and isinstance(given[0], Mapping):
-        if not all(isinstance(row, Mapping) for row in given):
-            raise InvalidInput("entity_ids mixes rows of keys with ids; give one of the two", field="entity_ids")
-        return {name: [row.get(name) for row in given] for name in dict.fromkeys(name for row in given for name in row)}
-    return given if frame_kind(given) is not None else None
-
-
 def row_entities(
     given: Any, roles: tuple[RoleColumns, ...], kinds: Sequence[EntityType] = (), casts: Casts = ()
 ) -> tuple[RowEntities, dict[str, Any]]:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from featurama_core.namespace import Namespace
-from featurama_core.storage.tombstone_cells import layouts_in
 
 _ENTITIES_PER_PAGE = 1_000
 
@@ -35,7 +34,7 @@ async def foreign_ids(namespace: Namespace) -> AsyncIterator[ForeignId]:
         registered = await namespace.storage.get_entities(ids) if ids else {}
         found = {(each, entity.entity_type) for each, entity in registered.items()}
         cells, layouts = await namespace.read_cells(ids)
-        held = {field.name for at in layouts_in(cells) if (layout := layouts.get(at)) for field in layout.fields}
+        held = {field.name for at in cells.layouts if (layout := layouts.get(at)) for field in layout.fields}
         unknown = sorted(held - type_of.keys())
         type_of |= {each.name: each.entity_type for each in await namespace.storage.read_features(unknown)}
         for entity, layout_id in zip(cells.entity.tolist(), cells.layout_id.tolist(), strict=True):

@@ -10,7 +10,6 @@ import numpy as np
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.visibility import horizon, is_gone
 from featurama_core.storage.packed_cell import unpack
-from featurama_core.storage.tombstone_cells import layouts_in
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MIN_TIME
 
@@ -51,7 +50,7 @@ async def _purge_cells(namespace: Namespace, entity_ids: Sequence[str], group_of
     """Remove the expired latest cells of a page of entities. -> their number. group_of: of features, completed here."""
     groups = (await namespace.registry.snapshot(fresh=True)).all_groups()
     cells, layouts = await namespace.read_cells(entity_ids)
-    held = {at: layout for at in layouts_in(cells) if (layout := layouts.get(at))}
+    held = {at: layout for at in cells.layouts if (layout := layouts.get(at))}
     unknown = {field.name for layout in held.values() for field in layout.fields} - group_of.keys()
     group_of |= {each.name: each.group for each in await namespace.storage.read_features(sorted(unknown))}
     past_of = {

@@ -113,7 +113,7 @@ def _resolve_columns(request: WriteRequest, snapshot: Snapshot) -> dict[tuple[st
         except FeaturamaError as error:
             targets[column.name, column.version] = RowError(error.reason, column.name, error.message)
         else:
-            targets[column.name, column.version] = definition, snapshot.groups[definition.group]
+            targets[column.name, column.version] = definition, snapshot.group_of(definition)
     return targets
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from featurama_core.registry.keyed_types import refuse_ids_in_use
 from featurama_core.registry.near import fixes
@@ -45,9 +46,10 @@ from featurama_core.types.times import SECOND
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Definition)
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 
 _TURNS = 5
+_TRIES = 50
 _SHOWN_USES = 5
 _DEFAULTS = ((EntityType, DEFAULT_ENTITY_TYPE), (FeatureGroup, DEFAULT_GROUP))
 _MOST_HELD = 50_000
@@ -73,6 +75,7 @@ class Registry:
         self._revision = 0
         self._read_at = self._tried_at = 0.0
         self._failed = False
+        self._registering = asyncio.Lock()
         self._wanted: set[str] = set()
         self._reading: asyncio.Task[tuple[Snapshot, float]] | None = None
         self._whole: dict[str, tuple[int, list[FeatureDefinition]]] = {}
@@ -121,13 +124,15 @@ class Registry:
         """The definitions as they are now, and their revision."""
         names, self._wanted = self._wanted, set()
         snapshot = self._snapshot
-        found = await self._storage.load_definitions(0 if snapshot is None else self._revision)
+        found = await self._storage.load_definitions(self._revision)
         if snapshot is None or snapshot.is_outdated(found):
             size = _size(found) + (len(snapshot.features) // 100 if snapshot else 0)
             snapshot = await _apart(size, Snapshot, found, snapshot)
+        snapshot.revision = found.revision
         missing = snapshot.missing(names)
         if missing and len(snapshot.features) + len(missing) > _MOST_HELD:
-            snapshot = Snapshot(Definitions(found.incarnation, (), (), (), changed_features=None), snapshot)
+            nothing = Definitions(found.incarnation, (), (), (), revision=found.revision, changed_features=None)
+            snapshot = Snapshot(nothing, snapshot)
             missing = snapshot.missing(names)
         if missing:
             features = await self._storage.read_features(missing)
@@ -174,13 +179,12 @@ class Registry:
 
     async def whole_group(self, group: str) -> list[FeatureDefinition]:
         """The newest version of every feature of a group; nothing if it has more than one write may hold."""
-        revision, whole = self._whole.get(group, (-1, []))
-        if revision != self._revision:
+        if group not in self._whole or self._whole[group][0] != self._revision:
             revision = self._revision
             features, after = await self.page_features(("feature_group", group), "", _WHOLE_GROUP)
             whole = [] if after is not None else list({each.name: each for each in features}.values())
             self._whole[group] = revision, whole
-        return whole
+        return self._whole[group][1]
 
     async def define_all(self, definitions: Sequence[Definition]) -> list[Definition]:
         """Register definitions, in one batch. -> as they are stored, in order.
@@ -188,24 +192,30 @@ class Registry:
         They may name each other, in whatever order they are given. If one is refused, nothing is stored. The same ones
         again change nothing.
         """
-        for _ in range(_TURNS):
-            draft = await self._draft(definitions)
-            made = await _apart(len(definitions), draft.define_all, definitions)
-            await refuse_ids_in_use(self._storage, draft)
-            stored = await self._storage.put_definitions(draft.new) if draft.new else []
+        for _ in range(_TRIES):
+            # Registrations of one process would only make each other begin again.
+            async with self._registering:
+                draft = await self._draft(definitions)
+                made = await _apart(len(definitions), draft.define_all, definitions)
+                await refuse_ids_in_use(self._storage, draft)
+                stored = await self._storage.put_definitions(draft.new, draft.revision) if draft.new else []
             if stored != draft.new:
-                continue  # another process registers the same names: its definitions are judged now
+                continue  # another process registers or changes definitions, with which these are compared now
             if draft.new:
-                services = [each for each in stored if isinstance(each, FeatureService)]
-                await self._refuse_deleted_meanwhile(await self._draft(services), stored)
+                await self._refuse_ids_meanwhile(draft, stored)
+                await self._refuse_deleted_meanwhile(stored)
             there = {id(new): each for new, each in zip(draft.new, stored, strict=True)}
             return [there.get(id(each), each) for each in made]
-        raise Conflict("the same names are being registered by others; send the request again", field="name")
+        raise Conflict("definitions are being changed by others all the time; send the request again", field="name")
 
     async def _draft(self, definitions: Sequence[Definition]) -> Draft:
         snapshot = await self.snapshot(fresh=True)
+        # Before features are read: whatever changes from here on makes the draft outdated.
+        revision = snapshot.revision
         stored = await self._storage.read_features(sorted(names_in(definitions)))
-        return await _apart(len(stored), Draft, snapshot, stored, self._now())
+        draft = await _apart(len(stored), Draft, snapshot, stored, self._now())
+        draft.revision = revision
+        return draft
 
     async def set_deprecated(self, definition: Definition, *, deprecated: bool) -> Definition:
         """Mark a definition as deprecated, so that new definitions cannot use it, or restore it."""
@@ -259,6 +269,7 @@ class Registry:
         # A definition that was stored meanwhile is seen now, or its registration sees the mark.
         if uses := await self.uses(definition):
             await self._storage.put_flag(definition, "deleted")
+            await self.snapshot(fresh=True)
             _refuse_used(definition, uses)
         return await self._noted(deleted, "delete")
 
@@ -285,14 +296,30 @@ class Registry:
         await self.snapshot(fresh=True)
         return definition
 
-    async def _refuse_deleted_meanwhile(self, snapshot: Snapshot, stored: Sequence[Definition]) -> None:
+    async def _refuse_ids_meanwhile(self, draft: Draft, stored: Sequence[Definition]) -> None:
+        """Delete new types with keys, and what names them, if an entity of another type was registered with an id of
+        theirs: its registration could not see the type.
+        """
+        try:
+            await refuse_ids_in_use(self._storage, draft)
+        except Conflict:
+            for each in stored:
+                if isinstance(each, EntityType) and each.keys:
+                    await self._storage.put_flag(replace(each, deleted=True), "deleted")
+            with suppress(Conflict):
+                await self._refuse_deleted_meanwhile(stored)
+            raise
+
+    async def _refuse_deleted_meanwhile(self, stored: Sequence[Definition]) -> None:
         """Delete new definitions that name a deleted one: its deletion could not see them."""
+        snapshot = await self._draft([each for each in stored if isinstance(each, FeatureService)])
         gone: list[tuple[type[Definition], str, int]] = []
         for each in stored:
             if any(key in gone or snapshot.is_deleted(*key) for key in named_by(each)):
                 await self._storage.put_flag(replace(each, deleted=True), "deleted")
                 gone.append((type(each), each.name, each.version if isinstance(each, FeatureDefinition) else 0))
         if gone:
+            await self.snapshot(fresh=True)
             raise Conflict(f"what {gone[0][1]!r} names was deleted meanwhile; it is not registered", field="name")
 
 
@@ -322,5 +349,5 @@ def _refuse_used(definition: Definition, uses: Sequence[Use]) -> None:
         )
 
 
-async def _apart(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    return work(*args, **kwargs) if size <= _ON_THE_LOOP else await asyncio.to_thread(work, *args, **kwargs)
+async def _apart(size: int, work: Callable[[*Ts], T], *args: *Ts) -> T:
+    return work(*args) if size <= _ON_THE_LOOP else await asyncio.to_thread(work, *args)

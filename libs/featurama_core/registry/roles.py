@@ -13,6 +13,12 @@ from featurama_core.types.roles import Role, checked_roles
 from featurama_core.types.schema import EntityType, FeatureDefinition
 
 
+class SeveralTypes(InvalidInput):
+    """Features of several entity types without roles. The fix of the message, after a semicolon, is to declare some."""
+
+    reason = Reason.INVALID_REFERENCE
+
+
 class Registered(Protocol):
     """What is registered now."""
 
@@ -55,10 +61,10 @@ def check_one_type(resolved: Iterable[ResolvedFeature], entity_type: str = DEFAU
         return
     if len(described) < 2:
         problem = f"the features describe {described.pop()}, the rows {entity_type}; name features of {entity_type}"
-    else:
-        every = ", ".join(f"{each!r}: {each!r}" for each in types)
-        problem = f"the features describe {', '.join(types)}; declare a role for the entity of each: roles={{{every}}}"
-    raise InvalidInput(problem, reason=Reason.INVALID_REFERENCE, field="features")
+        raise InvalidInput(problem, reason=Reason.INVALID_REFERENCE, field="features")
+    every = ", ".join(f"{each!r}: {each!r}" for each in types)
+    problem = f"the features describe {', '.join(types)}; declare a role for the entity of each: roles={{{every}}}"
+    raise SeveralTypes(problem, field="features")
 
 
 def in_roles(

@@ -198,7 +198,8 @@ def _check_feature(feature: FeatureDefinition, snapshot: Snapshot) -> None:
         )
     target = None if feature.references is None else snapshot.entity_type(feature.references)
     versions = snapshot.features.get(feature.name, [])
-    if all(each.version != feature.version for each in versions):
+    is_new = all(each.version != feature.version for each in versions)
+    if is_new:
         _refuse_deprecated(kind, "entity_type")
         _refuse_deprecated(group, "group")
         if target is not None:
@@ -207,7 +208,7 @@ def _check_feature(feature: FeatureDefinition, snapshot: Snapshot) -> None:
         return
     newest = versions[-1]
     _check_same_in_all_versions(feature, newest)
-    if feature.version < newest.version and all(each.version != feature.version for each in versions):
+    if is_new and feature.version < newest.version:
         raise Conflict(
             f"feature {feature.name!r} is at version {newest.version}; a new version must be higher",
             field="version",
@@ -248,8 +249,8 @@ def _pinned(service: FeatureService, snapshot: Snapshot) -> FeatureService:
     existing = snapshot.services.get(service.name)
     parsed = [FeatureRef.parse(each, [one.name for one in service.roles]) for each in service.features]
     found = [snapshot.resolve(each) for each in parsed]
-    types = {each.entity_type for each in found}
-    if not service.roles and len(types - {DEFAULT_ENTITY_TYPE}) > 1:
+    types = {each.entity_type for each in found} - {DEFAULT_ENTITY_TYPE}
+    if not service.roles and len(types) > 1:
         raise InvalidInput(
             f"features describe {', '.join(sorted(types))}; one service reads one entity type, and paths from it, or"
             " declares roles",
@@ -348,5 +349,5 @@ def _conflict(wanted: Definition, stored: Definition) -> Conflict:
         fix = f"change it with update_{kind_name(type(wanted)).replace(' ', '_')}"
     return Conflict(
         f"{shown(wanted)!r} is registered with another {', '.join(fields)}; {fix}",
-        field=fields[0] if fields else "name",
+        field=fields[0],
     )

@@ -8,7 +8,6 @@ with the snapshot, so a repeated request costs one lookup.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -42,7 +41,8 @@ class NotHeld(LookupError):
 
 class Snapshot:
     """Definitions at one moment. features: the versions of each name that is held, ascending; none if no feature of
-    this name is registered. fixes: what to do about unknown names.
+    this name is registered. fixes: what to do about unknown names. revision: of the newest change that is known not to
+    change what is held, or is in it.
     """
 
     def __init__(self, found: Definitions, before: Snapshot | None = None) -> None:
@@ -50,6 +50,7 @@ class Snapshot:
         the features that changed.
         """
         self.incarnation = found.incarnation
+        self.revision = found.revision
         self.entity_types: dict[str, EntityType] = dict(before.entity_types) if before else {}
         self.groups: dict[str, FeatureGroup] = dict(before.groups) if before else {}
         self.services: dict[str, FeatureService] = dict(before.services) if before else {}
@@ -64,7 +65,7 @@ class Snapshot:
         self.fixes: dict[str, str] = dict(before.fixes) if before and self.features else {}
         self._lists: dict[tuple[tuple[str, ...], tuple[Role, ...], int | None], tuple[ResolvedFeature, ...]] = {}
         self._compiled: dict[tuple[Any, ...], Any] = {}
-        self._guessed: deque[str] = deque(maxlen=_GUESSED_NAMES + 1)
+        self._guessed = 0
         for kind in (found.entity_types, found.groups, found.services):
             for each in kind:
                 self._put(each)
@@ -98,7 +99,7 @@ class Snapshot:
         for name in names:
             self.features[name] = []
         # A group that is not there yet comes with the next changes, and its features with it.
-        self._put_features(each for each in found if each.deleted or each.group in self.groups)
+        self._put_features(each for each in found if each.deleted or self._of_kind(FeatureGroup, each.group))
         self.fixes.update(fixes or {})
 
     def is_deleted(self, kind: type[Definition], name: str, version: int = 0) -> bool:
@@ -120,7 +121,19 @@ class Snapshot:
         kinds = {
             self.features[name][-1].entity_type for name in map(own_feature, references) if self.features.get(name)
         }
-        return [self.entity_types[each] for each in sorted(kinds - {DEFAULT_ENTITY_TYPE})]
+        found = (self._of_kind(EntityType, each) for each in sorted(kinds - {DEFAULT_ENTITY_TYPE}))
+        return [each for each in found if each is not None]
+
+    def group_of(self, feature: FeatureDefinition) -> FeatureGroup:
+        """The group of a feature that is held."""
+        group: FeatureGroup | None = self._of_kind(FeatureGroup, feature.group)
+        return self.group(feature.group) if group is None else group
+
+    def _of_kind(self, kind: type[Definition], name: str) -> Any:
+        """A group or type that a feature names, None if it is not known. A deletion that meets a new feature has marked
+        it as deleted and withdraws the mark: reads and writes of the feature go on meanwhile.
+        """
+        return self.table(kind).get(name) or self.deleted.get((kind, name), {}).get(0)
 
     def table(self, kind: type[Definition]) -> dict[str, Any]:
         """Name -> definition, of a kind without versions."""
@@ -213,7 +226,7 @@ class Snapshot:
                     reason=Reason.INVALID_REFERENCE,
                     field=definition.name,
                 )
-        return ResolvedFeature(definition, self.groups[definition.group], via)
+        return ResolvedFeature(definition, self.group_of(definition), via)
 
     def resolve_all(
         self, references: Sequence[str], known_at: int | None = None, roles: tuple[Role, ...] = ()
@@ -297,5 +310,5 @@ class Snapshot:
 
     def _meant(self, name: str, known: Collection[str], otherwise: str) -> str:
         """`did_you_mean`, for the first unknown names of this snapshot: a request may name a thousand."""
-        self._guessed.append(name)
-        return did_you_mean(name, known, otherwise) if len(self._guessed) <= _GUESSED_NAMES else otherwise
+        self._guessed += 1
+        return did_you_mean(name, known, otherwise) if self._guessed <= _GUESSED_NAMES else otherwise

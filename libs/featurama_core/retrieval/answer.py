@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featurama_core.retrieval.plan import Features, by_group
+from featurama_core.retrieval.plan import Features
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, horizon, statuses
+from featurama_core.types.block import Answer, Block
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.revisions import ttl_at
@@ -42,6 +43,8 @@ class Stored:
 
         values: k arrays of length h. status: uint8[k, h]. event_time: int64[h].
         """
+        if len(winner) == len(event_time) and (winner == np.arange(len(winner))).all():
+            return cls(values, status, event_time)
         hit = winner >= 0
         if hit.all():
             return cls([each[winner] for each in values], status[:, winner], event_time[winner])
@@ -61,19 +64,8 @@ class Stored:
         return cls(values, status, np.full(rows, MIN_TIME, dtype=np.int64))
 
 
-Winners = list[tuple[list[int], Stored]]
+Winners = list[tuple[Sequence[int], Stored]]
 """(positions of features, their winners). Every feature is in exactly one."""
-
-
-def placed(features: Sequence[ResolvedFeature], winners: Winners, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
-    """`answered` for winners in any order: a column per feature, in order."""
-    if len(winners) == 1:
-        return answered(features, winners[0][1], tombstones, as_of)
-    columns: dict[int, Column] = {}
-    for positions, stored in winners:
-        found = answered([features[at] for at in positions], stored, tombstones, as_of)
-        columns.update(zip(positions, found, strict=True))
-    return [columns[at] for at in range(len(features))]
 
 
 def unread(features: Sequence[ResolvedFeature], rows: int) -> tuple[list[int], Stored]:
@@ -83,44 +75,43 @@ def unread(features: Sequence[ResolvedFeature], rows: int) -> tuple[list[int], S
     return list(range(len(features))), Stored(nothing.values, status, np.full(rows, MAX_TIME, dtype=np.int64))
 
 
-def answered(features: Sequence[ResolvedFeature], stored: Stored, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
-    """A column of n rows per feature, in order: the visible winners and their statuses."""
-    columns: list[Column | None] = [None] * len(features)
-    for positions in features.groups if isinstance(features, Features) else by_group(features):
-        group = features[positions[0]].group
+def answer(features: Features, winners: Winners, tombstones: Tombstones, as_of: AsOf) -> Answer:
+    """The visible winners of n rows and their statuses: a column per feature, in order."""
+    blocks: list[Block] = []
+    places = [(0, 0)] * len(features)
+    for positions, stored in winners:
+        part = features.part(positions)
         # Without tombstones the features of a group share ttl and horizon: one comparison for all.
-        alike = [positions] if not tombstones else [[at] for at in positions]
-        for members in alike:
-            gone = horizon(group, tombstones.through(features[members[0]].definition.name), as_of.now)
-            ttl = ttl_at(group, as_of.ruled_at)
-            status = statuses(stored.status[members], stored.event_time, gone, ttl, as_of)
-            for at, column in zip(members, _columns(features, members, stored, status), strict=True):
-                columns[at] = column
-    return [column for column in columns if column is not None]
+        for members in part.groups if not tombstones else [[at] for at in range(len(part))]:
+            for at, member in enumerate(members):
+                places[positions[member]] = len(blocks), at
+            blocks.append(_block(part, members, stored, tombstones, as_of))
+    return Answer(blocks, places)
 
 
-def _columns(
-    features: Sequence[ResolvedFeature], members: list[int], stored: Stored, status: UInt8Array
-) -> list[Column]:
+def answered(features: Features, stored: Stored, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
+    """`answer` for winners of all features, as columns."""
+    return answer(features, [(range(len(features)), stored)], tombstones, as_of).columns()
+
+
+def _block(features: Features, members: list[int], stored: Stored, tombstones: Tombstones, as_of: AsOf) -> Block:
+    """The columns of these members of one group."""
+    first = features[members[0]]
+    gone = horizon(first.group, tombstones.through(first.definition.name), as_of.now)
+    held, headings, values = stored.status, features.headings, stored.values
+    if len(members) < len(features):
+        held, headings = held[members], [headings[at] for at in members]
+        values = [values[at] for at in members]
+    status = statuses(held, stored.event_time, gone, ttl_at(first.group, as_of.ruled_at), as_of)
+    event_time = [stored.event_time] * len(members)
+    whole = [True] * len(members)
     hidden = status != Status.PRESENT
-    is_whole = (~hidden.any(axis=1)).tolist() if hidden.any() else [True] * len(members)
-    columns = []
-    for row, at in enumerate(members):
-        definition, values, event_time = features[at].definition, stored.values[at], stored.event_time
-        if not is_whole[row]:
-            values = values.copy()
-            values[hidden[row]] = empty_values(definition.value_type, 1, definition.vector_length)[0]
-            no_time = (status[row] == Status.NOT_FOUND) | (status[row] == Status.ERROR)
-            event_time = np.where(no_time, 0, event_time)
-        columns.append(
-            Column(
-                name=definition.name,
-                value_type=definition.value_type,
-                values=values,
-                status=status[row],
-                event_time=event_time,
-                version=definition.version,
-                reference=definition.reference,
-            )
-        )
-    return columns
+    if hidden.any():
+        values, whole = list(values), (~hidden.any(axis=1)).tolist()
+        for at, heading in enumerate(headings):
+            if not whole[at]:
+                values[at] = values[at].copy()
+                values[at][hidden[at]] = empty_values(heading.value_type, 1, heading.vector_length)[0]
+                no_time = (status[at] == Status.NOT_FOUND) | (status[at] == Status.ERROR)
+                event_time[at] = np.where(no_time, 0, stored.event_time)
+    return Block(headings, values, status, event_time, whole)

@@ -1,8 +1,9 @@
-"""What a read costs, known from its plan before anything is read: rows times the bytes of their values."""
+"""What a read costs, known from its features before anything is read: rows times the bytes of their values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,37 +21,53 @@ _COPIES = 4
 _BESIDE = 9
 """Event time and status of a value."""
 _VALUES_AT_ONCE = 25_000
-_TEXT_BYTES_AT_ONCE = 4 * 1024 * 1024
+_BYTES_AT_ONCE = 4 * 1024 * 1024
 _USUAL_TEXT = 2 * 1024
-
 
 Shape = tuple[ValueType, int]
 """The type of a feature's values, and the length of its vectors or 0."""
 
 
-def shapes_of(features: Iterable[ResolvedFeature]) -> list[Shape]:
-    """The shape of each feature."""
-    return [(each.value_type, each.definition.vector_length) for each in features]
+@dataclass(frozen=True, slots=True)
+class ReadCost:
+    """Of one row: the number of its values and of the texts among them, the bytes that its values have at least in a
+    message, and those of its vectors.
+    """
+
+    values: int
+    texts: int
+    least: int
+    vectors: int
+
+    @classmethod
+    def of(cls, features: Iterable[ResolvedFeature]) -> ReadCost:
+        """Of a row of these features."""
+        return cls.of_shapes((each.value_type, each.definition.vector_length) for each in features)
+
+    @classmethod
+    def of_shapes(cls, shapes: Iterable[Shape]) -> ReadCost:
+        """Of a row of values of these shapes."""
+        kinds = list(shapes)
+        vectors = sum(4 * length for _, length in kinds)
+        least = vectors + sum(LEAST_BYTES.get(kind, 0) for kind, _ in kinds)
+        return cls(len(kinds), sum(kind is ValueType.TEXT for kind, _ in kinds), least, vectors)
+
+    def least_bytes(self, rows: int, *, beside: int = 0) -> int:
+        """Bytes that an answer has at least. beside: bytes per value in addition to the value."""
+        return rows * (self.least + self.values * beside)
+
+    def work_bytes(self, rows: int) -> int:
+        """About the bytes of memory that a read and its answer take."""
+        return _COPIES * rows * (self.least + self.values * _BESIDE + self.texts * _TEXT_BYTES)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that are read in one step, which takes some milliseconds of the event loop."""
+        of_bytes = _BYTES_AT_ONCE // max(1, self.texts * _USUAL_TEXT + self.vectors)
+        return max(1, min(_VALUES_AT_ONCE // max(1, self.values), of_bytes))
 
 
-def least_bytes(shapes: Iterable[Shape], rows: int, *, beside: int = 0) -> int:
-    """Bytes that an answer has at least. beside: bytes per value in addition to the value."""
-    return rows * sum((LEAST_BYTES.get(kind) or 4 * length) + beside for kind, length in shapes)
-
-
-def work_bytes(shapes: Iterable[Shape], rows: int) -> int:
-    """About the bytes of memory that a read and its answer take."""
-    shapes = list(shapes)
-    texts = sum(kind is ValueType.TEXT for kind, _ in shapes)
-    return _COPIES * (least_bytes(shapes, rows, beside=_BESIDE) + rows * texts * _TEXT_BYTES)
-
-
-def rows_at_once(features: Sequence[ResolvedFeature]) -> int:
-    """Rows that are read in one step, which takes some milliseconds of the event loop."""
-    texts = sum(each.value_type is ValueType.TEXT for each in features)
-    vectors = sum(4 * each.definition.vector_length for each in features)
-    values = _VALUES_AT_ONCE // max(1, len(features))
-    return max(1, min(values, _TEXT_BYTES_AT_ONCE // max(1, texts * _USUAL_TEXT + vectors)))
+NO_COST = ReadCost(0, 0, 0, 0)
 
 
 def check_answer(size: int) -> None:

@@ -54,6 +54,9 @@ class EntityRows:
 
 def distinct_ids(entity_ids: Sequence[str]) -> tuple[list[str], Int64Array]:
     """The distinct ids in order of appearance, and the position of each id among them: int64[n]."""
-    codes: dict[str, int] = {}
+    codes: dict[str, int] = dict.fromkeys(entity_ids, 0)
+    if len(codes) == len(entity_ids):
+        return list(codes), np.arange(len(codes), dtype=np.int64)
+    codes.clear()
     of_row = np.fromiter((codes.setdefault(each, len(codes)) for each in entity_ids), np.int64, len(entity_ids))
     return list(codes), of_row

@@ -18,7 +18,6 @@ from featurama_core.retrieval.visibility import AsOf, newest
 from featurama_core.storage.layouts import Layout
 from featurama_core.storage.packed_cell import Unpacked, unpack
 from featurama_core.storage.records import Cells
-from featurama_core.storage.tombstone_cells import tombstones_in
 from featurama_core.types.column import Column, byte_ranks
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.times import MAX_TIME
@@ -29,21 +28,15 @@ def newest_cells(
     cells: Cells, layouts: Mapping[int, Layout], features: Features, entities: int, as_of: AsOf
 ) -> Winners:
     """The winner of each feature for each of n entities. layouts: the known layouts of the cells."""
-    is_value = ~tombstones_in(cells)
-    unknown = cells.failed
-    present = set(cells.layout_id[is_value].tolist())
+    unknown, present = cells.failed, cells.layouts
     if not present <= layouts.keys():
         unknown = unknown.copy()
-        unknown[cells.entity[is_value & ~np.isin(cells.layout_id, list(layouts))]] = True
+        unknown[cells.entity[~cells.is_tombstone & ~np.isin(cells.layout_id, list(layouts))]] = True
+        present = present.intersection(layouts)
     found: Winners = []
-    for slots in features.slots([layouts[each] for each in present if each in layouts]):
-        pieces = [
-            _LayoutCells.of(
-                layouts[layout_id], cells, np.flatnonzero(is_value & (cells.layout_id == layout_id)), fields
-            )
-            for layout_id, fields in slots.fields.items()
-        ]
-        wanted = [features[at] for at in slots.positions]
+    for slots in features.slots(present, layouts):
+        pieces = [_LayoutCells.of(layouts[layout_id], cells, fields) for layout_id, fields in slots.fields.items()]
+        wanted = features.part(slots.positions)
         for members, stored in _winners(pieces, wanted, entities, as_of):
             found.append(([slots.positions[at] for at in members], _with_errors(stored, unknown, pieces)))
     return found
@@ -57,13 +50,16 @@ class _LayoutCells:
     cells: Unpacked
 
     @classmethod
-    def of(cls, layout: Layout, cells: Cells, at: Int64Array, fields: Sequence[int]) -> _LayoutCells:
+    def of(cls, layout: Layout, cells: Cells, fields: Sequence[int]) -> _LayoutCells:
+        if len(cells.layouts) == 1 and not cells.may_hold_tombstones:
+            return cls(cells.entity, unpack(layout, cells.cells, fields))
+        at = np.flatnonzero(~cells.is_tombstone & (cells.layout_id == layout.layout_id))
         return cls(cells.entity[at], unpack(layout, [cells.cells[position] for position in at.tolist()], fields))
 
 
-def _winners(pieces: list[_LayoutCells], features: list[ResolvedFeature], entities: int, as_of: AsOf) -> Winners:
+def _winners(pieces: list[_LayoutCells], features: Features, entities: int, as_of: AsOf) -> Winners:
     """The winners of features in the same layouts. The fields of each piece are those of the features."""
-    everything = list(range(len(features)))
+    everything = range(len(features))
     if not pieces:
         return [(everything, Stored.nothing(features, entities))]
     if len(pieces) == 1:

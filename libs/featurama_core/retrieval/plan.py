@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featurama_core.retrieval.cost import ReadCost
 from featurama_core.storage.layouts import Layout
+from featurama_core.types.block import Heading
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import ResolvedFeature
@@ -42,17 +44,45 @@ class Features(tuple[ResolvedFeature, ...]):  # noqa: SLOT001 - what is compiled
         return by_group(self)
 
     @cached_property
+    def headings(self) -> list[Heading]:
+        """What the column of each feature says beside its values, as a feature of its own entity."""
+        definitions = [each.definition for each in self]
+        return [
+            Heading(each.name, each.value_type, each.version, each.reference, each.vector_length)
+            for each in definitions
+        ]
+
+    @cached_property
+    def cost(self) -> ReadCost:
+        """What a row of them costs."""
+        return ReadCost.of(self)
+
+    def part(self, positions: Sequence[int]) -> Features:
+        """Some of the features; compiled once per choice."""
+        if len(positions) == len(self):
+            return self
+        key = tuple(positions)
+        if key not in self._parts:
+            if len(self._parts) >= _REMEMBERED_LAYOUTS:
+                self._parts.clear()
+            self._parts[key] = Features(self[at] for at in positions)
+        return self._parts[key]
+
+    @cached_property
+    def _parts(self) -> dict[tuple[int, ...], Features]:
+        return {}
+
+    @cached_property
     def _slots(self) -> dict[frozenset[int], list[Slots]]:
         return {}
 
-    def slots(self, layouts: Collection[Layout]) -> list[Slots]:
-        """Every feature once, by the layouts that hold it; compiled once per set of layouts."""
-        key = frozenset(each.layout_id for each in layouts)
-        if key not in self._slots:
+    def slots(self, present: frozenset[int], layouts: Mapping[int, Layout]) -> list[Slots]:
+        """Every feature once, by the present layouts that hold it; compiled once per set of layouts. layouts: by id."""
+        if present not in self._slots:
             if len(self._slots) >= _REMEMBERED_LAYOUTS:
                 self._slots.clear()
-            self._slots[key] = self._slots_in(sorted(layouts, key=lambda each: each.layout_id))
-        return self._slots[key]
+            self._slots[present] = self._slots_in([layouts[each] for each in sorted(present)])
+        return self._slots[present]
 
     def _slots_in(self, layouts: Sequence[Layout]) -> list[Slots]:
         held: dict[tuple[int, ...], list[int]] = {}
@@ -143,7 +173,12 @@ class ReadPlan:
     own: tuple[OwnStage, ...]
     followed: tuple[FollowedStage, ...]
     sources: tuple[int, ...]
-    roles: tuple[str, ...] = (NO_ROLE,)
+    roles: tuple[str, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the columns of the one stage are those of the request."""
+        return len(self.own) == 1 and self.roles == (NO_ROLE,) and self.own[0].features == self.features
 
     @classmethod
     def of(cls, features: Sequence[ResolvedFeature]) -> ReadPlan:
@@ -197,7 +232,7 @@ class ReadPlan:
 
         InvalidInput unless the rows have the roles of the features.
         """
-        if (*entities.of_role,) != self.roles and set(entities.of_role) != set(self.roles):
+        if set(entities.of_role) != set(self.roles):
             raise _other_roles(entities, self.roles)
         wanted = [
             StageRows(number, [NamedRows.of(entities.of_role[role]) for role in stage.roles])

@@ -353,7 +353,7 @@ class SpilledRetrieval:
         return [
             column
             for at, stored in zip(wanted, found, strict=True)
-            for column in answered([this.features[at]], stored, tombstones, as_of)
+            for column in answered(this.features.part([at]), stored, tombstones, as_of)
         ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from featurama_core.storage.layouts import tombstone_id
 from featurama_core.storage.records import Cells, Tombstone
-from featurama_core.storage.tombstone_cells import tombstones_in, unpack_tombstones
+from featurama_core.storage.tombstone_cells import unpack_tombstones
 from featurama_core.types.revisions import Bound
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import Int64Array
@@ -32,7 +32,7 @@ class Tombstones:
     def of_cells(cls, cells: Cells, entities: int) -> Tombstones:
         """The deletion bounds of the entities of these cells."""
         bounds: dict[int, dict[str | int, int]] = {}
-        for entity, key, through in unpack_tombstones(cells, tombstones_in(cells)):
+        for entity, key, through in unpack_tombstones(cells):
             bounds.setdefault(entity, {})[key] = through
         return cls(entities, bounds, tombstone_id)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from featurama_core.types.revisions import Bound, retained_after
 from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MIN_TIME, KnownAt, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array
+
+B = TypeVar("B", Bound, Bound | None)
 
 _MIN_KNOWN_AT = -(2**63) // 1_000 + 1
 
@@ -44,8 +47,7 @@ class AsOf:
 
     def take(self, rows: Int64Array) -> AsOf:
         """The given rows, in the given order."""
-        event_time = None if self.event_time is None else _taken(self.event_time, rows)
-        ingested_at = None if self.ingested_at is None else _taken(self.ingested_at, rows)
+        event_time, ingested_at = _taken(self.event_time, rows), _taken(self.ingested_at, rows)
         return AsOf(event_time, ingested_at, _taken(self.age_from, rows), self.now, _taken(self.ruled_at, rows))
 
 
@@ -205,5 +207,5 @@ def _moment(known_at: int | str) -> int:
     return known_at
 
 
-def _taken(bound: Bound, rows: Int64Array) -> Bound:
+def _taken(bound: B, rows: Int64Array) -> B:
     return bound[rows] if isinstance(bound, np.ndarray) else bound

@@ -9,7 +9,7 @@ import numpy as np
 from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.storage.packed_cell import unpack
 from featurama_core.storage.records import Cells
-from featurama_core.storage.tombstone_cells import tombstones_in, unpack_tombstones
+from featurama_core.storage.tombstone_cells import unpack_tombstones
 from featurama_core.types.times import MIN_TIME
 from featurama_core.types.values import BoolArray, Int64Array, Status
 
@@ -19,9 +19,9 @@ def entities_with_values(cells: Cells, layouts: Mapping[int, Layout], fields: Ma
 
     fields: layout id -> positions of fields. An unreadable cell counts as a value.
     """
-    deleted = tombstones_in(cells)
+    deleted = cells.is_tombstone
     through: dict[int, dict[int, int]] = {}
-    for entity, key, bound in unpack_tombstones(cells, deleted):
+    for entity, key, bound in unpack_tombstones(cells):
         through.setdefault(entity, {})[key] = bound
     found: set[int] = set()
     for layout_id, positions in fields.items():

@@ -61,8 +61,8 @@ def pack(layout: Layout, columns: Sequence[Column], event_time: Int64Array, inge
     head["event_time"] = _ordered(event_time)
     head["codec"] = CODEC_VERSION
     status = np.stack([column.status for column in columns], axis=1)
-    head["absent"] = np.packbits(status == Status.NOT_FOUND, axis=1)
-    head["null"] = np.packbits(status == Status.NULL_VALUE, axis=1)
+    head["masks"][:, 0] = np.packbits(status == Status.NOT_FOUND, axis=1)
+    head["masks"][:, 1] = np.packbits(status == Status.NULL_VALUE, axis=1)
     slots = np.zeros((rows, len(columns)), dtype=np.int64)
     tails: list[list[bytes]] = []
     tail_size = np.zeros(rows, dtype=np.int64)
@@ -103,7 +103,10 @@ def unpack(layout: Layout, cells: Sequence[bytes], fields: Sequence[int] | None 
     joined = b"".join(cells)
     heads = np.frombuffer(b"".join([cell[:width] for cell in cells]) if tailed else joined, dtype=dtype)
     readable &= heads["codec"] == CODEC_VERSION
-    status = _statuses(heads, count)
+    if not heads["masks"].any():
+        status = np.full((count, len(cells)), Status.PRESENT, dtype=np.uint8)
+    else:
+        status = _statuses(heads, count)
     slots = heads["slots"].T
     tails: dict[int, _Tail] = {}
     if tailed:
@@ -113,12 +116,20 @@ def unpack(layout: Layout, cells: Sequence[bytes], fields: Sequence[int] | None 
             wrong = (status[position] == Status.PRESENT) & ~tail.fits(layout.fields[position])
             readable &= ~wrong
             status[position][wrong] = Status.ERROR
-    picked = np.array(wanted, dtype=np.intp)
-    status, block = status[picked], slots[picked].astype(np.int64)
+    if fields is None:
+        block = slots.copy()
+    else:
+        picked = np.array(fields, dtype=np.intp)
+        status, block = status[picked], slots[picked]
+    doubles = block.view(np.float64)
     values = [
-        tails[position].read(layout.fields[position], status[row] == Status.PRESENT)
-        if position in tails
-        else _from_slots(layout.fields[position], block[row])
+        doubles[row]
+        if (value_type := layout.fields[position].value_type) is ValueType.DOUBLE
+        else block[row]
+        if value_type is ValueType.INT
+        else block[row].astype(np.bool_)
+        if value_type is ValueType.BOOL
+        else tails[position].read(layout.fields[position], status[row] == Status.PRESENT)
         for row, position in enumerate(wanted)
     ]
     if not readable.all():
@@ -146,8 +157,7 @@ def without_fields(layout: Layout, cell: bytes, deleted: Sequence[bool]) -> byte
 
 def _statuses(heads: NDArray[np.void], fields: int) -> UInt8Array:
     """uint8[fields, c] from the masks. A field that is absent and null is absent."""
-    absent = np.unpackbits(heads["absent"], axis=1, count=fields)
-    null = np.unpackbits(heads["null"], axis=1, count=fields)
+    absent, null = np.unpackbits(heads["masks"], axis=2, count=fields).transpose(1, 0, 2)
     found: UInt8Array = np.maximum(null + np.uint8(Status.PRESENT), absent * np.uint8(Status.NOT_FOUND))
     return np.ascontiguousarray(found.T)
 
@@ -160,8 +170,7 @@ def _head_dtype(fields: int) -> np.dtype[np.void]:
             ("ingested_at", ">u8"),
             ("event_time", ">u8"),
             ("codec", "u1"),
-            ("absent", "u1", (mask,)),
-            ("null", "u1", (mask,)),
+            ("masks", "u1", (2, mask)),
             ("slots", "<i8", (fields,)),
         ]
     )
@@ -179,12 +188,6 @@ def _slot_bits(field: LayoutField, values: ValueArray) -> Int64Array:
     if field.value_type is ValueType.DOUBLE:
         return np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
     return values.astype(np.int64)
-
-
-def _from_slots(field: LayoutField, slots: Int64Array) -> ValueArray:
-    if field.value_type is ValueType.DOUBLE:
-        return slots.view(np.float64)
-    return slots if field.value_type is ValueType.INT else slots.astype(np.bool_)
 
 
 def _tail_parts(field: LayoutField, column: Column, present: BoolArray) -> list[bytes]:

@@ -185,11 +185,15 @@ class NamespaceStorage(Protocol):
     async def known_feature_names(self, names: Sequence[str]) -> set[str]:
         """Those among the names that `list_feature_names` would list."""
 
-    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+    async def put_definitions(
+        self, definitions: Sequence[Definition], judged_at: int | None = None
+    ) -> list[Definition]:
         """Store definitions, each unless its key is taken. -> the stored ones, in order. Atomic for each definition
         between replicas; the embedded store takes all or none.
 
-        InvalidInput for a retention that the database cannot express.
+        judged_at: the newest revision of the registry that the definitions were compared with. After a later change
+        nothing is stored, and nothing returned; a cluster looks for one before, so that a change at the same moment
+        may be missed. InvalidInput for a retention that the database cannot express.
         """
 
     async def put_flag(self, definition: Definition, flag: Flag) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -42,7 +43,10 @@ class WriteBatch:
     runs: Sequence[CellRun]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+TOMBSTONE_BYTES = 8
+
+
+@dataclass(frozen=True, eq=False)
 class Cells:
     """All cells of the latest partitions of n entities, flat and unordered, tombstones (`pack_tombstone`) among them.
 
@@ -54,6 +58,25 @@ class Cells:
     layout_id: Int64Array
     cells: Sequence[bytes]
     failed: BoolArray
+
+    @cached_property
+    def may_hold_tombstones(self) -> bool:
+        """Whether a cell is so short that it may be a tombstone."""
+        return TOMBSTONE_BYTES in map(len, self.cells)
+
+    @cached_property
+    def is_tombstone(self) -> BoolArray:
+        """bool[c], True where a cell is a tombstone."""
+        if not self.may_hold_tombstones:
+            return np.zeros(len(self.cells), dtype=np.bool_)
+        found = (len(cell) == TOMBSTONE_BYTES and cell[0] < 0x80 for cell in self.cells)
+        return np.fromiter(found, np.bool_, len(self.cells))
+
+    @cached_property
+    def layouts(self) -> frozenset[int]:
+        """Ids of the layouts of the cells that are no tombstones."""
+        ids = self.layout_id[~self.is_tombstone] if self.may_hold_tombstones else self.layout_id
+        return frozenset(ids.tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,11 +8,12 @@ has two keys, and ids of different types never collide.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from featurama_core.types.alike import did_you_mean
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, MAX_ENTITY_ID_BYTES, check_name, entity_id_problem
 from featurama_core.types.values import ValueType, parse_value_type
@@ -37,8 +38,8 @@ class KeyColumn:
     value_type: ValueType = ValueType.TEXT
 
 
-def key_columns(given: Any, field: str = "keys") -> tuple[KeyColumn, ...]:
-    """Key columns from a list of names (text keys) or a mapping of names to "text" or "int". field: for the error."""
+def key_columns(given: Any) -> tuple[KeyColumn, ...]:
+    """Key columns from a list of names (text keys) or a mapping of names to "text" or "int"."""
     if isinstance(given, Mapping):
         pairs = list(given.items())
     elif isinstance(given, (list, tuple)):
@@ -46,8 +47,7 @@ def key_columns(given: Any, field: str = "keys") -> tuple[KeyColumn, ...]:
     else:
         pairs = [] if given is None else [(given, None)]
     if not all(isinstance(name, str) and isinstance(value_type, str) for name, value_type in pairs):
-        problem = f"is {given!r:.80}; give a list of names, or names with types such as {{'user_id': 'int'}}"
-        raise InvalidInput(f"{field} {problem}", reason=Reason.INVALID_DEFINITION, field="keys")
+        raise _invalid(f"is {given!r:.80}; give a list of names, or names with types such as {{'user_id': 'int'}}")
     return tuple(KeyColumn(name, _key_type(name, value_type)) for name, value_type in pairs)
 
 
@@ -83,6 +83,14 @@ class EntityKeys:
                 raise _no_key_type(column.name, column.value_type.label)
         if len(set(self.names)) != len(self.names):
             raise _invalid(f"names a column twice: {', '.join(self.names)}")
+
+    def check_only(self, names: Iterable[str], otherwise: str = "") -> None:
+        """Raise InvalidInput for a column that is neither a key nor entity_id. otherwise: the fix for such a column."""
+        for name in names:
+            if name not in ("entity_id", *self.names):
+                fix = did_you_mean(name, self.names, otherwise)
+                problem = f"column {name!r:.80} is no key of {self.entity_type}, which has {', '.join(self.names)}"
+                raise InvalidInput(f"{problem}; {fix}" if fix else problem, field=name)
 
     def encode(self, keys: Sequence[Key]) -> str:
         """The id of these keys, one per column. InvalidInput for a key that no id can hold."""
@@ -193,7 +201,7 @@ def _key_type(name: str, given: str) -> ValueType:
 
 
 def _no_key_type(name: str, given: str) -> InvalidInput:
-    return _invalid(f"gives {name!r} the type {given!r:.40}; a key is text or int")
+    return _invalid(f"gives {name!r} the type {given:.40}; a key is text or int")
 
 
 def _unescaped(match: re.Match[str]) -> str:

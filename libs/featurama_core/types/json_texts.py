@@ -12,6 +12,14 @@ from featurama_core.types.errors import InvalidInput
 _SHOWN = 80
 
 
+def json_object(value: object, field: str) -> str:
+    """A mapping as the text of a JSON object. InvalidInput for anything else, and for what no JSON can hold."""
+    try:
+        return json.dumps(dict(value), allow_nan=False, sort_keys=True)  # type: ignore[call-overload]
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{field} must be a JSON object", field=field) from error
+
+
 def read_json(text: str | bytes, what: str, field: str) -> Any:
     """The value of a JSON text.
 

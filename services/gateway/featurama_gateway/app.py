@@ -13,10 +13,10 @@ from fastapi_offline import FastAPIOffline
 from structlog.typing import FilteringBoundLogger
 
 from featurama import FeatureStore, Retries, Tls, connect
-from featurama_gateway.access_log import AccessLog
 from featurama_gateway.compression import Compression
 from featurama_gateway.head import HeadAsGet
 from featurama_gateway.limits import Limits
+from featurama_gateway.logged_requests import LoggedRequests
 from featurama_gateway.problems import handle_errors
 from featurama_gateway.readiness import Readiness
 from featurama_gateway.rest.documentation import PROBLEMS, serve_contract
@@ -25,6 +25,7 @@ from featurama_gateway.rest.health import health
 from featurama_gateway.rest.predictions import predictions
 from featurama_gateway.rest.query import check_query
 from featurama_gateway.settings import GatewaySettings
+from featurama_service.access_log import AccessLog
 from featurama_service.logs import open_log
 from featurama_service.server import Bound
 from featurama_service.settings import SettingsError
@@ -39,9 +40,10 @@ async def run(
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "gateway")
+        access = resources.enter_context(AccessLog(settings, "gateway"))
         store = await resources.enter_async_context(_store(settings))
         listening = resources.enter_context(_listen(settings))
-        app = build_app(settings, store, log, draining=stop.is_set)
+        app = build_app(settings, store, log, access, draining=stop.is_set)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -57,9 +59,10 @@ async def run(
         if started is not None:
             started(bound)
         async with asyncio.TaskGroup() as tasks:
-            draining = tasks.create_task(_drain(server, stop, settings, log))
+            draining = tasks.create_task(_drain(server, stop, settings, log, access))
             await server.serve(sockets=[listening])
             draining.cancel()
+        await asyncio.to_thread(access.flush)
         log.info("stopped")
 
 
@@ -67,6 +70,7 @@ def build_app(
     settings: GatewaySettings,
     store: FeatureStore,
     log: FilteringBoundLogger,
+    access: AccessLog | None = None,
     *,
     draining: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
@@ -95,8 +99,8 @@ def build_app(
         deadline=settings.deadline_ms / 1_000,
     )
     app.add_middleware(HeadAsGet)
-    if settings.log_calls:
-        app.add_middleware(AccessLog, log=log)
+    if access is not None:
+        app.add_middleware(LoggedRequests, access=access)
     return app
 
 
@@ -109,10 +113,15 @@ class _Server(uvicorn.Server):
 
 
 async def _drain(
-    server: uvicorn.Server, stop: asyncio.Event, settings: GatewaySettings, log: FilteringBoundLogger
+    server: uvicorn.Server,
+    stop: asyncio.Event,
+    settings: GatewaySettings,
+    log: FilteringBoundLogger,
+    access: AccessLog,
 ) -> None:
     """When `stop` is set: health is degraded until load balancers have seen it; then end the requests in flight."""
     await stop.wait()
+    await asyncio.to_thread(access.flush)
     log.info("draining")
     await asyncio.sleep(settings.drain_delay_ms / 1_000)
     server.should_exit = True

@@ -10,6 +10,7 @@ from featurama_core.stores import open_stores
 from featurama_ingest.housekeeping import housekeeping
 from featurama_ingest.rpc.ingest import IngestServicer
 from featurama_ingest.settings import IngestSettings
+from featurama_service.access_log import AccessLog
 from featurama_service.logs import open_log
 from featurama_service.rpc.registry import registry_service
 from featurama_service.server import DEFINITIONS_HEALTH, Bound, serving
@@ -23,6 +24,7 @@ async def run(settings: IngestSettings, *, stop: asyncio.Event, started: Callabl
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "ingest")
+        access = resources.enter_context(AccessLog(settings, "ingest"))
         stores = await resources.enter_async_context(open_stores(settings.storage_settings()))
         await stores.check_schemas()
         await resources.enter_async_context(housekeeping(stores, settings.purge_interval_ms / 1_000, log))
@@ -34,7 +36,7 @@ async def run(settings: IngestSettings, *, stop: asyncio.Event, started: Callabl
                 [servicer.service(), registry_service(stores)],
                 settings,
                 log=log,
-                log_calls=settings.log_calls,
+                access=access,
                 ping=stores.ping,
                 reports={DEFINITIONS_HEALTH: stores.knows_definitions},
             )

@@ -21,6 +21,7 @@ from featurama_online.rpc.models import ModelServicer
 from featurama_online.rpc.online import OnlineServicer
 from featurama_online.rpc.prediction import PredictionServicer
 from featurama_online.settings import OnlineSettings
+from featurama_service.access_log import AccessLog
 from featurama_service.logs import open_log
 from featurama_service.rpc.registry import reading_registry_service
 from featurama_service.server import DEFINITIONS_HEALTH, Bound, serving
@@ -44,6 +45,7 @@ async def run(
     """
     async with AsyncExitStack() as resources:
         log = open_log(settings, "online")
+        access = resources.enter_context(AccessLog(settings, "online"))
         meaning = StoreSettings(max_text_bytes=settings.max_message_bytes)
         stores = await resources.enter_async_context(Stores.open(settings.storage_settings(), settings=meaning))
         await stores.check_schemas()
@@ -64,7 +66,7 @@ async def run(
                 ],
                 settings,
                 log=log,
-                log_calls=settings.log_calls,
+                access=access,
                 ping=stores.ping,
                 reports={HEALTH: predictor.models.healthy, DEFINITIONS_HEALTH: stores.knows_definitions},
             )

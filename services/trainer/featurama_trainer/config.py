@@ -30,8 +30,9 @@ class SpineSource(_Frozen):
     Without `file`, the store: one row per entity of the type that has a `target`, with its newest value. The
     time of a row is the earliest event time of `time_feature`: the moment at which the prediction would be made.
     With `file` (CSV, Parquet or Arrow): one row per row of the file. `target`, `entity_column` and `time_column` are
-    columns of it. The other fields are arguments of `FeatureStore.training_set`; a time without a zone is refused.
-    entity_type: "" for that of the features.
+    columns of it; it may have the key columns of the entity type instead of `entity_id`. The other fields are
+    arguments of `FeatureStore.training_set`; a time without a zone is refused. entity_type: "" for that of the
+    features.
     """
 
     target: str

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from featurama_core.datasets.written import WrittenSet
 from featurama_core.namespace import Namespace
-from featurama_core.registry.roles import check_one_type
+from featurama_core.registry.roles import SeveralTypes, check_one_type
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE
@@ -19,6 +20,11 @@ from featurama_model.engineered import NUMERIC, EngineeredSpec, Float32Array
 from featurama_model.manifest import ModelFeature, ModelManifest
 from featurama_trainer.config import TrainingConfig
 from featurama_trainer.labels import Labels
+
+_ONE_TYPE = (
+    "a model reads one entity per row: keep the features of one type, and reach the others by a path through a feature"
+    " that refers to their entity (destination.traffic_level), or write them as features of that type"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,18 @@ async def with_entity_type(namespace: Namespace, config: TrainingConfig) -> Trai
 
 
 async def _resolved(namespace: Namespace, config: TrainingConfig) -> Sequence[ResolvedFeature]:
-    return await namespace.resolve(FeatureSelection.of(config.features or None, config.feature_service or None))
+    with _of_one_type():
+        return await namespace.resolve(FeatureSelection.of(config.features or None, config.feature_service or None))
+
+
+@contextmanager
+def _of_one_type() -> Iterator[None]:
+    """Say what a config, which has no roles, can do about features of several types."""
+    try:
+        yield
+    except SeveralTypes as error:
+        problem = error.message.partition("; ")[0]
+        raise InvalidInput(f"{problem}; {_ONE_TYPE}", reason=error.reason, **error.metadata) from error
 
 
 async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInputs:
@@ -150,7 +167,9 @@ async def model_inputs(namespace: Namespace, config: TrainingConfig) -> ModelInp
     groups = await namespace.resolve([group]) if group != "entity_id" else []
     own = {feature.reference for feature in features}
     beside = dict.fromkeys(each.reference for each in (*baseline, *segments, *groups) if each.reference not in own)
-    check_one_type([*resolved, *baseline, *segments, *groups], config.labels.entity_type or DEFAULT_ENTITY_TYPE)
+    with _of_one_type():
+        used = [*resolved, *baseline, *segments, *groups]
+        check_one_type(used, config.labels.entity_type or DEFAULT_ENTITY_TYPE)
     inputs = ModelInputs(features, spec, tuple(beside), tuple(each.name for each in segments))
     # The classes are known when the labels are read; the check uses any two until then.
     unnamed = config.objective == "multi:softprob" and not config.classes

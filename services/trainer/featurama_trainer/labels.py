@@ -31,7 +31,7 @@ ENTITIES_PER_PAGE = 5_000
 class Labels:
     """n rows in order of time, then id. event_time: int64[n] microseconds; target: float64[n], finite: numbers, or
     positions in `classes`, which is () for a regression. without_target, without_time: the number of entities (of a
-    file: rows) that were left out for this reason.
+    file: rows) that were left out for this reason. without_entity: of rows with a target whose keys name none.
     """
 
     entity_ids: list[str]
@@ -40,6 +40,7 @@ class Labels:
     without_target: int = 0
     without_time: int = 0
     classes: tuple[str, ...] = ()
+    without_entity: int = 0
 
     def __len__(self) -> int:
         return len(self.entity_ids)

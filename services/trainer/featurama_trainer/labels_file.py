@@ -1,10 +1,12 @@
-"""Label rows from a file: CSV, Parquet or Arrow, with columns of entity ids, times and targets.
+"""Label rows from a file: CSV, Parquet or Arrow, with columns of entity ids (or the keys of a type), times and targets.
 
-Synchronous: callers on an event loop use a thread.
+`read_label_file` is synchronous: callers on an event loop use `label_file`.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,45 +16,59 @@ import numpy as np
 from featurama_core.frames.casts import checked_casts
 from featurama_core.frames.spine import SpineColumns
 from featurama_core.frames.zones import TimeRules
+from featurama_core.namespace import Namespace
+from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column, column_of
 from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.schema import EntityType
 from featurama_core.types.values import Status, ValueType
 from featurama_trainer.classes import Classes
 from featurama_trainer.config import SpineSource
 from featurama_trainer.labels import Labels, Targets, sorted_labels
 
 
-def read_label_file(source: SpineSource, classes: Classes | None = None) -> Labels:
-    """The rows of `source.file` with a target: a number, or one of `classes` (None for a regression).
+async def label_file(namespace: Namespace, source: SpineSource, classes: Classes | None = None) -> Labels:
+    """`read_label_file` with the keys of the entity type, in a thread."""
+    kinds = [await EmbeddedStore(namespace).get_entity_type(source.entity_type)] if source.entity_type else []
+    return await asyncio.to_thread(read_label_file, source, classes, kinds)
+
+
+def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: Sequence[EntityType] = ()) -> Labels:
+    """The rows of `source.file` with an entity and a target: a number, or one of `classes` (None for a regression).
+
+    kinds: the entity type of the rows, whose key columns the file may have instead of ids.
 
     Raises InvalidInput with the file, column or row.
     """
     import pyarrow as pa
 
-    from featurama_core.datasets.spine_sources import label_source, one_batch, read_keys
+    from featurama_core.datasets.spine_sources import keyed_source, one_batch, read_keys
     from featurama_core.files.layout import FileLayout
 
     times = TimeRules(source.timezone, source.time_unit, source.time_format)
     columns = SpineColumns.of(source.entity_column, source.time_column, times=times, casts=checked_casts(source.casts))
-    # A number is learned from digits in a CSV; the texts of classes are their labels.
-    types = ({source.target: "double"} if classes is None else {}) | source.types
-    layout = FileLayout.of(types, source.delimiter, source.quote, source.encoding, source.null_values)
-    rows = label_source(Path(source.file), columns, layout)
+    layout = FileLayout.of(source.types, source.delimiter, source.quote, source.encoding, source.null_values)
+    rows, columns = keyed_source(Path(source.file), columns, kinds, layout)
     if source.target not in rows.schema.names:
         raise InvalidInput(
             f"the label file has no column {source.target!r}, it has {', '.join(rows.schema.names)[:500]}; name one of "
             "them",
             field="labels.target",
         )
+    if classes is None and source.target not in source.types:
+        # A number is learned from digits in a CSV; the texts of classes are their labels.
+        numbers = replace(layout, types=(*layout.types, (source.target, "double")))
+        rows, _ = keyed_source(Path(source.file), columns, kinds, numbers)
     batch = one_batch(pa.Table.from_batches(rows.batches(), rows.schema))
     keys = read_keys(batch, columns, 0)
     column = target_column(batch.column(source.target), source.target, classes)
     read = Targets(source.target, column.value_type, classes)
     target = read.numbers(column)
-    there = np.flatnonzero(np.isfinite(target))
+    has_target, is_named = np.isfinite(target), keys.entity_ids.is_valid().to_numpy(zero_copy_only=False)
+    there = np.flatnonzero(has_target & is_named)
     ids = keys.entity_ids.take(there).to_pylist()
-    labels = sorted_labels(ids, keys.event_time[there], target[there], without_target=len(target) - len(there))
-    return read.encoded(labels)
+    labels = sorted_labels(ids, keys.event_time[there], target[there], without_target=int((~has_target).sum()))
+    return read.encoded(replace(labels, without_entity=int((has_target & ~is_named).sum())))
 
 
 def target_column(column: Any, name: str, classes: Classes | None) -> Column:

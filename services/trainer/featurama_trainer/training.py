@@ -36,7 +36,7 @@ from featurama_trainer.dataset import ModelInputs, TrainingMatrix, known_at_of, 
 from featurama_trainer.fitting import Fitted, contributions, find_rounds, fit
 from featurama_trainer.judging import by_segment, cross_validated, mean_scores, outputs, scores_with_baselines
 from featurama_trainer.labels import Labels, read_labels
-from featurama_trainer.labels_file import read_label_file
+from featurama_trainer.labels_file import label_file
 from featurama_trainer.point_in_time_set import built_set, given_set, read_set, target_name
 from featurama_trainer.report import Evidence, TrainingReport
 from featurama_trainer.splitting import Split, gap_of, time_split
@@ -138,13 +138,13 @@ async def _data(
             built = await resources.enter_async_context(building)
             data = await asyncio.to_thread(read_set, built, config, inputs, kept=out is not None)
         kept = replace(data.labels, without_target=labels.without_target, without_time=labels.without_time)
-        yield replace(data, labels=kept)
+        yield replace(data, labels=kept, refused=data.refused + labels.without_entity)
 
 
 async def _labels(namespace: Namespace, config: TrainingConfig, progress: Watcher | None) -> Labels:
     classes = Classes.of_config(config)
     if config.labels.file:
-        return await asyncio.to_thread(read_label_file, config.labels, classes)
+        return await label_file(namespace, config.labels, classes)
     known_at = known_at_of(config)
     bound = known_at if isinstance(known_at, int) else None
     return await read_labels(namespace, config.labels, known_at=bound, classes=classes, progress=progress)
@@ -217,8 +217,10 @@ def _facts(
     source = config.labels.facts()
     if dataset is not None:
         columns = data.built.columns
-        column, time_column = ", ".join(columns.entity_names), columns.time
-        source |= {"file": dataset.resolve().name, "entity_column": column, "time_column": time_column}
+        ids = [name for each in columns.entities.values() if each.keys is None for name in each.columns]
+        # Key columns are found by the names of the keys.
+        column = ids[0] if ids else "entity_id"
+        source |= {"file": dataset.resolve().name, "entity_column": column, "time_column": columns.time}
     return TrainingFacts(
         label_rows=len(times),
         train_rows=split.train_until,

@@ -14,7 +14,7 @@ import pytest
 from tests.opened import OpenedStore, open_store
 
 from featurama_core.datasets import request
-from featurama_core.retrieval import spilled
+from featurama_core.retrieval import sizes, spilled
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.settings import StorageSettings
@@ -168,8 +168,8 @@ def told(table: Any, names: list[str]) -> dict[str, list[object]]:
 
 def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of about 60 rows (more, were they of the features of one column), 64 shards, memory for hardly any."""
-    monkeypatch.setattr(spilled, "_FEWEST_PART_ROWS", 1)
-    monkeypatch.setattr(spilled, "_PART_BYTES", 60 * 232)
-    monkeypatch.setattr(spilled, "FEW_ROWS", 0)
+    monkeypatch.setattr(sizes, "_FEWEST_PART_ROWS", 1)
+    monkeypatch.setattr(sizes, "_PART_BYTES", 60 * 232)
+    monkeypatch.setattr(sizes, "FEW_ROWS", 0)
     monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
     monkeypatch.setattr(request, "LEAST_MEMORY", 1)

@@ -18,7 +18,7 @@ from tests.opened import OpenedStore
 from featurama_core.datasets import request
 from featurama_core.datasets.dataset import TrainingDataset
 from featurama_core.datasets.verify import verify
-from featurama_core.retrieval import spilled
+from featurama_core.retrieval import sizes, spilled
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
@@ -34,9 +34,9 @@ SUFFIXES = ("", "__status", "__event_time")
 
 def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of about 60 rows, 64 shards, memory for hardly any."""
-    monkeypatch.setattr(spilled, "_FEWEST_PART_ROWS", 1)
-    monkeypatch.setattr(spilled, "_PART_BYTES", 60 * 400)
-    monkeypatch.setattr(spilled, "FEW_ROWS", 0)
+    monkeypatch.setattr(sizes, "_FEWEST_PART_ROWS", 1)
+    monkeypatch.setattr(sizes, "_PART_BYTES", 60 * 400)
+    monkeypatch.setattr(sizes, "FEW_ROWS", 0)
     monkeypatch.setattr(spilled, "ROWS_AT_ONCE", 0)
     monkeypatch.setattr(request, "LEAST_MEMORY", 1)
 

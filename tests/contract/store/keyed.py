@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 
 from featurama_core.api import FeatureStore
 
 from .standing_clock import Unique
 
 AT = "2026-01-01T00:00:00Z"
+
+
+def as_rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """Columns as a list of mappings."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+LIBRARIES: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
+    "columns": dict,
+    "rows": as_rows,
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "arrow": pa.table,
+}
 
 
 @dataclass(frozen=True)

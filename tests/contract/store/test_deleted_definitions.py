@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,6 +74,20 @@ async def test_what_uses_a_definition_is_named_and_keeps_it(store: OpenedStore, 
         with pytest.raises(FailedPrecondition, match=f"is used by {uses[0].kind} {uses[0].name}") as refused:
             await store.delete_definition(kind, name, version)  # type: ignore[type-var]
         assert refused.value.reason is Reason.DEFINITION_USED
+
+
+async def test_the_first_five_uses_are_named_and_the_others_counted(store: OpenedStore, unique: Unique) -> None:
+    planet, groups = unique("planet"), [unique(f"g{number}") for number in range(6)]
+    await store.register_entity_type(planet)
+    used = f"entity type '{planet}' is used by {', '.join(f'feature group {each}' for each in groups[:5])}"
+    for group in groups[:5]:
+        await store.register_feature_group(group, planet)
+    for more in ("", " and 1 more"):
+        with pytest.raises(FailedPrecondition) as refused:
+            await store.delete_definition(EntityType, planet)
+        assert f"{used}{more}; delete these first, or deprecate it" == refused.value.message
+        assert "name" == refused.value.metadata["field"]
+        await store.register_feature_group(groups[5], planet)
 
 
 async def test_what_nothing_uses_is_deleted_for_ever(store: OpenedStore, clock: FakeClock, unique: Unique) -> None:
@@ -150,7 +165,10 @@ class Raced:
             await happens()
         await self._inner.put_flag(definition, flag)
 
-    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+    async def put_definitions(
+        self, definitions: Sequence[Definition], judged_at: int | None = None
+    ) -> list[Definition]:
+        del judged_at  # at the moment in which a cluster may miss a change
         happens, self.before_put = self.before_put, None
         if happens is not None:
             await happens()
@@ -169,6 +187,26 @@ async def test_a_deletion_is_withdrawn_if_a_user_is_registered_meanwhile(
         await store_over(raced, clock).delete_definition(FeatureDefinition, heat, 1)  # type: ignore[arg-type]
     assert heat == (await store.get_feature(heat)).name
     assert (f"{heat}@1",) == (await store.get_feature_service(unique("outlook"))).features
+
+
+@pytest.mark.parametrize("kind", [FeatureGroup, EntityType])
+async def test_a_feature_is_read_and_written_while_a_deletion_that_meets_it_is_decided(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, unique: Unique, kind: type[Any]
+) -> None:
+    """By a server that sees the mark on its group or type before it is withdrawn, and knew the feature or did not."""
+    film, year, key = unique("film"), unique("year"), unique("key")
+    made = await store.register_entity_type(film, keys={key: "int"})
+    group = await store.register_feature_group(film, film)
+    await store.register_feature(year, "int", entity_type=film)
+    row = {key: [1]}
+    definition = group if kind is FeatureGroup else made
+    await namespace.put_flag(replace(definition, deleted=True), "deleted")
+    for server in (store, store_over(namespace, clock)):
+        report = await server.write_features(row | {"timestamp": [clock.now], year: [1999]}, time_unit="us")
+        assert 1 == report.accepted
+        assert [1999] == (await server.get_online_features(row, [year])).to_dict()[year]
+        assert [1999] == (await server.get_all_features(f"{film}:1")).to_dict()[year]
+    await namespace.put_flag(definition, "deleted")
 
 
 @pytest.mark.parametrize("again", ["deprecate", "restore"])

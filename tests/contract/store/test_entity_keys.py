@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,16 @@ from tests.opened import OpenedStore
 
 from featurama_core.ingest.foreign_ids import foreign_ids
 from featurama_core.ingest.write import restore
+from featurama_core.storage.port import NamespaceStorage
 from featurama_core.types.column import column_of
 from featurama_core.types.entity_keys import KeyColumn, key_columns
-from featurama_core.types.errors import Conflict, FeaturamaError, InvalidInput, Reason
+from featurama_core.types.errors import Conflict, FeaturamaError, InvalidInput, Reason, Unknown
 from featurama_core.types.schema import Entity, EntityType, FeatureDefinition
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteReport, WriteRequest
 
 from .keyed import Films, make_films
-from .standing_clock import SETTLING, Unique
+from .standing_clock import SETTLING, Unique, store_over
 
 
 @pytest.fixture
@@ -112,9 +115,67 @@ async def test_a_type_with_keys_is_not_created_over_registered_ids(
     await store.register_entity(taken, other)
     with pytest.raises(Conflict, match=f"is registered as a {other}") as refused:
         await store.register_entity_type(ship, keys=["id"])
-    assert Reason.ENTITY_CONFLICT == refused.value.reason
-    assert ship not in [each.name for each in await store.list_entity_types()]
+    assert (Reason.ENTITY_CONFLICT, "name") == (refused.value.reason, refused.value.metadata["field"])
+    with pytest.raises(Conflict, match=f"is registered as a {other}"):
+        await store.register([EntityType(f"{ship}_plain"), EntityType(ship, keys=(KeyColumn("id"),))])
+    assert not {ship, f"{ship}_plain"} & {each.name for each in await store.list_entity_types()}
     await store.register_entity_type(ship)
+
+
+class Overtaken:
+    """A storage in which something happens just before a call of one kind is made for the first time."""
+
+    def __init__(self, inner: NamespaceStorage, call: str, happens: Callable[[], Awaitable[object]]) -> None:
+        self._inner = inner
+        self._call = call
+        self._happens = [happens]
+
+    def __getattr__(self, name: str) -> Any:
+        made = getattr(self._inner, name)
+        if name != self._call or not self._happens:
+            return made
+        happens = self._happens.pop()
+
+        async def after(*given: Any) -> Any:
+            await happens()
+            return await made(*given)
+
+        return after
+
+
+@pytest.mark.parametrize("call", ["put_entities", "put_definitions"])
+async def test_a_type_and_an_id_that_it_would_own_are_not_both_registered(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, films: Films, call: str
+) -> None:
+    """At the same moment: the later one is withdrawn."""
+    ship, taken = f"{films.film}_ship", f"{films.film}_ship:1"
+    if call == "put_entities":
+        other = store_over(Overtaken(namespace, call, lambda: store.register_entity_type(ship, keys=["id"])), clock)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput, match=f"is of a {ship}; register it as one"):
+            await other.register_entity(taken, films.planet)
+    else:
+        other = store_over(Overtaken(namespace, call, lambda: store.register_entity(taken, films.planet)), clock)  # type: ignore[arg-type]
+        heat, kind = f"{ship}_heat", EntityType(ship, keys=(KeyColumn("id"),))
+        with pytest.raises(Conflict, match=f"is registered as a {films.planet}"):
+            await other.register([kind, FeatureDefinition(heat, ValueType.INT, entity_type=ship, group="")])
+        assert [] == await store.find_features([heat])
+    types = {each.name for each in await store.list_entity_types()}
+    entities = await namespace.get_entities([taken])
+    assert [call == "put_entities", call != "put_entities"] == [ship in types, taken in entities]
+
+
+async def test_an_entity_of_a_type_that_is_deleted_meanwhile_is_not_registered(
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, unique: Unique
+) -> None:
+    """Also by a server that still knows the type."""
+    kind, fry = unique("kind"), unique("fry")
+    await store.register_entity_type(kind)
+    other = store_over(namespace, clock, staleness=3_600.0)
+    await other.get_entity_type(kind)
+    await store.delete_definition(EntityType, kind)
+    with pytest.raises(Unknown, match=f"{kind}' is not registered"):
+        await other.register_entity(fry, kind)
+    assert {} == await namespace.get_entities([fry])
 
 
 async def test_many_registered_ids_before_do_not_hideone(store: OpenedStore, films: Films) -> None:
@@ -204,9 +265,9 @@ async def test_a_row_of_two_types_is_refused(store: OpenedStore, clock: FakeCloc
 
 
 async def test_values_of_an_id_from_before_the_type_stay_readable_and_can_be_restored(
-    store: OpenedStore, clock: FakeClock, films: Films
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, films: Films
 ) -> None:
-    """From the creation on they are not written any more."""
+    """From the creation on they are not written any more, but restored, also with a feature that is new to a server."""
     ship = f"{films.film}_ship"
     assert 1 == (await write(store, clock, f"{ship}:1", **{films.size: 7})).accepted
     await store.register_entity_type(ship, keys=["id"])
@@ -220,6 +281,11 @@ async def test_values_of_an_id_from_before_the_type_stay_readable_and_can_be_res
         [f"{ship}:1"], one(old), [column_of(films.size, ValueType.INT, one(9))], ingested_at=one(old * 1_000)
     )
     assert 1 == (await restore(store.space, request)).accepted
+    server, late = store_over(namespace, clock, staleness=1e9).space, f"{films.size}_late"
+    request = replace(request, columns=[column_of(late, ValueType.INT, one(9))])
+    assert 1 == (await restore(server, request)).rejected
+    await store.register_feature(late, "int", entity_type=films.planet)
+    assert 1 == (await restore(server, request)).accepted
 
 
 async def test_a_reference_to_a_type_with_keys_holds_its_ids(

@@ -12,8 +12,9 @@ from tests.opened import OpenedStore
 
 from featurama_core.storage.port import NamespaceStorage
 from featurama_core.storage.records import Definitions
-from featurama_core.types.errors import Conflict, Reason
+from featurama_core.types.errors import Conflict, Reason, Unknown
 from featurama_core.types.schema import FeatureDefinition
+from featurama_core.types.times import MAX_EVENT_TIME, MIN_TIME
 
 from .standing_clock import Unique, answers, store_over, two_versions, write
 
@@ -121,6 +122,18 @@ async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accept
     assert 5 == watched.reads
 
 
+async def test_a_write_of_a_feature_that_was_missing_is_accepted_once_it_is_registered(
+    store: OpenedStore, lagging: OpenedStore, clock: FakeClock, unique: Unique
+) -> None:
+    """Though the server has found before that it is not there."""
+    speed, fry = unique("speed"), unique("fry")
+    sent = {"entity_id": [fry], "timestamp": [clock.now], speed: [1]}
+    (verdict,) = (await lagging.write_features(sent, time_unit="us")).verdicts
+    assert Reason.UNKNOWN_FEATURE == verdict.reason
+    await store.register_feature(speed, "int")
+    await write(lagging, speed, [(fry, clock.now, 1)])
+
+
 async def test_a_server_sees_at_once_what_it_registered_or_deprecated_itself(
     lagging: OpenedStore, unique: Unique
 ) -> None:
@@ -173,3 +186,22 @@ async def test_definitions_are_read_once_while_they_are_fresh_enough(
         for _ in range(3):
             assert unique("planet") in (await registry.snapshot()).entity_types
         assert reads == watched.reads
+
+
+async def test_a_deletion_knows_what_was_registered_elsewhere_since(
+    store: OpenedStore, lagging: OpenedStore, watched: Watched, clock: FakeClock, unique: Unique
+) -> None:
+    """The values of a new group are cleaned too, and a feature that was deleted is not named."""
+    group, speed, mood, fry = unique("group"), unique("speed"), unique("mood"), unique("fry")
+    await store.register_feature(mood, "int")
+    await lagging.get_feature(mood)
+    stored = await store.register_feature_group(group)
+    of = [(await store.register_feature(speed, "int", group=group), stored)]
+    await write(store, speed, [(fry, clock.now, 1)])
+    (before,) = await watched.read_history([fry], of, start=MIN_TIME, end=MAX_EVENT_TIME)
+    assert (await lagging.delete_entity(fry)).cleaned
+    (after,) = await watched.read_history([fry], of, start=MIN_TIME, end=MAX_EVENT_TIME)
+    assert [1, 0] == [len(before.entity), len(after.entity)]
+    await store.delete_definition(FeatureDefinition, mood, 1)
+    with pytest.raises(Unknown):
+        await lagging.delete_feature_values(fry, [mood])

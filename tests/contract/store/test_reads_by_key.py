@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -20,11 +18,10 @@ from featurama_core.store_datasets import rebuilt
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.roles import RowEntities
 
-from .keyed import AT, Films, make_films
+from .keyed import AT, LIBRARIES, Films, make_films
 from .standing_clock import Unique
 
 LATER = "2026-06-01T00:00:00Z"
-LIBRARIES = {"columns": dict, "pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
 
 
 @pytest.fixture

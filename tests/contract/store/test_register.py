@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
 from featurama_core.storage.port import NamespaceStorage
+from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.errors import Conflict, InvalidInput, Reason, Unknown
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.values import ValueType
@@ -73,11 +75,13 @@ class Overtaken:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def put_definitions(self, definitions: Sequence[Definition]) -> list[Definition]:
+    async def put_definitions(
+        self, definitions: Sequence[Definition], judged_at: int | None = None
+    ) -> list[Definition]:
         if self.others:
             await self._inner.put_definitions(self.others)
             self.others = []
-        return await self._inner.put_definitions(definitions)
+        return await self._inner.put_definitions(definitions, judged_at)
 
 
 async def test_a_name_that_another_process_takes_meanwhile_is_a_conflict(
@@ -96,6 +100,34 @@ async def test_a_name_that_another_process_takes_meanwhile_is_a_conflict(
     with pytest.raises(Conflict, match="is registered with another retention"):
         await late.register_feature_group(group.name, retention="3d")
     assert (await late.get_feature_group(group.name)).retention == 9 * DAY
+
+
+async def test_what_another_process_registers_meanwhile_is_judged_with(
+    namespace: NamespaceStorage, clock: FakeClock, unique: Unique
+) -> None:
+    """Also what has another name or version: all versions of a feature are of one type, and no feature of `entity` is
+    named like a key.
+    """
+    planet, heat, key = unique("planet"), unique("heat"), unique("key")
+    await store_over(namespace, clock).register_entity_type(planet)
+    theirs = FeatureDefinition(heat, ValueType.INT, group="default")
+    other = store_over(Overtaken(namespace, [FeatureGroup(), theirs]), clock)  # type: ignore[arg-type]
+    with pytest.raises(Conflict, match=f"entity_type of '{heat}' is 'entity' in all versions"):
+        await other.register_feature(heat, "int", version=2, entity_type=planet)
+    kind = EntityType(unique("kind"), keys=key_columns([key]))
+    other = store_over(Overtaken(namespace, [kind]), clock)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="is named like a key column"):
+        await other.register_feature(key, "int")
+
+
+async def test_registrations_at_once_wait_for_each_other(
+    namespace: NamespaceStorage, clock: FakeClock, unique: Unique
+) -> None:
+    """In one process, and in several."""
+    servers = [store_over(namespace, clock) for _ in range(3)]
+    names = [f"{unique('kind')}_{at}" for at in range(30)]
+    await asyncio.gather(*(servers[at % 3].register_entity_type(name) for at, name in enumerate(names)))
+    assert set(names) <= {each.name for each in await servers[0].list_entity_types()}
 
 
 async def test_a_refresh_without_changes_keeps_what_is_compiled(store: OpenedStore, unique: Unique) -> None:

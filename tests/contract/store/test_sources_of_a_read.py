@@ -27,7 +27,7 @@ from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Status
 
-from .standing_clock import DAY, SECOND, SETTLING, Unique, store_over, write
+from .standing_clock import DAY, SECOND, SETTLING, Unique, answers, store_over, write
 
 MINUTE = 60 * SECOND
 PERIOD = 30 * DAY
@@ -231,6 +231,10 @@ async def test_what_is_too_old_is_not_read_where_only_values_are_wanted(
     assert [[old]] == await path([fry], [clock.now], **scan, values_only=True)
     known_at = clock.now - SETTLING
     assert [[old]] == await alone([fry], None, **scan, values_only=True, known_at=known_at)
+    await store.update_feature_group(unique("brief"), ttl="90d")
+    assert [[NOTHING]] == await alone([fry], [clock.now], **scan, values_only=True)
+    clock.advance(store.space.settings.revision_lead)
+    assert [[("PRESENT", 6)]] == await alone([fry], [clock.now], **scan, values_only=True)
 
 
 async def test_partitions_of_which_nothing_is_kept_are_not_read(
@@ -302,3 +306,17 @@ async def test_a_store_that_does_not_answer_fails_what_has_no_status_for_it(
     ):
         with pytest.raises(StoreUnavailable, match="did not answer for every entity; try again"):
             await read(ids, None, **options)
+
+
+async def test_newest_values_of_an_entity_may_lie_in_several_cells(
+    store: OpenedStore, clock: FakeClock, unique: Unique
+) -> None:
+    """Written alone and together: of each feature the newest is read."""
+    speed, mood, fry = unique("speed"), unique("mood"), unique("fry")
+    for name in (speed, mood):
+        await store.register_feature(name, "int")
+    await write(store, speed, [(fry, clock.now - 20, 1)])
+    both = {"entity_id": [fry], "timestamp": [clock.now - 10], speed: [2], mood: [3]}
+    assert 1 == (await store.write_features(both, time_unit="us")).accepted
+    await write(store, mood, [(fry, clock.now, 4)])
+    assert [[("PRESENT", 2)], [("PRESENT", 4)]] == answers(await store.get_online_features([fry], [speed, mood]))

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
@@ -18,10 +16,8 @@ from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import WriteMode, WriteReport, WriteRequest, WriteUnit
 
-from .keyed import AT, Films, make_films
+from .keyed import AT, LIBRARIES, Films, make_films
 from .standing_clock import SETTLING, Unique
-
-LIBRARIES = {"columns": dict, "pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}
 
 
 @pytest.fixture

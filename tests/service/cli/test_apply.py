@@ -116,7 +116,7 @@ def test_the_worlds_definitions_are_read(folder: Path) -> None:
     [
         ("features: [{name: a}]", "type is missing"),
         ("features: [{type: int}]", "name is missing"),
-        ("features: [{name: a, type: number}]", "'number' is not known"),
+        ("features: [{name: a, type: number}]", r"^wrong.yaml: features\[0\] 'a': .*'number' is not known"),
         ("features: [{name: a, type: int, colour: red}]", "'colour' is not a field"),
         ("features: [{name: a, type: int, version: one}]", "version must be a whole number"),
         ("features: {name: a}", "features must be a list"),
@@ -127,7 +127,9 @@ def test_the_worlds_definitions_are_read(folder: Path) -> None:
         ("feature_groups: [{name: g, ttl: soon}]", "is not a duration"),
         ("feature_groups: [{name: g, ttl: 30}]", r"feature_groups\[0\] 'g': ttl 30 has no unit; write .* '30d'"),
         ("feature_groups: [{name: g, retention: 1.5}]", "retention 1.5 has no unit"),
-        ("feature_services: [{name: s, features: [1]}]", "features must be a list of texts"),
+        ("feature_services: [{name: s, features: [1]}]", r"^wrong.yaml: .* 's': features must be a list of texts"),
+        ("feature_services: [{name: s, roles: [home]}]", r"^wrong.yaml: feature_services\[0\] 's': roles must map"),
+        ("entity_types: [{name: t, keys: {a: number}}]", r"^wrong.yaml: .* 't': keys gives 'a' the type number; a key"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_by_its_place(folder: Path, text: str, problem: str) -> None:

@@ -26,7 +26,7 @@ def test_an_entity_is_registered_shown_and_listed(defined: Featurama) -> None:
     assert (ran.code, ran.json["metadata"]) == (0, {"moons": 2})
     assert defined("entities", "show", "planet_mars", "--json").json == ran.json
     assert [row["entity_id"] for row in defined("entities", "list", "planet", "--json").json] == ["planet_mars"]
-    assert '{"moons": 2}' in defined("entities", "list", "planet").out
+    assert "moons: 2" in defined("entities", "list", "planet").out
 
 
 @pytest.mark.parametrize("metadata", ["{", "[]", "7", '{"moons": 2, "moons": 3}'])

@@ -67,10 +67,41 @@ def test_entities_are_registered_from_a_file(defined: Featurama, folder: Path) -
         ("entity_id,colour\na,red\n", "bad.csv: column 'colour' is not known"),
         ("id\na\n", "bad.csv: column 'id' is not known"),
         ("name\na\n", "bad.csv: column 'entity_id' is missing"),
-        ("entity_id,name\na,\n,b\n", "bad.csv, row 2: entity_id must be text"),
+        ("entity_id,name\na,\n,b\n", "bad.csv, row 2: entity_id is missing or not text"),
     ):
         (folder / "bad.csv").write_text(text)
         ran = defined("entities", "register", "bad.csv", "--type", "planet")
+        assert (ran.code, problem in ran.err) == (2, True), ran.err
+
+
+def test_entities_of_a_file_are_named_by_the_keys_of_their_type(defined: Featurama, folder: Path) -> None:
+    """One alone by --key; a null or malformed key, and a column that is missing or no key, are one line each."""
+    (folder / "types.yaml").write_text(
+        "entity_types: [{name: film, keys: {film_id: int}}, {name: stay, keys: [guest, city]}]"
+    )
+    assert defined("apply", "types.yaml", "--yes").code == 0
+    (folder / "films.csv").write_text("film_id,name\n1,Alien\n-2,\n")
+    assert defined("entities", "register", "films.csv", "--type", "film").code == 0
+    (folder / "both.csv").write_text("entity_type,film_id,guest,city\nfilm,3,,\nstay,,fry,a|b\n")
+    assert defined("entities", "register", "both.csv").code == 0
+    assert defined("entities", "register", "--type", "film", "--key", "film_id=4", "--name", "Heat").code == 0
+    listed = {
+        row["entity_id"]: row["name"]
+        for kind in ("film", "stay")
+        for row in defined("entities", "list", kind, "--json").json
+    }
+    assert {"film:1": "Alien", "film:-2": "", "film:3": "", "film:4": "Heat", "stay:fry|a%7Cb": ""} == listed
+    shown = defined("entities", "show", "--key", "guest=fry", "--key", "city=a|b", "--type", "stay", "--json")
+    assert "stay:fry|a%7Cb" == shown.json["entity_id"]
+    for kind, text, problem in (
+        ("film", "film_id\n1\n007\n", "bad.csv, row 2: film_id '007' is not a 64-bit int"),
+        ("stay", "guest,city\nfry,\nfry,x\n", "bad.csv, row 1: city is missing"),
+        ("stay", "guest,name\nfry,x\n", "bad.csv: the rows have neither entity_id nor a column city, a key of stay"),
+        ("film", "film_ids\n1\n", "bad.csv: column 'film_ids' is not known; did you mean 'film_id'?"),
+        ("film", "film_id,entity_id\n1,film:1\n2,film:3\n", "bad.csv, row 2: entity_id is not the id of film_id"),
+    ):
+        (folder / "bad.csv").write_text(text)
+        ran = defined("entities", "register", "bad.csv", "--type", kind)
         assert (ran.code, problem in ran.err) == (2, True), ran.err
 
 

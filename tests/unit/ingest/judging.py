@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from featurama_core.ingest.convert import RowError, Target
-from featurama_core.ingest.validate import Validated, check_shape, validate
+from featurama_core.ingest.validate import ANY_IDS, Validated, check_shape, validate
 from featurama_core.types.column import Column
+from featurama_core.types.entity_keys import IdRules
 from featurama_core.types.errors import Reason
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.times import SECOND
@@ -27,6 +28,7 @@ FEATURES = {
     "home": FeatureDefinition("home", ValueType.TEXT, group="plain", references="planet"),
     "heat": FeatureDefinition("heat", ValueType.DOUBLE, group="kept"),
     "mass": FeatureDefinition("mass", ValueType.DOUBLE, group="plain", entity_type="planet"),
+    "heft": FeatureDefinition("heft", ValueType.DOUBLE, group="plain", entity_type="planet"),
 }
 
 
@@ -72,10 +74,12 @@ def resolve(name: str, _: int) -> Target | RowError:
     return definition, KEPT if definition.group == "kept" else GROUP
 
 
-def judge(sent: WriteRequest, entity_types: dict[str, str] | None = None) -> tuple[Validated, WriteReport]:
+def judge(
+    sent: WriteRequest, entity_types: dict[str, str] | None = None, id_rules: IdRules = ANY_IDS
+) -> tuple[Validated, WriteReport]:
     """The validated rows, and the report if the store takes them all."""
     check_shape(sent)
-    validated = validate(sent, resolve, entity_types or {}, now=NOW, max_clock_skew=5 * SECOND)
+    validated = validate(sent, resolve, entity_types or {}, id_rules, now=NOW, max_clock_skew=5 * SECOND)
     report = validated.report(all_accepted(len(validated.entity_ids)), "id")
     assert sent.sent() == report.sent
     return validated, report

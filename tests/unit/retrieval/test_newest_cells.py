@@ -15,8 +15,8 @@ from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.layouts import Layout, tombstone_id
 from featurama_core.storage.packed_cell import pack, without_fields
-from featurama_core.storage.records import Cells
-from featurama_core.storage.tombstone_cells import TOMBSTONE_BYTES, layouts_in, pack_tombstone
+from featurama_core.storage.records import TOMBSTONE_BYTES, Cells
+from featurama_core.storage.tombstone_cells import pack_tombstone
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
@@ -78,8 +78,7 @@ def shown(stored: Cells, feature: FeatureDefinition, entities: int = 1) -> list[
     features = Features(ResolvedFeature(each, FeatureGroup("default")) for each in ALL)
     columns = {}
     for positions, winners in newest_cells(stored, LAYOUTS, features, entities, as_of):
-        wanted = [features[at] for at in positions]
-        found = answered(wanted, winners, Tombstones.of_cells(stored, entities), as_of)
+        found = answered(features.part(positions), winners, Tombstones.of_cells(stored, entities), as_of)
         columns |= dict(zip(positions, found, strict=True))
     column = columns[ALL.index(feature)]
     rows = zip(column.status.tolist(), column.values.tolist(), column.event_time.tolist(), strict=True)
@@ -128,7 +127,7 @@ def test_marks_of_other_features_and_entities_are_ignored() -> None:
     stored = cells([cell({SPEED: 1.0}, 10), mark(99, "note"), mark(99, "other"), mark(99, entity=1)], 2)
     assert [("PRESENT", 1.0, 10), ("NOT_FOUND", None, None)] == shown(stored, SPEED, 2)
     assert [99, 99] == np.asarray(Tombstones.of_cells(stored, 2).through("note")).tolist()
-    assert {Layout.of([SPEED]).layout_id} == layouts_in(stored)
+    assert {Layout.of([SPEED]).layout_id} == stored.layouts
 
 
 def test_an_unknown_layout_makes_its_entity_an_error() -> None:

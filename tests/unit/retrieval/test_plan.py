@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, StageRows, by_group
+from featurama_core.retrieval.plan import Features, ReadPlan, ReferenceHop, StageRows, by_group, groups_of
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.roles import NO_ROLE, Role, RowEntities
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
@@ -36,6 +37,9 @@ DRIVER = feature("driver", ValueType.TEXT)
 TRAFFIC = feature("traffic", via=PLACE, group="city")
 SHAPE = feature("shape", ValueType.VECTOR, via=PLACE, group="city")
 RATING = feature("rating", via=DRIVER, group="person")
+
+
+HOME, AWAY, GUEST = Role("home", "team"), Role("away", "team"), Role("guest", "person")
 
 
 def names(features: Features) -> list[str]:
@@ -79,30 +83,62 @@ def test_roles_of_one_type_are_one_stage() -> None:
     assert (5, ("away", "home", "city")) == (plan.own_columns, plan.roles)
 
 
+def test_a_plan_without_a_reference_keeps_its_roles() -> None:
+    """And the columns of all of them."""
+    plan = ReadPlan.of([replace(TRAFFIC, role=HOME), replace(SPEED, role=AWAY), replace(RATING, role=AWAY)])
+    left = plan.without([plan.followed[0].links[0]])
+    assert (("home", "away"), plan.followed[1:]) == (left.roles, left.followed)
+    assert (*range(len(left.own[0].features) * 2 + 1),) == left.sources
+
+
+def test_groups_are_those_of_the_features_each_once() -> None:
+    """In the order in which they first come."""
+    assert [SPEED.group, TRAFFIC.group] == groups_of([SPEED, PLACE, TRAFFIC])
+
+
 def test_slots_name_the_field_of_each_feature_in_each_layout() -> None:
     """Features in the same layouts are together; one in no layout is alone. A set of layouts is compiled once."""
     both, one = (Layout.of(each.definition for each in some) for some in ([PLACE, SPEED, DRIVER], [SPEED]))
     features = Features([SPEED, RATING, PLACE, DRIVER])
-    found = features.slots([both, one])
-    assert found is features.slots([one, both])
+    layouts = {each.layout_id: each for each in (both, one)}
+    found = features.slots(frozenset(layouts), layouts)
+    assert found is features.slots(frozenset([one.layout_id, both.layout_id]), layouts)
     assert {
         (0,): {both.layout_id: (2,), one.layout_id: (0,)},
         (1,): {},
         (2, 3): {both.layout_id: (1, 0)},
     } == {each.positions: dict(each.fields) for each in found}
-    assert [(0,), (1, 2, 3)] == [each.positions for each in features.slots([one])]
+    assert [(0,), (1, 2, 3)] == [each.positions for each in features.slots(frozenset([one.layout_id]), layouts)]
 
 
 def test_slots_of_only_so_many_sets_of_layouts_are_remembered() -> None:
     """Or the features of long ago would fill the memory: one set too many forgets them all."""
-    layouts = [Layout.of([feature(f"f{number}").definition]) for number in range(257)]
+    made = [Layout.of([feature(f"f{number}").definition]) for number in range(257)]
+    layouts = {each.layout_id: each for each in made}
+    sets = [frozenset([each.layout_id]) for each in made]
     features = Features([SPEED])
-    first = features.slots(layouts[:1])
-    for layout in layouts[1:256]:
-        features.slots([layout])
-    assert first is features.slots(layouts[:1])
-    features.slots(layouts[256:])
-    assert first is not features.slots(layouts[:1])
+    first = features.slots(sets[0], layouts)
+    for each in sets[1:256]:
+        features.slots(each, layouts)
+    assert first is features.slots(sets[0], layouts)
+    features.slots(sets[256], layouts)
+    assert first is not features.slots(sets[0], layouts)
+
+
+def test_a_part_is_compiled_once() -> None:
+    """All features are their own part; one choice too many forgets them all."""
+    features = Features([SPEED, RATING, PLACE])
+    assert features is features.part([0, 1, 2])
+    first = features.part([2, 0])
+    assert (PLACE, SPEED) == tuple(first)
+    assert first is features.part((2, 0))
+    many = Features([feature(f"f{number}") for number in range(300)])
+    once = many.part([0])
+    for number in range(1, 256):
+        many.part([number])
+    assert once is many.part([0])
+    many.part([256])
+    assert once is not many.part([0])
 
 
 def test_a_plan_without_a_reference_keeps_its_own_columns() -> None:
@@ -214,3 +250,110 @@ def test_positions_are_gathered_by_group(groups: Sequence[str], expected: list[l
     """Groups in the order in which they first come."""
     features = Features(feature(f"f{at}", group=group) for at, group in enumerate(groups))
     assert expected == by_group(features) == features.groups
+
+
+class Table:
+    """Answers stages with values by feature and entity; a value is of the event time 1."""
+
+    def __init__(self, plan: ReadPlan, **values: dict[str, object]) -> None:
+        self._plan = plan
+        self._values = values
+        self.calls: list[list[tuple[int, list[str], list[int] | None]]] = []
+
+    async def read(self, stages: Sequence[StageRows]) -> list[list[Column]]:
+        rows = [None if each.rows is None else each.rows.tolist() for each in stages]
+        self.calls.append([(each.number, list(each.entity_ids), at) for each, at in zip(stages, rows, strict=True)])
+        return [[self._of(one, each.entity_ids) for one in self._plan.stages[each.number]] for each in stages]
+
+    def _of(self, feature: ResolvedFeature, ids: Sequence[str]) -> Column:
+        values = self._values[feature.definition.name]
+        found = [values[each] for each in ids]
+        read = column(feature, found, [P] * len(ids), [1] * len(ids))
+        return replace(read, name=feature.name, reference=feature.reference)
+
+
+def shown(columns: Sequence[Column]) -> dict[str, list[object]]:
+    return {each.reference: each.to_list() for each in columns}
+
+
+async def test_each_role_reads_its_own_entities_in_one_read_of_their_type() -> None:
+    """A row that names no entity in a role is NOT_FOUND there; a reference is followed from its own row."""
+    wanted = [(SPEED, AWAY), (TRAFFIC, HOME), (TRAFFIC, AWAY), (SPEED, GUEST)]
+    plan = ReadPlan.of([replace(each, role=role) for each, role in wanted])
+    table = Table(
+        plan,
+        speed={"a": 1, "b": 2, "c": 3, "d": 4, "x": 5, "y": 6, "z": 7},
+        place={"a": "rome", "b": "oslo", "c": "rome", "d": "bonn"},
+        traffic={"rome": 10, "oslo": 20, "bonn": 30},
+    )
+    rows = RowEntities({"home": ["a", None, "b"], "guest": ["x", "y", "z"], "away": ["c", "d", None]})
+    found = await plan.read(rows, table.read)
+    assert [
+        [(0, ["c", "d", "a", "b"], [0, 1, 0, 2]), (1, ["x", "y", "z"], None)],
+        [(2, ["rome", "oslo", "rome", "bonn"], [0, 2, 0, 1])],
+    ] == table.calls
+    assert {
+        "away.speed@3": [3, 4, None],
+        "home.place@3.traffic@3": [10, None, 20],
+        "away.place@3.traffic@3": [10, 30, None],
+        "guest.speed@3": [5, 6, 7],
+    } == shown(found)
+    assert ["away.speed", "home.place.traffic", "away.place.traffic", "guest.speed"] == [each.name for each in found]
+    assert [P, P, A] == found[0].status.tolist()
+    assert [1, 1, 0] == found[0].event_time.tolist()
+
+
+async def test_roles_that_all_rows_name_are_read_row_by_row() -> None:
+    """The rows of each role count from the first."""
+    plan = ReadPlan.of([replace(SPEED, role=HOME), replace(SPEED, role=AWAY)])
+    table = Table(plan, speed={"a": 1, "b": 2, "c": 3})
+    found = await plan.read(RowEntities({"home": ["a", "b"], "away": ["b", "c"]}), table.read)
+    assert [[(0, ["a", "b", "b", "c"], [0, 1, 0, 1])]] == table.calls
+    assert {"home.speed@3": [1, 2], "away.speed@3": [2, 3]} == shown(found)
+
+
+@pytest.mark.parametrize(("ids", "read"), [(["a", None], ["a"]), ([None, None], [])])
+async def test_rows_without_an_entity_are_not_found(ids: list[str | None], read: list[str]) -> None:
+    """Without roles too, and if there is no other row; nothing is followed from them."""
+    plan = ReadPlan.of([SPEED, TRAFFIC])
+    table = Table(plan, speed={"a": 1}, place={"a": "rome"}, traffic={"rome": 10})
+    found = await plan.read(RowEntities.of(ids), table.read)
+    own = [(0, read, list(range(len(read))))]
+    assert [own, [(1, ["rome"], [0])]][: 1 + len(read)] == table.calls
+    assert [[P if each else A for each in ids]] * 2 == [each.status.tolist() for each in found]
+
+
+@pytest.mark.parametrize(
+    ("features", "entities", "message"),
+    [
+        (
+            [replace(SPEED, role=HOME), replace(SPEED, role=AWAY)],
+            RowEntities({"home": ["a"], "guest": ["b"]}),
+            "the features have the roles home, away, the entities home, guest",
+        ),
+        (
+            [replace(SPEED, role=HOME), replace(SPEED, role=AWAY)],
+            RowEntities({"home": ["a"]}),
+            "the features have the roles home, away, the entities home",
+        ),
+        (
+            [replace(SPEED, role=HOME), replace(SPEED, role=AWAY)],
+            RowEntities.of(["a"]),
+            "the features have the roles home, away; give the entities of each, not one entity_id per row",
+        ),
+        (
+            [SPEED],
+            RowEntities({"home": ["a"], "away": ["b"]}),
+            "the request names entities of the roles home, away, which its features do not have",
+        ),
+    ],
+)
+async def test_rows_have_the_roles_of_the_features(
+    features: list[ResolvedFeature], entities: RowEntities, message: str
+) -> None:
+    """Nothing is read otherwise."""
+    plan = ReadPlan.of(features)
+    table = Table(plan)
+    with pytest.raises(InvalidInput) as refused:
+        await plan.read(entities, table.read)
+    assert (message, "roles", []) == (refused.value.message, refused.value.metadata["field"], table.calls)

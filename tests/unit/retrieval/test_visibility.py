@@ -233,9 +233,10 @@ def test_taking_rows_takes_their_own_bounds() -> None:
     taken = ReadBounds("label", NOW).rows(ints(1, 2, 3)).take(ints(2, 0))
     assert [3, 1] == np.asarray(taken.event_time).tolist()
     assert [3_999, 1_999] == np.asarray(taken.ingested_at).tolist()
-    assert [3, 1] == np.asarray(taken.age_from).tolist()
+    assert [[3, 1]] * 2 == [np.asarray(each).tolist() for each in (taken.age_from, taken.ruled_at)]
     single = at_now().take(ints(0, 0))
     assert (None, None, NOW, NOW) == (single.event_time, single.ingested_at, single.age_from, single.now)
+    assert NOW == single.ruled_at
 
 
 def test_moments_are_not_looked_at_in_a_read_at_now() -> None:
@@ -244,6 +245,17 @@ def test_moments_are_not_looked_at_in_a_read_at_now() -> None:
     assert (None, 7_999, NOW, NOW) == (rows.event_time, rows.ingested_at, rows.age_from, rows.now)
     rows = ReadBounds(7, NOW).rows(ints(1, 2))
     assert (7_999, NOW) == (rows.ingested_at, rows.now)
+
+
+def test_the_ttl_is_that_of_the_moment_at_which_the_row_looks() -> None:
+    """Now, or the moment up to which it knows; ages count from the row's own moment all the same."""
+    moments = ints(1, 2)
+    assert NOW == ReadBounds(None, NOW).rows(moments).ruled_at == ReadBounds(None, NOW).rows(moments).now
+    assert 7 == ReadBounds(7, NOW).rows(moments).ruled_at
+    assert [1, 2] == np.asarray(ReadBounds("label", NOW).rows(moments).ruled_at).tolist()
+    assert (7, NOW) == (ReadBounds(7, NOW, at_now=True).rows(None).ruled_at, at_now().ruled_at)
+    assert NOW - 7 == ReadBounds(None, NOW, at_now=True, aged_at=NOW - 7).rows(None).ruled_at
+    assert [1, 2] == np.asarray(ReadBounds(7, NOW).rows(moments).age_from).tolist()
 
 
 def test_ages_of_newest_values_may_count_from_another_moment() -> None:

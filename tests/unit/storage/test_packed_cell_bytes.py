@@ -150,3 +150,21 @@ def test_text_whose_bytes_were_damaged_is_shown_with_replacements() -> None:
     good = cell(of, (np.array(["abc"], dtype=object), P))
     found = unpack(of, [good[:-2] + b"\xff" + good[-1:], good])
     assert [["a\ufffdc", "abc"]] == [values.tolist() for values in found.values]
+
+
+def test_the_fields_that_are_picked_are_decoded_in_their_order() -> None:
+    """Texts and numbers, several, or none; what is wrong in another field is found all the same."""
+    of = layout(("a", ValueType.INT), ("b", ValueType.TEXT), ("c", ValueType.DOUBLE), ("d", ValueType.TEXT))
+    fields = (np.array([1]), np.array(["one"], dtype=object), np.array([1.5]), np.array(["two"], dtype=object))
+    good = cell(of, *zip(fields, (P, P, N, P), strict=True))
+    broken = good[:SLOT] + (99).to_bytes(4, "little") + good[SLOT + 4 :]
+    for picked, expected in (
+        ([3, 0], [(["two"], [P]), ([1], [P])]),
+        ([2, 1], [([0.0], [N]), (["one"], [P])]),
+        ([], []),
+    ):
+        found = unpack(of, [good], picked)
+        shown = zip(found.values, found.status, strict=True)
+        assert expected == [(values.tolist(), status.tolist()) for values, status in shown]
+        assert (len(picked), 1) == found.status.shape
+        assert [Status.ERROR] * len(picked) == [each.tolist()[0] for each in unpack(of, [broken], picked).status]

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from featurama_core.types.entity_keys import EntityKeys, Key, KeyColumn, key_columns
+from featurama_core.types.entity_keys import EntityKeys, IdRules, Key, KeyColumn, key_columns
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import ValueType
 
@@ -51,6 +51,7 @@ def test_keys_have_one_id_and_an_id_has_its_keys(kind: EntityKeys, keys: tuple[K
         (FILM, "film:1 "),
         (FILM, "film:\u0661"),
         (FILM, "film:9223372036854775808"),
+        (FILM, "film:-9223372036854775809"),
         (FILM, "film:" + "9" * 200),
         (FILM, "film:"),
         (FILM, "film"),
@@ -72,33 +73,35 @@ def test_keys_have_one_id_and_an_id_has_its_keys(kind: EntityKeys, keys: tuple[K
 )
 def test_another_form_is_no_id(kind: EntityKeys, text: str) -> None:
     """The canonical form is the only one."""
-    assert kind.problem(text) is not None
     with pytest.raises(InvalidInput) as raised:
         kind.decode(text)
-    assert Reason.INVALID_ENTITY_ID is raised.value.reason
+    assert (Reason.INVALID_ENTITY_ID, kind.problem(text)) == (raised.value.reason, raised.value.message)
+    assert "entity_id" == raised.value.metadata["field"]
 
 
 @pytest.mark.parametrize(
-    ("kind", "keys", "field"),
+    ("kind", "keys", "field", "words"),
     [
-        (FILM, (2**63,), "film_id"),
-        (FILM, (True,), "film_id"),
-        (FILM, ("1",), "film_id"),
-        (FILM, (1.0,), "film_id"),
-        (FILM, (1, 2), "entity_id"),
-        (SHOP, ("", 1), "chain"),
-        (SHOP, (None, 1), "chain"),
-        (SHOP, (1, 1), "chain"),
-        (SHOP, ("a\tb", 1), "entity_id"),
-        (SHOP, ("\ud800", 1), "entity_id"),
-        (SHOP, ("%" * 100, 1), "entity_id"),
+        (FILM, (2**63,), "film_id", "film_id is 9223372036854775808; it must be a 64-bit int"),
+        (FILM, (-(2**63) - 1,), "film_id", "it must be a 64-bit int"),
+        (FILM, (True,), "film_id", "film_id is True; it must be a 64-bit int"),
+        (FILM, ("1",), "film_id", "it must be a 64-bit int"),
+        (FILM, (1.0,), "film_id", "it must be a 64-bit int"),
+        (FILM, (1, 2), "entity_id", "film has the keys film_id; 2 values are given"),
+        (SHOP, ("", 1), "chain", "chain is ''; it must be text that is not empty"),
+        (SHOP, (None, 1), "chain", "chain is None; it must be text that is not empty"),
+        (SHOP, (1, 1), "chain", "it must be text that is not empty"),
+        (SHOP, ("a\tb", 1), "entity_id", "entity_id"),
+        (SHOP, ("\ud800", 1), "entity_id", "entity_id"),
+        (SHOP, ("%" * 100, 1), "entity_id", "entity_id"),
     ],
 )
-def test_a_key_that_no_id_can_hold_is_refused(kind: EntityKeys, keys: tuple[Key, ...], field: str) -> None:
+def test_a_key_that_no_id_can_hold_is_refused(kind: EntityKeys, keys: tuple[Key, ...], field: str, words: str) -> None:
     """The error names the key column."""
     with pytest.raises(InvalidInput) as raised:
         kind.encode(keys)
-    assert field == raised.value.metadata["field"]
+    assert (Reason.INVALID_ENTITY_ID, field) == (raised.value.reason, raised.value.metadata["field"])
+    assert words in raised.value.message
 
 
 def test_20000_keys_come_back_and_no_two_share_an_id() -> None:
@@ -145,12 +148,14 @@ def test_keys_are_given_as_names_or_with_types() -> None:
         ("user_id", "give a list of names"),
         ([7], "give a list of names"),
         ({"a": 1}, "give a list of names"),
+        ({"a": "text", "b": "date"}, "keys gives 'b' the type date; a key is text or int"),
     ],
 )
 def test_other_forms_of_keys_are_refused(given: object, words: str) -> None:
     """A single text is not a list."""
-    with pytest.raises(InvalidInput, match=words):
+    with pytest.raises(InvalidInput, match=words) as refused:
         key_columns(given)
+    assert (Reason.INVALID_DEFINITION, "keys") == (refused.value.reason, refused.value.metadata["field"])
 
 
 @pytest.mark.parametrize(
@@ -158,15 +163,40 @@ def test_other_forms_of_keys_are_refused(given: object, words: str) -> None:
     [
         ((KeyColumn("entity_id"),), "reserved"),
         ((KeyColumn("User"),), "not a name"),
-        ((KeyColumn("a", ValueType.DOUBLE),), "a key is text or int"),
+        ((KeyColumn("a", ValueType.DOUBLE),), "keys gives 'a' the type double; a key is text or int"),
         ((KeyColumn("a"), KeyColumn("a")), "twice"),
         (tuple(KeyColumn(f"k{number}") for number in range(9)), "at most 8"),
     ],
 )
 def test_columns_out_of_bounds_are_refused(columns: tuple[KeyColumn, ...], words: str) -> None:
     """The message says what is possible."""
-    with pytest.raises(InvalidInput, match=words):
+    with pytest.raises(InvalidInput, match=words) as refused:
         EntityKeys("thing", columns).check()
+    named = words in ("reserved", "not a name")
+    reason = Reason.INVALID_NAME if named else Reason.INVALID_DEFINITION
+    assert (reason, "keys") == (refused.value.reason, refused.value.metadata["field"])
+    EntityKeys("thing", tuple(KeyColumn(f"k{number}") for number in range(8))).check()
+
+
+def test_an_id_belongs_to_the_type_with_keys_whose_name_it_begins_with() -> None:
+    """Up to the first colon; no other type may have it, but features of `entity` take any id."""
+    rules = IdRules({"film": FILM, "shop": SHOP})
+    assert [FILM, SHOP] == [rules.owner("film:1"), rules.owner("shop:a:b|1")]
+    assert [None] * 4 == [rules.owner(each) for each in ("film", "film_1", "place:a|b", ":film")]
+    assert IdRules().owner("film:1") is None
+    wrong = Reason.INVALID_ENTITY_ID, FILM.problem("film:x")
+    assert [None, wrong] == [rules.problem(each, "film") for each in ("film:1", "film:x")]
+    assert (Reason.INVALID_ENTITY_ID, FILM.problem("shop:x|1")) == rules.problem("shop:x|1", "film")
+    foreign = "entity_id 'film:1' is of a film, as it begins with 'film:'; it is no id of a place"
+    assert (Reason.ENTITY_TYPE_MISMATCH, foreign) == rules.problem("film:1", "place")
+    assert [None, None] == [rules.problem("film:1", "entity"), rules.problem("anything", "place")]
+    rules.check("film:1", "film")
+    rules.check("anything", "place")
+    for entity_id, entity_type in (("film:1", "place"), ("film:x", "film")):
+        with pytest.raises(InvalidInput) as refused:
+            rules.check(entity_id, entity_type)
+        assert rules.problem(entity_id, entity_type) == (refused.value.reason, refused.value.message)
+        assert "entity_id" == refused.value.metadata["field"]
 
 
 def test_the_room_for_keys_is_what_the_prefix_and_separators_leave() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from featurama_core.retrieval.visibility import horizon, is_gone
 from featurama_core.types.revisions import (
+    REVISED,
     in_force,
     retained_after,
     retained_until,
@@ -17,7 +18,7 @@ from featurama_core.types.revisions import (
     ttl_at,
     with_ttl_of,
 )
-from featurama_core.types.schema import FeatureGroup
+from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import MAX_TIME, MIN_TIME, Duration
 
 NOW = 1_000_000
@@ -94,6 +95,18 @@ def test_a_pinned_ttl_is_not_changed_by_later_revisions(found: Plain, moment: in
     assert group.revision == len(found)
 
 
+def test_a_pinned_ttl_stays_in_force_in_all_later_revisions() -> None:
+    """From its own start on; those before it keep theirs, and each revision keeps its number, start and retention."""
+    group = group_of([(0, 5), (NOW, 7), (NOW + 9, None), (NOW + 20, 8)])
+    moments = (NOW - 1, NOW, NOW + 9, NOW + 20)
+    for pinned, expected in ((1, [5, 5, 5, 5]), (2, [5, 7, 7, 7]), (3, [5, 7, None, None]), (4, [5, 7, None, 8])):
+        made = with_ttl_of(group, pinned)
+        assert expected == [ttl_at(made, each) for each in moments] == [each.ttl for each in revisions(made)]
+        kept = [(each.revision, each.start, each.retention) for each in revisions(made)]
+        assert [(each.revision, each.start, each.retention) for each in revisions(group)] == kept
+        assert group == with_ttl_of(group, 5)
+
+
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
@@ -121,6 +134,16 @@ def test_what_a_limit_took_does_not_come_back_without_one() -> None:
     assert NOW - 1 == retained_after(group, NOW + 99)
     assert NOW == retained_after(group, NOW + 100) == retained_after(group, NOW + 10_000)
     assert [NOW + 100, MAX_TIME] == retained_until(group, np.array([NOW, NOW + 1])).tolist()
+
+
+def test_names_types_and_references_are_not_revised() -> None:
+    """The fields that a revision may change, kind by kind."""
+    assert {
+        EntityType: ("description",),
+        FeatureGroup: ("description", "ttl", "retention", "buckets"),
+        FeatureDefinition: ("description", "tags", "owner"),
+        FeatureService: ("description",),
+    } == REVISED
 
 
 def test_a_revision_is_in_force_from_its_start_on() -> None:

@@ -180,11 +180,14 @@ def test_label_rows_and_their_answer_make_the_round_trip(data: st.DataObject, kn
     rows = data.draw(st.integers(1, 4))
     ids = [f"e{i}" for i in range(rows)]
     roles = data.draw(st.sampled_from([(), (Role("home", "team"), Role("away", "team"))]))
-    entities = RowEntities({"home": ids, "away": [*ids[1:], None]}) if roles else RowEntities.of(ids)
+    entities = wire.SentEntities(
+        RowEntities({"home": ids, "away": [*ids[1:], None]}) if roles else RowEntities.of(ids), roles
+    )
     wanted = FeatureSelection(("a@1",), roles=roles)
     sent = wire.HistoricalRequest("moon", entities, np.arange(rows), wanted, known_at, True)
     got = wire.parse_get_historical_features_request(wire.historical_request_to_wire(sent).SerializeToString())
-    assert (got.namespace, got.entities.of_role, got.features) == ("moon", entities.of_role, wanted)
+    assert (got.namespace, got.entities.ids.of_role, got.features) == ("moon", entities.ids.of_role, wanted)
+    assert (got.entities.roles, len(got.entities)) == (roles, rows)
     assert (got.known_at, got.include_statuses) == (known_at, True)
     assert got.event_time.tolist() == sent.event_time.tolist()
     chunk = wire.HistoricalChunk(5, rows, data.draw(st.lists(columns(rows), max_size=2)), 7)

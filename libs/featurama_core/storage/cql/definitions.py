@@ -70,14 +70,18 @@ async def read_features(statements: Statements, names: Sequence[str]) -> list[Fe
     return _definitions(_FEATURES, [row for rows in found for row in rows])
 
 
-async def put_definitions(statements: Statements, definitions: Sequence[Definition]) -> list[Definition]:
-    """Store definitions, each unless its key is taken. -> the stored ones, in order.
+async def put_definitions(
+    statements: Statements, definitions: Sequence[Definition], judged_at: int | None = None
+) -> list[Definition]:
+    """Store definitions, each unless its key is taken, if nothing has changed since. -> the stored ones, in order.
 
     One kind after the other: a definition is never there before those that it names. A crash leaves some of them stored
     but not announced; open readers learn of these when they are registered again.
     """
     for definition in definitions:
         await _check_retention(statements, definition)
+    if judged_at not in (None, await _newest(statements)):
+        return []
     stored: dict[int, Definition] = {}
 
     async def put(at: int) -> None:

@@ -7,6 +7,7 @@ file: closing any other descriptor of it would release the locks of this process
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,10 +28,10 @@ class FileIdentity:
     inode: int
 
     @classmethod
-    def of(cls, path: Path) -> FileIdentity | None:
+    def of(cls, path: str | Path) -> FileIdentity | None:
         """The identity of the file, None if it does not exist."""
         try:
-            found = path.stat()
+            found = os.stat(path)  # noqa: PTH116 - a text takes a tenth of the time of a Path, before every read
         except FileNotFoundError:
             return None
         return cls(found.st_dev, found.st_ino)

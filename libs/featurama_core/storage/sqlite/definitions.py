@@ -57,9 +57,14 @@ def known_feature_names(connection: sqlite3.Connection, names: Sequence[str]) ->
     return {name for (name,) in connection.execute(_KNOWN, (as_json(names),))}
 
 
-def put_definitions(transaction: Transaction, definitions: Sequence[Definition]) -> list[Definition]:
-    """Store definitions, each unless its key is taken. -> the stored ones, in order."""
-    revision = _revision(transaction) + 1
+def put_definitions(
+    transaction: Transaction, definitions: Sequence[Definition], judged_at: int | None = None
+) -> list[Definition]:
+    """Store definitions, each unless its key is taken, if nothing has changed since. -> the stored ones, in order."""
+    newest = _revision(transaction)
+    if judged_at not in (None, newest):
+        return []
+    revision = newest + 1
     stored: list[Definition] = []
     for definition in definitions:
         table = DEFINITION_TABLES[type(definition)]

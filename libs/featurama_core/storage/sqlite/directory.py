@@ -76,10 +76,9 @@ class Directory:
         with translating():
             return sorted(path.stem for path in self._root.glob("*.db") if is_namespace(path.stem))
 
-    def identity(self, name: str) -> FileIdentity | None:
-        """The identity of the current file of a namespace."""
-        with translating():
-            return FileIdentity.of(self._path(name))
+    def path_of(self, name: str) -> str:
+        """Where the file of a namespace is, or would be."""
+        return str(self._path(name))
 
     def create(self, name: str, options: NamespaceOptions) -> None:
         """Create a namespace. It appears complete or not at all."""

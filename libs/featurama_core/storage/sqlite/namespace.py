@@ -16,6 +16,7 @@ from featurama_core.storage.sqlite import entities as registered
 from featurama_core.storage.sqlite import layouts as registered_layouts
 from featurama_core.storage.sqlite.connections import FileIdentity, OnStatement, Transaction
 from featurama_core.storage.sqlite.directory import Directory
+from featurama_core.storage.sqlite.failures import translating
 from featurama_core.storage.sqlite.readers import Readers
 from featurama_core.storage.sqlite.writer import Writer
 from featurama_core.types.errors import FeaturamaError, OutcomeUnknown, StoreUnavailable
@@ -80,7 +81,7 @@ class SqliteNamespace:
         self.incarnation = info["incarnation"]
         self._options = NamespaceOptions(history_period=int(info["history_period"]))
         self.gone = False
-        self._directory = directory
+        self._path = directory.path_of(name)
         self._identity = identity
         self._layouts = registered_layouts.LayoutCache()
         self._writer = Writer(name, connection, self.check, on_statement)
@@ -97,7 +98,9 @@ class SqliteNamespace:
 
     def check(self) -> None:
         """Raise Unknown unless the name still stands for the opened file. Blocks."""
-        if self._directory.identity(self.name) != self._identity:
+        with translating():
+            current = FileIdentity.of(self._path)
+        if current != self._identity:
             self.gone = True
             raise unknown_namespace(self.name)
 

@@ -13,8 +13,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from featurama import Column, FeatureStore, OnlineFeatures, Status, entity_id_problem
 from featurama.errors import FeaturamaError, InvalidInput, Reason
-from featurama_gateway.rest.answers import LargeIntegersQuery, NamespaceHeader, answer
-from featurama_gateway.rest.bodies import EntityFeatures, FeatureColumns, FeatureRows, FeaturesBody, FeatureValue
+from featurama_gateway.rest.answers import LargeIntegersQuery, NamespaceHeader
+from featurama_gateway.rest.bodies import EntityFeatures, FeatureColumns, FeatureRows, FeaturesBody
 from featurama_gateway.rest.fields import NO_CONTROLS, EntityId, LargeIntegers, NameParameter, ReferenceLists
 from featurama_gateway.rest.json_body import JsonRoute
 from featurama_gateway.rest.json_values import rfc3339, value_at
@@ -70,6 +70,8 @@ def features(store: FeatureStore) -> APIRouter:
                 roles=body.roles,
                 event_times=body.event_times,
             )
+        if body.entities is not None:
+            read.check_labels(body.entities)
         if len(read) * len(read.columns) > MAX_VALUES:
             raise InvalidInput(
                 f"entity_ids: {len(read)} entities of {len(read.columns)} features are more than {MAX_VALUES} values; "
@@ -78,7 +80,7 @@ def features(store: FeatureStore) -> APIRouter:
                 field="entity_ids",
             )
         made = _rows(read, body, large_integers) if body.format == "rows" else _columns(read, body, large_integers)
-        return Response(orjson.dumps({**made, "timestamp": rfc3339(read.as_of_time)}), media_type="application/json")
+        return _json({**made, "timestamp": rfc3339(read.as_of_time)})
 
     @router.get("/features", response_model=EntityFeatures, openapi_extra=_KEY_PARAMETERS)
     @takes_keys
@@ -142,13 +144,13 @@ async def _one(
         if all(column.status[0] == Status.NOT_FOUND for column in read.columns):
             # No value was found: this read raises for an unknown entity.
             await scoped.get_all_features(entity_id)
-    return answer(
-        EntityFeatures(
-            **named,
-            features=[FeatureValue(**_value(column, 0, large_integers)) for column in read.columns],
-            timestamp=rfc3339(read.as_of_time),
-        )
-    )
+    features = [_value(column, 0, large_integers) for column in read.columns]
+    return _json({**named, "features": features, "timestamp": rfc3339(read.as_of_time)})
+
+
+def _json(content: dict[str, Any]) -> Response:
+    """The answer in the form of its `response_model`, without an object per value."""
+    return Response(orjson.dumps(content), media_type="application/json")
 
 
 def _columns(read: OnlineFeatures, body: FeaturesBody, large_integers: LargeIntegers) -> dict[str, Any]:

@@ -46,10 +46,15 @@ class Predictor:
             return await store.get_model(choice.model or self.default_model, version=choice.version, alias=choice.alias)
 
     async def ids(self, namespace: str, entities: Mapping[str, Any], choice: ModelChoice) -> list[str | None]:
-        """The ids of rows of keys of the model's entity type, None for a row that names no entity."""
+        """The ids of rows of keys of the model's entity type, None for a row that names no entity. InvalidInput for a
+        column that is no key.
+        """
         model = await self.model(namespace, choice)
         store = await self.store.in_namespace(namespace)
-        return await store.make_entity_ids(model.entity_type, entities)
+        ids = await store.make_entity_ids(model.entity_type, entities)
+        if (codec := (await store.get_entity_type(model.entity_type)).id_keys) is not None:
+            codec.check_only(entities)
+        return ids
 
     async def row(
         self,

@@ -15,11 +15,13 @@ from featurama_core.api.primitives import Consistency
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.results import OnlineFeatures
 from featurama_core.off_loop import off_loop
-from featurama_core.retrieval.cost import Shape, check_answer, least_bytes, shapes_of, work_bytes
+from featurama_core.retrieval.cost import check_answer
+from featurama_core.retrieval.newest import read_cost, read_newest
 from featurama_core.stores import Stores
-from featurama_core.types.errors import InvalidInput, Reason, Unknown
+from featurama_core.types.block import Answer
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.roles import Role, RowEntities
+from featurama_core.types.roles import NO_ROLE, Role, RowEntities
 from featurama_core.types.sizes import row_bytes, run_end
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
@@ -60,40 +62,31 @@ class OnlineServicer:
 
     async def get_online_features(self, request: pb.GetOnlineFeaturesRequest, call: Call) -> Reply:
         """The newest values of up to 10,000 entities."""
-        entities, roles = wire.entities_of(request)
-        call.rows = len(entities)
-        store = await self._stores.get(request.namespace)
+        sent = wire.entities_of(request)
+        call.rows = len(sent)
         if request.all_features:
+            store = await self._stores.get(request.namespace)
             read = await store.get_all_features(_only_entity(request))
+            found, as_of = Answer.of(read.columns), read.as_of_time
         else:
             features, service = selection(request.features, request.feature_service)
-            if request.keys:
-                entities = await rows_of_keys(store, entities, wire.keys_of(request.keys), features, service)
+            entities = sent.ids
+            if sent.keys:
+                store = await self._stores.get(request.namespace)
+                entities = await rows_of(store, sent, features, service)
             call.rows = len(entities)
             entities.check(limit=MAX_ENTITIES)
             consistency = consistency_of(request.consistency)
-            shapes = await self._shapes(request.namespace, FeatureSelection.of(features, service, roles=roles))
+            wanted = FeatureSelection.of(features, service, dict(request.ttl_revisions), sent.roles)
+            namespace = await self._stores.namespace(request.namespace)
+            cost = await read_cost(namespace, wanted)
             beside = request.include_statuses + 8 * request.include_event_times
-            call.check_size(least_bytes(shapes, call.rows, beside=beside))
-            async with call.working(work_bytes(shapes, call.rows)):
-                read = await store.get_online_features(
-                    entities,
-                    features,
-                    service=service,
-                    roles=types_of(roles),
-                    consistency=consistency,
-                    ttl_revisions=dict(request.ttl_revisions),
-                )
-                return await off_loop(work_bytes(shapes, call.rows) > _LITTLE, _encoded, read, request, call)
-        return _encoded(read, request, call)
-
-    async def _shapes(self, name: str, features: FeatureSelection) -> list[Shape]:
-        """Of features that cannot be read none: the read says so, after what is wrong with its rows."""
-        namespace = await self._stores.namespace(name)
-        try:
-            return shapes_of(await namespace.resolve(features))
-        except (InvalidInput, Unknown):
-            return []
+            call.check_size(cost.least_bytes(call.rows, beside=beside))
+            work = cost.work_bytes(call.rows)
+            async with call.working(work):
+                found, as_of = await read_newest(namespace, entities, wanted, consistency)
+                return await off_loop(work > _LITTLE, _encoded, found, as_of, request)
+        return _encoded(found, as_of, request)
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
@@ -117,11 +110,10 @@ class OnlineServicer:
 
     async def get_historical_features(self, request: wire.HistoricalRequest, call: Call) -> None:
         """Values as of the label rows, in chunks of complete rows."""
-        entities, wanted = request.entities, request.features
+        wanted = request.features
         features, service = selection(wanted.references, wanted.service or "")
         store = await self._stores.get(request.namespace)
-        if request.keys:
-            entities = await rows_of_keys(store, entities, request.keys, features, service)
+        entities = await rows_of(store, request.entities, features, service)
         call.rows = len(entities)
         if entities.size > MAX_LABEL_ROWS:
             raise InvalidInput(
@@ -130,9 +122,10 @@ class OnlineServicer:
                 field="entity_ids",
             )
         # Of versions that differ in type by known_at, the newest: about the same bytes.
-        shapes = await self._shapes(request.namespace, wanted)
-        check_answer(least_bytes(shapes, call.rows, beside=9))
-        async with call.working(work_bytes(shapes, call.rows)):
+        cost = await read_cost(await self._stores.namespace(request.namespace), wanted)
+        check_answer(cost.least_bytes(call.rows, beside=9))
+        work = cost.work_bytes(call.rows)
+        async with call.working(work):
             read = await store.point_in_time(
                 entities,
                 request.event_time,
@@ -142,48 +135,60 @@ class OnlineServicer:
                 known_at=request.known_at,
                 ttl_revisions=dict(wanted.ttl_revisions),
             )
-            large = work_bytes(shapes, call.rows) > _LITTLE
-            ends = np.cumsum(await off_loop(large, row_bytes, read.columns, call.rows))
+            ends = np.cumsum(await off_loop(work > _LITTLE, row_bytes, read.columns, call.rows))
             first = 0
             while first < call.rows:
                 rows = min(run_end(ends, first, call.cut_bytes) - first, _CHUNK_ROWS)
                 run = slice(first, first + rows)
-                await call.send(await off_loop(large, _encoded_chunk, read, run, request, call))
+                await call.send(await off_loop(work > _LITTLE, _encoded_chunk, read, run, request))
                 first += rows
 
 
-def _encoded(read: OnlineFeatures, request: pb.GetOnlineFeaturesRequest, call: Call) -> bytes:
-    return call.encode(
-        wire.online_response_to_wire(
-            read.columns,
-            read.as_of_time,
-            statuses=request.include_statuses,
-            event_times=request.include_event_times,
-        )
-    )
+def _encoded(found: Answer, as_of_time: int, request: pb.GetOnlineFeaturesRequest) -> bytes:
+    statuses, event_times = request.include_statuses, request.include_event_times
+    return wire.online_response_to_wire(found, as_of_time, statuses=statuses, event_times=event_times)
 
 
-def _encoded_chunk(read: OnlineFeatures, run: slice, request: wire.HistoricalRequest, call: Call) -> bytes:
+def _encoded_chunk(read: OnlineFeatures, run: slice, request: wire.HistoricalRequest) -> bytes:
     columns = [column.take(run) for column in read.columns]
     chunk = wire.HistoricalChunk(run.start, run.stop - run.start, columns, read.as_of_time)
-    return call.encode(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
+    return wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses).SerializeToString()
 
 
-async def rows_of_keys(
-    store: FeatureStore,
-    entities: RowEntities,
-    keys: Mapping[str, Cells],
-    features: list[str] | None,
-    service: str | None,
+async def rows_of(
+    store: FeatureStore, sent: wire.SentEntities, features: list[str] | None, service: str | None
 ) -> RowEntities:
-    """The entities of rows that have keys instead of ids. InvalidInput for both, and for features of several types."""
-    if len(entities):
-        raise InvalidInput("keys are sent instead of entity_ids; send one of the two", field="keys")
-    kinds = await store.list_entity_types(features=features, service=service)
-    if len(kinds) != 1:
-        found = f"types {', '.join(each.name for each in kinds)}" if kinds else "no type with keys"
-        raise InvalidInput(f"keys name entities of one type, and the features describe {found}", field="keys")
-    return RowEntities.of(await store.make_entity_ids(kinds[0].name, keys))
+    """The entities of the rows of a request, with the ids that their keys make.
+
+    InvalidInput for keys of features of several types, and of a role that the feature service does not declare.
+    """
+    if not sent.keys:
+        return sent.ids
+    if NO_ROLE in sent.keys:
+        kinds = await store.list_entity_types(features=features, service=service)
+        if len(kinds) != 1:
+            found = f"types {', '.join(each.name for each in kinds)}" if kinds else "no type with keys"
+            raise InvalidInput(f"keys name entities of one type, and the features describe {found}", field="keys")
+        return RowEntities.of(await ids_of_keys(store, kinds[0].name, sent.keys[NO_ROLE]))
+    roles = sent.roles if service is None else (await store.get_feature_service(service)).roles_with(sent.roles)
+    types, of_role = types_of(roles), dict(sent.ids.of_role)
+    for role, keys in sent.keys.items():
+        if role not in types:
+            of_service = f"feature service {service!r} declares {', '.join(types) or 'no roles'}"
+            raise InvalidInput(f"the role {role} has keys of no type; {of_service}", field="entities")
+        try:
+            of_role[role] = await ids_of_keys(store, types[role], keys)
+        except InvalidInput as error:
+            raise InvalidInput(f"the role {role}: {error.message}", reason=error.reason, field=role) from error
+    return RowEntities(of_role)
+
+
+async def ids_of_keys(store: FeatureStore, entity_type: str, keys: Mapping[str, Cells]) -> list[str | None]:
+    """The ids of rows of key columns, and of no others."""
+    ids = await store.make_entity_ids(entity_type, keys)
+    if (codec := (await store.get_entity_type(entity_type)).id_keys) is not None:
+        codec.check_only(keys)
+    return ids
 
 
 def types_of(roles: Sequence[Role]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from featurama_core.frames.cells import Cells
 from featurama_core.frames.predictions import Contributions
 from featurama_core.namespace import Namespace
 from featurama_core.off_loop import off_loop
-from featurama_core.retrieval.cost import least_bytes, work_bytes
+from featurama_core.retrieval.cost import ReadCost
 from featurama_core.store import EmbeddedStore
 from featurama_core.stores import Stores
 from featurama_core.types.errors import InvalidInput
@@ -23,6 +23,7 @@ from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Prediction, PredictionRequest
 from featurama_model.predictor import Predictor
 from featurama_model.registry import CHAMPION
+from featurama_online.rpc.online import ids_of_keys
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, unary
 
@@ -63,11 +64,11 @@ class PredictionServicer:
             wanted = replace(wanted, entity_ids=await self._ids(namespace, wanted, wire.keys_of(request.keys)))
         call.rows = wanted.rows()
         model = await self._predictor.models.get(namespace, wanted.model, version=wanted.version, alias=wanted.alias)
-        shapes = [parse_value_type(each.value_type) for each in model.manifest.features]
+        cost = ReadCost.of_shapes(parse_value_type(each.value_type) for each in model.manifest.features)
         if request.include_features:
-            call.check_size(least_bytes(shapes, call.rows, beside=9))
+            call.check_size(cost.least_bytes(call.rows, beside=9))
         inputs = 16 * call.rows * len(model.manifest.engineered.columns)
-        async with call.working(work_bytes(shapes, call.rows) + inputs):
+        async with call.working(cost.work_bytes(call.rows) + inputs):
             predicted = await self._predictor.predict(namespace, wanted)
             large = call.rows * len(predicted.columns) > _FEW_VALUES
             return await off_loop(large, _answer, predicted, call, with_features=request.include_features)
@@ -79,7 +80,7 @@ class PredictionServicer:
         if wanted.entity_ids:
             raise InvalidInput("keys are sent instead of entity_ids; send one of the two", field="keys")
         model = await self._predictor.models.get(namespace, wanted.model, version=wanted.version, alias=wanted.alias)
-        return await EmbeddedStore(namespace).make_entity_ids(model.manifest.entity_type, keys)
+        return await ids_of_keys(EmbeddedStore(namespace), model.manifest.entity_type, keys)
 
 
 def _answer(predicted: Prediction, call: Call, *, with_features: bool) -> bytes:

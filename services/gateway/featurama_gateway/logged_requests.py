@@ -6,17 +6,17 @@ import logging
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import FilteringBoundLogger
 
 from featurama_gateway.problems import route_of
+from featurama_service.access_log import AccessLog
 
 
-class AccessLog:
+class LoggedRequests:
     """ASGI middleware. It is the outermost one, so that requests refused by the others are logged too."""
 
-    def __init__(self, app: ASGIApp, *, log: FilteringBoundLogger) -> None:
+    def __init__(self, app: ASGIApp, *, access: AccessLog) -> None:
         self._app = app
-        self._log = log
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -35,7 +35,7 @@ class AccessLog:
             await self._app(scope, receive, sending)
         finally:
             level = logging.WARNING if status in (429, 503, 504) else logging.ERROR if status >= 500 else logging.INFO
-            self._log.log(
+            self._access.note(
                 level,
                 "request",
                 method=scope["method"],
