@@ -10,8 +10,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import TypeAlias, TypeVar, cast
 
 import grpc
@@ -128,6 +128,17 @@ class Guard:
         self.admission = Admission(settings.max_calls, settings.max_request_bytes, settings.max_work_bytes)
         self.draining = asyncio.Event()
         self.seen = 0
+        self._released = asyncio.Event()
+        self._released.set()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Hold the ends of calls back while the context is open, until their deadlines at most."""
+        self._released.clear()
+        try:
+            yield
+        finally:
+            self._released.set()
 
     async def run(
         self,
@@ -143,9 +154,14 @@ class Guard:
         size: bytes of the request. default_deadline_ms: for clients that give no deadline; None means no deadline.
         """
         try:
-            with self._admitted(size):
-                async with asyncio.timeout(self._time_left(context, default_deadline_ms)):
+            self.seen += 1
+            with self.admission.call(size):
+                async with asyncio.timeout(self._time_left(context, default_deadline_ms)) as deadline:
                     answer = await body(call)
+                if not self._released.is_set():
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout_at(deadline.when()):
+                            await self._released.wait()
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
@@ -179,12 +195,6 @@ class Guard:
             incident=incident,
         )
 
-    def _admitted(self, size: int) -> AbstractContextManager[None]:
-        self.seen += 1
-        if self.draining.is_set():
-            raise going_down()
-        return self.admission.call(size)
-
     def _time_left(self, context: Context, default_deadline_ms: int | None) -> float | None:
         # None without a deadline, which the type stub of grpc omits.
         remaining = cast("float | None", context.time_remaining())
@@ -210,7 +220,7 @@ class Guard:
 
 
 def going_down() -> StoreUnavailable:
-    """The error for calls that arrive while the server shuts down."""
+    """The error that ends a stream of the client when the server drains."""
     return StoreUnavailable("this server is going down; send it again, with the same ids, and another one answers")
 
 
