@@ -18,6 +18,7 @@ import grpc
 from google.protobuf.message import Message
 from structlog.typing import FilteringBoundLogger
 
+from featurama.wire import SMALL_MESSAGE
 from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, Reason, StoreUnavailable
 from featurama_core.types.sizes import CUT_BYTES, too_large
 from featurama_service.access_log import AccessLog
@@ -40,12 +41,16 @@ class PeerGone(Exception):
 
 
 class Call:
-    """One call, for a servicer. rows: for the access log. draining: set when the server drains; streams then end."""
+    """One call, for a servicer. is_large: whether its request is; then no step that reads it whole, or makes an answer
+    of its size, runs on the event loop. rows: for the access log. draining: set when the server drains; streams then
+    end.
+    """
 
-    def __init__(self, method: str, context: Context, guard: Guard) -> None:
+    def __init__(self, method: str, context: Context, guard: Guard, *, size: int = 0) -> None:
         self._context = context
         self._guard = guard
         self.method = method
+        self.is_large = size > SMALL_MESSAGE
         self.draining = guard.draining
         self.rows = 0
         self.started = time.perf_counter()
@@ -95,7 +100,13 @@ class Call:
 
     def hold(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait for room for a streamed chunk of `size` bytes and hold it."""
-        return self._guard.admission.chunk(size)
+        return self._guard.admission.requests.hold(size)
+
+    def working(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Wait for room for work that takes about `size` bytes of memory, and hold it. Once per call: a call that holds
+        some must not wait for more.
+        """
+        return self._guard.admission.work.hold(size)
 
     def refusal(self, error: Exception) -> FeaturamaError:
         """The error that the client gets for an exception."""
@@ -114,7 +125,7 @@ class Guard:
         self._log = log
         self._access = access
         self.max_message_bytes = settings.max_message_bytes
-        self.admission = Admission(settings.max_calls, settings.max_request_bytes)
+        self.admission = Admission(settings.max_calls, settings.max_request_bytes, settings.max_work_bytes)
         self.draining = asyncio.Event()
         self.seen = 0
         self._released = asyncio.Event()

@@ -67,9 +67,10 @@ class ServerSettings(ServiceSettings, WorkerSettings):
 class GrpcSettings(WorkerSettings, frozen=True):
     """A gRPC server.
 
-    tls_cert, tls_key: PEM files. tls_client_ca: requires client
-    certificates of this authority. drain_delay_ms: until load balancers have seen NOT_SERVING. health_interval_ms:
-    between two pings of the store; 0 disables them. health_timeout_ms: of a ping.
+    tls_cert, tls_key: PEM files. tls_client_ca: requires client certificates of this authority. max_work_bytes:
+    estimated memory of the calls at work; others wait until there is room, and a call that needs more works alone.
+    drain_delay_ms: until load balancers have seen NOT_SERVING. health_interval_ms: between two pings of the store; 0
+    disables them. health_timeout_ms: of a ping.
     """
 
     tls_cert: str = ""
@@ -79,6 +80,7 @@ class GrpcSettings(WorkerSettings, frozen=True):
     max_message_bytes: Annotated[int, Field(ge=1024, le=MAX_MESSAGE_BYTES)] = MAX_MESSAGE_BYTES
     max_calls: Count = 512
     max_request_bytes: Count = 256 * 1024 * 1024
+    max_work_bytes: Count = 256 * 1024 * 1024
     default_deadline_ms: Count = 10_000
     scan_deadline_ms: Count = 120_000
     deadline_margin_ms: Millis = 10
