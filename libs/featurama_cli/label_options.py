@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from featurama_cli.mapping_options import TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption, pairs
+from featurama_cli.mapping_options import ClockOption, TimeFormatOption, TimeUnitOption, TypesOption, ZoneOption, pairs
 from featurama_core.frames.role_columns import RoleGiven
 from featurama_core.types.errors import InvalidInput
 
@@ -50,6 +50,7 @@ class LabelRowOptions:
         typer.Option("--format", help="Format of the files of a directory (default parquet); arrows is a stream."),
     ] = None
     time_column: Annotated[str, typer.Option("--time-column", help="Time column of the labels.")] = "timestamp"
+    clock_column: ClockOption = None
     timestamp: Annotated[
         str | None, typer.Option("--timestamp", help="One time for all labels, instead of a column.")
     ] = None
@@ -79,6 +80,7 @@ class LabelRowOptions:
         names = [
             "known_at",
             "time_column",
+            "clock_column",
             "timestamp",
             "timezone",
             "time_unit",

@@ -27,6 +27,7 @@ _KINDS: dict[str, type] = {
     "entity_column": str,
     "entity_id": str,
     "time_column": str,
+    "clock_column": str,
     "timestamp": str,
     "timezone": str,
     "time_unit": str,
@@ -37,7 +38,7 @@ _KINDS: dict[str, type] = {
     "ignore_extra": bool,
     "casts": dict,
 } | _LAYOUT
-_EXCLUSIVE = (("entity_column", "entity_id"), ("time_column", "timestamp"))
+_EXCLUSIVE = (("entity_column", "entity_id"), ("time_column", "timestamp"), ("clock_column", "timestamp"))
 
 
 def described(path: Path | None, mapping: MappingOptions, layout: LayoutOptions) -> tuple[Mapping, FileLayout]:

@@ -22,6 +22,9 @@ TimeFormatOption = Annotated[
     str | None,
     typer.Option("--time-format", help="Form of times: iso8601 (default), rfc2822 or a pattern: %Y/%m/%d %H:%M."),
 ]
+ClockOption = Annotated[
+    str | None, typer.Option("--clock-column", help="Column of the times of day, beside a time column of dates alone.")
+]
 TypesOption = Annotated[
     list[str] | None,
     typer.Option("--type", help="COLUMN=TYPE, repeated: label columns of CSV files that are int, double or bool."),
@@ -74,6 +77,7 @@ class MappingOptions:
     time_column: Annotated[
         str | None, typer.Option("--time-column", help="Column of the event times: default timestamp.")
     ] = None
+    clock_column: ClockOption = None
     timestamp: Annotated[
         str | None, typer.Option("--timestamp", help="One event time for all rows, instead of a column.")
     ] = None

@@ -56,7 +56,7 @@ async def all_servers(
     quick: dict[str, object] = {"drain_delay_ms": 0}
 
     def settled(kind: Any, **given: object) -> Any:
-        found = settings_of(kind, **given, **settings)
+        found = settings_of(kind, workers=1, **given, **settings)
         return found if "drain_delay_ms" in found.model_fields_set else found.model_copy(update=quick)
 
     async with (

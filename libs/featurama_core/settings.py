@@ -16,7 +16,7 @@ class StoreSettings:
     """max_clock_skew: difference between the clocks of servers. retry_window: time in which a request id may be sent
     again. write_deadline: time after which a write has ended on every replica. registry_staleness: seconds for which
     cached definitions and entity types may lag behind other servers. max_online_entities: entities per read of the
-    storage.
+    storage. max_text_bytes: bytes of the texts of an online read of many rows; None for no limit.
     """
 
     max_clock_skew: int = MAX_CLOCK_SKEW
@@ -24,6 +24,7 @@ class StoreSettings:
     write_deadline: int = WRITE_DEADLINE
     registry_staleness: float = 2.0
     max_online_entities: int = 10_000
+    max_text_bytes: int | None = None
 
     @property
     def settling_time(self) -> int:

@@ -260,7 +260,7 @@ class EmbeddedStore(FeatureStore):
         if features:
             newest = {each.name: each for each in features}
             plan = ReadPlan.of(list(newest.values()))
-            found, as_of = await read_plan(self._namespace, RowEntities.of([entity_id]), plan)
+            found = await read_plan(self._namespace, RowEntities.of([entity_id]), plan, as_of)
             columns = found.columns()
         if entity is None or entity.entity_type == DEFAULT_ENTITY_TYPE:
             columns = [column for column in columns if column.status[0] != Status.NOT_FOUND]

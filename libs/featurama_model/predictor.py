@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featurama_core.frames.predictions import RowError
+from featurama_core.off_loop import off_loop
 from featurama_core.store import EmbeddedStore
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import RowEntities
-from featurama_core.types.values import Status
+from featurama_core.types.values import BoolArray, Status
 from featurama_model.entity_checks import check_features, unknown_entities
 from featurama_model.evaluation import explained, outputs
 from featurama_model.loading import LoadedModel
@@ -32,6 +33,9 @@ from featurama_model.shadow import Comparison, Shadow, ShadowSettings
 
 if TYPE_CHECKING:
     from featurama_core.namespace import Namespace
+
+_FEW_VALUES = 25_000
+"""Rows times features of which the inputs are made on the event loop."""
 
 
 class Predictor:
@@ -90,15 +94,13 @@ class Predictor:
                 " entity; give the features of the rows",
                 field="entity_ids",
             )
-        given = given_columns(manifest, request.given, rows)
+        large = rows * len(manifest.features) > _FEW_VALUES
+        given = await off_loop(large, given_columns, manifest, request.given, rows)
         stored, as_of_time = await self._stored(namespace, request, manifest, given)
-        columns = [
-            overlaid(stored.get(feature.name) or not_stored(feature, rows), given.get(feature.name))
-            for feature in manifest.features
-        ]
-        errors = await self._row_errors(namespace, request, manifest, stored, columns)
-        errors = with_refused(errors, manifest, columns, rows)
-        inputs = manifest.matrix(columns, as_of_time)
+        columns = await off_loop(large, _laid_over, manifest, stored, given, rows)
+        errors = await self._row_errors(namespace, request, manifest, stored, columns, large=large)
+        errors = await off_loop(large, with_refused, errors, manifest, columns, rows)
+        inputs = await off_loop(large, manifest.matrix, columns, as_of_time)
         failed = [error.row for error in errors]
         answered = await outputs(model, inputs)
         values, probabilities = model.values(answered), model.probabilities(answered)
@@ -110,9 +112,8 @@ class Predictor:
             async with self._one_explained:
                 contributions = await explained(model, inputs)
             contributions.values[failed], contributions.base[failed] = 0.0, 0.0
-        return Prediction(
-            values, manifest, columns, errors, _missing(columns), as_of_time, contributions, probabilities
-        )
+        missing = await off_loop(large, _missing, columns)
+        return Prediction(values, manifest, columns, errors, missing, as_of_time, contributions, probabilities)
 
     async def _stored(
         self,
@@ -148,13 +149,13 @@ class Predictor:
         manifest: ModelManifest,
         stored: Mapping[str, Column],
         columns: Sequence[Column],
+        *,
+        large: bool,
     ) -> list[RowError]:
         if not stored:
             return []
-        failed = np.any([column.status == Status.ERROR for column in columns], axis=0)
-        nothing = np.all([column.status == Status.NOT_FOUND for column in stored.values()], axis=0)
-        lacking = np.any([column.status == Status.NOT_FOUND for column in columns], axis=0)
-        candidates = {row: request.entity_ids[row] for row in np.flatnonzero(nothing & lacking).tolist()}
+        failed, nothing = await off_loop(large, _failed_and_unknown, stored, columns)
+        candidates = {row: request.entity_ids[row] for row in np.flatnonzero(nothing).tolist()}
         unknown = await unknown_entities(namespace, candidates.values(), manifest.entity_type)
         errors = [
             RowError(row, Reason.STORE_UNAVAILABLE, "the store did not answer for this entity; try again")
@@ -164,6 +165,23 @@ class Predictor:
             RowError(row, Reason.UNKNOWN_ENTITY, unknown[each]) for row, each in candidates.items() if each in unknown
         ]
         return sorted(errors, key=lambda error: error.row)
+
+
+def _laid_over(
+    manifest: ModelManifest, stored: Mapping[str, Column], given: Mapping[str, Column], rows: int
+) -> list[Column]:
+    return [
+        overlaid(stored.get(feature.name) or not_stored(feature, rows), given.get(feature.name))
+        for feature in manifest.features
+    ]
+
+
+def _failed_and_unknown(stored: Mapping[str, Column], columns: Sequence[Column]) -> tuple[BoolArray, BoolArray]:
+    """The rows that were not read, and those of which nothing is stored and something lacks."""
+    failed = np.any([column.status == Status.ERROR for column in columns], axis=0)
+    nothing = np.all([column.status == Status.NOT_FOUND for column in stored.values()], axis=0)
+    lacking = np.any([column.status == Status.NOT_FOUND for column in columns], axis=0)
+    return failed, nothing & lacking
 
 
 def _missing(columns: Sequence[Column]) -> dict[int, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, Self, TextIO
 
-from featurama_service.logs import LEVELS, is_pretty, open_log
+from featurama_service.logs import LEVELS, is_pretty, open_log, process_fields
 from featurama_service.settings import LogSettings
 
 _GATHERED_S: Final = 0.05
@@ -29,7 +29,7 @@ class AccessLog:
     ) -> None:
         """most: lines that wait for a slow standard error. Those beyond are counted, not written."""
         self._stream = sys.stderr if stream is None else stream
-        self._service = service
+        self._about: dict[str, Any] = {"service": service, **process_fields()}
         self._least = LEVELS[settings.log_level]
         self._every = settings.log_calls_every if settings.log_calls else 0
         self._pretty = open_log(settings, service, stream) if is_pretty(settings, self._stream) else None
@@ -99,7 +99,7 @@ class AccessLog:
     def _rendered(self, line: _Line) -> str:
         at, level, event, fields = line
         about = {
-            "service": self._service,
+            **self._about,
             "event": event,
             "level": logging.getLevelName(level).lower(),
             "timestamp": datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z"),

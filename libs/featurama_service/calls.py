@@ -10,14 +10,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import TypeAlias, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 from structlog.typing import FilteringBoundLogger
 
+from featurama.wire import SMALL_MESSAGE
 from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, Reason, StoreUnavailable
 from featurama_core.types.sizes import CUT_BYTES, too_large
 from featurama_service.access_log import AccessLog
@@ -40,12 +41,16 @@ class PeerGone(Exception):
 
 
 class Call:
-    """One call, for a servicer. rows: for the access log. draining: set when the server drains; streams then end."""
+    """One call, for a servicer. is_large: whether its request is; then no step that reads it whole, or makes an answer
+    of its size, runs on the event loop. rows: for the access log. draining: set when the server drains; streams then
+    end.
+    """
 
-    def __init__(self, method: str, context: Context, guard: Guard) -> None:
+    def __init__(self, method: str, context: Context, guard: Guard, *, size: int = 0) -> None:
         self._context = context
         self._guard = guard
         self.method = method
+        self.is_large = size > SMALL_MESSAGE
         self.draining = guard.draining
         self.rows = 0
         self.started = time.perf_counter()
@@ -95,7 +100,13 @@ class Call:
 
     def hold(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait for room for a streamed chunk of `size` bytes and hold it."""
-        return self._guard.admission.chunk(size)
+        return self._guard.admission.requests.hold(size)
+
+    def working(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Wait for room for work that takes about `size` bytes of memory, and hold it. Once per call: a call that holds
+        some must not wait for more.
+        """
+        return self._guard.admission.work.hold(size)
 
     def refusal(self, error: Exception) -> FeaturamaError:
         """The error that the client gets for an exception."""
@@ -114,9 +125,20 @@ class Guard:
         self._log = log
         self._access = access
         self.max_message_bytes = settings.max_message_bytes
-        self.admission = Admission(settings.max_calls, settings.max_request_bytes)
+        self.admission = Admission(settings.max_calls, settings.max_request_bytes, settings.max_work_bytes)
         self.draining = asyncio.Event()
         self.seen = 0
+        self._released = asyncio.Event()
+        self._released.set()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Hold the ends of calls back while the context is open, until their deadlines at most."""
+        self._released.clear()
+        try:
+            yield
+        finally:
+            self._released.set()
 
     async def run(
         self,
@@ -132,9 +154,14 @@ class Guard:
         size: bytes of the request. default_deadline_ms: for clients that give no deadline; None means no deadline.
         """
         try:
-            with self._admitted(size):
-                async with asyncio.timeout(self._time_left(context, default_deadline_ms)):
+            self.seen += 1
+            with self.admission.call(size):
+                async with asyncio.timeout(self._time_left(context, default_deadline_ms)) as deadline:
                     answer = await body(call)
+                if not self._released.is_set():
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout_at(deadline.when()):
+                            await self._released.wait()
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
@@ -168,12 +195,6 @@ class Guard:
             incident=incident,
         )
 
-    def _admitted(self, size: int) -> AbstractContextManager[None]:
-        self.seen += 1
-        if self.draining.is_set():
-            raise going_down()
-        return self.admission.call(size)
-
     def _time_left(self, context: Context, default_deadline_ms: int | None) -> float | None:
         # None without a deadline, which the type stub of grpc omits.
         remaining = cast("float | None", context.time_remaining())
@@ -199,7 +220,7 @@ class Guard:
 
 
 def going_down() -> StoreUnavailable:
-    """The error for calls that arrive while the server shuts down."""
+    """The error that ends a stream of the client when the server drains."""
     return StoreUnavailable("this server is going down; send it again, with the same ids, and another one answers")
 
 

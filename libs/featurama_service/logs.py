@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TextIO
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-from featurama_service.settings import LogSettings
+from featurama_service.settings import WORKER, LogSettings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -26,7 +27,13 @@ def open_log(settings: LogSettings, service: str, stream: TextIO | None = None) 
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.log_level]),
         service=service,
     )
-    return log
+    return log.bind(**process_fields())
+
+
+def process_fields() -> dict[str, int]:
+    """What every line of this process has: of a worker its number."""
+    worker = os.environ.get(WORKER)
+    return {} if worker is None else {"worker": int(worker)}
 
 
 def route_standard_logging(settings: LogSettings, stream: TextIO | None = None) -> None:

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 
+from featurama_core.off_loop import off_loop
 from featurama_core.types.errors import InvalidInput
 from featurama_service.calls import Call, Context, Guard, Reply
 from featurama_service.settings import GrpcSettings
@@ -31,13 +32,20 @@ class Method:
     bind: Callable[[str, Guard, GrpcSettings], grpc.RpcMethodHandler[Any, Any]]
 
 
-def unary(parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[Reply]]) -> Method:
-    """One request, one answer."""
+def unary(
+    parse: Callable[[bytes], _Request],
+    behaviour: Callable[[_Request, Call], Awaitable[Reply]],
+    *,
+    weigh: Callable[[bytes], int] | None = None,
+) -> Method:
+    """One request, one answer. weigh: the memory that a request takes, from its bytes; without it `behaviour` holds
+    what its work takes (`Call.working`).
+    """
 
     async def answer(request: _Request, call: Call) -> bytes:
-        return call.encode(await behaviour(request, call))
+        return await off_loop(call.is_large, call.encode, await behaviour(request, call))
 
-    return _one_request(parse, answer, response_streaming=False)
+    return _one_request(parse, answer, response_streaming=False, weigh=weigh)
 
 
 def server_stream(parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[None]]) -> Method:
@@ -62,19 +70,26 @@ def _one_request(
     behaviour: Callable[[_Request, Call], Awaitable[Any]],
     *,
     response_streaming: bool,
+    weigh: Callable[[bytes], int] | None = None,
 ) -> Method:
     def bind(name: str, guard: Guard, settings: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:
         deadline_ms = settings.scan_deadline_ms if response_streaming else settings.default_deadline_ms
 
         async def answer(data: bytes, context: Context) -> Any:
-            async def body(call: Call) -> Any:
+            async def read(call: Call) -> Any:
                 try:
-                    request = parse(data)
+                    request = await off_loop(call.is_large, parse, data)
                 except DecodeError as error:
                     raise InvalidInput("the request is not a message of this method") from error
                 return await behaviour(request, call)
 
-            call = Call(name, context, guard)
+            async def body(call: Call) -> Any:
+                if weigh is None:
+                    return await read(call)
+                async with call.working(await off_loop(call.is_large, weigh, data)):
+                    return await read(call)
+
+            call = Call(name, context, guard, size=len(data))
             return await guard.run(call, context, body, size=len(data), default_deadline_ms=deadline_ms)
 
         if response_streaming:

@@ -1,7 +1,8 @@
 """A gRPC server, from listening to the end of its drain.
 
-Drain: health reports NOT_SERVING -> wait until load balancers have seen it -> refuse new calls and let calls in flight
-finish within the grace period -> cancel the rest. The context ends after the drain, so stores can then be closed.
+Drain: health reports NOT_SERVING -> wait until load balancers have seen it -> send GOAWAY, so that clients call others
+-> let calls in flight finish within the grace period -> cancel the rest. No call is refused. The context ends after the
+drain, so stores can then be closed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from featurama_service.access_log import AccessLog
 from featurama_service.calls import Guard
 from featurama_service.methods import Service
 from featurama_service.reflection import reflect
-from featurama_service.settings import GrpcSettings, SettingsError
+from featurama_service.settings import GrpcSettings, SettingsError, started_level
 
 DEFINITIONS_HEALTH: Final = "featurama.definitions"
 """A health name in addition to the services': NOT_SERVING while the definitions cannot be read and are older than the
@@ -34,7 +35,8 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _HEALTH: Final[str] = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _CLEANUP_S = 5.0
 _MOMENT_S = 0.02
-_QUIET_MOMENTS = 50
+_SHORTEST_MOMENT_S = 0.002
+_LONGEST_HOLD_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ async def serving(
     interval = settings.health_interval_ms / 1_000
     watching = asyncio.create_task(_follow(ping, health, names, settings, log))
     reporting = asyncio.create_task(_report(reports or {}, health, interval))
-    log.info("serving", address=bound.address, services=names)
+    log.log(started_level(settings), "serving", address=bound.address, services=names)
     try:
         yield bound
     finally:
@@ -105,9 +107,11 @@ async def _drain(
     log.info("draining", calls=guard.admission.calls)
     await health.enter_graceful_shutdown()
     await asyncio.sleep(settings.drain_delay_ms / 1_000)
+    with guard.holding():
+        await _quiet(guard)
+        stopping = asyncio.create_task(server.stop(settings.grace_ms / 1_000))
+        await asyncio.sleep(_SHORTEST_MOMENT_S)
     guard.draining.set()
-    await _quiet(guard)
-    stopping = asyncio.create_task(server.stop(settings.grace_ms / 1_000))
     finished = asyncio.create_task(_finished(guard))
     await asyncio.wait((stopping, finished), return_when=asyncio.FIRST_COMPLETED)
     # Health watchers and reflection streams do not end by themselves, so they are not awaited.
@@ -119,18 +123,21 @@ async def _drain(
 
 
 async def _quiet(guard: Guard) -> None:
-    """Refuse calls until none arrives for a moment, at most _QUIET_MOMENTS times: calls that grpc has queued when it
-    stops end as CANCELLED, without a reason.
+    """Return when no call has arrived for a moment, a shorter one the longer it takes.
+
+    grpc cancels calls that it has queued, or that arrive before the client has seen GOAWAY. Meanwhile answers are held:
+    a client that waits for one sends nothing, and reads GOAWAY before the answer.
     """
-    for _ in range(_QUIET_MOMENTS):
+    loop = asyncio.get_running_loop()
+    ends, moment, seen = loop.time() + _LONGEST_HOLD_S, _MOMENT_S, -1
+    while guard.seen != seen and loop.time() < ends:
         seen = guard.seen
-        await asyncio.sleep(_MOMENT_S)
-        if guard.seen == seen and not guard.admission.calls:
-            return
+        await asyncio.sleep(moment)
+        moment = max(_SHORTEST_MOMENT_S, 0.8 * moment)
 
 
 async def _finished(guard: Guard) -> None:
-    """Return when no call is in flight and no call accepted by grpc before it refused new ones is pending."""
+    """Return when no call is in flight and no call accepted by grpc before its stop is pending."""
     while True:
         await guard.admission.idle()
         await asyncio.sleep(_MOMENT_S)
@@ -178,12 +185,14 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
     options = [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        # Without reuse a taken port is an error; otherwise two servers would silently share its calls.
-        ("grpc.so_reuseport", 0),
+        # Without reuse a taken port is an error; otherwise two servers would silently share its calls. The parent of
+        # several workers sees to that.
+        ("grpc.so_reuseport", int(settings.workers > 1)),
         ("grpc.keepalive_time_ms", settings.keepalive_time_ms),
         ("grpc.keepalive_timeout_ms", settings.keepalive_timeout_ms),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        # grpc ends a connection that pings more often than this. Clients ping idle channels every 10 s or less often.
+        ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ]
     if settings.max_connection_age_ms:
         options.append(("grpc.max_connection_age_ms", settings.max_connection_age_ms))

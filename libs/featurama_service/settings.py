@@ -8,8 +8,10 @@ The model of a service inherits `ServiceSettings` and the models it needs, and s
 from __future__ import annotations
 
 import difflib
+import logging
 import os
-from typing import Annotated, Literal, Self, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,15 +43,36 @@ class ServiceSettings(BaseSettings, LogSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True)
 
 
-class GrpcSettings(BaseModel, frozen=True):
-    """A gRPC server.
+WORKER: Final = "FEATURAMA_WORKER"
+"""The variable that holds the number of a worker in its own process."""
 
-    listen: `host:port`; port 0 selects a free one. tls_cert, tls_key: PEM files. tls_client_ca: requires client
-    certificates of this authority. drain_delay_ms: until load balancers have seen NOT_SERVING. health_interval_ms:
-    between two pings of the store; 0 disables them. health_timeout_ms: of a ping.
+
+class WorkerSettings(BaseModel, frozen=True):
+    """Where a server listens, and how many processes do. Limits are those of one process.
+
+    listen: `host:port`; port 0 selects a free one. workers: 1 is one process without a parent.
     """
 
+    FIRST_WORKER_ONLY: ClassVar[Mapping[str, object]] = {}
+    """Settings of every worker but the first, for work that one of them does for all."""
+
     listen: str = "127.0.0.1:0"
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+
+
+class ServerSettings(ServiceSettings, WorkerSettings):
+    """Base of the settings of a server."""
+
+
+class GrpcSettings(WorkerSettings, frozen=True):
+    """A gRPC server.
+
+    tls_cert, tls_key: PEM files. tls_client_ca: requires client certificates of this authority. max_work_bytes:
+    estimated memory of the calls at work; others wait until there is room, and a call that needs more works alone.
+    drain_delay_ms: until load balancers have seen NOT_SERVING. health_interval_ms: between two pings of the store; 0
+    disables them. health_timeout_ms: of a ping.
+    """
+
     tls_cert: str = ""
     tls_key: str = ""
     tls_client_ca: str = ""
@@ -57,6 +80,7 @@ class GrpcSettings(BaseModel, frozen=True):
     max_message_bytes: Annotated[int, Field(ge=1024, le=MAX_MESSAGE_BYTES)] = MAX_MESSAGE_BYTES
     max_calls: Count = 512
     max_request_bytes: Count = 256 * 1024 * 1024
+    max_work_bytes: Count = 256 * 1024 * 1024
     default_deadline_ms: Count = 10_000
     scan_deadline_ms: Count = 120_000
     deadline_margin_ms: Millis = 10
@@ -83,6 +107,11 @@ class GrpcSettings(BaseModel, frozen=True):
     def host(self) -> str:
         """The host of `listen`."""
         return self.listen.rpartition(":")[0]
+
+
+def started_level(settings: WorkerSettings) -> int:
+    """The level of the line that says where a process serves. Of several workers the parent says it once."""
+    return logging.DEBUG if settings.workers > 1 else logging.INFO
 
 
 _Settings = TypeVar("_Settings", bound=ServiceSettings)

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .oracle_keys import GivenKey, KeyedType
+
 SECOND = 1_000_000
 SKEW = 5 * SECOND
 RETRY_WINDOW = 120 * SECOND
@@ -35,9 +37,10 @@ class Feature:
     ttl: int | None = None
     retention: int | None = None
     length: int = 0
-    is_reference: bool = False
     registered_at: int = 0
     group: str = ""
+    entity_type: str = "entity"
+    references: str = ""
 
     @property
     def key(self) -> Key:
@@ -55,11 +58,17 @@ class Revision:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a write: values by (feature, version); version 0 is the newest. What is not there is not written."""
+    """One row of a write: values by (feature, version); version 0 is the newest. What is not there is not written.
+
+    entity: the id, "" if the row names nobody. keys: of the entity, where the row is sent with them. beside: the id
+    that it is sent with too.
+    """
 
     entity: str
     time: int
     values: Mapping[Key, Value]
+    keys: tuple[GivenKey, ...] = ()
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,11 +129,14 @@ def canonical(value: Value) -> str:
 class Oracle:
     """One namespace. Every method that depends on the moment is given it: `now`, microseconds."""
 
-    def __init__(self, features: Iterable[Feature]) -> None:
+    def __init__(self, features: Iterable[Feature], keyed: Iterable[KeyedType] = ()) -> None:
+        self.keyed = {each.name: each for each in keyed}
         self.features: dict[Key, Feature] = {feature.key: feature for feature in features}
         self.values: dict[tuple[str, str, int], dict[tuple[int, int], Value]] = {}
         self.marks: dict[tuple[str, str], int] = {}
         self.revisions: dict[str, list[Revision]] = {}
+        self.pins: Mapping[str, int] = {}
+        """Group -> number of the newest revision whose ttl applies, in reads that name it."""
 
     # Definitions
 
@@ -145,8 +157,8 @@ class Oracle:
     def ttl(self, feature: Feature, moment: int) -> int | None:
         """The ttl in force at a moment."""
         ttl = feature.ttl
-        for revision in self.revisions.get(feature.group, ()):
-            if revision.start <= moment:
+        for number, revision in enumerate(self.revisions.get(feature.group, ()), start=2):
+            if revision.start <= moment and number <= self.pins.get(feature.group, number):
                 ttl = revision.ttl
         return ttl
 
@@ -205,10 +217,22 @@ class Oracle:
         if feature is None:
             return None, {"UNKNOWN_FEATURE_VERSION" if self.newest_version(key[0]) else "UNKNOWN_FEATURE"}
         kept, wrong = _as_kind(value, feature)
+        wrong = wrong | self._foreign(row.beside or row.entity, feature)
+        target = self.keyed.get(feature.references)
+        if isinstance(kept, str) and target is not None and not target.is_id(kept):
+            wrong = wrong | {"INVALID_VALUE"}
         if self.is_past_retention(feature, row.time, now):
             wrong = wrong | {"PAST_RETENTION"}
         # A copy: the reasons of a conflict are added to it.
         return kept, set(wrong)
+
+    def _foreign(self, entity: str, feature: Feature) -> set[str]:
+        """Why an entity is none of the feature's type, by its id."""
+        own = self.keyed.get(feature.entity_type)
+        if own is not None:
+            return set() if own.is_id(entity) else {"INVALID_ENTITY_ID"}
+        is_owned = any(each.owns(entity) for each in self.keyed.values())
+        return {"ENTITY_TYPE_MISMATCH"} if is_owned and feature.entity_type != "entity" else set()
 
     # Deleting
 
@@ -314,7 +338,7 @@ def _as_kind(value: Value, feature: Feature) -> tuple[Value, set[str]]:
     if isinstance(value, str):
         if kind != "text":
             return None, mismatch
-        if feature.is_reference and not 1 <= len(value.encode()) <= 256:
+        if feature.references and not 1 <= len(value.encode()) <= 256:
             return None, {"INVALID_VALUE"}
         return value, set() if len(value.encode()) <= 8 * 1024 else {"TEXT_TOO_LONG"}
     if kind != "vector":

@@ -25,10 +25,14 @@ from featurama_core.settings import StoreSettings
 from featurama_core.storage.open import open_storage
 from featurama_core.storage.port import NamespaceOptions, NamespaceStorage, Storage
 from featurama_core.storage.settings import StorageSettings
+from featurama_core.types.entity_keys import key_columns
 from featurama_core.types.request_ids import RequestIds
+from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup
 from featurama_core.types.times import Duration
+from featurama_core.types.values import parse_value_type
 
 from .oracle import SECOND, Feature, Oracle
+from .oracle_keys import GivenKey, KeyedType
 
 T = TypeVar("T")
 
@@ -36,12 +40,15 @@ START = 1_793_000_000 * SECOND
 TTL, LONG_TTL, RETENTION = 60 * SECOND, 100 * SECOND, 300 * SECOND
 # Far below the default: a few minutes of event times lie in many partitions.
 HISTORY_PERIOD = 90 * SECOND
-GROUPS: dict[str, tuple[int | None, int | None]] = {
-    "plain": (None, None),
-    "brief": (TTL, None),
-    "kept": (LONG_TTL, RETENTION),
+GROUPS: dict[str, tuple[str, int | None, int | None]] = {
+    "plain": ("entity", None, None),
+    "brief": ("thing", TTL, None),
+    "kept": ("thing", LONG_TTL, RETENTION),
+    "stays": ("stay", LONG_TTL, RETENTION),
 }
-# (name, version, type, group); `home` and `link` refer to things.
+"""(entity type, ttl, retention)."""
+STAY = KeyedType("stay", (("guest", "int"), ("city", "text"), ("wing", "text")))
+# (name, version, type, group).
 FEATURES = [
     ("level", 1, "double", "plain"),
     ("level", 2, "int", "plain"),
@@ -56,7 +63,8 @@ FEATURES = [
     ("heat", 2, "double", "kept"),
     ("word", 1, "text", "kept"),
 ]
-REFERENCES = ("home", "link")
+OF_STAYS = [("nights", 1, "int", "stays"), ("onward", 1, "text", "stays")]
+REFERENCES = {"home": "thing", "link": "thing", "onward": "stay"}
 PATHS = [("home", "pace"), ("home", "heat"), ("link", "level"), ("link", "word")]
 SETTINGS = StoreSettings(registry_staleness=0.0)
 STANDING = StoreSettings()
@@ -100,8 +108,13 @@ class Scene:
         self._run = run
         self._settings = settings
         self.servers = [self.server(storage) for storage in storages]
-        self.oracle = Oracle(definitions())
+        self.oracle = Oracle(definitions(), [STAY])
         self.entities = [f"{who}_{number}" for who in ("fry", "leela", "zoidberg é☃")]
+        self.stays = stays(number)
+        self.id_of = {keys: STAY.id_of(keys) for keys in self.stays}
+        self.stay_ids = [each for each in dict.fromkeys(self.id_of.values()) if each is not None]
+        # Ids of another form, and of something else.
+        self.odd_ids = [f"stay:0{number}|a|b", f"stay:{number}|a%7cb|c", f"stay:{number}|a", f"fry_{number}"]
         self.growing = f"grow_{number}"
         self._made = count()
 
@@ -139,9 +152,53 @@ class Scene:
     @property
     def references(self) -> dict[str, tuple[tuple[str, int], ...]]:
         """What is read: pinned reference -> one key, or the two of a path."""
-        plain = {f"{name}@{version}": ((name, version),) for name, version in self.oracle.features}
+        plain = {
+            f"{each.name}@{each.version}": (each.key,)
+            for each in self.oracle.features.values()
+            if each.entity_type != STAY.name
+        }
         paths = {f"{via}@1.{name}@1": ((via, 1), (name, 1)) for via, name in PATHS}
         return {**plain, **paths}
+
+    @property
+    def of_stays(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """What is read of stays: their own features, some that any entity has, and a path."""
+        nights, onward = ("nights", 1), ("onward", 1)
+        return {
+            "nights@1": (nights,),
+            "onward@1": (onward,),
+            "onward@1.nights@1": (onward, nights),
+            "tally@1": (("tally", 1),),
+            "home@1": (("home", 1),),
+        }
+
+
+Keys = tuple[GivenKey, GivenKey, GivenKey]
+
+
+def stays(number: int) -> list[Keys]:
+    """Keys of a scene's own: four stays that one id would stand for if keys were joined as they are, one of them in
+    another form, and keys that name nobody.
+    """
+    low, high = -(2**63) + number, 2**63 - 1 - number
+    return [
+        (low, "a|b", "c%"),
+        (low, "a", "b|c%"),
+        (high, "|", "é:☃"),
+        (high, "%7C", "é:☃"),
+        (number, "stay:é%25", "-0 "),
+        (float(number), "stay:é%25", "-0 "),
+        (None, "a|b", "c%"),
+        (low, "", "c%"),
+        (low, "a|b", None),
+        (number + 0.5, "stay:é%25", "-0 "),
+        (low, "a\x00b", "c%"),
+        (low, "%" * 75, "c%"),
+    ]
+
+
+STAYS, NAMED_STAYS = 12, 6
+"""Keys of a scene, and those of them that name a stay."""
 
 
 class Arena:
@@ -167,7 +224,8 @@ class Arena:
             async with asyncio.timeout(60):
                 return await work
 
-        return self._runner.run(bounded())
+        # As `run` does, without a handler of signals for each of the thousands of short calls.
+        return self._runner.get_loop().run_until_complete(bounded())
 
     @contextmanager
     def scene(self, *, grows: bool = True) -> Iterator[Scene]:
@@ -206,9 +264,9 @@ class Arena:
 def definitions() -> list[Feature]:
     """What `register` registers, for the oracle."""
     found = []
-    for name, version, kind, group in FEATURES:
+    for name, version, kind, group in (*FEATURES, *OF_STAYS):
         bare, _, length = kind.partition("[")
-        ttl, retention = GROUPS[group]
+        entity_type, ttl, retention = GROUPS[group]
         found.append(
             Feature(
                 name,
@@ -217,7 +275,8 @@ def definitions() -> list[Feature]:
                 ttl,
                 retention,
                 length=int(length.rstrip("]") or 0),
-                is_reference=name in REFERENCES,
+                entity_type=entity_type,
+                references=REFERENCES.get(name, ""),
             )
         )
     return found
@@ -225,14 +284,17 @@ def definitions() -> list[Feature]:
 
 async def register(store: OpenedStore) -> None:
     """The types, groups and features of every scene."""
-    await store.register_entity_type("thing")
-    await store.register_feature_group("plain")
-    for group in ("brief", "kept"):
-        ttl, retention = (None if each is None else Duration(each) for each in GROUPS[group])
-        await store.register_feature_group(group, "thing", ttl=ttl, retention=retention)
-    for name, version, kind, group in FEATURES:
-        references = "thing" if name in REFERENCES else None
-        await store.register_feature(name, kind, version=version, group=group, references=references)
+    ages = {group: [None if age is None else Duration(age) for age in each[1:]] for group, each in GROUPS.items()}
+    groups = [
+        FeatureGroup(group, each[0], ttl=ages[group][0], retention=ages[group][1]) for group, each in GROUPS.items()
+    ]
+    features = []
+    for name, version, kind, group in (*FEATURES, *OF_STAYS):
+        value_type, length = parse_value_type(kind)
+        entity_type, references = GROUPS[group][0], REFERENCES.get(name)
+        features.append(FeatureDefinition(name, value_type, version, entity_type, group, length, references))
+    types = [EntityType("thing"), EntityType(STAY.name, keys=key_columns(dict(STAY.columns)))]
+    await store.register([*types, *groups, *features])
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -57,7 +58,7 @@ class DrawnRequest:
         grid = scene.clock.now // SLOT
         return [
             Row(
-                scene.entities[row.entity],
+                scene.entities[row.entity % len(scene.entities)],
                 (grid - row.slot) * SLOT,
                 {
                     (scene.growing if name == "growing" else name, version): scene.entities[value]
@@ -98,23 +99,25 @@ def row_values(entities: Sequence[str], growing: str, *, bad: bool, pinned: bool
     )
 
 
+SLOTS = st.sampled_from([-1, 0, 0, 0, 1, 1, 2, 3, 5, 8, 13, 29, 31])
+
+
 def requests(
     entities: Sequence[str], growing: str, *, bad: bool = True, pinned: bool = False, max_rows: int = 4
 ) -> SearchStrategy[DrawnRequest]:
     """A request of a few rows."""
-    slots = st.sampled_from([-1, 0, 0, 0, 1, 1, 2, 3, 5, 8, 13, 29, 31])
-    row = st.builds(
-        DrawnRow,
-        entity=st.integers(0, len(entities) - 1),
-        slot=slots,
-        values=row_values(entities, growing, bad=bad, pinned=pinned).filter(bool),
-    )
+    values = row_values(entities, growing, bad=bad, pinned=pinned).filter(bool)
+    row = st.builds(DrawnRow, entity=st.integers(0, len(entities) - 1), slot=SLOTS, values=values)
+    return st.builds(DrawnRequest, **parts_of(row, max_rows))
+
+
+def parts_of(row: SearchStrategy[DrawnRow], max_rows: int) -> dict[str, SearchStrategy[Any]]:
+    """What `DrawnRequest` has."""
     rows = st.lists(row, min_size=1, max_size=max_rows)
-    return st.builds(
-        DrawnRequest,
+    return {
         # One in four sends its first row again.
-        rows=st.tuples(rows, st.integers(0, 3)).map(lambda drawn: [*drawn[0], *drawn[0][: int(drawn[1] == 0)]]),
-        delay=st.sampled_from([0, 0, 1, SECOND, 30 * SECOND, 115 * SECOND, -3 * SECOND]),
-        mode=st.sampled_from([WriteMode.ATOMIC, WriteMode.ATOMIC, WriteMode.BULK]),
-        whole_rows=st.booleans(),
-    )
+        "rows": st.tuples(rows, st.integers(0, 3)).map(lambda drawn: [*drawn[0], *drawn[0][: int(drawn[1] == 0)]]),
+        "delay": st.sampled_from([0, 0, 1, SECOND, 30 * SECOND, 115 * SECOND, -3 * SECOND]),
+        "mode": st.sampled_from([WriteMode.ATOMIC, WriteMode.ATOMIC, WriteMode.BULK]),
+        "whole_rows": st.booleans(),
+    }

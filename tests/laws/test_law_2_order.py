@@ -44,7 +44,7 @@ def test_the_order_of_requests_does_not_matter(arena: Arena, examples: settings)
         shuffle=st.randoms(use_true_random=False),
     )
     def check(drawn: list[DrawnRequest], shuffle: object) -> None:
-        with arena.scene() as first, arena.scene() as second:
+        with arena.scene(grows=False) as first, arena.scene(grows=False) as second:
             sent = [(each, first.new_id(each.delay)) for each in drawn]
             one_by_one = [[number] for number in range(len(sent))]
             again = [number for number in range(len(sent)) for _ in range(shuffle.randint(1, 3))]  # type: ignore[attr-defined]

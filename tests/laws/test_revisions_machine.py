@@ -4,6 +4,7 @@ oracle says, each at its own now.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tests.opened import OpenedStore
 
 from featurama_core.ingest.purge import purge
@@ -21,6 +21,7 @@ from featurama_core.types.times import Duration
 
 from .oracle import SECOND, SETTLING, SKEW, Feature, Oracle, Revision, Row, Value, canonical, ingest_time
 from .scene import STANDING, Arena, FakeClock
+from .steps import play, step
 from .wire import Shown, reads_of, request_of, shown, stored_in
 
 HOUR = 3_600 * SECOND
@@ -42,11 +43,10 @@ class SkewedClock:
         return self._true.nanos + self._skew * 1_000
 
 
-class RevisionMachine(RuleBasedStateMachine):
+class RevisionMachine:
     """Two servers, the true time, and one group whose ttl and retention change."""
 
     def __init__(self, arena: Arena) -> None:
-        super().__init__()
         self._stack = ExitStack()
         self.scene = self._stack.enter_context(arena.scene(grows=False))
         self.clock = self.scene.clock
@@ -55,10 +55,11 @@ class RevisionMachine(RuleBasedStateMachine):
         self.group, self.heat, self.link = f"shift_{suffix}", f"heat_{suffix}", f"link_{suffix}"
         first = {"ttl": TTL, "retention": RETENTION, "group": self.group}
         self.oracle = Oracle(
-            [Feature(self.heat, 1, "double", **first), Feature(self.link, 1, "text", is_reference=True, **first)]
+            [Feature(self.heat, 1, "double", **first), Feature(self.link, 1, "text", references="thing", **first)]
         )
         self.revisions = self.oracle.revisions[self.group] = []
         self.servers = [self._server(which) for which in (0, 1)]
+        self._begin()
 
     def _server(self, which: int) -> OpenedStore:
         space = Namespace(
@@ -70,8 +71,7 @@ class RevisionMachine(RuleBasedStateMachine):
         )
         return OpenedStore(space)
 
-    @initialize()
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Both servers know the first revision."""
         note(f"scene {self.scene.namespace}, now {self.clock.now}")
         store, run = self.servers[0], self.scene.run
@@ -81,7 +81,7 @@ class RevisionMachine(RuleBasedStateMachine):
         run(store.register_feature(self.link, "text", group=self.group, references="thing"))
         self.clock.advance(3 * SECOND)
 
-    @rule(
+    @step(
         ttl=st.sampled_from([None, HOUR, TTL]),
         retention=st.sampled_from([None, None, TTL, RETENTION, 5 * HOUR]),
         server=SERVER,
@@ -102,7 +102,7 @@ class RevisionMachine(RuleBasedStateMachine):
         assert len(self.revisions) + 1 == made.revision
         assert not self.revisions or self.revisions[-1].start == made.start
 
-    @rule(
+    @step(
         drawn=st.lists(
             st.tuples(ENTITY, ANCHOR, BESIDE, st.sampled_from([None, 1.5, 2.5, "link", "link"])), min_size=1, max_size=5
         ),
@@ -123,37 +123,46 @@ class RevisionMachine(RuleBasedStateMachine):
             assert (judged.accepted, judged.rejected) == (report.accepted, report.rejected)
             assert all(verdict.reason is Reason.PAST_RETENTION for verdict in report)
 
-    @rule(dt=st.sampled_from([1, SECOND, 21 * SECOND, 150 * SECOND, 600 * SECOND, 1_700 * SECOND, HOUR]))
+    @step(dt=st.sampled_from([1, SECOND, 21 * SECOND, 150 * SECOND, 600 * SECOND, 1_700 * SECOND, HOUR]))
     def wait(self, dt: int) -> None:
         """Time goes by."""
         self.clock.advance(dt)
 
-    @rule(server=SERVER, beside=st.sampled_from([-1, 0, 1]))
-    def arrive(self, server: int, beside: int) -> None:
-        """The next start, by the clock of a server; the other one is beyond it, or has not reached it."""
-        ahead = [each.start + beside - self._now(server) for each in self.revisions]
-        self.clock.advance(min((each for each in ahead if each > 0), default=0))
+    @step(server=SERVER, which=st.integers(0, 3), beside=st.sampled_from([-1, 0, 1]))
+    def arrive(self, server: int, which: int, beside: int) -> None:
+        """A start, or the moment at which a value is too old, by the clock of one server."""
+        times = {time for history in self.oracle.values.values() for time, _ in history}
+        moments = {time + age for time in times for age in self._ages()} | {each.start for each in self.revisions}
+        ahead = sorted(each for moment in moments if (each := moment + beside - self._now(server)) > 0)
+        if ahead:
+            self.clock.advance(ahead[which % len(ahead)])
 
-    @rule(server=SERVER)
+    @step(server=SERVER)
     def purge(self, server: int) -> None:
         """Removes nothing that either server may show, now or later."""
         self.scene.run(purge(self.servers[server].space))
 
-    @rule(server=SERVER)
+    @step(server=SERVER)
     def restart(self, server: int) -> None:
         """A server forgets the definitions that it knew."""
         self.servers[server] = self._server(server)
 
-    @rule(
+    @step(
         labels=st.lists(st.tuples(ENTITY, ANCHOR, BESIDE), min_size=4, max_size=12),
         known=st.one_of(st.none(), st.just("label"), st.tuples(ANCHOR, st.sampled_from([-1, 0, 1]))),
-        strategy=st.sampled_from(["point in time", "scan", "lookup", "values only"]),
+        strategy=st.sampled_from(["point in time", "point in time", "scan", "lookup", "values only"]),
+        pinned=st.sampled_from([None, 1, 2, 3]),
         server=SERVER,
     )
     def read_the_past(
-        self, labels: list[tuple[int, int, int]], known: str | tuple[int, int] | None, strategy: str, server: int
+        self,
+        labels: list[tuple[int, int, int]],
+        known: str | tuple[int, int] | None,
+        strategy: str,
+        pinned: int | None,
+        server: int,
     ) -> None:
-        """With a known_at, the ttl in force then; without, that of the server's now."""
+        """With a known_at, the ttl in force then; without, that of the server's now. A single read may pin it."""
         store, now = self.servers[server], self._now(server)
         settled = now - SETTLING
         latest = settled if known == "label" else now + SKEW
@@ -166,7 +175,8 @@ class RevisionMachine(RuleBasedStateMachine):
         if isinstance(known, tuple):
             known_at = min(self._anchor(known[0], server) + known[1], settled)
             each = [known_at] * len(rows)
-        wanted = self._expected(rows, now, each)
+        pins = {self.group: pinned} if pinned is not None and strategy == "point in time" else {}
+        wanted = self._expected(rows, now, each, pins)
         ids, times = [entity for entity, _ in rows], [time for _, time in rows]
         if strategy == "point in time":
             read = store.point_in_time(
@@ -174,6 +184,7 @@ class RevisionMachine(RuleBasedStateMachine):
                 np.array(times, dtype=np.int64),
                 features=self._references(),
                 known_at=known_at,  # type: ignore[arg-type]
+                ttl_revisions=pins,
             )
             answer = self.scene.run(read)
             assert wanted == shown(reads_of(answer.entity_ids, answer.columns))
@@ -194,15 +205,14 @@ class RevisionMachine(RuleBasedStateMachine):
             if strategy != "values only":
                 assert list(statuses) == table[f"{name}__status"]
 
-    @rule(entity=ENTITY, corrections=st.booleans(), server=SERVER)
+    @step(entity=ENTITY, corrections=st.booleans(), server=SERVER)
     def read_history(self, entity: int, corrections: bool, server: int) -> None:
         """Retention applies, ttl does not."""
         read = self.servers[server].get_feature_history(self.entities[entity], self.heat, corrections=corrections)
         wanted = self.oracle.history(self.entities[entity], (self.heat, 1), self._now(server), corrections=corrections)
         assert wanted == stored_in(self.scene.run(read))
 
-    @invariant()
-    def online_is_what_the_oracle_says(self) -> None:
+    def check(self) -> None:
         """Law 1, on each server at its own now."""
         rows: list[tuple[str, int | None]] = [(entity, None) for entity in self.entities]
         for which, store in enumerate(self.servers):
@@ -214,7 +224,10 @@ class RevisionMachine(RuleBasedStateMachine):
                 answer = self.scene.run(read)  # type: ignore[arg-type]
                 assert wanted == shown(reads_of(self.entities, answer.columns))
 
-    def teardown(self) -> None:
+    def end(self) -> None:
+        """Nothing more than after each step."""
+
+    def close(self) -> None:
         """The scene ends."""
         self._stack.close()
 
@@ -224,15 +237,26 @@ class RevisionMachine(RuleBasedStateMachine):
     def _anchor(self, number: int, server: int) -> int:
         """A moment at which something changes: now, a start, or the end of a retention or ttl."""
         now = self._now(server)
-        ages = [TTL, RETENTION, *(age for each in self.revisions for age in (each.ttl, each.retention) if age)]
-        anchors = [now, *(each.start for each in self.revisions), *(now - age for age in dict.fromkeys(ages))]
+        anchors = [now, *(each.start for each in self.revisions), *(now - age for age in self._ages())]
         return anchors[number % len(anchors)]
+
+    def _ages(self) -> list[int]:
+        """The lengths of all ttls and retentions so far."""
+        later = (age for each in self.revisions for age in (each.ttl, each.retention) if age)
+        return list(dict.fromkeys([TTL, RETENTION, *later]))
 
     def _references(self) -> list[str]:
         return [f"{self.heat}@1", f"{self.link}@1", f"{self.link}@1.{self.heat}@1"]
 
-    def _expected(self, rows: list[tuple[str, int | None]], now: int, known: list[int | None]) -> Shown:
+    def _expected(
+        self,
+        rows: list[tuple[str, int | None]],
+        now: int,
+        known: list[int | None],
+        pins: Mapping[str, int] | None = None,
+    ) -> Shown:
         heat, link = (self.heat, 1), (self.link, 1)
+        self.oracle.pins = pins or {}
         reads = {}
         for number, ((entity, at), known_at) in enumerate(zip(rows, known, strict=True)):
             for reference, key in zip(self._references(), (heat, link), strict=False):
@@ -250,4 +274,4 @@ async def _columns(made: Any) -> dict[str, list[Value]]:
 
 def test_servers_with_clocks_and_caches_of_their_own_agree_with_the_oracle(arena: Arena, examples: settings) -> None:
     """Revisions in the middle of writes, reads, purges, restarts and known_at sets."""
-    run_state_machine_as_test(partial(RevisionMachine, arena), settings=examples)
+    play(partial(RevisionMachine, arena), RevisionMachine, examples)

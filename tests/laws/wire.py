@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from tests.opened import OpenedStore
@@ -13,7 +13,7 @@ from featurama_core.types.values import Status, ValueType, empty_values
 from featurama_core.types.writes import WriteMode, WriteRequest, WriteUnit
 
 from .oracle import Key, Oracle, Read, Row, Stored, Value, canonical
-from .scene import Scene
+from .scene import STAY, Scene
 from .strategies import DrawnRequest
 
 Shown = dict[tuple[int, str], tuple[str, str, int | None]]
@@ -32,9 +32,12 @@ def request_of(
     ingested_at: Sequence[int] | None = None,
     import_number: int | None = None,
 ) -> WriteRequest:
-    """Rows as columns: one a feature, version and type that a value is given in."""
+    """Rows as columns: one a feature, version and type that a value is given in, and of rows with keys one a key."""
     given: dict[tuple[str, int, ValueType, int], dict[int, Value]] = {}
     for number, row in enumerate(rows):
+        for (name, kind), key in zip(STAY.columns, row.keys, strict=False):
+            key_type = ValueType[kind.upper()] if key is None else _GIVEN[type(key)]
+            given.setdefault((name, 0, key_type, 0), {})[number] = key
         for key, value in row.values.items():
             given.setdefault((*key, *_type_of(key, value, oracle)), {})[number] = value
     columns = [
@@ -42,7 +45,7 @@ def request_of(
         for (name, version, value_type, length), values in given.items()
     ]
     return WriteRequest(
-        entity_ids=[row.entity for row in rows],
+        entity_ids=[row.beside or row.entity for row in rows if row.beside or not row.keys],
         event_time=np.array([row.time for row in rows], dtype=np.int64),
         columns=columns,
         request_id=request_id,
@@ -77,14 +80,17 @@ def shown(reads: Mapping[tuple[int, str], Read]) -> Shown:
 
 
 def expected(
-    scene: Scene, rows: Sequence[tuple[str, int | None]], known_at: Sequence[int | None] | None = None
+    scene: Scene,
+    rows: Sequence[tuple[str, int | None]],
+    known_at: Sequence[int | None] | None = None,
+    of: Mapping[str, tuple[Key, ...]] | None = None,
 ) -> Shown:
-    """What the oracle answers for rows of (entity, t or None for now)."""
+    """What the oracle answers for rows of (entity, t or None for now). of: references, else those of the scene."""
     now, oracle = scene.clock.now, scene.oracle
     reads = {}
     for number, (entity, at) in enumerate(rows):
         known = None if known_at is None else known_at[number]
-        for reference, keys in scene.references.items():
+        for reference, keys in (of or scene.references).items():
             if len(keys) == 2:
                 path = (keys[0], keys[1])
                 reads[number, reference] = oracle.follow(entity, path, now, at=at, known_at=known)
@@ -93,9 +99,14 @@ def expected(
     return shown(reads)
 
 
-async def read_online(store: OpenedStore, scene: Scene) -> Shown:
-    """Every entity and reference of the scene, by an online read."""
-    answer = await store.get_online_features(scene.entities, list(scene.references))
+async def read_online(
+    store: OpenedStore,
+    scene: Scene,
+    entities: Sequence[str] = (),
+    references: Iterable[str] = (),
+) -> Shown:
+    """Every entity and reference of the scene, or the given ones, by an online read."""
+    answer = await store.get_online_features(list(entities or scene.entities), list(references or scene.references))
     assert scene.clock.now == answer.as_of_time
     return shown(reads_of(answer.entity_ids, answer.columns))
 
@@ -150,7 +161,7 @@ async def story(store: OpenedStore, scene: Scene) -> Story:
     for (row, reference), read in shown(reads_of(scene.entities, at_now.columns)).items():
         told[f"at now {row} {_plain(reference, scene)}"] = _plain(read, scene)
     for row, entity in enumerate(scene.entities):
-        for name, version in scene.oracle.features:
+        for name, version in (keys[0] for keys in scene.references.values() if len(keys) == 1):
             found = await store.get_feature_history(entity, f"{name}@{version}", corrections=True)
             values = [(each.time, each.ingested, _plain(each.value, scene)) for each in stored_in(found)]
             told[f"history {row} {_plain(name, scene)}@{version}"] = values

@@ -112,10 +112,10 @@ class World:
     def _own(self, entity: str, reference: str, time: int, known_at: int | None) -> Said:
         name, _, version = reference.partition("@")
         best = None
+        mark = max(self.marks.get((entity, each), -(1 << 70)) for each in ("", name))
         for fact in self.facts.get((entity, name, int(version)), []):
-            gone = any(fact[0] <= self.marks.get((entity, each), -(1 << 70)) for each in ("", name))
             unknown = known_at is not None and fact[1] > known_at * 1_000 + 999
-            if fact[0] > time or gone or unknown:
+            if fact[0] > time or fact[0] <= mark or unknown:
                 continue
             if best is None or fact[:2] > best[:2]:
                 best = fact

@@ -128,7 +128,7 @@ async def test_a_bad_row_is_rejected_with_its_reason_and_nothing_is_stored(inges
         for answer in (await ingest.ingest.WriteFeatures(message), streamed):
             counts = (answer.accepted, answer.rejected, answer.unknown)
             verdicts = [
-                (each.row, each.outcome, errors_pb2.ErrorReason.Name(each.reason), each.field)
+                (*each.rows, each.outcome, errors_pb2.ErrorReason.Name(each.reason), each.field)
                 for each in answer.verdicts
             ]
             wanted = (0, ingest_service_pb2.WRITE_OUTCOME_REJECTED, f"ERROR_REASON_{case.reason}", case.field)
@@ -163,7 +163,7 @@ async def test_a_row_with_one_bad_value_stores_nothing_of_itself_and_takes_no_ot
         )
     )
 
-    assert (answer.accepted, answer.rejected, [each.row for each in answer.verdicts]) == (2, 1, [1])
+    assert (answer.accepted, answer.rejected, [list(each.rows) for each in answer.verdicts]) == (2, 1, [[1]])
     assert [list(each.statuses) for each in read.columns] == [[1, 3, 1], [1, 3, 1]]
 
 

@@ -144,7 +144,7 @@ async def test_a_frame_of_which_something_may_be_stored_is_reported_and_not_rais
             answer = pb.StreamFeaturesResponse(sequence=sequence)
             if sequence == 0:
                 answer.result.unknown = 1
-                answer.result.verdicts.add(row=0, column=-1, outcome=int(Outcome.UNKNOWN))
+                answer.result.verdicts.add(rows=[0], column=-1, outcome=int(Outcome.UNKNOWN))
             else:
                 answer.error.reason = int(Reason.INVALID_ARGUMENT)
             await context.write(answer.SerializeToString())
@@ -202,7 +202,7 @@ async def test_a_row_that_was_sent_unheard_and_finds_the_store_away_is_unknown()
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "lost")
             else:
                 answer.result.rejected = 1
-                answer.result.verdicts.add(row=0, column=-1, outcome=2, reason=int(Reason.STORE_UNAVAILABLE))
+                answer.result.verdicts.add(rows=[0], column=-1, outcome=2, reason=int(Reason.STORE_UNAVAILABLE))
             await context.write(answer.SerializeToString())
 
     frame = {"entity_id": ["a", "b", "c"], "timestamp": [1] * 3, "speed": [1.0] * 3}

@@ -81,7 +81,7 @@ class Upgraded(grpc.GenericRpcHandler):
     async def _historical(self, data: bytes, context: Any) -> AsyncIterator[bytes]:
         request = wire.parse_get_historical_features_request(data)
         self.newest.append(int(request.event_time.max()))
-        wanted, ids = request.features, request.entities.of_role[""]
+        wanted, ids = request.features, request.entities.ids.of_role[""]
         columns = self._answer(wanted.references, wanted.service or "", ids)
         yield wire.historical_chunk_to_wire(wire.HistoricalChunk(0, len(ids), columns, 1)).SerializeToString()
 

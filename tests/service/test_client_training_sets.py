@@ -146,7 +146,7 @@ async def test_rows_that_name_several_entities_get_the_features_of_each(client, 
     ]
     with pytest.raises(InvalidInput, match="no requested feature is of the role"):
         await client.training_set(labels, [names["trips"]], entity_columns=columns)
-    with pytest.raises(InvalidInput, match="entities of labels="):
+    with pytest.raises(InvalidInput, match="are of labels="):
         await client.training_set(features=asked, entity_type=names["driver"], entity_columns=columns)
     with pytest.raises(InvalidInput, match="which no role names"):
         await client.training_set(labels, asked, entity_columns=of_driver)

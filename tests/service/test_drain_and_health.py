@@ -268,7 +268,9 @@ async def test_no_acknowledged_write_is_lost_by_a_drain_under_load(storage_url, 
             )
         )
 
-    assert set(refused) == {grpc.StatusCode.UNAVAILABLE}
+    # grpc itself cancels a call that it has queued when it stops, on a machine too busy to read it before.
+    assert grpc.StatusCode.UNAVAILABLE in refused
+    assert set(refused) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert list(answer.columns[0].double_values) == [1.0] * len(acknowledged)
 
 

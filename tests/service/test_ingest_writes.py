@@ -52,7 +52,7 @@ async def test_every_row_of_a_write_gets_its_own_verdict(online, ingest, namespa
     )
 
     assert (answer.accepted, answer.rejected, answer.unknown) == (1, 2, 0)
-    verdicts = {each.row: errors_pb2.ErrorReason.Name(each.reason) for each in answer.verdicts}
+    verdicts = {each.rows[0]: errors_pb2.ErrorReason.Name(each.reason) for each in answer.verdicts}
     assert verdicts == {1: "ERROR_REASON_INVALID_ENTITY_ID", 2: "ERROR_REASON_EVENT_TIME_IN_FUTURE"}
     assert all(each.outcome == ingest_service_pb2.WRITE_OUTCOME_REJECTED for each in answer.verdicts)
     assert await newest(online, namespace, name, fry) == 4.5
@@ -135,7 +135,7 @@ async def test_a_long_frame_is_judged_value_by_value(ingest, namespace, unique):
 
     assert (answer.accepted, answer.rejected, answer.unknown) == (1, 1, 0)
     (verdict,) = answer.verdicts
-    assert (verdict.row, verdict.column) == (1, 1)
+    assert (list(verdict.rows), verdict.column) == ([1], 1)
     assert verdict.reason == errors_pb2.ERROR_REASON_TEXT_TOO_LONG
 
 
@@ -274,4 +274,4 @@ async def test_an_entity_of_another_type_rejects_its_row(ingest, namespace, uniq
 
     assert answer.accepted == 1
     (verdict,) = answer.verdicts
-    assert (verdict.row, verdict.reason) == (1, errors_pb2.ERROR_REASON_ENTITY_TYPE_MISMATCH)
+    assert (list(verdict.rows), verdict.reason) == ([1], errors_pb2.ERROR_REASON_ENTITY_TYPE_MISMATCH)

@@ -76,7 +76,7 @@ async def test_a_write_names_its_rows_by_key_columns(ingest, online, namespace, 
     answer = await ingest.ingest.WriteFeatures(request)
     assert (1, 1) == (answer.accepted, answer.rejected)
     (verdict,) = answer.verdicts
-    assert (1, "guest_id") == (verdict.row, verdict.field)
+    assert ([1], "guest_id") == (list(verdict.rows), verdict.field)
     assert errors_pb2.ERROR_REASON_INVALID_ENTITY_ID == verdict.reason
     read = online_service_pb2.GetOnlineFeaturesRequest(
         namespace=namespace, features=[films.nights], entity_ids=[f"{films.stay}:7|a%7Cb"]

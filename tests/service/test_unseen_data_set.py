@@ -68,9 +68,9 @@ async def test_training_sets_say_what_was_written(
     labels = label_table(world)
     references = [renamed(each, names) for each in REFERENCES]
     middle = world.now - 75 * shuttles.DAY
+    expectations = {known: oracle(world, known) for known in (None, "label", middle)}
     async with open_store(StorageSettings(storage_url, request_timeout_ms=20_000), namespace=namespace) as store:
-        for known in (None, "label", middle):
-            expected = oracle(world, known)
+        for known, expected in expectations.items():
             for strategy in ("scan", "lookup"):
                 made = await store.training_set(
                     labels, references, known_at=known, statuses=True, event_times=True, strategy=strategy
@@ -83,7 +83,7 @@ async def test_training_sets_say_what_was_written(
     await asyncio.to_thread(pyarrow.parquet.write_table, labels, tmp_path / "labels.parquet")
     places = [["--store", storage_url], ["--store", f"grpc://{online_at.address}"]]
     for place, known in zip(places, ("label", None), strict=True):
-        expected = oracle(world, known)
+        expected = expectations[known]
         for out in ("set", "set.csv"):
             given = ["--labels", "labels.parquet", "--features", ",".join(references), "--out", out, "--overwrite"]
             options = ["--statuses", "--event-times", "--namespace", namespace, *place]

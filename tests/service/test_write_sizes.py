@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import featurama
+from featurama import wire
 from featurama.client.fitting import fitted
 from featurama.errors import Reason
 from featurama.v1 import errors_pb2
@@ -91,19 +92,33 @@ async def test_a_frame_of_which_no_row_fits_is_rejected_row_by_row(store, unique
 
 
 async def test_verdicts_above_a_chunk_are_sent_without_their_texts(storage_url, namespace, unique):
-    """Each still has its reason and its field."""
-    names = [unique("speed" * 10), unique("distance" * 6)]
-    ids = [f"ship{at}" for at in range(1_000)]
-    columns = [column(name, DOUBLE, [1.5] * 1_000) for name in names]
-    request = write_request(namespace, ids, [now_us() - SECOND] * 1_000, *columns)
+    """Each still has its reason and its field, and each row is in one."""
+    ids = [f"ship{at}" for at in range(1_500)]
+    late = [now_us() + 3_600 * SECOND + at for at in range(1_500)]
+    request = write_request(namespace, ids, late, column(unique("speed"), DOUBLE, [1.5] * 1_500))
     async with (
         ingest_server(storage_url, max_message_bytes=2 * LIMIT) as server,
         client_of(server.address) as client,
     ):
         answer = await client.ingest.WriteFeatures(request)
-    assert 1_000 == answer.rejected
-    reason = errors_pb2.ERROR_REASON_UNKNOWN_FEATURE
-    assert {(reason, names[0], "")} == {(each.reason, each.field, each.message) for each in answer.verdicts}
+    assert 1_500 == answer.rejected
+    (verdict,) = answer.verdicts
+    assert list(range(1_500)) == list(verdict.rows)
+    reason = errors_pb2.ERROR_REASON_EVENT_TIME_IN_FUTURE
+    assert (reason, "timestamp", "") == (verdict.reason, verdict.field, verdict.message)
+
+
+async def test_rows_that_are_refused_for_one_reason_share_its_words(storage_url, namespace, unique):
+    """10,000 rows of a column that is no feature: its name stands once in the answer."""
+    name = "x" * 63
+    request = write_request(namespace, ["fry"] * 10_000, list(range(10_000)), column(name, DOUBLE, [1.5] * 10_000))
+    async with ingest_server(storage_url) as server, client_of(server.address) as client:
+        answer = await client.ingest.WriteFeatures(request)
+        report = wire.write_report_from_proto(answer)
+    (verdict,) = answer.verdicts
+    assert (10_000, name) == (len(verdict.rows), verdict.field)
+    assert answer.ByteSize() < 32 * 1024
+    assert list(range(10_000)) == [each.row for each in report]
 
 
 def test_rows_of_one_entity_and_time_stay_together():

@@ -27,19 +27,19 @@ from featurama.v1 import errors_pb2 as featurama_dot_v1_dot_errors__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!featurama/v1/ingest_service.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a\x19\x66\x65\x61turama/v1/errors.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n\x14WriteFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x04mode\x18\x03 \x01(\x0e\x32\x17.featurama.v1.WriteMode\x12%\n\x04unit\x18\x04 \x01(\x0e\x32\x17.featurama.v1.WriteUnit\x12\x12\n\nentity_ids\x18\x05 \x03(\t\x12\x15\n\revent_time_us\x18\x06 \x03(\x10\x12%\n\x07\x63olumns\x18\x07 \x03(\x0b\x32\x14.featurama.v1.Column\x12\x18\n\x10ingested_time_ns\x18\x08 \x03(\x10\x12\x1a\n\rimport_number\x18\t \x01(\x05H\x00\x88\x01\x01\x42\x10\n\x0e_import_number\"\xa8\x02\n\x12\x42\x65ginImportRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\timport_id\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x34\n\x10\x66irst_event_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_event_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x66irst_ingested_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12last_ingested_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x13\x42\x65ginImportResponse\x12\x15\n\rimport_number\x18\x01 \x01(\x05\"\x8e\x01\n\x15WriteFeaturesResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12\x0f\n\x07unknown\x18\x04 \x01(\x03\x12,\n\x08verdicts\x18\x05 \x03(\x0b\x32\x1a.featurama.v1.WriteVerdict\"\xa3\x01\n\x0cWriteVerdict\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\x05\x12+\n\x07outcome\x18\x03 \x01(\x0e\x32\x1a.featurama.v1.WriteOutcome\x12)\n\x06reason\x18\x04 \x01(\x0e\x32\x19.featurama.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\"\\\n\x15StreamFeaturesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x31\n\x05write\x18\x02 \x01(\x0b\x32\".featurama.v1.WriteFeaturesRequest\"\x89\x01\n\x16StreamFeaturesResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x33\n\x06result\x18\x02 \x01(\x0b\x32#.featurama.v1.WriteFeaturesResponse\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.featurama.v1.StreamError\"X\n\x0bStreamError\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.featurama.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xae\x01\n\x13\x44\x65leteEntityRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12\x38\n\x14\x64\x65leted_through_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x04keys\x18\x04 \x03(\x0b\x32\x14.featurama.v1.Column\x12\x13\n\x0b\x65ntity_type\x18\x05 \x01(\t\"a\n\x14\x44\x65leteEntityResponse\x12\x38\n\x14\x64\x65leted_through_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63leaned\x18\x02 \x01(\x08\"\xb2\x01\n\x1a\x44\x65leteFeatureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x38\n\x14\x64\x65leted_through_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x04keys\x18\x05 \x03(\x0b\x32\x14.featurama.v1.Column\"h\n\x1b\x44\x65leteFeatureValuesResponse\x12\x38\n\x14\x64\x65leted_through_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63leaned\x18\x02 \x01(\x08*S\n\tWriteMode\x12\x1a\n\x16WRITE_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11WRITE_MODE_ATOMIC\x10\x01\x12\x13\n\x0fWRITE_MODE_BULK\x10\x02*Q\n\tWriteUnit\x12\x1a\n\x16WRITE_UNIT_UNSPECIFIED\x10\x00\x12\x12\n\x0eWRITE_UNIT_ROW\x10\x01\x12\x14\n\x10WRITE_UNIT_VALUE\x10\x02*\x80\x01\n\x0cWriteOutcome\x12\x1d\n\x19WRITE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16WRITE_OUTCOME_ACCEPTED\x10\x01\x12\x1a\n\x16WRITE_OUTCOME_REJECTED\x10\x02\x12\x19\n\x15WRITE_OUTCOME_UNKNOWN\x10\x03\x32\xe1\x03\n\rIngestService\x12X\n\rWriteFeatures\x12\".featurama.v1.WriteFeaturesRequest\x1a#.featurama.v1.WriteFeaturesResponse\x12R\n\x0b\x42\x65ginImport\x12 .featurama.v1.BeginImportRequest\x1a!.featurama.v1.BeginImportResponse\x12_\n\x0eStreamFeatures\x12#.featurama.v1.StreamFeaturesRequest\x1a$.featurama.v1.StreamFeaturesResponse(\x01\x30\x01\x12U\n\x0c\x44\x65leteEntity\x12!.featurama.v1.DeleteEntityRequest\x1a\".featurama.v1.DeleteEntityResponse\x12j\n\x13\x44\x65leteFeatureValues\x12(.featurama.v1.DeleteFeatureValuesRequest\x1a).featurama.v1.DeleteFeatureValuesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!featurama/v1/ingest_service.proto\x12\x0c\x66\x65\x61turama.v1\x1a\x1a\x66\x65\x61turama/v1/columns.proto\x1a\x19\x66\x65\x61turama/v1/errors.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n\x14WriteFeaturesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x04mode\x18\x03 \x01(\x0e\x32\x17.featurama.v1.WriteMode\x12%\n\x04unit\x18\x04 \x01(\x0e\x32\x17.featurama.v1.WriteUnit\x12\x12\n\nentity_ids\x18\x05 \x03(\t\x12\x15\n\revent_time_us\x18\x06 \x03(\x10\x12%\n\x07\x63olumns\x18\x07 \x03(\x0b\x32\x14.featurama.v1.Column\x12\x18\n\x10ingested_time_ns\x18\x08 \x03(\x10\x12\x1a\n\rimport_number\x18\t \x01(\x05H\x00\x88\x01\x01\x42\x10\n\x0e_import_number\"\xa8\x02\n\x12\x42\x65ginImportRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\timport_id\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x34\n\x10\x66irst_event_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_event_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x66irst_ingested_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12last_ingested_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x13\x42\x65ginImportResponse\x12\x15\n\rimport_number\x18\x01 \x01(\x05\"\x8e\x01\n\x15WriteFeaturesResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12\x0f\n\x07unknown\x18\x04 \x01(\x03\x12,\n\x08verdicts\x18\x05 \x03(\x0b\x32\x1a.featurama.v1.WriteVerdict\"\xa4\x01\n\x0cWriteVerdict\x12\x0c\n\x04rows\x18\x01 \x03(\x05\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\x05\x12+\n\x07outcome\x18\x03 \x01(\x0e\x32\x1a.featurama.v1.WriteOutcome\x12)\n\x06reason\x18\x04 \x01(\x0e\x32\x19.featurama.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\"\\\n\x15StreamFeaturesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x31\n\x05write\x18\x02 \x01(\x0b\x32\".featurama.v1.WriteFeaturesRequest\"\x89\x01\n\x16StreamFeaturesResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x33\n\x06result\x18\x02 \x01(\x0b\x32#.featurama.v1.WriteFeaturesResponse\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.featurama.v1.StreamError\"X\n\x0bStreamError\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.featurama.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xae\x01\n\x13\x44\x65leteEntityRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12\x38\n\x14\x64\x65leted_through_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x04keys\x18\x04 \x03(\x0b\x32\x14.featurama.v1.Column\x12\x13\n\x0b\x65ntity_type\x18\x05 \x01(\t\"a\n\x14\x44\x65leteEntityResponse\x12\x38\n\x14\x64\x65leted_through_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63leaned\x18\x02 \x01(\x08\"\xb2\x01\n\x1a\x44\x65leteFeatureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x38\n\x14\x64\x65leted_through_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x04keys\x18\x05 \x03(\x0b\x32\x14.featurama.v1.Column\"h\n\x1b\x44\x65leteFeatureValuesResponse\x12\x38\n\x14\x64\x65leted_through_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63leaned\x18\x02 \x01(\x08*S\n\tWriteMode\x12\x1a\n\x16WRITE_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11WRITE_MODE_ATOMIC\x10\x01\x12\x13\n\x0fWRITE_MODE_BULK\x10\x02*Q\n\tWriteUnit\x12\x1a\n\x16WRITE_UNIT_UNSPECIFIED\x10\x00\x12\x12\n\x0eWRITE_UNIT_ROW\x10\x01\x12\x14\n\x10WRITE_UNIT_VALUE\x10\x02*\x80\x01\n\x0cWriteOutcome\x12\x1d\n\x19WRITE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16WRITE_OUTCOME_ACCEPTED\x10\x01\x12\x1a\n\x16WRITE_OUTCOME_REJECTED\x10\x02\x12\x19\n\x15WRITE_OUTCOME_UNKNOWN\x10\x03\x32\xe1\x03\n\rIngestService\x12X\n\rWriteFeatures\x12\".featurama.v1.WriteFeaturesRequest\x1a#.featurama.v1.WriteFeaturesResponse\x12R\n\x0b\x42\x65ginImport\x12 .featurama.v1.BeginImportRequest\x1a!.featurama.v1.BeginImportResponse\x12_\n\x0eStreamFeatures\x12#.featurama.v1.StreamFeaturesRequest\x1a$.featurama.v1.StreamFeaturesResponse(\x01\x30\x01\x12U\n\x0c\x44\x65leteEntity\x12!.featurama.v1.DeleteEntityRequest\x1a\".featurama.v1.DeleteEntityResponse\x12j\n\x13\x44\x65leteFeatureValues\x12(.featurama.v1.DeleteFeatureValuesRequest\x1a).featurama.v1.DeleteFeatureValuesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'featurama.v1.ingest_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WRITEMODE']._serialized_start=1978
-  _globals['_WRITEMODE']._serialized_end=2061
-  _globals['_WRITEUNIT']._serialized_start=2063
-  _globals['_WRITEUNIT']._serialized_end=2144
-  _globals['_WRITEOUTCOME']._serialized_start=2147
-  _globals['_WRITEOUTCOME']._serialized_end=2275
+  _globals['_WRITEMODE']._serialized_start=1979
+  _globals['_WRITEMODE']._serialized_end=2062
+  _globals['_WRITEUNIT']._serialized_start=2064
+  _globals['_WRITEUNIT']._serialized_end=2145
+  _globals['_WRITEOUTCOME']._serialized_start=2148
+  _globals['_WRITEOUTCOME']._serialized_end=2276
   _globals['_WRITEFEATURESREQUEST']._serialized_start=140
   _globals['_WRITEFEATURESREQUEST']._serialized_end=433
   _globals['_BEGINIMPORTREQUEST']._serialized_start=436
@@ -49,21 +49,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WRITEFEATURESRESPONSE']._serialized_start=781
   _globals['_WRITEFEATURESRESPONSE']._serialized_end=923
   _globals['_WRITEVERDICT']._serialized_start=926
-  _globals['_WRITEVERDICT']._serialized_end=1089
-  _globals['_STREAMFEATURESREQUEST']._serialized_start=1091
-  _globals['_STREAMFEATURESREQUEST']._serialized_end=1183
-  _globals['_STREAMFEATURESRESPONSE']._serialized_start=1186
-  _globals['_STREAMFEATURESRESPONSE']._serialized_end=1323
-  _globals['_STREAMERROR']._serialized_start=1325
-  _globals['_STREAMERROR']._serialized_end=1413
-  _globals['_DELETEENTITYREQUEST']._serialized_start=1416
-  _globals['_DELETEENTITYREQUEST']._serialized_end=1590
-  _globals['_DELETEENTITYRESPONSE']._serialized_start=1592
-  _globals['_DELETEENTITYRESPONSE']._serialized_end=1689
-  _globals['_DELETEFEATUREVALUESREQUEST']._serialized_start=1692
-  _globals['_DELETEFEATUREVALUESREQUEST']._serialized_end=1870
-  _globals['_DELETEFEATUREVALUESRESPONSE']._serialized_start=1872
-  _globals['_DELETEFEATUREVALUESRESPONSE']._serialized_end=1976
-  _globals['_INGESTSERVICE']._serialized_start=2278
-  _globals['_INGESTSERVICE']._serialized_end=2759
+  _globals['_WRITEVERDICT']._serialized_end=1090
+  _globals['_STREAMFEATURESREQUEST']._serialized_start=1092
+  _globals['_STREAMFEATURESREQUEST']._serialized_end=1184
+  _globals['_STREAMFEATURESRESPONSE']._serialized_start=1187
+  _globals['_STREAMFEATURESRESPONSE']._serialized_end=1324
+  _globals['_STREAMERROR']._serialized_start=1326
+  _globals['_STREAMERROR']._serialized_end=1414
+  _globals['_DELETEENTITYREQUEST']._serialized_start=1417
+  _globals['_DELETEENTITYREQUEST']._serialized_end=1591
+  _globals['_DELETEENTITYRESPONSE']._serialized_start=1593
+  _globals['_DELETEENTITYRESPONSE']._serialized_end=1690
+  _globals['_DELETEFEATUREVALUESREQUEST']._serialized_start=1693
+  _globals['_DELETEFEATUREVALUESREQUEST']._serialized_end=1871
+  _globals['_DELETEFEATUREVALUESRESPONSE']._serialized_start=1873
+  _globals['_DELETEFEATUREVALUESRESPONSE']._serialized_end=1977
+  _globals['_INGESTSERVICE']._serialized_start=2279
+  _globals['_INGESTSERVICE']._serialized_end=2760
 # @@protoc_insertion_point(module_scope)

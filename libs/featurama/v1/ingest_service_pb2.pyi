@@ -133,7 +133,7 @@ class WriteFeaturesRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_columns_pb2.Column]:
-        """Values, one column per feature. A feature may have several columns if each row has at most one value for it.
+        """Values, one column per feature, at most 10,000. A feature may have several columns if each row has at most one value for it.
         A column named like a key of the entity type of the other columns holds keys: all of them must be there. Rows with
         a null or malformed key, or with an entity id that is not the id of the keys, are rejected.
         """
@@ -266,7 +266,7 @@ class WriteFeaturesResponse(_message.Message):
     """Units that may be stored."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WriteVerdict]:
-        """A verdict for every unit that was not accepted."""
+        """The units that were not accepted, by reason: each unit is in one verdict."""
 
     def __init__(
         self,
@@ -287,20 +287,18 @@ Global___WriteFeaturesResponse: _TypeAlias = WriteFeaturesResponse  # noqa: Y015
 
 @_typing.final
 class WriteVerdict(_message.Message):
-    """WriteVerdict says why a row or value was not accepted."""
+    """WriteVerdict says why rows, or values of a column, were not accepted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ROW_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
     COLUMN_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
-    row: _builtins.int
-    """Position of the row."""
     column: _builtins.int
-    """Position of the column; -1 for the whole row."""
+    """Position of the column; -1 for whole rows."""
     outcome: Global___WriteOutcome.ValueType
     """REJECTED or UNKNOWN."""
     reason: _errors_pb2.ErrorReason.ValueType
@@ -311,10 +309,14 @@ class WriteVerdict(_message.Message):
     """What is wrong and how to fix it, as text. Empty if the texts of all verdicts would make the response larger than
     4 MiB.
     """
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions of the rows, ascending."""
+
     def __init__(
         self,
         *,
-        row: _builtins.int = ...,
+        rows: _abc.Iterable[_builtins.int] | None = ...,
         column: _builtins.int = ...,
         outcome: Global___WriteOutcome.ValueType = ...,
         reason: _errors_pb2.ErrorReason.ValueType = ...,
@@ -323,7 +325,7 @@ class WriteVerdict(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "field", b"field", "message", b"message", "outcome", b"outcome", "reason", b"reason", "row", b"row"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "field", b"field", "message", b"message", "outcome", b"outcome", "reason", b"reason", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

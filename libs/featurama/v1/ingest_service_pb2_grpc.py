@@ -67,12 +67,13 @@ class IngestServiceServicer:
     """
 
     def WriteFeatures(self, request, context):
-        """WriteFeatures writes up to 10,000 rows in a message of at most 32 MiB, the server's limit. Every row is accepted,
-        rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
+        """WriteFeatures writes up to 10,000 rows of up to 10,000 columns, together up to 4,000,000 values, in a message of at
+        most 32 MiB, the server's limit. Every row is accepted, rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
         REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
         fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
-        2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
+        2,048); INVALID_NAME: the name of a column has more than 256 characters. All others are reasons of rows, and so are
+        TYPE_MISMATCH and VECTOR_LENGTH_MISMATCH if a value does not fit its feature.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

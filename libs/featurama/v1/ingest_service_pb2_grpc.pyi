@@ -34,12 +34,13 @@ class IngestServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     WriteFeatures: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteFeaturesRequest, _ingest_service_pb2.WriteFeaturesResponse]
-    """WriteFeatures writes up to 10,000 rows in a message of at most 32 MiB, the server's limit. Every row is accepted,
-    rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
+    """WriteFeatures writes up to 10,000 rows of up to 10,000 columns, together up to 4,000,000 values, in a message of at
+    most 32 MiB, the server's limit. Every row is accepted, rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
     REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
     fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
-    2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
+    2,048); INVALID_NAME: the name of a column has more than 256 characters. All others are reasons of rows, and so are
+    TYPE_MISMATCH and VECTOR_LENGTH_MISMATCH if a value does not fit its feature.
     """
     BeginImport: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.BeginImportRequest, _ingest_service_pb2.BeginImportResponse]
     """BeginImport begins an import of old history and returns its number, which is part of every write with
@@ -71,12 +72,13 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WriteFeatures: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteFeaturesRequest, _ingest_service_pb2.WriteFeaturesResponse]  # type: ignore[assignment]
-    """WriteFeatures writes up to 10,000 rows in a message of at most 32 MiB, the server's limit. Every row is accepted,
-    rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
+    """WriteFeatures writes up to 10,000 rows of up to 10,000 columns, together up to 4,000,000 values, in a message of at
+    most 32 MiB, the server's limit. Every row is accepted, rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
     Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
     REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
     fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
-    2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
+    2,048); INVALID_NAME: the name of a column has more than 256 characters. All others are reasons of rows, and so are
+    TYPE_MISMATCH and VECTOR_LENGTH_MISMATCH if a value does not fit its feature.
     """
     BeginImport: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.BeginImportRequest, _ingest_service_pb2.BeginImportResponse]  # type: ignore[assignment]
     """BeginImport begins an import of old history and returns its number, which is part of every write with
@@ -111,12 +113,13 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.WriteFeaturesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.WriteFeaturesResponse, _abc.Awaitable[_ingest_service_pb2.WriteFeaturesResponse]]:
-        """WriteFeatures writes up to 10,000 rows in a message of at most 32 MiB, the server's limit. Every row is accepted,
-        rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
+        """WriteFeatures writes up to 10,000 rows of up to 10,000 columns, together up to 4,000,000 values, in a message of at
+        most 32 MiB, the server's limit. Every row is accepted, rejected or unknown, with a reason. Repeating a request with the same request_id changes nothing.
         Reasons for the whole call: UNKNOWN_NAMESPACE, EMPTY_REQUEST, LIMIT_EXCEEDED, INVALID_ARGUMENT, INVALID_REQUEST_ID,
         REQUEST_TOO_OLD, REQUEST_IN_FUTURE, OVERLOADED, DEADLINE_EXCEEDED; and for a malformed column: TYPE_MISMATCH (it
         fills an array of another type than its value_type) and VECTOR_LENGTH_MISMATCH (its vector_length is not 1 to
-        2,048). All others are reasons of rows, and so are these two if a value does not fit its feature.
+        2,048); INVALID_NAME: the name of a column has more than 256 characters. All others are reasons of rows, and so are
+        TYPE_MISMATCH and VECTOR_LENGTH_MISMATCH if a value does not fit its feature.
         """
 
     @_abc_1.abstractmethod

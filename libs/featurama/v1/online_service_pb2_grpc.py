@@ -81,7 +81,8 @@ class OnlineServiceServicer:
     def GetHistoricalFeatures(self, request, context):
         """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
         of columns in the order of the rows. A chunk is below 4 MiB, unless a single row is larger: a row is not cut, and 500
-        vectors of 2,048 numbers are. Safe to retry.
+        vectors of 2,048 numbers are. All chunks are at most 128 MiB: larger answers are refused with LIMIT_EXCEEDED, and
+        the metadata as of GetOnlineFeatures. Safe to retry.
         Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

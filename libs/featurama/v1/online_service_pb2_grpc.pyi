@@ -50,7 +50,8 @@ class OnlineServiceStub:
     GetHistoricalFeatures: _grpc.UnaryStreamMultiCallable[_online_service_pb2.GetHistoricalFeaturesRequest, _online_service_pb2.GetHistoricalFeaturesResponse]
     """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
     of columns in the order of the rows. A chunk is below 4 MiB, unless a single row is larger: a row is not cut, and 500
-    vectors of 2,048 numbers are. Safe to retry.
+    vectors of 2,048 numbers are. All chunks are at most 128 MiB: larger answers are refused with LIMIT_EXCEEDED, and
+    the metadata as of GetOnlineFeatures. Safe to retry.
     Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
     """
 
@@ -76,7 +77,8 @@ class OnlineServiceAsyncStub(OnlineServiceStub):
     GetHistoricalFeatures: _aio.UnaryStreamMultiCallable[_online_service_pb2.GetHistoricalFeaturesRequest, _online_service_pb2.GetHistoricalFeaturesResponse]  # type: ignore[assignment]
     """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
     of columns in the order of the rows. A chunk is below 4 MiB, unless a single row is larger: a row is not cut, and 500
-    vectors of 2,048 numbers are. Safe to retry.
+    vectors of 2,048 numbers are. All chunks are at most 128 MiB: larger answers are refused with LIMIT_EXCEEDED, and
+    the metadata as of GetOnlineFeatures. Safe to retry.
     Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
     """
 
@@ -117,7 +119,8 @@ class OnlineServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_online_service_pb2.GetHistoricalFeaturesResponse], _abc.AsyncIterator[_online_service_pb2.GetHistoricalFeaturesResponse]]:
         """GetHistoricalFeatures returns the values as of given times for up to 100,000 (entity, time) rows: a stream of chunks
         of columns in the order of the rows. A chunk is below 4 MiB, unless a single row is larger: a row is not cut, and 500
-        vectors of 2,048 numbers are. Safe to retry.
+        vectors of 2,048 numbers are. All chunks are at most 128 MiB: larger answers are refused with LIMIT_EXCEEDED, and
+        the metadata as of GetOnlineFeatures. Safe to retry.
         Reasons: as GetOnlineFeatures, and INVALID_TIME, KNOWN_AT_NOT_SETTLED.
         """
 

@@ -3,6 +3,7 @@
 It is shared by the client and every server. Invalid messages raise InvalidInput.
 """
 
+from featurama.wire.bounds import SMALL_MESSAGE
 from featurama.wire.definitions import from_proto, to_proto
 from featurama.wire.entities import SentEntities, entities_of, entity_name, keys_of, keys_to_proto, put_entities
 from featurama.wire.kinds import (
@@ -16,6 +17,7 @@ from featurama.wire.kinds import (
     read_update,
     update_request,
 )
+from featurama.wire.parsing import requests
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.reads import (
     HistoricalChunk,
@@ -38,6 +40,7 @@ from featurama.wire.writes import (
     parse_write_features_request,
     reason_from_proto,
     stream_request_to_wire,
+    weigh_write,
     write_report_from_proto,
     write_report_to_proto,
     write_request_to_wire,
@@ -45,6 +48,7 @@ from featurama.wire.writes import (
 
 __all__ = [
     "DEFINITION_KINDS",
+    "SMALL_MESSAGE",
     "DefinitionKind",
     "HistoricalChunk",
     "HistoricalRequest",
@@ -78,10 +82,12 @@ __all__ = [
     "read_key",
     "read_update",
     "reason_from_proto",
+    "requests",
     "stream_request_to_wire",
     "to_proto",
     "to_timestamp",
     "update_request",
+    "weigh_write",
     "write_report_from_proto",
     "write_report_to_proto",
     "write_request_to_wire",

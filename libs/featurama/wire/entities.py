@@ -12,9 +12,9 @@ from featurama.v1 import columns_pb2, online_service_pb2
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama_core.frames.cells import Cells
 from featurama_core.types.column import Column
-from featurama_core.types.entity_keys import EntityName
-from featurama_core.types.errors import InvalidInput
-from featurama_core.types.roles import NO_ROLE, Ids, Role, RowEntities, checked_roles
+from featurama_core.types.entity_keys import MAX_KEYS, EntityName
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.roles import MAX_ROLES, NO_ROLE, Ids, Role, RowEntities, checked_roles
 from featurama_core.types.values import Status, ValueType
 
 _KEY_TYPES = (columns_pb2.VALUE_TYPE_TEXT, columns_pb2.VALUE_TYPE_INT)
@@ -53,6 +53,12 @@ def keys_of(columns: Sequence[columns_pb2.Column]) -> dict[str, Cells]:
     """The key columns of a request, by name; a key is null where its status is not PRESENT. InvalidInput for columns of
     different lengths.
     """
+    if len(columns) > MAX_KEYS:
+        raise InvalidInput(
+            f"keys holds {len(columns)} columns; at most {MAX_KEYS} are possible",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="keys",
+        )
     for each in columns:
         if each.value_type not in _KEY_TYPES:
             raise InvalidInput(f"the key {each.name} must be TEXT or INT", field=each.name)
@@ -116,6 +122,12 @@ def entities_of(message: Any) -> SentEntities:
     keys = [columns_pb2.Column.FromString(each) if isinstance(each, bytes) else each for each in message.keys]
     if not columns:
         return _one_per_row(message.entity_ids, keys)
+    if len(columns) > MAX_ROLES:
+        raise InvalidInput(
+            f"entities holds {len(columns)} columns; at most {MAX_ROLES} roles are possible",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="entities",
+        )
     for name, sent in (("entity_ids", message.entity_ids), ("keys", keys)):
         if sent:
             raise InvalidInput(

@@ -10,10 +10,13 @@ import math
 
 from google.protobuf.struct_pb2 import Struct, Value
 
+from featurama_core.api.entities import MAX_METADATA_BYTES
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.values import EXACT_INT_LIMIT
 
 _DEEPEST = 32
+_MOST_BYTES = 8 * MAX_METADATA_BYTES
+"""Bytes of a Struct whose JSON is within the limit: a number is three characters there and eleven bytes here."""
 
 
 def metadata_to_struct(text: str) -> Struct:
@@ -33,6 +36,8 @@ def metadata_to_struct(text: str) -> Struct:
 
 def metadata_from_struct(struct: Struct) -> str:
     """Struct -> a JSON object as text, keys sorted."""
+    if struct.ByteSize() > _MOST_BYTES:
+        raise _invalid(f"must be at most {MAX_METADATA_BYTES} bytes")
     metadata = {key: _plain(value, _DEEPEST) for key, value in struct.fields.items()}
     return json.dumps(metadata, sort_keys=True)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from featurama.v1 import online_service_pb2
 from featurama.wire.entities import SentEntities, entities_of, put_entities
-from featurama.wire.parsing import Encoding, read_either
+from featurama.wire.parsing import Encoding, read_either, read_request
 from featurama.wire.public import columns_from_proto, columns_to_proto
 from featurama.wire.times import from_timestamp, to_timestamp
 from featurama.wire.twin import answer_to_wire, columns_to_wire, times_to_wire
@@ -86,7 +86,7 @@ def historical_request_to_wire(request: HistoricalRequest) -> twin_pb2.GetHistor
 def parse_get_historical_features_request(data: bytes) -> HistoricalRequest:
     """The label rows of a GetHistoricalFeaturesRequest, with packed or unpacked times."""
     public = online_service_pb2.GetHistoricalFeaturesRequest
-    return read_either(data, twin_pb2.GetHistoricalFeaturesRequest, public, _historical_request)
+    return read_request(data, twin_pb2.GetHistoricalFeaturesRequest, public, _historical_request)
 
 
 def historical_chunk_to_wire(

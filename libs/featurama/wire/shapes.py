@@ -28,6 +28,8 @@ M = TypeVar("M", columns_pb2.Column, twin_pb2.Column)
 
 ARRAYS = {each: f"{each.label}_values" for each in ValueType}
 """The field of either message that holds the values of a type."""
+MAX_NAME = 256
+"""Characters of the name of a column: a path with a role and versions."""
 _TYPES: dict[int, ValueType] = {int(each): each for each in ValueType}
 
 
@@ -61,6 +63,7 @@ def columns_from(
     plain = Plain.of(rows)
     columns = []
     for message in messages:
+        _check_name(message.name)
         value_type = _value_type(message)
         columns.append(_column(message, value_type, read(message, value_type), plain, written=written))
     return columns
@@ -92,6 +95,16 @@ def whole_vectors(numbers: ValueArray, message: ColumnMessage) -> ValueArray:
 def unreadable(column: str, problem: str, reason: Reason = Reason.INVALID_ARGUMENT) -> Unreadable:
     """The error for a column."""
     return Unreadable(f"column {column!r}{problem}", reason=reason, field=column)
+
+
+def _check_name(name: str) -> None:
+    # The name stands in every error and verdict of the column.
+    if len(name) > MAX_NAME:
+        raise InvalidInput(
+            f"the column name {name[:60]!r}... has {len(name)} characters; at most {MAX_NAME} are possible",
+            reason=Reason.INVALID_NAME,
+            field="columns",
+        )
 
 
 def _value_type(message: ColumnMessage) -> ValueType:

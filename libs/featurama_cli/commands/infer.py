@@ -49,7 +49,7 @@ async def infer(
 def _proposed(files: list[Path], given: dict[str, str], layout: LayoutOptions) -> tuple[str, int, int]:
     """(the YAML, the number of rows, the number of questions)."""
     from featurama_cli.proposal.checking import check
-    from featurama_cli.proposal.propose import propose
+    from featurama_cli.proposal.propose import settled
     from featurama_cli.proposal.scan import scan
     from featurama_cli.proposal.yaml_text import yaml_text
     from featurama_core.files.layout import FileName
@@ -57,9 +57,9 @@ def _proposed(files: list[Path], given: dict[str, str], layout: LayoutOptions) -
     with bar("Reading", None) as advance:
         scanned = scan(files, layout.given(), advance)
     name = FileName.of(files[0])
-    made = propose(scanned, given | layout.given(), stem=files[0].resolve().name if name is None else name.stem)
-    with bar("Checking", scanned.rows) as advance:
-        check(made, scanned, advance)
+    stem = files[0].resolve().name if name is None else name.stem
+    with bar("Checking", None) as advance:
+        made = settled(scanned, given | layout.given(), stem=stem, check=lambda each: check(each, scanned, advance))
     return yaml_text(made, _head(made, files, scanned.rows)), scanned.rows, made.questions
 
 

@@ -33,6 +33,12 @@ class Distinct:
         """The number."""
         return len(self._kept) << self._shift
 
+    def shared_with(self, other: Distinct) -> float:
+        """The share of the fewer values of the two that both have, estimated."""
+        mask = (1 << max(self._shift, other._shift)) - 1
+        mine, theirs = ({each for each in kept if not each & mask} for kept in (self._kept, other._kept))
+        return len(mine & theirs) / max(min(len(mine), len(theirs)), 1)
+
     @property
     def exact(self) -> bool:
         """Whether it is counted, not estimated."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurama_cli.proposal.distinct import Distinct
-from featurama_cli.proposal.time_forms import TimeForms
+from featurama_cli.proposal.time_forms import ClockForms, TimeForms
 from featurama_core.frames.casts import CASTS, DECIMAL_DIGITS
 from featurama_core.frames.texts import DOUBLE, INT, read_text
 from featurama_core.types.values import EXACT_INT_LIMIT, BoolArray, Int64Array, ValueType
@@ -62,6 +62,7 @@ class ColumnFacts:
         self.lengths: set[int] = set()
         self.zoned = 0
         self.forms = TimeForms()
+        self.clocks = ClockForms()
         self.distinct = Distinct()
         self.no_numbers: list[str] = []
 
@@ -152,6 +153,7 @@ class ColumnFacts:
         self.longest = max(self.longest, pc.max(pc.binary_length(texts)).as_py())
         self.counts["text"] += int(counts.sum())
         self.forms.add(texts, counts)
+        self.clocks.add(texts, counts)
         self.distinct.add(texts)
         if self.loose:
             self._count_readings(texts, counts)

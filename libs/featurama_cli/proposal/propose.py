@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from featurama_cli.mapping_file import OPEN
 from featurama_cli.proposal.facts import ColumnFacts
+from featurama_cli.proposal.identities import key_sets, of_one_kind, role_options
 from featurama_cli.proposal.names import kind_of_thing, name_of
-from featurama_cli.proposal.roles import TimeColumn, chosen_entity, chosen_time, time_of
+from featurama_cli.proposal.roles import TimeColumn, chosen_entity, chosen_time, time_of, with_clock, year_columns
 from featurama_cli.proposal.scan import Scanned
 from featurama_cli.proposal.types import Choice, chosen_type, plural, shortened
 from featurama_core.types.errors import InvalidInput
@@ -17,6 +18,10 @@ from featurama_core.types.names import RESERVED_NAMES
 
 _LONG = ("feature_name", "value")
 _NO_ZONE = "times have no zone; give theirs, such as UTC or Europe/Rome"
+
+
+Check = Callable[["Proposal"], int | None]
+"""Tries a proposal. -> the number of rows that share a key with others, None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,13 @@ class Feature:
 
 @dataclass(slots=True)
 class Proposal:
-    """mapping: the fields of `mapping:`. unsure: questions by field. left_out: (column, why)."""
+    """mapping: the fields of `mapping:`. unsure: questions by field. left_out: (column, why). keys: of the entity type,
+    name -> type.
+    """
 
     entity_type: str
     group: str
+    keys: dict[str, str] = field(default_factory=dict)
     features: list[Feature] = field(default_factory=list)
     mapping: dict[str, Any] = field(default_factory=dict)
     unsure: dict[str, list[str]] = field(default_factory=dict)
@@ -50,26 +58,69 @@ class Proposal:
         return len(self.unsure) + sum(bool(each.unsure) for each in self.features) + len(self.left_out)
 
 
-def propose(scanned: Scanned, given: Mapping[str, Any], *, stem: str) -> Proposal:
-    """given: fields of the mapping that the user has decided. stem: the name of the files. Raises InvalidInput."""
+def propose(
+    scanned: Scanned, given: Mapping[str, Any], *, stem: str, keys: Mapping[str, str] | None = None
+) -> Proposal:
+    """given: fields of the mapping that the user has decided. stem: the name of the files. keys: key columns instead of
+    one of ids, column -> type. Raises InvalidInput.
+    """
     for name in ("entity_column", "time_column"):
         if name in given and given[name] not in scanned.columns:
             shown = ", ".join(list(scanned.columns)[:20])
             raise InvalidInput(f"there is no column {given[name]!r}; there are {shown}", field=name)
     times = {name: read for name, facts in scanned.columns.items() if (read := time_of(facts)) is not None}
     time = _time_column(times, scanned, given)
-    keys = {time.name} if time is not None else set()
-    entity, unsure = _entity_column(scanned, given, keys, timed=time is not None or "timestamp" in given)
+    clock = ""
+    if time is not None and "time_format" not in given and time.name in scanned.columns:
+        time, clock = with_clock(time, list(scanned.columns.values())) or (time, "")
+    taken = {time.name, clock} - {""} if time is not None else set()
+    timed = time is not None or "timestamp" in given
+    entity, unsure = (None, []) if keys else _entity_column(scanned, given, taken, timed=timed)
     table = name_of(stem, "values")
     kind = kind_of_thing(entity, scanned.columns) if entity is not None else ""
     made = Proposal(kind or name_of(stem, "thing"), table, mapping={**given, **scanned.found})
     made.ask("encoding", ["not UTF-8; this encoding may be another"] if "encoding" in scanned.found else [])
-    made.mapping["entity_column"] = entity or OPEN
-    made.ask("entity_column", unsure)
-    _add_time(made, time, times, given)
-    _add_columns(made, scanned, times, keys | ({entity} if entity is not None else set()))
+    if not keys:
+        made.mapping["entity_column"] = entity or OPEN
+        made.ask("entity_column", unsure)
+    _add_time(made, time, times, given, scanned)
+    if clock and time is not None:
+        made.mapping["clock_column"] = clock
+        made.ask("clock_column", [f"are {time.name} and {clock} together the event time?"])
+    renamed = _add_keys(made, keys or {})
+    _add_columns(made, scanned, times, {*taken, *(keys or {}), *([entity] if entity is not None else [])}, renamed)
+    if (alike := of_one_kind(scanned)) is not None:
+        said = f"{' and '.join(alike[1])} name the same {alike[0]}s; label rows have a role for each:"
+        made.ask("entity_types", [f"{said} {role_options(*alike)}"])
     _add_key_casts(made, scanned, entity, time)
     return _ordered(made)
+
+
+def settled(scanned: Scanned, given: Mapping[str, Any], *, stem: str, check: Check) -> Proposal:
+    """The proposal with one column of ids, or with key columns if rows share every single one of them, and a time."""
+    made = propose(scanned, given, stem=stem)
+    shared = check(made)
+    sets = list(key_sets(scanned, {made.mapping.get("time_column", "")}))
+    if shared == 0 or not sets or {"entity_column", "entity_id"} & set(given):
+        return made
+    for each in sets[-1]:
+        alone = {**given, "entity_column": each}
+        if each != made.mapping["entity_column"] and check(propose(scanned, alone, stem=stem)) == 0:
+            return made
+    tried = (propose(scanned, given, stem=stem, keys=keys) for keys in sets)
+    return next((each for each in tried if check(each) == 0), made)
+
+
+def _add_keys(made: Proposal, keys: Mapping[str, str]) -> dict[str, str]:
+    """Add the keys of the entity type. -> column -> name."""
+    named: dict[str, str] = {}
+    for at, column in enumerate(keys, start=1):
+        named[column] = name_of(column, f"key_{at}", named.values())
+    made.keys = {named[column]: kind for column, kind in keys.items()}
+    if keys:
+        together = f"{' and '.join(made.keys)} name a row together, and none does alone"
+        made.ask("entity_types", [f"{together}; are they the keys of its entity?"])
+    return named
 
 
 def _time_column(times: Mapping[str, TimeColumn], scanned: Scanned, given: Mapping[str, Any]) -> TimeColumn | None:
@@ -101,15 +152,25 @@ def _entity_column(
 
 
 def _add_time(
-    made: Proposal, time: TimeColumn | None, times: Mapping[str, TimeColumn], given: Mapping[str, Any]
+    made: Proposal,
+    time: TimeColumn | None,
+    times: Mapping[str, TimeColumn],
+    given: Mapping[str, Any],
+    scanned: Scanned,
 ) -> None:
     if time is None:
         if "timestamp" not in given:
             made.mapping["timestamp"] = OPEN
-            made.ask("timestamp", ["no column holds times; give one for all rows, such as 2026-01-01T00:00:00Z"])
+            years = [
+                f"{name} holds years alone ({low} to {high}), which are no times"
+                for name, low, high in year_columns(scanned.columns.values())
+            ]
+            made.ask(
+                "timestamp", ["no column holds times; give one for all rows, such as 2026-01-01T00:00:00Z", *years]
+            )
         return
     made.mapping["time_column"] = time.name
-    others = [each.name for each in times.values() if each is not time and each.name != "ingested_at"]
+    others = [each.name for each in times.values() if each.name not in (time.name, "ingested_at")]
     near = [name for name in others if "time_column" not in given and times[name].score > time.score - 1]
     made.ask("time_column", [f"the event time may also be {' or '.join(near)}"] if near else [])
     about = "time_unit" if time.unit is not None else "time_format" if time.form is not None else "time_column"
@@ -123,8 +184,10 @@ def _add_time(
         made.ask("timezone", [_NO_ZONE])
 
 
-def _add_columns(made: Proposal, scanned: Scanned, times: Mapping[str, TimeColumn], keys: set[str]) -> None:
-    """The features, and what their columns need."""
+def _add_columns(
+    made: Proposal, scanned: Scanned, times: Mapping[str, TimeColumn], keys: set[str], key_names: Mapping[str, str]
+) -> None:
+    """The features, and what their columns need. key_names: column -> name of the keys of an entity type."""
     columns = {name: facts for name, facts in scanned.columns.items() if name not in keys and not facts.index}
     if columns.pop("ingested_at", None) is not None and "ingested_at" in times:
         made.mapping["ingested_at_unit"] = times["ingested_at"].unit
@@ -135,8 +198,12 @@ def _add_columns(made: Proposal, scanned: Scanned, times: Mapping[str, TimeColum
     choices = {name: _described(chosen_type(facts), times.get(name)) for name, facts in columns.items()}
     made.left_out += [(name, "; ".join(choice.unsure)) for name, choice in choices.items() if not choice.type]
     # A column that is left out keeps its name, unless `only` would keep the column.
-    taken = keys | {name for name, choice in choices.items() if not choice.type and name not in RESERVED_NAMES}
-    renamed: dict[str, str] = {}
+    taken = (
+        keys
+        | {*key_names.values()}
+        | {name for name, choice in choices.items() if not choice.type and name not in RESERVED_NAMES}
+    )
+    renamed = {column: name for column, name in key_names.items() if name != column}
     casts: dict[str, str] = {}
     numbers = {name: number for number, name in enumerate(scanned.columns, start=1)}
     for column, choice in choices.items():
@@ -214,7 +281,7 @@ def _described(choice: Choice, time: TimeColumn | None) -> Choice:
 
 
 _ORDER = (
-    *("entity_column", "entity_id", "time_column", "timestamp", "timezone", "time_unit", "time_format"),
+    *("entity_column", "entity_id", "time_column", "clock_column", "timestamp", "timezone", "time_unit", "time_format"),
     *("ingested_at_unit", "rename", "only", "ignore_extra", "casts", "delimiter", "quote", "encoding", "null_values"),
 )
 

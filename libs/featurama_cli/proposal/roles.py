@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from featurama_cli.proposal.facts import ColumnFacts
@@ -40,6 +40,7 @@ _TIME_WORDS = {
     "start": 1.0,
 }
 _NOT_THE_TIME = {"birth", "born", "birthday", "dob", "expiry", "expires", "end", "until"}
+_YEAR_WORDS = {"year", "yr", "season", "jahr", "annee", "anno", "ano"}
 _ID_WORDS = ("id", "uuid", "guid", "key")
 _NAMING_WORDS = ("name", "code", "symbol", "ticker", "sku", "sensor", "device", "station", "user", "customer", "player")
 _CLOSE = 1.0
@@ -157,6 +158,42 @@ def _entity_score(facts: ColumnFacts, rows: int, *, timed: bool) -> float:
         return 0
     few = rows >= _MANY and facts.distinct.count <= _FEW and score < _SURE
     return score - 2 * (facts.values < rows) - 2 * facts.constant * (not facts.folder) - few
+
+
+def with_clock(time: TimeColumn, columns: Sequence[ColumnFacts]) -> tuple[TimeColumn, str] | None:
+    """(the times of a column of dates together with the times of day in the column beside it, the name of that one)."""
+    at = next(number for number, facts in enumerate(columns) if facts.name == time.name)
+    days = columns[at]
+    is_day = days.kinds == {"date"} or (time.form is not None and "%H" not in time.form and "%I" not in time.form)
+    is_iso = time.form is None and time.unit is None and days.kinds <= {"text", "date"} and not days.forms.clocked
+    if time.unit is not None or not (is_day or is_iso):
+        return None
+    for facts in (*columns[at + 1 : at + 2], *columns[max(at - 1, 0) : at]):
+        is_typed = bool(facts.kinds) and all(each.startswith(("time32", "time64")) for each in facts.kinds)
+        form = facts.clocks.of_all(facts.values) if facts.kinds == {"text"} else None
+        if not is_typed and form is None:
+            continue
+        is_plain = is_typed or facts.clocks.padded == facts.values
+        if time.form is None and is_plain:
+            return time, facts.name
+        return replace(time, form=f"{time.form or '%Y-%m-%d'} {form or '%H:%M:%S'}"), facts.name
+    return None
+
+
+def is_named_as_id(name: str) -> bool:
+    """Whether the name of a column says that it holds ids."""
+    return _words(name)[-1] in (*_ID_WORDS, *_NAMING_WORDS)
+
+
+def year_columns(columns: Iterable[ColumnFacts]) -> list[tuple[str, int, int]]:
+    """(name, first, last) of the columns that hold years alone, which are no times."""
+    found = []
+    for facts in columns:
+        whole = facts.kinds == {"int"} or (_has_numbers(facts) and facts.counts["int"] == facts.values)
+        low, high = facts.low or 0, facts.high or 0
+        if facts.values and whole and _YEAR_WORDS & set(_words(facts.name)) and 1000 <= low <= high < 2200:
+            found.append((facts.name, int(low), int(high)))
+    return found
 
 
 def _chosen(scored: list[tuple[float, str]], *, least: float, sure: float) -> Candidates:

@@ -63,6 +63,8 @@ _MAIL = r"([A-Za-z]{3}, *)?\d{1,2} +[A-Za-z]{3} +\d{4} +\d\d:\d\d(:\d\d)?( +([+-
 _ZONED = r"\d[Tt ]?\d.*:?\d ?(Z|z|[+-]\d\d(:?\d\d)?)$|\d\d:\d\d(:\d\d)? +[A-Z]{1,4}$"
 _HAS_CLOCK = r"[Tt ]\d\d"
 _LOOKED_AT = 200
+_OF_DAY = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+_AS_CLOCK = re.compile(r"\d\d?:\d\d")
 
 
 @cache
@@ -86,6 +88,8 @@ class TimeForms:
         self._counts: dict[str, int] | None = None
         self.zoned = 0
         """Number of rows whose text names a zone."""
+        self.clocked = 0
+        """Number of rows whose text is a date with a time of day."""
 
     def add(self, texts: Any, counts: Int64Array) -> None:
         """texts: distinct texts of an Arrow array. counts: the rows of each."""
@@ -99,6 +103,7 @@ class TimeForms:
             named = pc.match_substring_regex(texts, _ZONED)
             clock = pc.match_substring_regex(texts, _HAS_CLOCK)
             self.zoned += _sum(counts, pc.and_(named, clock))
+            self.clocked += _sum(counts, clock)
 
     def best(self, rows: int) -> list[tuple[str, int]]:
         """(form, rows that it reads) of the forms that read at least nine tenths of the rows, the best first."""
@@ -111,6 +116,27 @@ class TimeForms:
             read = re.compile(pattern)
             if sum(read.match(text) is not None for text in texts) >= 0.5 * len(texts):
                 yield form
+
+
+class ClockForms:
+    """Counts the rows of a column that are times of day, by form. padded: those with two digits in each part."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys(_OF_DAY, 0)
+        self.padded = 0
+
+    def add(self, texts: Any, counts: Int64Array) -> None:
+        """See `TimeForms.add`."""
+        if not len(texts) or not _AS_CLOCK.match(texts[0].as_py()):
+            return
+        for form in self._counts:
+            pattern = "".join(_PARTS.get(part, re.escape(part)) for part in re.findall("%.|[^%]+", form))
+            self._counts[form] += _rows(texts, f"^{pattern}$", counts)
+        self.padded += _rows(texts, r"^\d\d(:\d\d)+$", counts)
+
+    def of_all(self, rows: int) -> str | None:
+        """The form that reads all rows."""
+        return next((form for form, count in self._counts.items() if rows and count == rows), None)
 
 
 def _rows(texts: Any, pattern: str, counts: Int64Array) -> int:

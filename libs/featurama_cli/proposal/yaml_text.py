@@ -17,7 +17,9 @@ _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 def yaml_text(made: Proposal, head: Iterable[str]) -> str:
     """The file. head: lines of the comment at its beginning."""
     lines = [f"# {_one_line(line)}" for line in head]
-    lines += ["", "entity_types:", f"  - {{name: {_scalar(made.entity_type)}}}", ""]
+    keys = ", ".join(f"{name}: {kind}" for name, kind in made.keys.items())
+    kind = f"  - {{name: {_scalar(made.entity_type)}{f', keys: {{{keys}}}' if keys else ''}}}"
+    lines += ["", f"entity_types:{_comment(made.unsure.get('entity_types', ()))}", kind, ""]
     lines += ["feature_groups:", f"  - {{name: {_scalar(made.group)}, entity_type: {_scalar(made.entity_type)}}}", ""]
     lines += [f"features:{_comment(made.unsure.get('features', ()))}"]
     lines += [_feature(each, made.group) for each in made.features]

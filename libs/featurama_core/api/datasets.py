@@ -32,6 +32,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
         entity_columns: Mapping[str, str] | None = None,
         roles: RolesGiven | None = None,
         time_column: str = "timestamp",
+        clock_column: str | None = None,
         timestamp: Time | None = None,
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
@@ -71,6 +72,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
                 in the column `home`, and NOT_FOUND where that is null or empty. {"home": {"type": "team", "columns":
                 "host"}} names other columns. A feature service may declare its own.
             time_column: Label column with the time of each row.
+            clock_column: Label column with the times of day, if `time_column` has dates alone.
             timestamp: One time for all rows, for labels without a time column.
             timezone: Time zone of times and dates that have none. A date means its first instant there.
             time_unit: Unit of times that are numbers since 1970 UTC: "s", "ms", "us" or "ns".
@@ -115,6 +117,7 @@ class DatasetMethods(ReadingMethods, EntityMethods):
             entity_columns=entity_columns,
             roles=roles,
             time_column=time_column,
+            clock_column=clock_column,
             timestamp=timestamp,
             timezone=timezone,
             time_unit=time_unit,

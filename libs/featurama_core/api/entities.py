@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featurama_core.api.lookups import LookupMethods
 from featurama_core.api.primitives import MAX_ENTITIES_PER_CALL
 from featurama_core.frames.cells import frame_kind, open_frame
 from featurama_core.frames.registrations import entities_of_rows
+from featurama_core.off_loop import off_loop
 from featurama_core.types.entity_keys import EntityName
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.json_texts import json_object, read_json
@@ -16,6 +17,8 @@ from featurama_core.types.names import DEFAULT_ENTITY_TYPE, check_entity_ids, ch
 from featurama_core.types.schema import MAX_DESCRIPTION_BYTES, Entity, EntityType, check_fields
 
 MAX_METADATA_BYTES = 8_192
+_MUCH_METADATA = 16 * 1024
+"""Characters that are read as JSON off the event loop."""
 
 
 class EntityMethods(LookupMethods):
@@ -73,17 +76,7 @@ class EntityMethods(LookupMethods):
             if not isinstance(each, Entity):
                 raise InvalidInput(f"entities holds {each!r:.40}; give objects Entity", field="entities")
         check_entity_ids([each.entity_id for each in entities])
-        for each in entities:
-            check_fields(each)
-            _check_metadata(each)
-            for field, text, limit in (
-                ("name", each.name, MAX_DESCRIPTION_BYTES),
-                ("metadata", each.metadata, MAX_METADATA_BYTES),
-            ):
-                if len(text.encode("utf-8", "replace")) > limit:
-                    raise InvalidInput(
-                        f"{field} must be at most {limit} bytes", reason=Reason.INVALID_DEFINITION, field=field
-                    )
+        await off_loop(sum(len(each.metadata) for each in entities) > _MUCH_METADATA, _check_texts, entities)
         stored: list[Entity] = []
         for start in range(0, len(entities), MAX_ENTITIES_PER_CALL):
             stored += await self._put_entities(entities[start : start + MAX_ENTITIES_PER_CALL])
@@ -129,6 +122,20 @@ class EntityMethods(LookupMethods):
             raise InvalidInput("limit must be at least 1", field="limit")
         check_unicode(entity_type=entity_type)
         return await self._page_entities(entity_type, after, limit)
+
+
+def _check_texts(entities: Sequence[Entity]) -> None:
+    for each in entities:
+        check_fields(each)
+        _check_metadata(each)
+        for field, text, limit in (
+            ("name", each.name, MAX_DESCRIPTION_BYTES),
+            ("metadata", each.metadata, MAX_METADATA_BYTES),
+        ):
+            if len(text.encode("utf-8", "replace")) > limit:
+                raise InvalidInput(
+                    f"{field} must be at most {limit} bytes", reason=Reason.INVALID_DEFINITION, field=field
+                )
 
 
 def _check_metadata(entity: Entity) -> None:

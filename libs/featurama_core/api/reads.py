@@ -17,6 +17,7 @@ from featurama_core.frames.results import HistoricalFeatures, OnlineFeatures
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns
 from featurama_core.frames.spine import SpineColumns, label_rows, listed_ids, row_entities
 from featurama_core.frames.zones import TimeRules
+from featurama_core.off_loop import off_loop
 from featurama_core.types.entity_keys import EntityKeys, EntityName
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, RESERVED_NAMES, check_entity_ids, check_list
@@ -24,6 +25,9 @@ from featurama_core.types.references import FeatureRef, FeatureSelection
 from featurama_core.types.roles import NO_ROLE, Role, RowEntities, roles_of
 from featurama_core.types.times import KnownAt, Time, TimeUnit, to_known_at, to_micros
 from featurama_core.types.values import Int64Array
+
+_FEW_IDS = 10_000
+"""Entity ids that are checked on the event loop."""
 
 
 class ReadingMethods(HistoryMethods):
@@ -204,7 +208,7 @@ class ReadingMethods(HistoryMethods):
     async def _point_in_time(
         self, entities: RowEntities, event_time: Int64Array | None, selection: FeatureSelection, known_at: KnownAt
     ) -> OnlineFeatures:
-        entities.check()
+        await off_loop(entities.size > _FEW_IDS, entities.check)
         if event_time is not None:
             if len(entities) != len(event_time):
                 raise InvalidInput("every label row needs an entity_id and a timestamp", field="timestamp")

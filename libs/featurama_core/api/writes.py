@@ -72,6 +72,7 @@ class WritingMethods(DefinitionMethods):
         entity_column: str = "entity_id",
         entity_id: str | None = None,
         time_column: str = "timestamp",
+        clock_column: str | None = None,
         timestamp: Time | None = None,
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
@@ -100,6 +101,8 @@ class WritingMethods(DefinitionMethods):
             entity_column: Column with the entity ids.
             entity_id: One entity for all rows, for a frame without an entity column.
             time_column: Column with the event times.
+            clock_column: Column with the times of day, if `time_column` has dates alone: the texts of both, with a
+                space between, are read as one time.
             timestamp: One event time for all rows, for a frame without a time column.
             timezone: Time zone of times and dates that have none, such as "Europe/Berlin". A date means its first
                 instant there.
@@ -132,6 +135,7 @@ class WritingMethods(DefinitionMethods):
             entity_column=entity_column,
             entity_id=entity_id,
             time_column=time_column,
+            clock_column=clock_column,
             timestamp=timestamp,
             timezone=timezone,
             time_unit=time_unit,

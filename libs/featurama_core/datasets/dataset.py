@@ -303,6 +303,7 @@ def request_of(
         **({"entity_keys": _keys_of(columns.single)} if columns.single else {}),
         **({"casts": dict(columns.casts)} if columns.casts else {}),
         "time_column": columns.time,
+        **({"clock_column": columns.clock} if columns.clock else {}),
         "time": None if columns.moment is None else to_rfc3339(columns.moment),
         "timezone": columns.times.timezone,
         "time_unit": columns.times.unit,

@@ -47,6 +47,7 @@ class RowOptions(TypedDict, total=False):
     entity_columns: Mapping[str, str] | None
     roles: RolesGiven | None
     time_column: str
+    clock_column: str | None
     timestamp: Time | None
     timezone: str | None
     time_unit: TimeUnit | None
@@ -183,6 +184,7 @@ def build_request(
     entity_columns: Mapping[str, str] | None = None,
     roles: RolesGiven | None = None,
     time_column: str = "timestamp",
+    clock_column: str | None = None,
     timestamp: Time | None = None,
     timezone: str | None = None,
     time_unit: TimeUnit | None = None,
@@ -201,7 +203,9 @@ def build_request(
     """A request from the arguments of `FeatureStore.training_set`. Raises InvalidInput if they contradict."""
     times = TimeRules(timezone, time_unit, time_format)
     in_roles = role_columns(roles, entity_columns)
-    columns = SpineColumns.of(entity_column, time_column, timestamp, times, in_roles, checked_casts(casts))
+    columns = SpineColumns.of(
+        entity_column, time_column, timestamp, times, in_roles, checked_casts(casts), clock_column
+    )
     selection = replace(selection, roles=tuple(each.role for each in columns.roles))
     layout = FileLayout.of(types, delimiter, quote, encoding, null_values)
     grid = EntityGrid(entity_type, start, end, every)

@@ -162,7 +162,7 @@ class FileSource:
             file.with_columns([name for name in lacking if name in file.index_columns])
             if len(files) > 1:
                 self._check(file)
-        self._files = TableFiles(files, "" if columns.moment is not None else columns.time)
+        self._files = TableFiles(files, "" if columns.moment is not None or columns.clock else columns.time)
 
     @property
     def schema(self) -> Any:
@@ -211,8 +211,9 @@ def dtypes_of(source: SpineSource) -> Mapping[str, Any]:
 def read_keys(batch: Any, columns: SpineColumns, first: int, where: str = "label row") -> Keys:
     """Entity and time of each row of a batch. first: number of its first row. InvalidInput: see `judged`."""
     ids, problems = row_entities(batch, columns)
-    times = None if columns.moment is not None else batch.column(columns.time)
-    if times is not None and pa.types.is_string(times.type) and columns.times == TimeRules():
+    times: Any = None if columns.moment is not None else columns.time_cells(batch.column)
+    is_plain = times is not None and not columns.clock and columns.times == TimeRules()
+    if is_plain and pa.types.is_string(times.type):
         times = _parsed(times)
     return Keys(ids, judged(problems, times, columns, batch.num_rows, first, where))
 

@@ -51,6 +51,7 @@ class WrittenSet:
             tuple(each for each in role_columns(request.get("roles")) if role in (NO_ROLE, each.role.name)),
             _single(request.get("entity_keys")),
             tuple(request.get("casts", {}).items()),
+            request.get("clock_column", ""),
         )
 
     @cached_property

@@ -143,7 +143,7 @@ def read_cells(column: Any) -> Cells:
     for cls in type(column).__mro__:
         root = cls.__module__.partition(".")[0]
         if root == "pandas":
-            return _from_pandas(column)
+            return _from_pandas(_as_series(column))
         if root == "polars":
             return _from_polars(column)
         if root == "pyarrow":
@@ -163,7 +163,17 @@ def _column(name: object, column: Any) -> Any:
         raise InvalidInput(f"column {name!r} must be an array or a list", field=str(name))
     if isinstance(column, np.ndarray) and column.ndim not in (1, 2):
         raise InvalidInput(f"column {name!r} must have one dimension, or two for vectors", field=str(name))
-    return column
+    return _as_series(column)
+
+
+def _as_series(column: Any) -> Any:
+    """An array of pandas (`series.array`, `categorical`) as the series that it belongs to; other columns unchanged."""
+    names = {cls.__name__ for cls in type(column).__mro__ if cls.__module__.partition(".")[0] == "pandas"}
+    if "ExtensionArray" not in names:
+        return column
+    import pandas as pd
+
+    return pd.Series(column)
 
 
 def _from_numpy(array: NDArray[Any], missing: BoolArray | None = None) -> Cells:

@@ -51,7 +51,7 @@ def long_write(frame: Frame, keys: FrameKeys, options: WriteOptions) -> FrameWri
 
     def requests() -> Iterator[PreparedWrite]:
         shared = Plain.of(MAX_ROWS_PER_WRITE)
-        for start, stop in cut(pivot.group, options.batch_size):
+        for start, stop in cut(pivot.group, options.rows_of(len(coded.texts))):
             low, high = np.searchsorted(pivot.at, (start, stop))
             heads = pivot.heads[start:stop]
             columns, origins = _columns(

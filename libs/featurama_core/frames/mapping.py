@@ -11,6 +11,7 @@ import numpy as np
 
 from featurama_core.frames.casts import Casts, cast_cells, checked_casts, text_pairs
 from featurama_core.frames.cells import Cells, Frame, objects, read_cells
+from featurama_core.frames.clocks import checked_clock, with_clock
 from featurama_core.frames.entities import EntityColumns, coded_entities
 from featurama_core.frames.keys import CodedEntities, coded_texts
 from featurama_core.frames.values import TypedCells, typed
@@ -31,10 +32,11 @@ _INGESTED = TimeRules(declared_by="ingested_at_unit")
 class Mapping:
     """Names, keys, times and casts. The columns are renamed first; all other fields use the new names.
 
-    entity, time: the columns with entity ids and times. entity_id, moment: one id, one time (microseconds) for all rows
-    instead. times, ingested: of these columns. only: the value columns that are used, None for all. ignore_extra: leave
-    out columns that are no features. casts: of values and keys. references: (feature, columns with the keys of
-    the entity that it names).
+    entity, time: the columns with entity ids and times. clock: the column with the times of day, if that of the times
+    has dates alone; "" without. entity_id, moment: one id, one time (microseconds) for all rows instead. times,
+    ingested: of these columns. only: the value columns that are used, None for all. ignore_extra: leave out columns
+    that are no features. casts: of values and keys. references: (feature, columns with the keys of the entity that it
+    names).
 
     keys: the codec of the entity type whose key columns stand in the frame instead of ids. referenced: the codec of
     each of `references`. A store sets both: `with_keys`.
@@ -53,6 +55,7 @@ class Mapping:
     references: tuple[tuple[str, tuple[str, ...]], ...] = ()
     keys: EntityKeys | None = None
     referenced: tuple[EntityKeys, ...] = ()
+    clock: str = ""
 
     @classmethod
     def of(
@@ -61,6 +64,7 @@ class Mapping:
         entity_column: str = "entity_id",
         entity_id: str | None = None,
         time_column: str = "timestamp",
+        clock_column: str | None = None,
         timestamp: Time | None = None,
         timezone: str | None = None,
         time_unit: TimeUnit | None = None,
@@ -89,6 +93,7 @@ class Mapping:
             ignore_extra,
             checked_casts(casts),
             _references(references),
+            clock=checked_clock(clock_column, timestamp),
         )
 
     def renamed(self, names: Sequence[str]) -> list[str]:
@@ -178,6 +183,8 @@ class Mapping:
     def _taken(self, columns: dict[str, Any], positions: dict[str, int], rows: int) -> dict[str, Any]:
         """The entities and times of the rows, whose columns are taken out of `columns`."""
         keys: dict[str, Any] = {}
+        if self.clock:
+            self._join_clock(columns)
         if self.keys is not None and self.names_no_id(columns):
             keys["entity_id"] = self._entities(columns, self.keys)
             positions["entity_id"] = positions[self.keys.names[0]]
@@ -196,6 +203,13 @@ class Mapping:
             elif column != key:
                 raise InvalidInput(f"the frame lacks the column {column}, it has {_listed(columns)}", field=column)
         return keys
+
+    def _join_clock(self, columns: dict[str, Any]) -> None:
+        """The dates with the times of day, whose column is taken out of `columns`."""
+        for name in (self.time, self.clock):
+            if name not in columns:
+                raise InvalidInput(f"the frame lacks the column {name}, it has {_listed(columns)}", field=name)
+        columns[self.time] = with_clock(columns[self.time], columns.pop(self.clock))
 
     def _chosen(self, columns: dict[str, Any], features: Collection[str] | None) -> dict[str, Any]:
         kept, always = columns, {*KEYS, *(self.keys.names if self.keys is not None else ())}

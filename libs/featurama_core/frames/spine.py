@@ -7,7 +7,7 @@ reads batches and files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from featurama_core.frames.casts import Casts, cast_cells
 from featurama_core.frames.cells import Cells, Frame, FrameKind, frame_kind, open_frame, read_cells
+from featurama_core.frames.clocks import checked_clock, with_clock
 from featurama_core.frames.entities import EntityColumns, coded_entities
 from featurama_core.frames.keys import CodedTexts, coded_texts
 from featurama_core.frames.role_columns import RoleColumns
@@ -35,7 +36,7 @@ class SpineColumns:
 
     entity: the column of ids of rows without roles. times: how the cells of the time column are read. roles: of rows
     that name several entities, each of which may be null. single: the key columns of rows without roles, None for ids.
-    casts: of these columns.
+    casts: of these columns. clock: the column with the times of day, if that of the times has dates alone; "" without.
     """
 
     entity: str = "entity_id"
@@ -45,6 +46,7 @@ class SpineColumns:
     roles: tuple[RoleColumns, ...] = ()
     single: EntityColumns | None = None
     casts: Casts = ()
+    clock: str = ""
 
     @classmethod
     def of(
@@ -55,10 +57,12 @@ class SpineColumns:
         times: TimeRules = AS_IT_IS,
         roles: tuple[RoleColumns, ...] = (),
         casts: Casts = (),
+        clock_column: str | None = None,
     ) -> SpineColumns:
         """From the arguments of `FeatureStore.training_set`. Raises InvalidInput."""
         moment = None if timestamp is None else to_micros(timestamp, "timestamp")
-        return cls(entity_column, time_column, moment, times, casts=casts).in_roles(roles)
+        clock = checked_clock(clock_column, timestamp)
+        return cls(entity_column, time_column, moment, times, casts=casts, clock=clock).in_roles(roles)
 
     def in_roles(self, roles: tuple[RoleColumns, ...]) -> SpineColumns:
         """The same times, and entities in these roles. InvalidInput for roles beside an entity column."""
@@ -105,12 +109,21 @@ class SpineColumns:
     @property
     def keys(self) -> list[str]:
         """The columns with entities or time, without repetition."""
-        return self.entity_names if self.moment is not None else [*self.entity_names, self.time]
+        if self.moment is not None:
+            return self.entity_names
+        return [*self.entity_names, self.time, *([self.clock] if self.clock else [])]
 
     def cells(self, name: str, column: Any) -> Cells:
         """The cells of one of these columns, of any frame library, with its cast."""
         cells, cast = read_cells(column), dict(self.casts).get(name)
         return cells if cast is None else cast_cells(cells, cast)[0]
+
+    def time_cells(self, column: Callable[[str], Any]) -> Any:
+        """The cells of the times. column: of any frame library, by name."""
+        if not self.clock:
+            return column(self.time)
+        days = column(self.time)
+        return with_clock(self.cells(self.time, days) if self.time in dict(self.casts) else days, column(self.clock))
 
     def check(self, names: Sequence[str]) -> None:
         """Raise InvalidInput unless these columns are among the label columns `names`, with one source of times."""
@@ -238,7 +251,8 @@ def label_rows(
     frame = open_frame(labels)
     columns = columns.with_keys(kinds, list(frame.columns))
     of_role, problems = _entities_of(frame, columns)
-    event_time = judged(problems, frame.columns.get(columns.time), columns, frame.rows)
+    moments = columns.time_cells(frame.columns.__getitem__) if columns.moment is None else None
+    event_time = judged(problems, moments, columns, frame.rows)
     carried = dict(frame.columns) if columns.moment is None else _with_times(frame, columns, event_time)
     return Spine(RowEntities(of_role), event_time, carried, frame.kind)
 

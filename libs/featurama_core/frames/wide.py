@@ -15,7 +15,7 @@ from featurama_core.types.column import Column, Plain
 from featurama_core.types.errors import Reason
 from featurama_core.types.request_ids import RequestIds
 from featurama_core.types.values import Int64Array, Status
-from featurama_core.types.writes import MAX_ROWS_PER_WRITE, WriteMode, WriteRequest, WriteUnit
+from featurama_core.types.writes import MAX_ROWS_PER_WRITE, MAX_VALUES_PER_WRITE, WriteMode, WriteRequest, WriteUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class WriteOptions:
     mode: WriteMode
     null_status: Status
     request_ids: RequestIds
+
+    def rows_of(self, columns: int) -> int:
+        """Rows of a request with so many columns."""
+        return max(1, min(self.batch_size, MAX_VALUES_PER_WRITE // max(1, columns)))
 
     def request(
         self, keys: FrameKeys, rows: Int64Array | slice, columns: Sequence[Column], unit: WriteUnit
@@ -68,7 +72,7 @@ def wide_write(frame: Frame, features: list[str], keys: FrameKeys, options: Writ
     def requests() -> Iterator[PreparedWrite]:
         shared = Plain.of(min(MAX_ROWS_PER_WRITE, max(len(rows), 1)))
         in_place = len(rows) == frame.rows and bool((rows[1:] > rows[:-1]).all())
-        for start, stop in cut(group, options.batch_size):
+        for start, stop in cut(group, options.rows_of(len(columns))):
             taken = rows[start:stop]
             picked = slice(start, stop) if in_place else taken
             sent: list[Column] = []

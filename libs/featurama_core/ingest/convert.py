@@ -36,6 +36,8 @@ class RowError:
 
 
 _SHOWN = 60
+_QUOTED = 100
+"""Different values of a column that are quoted. The others share one message."""
 
 RowErrors = dict[int, RowError]
 """Row -> its error."""
@@ -83,15 +85,21 @@ def convert(column: Column, definition: FeatureDefinition) -> tuple[Column, RowE
 def _mismatches(column: Column, definition: FeatureDefinition, rows: BoolArray) -> RowErrors:
     """Values of another type, quoted; of a vector its length."""
     kind = {"int": "an int", "bool": "a bool, true or false"}.get(definition.type_text, f"a {definition.type_text}")
+    quoted: dict[str, RowError] = {}
     problems: RowErrors = {}
     for row in np.flatnonzero(rows).tolist():
         value = column.values[row]
-        if column.value_type is ValueType.VECTOR:
+        if len(quoted) >= _QUOTED:
+            shown = "holds a value that"
+        elif column.value_type is ValueType.VECTOR:
             shown = type_text(column.value_type, column.vector_length)
         else:
-            shown = repr(value if isinstance(value, str) else value.item())
+            shown = repr(value[: _SHOWN + 1] if isinstance(value, str) else value.item())
             shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-        problems[row] = RowError(Reason.TYPE_MISMATCH, definition.name, f"{definition.name} {shown} is not {kind}")
+        if shown not in quoted:
+            message = f"{definition.name} {shown} is not {kind}"
+            quoted[shown] = RowError(Reason.TYPE_MISMATCH, definition.name, message)
+        problems[row] = quoted[shown]
     return problems
 
 
@@ -104,13 +112,14 @@ def _one_nan(values: ValueArray) -> ValueArray:
 
 def _text_problems(column: Column, definition: FeatureDefinition, present: BoolArray) -> RowErrors:
     problems: RowErrors = {}
+    shared: dict[str, RowError] = {}
     for row in np.flatnonzero(present).tolist():
         text = column.values[row]
         if definition.references is not None:
             wrong = entity_id_problem(text)
             if wrong is not None:
                 message = f"{definition.name} refers to a {definition.references}: {wrong}"
-                problems[row] = RowError(Reason.INVALID_VALUE, definition.name, message)
+                problems[row] = shared.setdefault(message, RowError(Reason.INVALID_VALUE, definition.name, message))
                 continue
         try:
             size = len(text) if text.isascii() else len(text.encode())

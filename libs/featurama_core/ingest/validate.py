@@ -21,14 +21,14 @@ from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array, ValueType
+from featurama_core.types.verdicts import Judgement, Verdicts
 from featurama_core.types.writes import (
-    MAX_ROWS_PER_WRITE,
     Outcome,
     StoredColumn,
-    Verdict,
     WriteReport,
     WriteRequest,
     WriteUnit,
+    check_counts,
 )
 
 ANY_IDS = IdRules()
@@ -66,34 +66,41 @@ class Validated:
             for refused in self.refused:
                 for row, problem in refused.items():
                     problems.setdefault(row, problem)
-            self._count(report, np.ones(len(request), dtype=np.bool_), -1, problems, ended)
+            judged = self._count(report, np.ones(len(request), dtype=np.bool_), -1, problems, ended)
         else:
+            judged = []
             for position, column in enumerate(request.columns):
                 written = column.status != Status.NOT_FOUND
                 problems = {row: problem for row, problem in self.whole_rows.items() if written[row]}
                 problems.update(self.refused[position])
-                self._count(report, written, position, problems, ended)
-        report.verdicts.sort(key=lambda verdict: (verdict.row, verdict.column))
+                judged += self._count(report, written, position, problems, ended)
+        report.verdicts = Verdicts(judged)
         return report
 
     @staticmethod
-    def _count(report: WriteReport, units: BoolArray, column: int, problems: RowErrors, ended: UInt8Array) -> None:
+    def _count(
+        report: WriteReport, units: BoolArray, column: int, problems: RowErrors, ended: UInt8Array
+    ) -> list[Judgement]:
         judged = units.copy()
         judged[list(problems)] = False
+        rows: dict[RowError, list[int]] = {}
         for row, problem in problems.items():
-            report.verdicts.append(
-                Verdict(row, column, Outcome.REJECTED, problem.reason, problem.field, problem.message)
-            )
-        for row in np.flatnonzero(judged & (ended != Outcome.ACCEPTED)).tolist():
-            report.verdicts.append(Verdict(row, column, Outcome(int(ended[row])), *_STORE_SAID[int(ended[row])]))
+            rows.setdefault(problem, []).append(row)
+        found = [
+            Judgement(of, column, Outcome.REJECTED, each.reason, each.field, each.message) for each, of in rows.items()
+        ]
+        for outcome, said in _STORE_SAID.items():
+            if of_store := np.flatnonzero(judged & (ended == outcome)).tolist():
+                found.append(Judgement(of_store, column, outcome, *said))
         report.accepted += int((judged & (ended == Outcome.ACCEPTED)).sum())
         report.rejected += len(problems) + int((judged & (ended == Outcome.REJECTED)).sum())
         report.unknown += int((judged & (ended == Outcome.UNKNOWN)).sum())
+        return found
 
 
 _WRITABLE = np.array([Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND], dtype=np.uint8)
 
-_STORE_SAID: dict[int, tuple[Reason, str, str]] = {
+_STORE_SAID: dict[Outcome, tuple[Reason, str, str]] = {
     Outcome.REJECTED: (
         Reason.STORE_UNAVAILABLE,
         "",
@@ -117,12 +124,7 @@ def check_shape(request: WriteRequest) -> None:
             reason=Reason.EMPTY_REQUEST,
             field=missing,
         )
-    if rows > MAX_ROWS_PER_WRITE:
-        raise InvalidInput(
-            f"the request holds {rows} rows; at most {MAX_ROWS_PER_WRITE} fit one, split it",
-            reason=Reason.LIMIT_EXCEEDED,
-            field="entity_ids",
-        )
+    check_counts(rows, len(request.columns))
     lengths = [("event_time_us", len(request.event_time))]
     lengths += [(column.name or "columns", len(column)) for column in request.columns]
     if request.ingested_at is not None:
@@ -189,7 +191,7 @@ def _row_problems(request: WriteRequest, newest: int) -> RowErrors:
     return problems
 
 
-class _ForeignIds(dict[str, dict[str, tuple[Reason, str]]]):
+class _ForeignIds(dict[str, dict[str, RowError]]):
     """Entity type -> the ids of a request that cannot be of that type, each with the reason. Computed once per type."""
 
     def __init__(self, entity_ids: Sequence[str], rules: IdRules) -> None:
@@ -197,8 +199,12 @@ class _ForeignIds(dict[str, dict[str, tuple[Reason, str]]]):
         self._ids = set(entity_ids) - {""} if rules.of else set()
         self._rules = rules
 
-    def __missing__(self, entity_type: str) -> dict[str, tuple[Reason, str]]:
-        found = {each: problem for each in self._ids if (problem := self._rules.problem(each, entity_type))}
+    def __missing__(self, entity_type: str) -> dict[str, RowError]:
+        found = {
+            each: RowError(problem[0], "entity_id", problem[1])
+            for each in self._ids
+            if (problem := self._rules.problem(each, entity_type))
+        }
         self[entity_type] = found
         return found
 
@@ -209,12 +215,12 @@ class _ForeignIds(dict[str, dict[str, tuple[Reason, str]]]):
             return {}
         rows = np.flatnonzero(column.status == Status.PRESENT)
         texts = column.values[rows].tolist()
-        wrong = {each: problem for each in set(texts) if (problem := self._rules.problem(each, target))}
-        return {
-            row: RowError(Reason.INVALID_VALUE, definition.name, f"{definition.name}: {wrong[text][1]}")
-            for row, text in zip(rows.tolist(), texts, strict=True)
-            if text in wrong
+        wrong = {
+            each: RowError(Reason.INVALID_VALUE, definition.name, f"{definition.name}: {problem[1]}")
+            for each in set(texts)
+            if (problem := self._rules.problem(each, target))
         }
+        return {row: wrong[text] for row, text in zip(rows.tolist(), texts, strict=True) if text in wrong}
 
 
 def _judge_column(
@@ -231,15 +237,17 @@ def _judge_column(
     definition, group = target
     usable, problems = convert(column, definition)
     if definition.entity_type != DEFAULT_ENTITY_TYPE and entity_types:
+        others: dict[str, RowError] = {}
         for row in np.flatnonzero(written).tolist():
             actual = entity_types.get(request.entity_ids[row], definition.entity_type)
             if actual != definition.entity_type:
                 message = f"{definition.name} describes a {definition.entity_type}, this entity is a {actual}"
-                problems.setdefault(row, RowError(Reason.ENTITY_TYPE_MISMATCH, definition.name, message))
+                other = others.setdefault(actual, RowError(Reason.ENTITY_TYPE_MISMATCH, definition.name, message))
+                problems.setdefault(row, other)
     if wrong_ids := foreign[definition.entity_type]:
         for row in np.flatnonzero(written).tolist():
             if (wrong := wrong_ids.get(request.entity_ids[row])) is not None:
-                problems.setdefault(row, RowError(wrong[0], "entity_id", wrong[1]))
+                problems.setdefault(row, wrong)
     for row, problem in foreign.unreferable(usable, definition).items():
         problems.setdefault(row, problem)
     gone = horizon(group, MIN_TIME, now)

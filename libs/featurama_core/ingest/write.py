@@ -11,6 +11,7 @@ from featurama_core.ingest.imports import check_settled_import, numbered
 from featurama_core.ingest.key_columns import with_ids
 from featurama_core.ingest.validate import ANY_IDS, Validated, check_shape, validate
 from featurama_core.namespace import Namespace
+from featurama_core.off_loop import off_loop
 from featurama_core.registry import Snapshot
 from featurama_core.storage.cell_plan import plan_cells
 from featurama_core.storage.records import WriteBatch
@@ -20,6 +21,9 @@ from featurama_core.types.names import DEFAULT_ENTITY_TYPE, entity_id_problem
 from featurama_core.types.request_ids import ingest_time, parse_request_id
 from featurama_core.types.values import Int64Array, Status, UInt8Array
 from featurama_core.types.writes import Outcome, WriteReport, WriteRequest
+
+_FEW_VALUES = 10_000
+"""Rows times columns that are judged and packed on the event loop."""
 
 
 async def write(namespace: Namespace, request: WriteRequest) -> WriteReport:
@@ -47,11 +51,12 @@ async def _write(namespace: Namespace, request: WriteRequest, *, id_rules: IdRul
     names, given = {column.name for column in request.columns}, request
     snapshot = await namespace.registry.snapshot(names=names)
     rules = snapshot.id_rules if id_rules is None else id_rules
-    request, targets, unnamed = _understood(given, snapshot, rules)
+    large = len(given) * len(given.columns) > _FEW_VALUES
+    request, targets, unnamed = await off_loop(large, _understood, given, snapshot, rules)
     if _has_unknown(request, targets):
         snapshot = await namespace.registry.snapshot(fresh=True, names=names)
         rules = snapshot.id_rules if id_rules is None else id_rules
-        request, targets, unnamed = _understood(given, snapshot, rules)
+        request, targets, unnamed = await off_loop(large, _understood, given, snapshot, rules)
     if not request.entity_ids:
         raise InvalidInput(
             "entity_ids is empty; send one per row, or the key columns of the entity type",
@@ -61,7 +66,9 @@ async def _write(namespace: Namespace, request: WriteRequest, *, id_rules: IdRul
     typed = any(
         not isinstance(target, RowError) and target[0].entity_type != DEFAULT_ENTITY_TYPE for target in targets.values()
     )
-    validated = validate(
+    validated = await off_loop(
+        large,
+        validate,
         request,
         lambda name, version: targets[name, version],
         # Only of valid ids: an adapter may refuse an empty key.
@@ -76,18 +83,18 @@ async def _write(namespace: Namespace, request: WriteRequest, *, id_rules: IdRul
     ingested_at = request.ingested_at
     if ingested_at is None:
         ingested_at = np.full(len(request), ingest_time(request_id), dtype=np.int64)
-    outcome = await _store(namespace, validated, ingested_at)
-    return validated.report(outcome, str(request_id))
+    outcome = await _store(namespace, validated, ingested_at, large=large)
+    return await off_loop(large, validated.report, outcome, str(request_id))
 
 
-async def _store(namespace: Namespace, validated: Validated, ingested_at: Int64Array) -> UInt8Array:
+async def _store(namespace: Namespace, validated: Validated, ingested_at: Int64Array, *, large: bool) -> UInt8Array:
     rows = len(validated.entity_ids)
     if not rows:
         return np.zeros(0, dtype=np.uint8)
     ingested = ingested_at[validated.source_row]
     book, groups = namespace.layout_book, {each.group.name for each in validated.columns}
     whole = {each: await namespace.registry.whole_group(each) for each in groups if book.is_full(each)}
-    runs = plan_cells(book, whole, validated.columns, validated.event_time, ingested)
+    runs = await off_loop(large, plan_cells, book, whole, validated.columns, validated.event_time, ingested)
     batch = WriteBatch(validated.entity_ids, validated.event_time, ingested, validated.columns, runs)
     try:
         await namespace.put_layouts(run.layout for run in runs)

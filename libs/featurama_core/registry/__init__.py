@@ -9,7 +9,8 @@ from featurama_core.registry.rules import (
     names_in,
     someone_else_changed,
 )
-from featurama_core.registry.snapshot import MAX_FEATURES_PER_READ, NotHeld, Snapshot
+from featurama_core.registry.snapshot import NotHeld, Snapshot
+from featurama_core.types.references import MAX_FEATURES_PER_READ
 
 __all__ = [
     "MAX_FEATURES_PER_READ",

@@ -18,7 +18,7 @@ from featurama_core.types.alike import did_you_mean
 from featurama_core.types.entity_keys import EntityKeys, IdRules
 from featurama_core.types.errors import InvalidInput, Reason, Unknown
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, is_name
-from featurama_core.types.references import FeatureRef, ResolvedFeature, own_feature
+from featurama_core.types.references import MAX_FEATURES_PER_READ, FeatureRef, ResolvedFeature, own_feature
 from featurama_core.types.roles import Role
 from featurama_core.types.schema import Definition, EntityType, FeatureDefinition, FeatureGroup, FeatureService
 from featurama_core.types.times import to_rfc3339
@@ -27,7 +27,6 @@ T = TypeVar("T")
 
 UNKNOWN_NAME = "check its name or register it"
 """The fix for an unknown feature that is like no other."""
-MAX_FEATURES_PER_READ = 1_000
 _REMEMBERED_LISTS = 1_024
 _GUESSED_NAMES = 32
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from featurama_core.datasets.plan import Strategy
 from featurama_core.datasets.progress import Stage
+from featurama_core.off_loop import off_loop
 from featurama_core.retrieval.answer import Stored, Winners, answer, answered, unread
 from featurama_core.retrieval.entity_rows import EntityRows, distinct_ids
 from featurama_core.retrieval.join import RowJoin, found_in
@@ -110,7 +111,9 @@ class Retrieval:
             winners = await self._from_partitions(features, distinct, entity, as_of)
         # Read after the joins, so that concurrent deletions are respected.
         tombstones = await self._source.tombstones(distinct)
-        return answer(features, winners, tombstones.take(entity), as_of).columns()
+        large = len(entity) * len(features) > _VALUES_ON_THE_LOOP
+        found = await off_loop(large, answer, features, winners, tombstones.take(entity), as_of)
+        return found.columns()
 
     async def _newest(self, stages: Sequence[StageRows], as_of: AsOf) -> list[Answer]:
         """From the latest cells of the entities of all stages, which are read at once."""

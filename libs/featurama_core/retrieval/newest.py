@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from featurama_core.namespace import Namespace
+from featurama_core.retrieval.cost import NO_COST, ReadCost, TextCheck
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
@@ -10,6 +13,7 @@ from featurama_core.retrieval.visibility import ReadBounds
 from featurama_core.storage.port import Consistency
 from featurama_core.types.block import Answer
 from featurama_core.types.column import concatenate
+from featurama_core.types.errors import InvalidInput, Unknown
 from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import RowEntities
 
@@ -20,25 +24,34 @@ async def read_newest(
     """-> (a column per feature, the wall clock that ages are measured from). entities: checked."""
     plan = await namespace.compiled(features, ReadPlan.of)
     level = None if consistency is None else Consistency(consistency)
-    most = max(1, namespace.settings.max_online_entities // len(entities.of_role))
-    if len(entities) <= most:
-        return await read_plan(namespace, entities, plan, level)
-    runs = [entities.cut(at, at + most) for at in range(0, len(entities), most)]
-    parts = [await read_plan(namespace, run, plan, level) for run in runs]
-    columns = zip(*(part.columns() for part, _ in parts), strict=True)
-    return Answer.of([concatenate(list(each)) for each in columns]), parts[0][1]
+    settings, rows = namespace.settings, len(entities)
+    most = min(max(1, settings.max_online_entities // len(entities.of_role)), plan.features.cost.rows_at_once)
+    now = namespace.now()
+    if rows <= most:
+        return await read_plan(namespace, entities, plan, now, level), now
+    texts, parts = TextCheck(settings.max_text_bytes, rows), []
+    for at in range(0, rows, most):
+        run = entities.cut(at, at + most)
+        parts.append((await read_plan(namespace, run, plan, now, level)).columns())
+        texts.add(parts[-1], len(run))
+        await asyncio.sleep(0)  # small reads are made on the loop: others get their turn between two steps
+    columns = await asyncio.to_thread(lambda: [concatenate(list(each)) for each in zip(*parts, strict=True)])
+    return Answer.of(columns), now
 
 
 async def read_plan(
-    namespace: Namespace, entities: RowEntities, plan: ReadPlan, consistency: Consistency | None = None
-) -> tuple[Answer, int]:
-    """`read_newest` of a plan, all entities at once."""
-    bounds = ReadBounds(None, namespace.now(), at_now=True)
+    namespace: Namespace, entities: RowEntities, plan: ReadPlan, now: int, consistency: Consistency | None = None
+) -> Answer:
+    """A column per feature of a plan, all entities at once. now: the wall clock that ages are measured from."""
+    bounds = ReadBounds(None, now, at_now=True)
     source = ValueSource(namespace, consistency=consistency)
     retrieval = Retrieval(source, plan, bounds, errors_as_status=True)
-    return await retrieval.newest(entities), bounds.now
+    return await retrieval.newest(entities)
 
 
-async def vector_length(namespace: Namespace, features: FeatureSelection) -> int:
-    """The elements of all vectors of a row of these features."""
-    return (await namespace.compiled(features, ReadPlan.of)).features.vector_length
+async def read_cost(namespace: Namespace, features: FeatureSelection) -> ReadCost:
+    """What a row of these features costs. Of features that cannot be read nothing: their read says what is wrong."""
+    try:
+        return (await namespace.compiled(features, ReadPlan.of)).features.cost
+    except (InvalidInput, Unknown):
+        return NO_COST

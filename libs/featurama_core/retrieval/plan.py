@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featurama_core.retrieval.cost import ReadCost
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.block import Heading
 from featurama_core.types.column import Column
@@ -52,9 +53,9 @@ class Features(tuple[ResolvedFeature, ...]):  # noqa: SLOT001 - what is compiled
         ]
 
     @cached_property
-    def vector_length(self) -> int:
-        """The elements of the vectors of a row."""
-        return sum(each.definition.vector_length for each in self)
+    def cost(self) -> ReadCost:
+        """What a row of them costs."""
+        return ReadCost.of(self)
 
     def part(self, positions: Sequence[int]) -> Features:
         """Some of the features; compiled once per choice."""

@@ -7,7 +7,7 @@ choose different layouts: reads merge them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,19 +34,15 @@ class LayoutBook:
         """Whether a new set of columns of the group is not remembered unless it is the whole group."""
         return len(self._sets.get(group, ())) >= REMEMBERED_SETS
 
-    def layouts(
-        self, group: str, whole: Iterable[FeatureDefinition], written: Sequence[FeatureDefinition]
-    ) -> list[Layout]:
-        """The layouts that together hold `written`. whole: the newest version of every feature of a full group."""
+    def layout(self, group: str, written: Sequence[FeatureDefinition], *, is_whole: bool) -> Layout | None:
+        """The layout that holds exactly `written`, None for a set that is not remembered. is_whole: whether it is the
+        newest version of every feature of the group.
+        """
         known = self._sets.setdefault(group, {})
         keys = frozenset(definition.key for definition in written)
-        if layout := known.get(keys):
-            return [layout]
-        is_whole = keys == {definition.key for definition in whole}
-        if is_whole or len(known) < REMEMBERED_SETS:
+        if keys not in known and (is_whole or len(known) < REMEMBERED_SETS):
             known[keys] = Layout.of(written)
-            return [known[keys]]
-        return [Layout.of([definition]) for definition in written]
+        return known.get(keys)
 
 
 def plan_cells(
@@ -63,11 +59,22 @@ def plan_cells(
         groups.setdefault(stored.group.name, []).append(stored)
     for name, members in groups.items():
         group = members[0].group
+        whole = {definition.key for definition in whole_group.get(name, ())}
+        split = np.zeros(len(event_time), dtype=np.bool_)
         for rows, held in _column_sets(members):
             written = [members[position] for position in held]
             definitions = [stored.definition for stored in written]
-            layouts = book.layouts(name, whole_group.get(name, ()), definitions)
-            runs.extend(_run(group, layout, written, rows, event_time, ingested_at) for layout in layouts)
+            layout = book.layout(name, definitions, is_whole=whole == {each.key for each in definitions})
+            if layout is None:
+                split[rows] = True
+            else:
+                runs.append(_run(group, layout, written, rows, event_time, ingested_at))
+        # One run per feature, however many sets of columns the rows have.
+        for stored in members if split.any() else ():
+            rows = np.flatnonzero(split & (stored.column.status != Status.NOT_FOUND))
+            if len(rows):
+                alone = Layout.of([stored.definition])
+                runs.append(_run(group, alone, [stored], rows, event_time, ingested_at))
     return runs
 
 
@@ -77,10 +84,10 @@ def _column_sets(members: list[StoredColumn]) -> list[tuple[Int64Array, list[int
     if written.all():
         return [(np.arange(len(written)), list(range(len(members))))]
     patterns, of_row = np.unique(np.packbits(written, axis=1), axis=0, return_inverse=True)
-    of_row = of_row.reshape(-1)
+    order = np.argsort(of_row.reshape(-1), kind="stable")
+    ends = np.cumsum(np.bincount(of_row.reshape(-1), minlength=len(patterns)))
     sets = []
-    for number in range(len(patterns)):
-        rows = np.flatnonzero(of_row == number)
+    for rows in np.split(order, ends[:-1]):
         held = np.flatnonzero(written[rows[0]]).tolist()
         if held:
             sets.append((rows, held))

@@ -18,6 +18,7 @@ from featurama_core.types.roles import Role
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 
+MAX_FEATURES_PER_READ = 1_000
 _PART = r"(?:([a-z][a-z0-9_]{0,62}):)?([a-z][a-z0-9_]{0,62})(?:@([1-9][0-9]{0,8}))?"
 _REFERENCE = re.compile(_PART)
 _PATH = re.compile(rf"({_PART})\.({_PART})")
@@ -153,6 +154,9 @@ class FeatureSelection:
         if not isinstance(pins, Mapping) or not all(isinstance(group, str) for group in pins):
             problem = f"ttl_revisions must map groups to revisions, not {pins!r:.40}; write {{'weather': 2}}"
             raise InvalidInput(problem, field="ttl_revisions")
+        if len(pins) > MAX_FEATURES_PER_READ:
+            problem = f"ttl_revisions names {len(pins)} groups; at most {MAX_FEATURES_PER_READ} are possible"
+            raise InvalidInput(problem, reason=Reason.LIMIT_EXCEEDED, field="ttl_revisions")
         for group, revision in pins.items():
             check_unicode(ttl_revisions=group)
             is_whole = isinstance(revision, Integral) and not isinstance(revision, bool)
@@ -177,6 +181,12 @@ class FeatureSelection:
             raise InvalidInput(
                 "features is empty; name at least one feature or a feature service",
                 reason=Reason.EMPTY_REQUEST,
+                field="features",
+            )
+        if len(references) > MAX_FEATURES_PER_READ:
+            raise InvalidInput(
+                f"features names {len(references)} features; at most {MAX_FEATURES_PER_READ} fit one call",
+                reason=Reason.LIMIT_EXCEEDED,
                 field="features",
             )
         for reference in references:

@@ -23,7 +23,8 @@ _READ_BYTES = 9
 """Event time and status of a value that is read."""
 _TEXT_BYTES = 6
 """Tag and length of a text."""
-_FIXED_BYTES = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1}
+LEAST_BYTES = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1, ValueType.TEXT: 2}
+"""Bytes of a value in a message: of a text, those of the empty one."""
 
 
 def row_bytes(columns: Iterable[Column], rows: int, *, beside: int = _READ_BYTES) -> Int64Array:
@@ -39,7 +40,7 @@ def value_bytes(column: Column) -> int | Int64Array:
     if column.value_type is ValueType.TEXT:
         lengths = (len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in column.values)
         return np.fromiter(lengths, np.int64, len(column)) + _TEXT_BYTES
-    return _FIXED_BYTES.get(column.value_type) or 4 * column.vector_length
+    return LEAST_BYTES.get(column.value_type) or 4 * column.vector_length
 
 
 def run_end(ends: Int64Array, first: int, limit: int) -> int:

@@ -13,11 +13,14 @@ from enum import IntEnum
 import numpy as np
 
 from featurama_core.types.column import Column
-from featurama_core.types.errors import Reason
+from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import Int64Array, Status, UInt8Array
 
 MAX_ROWS_PER_WRITE = 10_000
+MAX_COLUMNS_PER_WRITE = 10_000
+MAX_VALUES_PER_WRITE = 4_000_000
+"""Rows times columns: the doubles that a message holds."""
 _SHOWN_PROBLEMS = 10
 _FIRST_ROWS = 5
 
@@ -126,7 +129,7 @@ class WriteReport:
     accepted: int = 0
     rejected: int = 0
     unknown: int = 0
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: Sequence[Verdict] = ()
     casts: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -158,6 +161,23 @@ class Deletion:
 
     deleted_through: int
     cleaned: bool
+
+
+def check_counts(rows: int, columns: int) -> None:
+    """Raise InvalidInput for a request with too many rows, columns or values."""
+    if rows > MAX_ROWS_PER_WRITE:
+        raise InvalidInput(
+            f"the request holds {rows} rows; at most {MAX_ROWS_PER_WRITE} fit one, split it",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="entity_ids",
+        )
+    if columns > MAX_COLUMNS_PER_WRITE or rows * columns > MAX_VALUES_PER_WRITE:
+        raise InvalidInput(
+            f"the request holds {rows} rows of {columns} columns; at most {MAX_COLUMNS_PER_WRITE} columns and"
+            f" {MAX_VALUES_PER_WRITE} values fit one, split it",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="columns",
+        )
 
 
 def all_accepted(rows: int) -> UInt8Array:

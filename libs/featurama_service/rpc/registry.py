@@ -15,6 +15,7 @@ from featurama.v1 import definitions_pb2
 from featurama.v1 import registry_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import MAX_DEFINITIONS_PER_CALL, MAX_ENTITIES_PER_CALL
+from featurama_core.off_loop import off_loop
 from featurama_core.types.errors import FailedPrecondition, InvalidInput, Reason
 from featurama_core.types.names import DEFAULT_ENTITY_TYPE, UNREGISTERED, check_entity_ids
 from featurama_core.types.schema import Entity, EntityType, FeatureDefinition
@@ -24,6 +25,8 @@ from featurama_service.rpc.pages import cut, key_before, page_length, page_of, t
 
 _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
 _LISTED_USES = 1_000
+_FEW_LISTED = 200
+"""Definitions of which messages are made on the event loop."""
 Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Awaitable[Reply]]
 
 
@@ -44,21 +47,23 @@ class RegistryServicer:
         """The reading methods by the name of the rpc; online and ingest both serve them."""
         return {
             **_of_every_kind({"Get": self.get_definition, "List": self.list_definitions}),
-            "ListFeatures": unary(pb.ListFeaturesRequest.FromString, self.list_features),
-            "ListDefinitionUses": unary(pb.ListDefinitionUsesRequest.FromString, self.list_definition_uses),
-            "GetEntity": unary(pb.GetEntityRequest.FromString, self.get_entity),
-            "ListEntities": unary(pb.ListEntitiesRequest.FromString, self.list_entities),
+            "ListFeatures": unary(wire.requests(pb.ListFeaturesRequest), self.list_features),
+            "ListDefinitionUses": unary(wire.requests(pb.ListDefinitionUsesRequest), self.list_definition_uses),
+            "GetEntity": unary(wire.requests(pb.GetEntityRequest), self.get_entity),
+            "ListEntities": unary(wire.requests(pb.ListEntitiesRequest), self.list_entities),
         }
 
     def writes(self) -> Mapping[str, Method]:
         """The writing methods by the name of the rpc."""
         return {
             **_of_every_kind({"Register": self.register, "Deprecate": self.deprecate}),
-            "RegisterDefinitions": unary(pb.RegisterDefinitionsRequest.FromString, self.register_definitions),
-            "RestoreDefinition": unary(pb.RestoreDefinitionRequest.FromString, self.restore_definition),
-            "UpdateDefinition": unary(pb.UpdateDefinitionRequest.FromString, self.update_definition),
-            "DeleteDefinition": unary(pb.DeleteDefinitionRequest.FromString, self.delete_definition),
-            "RegisterEntities": unary(pb.RegisterEntitiesRequest.FromString, self.register_entities),
+            "RegisterDefinitions": unary(wire.requests(pb.RegisterDefinitionsRequest), self.register_definitions),
+            "RestoreDefinition": unary(wire.requests(pb.RestoreDefinitionRequest), self.restore_definition),
+            "UpdateDefinition": unary(wire.requests(pb.UpdateDefinitionRequest), self.update_definition),
+            "DeleteDefinition": unary(wire.requests(pb.DeleteDefinitionRequest), self.delete_definition),
+            "RegisterEntities": unary(
+                wire.requests(pb.RegisterEntitiesRequest), self.register_entities, weigh=_weigh_entities
+            ),
         }
 
     async def get_definition(self, kind: wire.DefinitionKind[Any], request: Any, _: Call) -> Reply:
@@ -78,7 +83,9 @@ class RegistryServicer:
             )
         else:
             listed = await store.list_definitions(kind.type)
-        page, next_token = page_of(
+        page, next_token = await off_loop(
+            len(listed) > _FEW_LISTED,
+            page_of,
             listed,
             lambda each: each.name,
             wire.to_proto,
@@ -109,7 +116,9 @@ class RegistryServicer:
                 all_versions=request.all_versions,
             )
         left = [each for each in found if _key(each) > before]
-        messages = cut([wire.to_proto(each) for each in left[:length]], call.cut_bytes)
+        listed = left[:length]
+        large = len(listed) > _FEW_LISTED
+        messages = await off_loop(large, lambda: cut([wire.to_proto(each) for each in listed], call.cut_bytes))
         call.rows = len(messages)
         token = ""
         if len(messages) < len(left):
@@ -178,7 +187,8 @@ class RegistryServicer:
         scope = f"entities {entity_type}"
         before = key_before(scope, request.page_token)
         page, after = await store.page_entities(entity_type, before, page_length(request.page_size))
-        messages = cut([wire.to_proto(each) for each in page], call.cut_bytes)
+        large = sum(len(each.metadata) for each in page) > wire.SMALL_MESSAGE
+        messages = await off_loop(large, lambda: cut([wire.to_proto(each) for each in page], call.cut_bytes))
         call.rows = len(messages)
         if len(messages) < len(page):
             phase = UNREGISTERED if before is not None and before.startswith(UNREGISTERED) else ""
@@ -197,19 +207,28 @@ class RegistryServicer:
                 field="definitions",
             )
         store = await self._stores.get(request.namespace)
-        stored = await store.register([wire.definition_from_proto(each) for each in request.definitions])
-        return pb.RegisterDefinitionsResponse(definitions=map(wire.definition_to_proto, stored))
+        stored = await store.register(
+            await off_loop(call.is_large, lambda: [wire.definition_from_proto(each) for each in request.definitions])
+        )
+        messages = await off_loop(call.is_large, lambda: [wire.definition_to_proto(each) for each in stored])
+        return pb.RegisterDefinitionsResponse(definitions=messages)
 
     async def register_entities(self, request: pb.RegisterEntitiesRequest, call: Call) -> Reply:
         """Up to 1,000 entities, or their new names and metadata."""
         call.rows = len(request.entities)
         store = await self._stores.get(request.namespace)
-        wanted = [wire.from_proto(Entity, each) for each in request.entities]
-        check_entity_ids([each.entity_id for each in wanted], limit=MAX_ENTITIES_PER_CALL)
+        check_entity_ids([each.entity_id for each in request.entities], limit=MAX_ENTITIES_PER_CALL)
+        wanted = await off_loop(call.is_large, lambda: [wire.from_proto(Entity, each) for each in request.entities])
         stored = await store.register_entities(
             [replace(each, entity_type=each.entity_type or DEFAULT_ENTITY_TYPE) for each in wanted]
         )
-        return pb.RegisterEntitiesResponse(entities=[wire.to_proto(each) for each in stored])
+        messages = await off_loop(call.is_large, lambda: [wire.to_proto(each) for each in stored])
+        return pb.RegisterEntitiesResponse(entities=messages)
+
+
+def _weigh_entities(data: bytes) -> int:
+    """Values of metadata are objects, there and back."""
+    return 24 * len(data)
 
 
 def registry_service(stores: OpensStores) -> Service:
@@ -228,7 +247,7 @@ def reading_registry_service(stores: OpensStores) -> Service:
 
 def _of_every_kind(handlers: Mapping[str, Handler]) -> dict[str, Method]:
     return {
-        kind.call(verb): unary(kind.request(verb).FromString, partial(handler, kind))
+        kind.call(verb): unary(wire.requests(kind.request(verb)), partial(handler, kind))
         for kind in wire.DEFINITION_KINDS
         for verb, handler in handlers.items()
     }

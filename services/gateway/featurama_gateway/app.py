@@ -28,7 +28,7 @@ from featurama_gateway.settings import GatewaySettings
 from featurama_service.access_log import AccessLog
 from featurama_service.logs import open_log
 from featurama_service.server import Bound
-from featurama_service.settings import SettingsError
+from featurama_service.settings import SettingsError, started_level
 
 
 async def run(
@@ -55,7 +55,7 @@ async def run(
             )
         )
         bound = Bound(settings.address[0], listening.getsockname()[1])
-        log.info("serving", address=bound.address, online=settings.online)
+        log.log(started_level(settings), "serving", address=bound.address, online=settings.online)
         if started is not None:
             started(bound)
         async with asyncio.TaskGroup() as tasks:
@@ -143,6 +143,8 @@ def _listen(settings: GatewaySettings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if settings.workers > 1:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             listening.bind((host, port))
         except OSError as error:

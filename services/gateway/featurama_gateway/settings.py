@@ -7,11 +7,11 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_settings import SettingsConfigDict
 
-from featurama_service.settings import Count, Millis, ServiceSettings
+from featurama_service.settings import Count, Millis, ServerSettings
 
 
-class GatewaySettings(ServiceSettings):
-    """listen: `host:port`; port 0 selects a free one. online: `host:port` of the online service.
+class GatewaySettings(ServerSettings):
+    """online: `host:port` of the online service.
 
     model: for requests to /predict that name none; empty for the default model of the online service. online_tls_*: PEM
     files, for an online service behind TLS.

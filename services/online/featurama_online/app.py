@@ -9,6 +9,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from featurama_core.settings import StoreSettings
 from featurama_core.stores import Stores
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.names import DEFAULT_NAMESPACE
@@ -45,7 +46,8 @@ async def run(
     async with AsyncExitStack() as resources:
         log = open_log(settings, "online")
         access = resources.enter_context(AccessLog(settings, "online"))
-        stores = await resources.enter_async_context(Stores.open(settings.storage_settings()))
+        meaning = StoreSettings(max_text_bytes=settings.max_message_bytes)
+        stores = await resources.enter_async_context(Stores.open(settings.storage_settings(), settings=meaning))
         await stores.check_schemas()
         predictor = await resources.enter_async_context(open_predictor(settings, log, checker))
         default_model = await resources.enter_async_context(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic_settings import SettingsConfigDict
 
-from featurama_service.settings import Count, GrpcSettings, ServiceSettings
+from featurama_service.settings import Count, GrpcSettings, ServerSettings
 from featurama_service.storage_options import StorageOptions
 
 
-class OnlineSettings(ServiceSettings, GrpcSettings, StorageOptions):
+class OnlineSettings(ServerSettings, GrpcSettings, StorageOptions):
     """Settings in addition to `GrpcSettings`, `StorageOptions` and `LogSettings`.
 
     default_model: for Predict requests that name none; empty for the only model of the namespace, of several

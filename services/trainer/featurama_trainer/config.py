@@ -41,6 +41,7 @@ class SpineSource(_Frozen):
     file: str = ""
     entity_column: str = "entity_id"
     time_column: str = "timestamp"
+    clock_column: str | None = None
     timezone: str | None = None
     time_unit: TimeUnit | None = None
     time_format: str | None = None

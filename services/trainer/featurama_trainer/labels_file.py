@@ -46,7 +46,13 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
     from featurama_core.files.layout import FileLayout
 
     times = TimeRules(source.timezone, source.time_unit, source.time_format)
-    columns = SpineColumns.of(source.entity_column, source.time_column, times=times, casts=checked_casts(source.casts))
+    columns = SpineColumns.of(
+        source.entity_column,
+        source.time_column,
+        times=times,
+        casts=checked_casts(source.casts),
+        clock_column=source.clock_column,
+    )
     layout = FileLayout.of(source.types, source.delimiter, source.quote, source.encoding, source.null_values)
     rows, columns = keyed_source(Path(source.file), columns, kinds, layout)
     if source.target not in rows.schema.names:

@@ -221,6 +221,7 @@ def _facts(
         # Key columns are found by the names of the keys.
         column = ids[0] if ids else "entity_id"
         source |= {"file": dataset.resolve().name, "entity_column": column, "time_column": columns.time}
+        source |= {"clock_column": columns.clock} if columns.clock else {}
     return TrainingFacts(
         label_rows=len(times),
         train_rows=split.train_until,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -264,9 +265,9 @@ async def test_a_row_of_two_types_is_refused(store: OpenedStore, clock: FakeCloc
 
 
 async def test_values_of_an_id_from_before_the_type_stay_readable_and_can_be_restored(
-    store: OpenedStore, clock: FakeClock, films: Films
+    store: OpenedStore, namespace: NamespaceStorage, clock: FakeClock, films: Films
 ) -> None:
-    """From the creation on they are not written any more."""
+    """From the creation on they are not written any more, but restored, also with a feature that is new to a server."""
     ship = f"{films.film}_ship"
     assert 1 == (await write(store, clock, f"{ship}:1", **{films.size: 7})).accepted
     await store.register_entity_type(ship, keys=["id"])
@@ -280,6 +281,11 @@ async def test_values_of_an_id_from_before_the_type_stay_readable_and_can_be_res
         [f"{ship}:1"], one(old), [column_of(films.size, ValueType.INT, one(9))], ingested_at=one(old * 1_000)
     )
     assert 1 == (await restore(store.space, request)).accepted
+    server, late = store_over(namespace, clock, staleness=1e9).space, f"{films.size}_late"
+    request = replace(request, columns=[column_of(late, ValueType.INT, one(9))])
+    assert 1 == (await restore(server, request)).rejected
+    await store.register_feature(late, "int", entity_type=films.planet)
+    assert 1 == (await restore(server, request)).accepted
 
 
 async def test_a_reference_to_a_type_with_keys_holds_its_ids(

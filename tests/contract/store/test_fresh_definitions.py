@@ -122,6 +122,18 @@ async def test_a_write_of_a_feature_that_was_just_registered_elsewhere_is_accept
     assert 5 == watched.reads
 
 
+async def test_a_write_of_a_feature_that_was_missing_is_accepted_once_it_is_registered(
+    store: OpenedStore, lagging: OpenedStore, clock: FakeClock, unique: Unique
+) -> None:
+    """Though the server has found before that it is not there."""
+    speed, fry = unique("speed"), unique("fry")
+    sent = {"entity_id": [fry], "timestamp": [clock.now], speed: [1]}
+    (verdict,) = (await lagging.write_features(sent, time_unit="us")).verdicts
+    assert Reason.UNKNOWN_FEATURE == verdict.reason
+    await store.register_feature(speed, "int")
+    await write(lagging, speed, [(fry, clock.now, 1)])
+
+
 async def test_a_server_sees_at_once_what_it_registered_or_deprecated_itself(
     lagging: OpenedStore, unique: Unique
 ) -> None:

@@ -19,6 +19,7 @@ from featurama_core.types.errors import (
     FailedPrecondition,
     FeaturamaError,
     InvalidInput,
+    OutcomeUnknown,
     Reason,
     StoreUnavailable,
     Unknown,
@@ -152,6 +153,33 @@ async def test_a_lost_answer_is_settled_before_the_call_answers(
     assert (2 if fault is Fault.DONE_UNSEEN else 1) == stored.revision
 
 
+class Beaten:
+    """A storage on which another store makes the same revision first, and whose answer is lost."""
+
+    def __init__(self, inner: NamespaceStorage, other: OpenedStore) -> None:
+        self._inner, self._other = inner, other
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def put_revision(self, definition: Definition) -> bool:
+        await self._other.update_feature_group(definition.name, ttl="2h")
+        raise OutcomeUnknown("the answer is lost")
+
+
+async def test_a_lost_answer_is_no_success_of_someone_elses_revision(
+    namespace: NamespaceStorage, clock: FakeClock, unique: Unique
+) -> None:
+    """The number that was wanted is there, with another change."""
+    group, other = unique("group"), store_over(namespace, clock)
+    await other.register_feature_group(group)
+    store = store_over(Beaten(namespace, other), clock)  # type: ignore[arg-type]
+    with pytest.raises(Conflict) as refused:
+        await store.update_feature_group(group, ttl="1h")
+    assert Reason.REVISION_CONFLICT == refused.value.reason
+    assert [None, 2 * HOUR] == [each.ttl for each in revisions(await other.get_feature_group(group))]
+
+
 class Slow:
     """A storage that takes `seconds` by the clock to store the first revision."""
 
@@ -270,6 +298,11 @@ async def test_a_read_uses_the_ttl_of_its_own_moment(store: OpenedStore, clock: 
         clock.nanos = moment * 1_000
         assert expected == answers(await store.get_online_features([fry], [pace]))
         assert expected == await as_of(store, [(fry, moment)], pace)
+    clock.nanos = (start + HOUR // 2) * 1_000
+    # A read at now with a known_at has the ttl of then, and its ages are those of now.
+    for known_at, expected in ((start - 1, old), (start, new)):
+        read = await store.point_in_time([fry], None, features=[pace], known_at=known_at)
+        assert expected == answers(read)
     clock.nanos = (start + 10 * HOUR) * 1_000
     assert new == await as_of(store, [(fry, start)], pace)
     for known_at, expected in ((start - 1, old), (start, new)):

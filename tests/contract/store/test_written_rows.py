@@ -180,3 +180,15 @@ async def test_a_batch_has_its_columns_and_the_mode_of_the_request(
     await write(space, replace(rows([unique("fry"), unique("leela")], tally, clock.now), mode=mode))
     await write(space, replace(rows([""], tally, clock.now), mode=mode))
     assert [([(f"{tally}@1", [0, 1])], mode)] == noting.written
+
+
+async def test_rows_without_ids_and_without_keys_are_refused(
+    store: OpenedStore, clock: FakeClock, unique: Unique
+) -> None:
+    """The features may be of any type."""
+    tally = unique("tally")
+    await store.register_feature(tally, "int")
+    sent = replace(rows(["fry"], tally, clock.now), entity_ids=[])
+    with pytest.raises(InvalidInput, match="send one per row, or the key columns") as refused:
+        await write(store.space, sent)
+    assert (Reason.EMPTY_REQUEST, "entity_ids") == (refused.value.reason, refused.value.metadata["field"])

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from featurama_cli.proposal.checking import check
-from featurama_cli.proposal.propose import propose
+from featurama_cli.proposal.propose import settled
 from featurama_cli.proposal.scan import scan
 from featurama_cli.proposal.yaml_text import yaml_text
 from featurama_core.types.errors import FeaturamaError
@@ -26,8 +26,7 @@ def proposed(path: Path) -> str:
     """The YAML, or "" if the file is refused."""
     try:
         scanned = scan([path], {}, lambda _: None)
-        made = propose(scanned, {}, stem=path.stem)
-        check(made, scanned, lambda _: None)
+        made = settled(scanned, {}, stem=path.stem, check=lambda each: check(each, scanned, lambda _: None))
     except FeaturamaError:
         return ""
     text = yaml_text(made, [path.name])
@@ -36,7 +35,7 @@ def proposed(path: Path) -> str:
     if scanned.features is None:
         for name in names:
             check_name(name, "name")
-    assert "entity_column" in read["mapping"]
+    assert ("entity_column" in read["mapping"]) is not ("keys" in read["entity_types"][0])
     return text
 
 

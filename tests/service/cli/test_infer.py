@@ -82,6 +82,85 @@ def test_film_ratings(infer: Infer, folder: Path, featurama: Featurama) -> None:
     assert "2000-07-30T18:45:05Z" == featurama("history", "1", "rating", "--json").json[0]["event_time"]
 
 
+def test_columns_that_name_a_row_together_are_proposed_as_keys(
+    infer: Infer, folder: Path, featurama: Featurama
+) -> None:
+    """Where every single one repeats at one time, and the pair does not; it is asked about, and written as it is."""
+    rows = [f"{at % 6},S{at // 6},{at},{UTC.format(1)}" for at in range(36)]
+    (folder / "stock.csv").write_text("Shop Id,sku,amount,time\n" + "\n".join(rows) + "\n")
+    made = infer("stock.csv")
+    assert [{"name": "stock", "keys": {"shop_id": "int", "sku": "text"}}] == made.read["entity_types"]
+    assert (
+        "shop_id and sku name a row together, and none does alone; are they the keys of its entity?"
+    ) == made.unsure("entity_types")
+    assert {"time_column": "time", "rename": {"Shop Id": "shop_id"}} == made.mapping
+    assert {"amount": "int"} == made.types
+    assert {"accepted": 36} == made.written("stock.csv")
+    history = featurama("history", "--key", "shop_id=2", "--key", "sku=S1", "amount", "--json").json
+    assert [8] == [each["value"] for each in history]
+    (folder / "plain.csv").write_text("\n".join(["shop_id,sku,price", *(",".join(row.split(",")[:3]) for row in rows)]))
+    untimed = infer("plain.csv")
+    assert {"shop_id": "int", "sku": "text"} == untimed.read["entity_types"][0]["keys"]
+
+
+def test_columns_that_do_not_name_a_row_together_are_no_keys(infer: Infer, folder: Path) -> None:
+    """As where one of them does alone, at one time, or where rows repeat anyway."""
+    alone = [f"{at % 6},{at},{at},{UTC.format(at % 24)}" for at in range(36)]
+    (folder / "one.csv").write_text("\n".join(["shop_id,order_id,amount,time", *alone]))
+    assert "keys" not in infer("one.csv").read["entity_types"][0]
+    rows = [f"{at % 6},S{at // 6},{at},{UTC.format(1)}" for at in range(36)]
+    (folder / "twice.csv").write_text("\n".join(["shop_id,sku,amount,time", *rows, rows[0]]))
+    made = infer("twice.csv")
+    assert ("shop_id", True) == (made.mapping["entity_column"], "share a key" in made.unsure("entity_column"))
+
+
+def test_two_columns_of_one_kind_of_thing_are_a_question_of_roles(infer: Infer, folder: Path) -> None:
+    """Only if most of their values are in common; numbers only if they are named as ids."""
+    head = "match_id,time,home_team,away_team,home_goal,away_goal,from_city,to_city,home_coach_id,away_coach_id"
+    rows = [
+        f"{at},{UTC.format(at)},T{at % 5},T{at % 4},{at % 3},{at % 3},C{at},D{at},{at % 7},{100 + at % 7}"
+        for at in range(20)
+    ]
+    (folder / "matches.csv").write_text("\n".join([head, *rows]))
+    said = infer("matches.csv").unsure("entity_types")
+    assert (
+        "home_team and away_team name the same teams; label rows have a role for each: --role home=team:home_team"
+        " --role away=team:away_team"
+    ) == said
+
+
+@pytest.mark.parametrize(
+    ("days", "clocks", "form"),
+    [
+        (["31/01/2024", "13/02/2024"], ["9:30", "17:05"], "%d/%m/%Y %H:%M"),
+        (["2024-01-31", "2024-02-13"], ["09:30", "17:05"], None),
+        (["2024-01-31", "2024-02-13"], ["9:30 AM", "5:05 PM"], "%Y-%m-%d %I:%M %p"),
+    ],
+)
+def test_dates_and_times_of_day_side_by_side_are_one_event_time(
+    infer: Infer, folder: Path, featurama: Featurama, days: list[str], clocks: list[str], form: str | None
+) -> None:
+    """It is asked about, and written as it is."""
+    rows = [f"1,{day},{clock},{at}" for at, (day, clock) in enumerate(zip(days, clocks, strict=True), 5)]
+    (folder / "games.csv").write_text("\n".join(["team_id,Date,Time,x", *rows]))
+    made = infer("games.csv")
+    assert ("Date", "Time") == (made.mapping["time_column"], made.mapping["clock_column"])
+    assert (form, {"x": "int"}) == (made.mapping.get("time_format"), made.types)
+    assert "are Date and Time together the event time?" == made.unsure("clock_column")
+    assert {"accepted": 2} == made.written("games.csv", timezone="UTC")
+    history = featurama("history", "1", "x", "--json").json
+    assert ["2024-02-13T17:05:00Z", "2024-01-31T09:30:00Z"] == [each["event_time"] for each in history]
+
+
+def test_years_alone_are_no_times(infer: Infer, folder: Path) -> None:
+    """The column is named, and stays a feature."""
+    rows = [f"{at},{1990 + at},{at * 0.5}" for at in range(37)]
+    (folder / "y.csv").write_text("\n".join(["city_id,year,x", *rows]))
+    made = infer("y.csv")
+    assert "year holds years alone (1990 to 2026), which are no times" in made.unsure("timestamp")
+    assert ("?", "int") == (made.mapping["timestamp"], made.types["year"])
+
+
 def test_nothing_is_stored(infer: Infer, folder: Path) -> None:
     """Only the file is in the directory afterwards."""
     (folder / "a.csv").write_text(f"id,time,x\n1,{UTC.format(1)},2\n")

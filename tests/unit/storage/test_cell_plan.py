@@ -23,8 +23,10 @@ WHOLE = {group: [each for each in FEATURES if each.group == group] for group in 
 
 
 def asked(book: LayoutBook, written: list[FeatureDefinition], group: str = "a") -> list[list[str]]:
-    layouts = book.layouts(group, WHOLE[group], written)
-    return [[field.name for field in layout.fields] for layout in layouts]
+    layout = book.layout(group, written, is_whole=len(written) == len(WHOLE[group]))
+    if layout is None:
+        return [[feature.name] for feature in written]
+    return [[field.name for field in layout.fields]]
 
 
 def test_a_new_column_set_gets_a_layout_until_sixteen_are_known() -> None:
@@ -83,3 +85,16 @@ def test_every_written_value_lies_in_exactly_one_cell(rows: list[set[int]], fill
             found += [(row, field.name, value) for row, value in zip(run.rows.tolist(), values.tolist(), strict=True)]
     wanted = [(row, FEATURES[number].name, row + number / 100) for row, held in enumerate(rows) for number in held]
     assert sorted(wanted) == sorted(found)
+
+
+def test_rows_with_sets_of_columns_of_their_own_share_runs() -> None:
+    """As many runs as there are remembered sets and features, however many sets the rows have."""
+    rows = 64
+    columns = []
+    for number, feature in enumerate(WHOLE["a"]):
+        status = np.where(np.arange(rows) >> number & 1, Status.PRESENT, Status.NOT_FOUND).astype(np.uint8)
+        column = Column(feature.name, feature.value_type, np.ones(rows), status, np.zeros(rows, dtype=np.int64))
+        columns.append(StoredColumn(feature, GROUPS["a"], column))
+    times = np.arange(rows, dtype=np.int64)
+    runs = plan_cells(LayoutBook(), {}, columns, times, times)
+    assert REMEMBERED_SETS + len(WHOLE["a"]) == len(runs)

@@ -156,7 +156,7 @@ def test_a_report_makes_the_round_trip() -> None:
 def test_an_outcome_of_a_later_server_is_never_taken_for_a_success() -> None:
     """Unknown numbers read as UNKNOWN, reason UNSPECIFIED."""
     message = ingest_service_pb2.WriteFeaturesResponse(unknown=1)
-    verdict = message.verdicts.add(row=0)
+    verdict = message.verdicts.add(rows=[0])
     verdict.outcome, verdict.reason = 77, 999
     (found,) = wire.write_report_from_proto(message).verdicts
     assert (found.outcome, found.reason) == (Outcome.UNKNOWN, Reason.UNSPECIFIED)

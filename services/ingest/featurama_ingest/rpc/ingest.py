@@ -30,11 +30,11 @@ class IngestServicer:
         return Service(
             pb.DESCRIPTOR.services_by_name["IngestService"],
             {
-                "WriteFeatures": unary(wire.parse_write_features_request, self.write_features),
-                "BeginImport": unary(pb.BeginImportRequest.FromString, self.begin_import),
+                "WriteFeatures": unary(wire.parse_write_features_request, self.write_features, weigh=wire.weigh_write),
+                "BeginImport": unary(wire.requests(pb.BeginImportRequest), self.begin_import),
                 "StreamFeatures": bidirectional(self.stream_features),
-                "DeleteEntity": unary(pb.DeleteEntityRequest.FromString, self.delete_entity),
-                "DeleteFeatureValues": unary(pb.DeleteFeatureValuesRequest.FromString, self.delete_feature_values),
+                "DeleteEntity": unary(wire.requests(pb.DeleteEntityRequest), self.delete_entity),
+                "DeleteFeatureValues": unary(wire.requests(pb.DeleteFeatureValuesRequest), self.delete_feature_values),
             },
         )
 
@@ -42,7 +42,7 @@ class IngestServicer:
         """Write rows. The response has a verdict for each row that is not accepted."""
         namespace, rows = request
         call.rows = len(rows)
-        return reported(await self.write(namespace, rows), call)
+        return await reported(await self.write(namespace, rows), call)
 
     async def begin_import(self, request: pb.BeginImportRequest, call: Call) -> Reply:
         """Begin an import of old history."""

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from featurama import wire
 from featurama.v1 import errors_pb2
 from featurama.v1 import ingest_service_pb2 as pb
+from featurama_core.off_loop import off_loop
 from featurama_core.types.errors import FeaturamaError
 from featurama_core.types.writes import WriteReport, WriteRequest
 from featurama_ingest.rpc.reports import reported
@@ -51,13 +52,15 @@ async def _acknowledge(
 
 
 async def _chunk(call: Call, write: Write, data: bytes) -> pb.StreamFeaturesResponse:
-    async with call.hold(len(data)):
-        chunk = wire.parse_stream_features_request(data)
+    large = len(data) > wire.SMALL_MESSAGE
+    weight = await off_loop(large, wire.weigh_write, data, streamed=True)
+    async with call.hold(len(data)), call.working(weight):
+        chunk = await off_loop(large, wire.parse_stream_features_request, data)
         try:
             if isinstance(chunk.request, FeaturamaError):
                 raise chunk.request
             call.rows += len(chunk.request)
-            result = reported(await write(chunk.namespace, chunk.request), call)
+            result = await reported(await write(chunk.namespace, chunk.request), call)
         except (FeaturamaError, TimeoutError) as error:
             return pb.StreamFeaturesResponse(sequence=chunk.sequence, error=_stream_error(call.refusal(error)))
         return pb.StreamFeaturesResponse(sequence=chunk.sequence, result=result)

@@ -33,9 +33,9 @@ class ModelServicer:
         return Service(
             pb.DESCRIPTOR.services_by_name["ModelService"],
             {
-                "ListModels": unary(pb.ListModelsRequest.FromString, self.list_models),
-                "GetModel": unary(pb.GetModelRequest.FromString, self.get_model),
-                "SetAlias": unary(pb.SetAliasRequest.FromString, self.set_alias),
+                "ListModels": unary(wire.requests(pb.ListModelsRequest), self.list_models),
+                "GetModel": unary(wire.requests(pb.GetModelRequest), self.get_model),
+                "SetAlias": unary(wire.requests(pb.SetAliasRequest), self.set_alias),
             },
         )
 

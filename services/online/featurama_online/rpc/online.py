@@ -13,7 +13,10 @@ from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api import FeatureStore
 from featurama_core.api.primitives import Consistency
 from featurama_core.frames.cells import Cells
-from featurama_core.retrieval.newest import read_newest, vector_length
+from featurama_core.frames.results import OnlineFeatures
+from featurama_core.off_loop import off_loop
+from featurama_core.retrieval.cost import check_answer
+from featurama_core.retrieval.newest import read_cost, read_newest
 from featurama_core.stores import Stores
 from featurama_core.types.block import Answer
 from featurama_core.types.errors import InvalidInput, Reason
@@ -28,6 +31,8 @@ MAX_LABEL_ROWS: Final = 100_000
 MAX_FEATURES: Final = 1_000
 
 _CHUNK_ROWS: Final = 10_000
+_LITTLE: Final = 2 * 1024 * 1024
+"""Memory of a read whose answer is made on the event loop."""
 
 _CONSISTENCY: Final[dict[int, Consistency | None]] = {
     columns_pb2.CONSISTENCY_UNSPECIFIED: None,
@@ -47,8 +52,8 @@ class OnlineServicer:
         return Service(
             pb.DESCRIPTOR.services_by_name["OnlineService"],
             {
-                "GetOnlineFeatures": unary(pb.GetOnlineFeaturesRequest.FromString, self.get_online_features),
-                "GetFeatureHistory": unary(pb.GetFeatureHistoryRequest.FromString, self.get_feature_history),
+                "GetOnlineFeatures": unary(wire.requests(pb.GetOnlineFeaturesRequest), self.get_online_features),
+                "GetFeatureHistory": unary(wire.requests(pb.GetFeatureHistoryRequest), self.get_feature_history),
                 "GetHistoricalFeatures": server_stream(
                     wire.parse_get_historical_features_request, self.get_historical_features
                 ),
@@ -74,15 +79,14 @@ class OnlineServicer:
             consistency = consistency_of(request.consistency)
             wanted = FeatureSelection.of(features, service, dict(request.ttl_revisions), sent.roles)
             namespace = await self._stores.namespace(request.namespace)
-            # Vectors above a message are refused before they are read.
-            call.check_size(4 * call.rows * await vector_length(namespace, wanted))
-            found, as_of = await read_newest(namespace, entities, wanted, consistency)
-        return wire.online_response_to_wire(
-            found,
-            as_of,
-            statuses=request.include_statuses,
-            event_times=request.include_event_times,
-        )
+            cost = await read_cost(namespace, wanted)
+            beside = request.include_statuses + 8 * request.include_event_times
+            call.check_size(cost.least_bytes(call.rows, beside=beside))
+            work = cost.work_bytes(call.rows)
+            async with call.working(work):
+                found, as_of = await read_newest(namespace, entities, wanted, consistency)
+                return await off_loop(work > _LITTLE, _encoded, found, as_of, request)
+        return _encoded(found, as_of, request)
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
@@ -117,23 +121,38 @@ class OnlineServicer:
                 reason=Reason.LIMIT_EXCEEDED,
                 field="entity_ids",
             )
-        read = await store.point_in_time(
-            entities,
-            request.event_time,
-            features=features,
-            service=service,
-            roles=types_of(wanted.roles),
-            known_at=request.known_at,
-            ttl_revisions=dict(wanted.ttl_revisions),
-        )
-        ends = np.cumsum(row_bytes(read.columns, call.rows))
-        first = 0
-        while first < call.rows:
-            rows = min(run_end(ends, first, call.cut_bytes) - first, _CHUNK_ROWS)
-            columns = [column.take(slice(first, first + rows)) for column in read.columns]
-            chunk = wire.HistoricalChunk(first, rows, columns, read.as_of_time)
-            await call.send(wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses))
-            first += rows
+        # Of versions that differ in type by known_at, the newest: about the same bytes.
+        cost = await read_cost(await self._stores.namespace(request.namespace), wanted)
+        check_answer(cost.least_bytes(call.rows, beside=9))
+        work = cost.work_bytes(call.rows)
+        async with call.working(work):
+            read = await store.point_in_time(
+                entities,
+                request.event_time,
+                features=features,
+                service=service,
+                roles=types_of(wanted.roles),
+                known_at=request.known_at,
+                ttl_revisions=dict(wanted.ttl_revisions),
+            )
+            ends = np.cumsum(await off_loop(work > _LITTLE, row_bytes, read.columns, call.rows))
+            first = 0
+            while first < call.rows:
+                rows = min(run_end(ends, first, call.cut_bytes) - first, _CHUNK_ROWS)
+                run = slice(first, first + rows)
+                await call.send(await off_loop(work > _LITTLE, _encoded_chunk, read, run, request))
+                first += rows
+
+
+def _encoded(found: Answer, as_of_time: int, request: pb.GetOnlineFeaturesRequest) -> bytes:
+    statuses, event_times = request.include_statuses, request.include_event_times
+    return wire.online_response_to_wire(found, as_of_time, statuses=statuses, event_times=event_times)
+
+
+def _encoded_chunk(read: OnlineFeatures, run: slice, request: wire.HistoricalRequest) -> bytes:
+    columns = [column.take(run) for column in read.columns]
+    chunk = wire.HistoricalChunk(run.start, run.stop - run.start, columns, read.as_of_time)
+    return wire.historical_chunk_to_wire(chunk, statuses=request.include_statuses).SerializeToString()
 
 
 async def rows_of(

@@ -11,9 +11,13 @@ from featurama.v1 import prediction_service_pb2 as pb
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.predictions import Contributions
 from featurama_core.namespace import Namespace
+from featurama_core.off_loop import off_loop
+from featurama_core.retrieval.cost import ReadCost
 from featurama_core.store import EmbeddedStore
 from featurama_core.stores import Stores
 from featurama_core.types.errors import InvalidInput
+from featurama_core.types.values import Status, parse_value_type
+from featurama_core.types.writes import check_counts
 from featurama_model.default_model import DefaultModel
 from featurama_model.manifest import ModelManifest
 from featurama_model.prediction import Prediction, PredictionRequest
@@ -22,6 +26,9 @@ from featurama_model.registry import CHAMPION
 from featurama_online.rpc.online import ids_of_keys
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, unary
+
+_FEW_VALUES = 10_000
+"""Rows times features of which the answer is made on the event loop."""
 
 
 class PredictionServicer:
@@ -36,7 +43,7 @@ class PredictionServicer:
         """The service with all its methods."""
         return Service(
             pb.DESCRIPTOR.services_by_name["PredictionService"],
-            {"Predict": unary(pb.PredictRequest.FromString, self.predict)},
+            {"Predict": unary(wire.requests(pb.PredictRequest), self.predict)},
         )
 
     async def predict(self, request: pb.PredictRequest, call: Call) -> Reply:
@@ -44,46 +51,27 @@ class PredictionServicer:
         if request.version < 0:
             raise InvalidInput("version must be at least 1, or 0 for the alias", field="version")
         namespace = await self._stores.namespace(request.namespace)
+        check_counts(_rows(request), len(request.given))
         wanted = PredictionRequest(
             model=request.model or await self._default_model.of(namespace),
             version=request.version,
             alias=request.alias or CHAMPION,
             entity_ids=list(request.entity_ids),
-            given=wire.columns_from_proto(request.given, _rows(request), written=True),
+            given=await off_loop(call.is_large, wire.columns_from_proto, request.given, _rows(request), written=True),
             contributions=request.include_contributions,
         )
         if request.keys:
             wanted = replace(wanted, entity_ids=await self._ids(namespace, wanted, wire.keys_of(request.keys)))
         call.rows = wanted.rows()
-        predicted = await self._predictor.predict(namespace, wanted)
-        manifest = predicted.manifest
-        explained = predicted.contributions
-        return pb.PredictResponse(
-            predictions=predicted.values.tolist(),
-            target=manifest.target,
-            model=manifest.name,
-            version=manifest.version,
-            features=(
-                wire.columns_to_proto(predicted.columns, statuses=True, event_times=True)
-                if request.include_features
-                else ()
-            ),
-            row_errors=[
-                pb.PredictRowError(
-                    row=error.row,
-                    reason=errors_pb2.ErrorReason.ValueType(error.reason),
-                    message=error.message,
-                    field=error.field,
-                )
-                for error in predicted.row_errors
-            ],
-            missing=[pb.MissingFeatures(row=row, features=names) for row, names in predicted.missing.items()],
-            as_of_time=wire.to_timestamp(predicted.as_of_time),
-            contributions=() if explained is None else _contributions(manifest, explained),
-            base_values=() if explained is None else explained.base.tolist(),
-            predicted_classes=predicted.classes(),
-            class_probabilities=_probabilities(predicted),
-        )
+        model = await self._predictor.models.get(namespace, wanted.model, version=wanted.version, alias=wanted.alias)
+        cost = ReadCost.of_shapes(parse_value_type(each.value_type) for each in model.manifest.features)
+        if request.include_features:
+            call.check_size(cost.least_bytes(call.rows, beside=9))
+        inputs = 16 * call.rows * len(model.manifest.engineered.columns)
+        async with call.working(cost.work_bytes(call.rows) + inputs):
+            predicted = await self._predictor.predict(namespace, wanted)
+            large = call.rows * len(predicted.columns) > _FEW_VALUES
+            return await off_loop(large, _answer, predicted, call, with_features=request.include_features)
 
     async def _ids(
         self, namespace: Namespace, wanted: PredictionRequest, keys: Mapping[str, Cells]
@@ -93,6 +81,36 @@ class PredictionServicer:
             raise InvalidInput("keys are sent instead of entity_ids; send one of the two", field="keys")
         model = await self._predictor.models.get(namespace, wanted.model, version=wanted.version, alias=wanted.alias)
         return await ids_of_keys(EmbeddedStore(namespace), model.manifest.entity_type, keys)
+
+
+def _answer(predicted: Prediction, call: Call, *, with_features: bool) -> bytes:
+    manifest, explained = predicted.manifest, predicted.contributions
+    # A name stands in every row that lacks its feature.
+    lacking = [int((column.status != Status.PRESENT).sum()) * len(column.name) for column in predicted.columns]
+    call.check_size(sum(lacking))
+    message = pb.PredictResponse(
+        predictions=predicted.values.tolist(),
+        target=manifest.target,
+        model=manifest.name,
+        version=manifest.version,
+        features=(wire.columns_to_proto(predicted.columns, statuses=True, event_times=True) if with_features else ()),
+        row_errors=[
+            pb.PredictRowError(
+                row=error.row,
+                reason=errors_pb2.ErrorReason.ValueType(error.reason),
+                message=error.message,
+                field=error.field,
+            )
+            for error in predicted.row_errors
+        ],
+        missing=[pb.MissingFeatures(row=row, features=names) for row, names in predicted.missing.items()],
+        as_of_time=wire.to_timestamp(predicted.as_of_time),
+        contributions=() if explained is None else _contributions(manifest, explained),
+        base_values=() if explained is None else explained.base.tolist(),
+        predicted_classes=predicted.classes(),
+        class_probabilities=_probabilities(predicted),
+    )
+    return call.encode(message)
 
 
 def _probabilities(predicted: Prediction) -> list[pb.ClassProbability]:
