@@ -60,9 +60,12 @@ async def import_namespace(
             for request in _requests(file, features):
                 report = await restore(namespace, request)
                 _check(file, report)
-                held = sum(int(np.count_nonzero(each.status != Status.NOT_FOUND)) for each in request.columns)
-                rows, values, expired = rows + report.accepted, values + held, expired + report.rejected
-                advance(held)
+                kept = np.ones(len(request), dtype=np.bool_)
+                kept[[verdict.row for verdict in report]] = False
+                held = [each.status != Status.NOT_FOUND for each in request.columns]
+                values += sum(int(np.count_nonzero(each & kept)) for each in held)
+                rows, expired = rows + report.accepted, expired + report.rejected
+                advance(sum(map(np.count_nonzero, held)))
         tombstones = await _tombstones(namespace, folder / layout.TOMBSTONES)
         models = await _models(namespace, folder / layout.MODELS)
     except BaseException:

@@ -1,4 +1,4 @@
-"""Arrays of pandas that are no series: `series.array`, `series.unique()`, a categorical. They are read as their series."""
+"""Arrays of pandas that are no series (`series.array`, `series.unique()`, a categorical) are read as their series."""
 
 from __future__ import annotations
 
