@@ -48,7 +48,10 @@ async def make(store: FeatureStore, changed: list[Changed]) -> None:
 def confirm(question: str, lost: int, lowers: bool, yes: bool) -> bool:
     """Whether the user confirms. A lower retention needs a terminal or --yes."""
     if lowers:
-        must_confirm(f"{question} {lost:,} stored values will be removed, for ever.", yes)
+        removed = f"{lost:,} stored values will be removed, for ever."
+        must_confirm(f"{question} {removed}", yes)
+        if yes:
+            note(removed)
         return True
     return yes or confirmed(question)
 

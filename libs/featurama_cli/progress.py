@@ -70,7 +70,9 @@ def confirmed(question: str) -> bool:
 def must_confirm(question: str, yes: bool) -> None:
     """End the command unless the user confirms an irreversible action. Without a terminal `--yes` is required."""
     if not yes and not _interactive():
-        raise InvalidInput("this cannot be undone and needs a terminal for confirmation; give --yes", field="yes")
+        raise InvalidInput(
+            f"{question} This cannot be undone and needs a terminal for confirmation; give --yes", field="yes"
+        )
     if not yes and not typer.confirm(question, err=True):
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featurama_cli.key_options import KeysOption, TypeOfKeysOption, one_entity, shown
+from featurama_cli.key_options import KeysOption, TypeOfKeysOption, one_entity, shown, type_of
 from featurama_cli.output import show_one, when
 from featurama_cli.place import JsonOption, Place, YesOption, at_a_place
 from featurama_cli.progress import must_confirm
@@ -19,7 +19,8 @@ async def delete(
     keys: KeysOption = None,
     entity_type: TypeOfKeysOption = None,
     features: Annotated[
-        list[str] | None, typer.Option("--feature", "-f", help="Only the values of this feature; may be repeated.")
+        list[str] | None,
+        typer.Option("--feature", "-f", help="Only the values of these features, separated by commas or repeated."),
     ] = None,
     through: Annotated[
         str | None, typer.Option("--through", help="Only event times up to this time (ISO 8601 with zone).")
@@ -33,11 +34,14 @@ async def delete(
     """
     from featurama_cli.session import open_store
 
+    features = [name for each in features or () for name in each.replace(" ", "").split(",")] or None
     entity = one_entity(entity_id, keys)
     named = shown(entity)
     what = f"the values of {', '.join(features)} of {named}" if features else f"all values of {named}"
     must_confirm(f"Delete {what} in {place.namespace} at {place.text} permanently?", yes)
     async with open_store(place) as store:
+        if keys and entity_type is None:
+            entity_type = await type_of(store, features, None)
         if features:
             done = await store.delete_feature_values(entity, features, through, entity_type=entity_type)
         else:

@@ -47,7 +47,7 @@ def test_keys_of_types_are_shown(films: Featurama) -> None:
 def test_an_entity_is_deleted_by_its_keys(films: Featurama) -> None:
     """All its values, or those of a feature."""
     assert films("delete", *STAY, "--type", "stay", "--yes").code == 0
-    assert films("delete", *KEY, "-f", "year", "--yes").code == 0
+    assert films("delete", *KEY, "-f", "year, year", "--yes").code == 0
     assert [] == films("history", "nights", *STAY, "--json").json
     assert [] == films("history", "year", *KEY, "--json").json
 
@@ -67,6 +67,8 @@ def test_an_entity_is_deleted_by_its_keys(films: Featurama) -> None:
         (("history", "film:01", "year", "--type", "film"), "film_id is '01', not a 64-bit int"),
         (("get", "film:01", "--type", "film"), "film_id is '01', not a 64-bit int"),
         (("delete", "--yes"), "give an entity id, or the keys"),
+        (("delete", *KEY, "--yes"), "--key needs --type"),
+        (("delete", "film:1"), "all values of film:1 in default"),
         (("predict", "film:1", *KEY), "give entity ids, --key, or features"),
     ],
 )

@@ -135,6 +135,21 @@ def test_an_export_and_import_changes_nothing_that_can_be_read(defined: Featuram
     assert asyncio.run(_read("copy", now)) == asyncio.run(_read("default", now))
 
 
+def test_an_import_counts_what_it_kept(defined: Featurama, folder: Path) -> None:
+    """Rows that have expired since the export are counted apart, and their values are not."""
+    asyncio.run(_fill(time.time_ns() // 1_000))
+    assert defined("namespaces", "export", "default", "backup").code == 0
+    file = folder / "backup" / "definitions.json"
+    definitions = json.loads(file.read_text())
+    for each in definitions["feature_groups"]:
+        each["ttl"], each["retention"] = None, int(3.5 * HOUR)
+    file.write_text(json.dumps(definitions))
+    imported = defined("namespaces", "import", "copy", "backup", "--json")
+    assert imported.code == 0, imported.err
+    exported = defined("namespaces", "export", "copy", "again", "--json")
+    assert (6, exported.json["values"]) == (imported.json["expired_rows"], imported.json["values"])
+
+
 async def _import(namespace: str, now: int, value: float) -> list[tuple[object, int]]:
     """An import of one row; then every correction of it: (value, ingest time), the newest first."""
     async with open_store("sqlite:///featurama-data", namespace=namespace) as store:
