@@ -44,7 +44,7 @@ class Ratings:
 
     @property
     def refusal(self) -> str:
-        return f"the features describe {self.film}, {self.user}; declare a role"
+        return f"the features describe {self.film}, {self.user}; a model reads one entity per row"
 
 
 @pytest.fixture

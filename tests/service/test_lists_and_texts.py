@@ -62,9 +62,9 @@ async def test_no_list_of_texts_is_refused(
     """A number, a list of numbers or a mapping is an error of the argument, never another exception."""
     with pytest.raises(InvalidInput) as refused:
         await call(either_store, given)
-    # A mapping is a frame of label rows, or of rows for the default model, which there is none of.
-    of_labels = ("entity_id", "labels", "a", "model") if argument == "entity_ids" else ()
-    assert str(refused.value.metadata["field"]).startswith((argument, *of_labels))
+    # A mapping is a frame: of label rows, of rows for the default model, which there is none of, or of entities.
+    of_frames = {"entity_ids": ("entity_id", "labels", "a", "model"), "entities": ("a",)}
+    assert str(refused.value.metadata["field"]).startswith((argument, *of_frames.get(argument, ())))
 
 
 def test_every_list_of_texts_is_in_the_table() -> None:
