@@ -44,7 +44,7 @@ class Ratings:
 
     @property
     def refusal(self) -> str:
-        return f"the features describe {self.film}, {self.user}; a model reads one entity per row"
+        return f"the features describe {self.film}, {self.user}; declare a role"
 
 
 @pytest.fixture
@@ -128,13 +128,17 @@ async def test_a_model_is_not_trained_on_features_of_another_type(store: OpenedS
         settings: dict[str, Any] = {"model": "stars", "labels": {"target": "stars", "entity_type": entity_type}} | more
         await model_inputs(store.space, await with_entity_type(store.space, TrainingConfig.of(settings)))
 
+    of_two = f"the features describe {ratings.film}, {ratings.user}; a model reads one entity per row"
     for entity_type in ("", ratings.user):
-        with pytest.raises(InvalidInput, match=ratings.refusal):
+        with pytest.raises(
+            InvalidInput,
+            match=of_two,
+        ):
             await inputs(entity_type, features=ratings.features)
     other = f"the features describe {ratings.film}, the rows {ratings.user}; name features of {ratings.user}"
     with pytest.raises(InvalidInput, match=other):
         await inputs(ratings.user, features=[ratings.of_film])
     for more in ({"baseline": ratings.of_film}, {"segments": [ratings.of_film]}):
-        with pytest.raises(InvalidInput, match=ratings.refusal):
+        with pytest.raises(InvalidInput, match=of_two):
             await inputs(features=[ratings.by_user], **more)
     await inputs(features=[ratings.by_user])
