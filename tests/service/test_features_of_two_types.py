@@ -130,10 +130,7 @@ async def test_a_model_is_not_trained_on_features_of_another_type(store: OpenedS
 
     of_two = f"the features describe {ratings.film}, {ratings.user}; a model reads one entity per row"
     for entity_type in ("", ratings.user):
-        with pytest.raises(
-            InvalidInput,
-            match=of_two,
-        ):
+        with pytest.raises(InvalidInput, match=of_two):
             await inputs(entity_type, features=ratings.features)
     other = f"the features describe {ratings.film}, the rows {ratings.user}; name features of {ratings.user}"
     with pytest.raises(InvalidInput, match=other):
