@@ -357,3 +357,26 @@ async def test_rows_have_the_roles_of_the_features(
     with pytest.raises(InvalidInput) as refused:
         await plan.read(entities, table.read)
     assert (message, "roles", []) == (refused.value.message, refused.value.metadata["field"], table.calls)
+
+
+def test_headings_are_those_of_the_definitions() -> None:
+    """Also of a feature behind a reference, whose column gets its name there."""
+    vector = replace(SHAPE, via=None)
+    found = [(each.name, each.value_type, each.version, each.reference) for each in Features([SPEED, vector]).headings]
+    assert [("speed", ValueType.INT, 3, "speed@3"), ("shape", ValueType.VECTOR, 3, "shape@3")] == found
+    assert [0, 2] == [each.vector_length for each in Features([SPEED, vector]).headings]
+
+
+def test_the_cost_of_a_row_is_that_of_its_features() -> None:
+    """An int and two floats."""
+    cost = Features([SPEED, replace(SHAPE, via=None)]).cost
+    assert (2, 0, 16, 8) == (cost.values, cost.texts, cost.least, cost.vectors)
+
+
+def test_a_plan_is_plain_if_its_stage_has_the_columns_of_the_request() -> None:
+    """Not with a reference that is followed, a feature twice, or roles."""
+    home = replace(SPEED, role=Role("home", "thing"))
+    away = replace(SPEED, role=Role("away", "team"))
+    plans = [[SPEED, RATING], [TRAFFIC], [SPEED, SPEED], [home], [home, away]]
+    shown = [replace(each, via=None) if each is RATING else each for each in plans[0]]
+    assert [True, False, False, False, False] == [ReadPlan.of(each).is_plain for each in [shown, *plans[1:]]]

@@ -34,6 +34,7 @@ def cell(of: Layout, *fields: tuple[ValueArray, Status]) -> bytes:
 def statuses(of: Layout, cells: Sequence[bytes]) -> list[list[Status]]:
     """Per cell, the status of each field."""
     found = unpack(of, cells)
+    assert np.uint8 == found.status.dtype
     return [[Status(column[row]) for column in found.status] for row in range(len(cells))]
 
 
@@ -168,3 +169,10 @@ def test_the_fields_that_are_picked_are_decoded_in_their_order() -> None:
         assert expected == [(values.tolist(), status.tolist()) for values, status in shown]
         assert (len(picked), 1) == found.status.shape
         assert [Status.ERROR] * len(picked) == [each.tolist()[0] for each in unpack(of, [broken], picked).status]
+
+
+def test_statuses_are_bytes_also_where_every_field_has_a_value() -> None:
+    """They go to the wire as they are."""
+    of = layout(("a", ValueType.INT), ("b", ValueType.BOOL))
+    full = cell(of, (np.array([7]), Status.PRESENT), (np.array([True]), Status.PRESENT))
+    assert [[Status.PRESENT] * 2] * 2 == statuses(of, [full, full])
