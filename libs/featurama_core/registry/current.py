@@ -72,7 +72,6 @@ class Registry:
         self._staleness = staleness
         self._now = now
         self._snapshot: Snapshot | None = None
-        self._revision = 0
         self._read_at = self._tried_at = 0.0
         self._failed = False
         self._registering = asyncio.Lock()
@@ -113,15 +112,19 @@ class Registry:
         """One read at a time: a feature is never older than the changes that were read before it."""
         read_at = self._tried_at = self._monotonic()
         try:
-            self._snapshot, self._revision = await self._read_again()
+            self._snapshot = await self._read_again()
         except StoreUnavailable:
             self._failed = True
             raise
         self._read_at, self._failed = read_at, False
         return self._snapshot, read_at
 
-    async def _read_again(self) -> tuple[Snapshot, int]:
-        """The definitions as they are now, and their revision."""
+    @property
+    def _revision(self) -> int:
+        return 0 if self._snapshot is None else self._snapshot.revision
+
+    async def _read_again(self) -> Snapshot:
+        """The definitions as they are now."""
         names, self._wanted = self._wanted, set()
         snapshot = self._snapshot
         found = await self._storage.load_definitions(self._revision)
@@ -138,7 +141,7 @@ class Registry:
             features = await self._storage.read_features(missing)
             unknown = sorted(set(missing) - {each.name for each in features if not each.deleted})
             snapshot.hold(missing, features, await fixes(self._storage, unknown) if unknown else None)
-        return snapshot, found.revision
+        return snapshot
 
     def is_behind(self, lead: int) -> bool:
         """Whether the definitions could not be read for more than `lead` microseconds: revisions may have started that
