@@ -219,9 +219,12 @@ def check_kind(kind: object) -> None:
 
 def checked_version(version: int | None, reason: Reason = Reason.INVALID_ARGUMENT) -> int | None:
     """Return a version, which is a whole number from 1, or None for the newest."""
+    return None if version is None else checked_number("version", version, reason)
+
+
+def checked_number(field: str, number: object, reason: Reason = Reason.INVALID_ARGUMENT) -> int:
+    """Return the number of a version or revision, which is a whole number from 1."""
     # On the wire 0 stands for "not given": a caller's own 0 must not become that.
-    if version is None:
-        return None
-    if type(version) is not int or not 1 <= version < 2**31:
-        raise InvalidInput("version must be a whole number from 1", reason=reason, field="version")
-    return version
+    if type(number) is not int or not 1 <= number < 2**31:
+        raise InvalidInput(f"{field} must be a whole number from 1, not {number!r:.40}", reason=reason, field=field)
+    return number

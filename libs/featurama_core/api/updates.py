@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import EllipsisType
 from typing import Any
 
-from featurama_core.api.lookups import check_kind
+from featurama_core.api.lookups import check_kind, checked_number
 from featurama_core.api.primitives import D, Primitives, Update
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.names import check_list_of_texts, check_unicode
@@ -67,8 +67,8 @@ class UpdateMethods(Primitives):
         if not isinstance(changes, Mapping):
             raise InvalidInput(f"changes must map fields to new values, not {changes!r:.40}", field="changes")
         if expected_revision is not None:
-            _checked("expected_revision", expected_revision)
-        version = _checked("version", version) if kind is FeatureDefinition else None
+            checked_number("expected_revision", expected_revision)
+        version = checked_number("version", version) if kind is FeatureDefinition else None
         check_unicode(name=name)
         parsed = {field: _parsed(kind, name, field, value) for field, value in changes.items()}
         update = Update(expected_revision, confirmed, dry_run)
@@ -204,10 +204,3 @@ def _parsed(kind: type[Any], name: str, field: Any, value: Any) -> Any:
     if isinstance(value, str):
         check_unicode(**{field: value})
     return value
-
-
-def _checked(field: str, number: int | None) -> int:
-    # On the wire 0 stands for "not given": a caller's own 0 must not become that.
-    if type(number) is not int or not 1 <= number < 2**31:
-        raise InvalidInput(f"{field} must be a whole number from 1, not {number!r:.40}", field=field)
-    return number
