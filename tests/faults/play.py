@@ -14,6 +14,7 @@ from tests.laws.oracle import SECOND, Key, Oracle, Row, Stored, Value, ingest_ti
 from tests.laws.scene import Scene, definitions
 from tests.laws.wire import Shown, read_online, reads_of, request_of, shown, stored_in
 from tests.opened import OpenedStore
+from tests.sent_units import units_sent
 
 from featurama_core.types.errors import OutcomeUnknown, StoreUnavailable
 from featurama_core.types.writes import Outcome, WriteMode
@@ -122,7 +123,7 @@ async def play(
                     step.rows, step.request_id, scene.oracle, whole_rows=step.whole_rows, mode=step.mode
                 )
                 report = await interruptible(store.write(request))
-                assert request.sent() == report.sent  # type: ignore[attr-defined]
+                assert units_sent(request) == report.sent  # type: ignore[attr-defined]
                 ended: dict[Outcome, set[tuple[int, Key | None]]] = {Outcome.REJECTED: set(), Outcome.UNKNOWN: set()}
                 for verdict in report:  # type: ignore[attr-defined]
                     name = None if verdict.column < 0 else (request.columns[verdict.column].name, 1)

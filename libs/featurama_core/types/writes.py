@@ -15,7 +15,7 @@ import numpy as np
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
-from featurama_core.types.values import Int64Array, Status, UInt8Array
+from featurama_core.types.values import Int64Array, UInt8Array
 
 MAX_ROWS_PER_WRITE = 10_000
 MAX_COLUMNS_PER_WRITE = 10_000
@@ -70,12 +70,6 @@ class WriteRequest:
 
     def __len__(self) -> int:
         return len(self.entity_ids) or len(self.event_time)
-
-    def sent(self) -> int:
-        """Number of units in this request: rows or written values."""
-        if self.unit is WriteUnit.ROW:
-            return len(self)
-        return int(sum(int((column.status != Status.NOT_FOUND).sum()) for column in self.columns))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

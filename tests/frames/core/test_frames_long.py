@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.sent_units import units_sent
 
 from featurama_core.frames.mapping import Mapping
 from featurama_core.frames.writes import write_requests
@@ -29,7 +30,7 @@ def test_values_of_one_entity_and_time_share_a_request_row(prepare, unpack):
     (prepared,) = prepare(frame)
     assert WriteUnit.VALUE is prepared.request.unit
     assert ["a", "b"] == prepared.request.entity_ids
-    assert 3 == prepared.request.sent()
+    assert 3 == units_sent(prepared.request)
     assert {(0, "a", T0, "x", "int", 1), (1, "b", T0, "x", "int", 2), (2, "a", T0, "y", "text", "z")} == set(
         unpack(prepare(frame))
     )
@@ -154,7 +155,7 @@ def test_every_row_is_in_exactly_one_unit(rows, batch_size, nulls, is_long):
     settled = [verdict.row for verdict in write.local] + write.idle.tolist() + write.twins[:, 0].tolist()
     for prepared in write:
         carried = prepared.frame_rows().tolist()
-        assert prepared.request.sent() == len(carried)
+        assert units_sent(prepared.request) == len(carried)
         assert prepared.request.columns
         settled += carried
     assert list(range(len(rows))) == sorted(settled)

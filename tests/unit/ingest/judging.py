@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from tests.sent_units import units_sent
 
 from featurama_core.ingest.convert import RowError, Target
 from featurama_core.ingest.validate import ANY_IDS, Validated, check_shape, validate
@@ -81,7 +82,7 @@ def judge(
     check_shape(sent)
     validated = validate(sent, resolve, entity_types or {}, id_rules, now=NOW, max_clock_skew=5 * SECOND)
     report = validated.report(all_accepted(len(validated.entity_ids)), "id")
-    assert sent.sent() == report.sent
+    assert units_sent(sent) == report.sent
     return validated, report
 
 
