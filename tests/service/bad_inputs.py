@@ -1,4 +1,7 @@
-"""Bad requests for every rpc: what each wrong field of a good one is refused with."""
+"""Bad requests for every rpc: what each wrong field of a good one is refused with.
+
+One table, longer than other files: an rpc is found by its name, and a field that no row has is seen.
+"""
 
 from __future__ import annotations
 

@@ -6,10 +6,8 @@ import asyncio
 import io
 import itertools
 import json
-import os
 import signal
 import socket
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -25,6 +23,7 @@ from featurama_service.logs import open_log
 from featurama_service.server import serving
 from featurama_service.settings import GrpcSettings, LogSettings
 
+from .processes import service_processes
 from .requests import DOUBLE, SECOND, column, now_us, register_feature, write_request
 from .servers import Client, client_of, ingest_server, online_server, refusal_of, serving_services, until
 from .test_errors_and_limits import ASK, answering
@@ -37,23 +36,8 @@ ONLINE_HEALTH = health_pb2.HealthCheckRequest(service="featurama.v1.OnlineServic
 @pytest.fixture
 async def start(tmp_path):
     """Starts a service as a process over an embedded storage; whatever still runs at the end is killed."""
-    running = []
-
-    async def begin(module, **variables):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FEATURAMA_")}
-        service = module.removeprefix("featurama_").upper()
-        environment |= {f"FEATURAMA_{service}_STORAGE": f"sqlite:///{tmp_path}/store", **variables}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, env=environment, stderr=asyncio.subprocess.PIPE
-        )
-        running.append(process)
-        return process
-
-    yield begin
-    for process in running:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with service_processes(tmp_path) as begin:
+        yield begin
 
 
 async def test_health_is_told_for_the_server_and_for_each_service(online, ingest):
@@ -313,9 +297,7 @@ async def test_a_stream_is_drained_with_every_chunk_that_was_read_acknowledged(s
 async def test_a_service_is_a_process_that_serves_until_sigterm(start):
     """`python -m featurama_ingest`, settings from the environment: it serves, drains on SIGTERM and exits 0."""
     port = _free_port()
-    process = await start(
-        "featurama_ingest", FEATURAMA_INGEST_LISTEN=f"127.0.0.1:{port}", FEATURAMA_INGEST_DRAIN_DELAY_MS="0"
-    )
+    process = await start("ingest", listen=f"127.0.0.1:{port}", drain_delay_ms=0)
     line = json.loads(await process.stderr.readline())
     async with client_of(line["address"]) as client:
         feature = await register_feature(client, "", f"f{uuid.uuid4().hex[:8]}")
@@ -330,23 +312,23 @@ async def test_a_service_is_a_process_that_serves_until_sigterm(start):
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("settings", "said"),
     [
-        ({"FEATURAMA_ONLINE_LISTEN": "nowhere"}, "FEATURAMA_ONLINE_LISTEN: must be host:port, such as 0.0.0.0:50051"),
-        ({"FEATURAMA_ONLINE_MAX_CALLS": "many"}, "FEATURAMA_ONLINE_MAX_CALLS: Input should be a valid integer"),
+        ({"listen": "nowhere"}, "FEATURAMA_ONLINE_LISTEN: must be host:port, such as 0.0.0.0:50051"),
+        ({"max_calls": "many"}, "FEATURAMA_ONLINE_MAX_CALLS: Input should be a valid integer"),
         (
-            {"FEATURAMA_ONLINE_LISTN": "x"},
+            {"listn": "x"},
             "FEATURAMA_ONLINE_LISTN is not a setting; did you mean FEATURAMA_ONLINE_LISTEN?",
         ),
-        ({"FEATURAMA_ONLINE_STORAGE": "mysql://u:geheim@h"}, "FEATURAMA_ONLINE_STORAGE: storage URL: scheme 'mysql'"),
-        ({"FEATURAMA_ONLINE_TLS_CERT": "/nowhere"}, "FEATURAMA_ONLINE_TLS_CERT: and tls_key belong together"),
+        ({"storage": "mysql://u:geheim@h"}, "FEATURAMA_ONLINE_STORAGE: storage URL: scheme 'mysql'"),
+        ({"tls_cert": "/nowhere"}, "FEATURAMA_ONLINE_TLS_CERT: and tls_key belong together"),
     ],
 )
 async def test_settings_that_can_not_be_used_end_the_process_with_one_line_that_names_the_variable(
-    start, variables, said
+    start, settings, said
 ):
     """Exit code 2, one line, no value of a secret."""
-    process = await start("featurama_online", **variables)
+    process = await start("online", **settings)
 
     _, errors = await process.communicate()
 
@@ -363,7 +345,7 @@ async def test_a_port_that_is_taken_is_an_error_not_a_shared_port(start, service
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        process = await start(f"featurama_{service}", **{f"FEATURAMA_{service.upper()}_LISTEN": f"127.0.0.1:{port}"})
+        process = await start(service, listen=f"127.0.0.1:{port}")
         _, errors = await process.communicate()
 
     assert f"cannot listen on 127.0.0.1:{port}" in errors.decode().splitlines()[-1]

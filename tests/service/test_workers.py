@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from featurama.v1 import online_service_pb2 as online_pb
 from featurama.v1 import registry_service_pb2 as registry_pb
 
 from .gateway_fixtures import http_client
+from .processes import service_processes
 from .requests import DOUBLE, SECOND, column, now_us, register_feature, write_request
 from .servers import client_of, online_server, until
 
@@ -29,25 +29,14 @@ CHANNELS = 6
 @pytest.fixture
 async def start(tmp_path):
     """Starts a service with two workers over an embedded storage; parents that still run at the end are killed."""
-    running = []
+    async with service_processes(tmp_path) as begin:
 
-    async def begin(service, **settings):
-        given = {"listen": "127.0.0.1:0", "workers": 2, "drain_delay_ms": 0, "log_calls": False, **settings}
-        if service != "gateway":
-            given["storage"] = f"sqlite:///{tmp_path}/store"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FEATURAMA_")}
-        environment |= {f"FEATURAMA_{service}_{name}".upper(): str(value) for name, value in given.items()}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", f"featurama_{service}", env=environment, stderr=asyncio.subprocess.PIPE
-        )
-        running.append(process)
-        return process
+        def begin_two(service, **settings):
+            return begin(
+                service, **{"listen": "127.0.0.1:0", "workers": 2, "drain_delay_ms": 0, "log_calls": False} | settings
+            )
 
-    yield begin
-    for process in running:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        yield begin_two
 
 
 def workers_of(process: asyncio.subprocess.Process) -> list[int]:
