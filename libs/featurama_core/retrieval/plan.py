@@ -62,11 +62,13 @@ class Features(tuple[ResolvedFeature, ...]):  # noqa: SLOT001 - what is compiled
         if len(positions) == len(self):
             return self
         key = tuple(positions)
-        if key not in self._parts:
+        made = self._parts.get(key)
+        if made is None:
+            # Large answers are made in threads: another one may clear what is remembered at any moment.
             if len(self._parts) >= _REMEMBERED_LAYOUTS:
                 self._parts.clear()
-            self._parts[key] = Features(self[at] for at in positions)
-        return self._parts[key]
+            made = self._parts[key] = Features(self[at] for at in positions)
+        return made
 
     @cached_property
     def _parts(self) -> dict[tuple[int, ...], Features]:
@@ -78,11 +80,12 @@ class Features(tuple[ResolvedFeature, ...]):  # noqa: SLOT001 - what is compiled
 
     def slots(self, present: frozenset[int], layouts: Mapping[int, Layout]) -> list[Slots]:
         """Every feature once, by the present layouts that hold it; compiled once per set of layouts. layouts: by id."""
-        if present not in self._slots:
+        made = self._slots.get(present)
+        if made is None:
             if len(self._slots) >= _REMEMBERED_LAYOUTS:
                 self._slots.clear()
-            self._slots[present] = self._slots_in([layouts[each] for each in sorted(present)])
-        return self._slots[present]
+            made = self._slots[present] = self._slots_in([layouts[each] for each in sorted(present)])
+        return made
 
     def _slots_in(self, layouts: Sequence[Layout]) -> list[Slots]:
         held: dict[tuple[int, ...], list[int]] = {}
