@@ -255,3 +255,14 @@ def test_what_is_made_of_a_list_is_remembered_for_its_maker_list_and_moment() ->
     assert first is fresh.compiled(("speed",), None, names)
     fresh.compiled(("speed",), 5_000, names)
     assert first is not fresh.compiled(("speed",), None, names)
+
+
+def test_a_feature_keeps_its_group_while_the_groups_deletion_is_decided() -> None:
+    """A deletion that meets a new feature withdraws its mark: until then the feature is read and written."""
+    gone = replace(DEFINITIONS.groups[1], deleted=True)
+    marked = Snapshot(Definitions("one", (), [gone], (), revision=7, changed_features=frozenset()), snapshot())
+    assert 7 == marked.revision
+    assert gone == marked.group_of(CREW)
+    assert "planet" == marked.group_of(SIZE).name
+    with pytest.raises(Unknown, match="feature group 'nowhere' is not registered"):
+        marked.group_of(feature("x", group="nowhere"))

@@ -205,3 +205,21 @@ def test_the_room_for_keys_is_what_the_prefix_and_separators_leave() -> None:
     PLACE.encode(("a" * (PLACE.room - 1), "b"))
     with pytest.raises(InvalidInput, match="257 bytes"):
         PLACE.encode(("a" * PLACE.room, "b"))
+
+
+@pytest.mark.parametrize(
+    ("name", "otherwise", "message"),
+    [
+        ("numbr", "", "column 'numbr' is no key of shop, which has chain, number; did you mean 'number'?"),
+        ("colour", "", "column 'colour' is no key of shop, which has chain, number"),
+        ("colour", "leave it out", "column 'colour' is no key of shop, which has chain, number; leave it out"),
+    ],
+)
+def test_a_column_beside_the_keys_is_refused_with_the_one_that_was_meant(
+    name: str, otherwise: str, message: str
+) -> None:
+    """Or with what else to do. The keys themselves, and ids, are columns of the rows."""
+    SHOP.check_only(["chain", "entity_id", "number"])
+    with pytest.raises(InvalidInput) as refused:
+        SHOP.check_only(["chain", name], otherwise)
+    assert (message, name) == (refused.value.message, refused.value.metadata["field"])
