@@ -43,7 +43,8 @@ def unary(
     """
 
     async def answer(request: _Request, call: Call) -> bytes:
-        return await off_loop(call.is_large, call.encode, await behaviour(request, call))
+        reply = await behaviour(request, call)
+        return call.encode(reply) if not call.is_large else await off_loop(True, call.encode, reply)
 
     return _one_request(parse, answer, response_streaming=False, weigh=weigh)
 
@@ -78,19 +79,20 @@ def _one_request(
         async def answer(data: bytes, context: Context) -> Any:
             async def read(call: Call) -> Any:
                 try:
-                    request = await off_loop(call.is_large, parse, data)
+                    request = parse(data) if not call.is_large else await off_loop(True, parse, data)
                 except DecodeError as error:
                     raise InvalidInput("the request is not a message of this method") from error
                 return await behaviour(request, call)
 
-            async def body(call: Call) -> Any:
-                if weigh is None:
-                    return await read(call)
+            async def weighed(call: Call) -> Any:
+                assert weigh is not None
                 async with call.working(await off_loop(call.is_large, weigh, data)):
                     return await read(call)
 
-            call = Call(name, context, guard, size=len(data))
-            return await guard.run(call, context, body, size=len(data), default_deadline_ms=deadline_ms)
+            size = len(data)
+            call = Call(name, context, guard, size=size)
+            body = read if weigh is None else weighed
+            return await guard.run(call, context, body, size=size, default_deadline_ms=deadline_ms)
 
         if response_streaming:
             return grpc.unary_stream_rpc_method_handler(answer)

@@ -9,7 +9,7 @@ change the values.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import cast
 
@@ -24,12 +24,11 @@ from featurama_core.retrieval.join import RowJoin, found_in
 from featurama_core.retrieval.matches import Matches
 from featurama_core.retrieval.online import newest_cells
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, NamedRows, ReadPlan, ReadStages, StageRows, groups_of
+from featurama_core.retrieval.plan import Features, ReadPlan, ReadStages, StageRows, groups_of
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, ReadBounds, first_kept, horizon
-from featurama_core.storage.layouts import Layout
-from featurama_core.storage.records import Cells
+from featurama_core.storage.records import NO_CELLS, Cells
 from featurama_core.types.block import Answer
 from featurama_core.types.column import Column
 from featurama_core.types.errors import StoreUnavailable
@@ -79,10 +78,10 @@ class Retrieval:
 
     async def newest(self, entities: RowEntities) -> Answer:
         """`columns` at now, in the blocks in which they are read."""
-        as_of, ids = self._bounds.rows(None), entities.of_role.get(NO_ROLE, ())
+        ids = entities.of_role.get(NO_ROLE, ())
         if not self._plan.is_plain or len(entities.of_role) != 1 or None in ids:
             return Answer.of(await self.columns(entities, None))
-        (found,) = await self._newest([StageRows(0, [NamedRows(cast("list[str]", list(ids)), None)])], as_of)
+        (found,) = await self._newest([(self._plan.features, cast("Sequence[str]", ids))], self._bounds.rows(None))
         return found
 
     async def follow(self, own: list[Column], event_time: Int64Array | None) -> list[Column]:
@@ -92,7 +91,9 @@ class Retrieval:
     def _reader(self, as_of: AsOf) -> ReadStages:
         async def stages(wanted: Sequence[StageRows]) -> list[list[Column]]:
             if as_of.event_time is None and as_of.ingested_at is None:
-                return [each.columns() for each in await self._newest(wanted, as_of)]
+                read = [(self._stages[each.number], each.entity_ids) for each in wanted]
+                are_own = wanted[0].number < len(self._plan.own)
+                return [each.columns() for each in await self._newest(read, as_of, are_own=are_own)]
             return [await self._stage(each, as_of) for each in wanted]
 
         return stages
@@ -115,39 +116,34 @@ class Retrieval:
         found = await off_loop(large, answer, features, winners, tombstones.take(entity), as_of)
         return found.columns()
 
-    async def _newest(self, stages: Sequence[StageRows], as_of: AsOf) -> list[Answer]:
-        """From the latest cells of the entities of all stages, which are read at once."""
-        rows = [each.entity_ids for each in stages]
-        distinct, entity = distinct_ids(rows[0] if len(rows) == 1 else list(chain.from_iterable(rows)))
-        features = [self._stages[each.number] for each in stages]
+    async def _newest(
+        self, wanted: Sequence[tuple[Features, Sequence[str]]], as_of: AsOf, *, are_own: bool = True
+    ) -> list[Answer]:
+        """Features of entities, from their latest cells, which are read at once. are_own: whether the entities are
+        those of the rows, not such as their references name.
+        """
+        ids = wanted[0][1] if len(wanted) == 1 else list(chain.from_iterable(ids for _, ids in wanted))
+        distinct = list(dict.fromkeys(ids))
         count = len(distinct)
-        if not count:
-            return [
-                answer(each, [(range(len(each)), Stored.nothing(each, 0))], Tombstones(0), as_of) for each in features
-            ]
         try:
-            cells, layouts = await self._cells(distinct)
+            cells, layouts = await self._source.latest(distinct) if distinct else (NO_CELLS, {})
+            _check_answered(cells, some=self._errors_as_status)
         except StoreUnavailable:
-            if not self._errors_as_status or stages[0].number < len(self._plan.own):
+            if are_own or not self._errors_as_status:
                 raise
             # The store does not answer for the referenced entities. The features of the rows themselves stay valid.
-            read = [answer(each, [unread(each, count)], Tombstones(count), as_of) for each in features]
+            read = [answer(each, [unread(each, count)], Tombstones(count), as_of) for each, _ in wanted]
         else:
             tombstones = Tombstones.of_cells(cells, count)
             read = [
-                answer(each, newest_cells(cells, layouts, each, count, as_of), tombstones, as_of) for each in features
+                answer(each, newest_cells(cells, layouts, each, count, as_of), tombstones, as_of) for each, _ in wanted
             ]
-        if len(stages) == 1 and count == len(entity):
-            return read  # the ids are distinct
-        ends = np.cumsum([len(each) for each in rows]).tolist()
+        if len(wanted) == 1 and count == len(ids):
+            return read
+        _, entity = distinct_ids(ids)
+        ends = np.cumsum([len(each) for _, each in wanted]).tolist()
         runs = [entity[first:end] for first, end in pairwise([0, *ends])]
         return [each.take(run) for each, run in zip(read, runs, strict=True)]
-
-    async def _cells(self, entity_ids: list[str]) -> tuple[Cells, Mapping[int, Layout]]:
-        cells, layouts = await self._source.latest(entity_ids)
-        if cells.failed.all() if self._errors_as_status else cells.failed.any():
-            raise StoreUnavailable("the store did not answer for every entity; try again")
-        return cells, layouts
 
     async def _look_up(self, features: Features, distinct: list[str], entity: Int64Array, as_of: AsOf) -> Winners:
         """From the whole visible history of the entities."""
@@ -181,3 +177,10 @@ class Retrieval:
 
 async def _unnoted(period: int) -> None:
     """A read in memory cannot be resumed, so finished periods are not recorded."""
+
+
+def _check_answered(cells: Cells, *, some: bool) -> None:
+    """Raise StoreUnavailable if entities could not be read. some: whether an answer without some of them will do."""
+    failed = np.count_nonzero(cells.failed)
+    if failed and (failed == len(cells.failed) or not some):
+        raise StoreUnavailable("the store did not answer for every entity; try again")

@@ -18,11 +18,15 @@ from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import RowEntities
 
 
+async def plan_of(namespace: Namespace, features: FeatureSelection) -> ReadPlan:
+    """The plan of these features. Its `features.cost` says what a row of them costs."""
+    return await namespace.compiled(features, ReadPlan.of)
+
+
 async def read_newest(
-    namespace: Namespace, entities: RowEntities, features: FeatureSelection, consistency: str | None = None
+    namespace: Namespace, entities: RowEntities, plan: ReadPlan, consistency: str | None = None
 ) -> tuple[Answer, int]:
     """-> (a column per feature, the wall clock that ages are measured from). entities: checked."""
-    plan = await namespace.compiled(features, ReadPlan.of)
     level = None if consistency is None else Consistency(consistency)
     settings, rows = namespace.settings, len(entities)
     most = min(max(1, settings.max_online_entities // len(entities.of_role)), plan.features.cost.rows_at_once)
@@ -52,6 +56,6 @@ async def read_plan(
 async def read_cost(namespace: Namespace, features: FeatureSelection) -> ReadCost:
     """What a row of these features costs. Of features that cannot be read nothing: their read says what is wrong."""
     try:
-        return (await namespace.compiled(features, ReadPlan.of)).features.cost
+        return (await plan_of(namespace, features)).features.cost
     except (InvalidInput, Unknown):
         return NO_COST

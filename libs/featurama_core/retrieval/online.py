@@ -44,15 +44,18 @@ def newest_cells(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _LayoutCells:
-    """The decoded cells of one layout. entity: int64[c]. An entity has at most one cell of a layout."""
+    """The decoded cells of one layout. entity: int64[c]. An entity has at most one cell of a layout. one_each: whether
+    each has one, in order.
+    """
 
     entity: Int64Array
     cells: Unpacked
+    one_each: bool = False
 
     @classmethod
     def of(cls, layout: Layout, cells: Cells, fields: Sequence[int]) -> _LayoutCells:
         if len(cells.layouts) == 1 and not cells.may_hold_tombstones:
-            return cls(cells.entity, unpack(layout, cells.cells, fields))
+            return cls(cells.entity, unpack(layout, cells.cells, fields), cells.one_each)
         at = np.flatnonzero(~cells.is_tombstone & (cells.layout_id == layout.layout_id))
         return cls(cells.entity[at], unpack(layout, [cells.cells[position] for position in at.tolist()], fields))
 
@@ -65,6 +68,9 @@ def _winners(pieces: list[_LayoutCells], features: Features, entities: int, as_o
     if len(pieces) == 1:
         # The only cell of an entity holds all its values, or their absence.
         only = pieces[0]
+        if only.one_each:
+            found = only.cells
+            return [(everything, Stored(found.values, found.status, found.event_time, found.whole))]
         winner = np.full(entities, -1, dtype=np.int64)
         winner[only.entity] = np.arange(len(only.entity))
         return [(everything, Stored.of(features, only.cells.values, only.cells.status, only.cells.event_time, winner))]
@@ -128,10 +134,10 @@ def _with_errors(stored: Stored, unknown: BoolArray, pieces: list[_LayoutCells])
     """ERROR for entities that were not read, and for those with an unreadable cell."""
     broken = unknown
     for each in pieces:
-        if not each.cells.readable.all():
+        if not each.cells.whole and np.count_nonzero(each.cells.readable) < len(each.entity):
             broken = broken.copy()
             broken[each.entity[~each.cells.readable]] = True
-    if not broken.any():
+    if not np.count_nonzero(broken):
         return stored
     status = np.where(broken, np.uint8(Status.ERROR), stored.status)
     return Stored(stored.values, status, np.where(broken, MAX_TIME, stored.event_time))

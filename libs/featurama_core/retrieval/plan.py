@@ -163,7 +163,7 @@ class FollowedStage:
     features: Features
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadPlan:
     """Compiled once per list of features and registry snapshot.
 
@@ -178,7 +178,7 @@ class ReadPlan:
     sources: tuple[int, ...]
     roles: tuple[str, ...]
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether the columns of the one stage are those of the request."""
         return len(self.own) == 1 and self.roles == (NO_ROLE,) and self.own[0].features == self.features
@@ -213,7 +213,7 @@ class ReadPlan:
         """The number of columns of the own stages."""
         return sum(len(stage.roles) * len(stage.features) for stage in self.own)
 
-    @property
+    @cached_property
     def stages(self) -> list[Features]:
         """The features of each stage."""
         return [*(each.features for each in self.own), *(each.features for each in self.followed)]

@@ -150,12 +150,12 @@ def statuses(stored: UInt8Array, event_time: Int64Array, gone: Bound, ttl: Bound
     """
     status = stored
     lost = is_gone(event_time, gone)
-    if lost.any():
+    if np.count_nonzero(lost):
         status = np.where(lost, np.uint8(Status.NOT_FOUND), status)
     if ttl is None:
         return status
-    old = event_time < np.subtract(as_of.age_from, ttl)
-    if not old.any():
+    old = event_time < as_of.age_from - ttl
+    if not np.count_nonzero(old):
         return status
     held = (status == Status.PRESENT) | (status == Status.NULL_VALUE)
     return np.where(held & old, np.uint8(Status.OUTSIDE_MAX_AGE), status)

@@ -189,11 +189,14 @@ class FeatureSelection:
                 reason=Reason.LIMIT_EXCEEDED,
                 field="features",
             )
+        try:
+            if "".join(references).isascii():
+                return references, None
+        except TypeError as error:
+            problem = "features must be texts such as 'distance' or 'distance@2'"
+            raise InvalidInput(problem, field="features") from error
         for reference in references:
-            if not isinstance(reference, str):
-                raise InvalidInput("features must be texts such as 'distance' or 'distance@2'", field="features")
-            if not reference.isascii():
-                FeatureRef.parse(reference)  # raises here: a lone surrogate could not be encoded later
+            FeatureRef.parse(reference)  # raises here: a lone surrogate could not be encoded later
         return references, None
 
 

@@ -45,12 +45,8 @@ def read_cells(connection: sqlite3.Connection, entity_ids: Sequence[str]) -> Cel
                 rows += [(position, layout, cell) for _, layout, cell in found]
         if failed.all():
             raise translated(error) from error
-    return Cells(
-        entity=np.array([row[0] for row in rows], dtype=np.int64),
-        layout_id=np.array([row[1] for row in rows], dtype=np.int64),
-        cells=[row[2] for row in rows],
-        failed=failed,
-    )
+    entities, layout_ids, cells = zip(*rows, strict=True) if rows else ((), (), ())
+    return Cells(entities, layout_ids, cells, failed)
 
 
 def replace_cell(transaction: Transaction, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:

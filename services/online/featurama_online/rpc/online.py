@@ -16,7 +16,7 @@ from featurama_core.frames.cells import Cells
 from featurama_core.frames.results import OnlineFeatures
 from featurama_core.off_loop import off_loop
 from featurama_core.retrieval.cost import check_answer
-from featurama_core.retrieval.newest import read_cost, read_newest
+from featurama_core.retrieval.newest import plan_of, read_cost, read_newest
 from featurama_core.stores import Stores
 from featurama_core.types.block import Answer
 from featurama_core.types.errors import InvalidInput, Reason
@@ -79,12 +79,13 @@ class OnlineServicer:
             consistency = consistency_of(request.consistency)
             wanted = FeatureSelection.of(features, service, dict(request.ttl_revisions), sent.roles)
             namespace = await self._stores.namespace(request.namespace)
-            cost = await read_cost(namespace, wanted)
+            plan = await plan_of(namespace, wanted)
+            cost = plan.features.cost
             beside = request.include_statuses + 8 * request.include_event_times
             call.check_size(cost.least_bytes(call.rows, beside=beside))
             work = cost.work_bytes(call.rows)
             async with call.working(work):
-                found, as_of = await read_newest(namespace, entities, wanted, consistency)
+                found, as_of = await read_newest(namespace, entities, plan, consistency)
                 return await off_loop(work > _LITTLE, _encoded, found, as_of, request)
         return _encoded(found, as_of, request)
 
