@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from featurama_core.retrieval.answer import Stored, Winners
 from featurama_core.retrieval.as_of import HistoryKeys
 from featurama_core.retrieval.entity_rows import EntityRows
-from featurama_core.retrieval.visibility import AsOf, may_see, newest
-from featurama_core.storage.records import History
+from featurama_core.retrieval.visibility import AsOf, may_see, newest, winners_of_events
+from featurama_core.storage.records import History, Seeks, Sought
 from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.revisions import Bound
-from featurama_core.types.times import MAX_TIME
+from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import BoolArray, Int64Array
+
+_ANY_TIME = np.iinfo(np.int64).max
 
 
 class MatchSink(Protocol):
@@ -92,6 +94,36 @@ class RowJoin:
                 (winner,) = newest(keys, [None], entity, as_of)
                 self._found(members, histories, rows, winner)
         self._pending[rows] = self.open[:, rows].any(axis=0)
+
+    def needing(self, start: int) -> Int64Array:
+        """Positions of the rows that need a period from `start` on; see `entities`."""
+        return np.flatnonzero(self._pending & may_see(self.rows.event_time, start, MAX_TIME, None))
+
+    def seeks(self, rows: Int64Array) -> Seeks:
+        """The seeks of these rows, positions in ascending order."""
+        entity = self.rows.entity[rows]
+        first = np.diff(entity, prepend=-1) != 0
+        entity_ids = [self.rows.entity_ids[code] for code in entity[first].tolist()]
+        known = self._as_of.take(rows).ingested_at
+        ingested_at = np.broadcast_to(np.int64(_ANY_TIME if known is None else known), len(rows))
+        return Seeks(entity_ids, np.cumsum(first) - 1, self.rows.event_time[rows], ingested_at)
+
+    def take_events(self, rows: Int64Array, wanted: Seeks, sought: Sequence[Sought]) -> Int64Array:
+        """Join rows with the newest event of each. -> codes of entities whose older events of the period are needed,
+        because a newest one lacks a value.
+        """
+        as_of, histories = self._as_of.take(rows), [each.history for each in sought]
+        for members, keys in shared_keys(histories):
+            if len(keys):
+                (winner,) = newest(keys, [None], wanted.entity, as_of)
+                event_time = sought[members[0]].event_time
+                self._found(members, histories, rows, winners_of_events(keys, winner, event_time))
+        lacking = np.zeros(len(rows), dtype=np.bool_)
+        for still_open, each in zip(self.open[:, rows], sought, strict=True):
+            lacking |= still_open & (each.event_time > MIN_TIME)
+        self._pending[rows] = self.open[:, rows].any(axis=0)
+        codes = self.rows.entity[rows[lacking]]
+        return codes[np.flatnonzero(np.diff(codes, prepend=-1))]
 
     def _found(
         self, members: Sequence[int], histories: Sequence[History], rows: Int64Array, winner: Int64Array
