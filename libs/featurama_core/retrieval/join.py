@@ -8,6 +8,7 @@ has the winner. Tombstones, retention and ttl are applied afterwards, in `answer
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -137,15 +138,26 @@ class RowJoin:
             found, source = rows[hit], winner[hit]
             for member in some:
                 self.open[member, found] = False
+            event_time = histories[some[0]].event_time[source]
             self._sink.add(
                 tuple(self._positions[member] for member in some),
                 self.rows.row[found],
-                histories[some[0]].event_time[source],
-                [histories[member].column.take(source) for member in some],
+                event_time,
+                _taken([histories[member].column for member in some], source, event_time),
             )
 
     def _refresh(self) -> None:
         self._pending = np.asarray(self.open.any(axis=0), dtype=np.bool_)
+
+
+def _taken(columns: Sequence[Column], source: Int64Array, event_time: Int64Array) -> list[Column]:
+    """The given rows of columns of one cell. Shared arrays stay shared."""
+    status = {id(each.status): each.status for each in columns}
+    shared = {key: each[source] for key, each in status.items()}
+    return [
+        replace(each, values=each.values[source], status=shared[id(each.status)], event_time=event_time)
+        for each in columns
+    ]
 
 
 def found_in(
