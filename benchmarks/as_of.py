@@ -1,4 +1,5 @@
-"""As-of kernel against polars `join_asof`, on the same arrays in the same run.
+"""As-of kernel against polars `join_asof`, and the sort of shuffled history against polars' sort, on the same arrays in
+the same run.
 
     python benchmarks/as_of.py --labels 1000000 --history 10000000 --entities 10000
 
@@ -17,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from featurama_core.retrieval.as_of import HistoryKeys, as_of, as_of_many
+from featurama_core.types.order import sort_history
 
 DAY = 86_400_000_000
 
@@ -80,13 +82,27 @@ def main() -> None:
             keys, masks, label_entity, label_time, known_at=known - 10_000_000
         ),
     }
+    shuffled = rng.permutation(options.history)
+    unsorted = entity[shuffled], moment[shuffled], prompt[shuffled]
+    frame = pl.DataFrame(dict(zip(("entity", "time", "ingested"), unsorted, strict=True)))
+    corrected = unsorted[0], unsorted[1] // DAY, unsorted[2]
+    sorts: dict[str, Callable[[], object]] = {
+        "polars sort": lambda: frame.sort("entity", "time", "ingested"),
+        "polars arg_sort_by": lambda: frame.select(pl.arg_sort_by("entity", "time", "ingested")),
+        "sort_history, shuffled": lambda: sort_history(*unsorted),
+        "sort_history, shuffled, days with corrections": lambda: sort_history(*corrected),
+        "sort_history, sorted": lambda: sort_history(entity, moment, prompt),
+        "numpy lexsort": lambda: np.lexsort(unsorted[::-1]),
+    }
+    assert np.array_equal(np.lexsort(unsorted[::-1]), sort_history(*unsorted))
     print(f"{options.labels:,} labels, {options.history:,} history rows, {options.entities:,} entities")
-    print(f"{'':44}{'wall s':>8}{'CPU s':>8}{'CPU / polars':>14}")
-    reference = None
-    for name, run in cases.items():
-        wall, cpu = measure(run, options.repeats)
-        reference = reference or cpu
-        print(f"{name:44}{wall:8.3f}{cpu:8.3f}{cpu / reference:14.2f}", flush=True)
+    for some in (cases, sorts):
+        print(f"{'':48}{'wall s':>8}{'CPU s':>8}{'CPU / polars':>14}")
+        reference = None
+        for name, run in some.items():
+            wall, cpu = measure(run, options.repeats)
+            reference = reference or cpu
+            print(f"{name:48}{wall:8.3f}{cpu:8.3f}{cpu / reference:14.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
     python benchmarks/training_sets.py build --storage sqlite:///big --labels 1000000
     python benchmarks/training_sets.py polars --storage sqlite:///big --labels 1000000
 
-Ten doubles an event, in one group; 20,000 entities; event times over 120 days. `build` and `polars` print seconds and
-the peak RSS of their process; polars reads the history from a Parquet file that `fill` wrote beside the store.
+Ten doubles an event, in one group; 20,000 entities; event times over 120 days. `build` and `polars` print seconds,
+seconds of CPU and the peak RSS of their process; polars reads the history from a Parquet file that `fill` wrote beside
+the store.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ async def build(storage: str, labels: int, memory: str, strategy: Any) -> None:
             manifest = await made.write(folder / "set", progress=lambda each: stages.update({each.stage: each}))
         seconds = time.perf_counter() - began
         stages_of = ", ".join(f"{each.stage} {each.seconds:.1f} s ({each.values:,} values)" for each in stages.values())
-        print(f"build {manifest.rows:,} rows, {strategy}: {seconds:.1f} s, peak {peak()} MiB; {stages_of}")
+        used = f"{seconds:.1f} s, {cpu():.1f} s CPU, peak {peak()} MiB"
+        print(f"build {manifest.rows:,} rows, {strategy}: {used}; {stages_of}")
         print({each["name"]: each["nulls"] for each in manifest.features[:2]}, len(manifest.files), "files")
     finally:
         shutil.rmtree(folder)
@@ -131,10 +133,15 @@ def with_polars(storage: str, labels: int) -> None:
         rows = pl.read_parquet(path).with_row_index().with_columns(event_time=pl.col("timestamp").cast(pl.Int64))
         joined = rows.sort("event_time").join_asof(history, on="event_time", by="entity_id").sort("index")
         joined.write_parquet(folder / "set.parquet")
-        print(f"polars {len(joined):,} rows: {time.perf_counter() - began:.1f} s, peak {peak()} MiB")
+        print(f"polars {len(joined):,} rows: {time.perf_counter() - began:.1f} s, {cpu():.1f} s CPU, peak {peak()} MiB")
         print({name: joined[name].null_count() for name in NAMES[:2]})
     finally:
         shutil.rmtree(folder)
+
+
+def cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def peak() -> int:

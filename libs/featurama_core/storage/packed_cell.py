@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,10 @@ from featurama_core.types.values import (
     Status,
     UInt8Array,
     ValueArray,
+    ValueArrays,
     ValueType,
     all_present,
+    all_true,
     empty_values,
 )
 
@@ -41,8 +44,7 @@ CODEC_VERSION = 1
 _SIGN = np.int64(-(2**63))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Unpacked:
+class Unpacked(NamedTuple):
     """c decoded cells. event_time: int64[c]. values: per decoded field an array of length c.
 
     status: uint8[fields, c], perhaps read-only. readable: bool[c]. Where it is False, the times are meaningless and
@@ -51,7 +53,7 @@ class Unpacked:
 
     heads: NDArray[np.void]
     event_time: Int64Array
-    values: list[ValueArray]
+    values: ValueArrays
     status: UInt8Array
     readable: BoolArray
     whole: bool
@@ -126,7 +128,7 @@ def _unpacked(
     chosen = layout.choice(None if fields is None else tuple(fields))
     whole = not tailed and heads["mark"].tobytes() == _nothing_lacks(count) * len(heads)
     status = all_present(len(chosen.fields), len(heads)) if whole else _statuses(heads, count)
-    readable: BoolArray = heads["mark"][:, 0] == CODEC_VERSION
+    readable: BoolArray = all_true(len(heads)) if whole else heads["mark"][:, 0] == CODEC_VERSION
     slots = heads["slots"].T
     tails: dict[int, _Tail] = {}
     if tailed:
@@ -141,8 +143,9 @@ def _unpacked(
     if fields is not None and not whole:
         status = status[chosen.positions]
     doubles: NDArray[np.float64] = block.view(np.float64)
-    values: list[ValueArray] = list(doubles)
+    values: ValueArrays = doubles
     if not chosen.are_doubles:
+        values = list(doubles)
         for row, (position, field) in enumerate(zip(chosen.positions.tolist(), chosen.fields, strict=True)):
             if field.value_type in TAIL_TYPES:
                 values[row] = tails[position].read(field, status[row] == Status.PRESENT)
