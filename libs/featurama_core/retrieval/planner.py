@@ -109,7 +109,8 @@ class Planner:
             return "lookup", f"few entities ({needed}) are needed"
         sample = await self._sampled(partitions, entities, rows)
         seconds = sample.seconds(needed, seeks)
-        chosen = min(seconds, key=lambda each: seconds[each])
+        # The estimate of seeks is the roughest: they are chosen where they are far ahead.
+        chosen = min(seconds, key=lambda each: seconds[each] * (2 if each == "seek" else 1))
         if chosen != "scan":
             await self._end_begun()
         costs = [f"{_text(seconds['lookup'])} by lookups", f"{_text(seconds['scan'])} by a scan"]
