@@ -67,4 +67,4 @@ class WriteCalls(Calling):
         else:
             whole = pb.DeleteEntityRequest(namespace=self.namespace, entity_id=entity_id, deleted_through_time=through)
             answer = await stubs.ingest.call(stubs.deletes.DeleteEntity, whole, writes=True)
-        return Deletion(wire.from_timestamp(answer.deleted_through_time), answer.cleaned)
+        return Deletion(wire.from_timestamp(answer.deleted_through_time), answer.cleaned, answer.found)

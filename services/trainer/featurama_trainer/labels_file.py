@@ -45,7 +45,7 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
     from featurama_core.datasets.spine_sources import keyed_source, one_batch, read_keys
     from featurama_core.files.layout import FileLayout
 
-    times = TimeRules(source.timezone, source.time_unit, source.time_format)
+    times = TimeRules(source.timezone, source.time_unit, source.time_format, ambiguous=source.ambiguous)
     columns = SpineColumns.of(
         source.entity_column,
         source.time_column,
@@ -53,7 +53,17 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
         casts=checked_casts(source.casts),
         clock_column=source.clock_column,
     )
-    layout = FileLayout.of(source.types, source.delimiter, source.quote, source.encoding, source.null_values)
+    layout = FileLayout.of(
+        source.types,
+        source.delimiter,
+        source.quote,
+        source.encoding,
+        source.null_values,
+        source.decimal,
+        source.true_values,
+        source.false_values,
+        source.rename,
+    )
     rows, columns = keyed_source(Path(source.file), columns, kinds, layout)
     if source.target not in rows.schema.names:
         raise InvalidInput(
@@ -61,7 +71,8 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
             "them",
             field="labels.target",
         )
-    if classes is None and source.target not in source.types:
+    is_text = str(rows.schema.field(source.target).type).endswith("string")
+    if classes is None and is_text and source.target not in source.types:
         # A number is learned from digits in a CSV; the texts of classes are their labels.
         numbers = replace(layout, types=(*layout.types, (source.target, "double")))
         rows, _ = keyed_source(Path(source.file), columns, kinds, numbers)

@@ -23,7 +23,7 @@ T0 = 1_767_225_600_000_000
 
 
 def in_memory(labels: dict[str, Any], timestamp: int | None) -> Any:
-    return label_rows(labels, timestamp, times=MICROS).event_time
+    return label_rows(labels, SpineColumns.of(timestamp=timestamp, times=MICROS)).event_time
 
 
 def in_batches(labels: dict[str, Any], timestamp: int | None) -> Any:

@@ -67,7 +67,7 @@ def refusals(frame: Any, dice: random.Random) -> list[str]:
     mode = dice.choice([*WriteMode])
     reads: list[Callable[[], object]] = [
         lambda: list(write_requests(frame, mapping=mapping, mode=mode, request_ids=RequestIds())),
-        lambda: label_rows(frame, times=rules),
+        lambda: label_rows(frame, columns),
         lambda: [read_keys(batch, columns, 0) for batch in label_source(frame, columns).batches()],
     ]
     return [message for read in reads if (message := refusal(read)) is not None]

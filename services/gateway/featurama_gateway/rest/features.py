@@ -70,8 +70,6 @@ def features(store: FeatureStore) -> APIRouter:
                 roles=body.roles,
                 event_times=body.event_times,
             )
-        if body.entities is not None:
-            read.check_labels(body.entities)
         if len(read) * len(read.columns) > MAX_VALUES:
             raise InvalidInput(
                 f"entity_ids: {len(read)} entities of {len(read.columns)} features are more than {MAX_VALUES} values; "
