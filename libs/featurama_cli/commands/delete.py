@@ -50,4 +50,5 @@ async def delete(
     cleaned = {"cleaned": done.cleaned} if done.found or not done.cleaned else {}
     show_one(row | cleaned | ({"features": features} if features else {}), as_json=as_json)
     if not done.found:
-        note(f"Nothing is stored for {what} in {place.namespace}; is the id right?")
+        nothing = f"Nothing of {', '.join(features)}" if features else "Nothing"
+        note(f"{nothing} is stored for {named} in {place.namespace}; is the id right?")

@@ -45,9 +45,14 @@ class RoleColumns:
         found = replace(self, keys=keys)
         wanted = ("the ids",) if found.entity.keys is None else found.entity.keys.names
         if len(found.entity.columns) != len(wanted):
+            needs = (
+                f"needs one for each of {', '.join(wanted)}"
+                if keys is not None
+                else "has no keys; name one, of its ids"
+            )
             raise InvalidInput(
-                f"the role {self.role.name!r} has the columns {', '.join(self.given)}; a {self.role.entity_type} needs"
-                f" one for each of {', '.join(wanted)}",
+                f"the role {self.role.name!r} has the columns {', '.join(self.given)};"
+                f" a {self.role.entity_type} {needs}",
                 field="roles",
             )
         return found
