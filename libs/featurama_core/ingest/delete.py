@@ -53,7 +53,7 @@ async def delete(
 def _stored(cells: Cells, layouts: Mapping[int, Layout], feature_names: Sequence[str]) -> tuple[list[int], bool]:
     """The event times of the newest cells with the deleted features, and whether one has a value of them."""
     times, found = [], False
-    for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
+    for layout_id, cell in zip(cells.layout_ids, cells.cells, strict=True):
         layout = layouts.get(layout_id)
         if layout is None:
             continue
@@ -93,7 +93,7 @@ async def _clean(namespace: Namespace, tombstone: Tombstone, groups: Mapping[str
     if not tombstone.feature_name:
         return
     cells, layouts = await namespace.read_cells([tombstone.entity_id])
-    for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
+    for layout_id, cell in zip(cells.layout_ids, cells.cells, strict=True):
         layout = layouts.get(layout_id)
         if layout is None:
             continue
