@@ -279,7 +279,7 @@ def _kept(facts: ColumnFacts, declared: list[str]) -> list[str]:
 def _add_key_casts(made: Proposal, scanned: Scanned, entity: str | None, time: TimeColumn | None) -> None:
     casts = made.mapping.setdefault("casts", {})
     facts = scanned.columns.get(entity or "")
-    if facts is not None and facts.kinds & {"int", "double", "decimal"}:
+    if facts is not None and (facts.kinds & {"int", "double", "decimal"} or facts.counts["floats"]):
         casts[facts.name] = "text"
     if time is not None and time.cast:
         casts[time.name] = time.cast

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from featurama_core.datasets.build import BuildFolder, Part, write_files
 from featurama_core.datasets.files import Format, check_columns, format_of
 from featurama_core.datasets.kept_rows import kept
+from featurama_core.datasets.label_table import ROWS_ON_THE_LOOP
 from featurama_core.datasets.manifest import Manifest, PartStatistics, facts_of, request_sha256
 from featurama_core.datasets.plan import Plan
 from featurama_core.datasets.progress import Stage, Watcher
 from featurama_core.datasets.spine_sources import (
-    ROWS_ON_THE_LOOP,
     Keys,
     SpineSource,
     TableSource,

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from featurama_core.datasets.dataset import OutputBuilder, RecordedRequest
 from featurama_core.datasets.grid import GridSource
+from featurama_core.datasets.label_table import ROWS_ON_THE_LOOP
 from featurama_core.datasets.plan import Strategy
-from featurama_core.datasets.spine_sources import ROWS_ON_THE_LOOP, SpineSource, keyed_source
+from featurama_core.datasets.spine_sources import SpineSource, keyed_source
 from featurama_core.files.layout import PLAIN, FileLayout
 from featurama_core.frames.casts import checked_casts
 from featurama_core.frames.role_columns import RoleColumns, RolesGiven, role_columns

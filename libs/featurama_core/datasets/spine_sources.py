@@ -16,28 +16,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurama_core.datasets.one_type import check_one_type
+from featurama_core.datasets.label_table import label_table
 from featurama_core.files.layout import PLAIN, FileLayout
 from featurama_core.files.table_file import BATCH_ROWS, TableFile
 from featurama_core.files.table_files import TableFiles, files_of
-from featurama_core.files.typed import declared_column, no_value
-from featurama_core.frames.cells import frame_kind, index_columns
 from featurama_core.frames.keys import CodedTexts, no_text
-from featurama_core.frames.mapped_rows import columns_of, is_rows
-from featurama_core.frames.renaming import renamed
 from featurama_core.frames.spine import SpineColumns, frame_ids, id_problems, judged
-from featurama_core.frames.values import CellError, is_empty
-from featurama_core.frames.views import plain_table
+from featurama_core.frames.values import CellError
 from featurama_core.frames.zones import TimeRules
-from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.errors import InvalidInput
 from featurama_core.types.roles import RowEntities
 from featurama_core.types.schema import EntityType
 from featurama_core.types.times import MAX_EVENT_TIME, MIN_EVENT_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
-
-ROWS_ON_THE_LOOP = 1_000
-"""Up to this number, converting and checking label rows takes less time than waking a thread."""
-
 
 CheckTimes = Callable[..., None]
 """Called with the times of some label rows, int64[n], and `first_row`, the number of the first of them."""
@@ -109,7 +100,7 @@ def keyed_source(
     elif hasattr(labels, "batches") and hasattr(labels, "fingerprint"):
         source = labels
     else:
-        source = _in_memory(labels, columns, kinds, layout)
+        source = TableSource(*label_table(labels, columns, kinds, layout))
     columns = columns.with_keys(kinds, source.schema.names)
     columns.check(source.schema.names)
     layout.check_columns(source.schema.names)
@@ -307,105 +298,6 @@ def _texts_or_none(ids: Any, name: str) -> Any:
 def _coded(ids: Any) -> CodedTexts:
     encoded = ids.dictionary_encode()
     return CodedTexts(encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy().astype(np.int64))
-
-
-def _in_memory(labels: Any, columns: SpineColumns, kinds: Sequence[EntityType], layout: FileLayout) -> TableSource:
-    """A frame or list with the names and types of its layout. InvalidInput names the row that a type does not hold.
-
-    A named level of an index is a column where a key or the time is missing, and no column otherwise.
-    """
-    table, levels = _table(labels)
-    names = {name: dict(layout.rename).get(name, name) for name in (*table.column_names, *levels)}
-    keys = columns.with_keys(kinds, list(names.values())).keys
-    for name, level in reversed(levels.items()):
-        if names[name] in keys and name not in table.column_names:
-            table = table.add_column(0, name, level if isinstance(level, pa.ChunkedArray) else _level(level))
-    dtypes = {name: dtype for name, dtype in _dtypes(labels).items() if name in table.column_names}
-    if layout.rename:
-        new = renamed(layout.rename, table.column_names)
-        dtypes = {name: dtypes[old] for name, old in zip(new, table.column_names, strict=True) if old in dtypes}
-        table = table.rename_columns(new)
-    layout.check_columns(table.column_names)
-    for name, value_type in layout.value_types.items():
-        at = table.column_names.index(name)
-        column, left = declared_column(table.column(at), value_type, layout.texts)
-        for row, value in left.items():
-            problem = no_value(value, value_type, layout.texts)
-            raise InvalidInput(
-                f"label row {row}, column {name}: {problem}", reason=Reason.INVALID_VALUE, field=name, row=row
-            )
-        if column.type != table.column(at).type:
-            table, _ = table.set_column(at, name, column), dtypes.pop(name, None)
-    return TableSource(table, dtypes, labels.index if frame_kind(labels) == "pandas" else None)
-
-
-def _level(level: Any) -> Any:
-    return pa.array([None if is_empty(each) else each for each in level.tolist()] if level.dtype == object else level)
-
-
-def _table(labels: Any) -> tuple[Any, dict[str, Any]]:
-    """An Arrow table, and the named levels of the index of pandas, of pandas or Arrow."""
-    if isinstance(labels, pa.RecordBatchReader):
-        labels = labels.read_all()
-    elif type(labels).__name__ == "LazyFrame":
-        labels = labels.collect()
-    labels = columns_of(labels) if is_rows(labels) else labels
-    kind = frame_kind(labels)
-    if kind is None and (isinstance(labels, bytes) or not hasattr(labels, "__iter__")):
-        raise InvalidInput(
-            "labels must be a pandas, polars or Arrow frame, or a path of Parquet, CSV or Arrow files", field="labels"
-        )
-    _check_cells(labels)
-    try:
-        if kind == "pandas":
-            threads = 1 if len(labels) <= ROWS_ON_THE_LOOP else None
-            table = pa.Table.from_pandas(labels, preserve_index=False, nthreads=threads)
-        elif kind == "polars":
-            import polars as pl
-
-            # The newest level has views of strings, which fewer readers of files know.
-            table = labels.to_arrow(compat_level=pl.CompatLevel.oldest())
-        elif kind == "arrow":
-            table = labels if isinstance(labels, pa.Table) else pa.Table.from_batches([labels])
-        else:
-            # A list of ids. What is no text is missing, and named by its row where the ids are read.
-            ids = labels if kind else {"entity_id": [each if isinstance(each, str) else None for each in labels]}
-            table = pa.table(dict(ids))
-        table = plain_table(table)
-    except (pa.ArrowException, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        for name, column in _object_columns(labels):
-            check_one_type(name, column)
-        first = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise InvalidInput(f"the label rows cannot be made an Arrow table: {first}", field="labels") from error
-    hidden = index_columns(table.schema)
-    levels = {name: table.column(name) for name in hidden}
-    if kind == "pandas":
-        named = {name: at for at, name in enumerate(labels.index.names) if isinstance(name, str)}
-        levels = {name: labels.index.get_level_values(at) for name, at in named.items()}
-    return table.drop_columns(list(hidden)).replace_schema_metadata(None), levels
-
-
-def _object_columns(labels: Any) -> Iterator[tuple[str, Any]]:
-    """The columns of Python objects of a pandas frame or a mapping."""
-    for name, column in labels.items() if frame_kind(labels) in ("pandas", "columns") else ():
-        if isinstance(column, (list, tuple)) or getattr(column, "dtype", None) == np.dtype(object):
-            yield name, column
-
-
-def _check_cells(labels: Any) -> None:
-    """Pyarrow crashes for some numbers beside times of numpy, and takes numpy's bools as numbers."""
-    for name, column in _object_columns(labels):
-        if any(isinstance(each, (np.longdouble, np.complexfloating, np.void)) for each in column):
-            raise InvalidInput(f"column {name} holds numpy's longdouble, complex or void; convert it", field="labels")
-        if any(isinstance(each, np.bool_) for each in column):
-            check_one_type(name, column)
-
-
-def _dtypes(labels: Any) -> dict[str, Any]:
-    if frame_kind(labels) != "pandas":
-        return {}
-    levels = {name: labels.index.get_level_values(at).dtype for at, name in enumerate(labels.index.names)}
-    return levels | dict(labels.dtypes.items())
 
 
 class _Hashed(io.RawIOBase):

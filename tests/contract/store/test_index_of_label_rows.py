@@ -84,6 +84,16 @@ async def test_a_key_or_the_time_may_stand_in_the_index(
     assert (["entity_id", "timestamp", "w"] if library == "pandas" else [None]) == list(found.index.names)
 
 
+async def test_an_index_of_several_types_is_no_key(store: OpenedStore, size: str) -> None:
+    rows = pd.DataFrame({"timestamp": pd.to_datetime([LATER] * 2)}, index=pd.Index(["a", (1, 2)], name="entity_id"))
+    with pytest.raises(
+        InvalidInput, match=r"label row 1, column entity_id: .* is tuple, and the rows before it hold str"
+    ):
+        await in_set(store, rows, size)
+    with pytest.raises(InvalidInput, match="label row 1: entity_id is missing or not text"):
+        await in_memory(store, rows, size)
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 async def test_times_in_memory_stand_in_any_column(store: OpenedStore, size: str, library: str) -> None:
     """As those of a set: one column, or dates beside times of day."""

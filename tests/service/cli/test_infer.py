@@ -299,3 +299,17 @@ def test_rows_with_an_odd_time_or_one_in_the_future_are_named(infer: Infer, fold
     assert "(t.csv, row 17)" in asked
     future = "2 rows have times in the future and would be rejected: 2131-01-01T00:00:00.000000Z in t.csv, row 40"
     assert future in asked
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_ids_that_became_doubles_are_cast_to_text(infer: Infer, folder: Path, ending: str) -> None:
+    """One id in either file, without a point."""
+    frame = pd.DataFrame(
+        {"user_id": [float(at // 4) for at in range(40)], "at": pd.date_range("2024-01-01", periods=40)}
+    )
+    frame["spent"] = [at + 0.5 for at in range(40)]
+    frame.to_csv(folder / "u.csv", index=False) if ending == "csv" else frame.to_parquet(folder / "u.parquet")
+    made = infer(f"u.{ending}")
+    assert ("user_id", {"user_id": "text"}) == (made.mapping["entity_column"], made.mapping["casts"])
+    assert {"accepted": 40} == made.written(f"u.{ending}", timezone="UTC")
+    assert 31.5 == made.newest("7", "spent")
