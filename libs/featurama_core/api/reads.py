@@ -243,7 +243,7 @@ class ReadingMethods(HistoryMethods):
             check_entity_ids(given)
             return RowEntities.of(list(given)), {}
         columns = await self._role_columns(selection, roles)
-        return row_entities(given, columns, () if columns else await self._types_of(selection), casts)
+        return row_entities(given, columns, () if columns else await self._types_of(selection), casts, alone=True)
 
     async def _role_columns(
         self, selection: FeatureSelection, given: tuple[RoleColumns, ...]

@@ -259,22 +259,27 @@ def label_rows(
 
 
 def row_entities(
-    given: Any, roles: tuple[RoleColumns, ...], kinds: Sequence[EntityType] = (), casts: Casts = ()
+    given: Any,
+    roles: tuple[RoleColumns, ...],
+    kinds: Sequence[EntityType] = (),
+    casts: Casts = (),
+    *,
+    alone: bool = False,
 ) -> tuple[RowEntities, dict[str, Any]]:
-    """The entities of the rows of a frame without times, and all its columns.
+    """The entities of the rows of a frame without times, and the columns that name them. InvalidInput names the first
+    bad row.
 
-    InvalidInput names the first bad row, or a column that names no entity.
-
-    kinds: see `SpineColumns.with_keys`.
+    kinds: see `SpineColumns.with_keys`. alone: whether a column that names no entity is refused.
     """
     frame = open_frame(given)
     columns = SpineColumns(moment=0, roles=roles, casts=casts).with_keys(kinds, list(frame.columns))
-    _check_no_others(frame, columns)
+    if alone:
+        _check_no_others(frame, columns)
     of_role, problems = _entities_of(frame, columns)
     judged(problems, None, columns, frame.rows, where="row")
     if not frame.rows:
         raise InvalidInput("the rows are empty; give at least one", reason=Reason.EMPTY_REQUEST, field="entity_ids")
-    return RowEntities(of_role), dict(frame.columns)
+    return RowEntities(of_role), {name: column for name, column in frame.columns.items() if name in columns.keys}
 
 
 def _check_no_others(frame: Frame, columns: SpineColumns) -> None:

@@ -134,6 +134,8 @@ async def test_an_online_read_refuses_a_column_that_names_no_entity(
     ):
         with pytest.raises(InvalidInput, match=said):
             await store.get_online_features(LIBRARIES[library](rows), [feature])
+    more = LIBRARIES[library]({"film_id": [1, 2], "title": ["a", "b"]})
+    assert [f"{films.film}:1", f"{films.film}:2"] == await store.make_entity_ids(films.film, more)
 
 
 async def test_a_grid_has_the_keys_of_its_type(store: OpenedStore, unique: Unique, clock: FakeClock) -> None:
