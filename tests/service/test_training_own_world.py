@@ -170,10 +170,9 @@ async def test_a_target_of_any_name_is_learned_by_a_new_name(store: OpenedStore,
     report = await train(store.space, TrainingConfig.of(OWN | {"labels": source}), checker=shared_checker())
     assert ("ziel", {"Ziel µg": "ziel"}) == (report.manifest.target, report.manifest.training.labels["rename"])
     assert (120, True) == (report.manifest.training.label_rows, 4 > report.test["mae"])
+    config = TrainingConfig.of(OWN | {"labels": source | {"decimal": "."}})
     with pytest.raises(InvalidInput, match=r"labels.target 'ziel' is '.*' in row 0; .* declare decimal=','"):
-        await train(
-            store.space, TrainingConfig.of(OWN | {"labels": source | {"decimal": "."}}), checker=shared_checker()
-        )
+        await train(store.space, config, checker=shared_checker())
     labels = {name: value for name, value in source.items() if name != "rename"} | {"target": "Ziel µg"}
     config = TrainingConfig.of(OWN | {"labels": labels})
     with pytest.raises(

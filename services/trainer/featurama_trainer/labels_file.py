@@ -85,8 +85,8 @@ def read_label_file(source: SpineSource, classes: Classes | None = None, kinds: 
 
 
 def target_column(column: Any, name: str, classes: Classes | None, rules: TextRules = AS_WRITTEN) -> Column:
-    """An Arrow column of numbers, booleans or texts. Texts are numbers for a regression (classes: None), as in a CSV, and
-    the labels of classes otherwise. Raises InvalidInput for other types, and for a text that is no number.
+    """An Arrow column of numbers, booleans or texts. Texts are numbers for a regression (classes: None), else labels of
+    classes. Raises InvalidInput for other types, and for a text that is no number.
     """
     import pyarrow as pa
 
