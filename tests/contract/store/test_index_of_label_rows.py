@@ -84,6 +84,12 @@ async def test_a_key_or_the_time_may_stand_in_the_index(
     assert (["entity_id", "timestamp", "w"] if library == "pandas" else [None]) == list(found.index.names)
 
 
+async def test_a_level_of_the_index_may_be_renamed_to_a_key(store: OpenedStore, size: str) -> None:
+    rows = pd.DataFrame({"timestamp": pd.to_datetime([LATER] * 2)}, index=pd.Index(["b", "a"], name="Who"))
+    found = await in_set(store, rows, size, rename={"Who": "entity_id"})
+    assert (["entity_id", "timestamp", size], [2, 1]) == (list(found), found[size].tolist())
+
+
 async def test_an_index_of_several_types_is_no_key(store: OpenedStore, size: str) -> None:
     rows = pd.DataFrame({"timestamp": pd.to_datetime([LATER] * 2)}, index=pd.Index(["a", (1, 2)], name="entity_id"))
     with pytest.raises(
@@ -173,6 +179,7 @@ async def test_a_deletion_says_whether_anything_was_stored(store: OpenedStore, s
     await store.write_features({"entity_id": [fry := unique("fry")], "timestamp": [AT], size: [1]})
     assert not (await store.delete_feature_values(fry, [other])).found
     assert (await store.delete_feature_values(fry, [size])).found
+    assert not (await store.delete_entity(fry)).found
     assert not (await store.delete_entity(unique("nobody"))).found
     await store.register_entity(leela := unique("leela"))
     assert [True, False] == [(await store.delete_entity(leela)).found for _ in range(2)]
