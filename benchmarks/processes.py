@@ -53,9 +53,9 @@ def program(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]
 
 @contextmanager
 def service(name: str, storage: str, **settings: object) -> Iterator[Server]:
-    """A service over a storage, with its usual settings unless some are given."""
+    """A service, over a storage unless that is "", with its usual settings unless some are given."""
     address = f"127.0.0.1:{free_port()}"
-    given = {"storage": storage, "listen": address, "drain_delay_ms": 0, **settings}
+    given = {"listen": address, "drain_delay_ms": 0, **({"storage": storage} if storage else {}), **settings}
     environment = {f"FEATURAMA_{name}_{key}".upper(): str(value) for key, value in given.items()}
     with program(sys.executable, "-m", f"featurama_{name}", **environment) as process:
         wait_for(address)

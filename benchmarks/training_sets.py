@@ -61,19 +61,27 @@ def measure(pace: Pace) -> Figures:
 def over(values: int, rounds: int) -> Figures:
     """Seconds and peak memory over a history of some values."""
     with tempfile.TemporaryDirectory() as folder:
-
-        def run(what: str, *more: str) -> Figures:
-            command = [sys.executable, "-m", "benchmarks.training_sets", what, "--storage", f"sqlite:///{folder}/store"]
-            done = subprocess.run([*command, *more], stdout=subprocess.PIPE, text=True, check=True)
-            found: Figures = json.loads(done.stdout)
-            return found
-
-        run("fill", "--values", str(values))
-        labels = ("--labels", str(LABEL_ROWS))
-        turns = {"ours": partial(run, "build", *labels), "polars": partial(run, "polars", *labels)}
+        storage = f"sqlite:///{folder}/store"
+        ran("fill", storage, "--values", str(values))
+        turns = {
+            "ours": partial(built, storage, LABEL_ROWS),
+            "polars": partial(ran, "polars", storage, "--labels", str(LABEL_ROWS)),
+        }
         found: Figures = dict(in_turns(rounds, turns))
     found["of_polars"] = found["ours"]["seconds"] / found["polars"]["seconds"]
     found["rows_per_second"] = LABEL_ROWS / found["ours"]["seconds"]
+    return found
+
+
+def built(storage: str, labels: int) -> Figures:
+    """One build, by a process of its own."""
+    return ran("build", storage, "--labels", str(labels))
+
+
+def ran(what: str, storage: str, *more: str) -> Figures:
+    """What a command of this module prints."""
+    command = [sys.executable, "-m", "benchmarks.training_sets", what, "--storage", storage, *more]
+    found: Figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     return found
 
 
