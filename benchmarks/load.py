@@ -23,7 +23,7 @@ import grpc.aio
 
 from benchmarks.pace import Figures
 from benchmarks.processes import OPTIONS, READ, cpu_seconds
-from featurama_cli.load import Call, Load, closed_loop, open_loop
+from featurama_cli.bench.load import Call, Load, closed_loop, open_loop
 
 
 async def main(given: dict[str, Any]) -> Figures:
