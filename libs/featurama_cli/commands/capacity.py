@@ -81,9 +81,9 @@ _ORDER = (
 )
 
 
-def _show(load: dict[str, float], needs: Mapping[str, Needs]) -> None:
+def _show(load: dict[str, float], needs: Mapping[Form, Needs]) -> None:
     """A line per figure, a column per form of the history."""
-    found = {form: _lines(each) for form, each in needs.items()}
+    found: dict[str, dict[str, str]] = {form: _lines(each) for form, each in needs.items()}
     names = sorted(
         dict.fromkeys(name for lines in found.values() for name in lines),
         key=lambda name: _ORDER.index(name.partition(",")[0]),
