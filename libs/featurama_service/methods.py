@@ -7,7 +7,7 @@ its own `parse` and answers with any message or with bytes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ class Method:
 
 def unary(
     parse: Callable[[bytes], _Request],
-    behaviour: Callable[[_Request, Call], Awaitable[Reply]],
+    behaviour: Callable[[_Request, Call], Coroutine[Any, Any, Reply]],
     *,
     weigh: Callable[[bytes], int] | None = None,
 ) -> Method:
@@ -49,12 +49,14 @@ def unary(
     return _one_request(parse, answer, response_streaming=False, weigh=weigh)
 
 
-def server_stream(parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[None]]) -> Method:
+def server_stream(
+    parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Coroutine[Any, Any, None]]
+) -> Method:
     """One request, a stream of answers that `behaviour` sends with `call.send`."""
     return _one_request(parse, behaviour, response_streaming=True)
 
 
-def bidirectional(behaviour: Callable[[Call], Awaitable[None]]) -> Method:
+def bidirectional(behaviour: Callable[[Call], Coroutine[Any, Any, None]]) -> Method:
     """Streams in both directions: `behaviour` uses `call.receive` and `call.send`. Only the client sets a deadline."""
 
     def bind(name: str, guard: Guard, _: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:
@@ -68,7 +70,7 @@ def bidirectional(behaviour: Callable[[Call], Awaitable[None]]) -> Method:
 
 def _one_request(
     parse: Callable[[bytes], _Request],
-    behaviour: Callable[[_Request, Call], Awaitable[Any]],
+    behaviour: Callable[[_Request, Call], Coroutine[Any, Any, Any]],
     *,
     response_streaming: bool,
     weigh: Callable[[bytes], int] | None = None,

@@ -147,13 +147,15 @@ class Registry:
         """
         return self._failed and self._snapshot is not None and self._monotonic() - self._read_at > lead / SECOND
 
+    def current(self) -> Snapshot | None:
+        """The cached snapshot, if it is not older than `staleness` seconds."""
+        return self._snapshot if self._is_current() else None
+
     async def resolving(self, look_up: Callable[[Snapshot], T]) -> T:
         """`look_up` on the cached snapshot, again after adding features that it does not hold, and on a fresh one if it
         raises Unknown.
         """
-        snapshot, fresh = self._snapshot, False
-        if snapshot is None or not self._is_current():
-            snapshot = await self.snapshot()
+        snapshot, fresh = self.current() or await self.snapshot(), False
         while True:
             names: Collection[str] = ()
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,10 @@ from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.revisions import ttl_at
 from featurama_core.types.times import MAX_TIME, MIN_TIME
-from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, empty_values
+from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArrays, empty_values
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stored:
+class Stored(NamedTuple):
     """The winners of k features for n rows, with common event times, regardless of age.
 
     values: k arrays of length n. status: uint8[k, n], PRESENT, NULL_VALUE, NOT_FOUND or ERROR. event_time: int64[n],
@@ -27,7 +26,7 @@ class Stored:
     nothing.
     """
 
-    values: Sequence[ValueArray]
+    values: ValueArrays
     status: UInt8Array
     event_time: Int64Array
     whole: bool = False
@@ -36,7 +35,7 @@ class Stored:
     def of(
         cls,
         features: Sequence[ResolvedFeature],
-        values: Sequence[ValueArray],
+        values: ValueArrays,
         status: UInt8Array,
         event_time: Int64Array,
         winner: Int64Array,

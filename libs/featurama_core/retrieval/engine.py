@@ -10,30 +10,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from itertools import chain, pairwise
-from typing import cast
 
 import numpy as np
 
 from featurama_core.datasets.plan import Strategy
 from featurama_core.datasets.progress import Stage
 from featurama_core.off_loop import off_loop
-from featurama_core.retrieval.answer import Stored, Winners, answer, answered, unread
+from featurama_core.retrieval.answer import Stored, Winners, answer, answered
 from featurama_core.retrieval.entity_rows import EntityRows, distinct_ids
 from featurama_core.retrieval.join import RowJoin, found_in
+from featurama_core.retrieval.latest import latest_values
 from featurama_core.retrieval.matches import Matches
-from featurama_core.retrieval.online import newest_cells
 from featurama_core.retrieval.partitions import GroupReader
 from featurama_core.retrieval.plan import Features, ReadPlan, ReadStages, StageRows, groups_of
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, ReadBounds, first_kept, horizon
-from featurama_core.storage.records import NO_CELLS, Cells
-from featurama_core.types.block import Answer
 from featurama_core.types.column import Column
-from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.revisions import ttl_at
-from featurama_core.types.roles import NO_ROLE, RowEntities
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
@@ -76,14 +71,6 @@ class Retrieval:
         """
         return await self._plan.read(entities, self._reader(self._bounds.rows(event_time)))
 
-    async def newest(self, entities: RowEntities) -> Answer:
-        """`columns` at now, in the blocks in which they are read."""
-        ids = entities.of_role.get(NO_ROLE, ())
-        if not self._plan.is_plain or len(entities.of_role) != 1 or None in ids:
-            return Answer.of(await self.columns(entities, None))
-        (found,) = await self._newest([(self._plan.features, cast("Sequence[str]", ids))], self._bounds.rows(None))
-        return found
-
     async def follow(self, own: list[Column], event_time: Int64Array | None) -> list[Column]:
         """The same columns from given columns of the entities of the rows: references are followed."""
         return await self._plan.follow(own, self._reader(self._bounds.rows(event_time)))
@@ -92,8 +79,12 @@ class Retrieval:
         async def stages(wanted: Sequence[StageRows]) -> list[list[Column]]:
             if as_of.event_time is None and as_of.ingested_at is None:
                 read = [(self._stages[each.number], each.entity_ids) for each in wanted]
-                are_own = wanted[0].number < len(self._plan.own)
-                return [each.columns() for each in await self._newest(read, as_of, are_own=are_own)]
+                # Features of the rows themselves stay valid if the store does not answer for what they refer to.
+                may_fail = self._errors_as_status and wanted[0].number >= len(self._plan.own)
+                found = await latest_values(
+                    self._source, read, as_of, errors_as_status=self._errors_as_status, may_fail=may_fail
+                )
+                return [each.columns() for each in found]
             return [await self._stage(each, as_of) for each in wanted]
 
         return stages
@@ -115,35 +106,6 @@ class Retrieval:
         large = len(entity) * len(features) > _VALUES_ON_THE_LOOP
         found = await off_loop(large, answer, features, winners, tombstones.take(entity), as_of)
         return found.columns()
-
-    async def _newest(
-        self, wanted: Sequence[tuple[Features, Sequence[str]]], as_of: AsOf, *, are_own: bool = True
-    ) -> list[Answer]:
-        """Features of entities, from their latest cells, which are read at once. are_own: whether the entities are
-        those of the rows, not such as their references name.
-        """
-        ids = wanted[0][1] if len(wanted) == 1 else list(chain.from_iterable(ids for _, ids in wanted))
-        distinct = list(dict.fromkeys(ids))
-        count = len(distinct)
-        try:
-            cells, layouts = await self._source.latest(distinct) if distinct else (NO_CELLS, {})
-            _check_answered(cells, some=self._errors_as_status)
-        except StoreUnavailable:
-            if are_own or not self._errors_as_status:
-                raise
-            # The store does not answer for the referenced entities. The features of the rows themselves stay valid.
-            read = [answer(each, [unread(each, count)], Tombstones(count), as_of) for each, _ in wanted]
-        else:
-            tombstones = Tombstones.of_cells(cells, count)
-            read = [
-                answer(each, newest_cells(cells, layouts, each, count, as_of), tombstones, as_of) for each, _ in wanted
-            ]
-        if len(wanted) == 1 and count == len(ids):
-            return read
-        _, entity = distinct_ids(ids)
-        ends = np.cumsum([len(each) for _, each in wanted]).tolist()
-        runs = [entity[first:end] for first, end in pairwise([0, *ends])]
-        return [each.take(run) for each, run in zip(read, runs, strict=True)]
 
     async def _look_up(self, features: Features, distinct: list[str], entity: Int64Array, as_of: AsOf) -> Winners:
         """From the whole visible history of the entities."""
@@ -177,10 +139,3 @@ class Retrieval:
 
 async def _unnoted(period: int) -> None:
     """A read in memory cannot be resumed, so finished periods are not recorded."""
-
-
-def _check_answered(cells: Cells, *, some: bool) -> None:
-    """Raise StoreUnavailable if entities could not be read. some: whether an answer without some of them will do."""
-    failed = np.count_nonzero(cells.failed)
-    if failed and (failed == len(cells.failed) or not some):
-        raise StoreUnavailable("the store did not answer for every entity; try again")

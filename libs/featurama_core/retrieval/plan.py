@@ -208,6 +208,11 @@ class ReadPlan:
         roles = tuple(role for stage in own for role in stage.roles)
         return cls(Features(features), own, tuple(followed), tuple(sources), roles)
 
+    @cached_property
+    def rows_at_once(self) -> int:
+        """Rows that are read in one step; see `ReadCost`."""
+        return self.features.cost.rows_at_once
+
     @property
     def own_columns(self) -> int:
         """The number of columns of the own stages."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,10 @@ from featurama_core.types.values import (
     Status,
     UInt8Array,
     ValueArray,
+    ValueArrays,
     ValueType,
     all_present,
+    all_true,
     empty_values,
 )
 
@@ -40,8 +43,7 @@ CODEC_VERSION = 1
 _SIGN = np.int64(-(2**63))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Unpacked:
+class Unpacked(NamedTuple):
     """c decoded cells. event_time: int64[c]. values: per decoded field an array of length c.
 
     status: uint8[fields, c], perhaps read-only. readable: bool[c]. Where it is False, the times are meaningless and
@@ -50,7 +52,7 @@ class Unpacked:
 
     heads: NDArray[np.void]
     event_time: Int64Array
-    values: list[ValueArray]
+    values: ValueArrays
     status: UInt8Array
     readable: BoolArray
     whole: bool
@@ -108,7 +110,7 @@ def unpack(layout: Layout, cells: Sequence[bytes], fields: Sequence[int] | None 
     chosen = layout.choice(None if fields is None else tuple(fields))
     whole = not tailed and heads["mark"].tobytes() == _nothing_lacks(count) * len(cells)
     status = all_present(len(chosen.fields), len(cells)) if whole else _statuses(heads, count)
-    readable: BoolArray = heads["mark"][:, 0] == CODEC_VERSION
+    readable: BoolArray = all_true(len(cells)) if whole else heads["mark"][:, 0] == CODEC_VERSION
     slots = heads["slots"].T
     tails: dict[int, _Tail] = {}
     if tailed:
@@ -123,8 +125,9 @@ def unpack(layout: Layout, cells: Sequence[bytes], fields: Sequence[int] | None 
     if fields is not None and not whole:
         status = status[chosen.positions]
     doubles: NDArray[np.float64] = block.view(np.float64)
-    values: list[ValueArray] = list(doubles)
+    values: ValueArrays = doubles
     if not chosen.are_doubles:
+        values = list(doubles)
         for row, (position, field) in enumerate(zip(chosen.positions.tolist(), chosen.fields, strict=True)):
             if field.value_type in TAIL_TYPES:
                 values[row] = tails[position].read(field, status[row] == Status.PRESENT)

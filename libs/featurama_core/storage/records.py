@@ -55,11 +55,11 @@ class Cells:
     """All cells of the latest partitions of n entities, flat and unordered, tombstones (`pack_tombstone`) among them.
 
     entities: c positions in the requested ids. layout_ids: c ids. cells: c blobs. failed: bool[n], entities whose
-    partition could not be read (they have no cells here). may_hold_tombstones: whether a cell is so short that it may
-    be one. layouts: ids of the layouts of the cells that are no tombstones.
+    partition could not be read (they have no cells here). failures: their number. may_hold_tombstones: whether a cell
+    is so short that it may be one. layouts: ids of the layouts of the cells that are no tombstones.
     """
 
-    __slots__ = ("cells", "entities", "failed", "layout_ids", "layouts", "may_hold_tombstones")
+    __slots__ = ("cells", "entities", "failed", "failures", "layout_ids", "layouts", "may_hold_tombstones")
 
     def __init__(
         self, entities: Sequence[int], layout_ids: Sequence[int], cells: Sequence[bytes], failed: BoolArray
@@ -68,6 +68,7 @@ class Cells:
         self.layout_ids = layout_ids
         self.cells = cells
         self.failed = failed
+        self.failures = int(np.count_nonzero(failed))
         self.may_hold_tombstones = TOMBSTONE_BYTES in map(len, cells)
         self.layouts = frozenset(
             layout_ids

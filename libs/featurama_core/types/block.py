@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from featurama_core.types.column import Column
-from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, ValueType
+from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArrays, ValueType
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,8 +27,7 @@ class Heading:
         return cls(column.name, column.value_type, column.version, column.reference, column.vector_length)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
+class Block(NamedTuple):
     """k columns of n rows.
 
     values: k arrays, with the zero value where a status is not PRESENT. status: uint8[k, n] of `Status`. event_time: k
@@ -36,7 +35,7 @@ class Block:
     """
 
     headings: Sequence[Heading]
-    values: Sequence[ValueArray]
+    values: ValueArrays
     status: UInt8Array
     event_time: Sequence[Int64Array]
     whole: Sequence[bool]

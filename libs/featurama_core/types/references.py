@@ -150,7 +150,9 @@ class FeatureSelection:
         roles: tuple[Role, ...] = (),
     ) -> FeatureSelection:
         """The selection of the arguments of public methods. A text is one reference."""
-        pins: Any = {} if ttl_revisions is None else ttl_revisions
+        if ttl_revisions is None:
+            return cls(*cls._named(features, service), (), roles)
+        pins: Any = ttl_revisions
         if not isinstance(pins, Mapping) or not all(isinstance(group, str) for group in pins):
             problem = f"ttl_revisions must map groups to revisions, not {pins!r:.40}; write {{'weather': 2}}"
             raise InvalidInput(problem, field="ttl_revisions")
