@@ -65,7 +65,8 @@ def capacity(
         "values_stored": size.values_stored,
     }
     if as_json:
-        show_json({**load, **{form: asdict(each) for form, each in needs.items()}})
+        shown: dict[str, object] = {form: asdict(each) for form, each in needs.items()}
+        show_json({**load, **shown})
         return
     _show(load, needs)
 
