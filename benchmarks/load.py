@@ -1,6 +1,7 @@
 """`python -m benchmarks.load FILE`: the load of one point, as a process of its own; prints its figures as JSON.
 
-The file is JSON. address, requests (hexadecimal) and pid, the server whose CPU is measured, are required; then
+The file is JSON. address, requests (hexadecimal) and watched, a process by the name of the figure that its CPU is, are
+required; then
 
 - method: of gRPC; "" sends the requests as they are to an HTTP server;
 - clients and seconds of a closed loop; rate of an open one; seconds 0 sends every request once;
@@ -29,23 +30,23 @@ from featurama_cli.bench.load import Call, Load, closed_loop, open_loop
 async def main(given: dict[str, Any]) -> Figures:
     """The figures of a load."""
     requests = [bytes.fromhex(each) for each in given["requests"]]
-    clients, seconds, pid = given["clients"], given["seconds"], given["pid"]
+    clients, seconds, watched = given["clients"], given["seconds"], given["watched"]
     calling = grpc_calls if given.get("method", READ) else http_calls
     async with calling(given, requests) as call:
         if seconds:
             # Connections and the plans of the server are made before the clock starts.
             await asyncio.gather(*(call(number) for number in range(clients)))
-        before = cpu_seconds(pid)
+        before = {name: cpu_seconds(pid) for name, pid in watched.items()}
         if "rate" in given:
             load = await open_loop(call, rate=given["rate"], seconds=seconds)
         elif seconds:
             load = await closed_loop(call, clients=clients, seconds=seconds)
         else:
             load = await each_once(call, clients, len(requests))
-        used = cpu_seconds(pid) - before
+        used = {name: cpu_seconds(pid) - before[name] for name, pid in watched.items()}
     calls = max(1, len(load.latencies))
-    figures = load.figures()
-    return figures | {"cpu_ms": used / calls * 1_000, "generator_cpu_ms": load.cpu / calls * 1_000}
+    costs = {name: seconds / calls * 1_000 for name, seconds in {**used, "generator_cpu_ms": load.cpu}.items()}
+    return load.figures() | costs
 
 
 async def each_once(call: Call, clients: int, requests: int) -> Load:

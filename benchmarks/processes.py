@@ -75,13 +75,23 @@ def echo(answer: bytes) -> Iterator[Server]:
             yield Server(address, process.pid)
 
 
-def load(server: Server, requests: Sequence[bytes], *, clients: int = 16, seconds: float = 0.0, **more: Any) -> Figures:
+def load(
+    server: Server,
+    requests: Sequence[bytes],
+    *,
+    clients: int = 16,
+    seconds: float = 0.0,
+    behind: Server | None = None,
+    **more: Any,
+) -> Figures:
     """Send requests in turn, by a process of its own; see `benchmarks.load` for more options. -> its figures.
 
-    `cpu_ms` is the CPU of the server per answered call, `generator_cpu_ms` that of the load.
+    `cpu_ms` is the CPU of the server per answered call, `generator_cpu_ms` that of the load, `behind_cpu_ms` that of a
+    server behind the one that is called.
     """
+    watched = {"cpu_ms": server.pid} | ({"behind_cpu_ms": behind.pid} if behind else {})
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        given = {"address": server.address, "pid": server.pid, "clients": clients, "seconds": seconds, **more}
+        given = {"address": server.address, "watched": watched, "clients": clients, "seconds": seconds, **more}
         json.dump({**given, "requests": [each.hex() for each in requests]}, file)
         file.flush()
         done = subprocess.run(

@@ -70,7 +70,7 @@ def compared(pace: Pace, turns: dict[str, partial[Figures]]) -> Figures:
 
 
 def over_http(pace: Pace, online: Server, repository: str) -> Figures:
-    """One worker each; ours has the gateway and the online service, whose CPU is not counted in `cpu_ms`."""
+    """One worker each; ours has the gateway, and the online service behind it."""
     with (
         service("gateway", "", online=online.address) as ours,
         served(repository, "serve", "--no-access-log", "--max-requests", "1000000000", "--port", "{}") as theirs,
@@ -81,7 +81,9 @@ def over_http(pace: Pace, online: Server, repository: str) -> Figures:
         posts = [json.dumps({**asked, "entities": {"entity_id": [f"thing_{at}"]}}) for at in range(64)]
         head = "POST /get-online-features HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: "
         turns = {
-            "ours": partial(load, ours, [(get % at).encode() for at in range(64)], clients=CLIENTS, method=""),
+            "ours": partial(
+                load, ours, [(get % at).encode() for at in range(64)], clients=CLIENTS, method="", behind=online
+            ),
             "feast": partial(
                 load,
                 theirs,
