@@ -34,11 +34,19 @@ class Server:
 
 
 @contextmanager
-def program(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A program that is ended with the context. Its log is thrown away after it is written."""
+def program(*command: str, stdin: bool = False, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A program that is ended with the context. Its log is thrown away after it is written. stdin: whether it has a
+    pipe, which a program may watch for the end of its owner.
+    """
     with Path(os.devnull).open("w") as nowhere:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=nowhere, text=True, env=_CLEAN | environment, start_new_session=True
+            command,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=nowhere,
+            text=True,
+            env=_CLEAN | environment,
+            start_new_session=True,
         )
     try:
         yield process
