@@ -38,25 +38,23 @@ def program(*command: str, stdin: bool = False, **environment: str) -> Iterator[
     """A program that is ended with the context. Its log is thrown away after it is written. stdin: whether it has a
     pipe, which a program may watch for the end of its owner.
     """
-    with Path(os.devnull).open("w") as nowhere:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=nowhere,
-            text=True,
-            env=_CLEAN | environment,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=_CLEAN | environment,
+        start_new_session=True,
+    ) as process:
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @contextmanager
