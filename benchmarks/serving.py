@@ -26,7 +26,12 @@ TARGETS = [
     ),
     Target("1 x 10, one client: p50 over that of the echo (1 ms where it takes 0.5)", "one_client.of_echo", 2.0),
     Target("1 x 10, open loop at half of the peak: p99 / p50", "half_of_peak.p99_of_p50", 4.0),
-    Target("100 x 50: requests/s of two workers over one, per what the load leaves", "workers.of_possible", 0.75, True),
+    Target(
+        "100 x 50: gain of a second worker, of the gain that the load leaves possible",
+        "workers.of_possible",
+        0.75,
+        True,
+    ),
 ]
 
 
