@@ -51,12 +51,16 @@ def server() -> Iterator[str | None]:
         return
     with program(sys.executable, "-m", "tests.cql_server", stdin=True) as node:
         assert node.stdout is not None
-        said = node.stdout.readline().strip()
-        if node.poll() is None:
-            yield CqlEndpoint.parse(said).url
-        else:
-            print(said, file=sys.stderr)
-            yield None
+        yield _url(node.stdout.readline().strip())
+
+
+def _url(said: str) -> str | None:
+    """The URL of an endpoint; None for the reason why there is none, which is printed."""
+    try:
+        return CqlEndpoint.parse(said).url
+    except ValueError:
+        print(said, file=sys.stderr)
+        return None
 
 
 def on(url: str, pace: Pace) -> Figures:

@@ -27,7 +27,7 @@ TARGETS = [
     Target("1 x 10, one client: p50 over that of the echo (1 ms where it takes 0.5)", "one_client.of_echo", 2.0),
     Target("1 x 10, open loop at half of the peak: p99 / p50", "half_of_peak.p99_of_p50", 4.0),
     Target(
-        "100 x 50: gain of a second worker, of the gain that the load leaves possible",
+        "100 x 50: two workers over one, of the ratio that the load leaves possible",
         "workers.of_possible",
         0.75,
         True,
