@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.pace import Figures, Pace, Target, flattened, look_up
 from benchmarks.record import record
 
-USUAL = ("serving", "sizes", "ingest", "training_sets", "as_of", "footprint", "cql")
+USUAL = ("serving", "sizes", "rest", "ingest", "training_sets", "as_of", "footprint", "cql")
 """What `make bench` measures."""
 
 FURTHER = ("retrieval", "sqlite_storage", "registry")

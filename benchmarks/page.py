@@ -143,13 +143,17 @@ def _cell(figures: Figures, name: str, digits: int) -> str:
 
 
 def machine(kept: Runs) -> str:
-    """Where and how each run was measured."""
+    """Where and how the figures that are shown were measured."""
+    newest = merged(kept)
     rows = ["| measured | questions | seconds x rounds | machine | commit | versions |", "|---|---|---|---|---|---|"]
     for run in kept:
+        questions = [name for name, figures in run["figures"].items() if figures is newest[name]]
+        if not questions:
+            continue
         pace, of, versions = run["pace"], run["machine"], run["versions"]
         shown = ", ".join(f"{name} {versions[name]}" for name in ("python", "grpcio", "numpy") if name in versions)
         rows.append(
-            f"| {run['measured_at'][:10]} | {', '.join(run['figures'])} | {pace['seconds']:g} x {pace['rounds']} "
+            f"| {run['measured_at'][:10]} | {', '.join(questions)} | {pace['seconds']:g} x {pace['rounds']} "
             f"| {of['cores']} x {of['cpu']}, {of['memory_gib']:g} GiB, {of['system']}, load {of['load_before']:g} "
             f"| {run['commit'][:12]} | {shown} |"
         )
