@@ -12,7 +12,6 @@ from featurama.v1.ingest_service_pb2 import WriteFeaturesResponse
 from featurama.v1.ingest_service_pb2_grpc import IngestServiceStub
 from featurama.v1.model_service_pb2_grpc import ModelServiceStub
 from featurama.v1.online_service_pb2_grpc import OnlineServiceStub
-from featurama.v1.prediction_service_pb2_grpc import PredictionServiceStub
 from featurama.v1.registry_service_pb2_grpc import RegistryServiceStub
 from featurama_core.api import FeatureStore
 from featurama_core.types.errors import store_closed
@@ -30,11 +29,13 @@ class Stubs:
         self.reads = OnlineServiceStub(online.channel)
         self.deletes = self.imports = IngestServiceStub(ingest.channel)
         self.models = ModelServiceStub(online.channel)
-        self.predictions = PredictionServiceStub(online.channel)
         self.get_online_features = online.channel.unary_unary(
             "/featurama.v1.OnlineService/GetOnlineFeatures",
             request_serializer=_bytes,
             response_deserializer=_bytes,
+        )
+        self.predict = online.channel.unary_unary(
+            "/featurama.v1.PredictionService/Predict", request_serializer=_bytes, response_deserializer=_bytes
         )
         self.get_historical_features = online.channel.unary_stream(
             "/featurama.v1.OnlineService/GetHistoricalFeatures",
