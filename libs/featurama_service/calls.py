@@ -10,9 +10,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -23,6 +23,7 @@ from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, Reason
 from featurama_core.types.sizes import CUT_BYTES, too_large
 from featurama_service.access_log import AccessLog
 from featurama_service.admission import Admission
+from featurama_service.first_step import Finished, first_step
 from featurama_service.settings import GrpcSettings
 from featurama_service.status import grpc_code, grpc_status
 
@@ -144,7 +145,7 @@ class Guard:
         self,
         call: Call,
         context: Context,
-        body: Callable[[Call], Awaitable[_Answer]],
+        body: Callable[[Call], Coroutine[Any, Any, _Answer]],
         *,
         size: int,
         default_deadline_ms: int | None,
@@ -155,27 +156,36 @@ class Guard:
         """
         try:
             self.seen += 1
+            left = self._time_left(context, default_deadline_ms)
+            if left == 0:
+                raise TimeoutError  # noqa: TRY301 - the client has given up: no work for it
             with self.admission.call(size):
-                async with asyncio.timeout(self._time_left(context, default_deadline_ms)) as deadline:
-                    answer = await body(call)
+                step = first_step(body(call))
+                if isinstance(step, Finished):
+                    answer = step.answer
+                else:
+                    async with asyncio.timeout(left):
+                        answer = await step
                 if not self._released.is_set():
                     with suppress(TimeoutError):
-                        async with asyncio.timeout_at(deadline.when()):
+                        async with asyncio.timeout(self._time_left(context, default_deadline_ms)):
                             await self._released.wait()
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
-            self._note(call, grpc.StatusCode.CANCELLED)
+            self._note(call, "CANCELLED")
             raise
         except Exception as error:
             if _peer_gone(error):
-                self._note(call, grpc.StatusCode.CANCELLED)
+                self._note(call, "CANCELLED")
                 raise asyncio.CancelledError from error
             refusal = self.refusal(error, call.method)
         else:
-            self._note(call, grpc.StatusCode.OK)
+            self._note(call, "OK")
             return answer
-        self._note(call, grpc_code(refusal), refusal)
+        code = grpc_code(refusal)
+        level = logging.ERROR if code in _SERVER_FAULTS else logging.WARNING if code in _STRAINS else logging.INFO
+        self._note(call, code.name, level, refusal)
         status = grpc_status(refusal)
         return await context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
 
@@ -203,15 +213,14 @@ class Guard:
         # Ends before the client's own deadline, so that the error arrives with its reason.
         return max(0.0, remaining - self._margin)
 
-    def _note(self, call: Call, code: grpc.StatusCode, refusal: FeaturamaError | None = None) -> None:
+    def _note(self, call: Call, code: str, level: int = logging.INFO, refusal: FeaturamaError | None = None) -> None:
         if self._access is None:
             return
-        level = logging.ERROR if code in _SERVER_FAULTS else logging.WARNING if code in _STRAINS else logging.INFO
         self._access.note(
             level,
             "call",
             method=call.method,
-            code=code.name,
+            code=code,
             reason=None if refusal is None else refusal.reason.name,
             ms=round((time.perf_counter() - call.started) * 1_000, 2),
             rows=call.rows,

@@ -16,7 +16,7 @@ import numpy as np
 
 from featurama_core.retrieval.cost import ReadCost
 from featurama_core.storage.layouts import Layout
-from featurama_core.types.block import Heading
+from featurama_core.types.block import Heading, Headings
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import ResolvedFeature
@@ -44,13 +44,13 @@ class Features(tuple[ResolvedFeature, ...]):  # noqa: SLOT001 - what is compiled
         return by_group(self)
 
     @cached_property
-    def headings(self) -> list[Heading]:
+    def headings(self) -> Headings:
         """What the column of each feature says beside its values, as a feature of its own entity."""
         definitions = [each.definition for each in self]
-        return [
+        return Headings(
             Heading(each.name, each.value_type, each.version, each.reference, each.vector_length)
             for each in definitions
-        ]
+        )
 
     @cached_property
     def cost(self) -> ReadCost:
@@ -163,7 +163,7 @@ class FollowedStage:
     features: Features
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadPlan:
     """Compiled once per list of features and registry snapshot.
 
@@ -178,7 +178,7 @@ class ReadPlan:
     sources: tuple[int, ...]
     roles: tuple[str, ...]
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether the columns of the one stage are those of the request."""
         return len(self.own) == 1 and self.roles == (NO_ROLE,) and self.own[0].features == self.features
@@ -208,12 +208,17 @@ class ReadPlan:
         roles = tuple(role for stage in own for role in stage.roles)
         return cls(Features(features), own, tuple(followed), tuple(sources), roles)
 
+    @cached_property
+    def rows_at_once(self) -> int:
+        """Rows that are read in one step; see `ReadCost`."""
+        return self.features.cost.rows_at_once
+
     @property
     def own_columns(self) -> int:
         """The number of columns of the own stages."""
         return sum(len(stage.roles) * len(stage.features) for stage in self.own)
 
-    @property
+    @cached_property
     def stages(self) -> list[Features]:
         """The features of each stage."""
         return [*(each.features for each in self.own), *(each.features for each in self.followed)]
