@@ -17,7 +17,7 @@ import numpy as np
 
 from featurama_core.frames.predictions import RowError
 from featurama_core.off_loop import off_loop
-from featurama_core.retrieval.newest import read_newest
+from featurama_core.retrieval.newest import plan_of, read_newest
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput, Reason
 from featurama_core.types.roles import RowEntities
@@ -140,7 +140,8 @@ class Predictor:
         if len(wanted) < len(manifest.features):
             selection = replace(selection, references=tuple(feature.reference for feature in wanted))
         entities = RowEntities.of(list(request.entity_ids))
-        read, as_of_time = await read_newest(namespace, entities, selection, request.consistency)
+        plan = await plan_of(namespace, selection)
+        read, as_of_time = await read_newest(namespace, entities, plan, request.consistency)
         columns = {feature.name: column for feature, column in zip(wanted, read.columns(), strict=True)}
         manifest.check_types(columns)
         return columns, as_of_time
