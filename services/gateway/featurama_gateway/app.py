@@ -135,9 +135,8 @@ def _store(settings: GatewaySettings) -> AbstractAsyncContextManager[FeatureStor
     if settings.online_tls_ca or settings.online_tls_cert:
         files = (settings.online_tls_ca, settings.online_tls_cert, settings.online_tls_key)
         tls = Tls(*(file or None for file in files))
-    return connect(
-        f"grpc://{settings.online}", timeout=settings.deadline_ms / 1_000, retries=Retries(attempts=2), tls=tls
-    )
+    url = f"grpc://{settings.online}?channels={settings.channels}"
+    return connect(url, timeout=settings.deadline_ms / 1_000, retries=Retries(attempts=2), tls=tls)
 
 
 @contextmanager
