@@ -5,8 +5,8 @@
     python -m benchmarks.training_sets polars --storage sqlite:///big --labels 1000000
 
 Ten doubles per event, in one group; 20,000 entities; event times over 120 days. `build` and `polars` print seconds, of
-CPU too, and the peak RSS of their process as JSON, from label rows to a Parquet file; polars reads the history from a Parquet file
-that `fill` wrote beside the store. `measure` runs them in turns, each as a process of its own.
+CPU too, and the peak RSS of their process as JSON, from label rows to a Parquet file; polars reads the history from a
+Parquet file that `fill` wrote beside the store. `measure` runs them in turns, each as a process of its own.
 """
 
 from __future__ import annotations
