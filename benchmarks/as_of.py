@@ -83,6 +83,7 @@ def sorting() -> dict[str, Callable[[], object]]:
     """By entity, event time and ingest time."""
     entity, moment, ingested = history(np.random.default_rng(8))
     frame = pl.DataFrame({"entity": entity, "time": moment, "ingested": ingested})
+    assert np.array_equal(np.lexsort((ingested, moment, entity)), sort_history(entity, moment, ingested))
     return {
         "sort_by_polars": lambda: frame.sort("entity", "time", "ingested"),
         "sort": lambda: sort_history(entity, moment, ingested),
