@@ -1,23 +1,26 @@
-"""The history rows of a write, ready to be bound. Each value has two rows: by entity and by feature name.
+"""The history rows of a write that is not packed, ready to be bound. Each value has two rows: by entity and by feature
+name.
 
 Sizes are upper bounds of the sizes that a server adds up for its batch limit: keys, times and a fixed share per row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from featurama_core.storage.cql.driver import Bound, Prepared
+from featurama_core.storage.cql.period import Period
 from featurama_core.storage.cql.periods import stable_hash
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.records import WriteBatch
 from featurama_core.types.revisions import retained_until
+from featurama_core.types.schema import FeatureGroup
 from featurama_core.types.times import DAY, MAX_TIME, SECOND
-from featurama_core.types.values import Int64Array, Status, ValueType
+from featurama_core.types.values import BoolArray, Int64Array, Status, ValueType
 from featurama_core.types.writes import StoredColumn
 
 VALUE_COLUMNS = {each: f"value_{each.label}" for each in ValueType}
@@ -31,31 +34,40 @@ _BY_NAME = (
 _FIXED_BYTES = {ValueType.DOUBLE: 8, ValueType.INT: 8, ValueType.BOOL: 1}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class RowKeys:
-    """The keys of n rows, shared by all columns of a write. buckets: (group, period) -> number of buckets."""
+    """The keys of the n rows of a write, shared by its columns and cells."""
 
-    entity_ids: Sequence[str]
-    id_bytes: Int64Array
-    event_time: list[int]
-    ingested_at: list[int]
-    period: list[int]
-    entity_hash: list[int]
-    buckets: Mapping[tuple[str, int], int]
-
-    @classmethod
-    def of(cls, batch: WriteBatch, period: Int64Array, buckets: Mapping[tuple[str, int], int]) -> RowKeys:
-        """The keys of a batch."""
+    def __init__(self, batch: WriteBatch, period: Int64Array, periods: Mapping[tuple[str, int], Period]) -> None:
+        """period: int64[n]. periods: (group, period) -> the period, of those that are written to."""
         ids = batch.entity_ids
-        return cls(
-            entity_ids=ids,
-            id_bytes=np.fromiter((len(each.encode()) for each in ids), dtype=np.int64, count=len(ids)),
-            event_time=batch.event_time.tolist(),
-            ingested_at=batch.ingested_at.tolist(),
-            period=period.tolist(),
-            entity_hash=[stable_hash(each) for each in ids],
-            buckets=buckets,
-        )
+        self.entity_ids = ids
+        self.id_bytes = np.fromiter((len(each.encode()) for each in ids), dtype=np.int64, count=len(ids))
+        self.event_time: list[int] = batch.event_time.tolist()
+        self.ingested_at: list[int] = batch.ingested_at.tolist()
+        self.period: list[int] = period.tolist()
+        self._periods = periods
+        self._numbers, self._at = np.unique(period, return_inverse=True)
+        self._hash = np.fromiter(map(stable_hash, ids), dtype=np.int64, count=len(ids))
+        self._buckets: dict[str, list[int]] = {}
+        self._packed: dict[str, BoolArray] = {}
+
+    def packed(self, group: str) -> BoolArray:
+        """bool[n]: the rows whose history in this group is packed."""
+        if group not in self._packed:
+            self._packed[group] = self._of_periods(group, lambda period: period.packed).astype(np.bool_)
+        return self._packed[group]
+
+    def buckets(self, group: str) -> list[int]:
+        """The bucket of each row in the partitions of the group."""
+        if group not in self._buckets:
+            # A row without values of the group may lie in a period that the group does not have.
+            self._buckets[group] = (self._hash % self._of_periods(group, lambda period: period.buckets)).tolist()
+        return self._buckets[group]
+
+    def _of_periods(self, group: str, value: Callable[[Period], int]) -> Int64Array:
+        nothing = Period(1)
+        values = [value(self._periods.get((group, number), nothing)) for number in self._numbers.tolist()]
+        return np.array(values, dtype=np.int64)[self._at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +88,23 @@ class Insertions:
 
 
 class HistoryColumn:
-    """The history rows of one column of a write."""
+    """The history rows of those values of a column that are not packed."""
 
-    def __init__(self, stored: StoredColumn, keys: RowKeys, insertions: Insertions, now: int) -> None:
-        """now: microseconds, for the remaining life of the rows."""
+    def __init__(
+        self, stored: StoredColumn, written: BoolArray, keys: RowKeys, insertions: Insertions, now: int
+    ) -> None:
+        """written: bool[n]. now: microseconds, for the remaining life of the rows."""
         self._keys = keys
         self._insertions = insertions
         self._name = stored.definition.name
         self._version = stored.definition.version
-        self._group = stored.group.name
         status = stored.column.status
-        self.written: list[bool] = (status != Status.NOT_FOUND).tolist()
-        self.rows = np.flatnonzero(status != Status.NOT_FOUND)
+        self.rows = np.flatnonzero(written)
+        self.written: list[bool] = written.tolist()
+        self.buckets = keys.buckets(stored.group.name)
         self._present: list[bool] = (status == Status.PRESENT).tolist()
         self._values = _values(stored, self._present)
-        self._ttl = _remaining_seconds(stored, keys, now)
+        self._ttl = remaining_seconds(stored.group, keys.event_time, now)
         sizes = keys.id_bytes + (len(self._name) + ROW_SHARE) + self._value_bytes(stored)
         self.row_bytes: list[int] = sizes.tolist()
 
@@ -102,20 +116,16 @@ class HistoryColumn:
             return self._insertions.by_entity, (*at, self._values[row], time, self._ttl[row])
         return self._insertions.null_by_entity, (*at, time, self._ttl[row])
 
-    def by_name(self, row: int) -> Bound:
+    def for_scans(self, row: int) -> Bound:
         """The row of `feature_values_by_name`."""
         keys, time = self._keys, self._keys.event_time[row]
         at = (
-            self._name, keys.period[row], self.bucket(row),
+            self._name, keys.period[row], self.buckets[row],
             keys.entity_ids[row], self._version, time, keys.ingested_at[row],
         )  # fmt: skip
         if self._present[row]:
             return self._insertions.by_name, (*at, self._values[row], time, self._ttl[row])
         return self._insertions.null_by_name, (*at, time, self._ttl[row])
-
-    def bucket(self, row: int) -> int:
-        """The bucket of the row's entity in its period."""
-        return self._keys.entity_hash[row] % self._keys.buckets[self._group, self._keys.period[row]]
 
     def _value_bytes(self, stored: StoredColumn) -> Int64Array:
         value_type, rows = stored.definition.value_type, len(self._present)
@@ -143,9 +153,9 @@ def _values(stored: StoredColumn, present: list[bool]) -> list[Any]:
     return [joined[row * width : (row + 1) * width] for row in range(len(present))]
 
 
-def _remaining_seconds(stored: StoredColumn, keys: RowKeys, now: int) -> list[int]:
+def remaining_seconds(group: FeatureGroup, event_time: Sequence[int], now: int) -> list[int]:
     """TTL of each row: its remaining life and one more day, so that the clock of the reader decides; 0 for no limit."""
-    until = retained_until(stored.group, np.array(keys.event_time, dtype=np.int64))
+    until = retained_until(group, np.array(event_time, dtype=np.int64))
     seconds = np.maximum(-((now - until) // SECOND) + DAY // SECOND, 1)
     ttl: list[int] = np.where(until == MAX_TIME, 0, seconds).tolist()
     return ttl

@@ -1,7 +1,7 @@
-"""Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value of a row and its latest cells, for
-several rows up to a maximum size. A row that is too large is split into several batches, one after another: both
-history rows of a value are in one batch, and the latest cells are in the last. BULK: UNLOGGED batches of one partition,
-table by table and concurrently.
+"""Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value or packed cell of a row and its latest
+cells, for several rows up to a maximum size. A row that is too large is split into several batches, one after another:
+both history rows of a value are in one batch, and the latest cells are in the last. A packed cell that is too large is
+written alone. BULK: UNLOGGED batches of one partition, table by table and concurrently.
 
 A row is accepted if every part of it is stored, rejected if certainly none is, and unknown otherwise.
 """
@@ -17,6 +17,7 @@ from featurama_core.storage.cql.driver import Bound, Driver, Prepared
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryColumn, Insertions, RowKeys
 from featurama_core.storage.cql.latest import INTO_LATEST
+from featurama_core.storage.cql.packed_writes import PackedCells, into_packed
 from featurama_core.storage.cql.periods import register
 from featurama_core.storage.cql.statements import Statements
 from featurama_core.storage.records import CellRun, WriteBatch
@@ -45,41 +46,58 @@ class Part:
 
 async def write_batch(statements: Statements, batch: WriteBatch, mode: WriteMode, clock: Clock) -> UInt8Array:
     """-> uint8[n] of Outcome."""
+    return await _write(statements, batch, mode, clock() // 1_000, history_only=False)
+
+
+async def write_history(statements: Statements, batch: WriteBatch, clock: Clock) -> UInt8Array:
+    """Write rows in mode BULK to the history only: their latest cells are there. -> uint8[n] of Outcome."""
+    return await _write(statements, batch, WriteMode.BULK, clock() // 1_000, history_only=True)
+
+
+async def _write(
+    statements: Statements, batch: WriteBatch, mode: WriteMode, now: int, *, history_only: bool
+) -> UInt8Array:
     tally = _Tally(len(batch.entity_ids))
     period = batch.event_time // statements.history_period
     try:
-        buckets = await register(
-            statements,
-            (
-                (stored.group, at)
-                for stored in batch.columns
-                for at in np.unique(period[stored.column.status != Status.NOT_FOUND]).tolist()
-            ),
+        periods = await register(
+            statements, ((run.group, at) for run in batch.runs for at in np.unique(period[run.rows]).tolist()), now
         )
-        types = {stored.definition.value_type for stored in batch.columns}
-        insertions = {value_type: await Insertions.prepare(statements, value_type) for value_type in types}
-        into_latest = await statements.get(INTO_LATEST)
+        keys = RowKeys(batch, period, periods)
+        history: list[HistoryRows] = []
+        for stored in batch.columns:
+            written = (stored.column.status != Status.NOT_FOUND) & ~keys.packed(stored.group.name)
+            if written.any():
+                insertions = await Insertions.prepare(statements, stored.definition.value_type)
+                history.append(HistoryColumn(stored, written, keys, insertions, now))
+        packed = [run for run in batch.runs if keys.packed(run.group.name)[run.rows].any()]
+        if packed:
+            into = await into_packed(statements)
+            history += [PackedCells(run, keys, into, now) for run in packed]
+        into_latest = None if history_only else await statements.get(INTO_LATEST)
     except (StoreUnavailable, OutcomeUnknown):
         # No row was sent.
         tally.rejected[:] = True
         return tally.outcomes()
-    keys = RowKeys.of(batch, period, buckets)
-    now = clock() // 1_000
-    columns = [HistoryColumn(stored, keys, insertions[stored.definition.value_type], now) for stored in batch.columns]
-    plan = _Plan(batch, keys, columns, into_latest)
+    plan = _Plan(batch, keys, history, into_latest)
     await tally.send(statements.driver, plan.atomic() if mode is WriteMode.ATOMIC else plan.bulk())
     return tally.outcomes()
+
+
+HistoryRows = HistoryColumn | PackedCells
+"""Some rows of two history tables: by entity, and for scans."""
 
 
 class _Plan:
     """Splits a write into parts. Statements are created when a part is taken, so few are in memory."""
 
     def __init__(
-        self, batch: WriteBatch, keys: RowKeys, columns: Sequence[HistoryColumn], into_latest: Prepared
+        self, batch: WriteBatch, keys: RowKeys, history: Sequence[HistoryRows], into_latest: Prepared | None
     ) -> None:
+        """into_latest: None leaves the latest cells out."""
         self._batch = batch
         self._keys = keys
-        self._columns = columns
+        self._history = history
         self._into_latest = into_latest
 
     def atomic(self) -> Iterator[Part]:
@@ -91,8 +109,8 @@ class _Plan:
                 cells[row].append((run, cell))
                 cell_bytes[row] += len(cell) + ROW_SHARE + self._keys.id_bytes[row]
         row_bytes = cell_bytes.copy()
-        for column in self._columns:
-            row_bytes += np.where(column.written, 2 * np.array(column.row_bytes, dtype=np.int64), 0)
+        for each in self._history:
+            row_bytes += np.where(each.written, 2 * np.array(each.row_bytes, dtype=np.int64), 0)
         together: list[int] = []
         held = 0
         for row, size in enumerate(row_bytes.tolist()):
@@ -110,30 +128,36 @@ class _Plan:
 
     def bulk(self) -> Iterator[Part]:
         """UNLOGGED batches of one partition, table by table."""
-        by_name = [self._by_name(column) for column in self._columns]
+        for_scans = [self._for_scans(each) for each in self._history]
+        values = [each for each in self._history if isinstance(each, HistoryColumn)]
+        cells = [each for each in self._history if isinstance(each, PackedCells)]
+        latest = [self._latest()] if self._into_latest is not None else []
         # Alternating: concurrent batches of one partition would wait for each other on the server.
-        yield from _in_turn([self._by_entity(), _in_turn(by_name), self._latest()])
+        yield from _in_turn([self._by_entity(values), self._by_entity(cells), _in_turn(for_scans), *latest])
 
     def _together(self, rows: list[int], cells: Sequence[Sequence[tuple[CellRun, bytes]]]) -> Part:
         statements: list[Bound] = []
         for row in rows:
-            for column in self._columns:
-                if column.written[row]:
-                    statements += (column.by_entity(row), column.by_name(row))
+            for each in self._history:
+                if each.written[row]:
+                    statements += (each.by_entity(row), each.for_scans(row))
             statements += [self._cell(row, run, cell) for run, cell in cells[row]]
         return Part(rows, [statements], logged=True)
 
     def _split(self, row: int, latest: list[Bound], latest_bytes: int) -> list[list[Bound]]:
         batches: list[list[Bound]] = [[]]
         held = 0
-        for column in self._columns:
-            if column.written[row]:
-                size = 2 * column.row_bytes[row]
+        for each in self._history:
+            if each.written[row]:
+                size = 2 * each.row_bytes[row]
                 if batches[-1] and held + size > MAX_BATCH_BYTES:
                     batches.append([])
                     held = 0
-                batches[-1] += (column.by_entity(row), column.by_name(row))
-                held += size
+                if size > MAX_BATCH_BYTES:
+                    batches[-1:] = [[each.by_entity(row)], [each.for_scans(row)], []]
+                else:
+                    batches[-1] += (each.by_entity(row), each.for_scans(row))
+                    held += size
         # The cells of one entity are one partition, so the limit does not apply to a batch of them alone.
         if held + latest_bytes > MAX_BATCH_BYTES:
             return [*batches, latest]
@@ -141,27 +165,25 @@ class _Plan:
         return batches
 
     def _cell(self, row: int, run: CellRun, cell: bytes) -> Bound:
+        assert self._into_latest is not None
         return self._into_latest, (self._keys.event_time[row], cell, self._keys.entity_ids[row], run.layout.layout_id)
 
-    def _by_entity(self) -> Iterator[Part]:
+    def _by_entity(self, history: Sequence[HistoryRows]) -> Iterator[Part]:
         keys = self._keys
         partitions: dict[tuple[str, int], list[int]] = {}
-        for row, key in enumerate(zip(keys.entity_ids, keys.period, strict=True)):
+        for row, key in enumerate(zip(keys.entity_ids, keys.period, strict=True) if history else ()):
             partitions.setdefault(key, []).append(row)
         for rows in partitions.values():
             yield from _cut(
-                (column.by_entity(row), row, column.row_bytes[row])
-                for row in rows
-                for column in self._columns
-                if column.written[row]
+                (each.by_entity(row), row, each.row_bytes[row]) for row in rows for each in history if each.written[row]
             )
 
-    def _by_name(self, column: HistoryColumn) -> Iterator[Part]:
+    def _for_scans(self, history: HistoryRows) -> Iterator[Part]:
         partitions: dict[tuple[int, int], list[int]] = {}
-        for row in column.rows.tolist():
-            partitions.setdefault((self._keys.period[row], column.bucket(row)), []).append(row)
+        for row in history.rows.tolist():
+            partitions.setdefault((self._keys.period[row], history.buckets[row]), []).append(row)
         for rows in partitions.values():
-            yield from _cut((column.by_name(row), row, column.row_bytes[row]) for row in rows)
+            yield from _cut((history.for_scans(row), row, history.row_bytes[row]) for row in rows)
 
     def _latest(self) -> Iterator[Part]:
         """Of the cells of an entity in one layout only the newest can win; all rows of the entity depend on it."""

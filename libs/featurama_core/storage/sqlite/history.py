@@ -11,9 +11,9 @@ from operator import itemgetter
 
 import numpy as np
 
+from featurama_core.storage.packed_history import Row, decode, join_blocks, recoded
 from featurama_core.storage.records import History, Partition
 from featurama_core.storage.sqlite.connections import Reader
-from featurama_core.storage.sqlite.decoding import Row, decode, join_blocks, recoded
 from featurama_core.storage.sqlite.interning import as_json, group_key
 from featurama_core.storage.sqlite.layouts import KnownLayouts
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup

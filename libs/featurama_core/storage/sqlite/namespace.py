@@ -10,7 +10,16 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from featurama_core.storage.namespaces import unknown_namespace
 from featurama_core.storage.port import Consistency, NamespaceOptions
-from featurama_core.storage.records import Cells, Definitions, History, Partition, ScanBlock, Tombstone, WriteBatch
+from featurama_core.storage.records import (
+    Cells,
+    Definitions,
+    History,
+    Partition,
+    PartitionToPack,
+    ScanBlock,
+    Tombstone,
+    WriteBatch,
+)
 from featurama_core.storage.sqlite import cleaning, definitions, history, imports, latest, models, scans, values
 from featurama_core.storage.sqlite import entities as registered
 from featurama_core.storage.sqlite import layouts as registered_layouts
@@ -255,3 +264,34 @@ class SqliteNamespace:
         """The definitions that changed after a revision."""
         load = partial(definitions.load_definitions, after=after, incarnation=self.incarnation)
         return await self._readers.run(load)
+
+    async def partitions_to_pack(self, group: FeatureGroup) -> list[PartitionToPack]:  # noqa: ARG002
+        """None: all history is packed."""
+        return []
+
+    async def scan_unpacked(
+        self,
+        features: Sequence[FeatureDefinition],  # noqa: ARG002
+        group: FeatureGroup,  # noqa: ARG002
+        partition: Partition,  # noqa: ARG002
+    ) -> AsyncIterator[ScanBlock]:
+        """Nothing."""
+        nothing: tuple[ScanBlock, ...] = ()
+        for each in nothing:
+            yield each
+
+    async def pack_history(self, batch: WriteBatch) -> UInt8Array:
+        """The rows are packed."""
+        return all_accepted(len(batch.entity_ids))
+
+    async def end_unpacked(self, group: FeatureGroup, period: int) -> None:
+        """Nothing to do."""
+
+    async def remove_unpacked(
+        self,
+        group: FeatureGroup,  # noqa: ARG002
+        features: Sequence[FeatureDefinition],  # noqa: ARG002
+        before: int,  # noqa: ARG002
+    ) -> int:
+        """Nothing to remove."""
+        return 0

@@ -1,4 +1,4 @@
-"""Rows of `feature_history` -> one History per feature. Pure. Only text is handled value by value in Python.
+"""Packed cells of history -> one History per feature. Pure. Only text is handled value by value in Python.
 
 A row: (entity code, event time, ingested_at, layout id, cell). The key columns are authoritative for its times: a cell
 with other times, or an unreadable one, is ERROR at the time of its key.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from featurama_core.storage.layouts import Layout, LayoutField
 from featurama_core.storage.packed_cell import unpack
 from featurama_core.storage.records import History
-from featurama_core.storage.sqlite.layouts import KnownLayouts
 from featurama_core.types.column import byte_ranks, concatenate, masked
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import Int64Array, Status
@@ -23,6 +22,13 @@ from featurama_core.types.values import Int64Array, Status
 Row: TypeAlias = tuple[int, int, int, int, bytes]
 Keys: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 """Entities, event times and ingest times of the same rows."""
+
+
+class KnownLayouts(Protocol):
+    """The layouts of the cells that are decoded, by id."""
+
+    def __getitem__(self, layout_id: int, /) -> Layout:
+        """The layout with this id."""
 
 
 def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: KnownLayouts) -> list[History]:
@@ -40,7 +46,7 @@ def decode(rows: Sequence[Row], features: Sequence[FeatureDefinition], layouts: 
         picked = order[layout_id[order] == number]
         keys = code[picked], event_time[picked], ingested_at[picked]
         _decode_layout(keys, [cells[row] for row in picked.tolist()], layouts[number], features, pieces)
-    return [_merged(found, feature) for found, feature in zip(pieces, features, strict=True)]
+    return [merged(found, feature) for found, feature in zip(pieces, features, strict=True)]
 
 
 def join_blocks(blocks: Sequence[list[History]], features: Sequence[FeatureDefinition]) -> list[History]:
@@ -96,7 +102,8 @@ def _decode_layout(
         found.append(History.of(feature, *own, values, status))
 
 
-def _merged(pieces: list[History], feature: FeatureDefinition) -> History:
+def merged(pieces: Sequence[History], feature: FeatureDefinition) -> History:
+    """Histories of a feature -> one, sorted, with equal keys once."""
     if not pieces:
         return History.nothing(feature)
     if len(pieces) == 1:
