@@ -87,20 +87,26 @@ class Driver:
         values: Sequence[object],
         page_rows: int = PAGE_ROWS,
         level: ReadLevel | None = None,
+        next_rows: NextRows | None = None,
     ) -> AsyncIterator[list[Any]]:
-        """Rows as tuples, a page at a time, read on demand. A page may be empty. Raises StoreUnavailable."""
+        """Rows as tuples, a page at a time, read on demand. A page may be empty. Raises StoreUnavailable.
+
+        next_rows: a page -> the rows of the next one.
+        """
         statement = prepared.statement.bind(values, page_size=page_rows)
         if level is not None:
             statement.set_consistency(consistency(level))
         more = True
         while more:
             rows, more = await self._page(statement, prepared.text)
+            if next_rows is not None:
+                statement.set_page_size(next_rows(rows))
             yield rows
 
     async def pages_ahead(
         self, prepared: Prepared, values: Sequence[object], page_rows: int, next_rows: NextRows | None = None
     ) -> AsyncIterator[list[Any]]:
-        """As `pages`; the next page is read while the caller works on one. next_rows: page -> rows of the next one."""
+        """As `pages`; the next page is read while the caller works on one."""
         statement = prepared.statement.bind(values, page_size=page_rows)
         coming = asyncio.ensure_future(self._page(statement, prepared.text))
         try:

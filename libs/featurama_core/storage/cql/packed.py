@@ -6,11 +6,14 @@ A cell of other layouts lies between the cells of the features that are read; it
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
+from featurama_core.off_loop import off_loop
 from featurama_core.storage.cql.fan_out import collect
 from featurama_core.storage.cql.layouts import known_layouts
 from featurama_core.storage.cql.statements import Statements
@@ -21,6 +24,8 @@ from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
 _FIRST_PAGE, _LARGEST_PAGE = 100, 5_000
 _PAGE_BYTES = 4 * 1024 * 1024
+_FEW_CELLS = 500
+"""Cells that are decoded on the event loop."""
 
 _SLICE = (
     "SELECT timestamp, ingested_at, layout_id, packed FROM ks.feature_values_packed"
@@ -64,26 +69,45 @@ class PackedSlices:
 
     async def newest(self, count: int) -> list[History]:
         """At least the `count` newest values of each (entity, feature), with all corrections of each event time."""
-        codes = range(len(self._entity_ids))
-        found = await collect(codes, lambda code: self._newest(code, count), self._statements.driver.width)
-        return await self._decoded([row for rows in found for row in rows])
+        # A cell may lack features, so the depth needed is known only after decoding: rounds of twice the depth over the
+        # entities that still lack values.
+        sources = {code: self._newest_first(code, count) for code in range(len(self._entity_ids))}
+        stored = np.zeros((len(self._features), len(self._entity_ids)), dtype=np.int64)
+        rows: list[Row] = []
+        async with AsyncExitStack() as opened:
+            for source in sources.values():
+                await opened.enter_async_context(aclosing(source))  # type: ignore[type-var]
+            while sources:
+                found = await collect(list(sources.values()), _advance, self._statements.driver.width)
+                taken = [row for some in found for row in some or ()]
+                rows += taken
+                for position, history in enumerate(await self._decoded(taken)):
+                    stored[position] += np.bincount(history.entity, minlength=len(self._entity_ids))
+                lacking = set(np.flatnonzero(stored.min(axis=0, initial=count) < count).tolist())
+                sources = {
+                    code: source
+                    for (code, source), some in zip(sources.items(), found, strict=True)
+                    if some is not None and code in lacking
+                }
+        return await self._decoded(rows)
 
-    async def _newest(self, code: int, count: int) -> list[Row]:
+    async def _newest_first(self, code: int, count: int) -> AsyncIterator[list[Row]]:
+        """The rows of an entity, newest first, in lists that never end inside of an event time."""
         query = await self._statements.get(_SLICE)
-        taken: list[Row] = []
-        lacking = dict.fromkeys(range(len(self._features)), count)
-        page_rows = min(max(2 * count, _FIRST_PAGE // 5), _LARGEST_PAGE)
+        page_rows = min(count + 1, _LARGEST_PAGE)
         for period in reversed(self._periods):
-            values = (self._entity_ids[code], period, *self._bounds)
-            async with aclosing(self._statements.driver.pages(query, values, page_rows)) as pages:  # type: ignore[type-var]
-                async for rows in _whole_times(pages):
-                    own = [(code, *row) for row in rows]
-                    for position, history in enumerate(await self._decoded(own)):
-                        lacking[position] -= len(history.entity)
-                    taken += own
-                    if max(lacking.values()) <= 0:
-                        return taken
-        return taken
+            at = (self._entity_ids[code], period, *self._bounds)
+            kept: list[Row] = []
+            pages = self._statements.driver.pages(query, at, page_rows, next_rows=_twice)
+            async with aclosing(pages):  # type: ignore[type-var]
+                async for page in pages:
+                    kept += [(code, *row) for row in page]
+                    whole = [row for row in kept if row[1] != kept[-1][1]]
+                    if whole:
+                        yield whole
+                        kept = kept[len(whole) :]
+            if kept:
+                yield kept
 
     async def _decoded(self, rows: Sequence[Row]) -> list[History]:
         return await decoded(self._statements, rows, self._features)
@@ -112,7 +136,8 @@ async def decoded(statements: Statements, rows: Sequence[Row], features: Sequenc
     """(entity code, event time, ingested_at, layout id, cell) -> one History per feature, in order."""
     layouts = await known_layouts(statements, {row[3] for row in rows})
     holding = holding_layouts({row[3]: layouts[row[3]] for row in rows}.values(), features)
-    return decode([row for row in rows if row[3] in holding], features, layouts)
+    held = [row for row in rows if row[3] in holding]
+    return await off_loop(len(held) > _FEW_CELLS, decode, held, features, layouts)
 
 
 def holding_layouts(layouts: Iterable[Layout], features: Sequence[FeatureDefinition]) -> Collection[int]:
@@ -130,19 +155,14 @@ async def _block(statements: Statements, rows: Sequence[Any], features: Sequence
     return ScanBlock(entity_ids, await decoded(statements, coded, features))
 
 
-async def _whole_times(pages: AsyncIterator[list[Any]]) -> AsyncIterator[list[Any]]:
-    """Rows newest first, in lists that never end inside of an event time."""
-    kept: list[Any] = []
-    async for page in pages:
-        kept += page
-        whole = [row for row in kept if row[0] != kept[-1][0]]
-        if whole:
-            yield whole
-            kept = kept[len(whole) :]
-    if kept:
-        yield kept
+async def _advance(source: AsyncIterator[list[Row]]) -> list[Row] | None:
+    return await anext(source, None)
 
 
 def _next_rows(page: Sequence[Any]) -> int:
     size = sum(len(row[4]) for row in page) // max(len(page), 1)
     return min(max(_PAGE_BYTES // max(size, 1), _FIRST_PAGE // 2), _LARGEST_PAGE)
+
+
+def _twice(page: Sequence[Any]) -> int:
+    return min(max(2 * len(page), _FIRST_PAGE), _LARGEST_PAGE)
