@@ -1,7 +1,8 @@
 """Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value or packed cell of a row and its latest
 cells, for several rows up to a maximum size. A row that is too large is split into several batches, one after another:
 both history rows of a value are in one batch, and the latest cells are in the last. A packed cell that is too large is
-written alone. BULK: UNLOGGED batches of one partition, table by table and concurrently.
+written alone. BULK: UNLOGGED batches of one partition, table by table and concurrently; packed cells by group follow
+those by entity, so that by entity all is found that scans find.
 
 A row is accepted if every part of it is stored, rejected if certainly none is, and unknown otherwise.
 """
@@ -46,42 +47,49 @@ class Part:
 
 async def write_batch(statements: Statements, batch: WriteBatch, mode: WriteMode, clock: Clock) -> UInt8Array:
     """-> uint8[n] of Outcome."""
-    return await _write(statements, batch, mode, clock() // 1_000, history_only=False)
-
-
-async def write_history(statements: Statements, batch: WriteBatch, clock: Clock) -> UInt8Array:
-    """Write rows in mode BULK to the history only: their latest cells are there. -> uint8[n] of Outcome."""
-    return await _write(statements, batch, WriteMode.BULK, clock() // 1_000, history_only=True)
-
-
-async def _write(
-    statements: Statements, batch: WriteBatch, mode: WriteMode, now: int, *, history_only: bool
-) -> UInt8Array:
     tally = _Tally(len(batch.entity_ids))
-    period = batch.event_time // statements.history_period
     try:
-        periods = await register(
-            statements, ((run.group, at) for run in batch.runs for at in np.unique(period[run.rows]).tolist()), now
-        )
-        keys = RowKeys(batch, period, periods)
-        history: list[HistoryRows] = []
-        for stored in batch.columns:
-            written = (stored.column.status != Status.NOT_FOUND) & ~keys.packed(stored.group.name)
-            if written.any():
-                insertions = await Insertions.prepare(statements, stored.definition.value_type)
-                history.append(HistoryColumn(stored, written, keys, insertions, now))
-        packed = [run for run in batch.runs if keys.packed(run.group.name)[run.rows].any()]
-        if packed:
-            into = await into_packed(statements)
-            history += [PackedCells(run, keys, into, now) for run in packed]
-        into_latest = None if history_only else await statements.get(INTO_LATEST)
+        plan = await _planned(statements, batch, clock() // 1_000)
     except (StoreUnavailable, OutcomeUnknown):
         # No row was sent.
         tally.rejected[:] = True
         return tally.outcomes()
-    plan = _Plan(batch, keys, history, into_latest)
-    await tally.send(statements.driver, plan.atomic() if mode is WriteMode.ATOMIC else plan.bulk())
+    if mode is WriteMode.ATOMIC:
+        await tally.send(statements.driver, plan.atomic())
+    else:
+        await tally.send(statements.driver, plan.bulk())
+        await tally.send(statements.driver, plan.packed_by_group(tally.failed))
     return tally.outcomes()
+
+
+async def write_history(statements: Statements, batch: WriteBatch, clock: Clock) -> UInt8Array:
+    """Write the packed history of rows, not their latest cells. -> uint8[n] of Outcome. Raises StoreUnavailable,
+    OutcomeUnknown.
+    """
+    tally = _Tally(len(batch.entity_ids))
+    plan = await _planned(statements, batch, clock() // 1_000)
+    await tally.send(statements.driver, plan.by_entity())
+    await tally.send(statements.driver, plan.packed_by_group(tally.failed))
+    return tally.outcomes()
+
+
+async def _planned(statements: Statements, batch: WriteBatch, now: int) -> _Plan:
+    period = batch.event_time // statements.history_period
+    periods = await register(
+        statements, ((run.group, at) for run in batch.runs for at in np.unique(period[run.rows]).tolist()), now
+    )
+    keys = RowKeys(batch, period, periods)
+    history: list[HistoryRows] = []
+    for stored in batch.columns:
+        written = (stored.column.status != Status.NOT_FOUND) & ~keys.packed(stored.group.name)
+        if written.any():
+            insertions = await Insertions.prepare(statements, stored.definition.value_type)
+            history.append(HistoryColumn(stored, written, keys, insertions, now))
+    packed = [run for run in batch.runs if keys.packed(run.group.name)[run.rows].any()]
+    if packed:
+        into = await into_packed(statements)
+        history += [PackedCells(run, keys, into, now) for run in packed]
+    return _Plan(batch, keys, history, await statements.get(INTO_LATEST))
 
 
 HistoryRows = HistoryColumn | PackedCells
@@ -91,10 +99,7 @@ HistoryRows = HistoryColumn | PackedCells
 class _Plan:
     """Splits a write into parts. Statements are created when a part is taken, so few are in memory."""
 
-    def __init__(
-        self, batch: WriteBatch, keys: RowKeys, history: Sequence[HistoryRows], into_latest: Prepared | None
-    ) -> None:
-        """into_latest: None leaves the latest cells out."""
+    def __init__(self, batch: WriteBatch, keys: RowKeys, history: Sequence[HistoryRows], into_latest: Prepared) -> None:
         self._batch = batch
         self._keys = keys
         self._history = history
@@ -127,13 +132,21 @@ class _Plan:
             yield self._together(together, cells)
 
     def bulk(self) -> Iterator[Part]:
-        """UNLOGGED batches of one partition, table by table."""
-        for_scans = [self._for_scans(each) for each in self._history]
+        """UNLOGGED batches of one partition, table by table, without the packed cells by group."""
+        for_scans = [self._for_scans(each, each.rows) for each in self._history if isinstance(each, HistoryColumn)]
+        # Alternating: concurrent batches of one partition would wait for each other on the server.
+        yield from _in_turn([self.by_entity(), _in_turn(for_scans), self._latest()])
+
+    def by_entity(self) -> Iterator[Part]:
+        """The history by entity, as `bulk`."""
         values = [each for each in self._history if isinstance(each, HistoryColumn)]
         cells = [each for each in self._history if isinstance(each, PackedCells)]
-        latest = [self._latest()] if self._into_latest is not None else []
-        # Alternating: concurrent batches of one partition would wait for each other on the server.
-        yield from _in_turn([self._by_entity(values), self._by_entity(cells), _in_turn(for_scans), *latest])
+        return _in_turn([self._by_entity(values), self._by_entity(cells)])
+
+    def packed_by_group(self, failed: BoolArray) -> Iterator[Part]:
+        """The packed cells by group, as `bulk`, without those of rows that failed: bool[n]."""
+        cells = [each for each in self._history if isinstance(each, PackedCells)]
+        return _in_turn([self._for_scans(each, each.rows[~failed[each.rows]]) for each in cells])
 
     def _together(self, rows: list[int], cells: Sequence[Sequence[tuple[CellRun, bytes]]]) -> Part:
         statements: list[Bound] = []
@@ -165,7 +178,6 @@ class _Plan:
         return batches
 
     def _cell(self, row: int, run: CellRun, cell: bytes) -> Bound:
-        assert self._into_latest is not None
         return self._into_latest, (self._keys.event_time[row], cell, self._keys.entity_ids[row], run.layout.layout_id)
 
     def _by_entity(self, history: Sequence[HistoryRows]) -> Iterator[Part]:
@@ -178,12 +190,12 @@ class _Plan:
                 (each.by_entity(row), row, each.row_bytes[row]) for row in rows for each in history if each.written[row]
             )
 
-    def _for_scans(self, history: HistoryRows) -> Iterator[Part]:
+    def _for_scans(self, history: HistoryRows, rows: Int64Array) -> Iterator[Part]:
         partitions: dict[tuple[int, int], list[int]] = {}
-        for row in history.rows.tolist():
+        for row in rows.tolist():
             partitions.setdefault((self._keys.period[row], history.buckets[row]), []).append(row)
-        for rows in partitions.values():
-            yield from _cut((history.for_scans(row), row, history.row_bytes[row]) for row in rows)
+        for of_one in partitions.values():
+            yield from _cut((history.for_scans(row), row, history.row_bytes[row]) for row in of_one)
 
     def _latest(self) -> Iterator[Part]:
         """Of the cells of an entity in one layout only the newest can win; all rows of the entity depend on it."""
@@ -240,6 +252,11 @@ class _Tally:
         self.rejected: BoolArray = np.zeros(rows, dtype=np.bool_)
         self.unknown: BoolArray = np.zeros(rows, dtype=np.bool_)
         self._failed_in_a_row = 0
+
+    @property
+    def failed(self) -> BoolArray:
+        """bool[n]: the rows of which a part is not known to be stored."""
+        return self.rejected | self.unknown
 
     async def send(self, driver: Driver, parts: Iterator[Part]) -> None:
         """Write every part. After many failures in a row the remaining parts are rejected without a request."""
