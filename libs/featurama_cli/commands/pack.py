@@ -21,10 +21,10 @@ async def pack(
     wait: Annotated[bool, typer.Option(help="Go on until reads need the earlier rows no more.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Move the history of a group on a CQL server from rows to packed cells, while it is read and written.
+    """Move the history of a group on a CQL server from rows to packed cells.
 
-    Change the group first: `featurama features edit GROUP --kind group --history packed`. The command may be ended at
-    any point and run again. A run a day later removes the earlier rows.
+    The group is read and written meanwhile. First `featurama features edit GROUP --kind group --history packed`. The
+    command may be ended at any point and run again. A run a day later removes the earlier rows.
     """
     from featurama_cli.session import open_stores
 
