@@ -6,8 +6,10 @@ Sizes are upper bounds of the sizes that a server adds up for its batch limit: k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,9 @@ from featurama_core.types.writes import StoredColumn
 VALUE_COLUMNS = {each: f"value_{each.label}" for each in ValueType}
 ROW_SHARE = 96
 """Bytes per row in addition to names and value: version, times, period, bucket, liveness, cell header."""
+
+PartitionRows = tuple[list[int], list[int], Callable[[list[int]], list[Bound]]]
+"""Rows of one partition, their sizes, and the statements of some of them."""
 
 _BY_ENTITY = ("feature_values", "entity_id", "period", "feature_name", "version", "timestamp", "ingested_at")
 _BY_NAME = (
@@ -64,6 +69,13 @@ class RowKeys:
             self._buckets[group] = (self._hash % self._of_periods(group, lambda period: period.buckets)).tolist()
         return self._buckets[group]
 
+    def by_partition(self, rows: Iterable[int], buckets: Sequence[int]) -> list[list[int]]:
+        """The rows of each partition for scans."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for row in rows:
+            found.setdefault((self.period[row], buckets[row]), []).append(row)
+        return list(found.values())
+
     def _of_periods(self, group: str, value: Callable[[Period], int]) -> Int64Array:
         nothing = Period(1)
         values = [value(self._periods.get((group, number), nothing)) for number in self._numbers.tolist()]
@@ -87,55 +99,127 @@ class Insertions:
         return cls(*[await statements.get(_insertion(*columns)) for columns in tables])
 
 
-class HistoryColumn:
-    """The history rows of those values of a column that are not packed."""
+class HistoryRows:
+    """The history rows of those values of one group that are not packed.
+
+    written: per row, whether it has one. row_bytes: int64[n], the size of its rows in one table.
+    """
 
     def __init__(
-        self, stored: StoredColumn, written: BoolArray, keys: RowKeys, insertions: Insertions, now: int
+        self,
+        group: FeatureGroup,
+        columns: Sequence[StoredColumn],
+        written: Sequence[BoolArray],
+        keys: RowKeys,
+        insertions: Mapping[ValueType, Insertions],
+        now: int,
     ) -> None:
-        """written: bool[n]. now: microseconds, for the remaining life of the rows."""
+        """written: per column bool[n]. now: microseconds, for the remaining life of the rows."""
         self._keys = keys
-        self._insertions = insertions
-        self._name = stored.definition.name
-        self._version = stored.definition.version
-        status = stored.column.status
-        self.rows = np.flatnonzero(written)
-        self.written: list[bool] = written.tolist()
-        self.buckets = keys.buckets(stored.group.name)
-        self._present: list[bool] = (status == Status.PRESENT).tolist()
-        self._values = _values(stored, self._present)
-        self._ttl = remaining_seconds(stored.group, keys.event_time, now)
-        sizes = keys.id_bytes + (len(self._name) + ROW_SHARE) + self._value_bytes(stored)
-        self.row_bytes: list[int] = sizes.tolist()
+        self._buckets = keys.buckets(group.name)
+        self._ttl = remaining_seconds(group, keys.event_time, now)
+        self._names = [stored.definition.name for stored in columns]
+        self._versions = [stored.definition.version for stored in columns]
+        self._into = [insertions[stored.definition.value_type] for stored in columns]
+        self._by_entity = [into.by_entity for into in self._into]
+        self._by_name = [into.by_name for into in self._into]
+        self._written = [each.tolist() for each in written]
+        present = [stored.column.status == Status.PRESENT for stored in columns]
+        self._present: list[list[bool]] = [each.tolist() for each in present]
+        self._whole: list[bool] = np.logical_and.reduce([*written, *present]).tolist()
+        self.written: list[bool] = np.logical_or.reduce(written).tolist()
+        values = [_values(*each) for each in zip(columns, self._present, strict=True)]
+        self._values = list(zip(*values, strict=True))
+        own = [
+            _value_bytes(*each) + len(each[0].definition.name) + ROW_SHARE
+            for each in zip(columns, values, self._present, strict=True)
+        ]
+        self._bytes = np.stack(own, axis=1) + keys.id_bytes[:, None]
+        self.row_bytes: Int64Array = np.where(np.stack(written, axis=1), self._bytes, 0).sum(axis=1)
 
-    def by_entity(self, row: int) -> Bound:
-        """The row of `feature_values`."""
-        keys, time = self._keys, self._keys.event_time[row]
-        at = (keys.entity_ids[row], keys.period[row], self._name, self._version, time, keys.ingested_at[row])
-        if self._present[row]:
-            return self._insertions.by_entity, (*at, self._values[row], time, self._ttl[row])
-        return self._insertions.null_by_entity, (*at, time, self._ttl[row])
+    def by_entity(self, row: int) -> list[Bound]:
+        """The rows of `feature_values`."""
+        keys = self._keys
+        entity_id, period = keys.entity_ids[row], keys.period[row]
+        time, ingested_at, ttl = keys.event_time[row], keys.ingested_at[row], self._ttl[row]
+        if self._whole[row]:
+            # Without a step of Python per value.
+            rows = zip(
+                repeat(entity_id), repeat(period), self._names, self._versions, repeat(time), repeat(ingested_at),
+                self._values[row], repeat(time), repeat(ttl),
+            )  # fmt: skip
+            return list(zip(self._by_entity, rows, strict=True))
+        found: list[Bound] = []
+        for at in self._held(row):
+            key = entity_id, period, self._names[at], self._versions[at], time, ingested_at
+            if self._present[at][row]:
+                found.append((self._by_entity[at], (*key, self._values[row][at], time, ttl)))
+            else:
+                found.append((self._into[at].null_by_entity, (*key, time, ttl)))
+        return found
 
-    def for_scans(self, row: int) -> Bound:
-        """The row of `feature_values_by_name`."""
-        keys, time = self._keys, self._keys.event_time[row]
-        at = (
-            self._name, keys.period[row], self.buckets[row],
-            keys.entity_ids[row], self._version, time, keys.ingested_at[row],
+    def for_scans(self, row: int) -> list[Bound]:
+        """The rows of `feature_values_by_name`."""
+        keys = self._keys
+        period, bucket, entity_id = keys.period[row], self._buckets[row], keys.entity_ids[row]
+        time, ingested_at, ttl = keys.event_time[row], keys.ingested_at[row], self._ttl[row]
+        if self._whole[row]:
+            rows = zip(
+                self._names, repeat(period), repeat(bucket), repeat(entity_id), self._versions, repeat(time),
+                repeat(ingested_at), self._values[row], repeat(time), repeat(ttl),
+            )  # fmt: skip
+            return list(zip(self._by_name, rows, strict=True))
+        return [self._for_scans(at, row) for at in self._held(row)]
+
+    def sizes(self, row: int) -> list[int]:
+        """Bytes of each of these rows, in one table."""
+        sizes: list[int] = self._bytes[row].tolist()
+        return sizes if self._whole[row] else [sizes[at] for at in self._held(row)]
+
+    def scans(self) -> Iterator[PartitionRows]:
+        """The rows of `feature_values_by_name`, partition by partition."""
+        cut: dict[bytes, list[list[int]]] = {}
+        for at, written in enumerate(self._written):
+            # Most columns are written in the same rows.
+            key = bytes(written)
+            if key not in cut:
+                cut[key] = self._keys.by_partition(np.flatnonzero(written).tolist(), self._buckets)
+            for rows in cut[key]:
+                yield rows, self._bytes[rows, at].tolist(), partial(self._of_feature, at)
+
+    def _of_feature(self, at: int, rows: list[int]) -> list[Bound]:
+        if not all(map(self._whole.__getitem__, rows)):
+            return [self._for_scans(at, row) for row in rows]
+        keys, first = self._keys, rows[0]
+        times = [keys.event_time[row] for row in rows]
+        of_rows = zip(
+            repeat(self._names[at]), repeat(keys.period[first]), repeat(self._buckets[first]),
+            map(keys.entity_ids.__getitem__, rows), repeat(self._versions[at]), times,
+            map(keys.ingested_at.__getitem__, rows), [self._values[row][at] for row in rows], times,
+            map(self._ttl.__getitem__, rows),
         )  # fmt: skip
-        if self._present[row]:
-            return self._insertions.by_name, (*at, self._values[row], time, self._ttl[row])
-        return self._insertions.null_by_name, (*at, time, self._ttl[row])
+        return list(zip(repeat(self._by_name[at]), of_rows))
 
-    def _value_bytes(self, stored: StoredColumn) -> Int64Array:
-        value_type, rows = stored.definition.value_type, len(self._present)
-        if value_type is ValueType.TEXT:
-            sizes = (
-                len(text.encode()) if there else 0 for text, there in zip(self._values, self._present, strict=True)
-            )
-            return np.fromiter(sizes, dtype=np.int64, count=rows)
-        fixed = _FIXED_BYTES.get(value_type, stored.definition.vector_length * 4)
-        return np.full(rows, fixed, dtype=np.int64)
+    def _for_scans(self, at: int, row: int) -> Bound:
+        keys, time = self._keys, self._keys.event_time[row]
+        key = (
+            self._names[at], keys.period[row], self._buckets[row],
+            keys.entity_ids[row], self._versions[at], time, keys.ingested_at[row],
+        )  # fmt: skip
+        if self._present[at][row]:
+            return self._by_name[at], (*key, self._values[row][at], time, self._ttl[row])
+        return self._into[at].null_by_name, (*key, time, self._ttl[row])
+
+    def _held(self, row: int) -> list[int]:
+        return [at for at, written in enumerate(self._written) if written[row]]
+
+
+def _value_bytes(stored: StoredColumn, values: Sequence[Any], present: Sequence[bool]) -> Int64Array:
+    if stored.definition.value_type is ValueType.TEXT:
+        sizes = (len(text.encode()) if there else 0 for text, there in zip(values, present, strict=True))
+        return np.fromiter(sizes, dtype=np.int64, count=len(values))
+    fixed = _FIXED_BYTES.get(stored.definition.value_type, stored.definition.vector_length * 4)
+    return np.full(len(values), fixed, dtype=np.int64)
 
 
 def _insertion(table: str, *columns: str) -> str:

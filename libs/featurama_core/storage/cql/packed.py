@@ -22,7 +22,7 @@ from featurama_core.storage.packed_history import Row, decode
 from featurama_core.storage.records import History, Partition, ScanBlock
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
-_FIRST_PAGE, _LARGEST_PAGE = 100, 5_000
+_FIRST_PAGE, _LARGEST_PAGE = 100, 2_000
 _PAGE_BYTES = 4 * 1024 * 1024
 _FEW_CELLS = 500
 """Cells that are decoded on the event loop."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from featurama_core.storage.cql.driver import Bound, Driver, Prepared
 from featurama_core.storage.cql.fan_out import for_each
-from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryColumn, Insertions, RowKeys
+from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryRows, Insertions, PartitionRows, RowKeys
 from featurama_core.storage.cql.latest import INTO_LATEST
 from featurama_core.storage.cql.packed_writes import PackedCells, into_packed
 from featurama_core.storage.cql.periods import register
@@ -32,8 +32,7 @@ MAX_BATCH_BYTES = 40 * 1024
 MAX_BULK_ROWS = 100
 BATCHES_AT_ONCE = 48
 
-_Sized = tuple[Bound, int, int]
-"""A statement, its row, and its size in bytes."""
+_STATEMENTS_AHEAD = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +78,15 @@ async def _planned(statements: Statements, batch: WriteBatch, now: int) -> _Plan
         statements, ((run.group, at) for run in batch.runs for at in np.unique(period[run.rows]).tolist()), now
     )
     keys = RowKeys(batch, period, periods)
-    history: list[HistoryRows] = []
-    for stored in batch.columns:
-        written = (stored.column.status != Status.NOT_FOUND) & ~keys.packed(stored.group.name)
-        if written.any():
-            insertions = await Insertions.prepare(statements, stored.definition.value_type)
-            history.append(HistoryColumn(stored, written, keys, insertions, now))
+    history: list[History] = []
+    for group in {stored.group.name: stored.group for stored in batch.columns}.values():
+        columns = [stored for stored in batch.columns if stored.group.name == group.name]
+        in_rows = ~keys.packed(group.name)
+        written = [in_rows & (stored.column.status != Status.NOT_FOUND) for stored in columns]
+        if np.any(written):
+            types = {stored.definition.value_type for stored in columns}
+            insertions = {each: await Insertions.prepare(statements, each) for each in types}
+            history.append(HistoryRows(group, columns, written, keys, insertions, now))
     packed = [run for run in batch.runs if keys.packed(run.group.name)[run.rows].any()]
     if packed:
         into = await into_packed(statements)
@@ -92,14 +94,14 @@ async def _planned(statements: Statements, batch: WriteBatch, now: int) -> _Plan
     return _Plan(batch, keys, history, await statements.get(INTO_LATEST))
 
 
-HistoryRows = HistoryColumn | PackedCells
+History = HistoryRows | PackedCells
 """Some rows of two history tables: by entity, and for scans."""
 
 
 class _Plan:
     """Splits a write into parts. Statements are created when a part is taken, so few are in memory."""
 
-    def __init__(self, batch: WriteBatch, keys: RowKeys, history: Sequence[HistoryRows], into_latest: Prepared) -> None:
+    def __init__(self, batch: WriteBatch, keys: RowKeys, history: Sequence[History], into_latest: Prepared) -> None:
         self._batch = batch
         self._keys = keys
         self._history = history
@@ -115,7 +117,7 @@ class _Plan:
                 cell_bytes[row] += len(cell) + ROW_SHARE + self._keys.id_bytes[row]
         row_bytes = cell_bytes.copy()
         for each in self._history:
-            row_bytes += np.where(each.written, 2 * np.array(each.row_bytes, dtype=np.int64), 0)
+            row_bytes += 2 * each.row_bytes
         together: list[int] = []
         held = 0
         for row, size in enumerate(row_bytes.tolist()):
@@ -133,44 +135,44 @@ class _Plan:
 
     def bulk(self) -> Iterator[Part]:
         """UNLOGGED batches of one partition, table by table, without the packed cells by group."""
-        for_scans = [self._for_scans(each, each.rows) for each in self._history if isinstance(each, HistoryColumn)]
+        for_scans = [_all_cut(each.scans()) for each in self._history if isinstance(each, HistoryRows)]
         # Alternating: concurrent batches of one partition would wait for each other on the server.
         yield from _in_turn([self.by_entity(), _in_turn(for_scans), self._latest()])
 
     def by_entity(self) -> Iterator[Part]:
         """The history by entity, as `bulk`."""
-        values = [each for each in self._history if isinstance(each, HistoryColumn)]
+        values = [each for each in self._history if isinstance(each, HistoryRows)]
         cells = [each for each in self._history if isinstance(each, PackedCells)]
         return _in_turn([self._by_entity(values), self._by_entity(cells)])
 
     def packed_by_group(self, failed: BoolArray) -> Iterator[Part]:
         """The packed cells by group, as `bulk`, without those of rows that failed: bool[n]."""
-        cells = [each for each in self._history if isinstance(each, PackedCells)]
-        return _in_turn([self._for_scans(each, each.rows[~failed[each.rows]]) for each in cells])
+        return _in_turn([_all_cut(each.scans(failed)) for each in self._history if isinstance(each, PackedCells)])
 
     def _together(self, rows: list[int], cells: Sequence[Sequence[tuple[CellRun, bytes]]]) -> Part:
         statements: list[Bound] = []
         for row in rows:
             for each in self._history:
                 if each.written[row]:
-                    statements += (each.by_entity(row), each.for_scans(row))
+                    statements += each.by_entity(row)
+                    statements += each.for_scans(row)
             statements += [self._cell(row, run, cell) for run, cell in cells[row]]
         return Part(rows, [statements], logged=True)
 
     def _split(self, row: int, latest: list[Bound], latest_bytes: int) -> list[list[Bound]]:
         batches: list[list[Bound]] = [[]]
         held = 0
-        for each in self._history:
-            if each.written[row]:
-                size = 2 * each.row_bytes[row]
-                if batches[-1] and held + size > MAX_BATCH_BYTES:
+        for each in (each for each in self._history if each.written[row]):
+            pairs = zip(each.by_entity(row), each.for_scans(row), each.sizes(row), strict=True)
+            for by_entity, for_scans, size in pairs:
+                if batches[-1] and held + 2 * size > MAX_BATCH_BYTES:
                     batches.append([])
                     held = 0
-                if size > MAX_BATCH_BYTES:
-                    batches[-1:] = [[each.by_entity(row)], [each.for_scans(row)], []]
+                if 2 * size > MAX_BATCH_BYTES:
+                    batches[-1:] = [[by_entity], [for_scans], []]
                 else:
-                    batches[-1] += (each.by_entity(row), each.for_scans(row))
-                    held += size
+                    batches[-1] += (by_entity, for_scans)
+                    held += 2 * size
         # The cells of one entity are one partition, so the limit does not apply to a batch of them alone.
         if held + latest_bytes > MAX_BATCH_BYTES:
             return [*batches, latest]
@@ -180,22 +182,24 @@ class _Plan:
     def _cell(self, row: int, run: CellRun, cell: bytes) -> Bound:
         return self._into_latest, (self._keys.event_time[row], cell, self._keys.entity_ids[row], run.layout.layout_id)
 
-    def _by_entity(self, history: Sequence[HistoryRows]) -> Iterator[Part]:
+    def _by_entity(self, history: Sequence[History]) -> Iterator[Part]:
         keys = self._keys
         partitions: dict[tuple[str, int], list[int]] = {}
         for row, key in enumerate(zip(keys.entity_ids, keys.period, strict=True) if history else ()):
             partitions.setdefault(key, []).append(row)
         for rows in partitions.values():
-            yield from _cut(
-                (each.by_entity(row), row, each.row_bytes[row]) for row in rows for each in history if each.written[row]
-            )
-
-    def _for_scans(self, history: HistoryRows, rows: Int64Array) -> Iterator[Part]:
-        partitions: dict[tuple[int, int], list[int]] = {}
-        for row in rows.tolist():
-            partitions.setdefault((self._keys.period[row], history.buckets[row]), []).append(row)
-        for of_one in partitions.values():
-            yield from _cut((history.for_scans(row), row, history.row_bytes[row]) for row in of_one)
+            statements: list[Bound] = []
+            of_row: list[int] = []
+            sizes: list[int] = []
+            for row in rows:
+                for each in (each for each in history if each.written[row]):
+                    statements += each.by_entity(row)
+                    sizes += each.sizes(row)
+                of_row += [row] * (len(statements) - len(of_row))
+                if len(statements) > _STATEMENTS_AHEAD:
+                    yield from _cut(of_row, sizes, statements)
+                    statements, of_row, sizes = [], [], []
+            yield from _cut(of_row, sizes, statements)
 
     def _latest(self) -> Iterator[Part]:
         """Of the cells of an entity in one layout only the newest can win; all rows of the entity depend on it."""
@@ -228,20 +232,28 @@ def _in_turn(sources: Sequence[Iterator[Part]]) -> Iterator[Part]:
         sources = left
 
 
-def _cut(statements: Iterable[_Sized]) -> Iterator[Part]:
+def _all_cut(partitions: Iterable[PartitionRows]) -> Iterator[Part]:
+    for rows, sizes, statements in partitions:
+        for start, end in _bounds(sizes):
+            yield Part(rows[start:end], [statements(rows[start:end])], logged=False)
+
+
+def _cut(rows: Sequence[int], sizes: Sequence[int], statements: list[Bound]) -> Iterator[Part]:
     """Statements of one partition -> batches of bounded size."""
-    held: list[Bound] = []
-    rows: list[int] = []
-    total = 0
-    for bound, row, size in statements:
-        if held and (len(held) == MAX_BULK_ROWS or total + size > MAX_BATCH_BYTES):
-            yield Part(rows, [held], logged=False)
-            held, rows, total = [], [], 0
-        held.append(bound)
-        rows.append(row)
+    for start, end in _bounds(sizes):
+        yield Part(rows[start:end], [statements[start:end]], logged=False)
+
+
+def _bounds(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    start = total = 0
+    small = max(sizes, default=0) * MAX_BULK_ROWS <= MAX_BATCH_BYTES
+    for end, size in enumerate(() if small else sizes):
+        if end > start and (end - start == MAX_BULK_ROWS or total + size > MAX_BATCH_BYTES):
+            yield start, end
+            start, total = end, 0
         total += size
-    if held:
-        yield Part(rows, [held], logged=False)
+    for first in range(start, len(sizes), MAX_BULK_ROWS):
+        yield first, min(first + MAX_BULK_ROWS, len(sizes))
 
 
 class _Tally:
