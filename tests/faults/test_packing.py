@@ -8,7 +8,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -243,3 +243,45 @@ async def test_a_group_moves_while_it_is_read_and_written_and_its_mover_is_kille
     check(ship, await read(ship.namespaces[1], ENTITIES), ship.acknowledged, ENTITIES)
     # A value with an event time at or before the deletion that was written later is stored, and never read.
     assert not {value[3] for value in await scan(ship.namespaces[1]) if value[1] in ship.deleted} & first
+
+
+async def test_a_writer_that_knows_an_earlier_revision_follows_its_period(ship: Ship) -> None:
+    """From the beginning of a move on it writes packed cells, and keeps to them."""
+    random_ = random.Random(3000)
+    await ship.write(ship.rows(random_, 5), WriteMode.ATOMIC)
+    earlier, first = FeatureGroup("engine", buckets=2), set(ship.acknowledged)
+    await ship.namespaces[0].storage.partitions_to_pack(replace(earlier, history="packed"))
+    late = ship.namespaces[1].storage
+    numbers = {each.partition.period for each in await late.partitions_to_pack(earlier)}
+    rows = [Row(ENTITIES[at], number * HOUR, {"speed": 1.0, "mood": None}) for at, number in enumerate(sorted(numbers))]
+    made = batch(rows, [FEATURES], earlier)
+    assert [Outcome.ACCEPTED] * len(rows) == (await late.write(made, WriteMode.BULK)).tolist()
+    unpacked = set()
+    for partition in await late.partitions(earlier):
+        async for block in late.scan_unpacked(FEATURES, earlier, partition):
+            unpacked |= {value for each in block.histories for value in values_of(each, list(block.entity_ids))}
+    assert first == unpacked
+    assert len(first) + 2 * len(rows) == len(await scan(ship.namespaces[0]))
+
+
+async def test_moved_values_keep_their_life_and_those_past_it_stay_behind(ship: Ship) -> None:
+    """The expiry of a cell is that of a row: what is left of the retention, and a day."""
+    space, fuel = ship.namespaces[0], FeatureDefinition("fuel", ValueType.INT, entity_type="entity", group="kept")
+    await ship.store.register([FeatureGroup("kept", retention="10d"), fuel])
+    kept = await ship.store.get_feature_group("kept")
+    rows = [Row("fry", NOW - 3 * DAY, {"fuel": 1}), Row("fry", NOW - 10 * DAY + HOUR, {"fuel": 2})]
+    made = batch(rows, [[fuel]], kept)
+    await space.put_layouts(run.layout for run in made.runs)
+    await space.storage.write(made, WriteMode.BULK)
+    await ship.store.update_feature_group("kept", history="packed")
+    ship.clock.advance(HOUR)
+    assert 1 == (await pack(space, "kept")).values
+    ship.clock.advance(HOUR)
+    assert 0 == (await pack(space, "kept")).periods
+    group = await ship.store.get_feature_group("kept")
+    (found,) = await space.storage.read_history(["fry"], [(fuel, group)], start=-(2**62), end=2**62)
+    assert [("fry", NOW - 3 * DAY, 1)] == listed(found, ["fry"])
+    for table in ("feature_values_packed", "feature_values_packed_by_group"):
+        text = f"SELECT ttl(packed) FROM fs_{ship.name}.{table} WHERE entity_id = 'fry' ALLOW FILTERING"
+        ((ttl,),) = await space.storage._statements.driver.look_up(text)  # type: ignore[attr-defined]
+        assert 8 * 86_400 - 3_600 - 60 <= ttl <= 8 * 86_400 - 3_600
