@@ -96,9 +96,8 @@ class Namespace:
     ) -> tuple[Cells, Mapping[int, Layout]]:
         """The latest partitions of distinct entities, and the known layouts among their cells."""
         cells = await self.storage.read_cells(entity_ids, consistency=consistency)
-        missing = [layout_id for layout_id in cells.layouts if layout_id not in self._layouts]
-        if missing:
-            self._layouts.update(await self.storage.get_layouts(missing))
+        if not cells.layouts <= self._layouts.keys():
+            self._layouts.update(await self.storage.get_layouts(list(cells.layouts - self._layouts.keys())))
         return cells, self._layouts
 
     async def features_of(self, entity_ids: Sequence[str], entity_type: str | None = None) -> list[ResolvedFeature]:

@@ -21,7 +21,7 @@ from featurama_core.namespace import Namespace
 from featurama_core.registry import Snapshot
 from featurama_core.retrieval.engine import Retrieval
 from featurama_core.retrieval.history import read_page
-from featurama_core.retrieval.newest import read_newest, read_plan
+from featurama_core.retrieval.newest import plan_of, read_newest, read_plan
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import ReadBounds, check_settled
@@ -249,7 +249,8 @@ class EmbeddedStore(FeatureStore):
         self, entities: RowEntities, features: FeatureSelection, *, consistency: str | None, event_times: bool
     ) -> tuple[list[Column], int]:
         del event_times  # they cost nothing here
-        found, as_of = await read_newest(self._namespace, entities, features, consistency)
+        plan = await plan_of(self._namespace, features)
+        found, as_of = await read_newest(self._namespace, entities, plan, consistency)
         return found.columns(), as_of
 
     async def _read_all(self, entity_id: str) -> tuple[list[Column], int]:

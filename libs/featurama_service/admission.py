@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 from featurama_core.types.errors import Overloaded
 
@@ -42,19 +41,15 @@ class Room:
                 turn.set_result(None)
             self._waiting.popleft()
 
-    @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[None]:
+    def hold(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait for `size` free bytes and hold them. Who waits is served in order."""
-        if self._waiting or not self.fits(size):
-            await self._turn(size)
-        else:
-            self.take(size)
-        try:
-            yield
-        finally:
-            self.give_back(size)
+        return _Held(self, size)
 
-    async def _turn(self, size: int) -> None:
+    async def wait(self, size: int) -> None:
+        """Return when `size` bytes are held."""
+        if not self._waiting and self.fits(size):
+            self.take(size)
+            return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, turn))
         try:
@@ -63,6 +58,38 @@ class Room:
             if turn.done() and not turn.cancelled():
                 self.give_back(size)  # the bytes were granted in the same step as the cancellation
             raise
+
+
+class _Held:
+    """Bytes of a room, as a context. A class: every call has one, and a generator costs several times as much."""
+
+    __slots__ = ("_room", "_size")
+
+    def __init__(self, room: Room, size: int) -> None:
+        self._room = room
+        self._size = size
+
+    async def __aenter__(self) -> None:
+        await self._room.wait(self._size)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._room.give_back(self._size)
+
+
+class _Place:
+    """A place of a call, as a context."""
+
+    __slots__ = ("_admission", "_size")
+
+    def __init__(self, admission: Admission, size: int) -> None:
+        self._admission = admission
+        self._size = size
+
+    def __enter__(self) -> None:
+        self._admission.enter(self._size)
+
+    def __exit__(self, *_: object) -> None:
+        self._admission.leave(self._size)
 
 
 class Admission:
@@ -76,9 +103,12 @@ class Admission:
         self._idle.set()
         self.calls = 0
 
-    @contextmanager
-    def call(self, size: int) -> Iterator[None]:
+    def call(self, size: int) -> AbstractContextManager[None]:
         """Hold a place for a call whose request has `size` bytes; Overloaded if there is none."""
+        return _Place(self, size)
+
+    def enter(self, size: int) -> None:
+        """Take a place, until `leave`; see `call`."""
         if self.calls >= self._max_calls:
             raise Overloaded("the server has reached its limit of calls in flight; back off and send again")
         if not self.requests.fits(size):
@@ -86,13 +116,13 @@ class Admission:
         self.calls += 1
         self.requests.take(size)
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self.calls -= 1
-            self.requests.give_back(size)
-            if not self.calls:
-                self._idle.set()
+
+    def leave(self, size: int) -> None:
+        """Give the place of a call back."""
+        self.calls -= 1
+        self.requests.give_back(size)
+        if not self.calls:
+            self._idle.set()
 
     async def idle(self) -> None:
         """Return when no call is in flight."""

@@ -10,9 +10,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -23,6 +23,7 @@ from featurama_core.types.errors import DeadlineExceeded, FeaturamaError, Reason
 from featurama_core.types.sizes import CUT_BYTES, too_large
 from featurama_service.access_log import AccessLog
 from featurama_service.admission import Admission
+from featurama_service.first_step import Finished, first_step
 from featurama_service.settings import GrpcSettings
 from featurama_service.status import grpc_code, grpc_status
 
@@ -144,7 +145,7 @@ class Guard:
         self,
         call: Call,
         context: Context,
-        body: Callable[[Call], Awaitable[_Answer]],
+        body: Callable[[Call], Coroutine[Any, Any, _Answer]],
         *,
         size: int,
         default_deadline_ms: int | None,
@@ -155,12 +156,19 @@ class Guard:
         """
         try:
             self.seen += 1
+            left = self._time_left(context, default_deadline_ms)
+            if left == 0:
+                raise TimeoutError  # noqa: TRY301 - the client has given up: no work for it
             with self.admission.call(size):
-                async with asyncio.timeout(self._time_left(context, default_deadline_ms)) as deadline:
-                    answer = await body(call)
+                step = first_step(body(call))
+                if isinstance(step, Finished):
+                    answer = step.answer
+                else:
+                    async with asyncio.timeout(left):
+                        answer = await step
                 if not self._released.is_set():
                     with suppress(TimeoutError):
-                        async with asyncio.timeout_at(deadline.when()):
+                        async with asyncio.timeout(self._time_left(context, default_deadline_ms)):
                             await self._released.wait()
         except grpc.aio.AbortError:
             raise

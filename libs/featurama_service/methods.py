@@ -7,7 +7,7 @@ its own `parse` and answers with any message or with bytes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ class Method:
 
 def unary(
     parse: Callable[[bytes], _Request],
-    behaviour: Callable[[_Request, Call], Awaitable[Reply]],
+    behaviour: Callable[[_Request, Call], Coroutine[Any, Any, Reply]],
     *,
     weigh: Callable[[bytes], int] | None = None,
 ) -> Method:
@@ -43,17 +43,20 @@ def unary(
     """
 
     async def answer(request: _Request, call: Call) -> bytes:
-        return await off_loop(call.is_large, call.encode, await behaviour(request, call))
+        reply = await behaviour(request, call)
+        return call.encode(reply) if not call.is_large else await off_loop(True, call.encode, reply)
 
     return _one_request(parse, answer, response_streaming=False, weigh=weigh)
 
 
-def server_stream(parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Awaitable[None]]) -> Method:
+def server_stream(
+    parse: Callable[[bytes], _Request], behaviour: Callable[[_Request, Call], Coroutine[Any, Any, None]]
+) -> Method:
     """One request, a stream of answers that `behaviour` sends with `call.send`."""
     return _one_request(parse, behaviour, response_streaming=True)
 
 
-def bidirectional(behaviour: Callable[[Call], Awaitable[None]]) -> Method:
+def bidirectional(behaviour: Callable[[Call], Coroutine[Any, Any, None]]) -> Method:
     """Streams in both directions: `behaviour` uses `call.receive` and `call.send`. Only the client sets a deadline."""
 
     def bind(name: str, guard: Guard, _: GrpcSettings) -> grpc.RpcMethodHandler[Any, Any]:
@@ -67,7 +70,7 @@ def bidirectional(behaviour: Callable[[Call], Awaitable[None]]) -> Method:
 
 def _one_request(
     parse: Callable[[bytes], _Request],
-    behaviour: Callable[[_Request, Call], Awaitable[Any]],
+    behaviour: Callable[[_Request, Call], Coroutine[Any, Any, Any]],
     *,
     response_streaming: bool,
     weigh: Callable[[bytes], int] | None = None,
@@ -78,19 +81,20 @@ def _one_request(
         async def answer(data: bytes, context: Context) -> Any:
             async def read(call: Call) -> Any:
                 try:
-                    request = await off_loop(call.is_large, parse, data)
+                    request = parse(data) if not call.is_large else await off_loop(True, parse, data)
                 except DecodeError as error:
                     raise InvalidInput("the request is not a message of this method") from error
                 return await behaviour(request, call)
 
-            async def body(call: Call) -> Any:
-                if weigh is None:
-                    return await read(call)
+            async def weighed(call: Call) -> Any:
+                assert weigh is not None
                 async with call.working(await off_loop(call.is_large, weigh, data)):
                     return await read(call)
 
-            call = Call(name, context, guard, size=len(data))
-            return await guard.run(call, context, body, size=len(data), default_deadline_ms=deadline_ms)
+            size = len(data)
+            call = Call(name, context, guard, size=size)
+            body = read if weigh is None else weighed
+            return await guard.run(call, context, body, size=size, default_deadline_ms=deadline_ms)
 
         if response_streaming:
             return grpc.unary_stream_rpc_method_handler(answer)

@@ -123,13 +123,20 @@ class FaultyStorage:
         return outcomes
 
 
+def without(cells: Cells, failed: np.ndarray[Any, np.dtype[np.bool_]]) -> Cells:
+    """The cells of the entities that did not fail."""
+    kept = [at for at, entity in enumerate(cells.entities) if not failed[entity]]
+    columns = (cells.entities, cells.layout_ids, cells.cells)
+    entities, layout_ids, blobs = ([each[at] for at in kept] for each in columns)
+    return Cells(entities, layout_ids, blobs, failed)
+
+
 def not_answering(lost: Collection[str]) -> Reading:
     """The partitions of some entities do not answer."""
 
     def read(entity_ids: Sequence[str], cells: Cells) -> Cells:
         failed = np.array([each in lost for each in entity_ids])
-        kept = np.flatnonzero(~failed[cells.entity]) if len(cells.entity) else np.empty(0, dtype=np.int64)
-        return Cells(cells.entity[kept], cells.layout_id[kept], [cells.cells[at] for at in kept.tolist()], failed)
+        return without(cells, failed)
 
     return read
 

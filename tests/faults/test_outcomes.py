@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,7 +125,7 @@ def test_an_entity_that_the_store_does_not_answer_for_is_not_deleted(arena: Aren
         write(scene, scene.servers[0], tally=1)
 
         def fails(_: Sequence[str], found: Cells) -> Cells:
-            return replace(found, failed=np.ones_like(found.failed))
+            return Cells(found.entities, found.layout_ids, found.cells, np.ones_like(found.failed))
 
         store = scene.server(FaultyStorage(scene.storages[0], reading=fails))  # type: ignore[arg-type]
         with pytest.raises(StoreUnavailable):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from tests.faults.storage import without
 
 from featurama_core.storage.port import NamespaceStorage
 from featurama_core.storage.records import Cells
@@ -30,10 +31,7 @@ class ModelFaults:
 
     async def read_cells(self, entity_ids: Sequence[str], **options: Any) -> Cells:
         cells = await self._storage.read_cells(entity_ids, **options)
-        failed = np.array([each in self.unanswered for each in entity_ids])
-        kept = np.flatnonzero(~failed[cells.entity])
-        blobs = [cells.cells[at] for at in kept.tolist()]
-        return Cells(cells.entity[kept], cells.layout_id[kept], blobs, cells.failed | failed)
+        return without(cells, cells.failed | np.array([each in self.unanswered for each in entity_ids]))
 
     async def list_aliases(self, model: str | None = None) -> dict[tuple[str, str], int]:
         if self.names_fail:

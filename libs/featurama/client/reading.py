@@ -164,7 +164,7 @@ class ReadCalls(Calling):
             if chunk.first_row != rows:
                 break
             rows += chunk.rows
-        if rows != len(request.entities):
+        if rows != request.entities.rows:
             raise FeaturamaError(
                 f"the answer of {stubs.online.target} is not complete; send the request again", reason=Reason.INTERNAL
             )

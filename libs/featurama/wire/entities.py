@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ from featurama_core.types.values import Status, ValueType
 _KEY_TYPES = (columns_pb2.VALUE_TYPE_TEXT, columns_pb2.VALUE_TYPE_INT)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SentEntities:
+class SentEntities(NamedTuple):
     """The entities of the rows of a request, as they were sent. roles: those that the request declares.
 
     keys: the key columns of each role that has keys in place of ids (then `ids` has none), of `NO_ROLE` without roles.
@@ -29,10 +27,13 @@ class SentEntities:
 
     ids: RowEntities
     roles: tuple[Role, ...] = ()
-    keys: Mapping[str, Mapping[str, Cells]] = field(default_factory=dict)
+    keys: Mapping[str, Mapping[str, Cells]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def rows(self) -> int:
         """The number of rows."""
+        if not self.keys:
+            return len(self.ids)
         of_keys = (len(cells) for columns in self.keys.values() for cells in columns.values())
         return max(len(self.ids), next(of_keys, 0))
 
@@ -118,6 +119,8 @@ def entities_of(message: Any) -> SentEntities:
     columns of one role, or for ids beside others.
     """
     columns = message.entities
+    if not columns and not message.keys:
+        return SentEntities(RowEntities.of(list(message.entity_ids)))
     # The twin has the bytes of each column.
     keys = [columns_pb2.Column.FromString(each) if isinstance(each, bytes) else each for each in message.keys]
     if not columns:

@@ -24,6 +24,8 @@ from featurama_core.types.references import FeatureSelection
 from featurama_core.types.times import KnownAt
 from featurama_core.types.values import Int64Array
 
+_READ_AT = bytes((twin_pb2.GetOnlineFeaturesResponse.DESCRIPTOR.fields_by_name["as_of_time"].number << 3 | 2,))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistoricalRequest:
@@ -51,8 +53,9 @@ def online_response_to_wire(
     answer: Answer, as_of_time: int, *, statuses: bool = False, event_times: bool = False
 ) -> bytes:
     """The bytes of an online response. statuses, event_times: as in the request."""
-    read_at = twin_pb2.GetOnlineFeaturesResponse(as_of_time=to_timestamp(as_of_time))
-    return answer_to_wire(answer, statuses=statuses, event_times=event_times) + read_at.SerializeToString()
+    read_at = to_timestamp(as_of_time).SerializeToString()
+    columns = answer_to_wire(answer, statuses=statuses, event_times=event_times)
+    return columns + _READ_AT + bytes((len(read_at),)) + read_at  # a Timestamp has at most 17 bytes
 
 
 def parse_get_online_features_response(data: bytes, rows: int) -> tuple[list[Column], int]:
@@ -140,7 +143,7 @@ def _historical_request(message: Any, encoding: Encoding) -> HistoricalRequest:
     if message.at_now and message.event_time_us:
         raise InvalidInput("at_now reads every row at the server's now; leave event_time_us empty", field="at_now")
     entities = entities_of(message)
-    times = encoding.times(message, 0 if message.at_now else len(entities), "event_time_us")
+    times = encoding.times(message, 0 if message.at_now else entities.rows, "event_time_us")
     known_at: KnownAt = None
     if message.HasField("known_at_time"):
         known_at = from_timestamp(message.known_at_time, "known_at")

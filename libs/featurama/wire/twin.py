@@ -29,7 +29,7 @@ from featurama.wire.shapes import (
 )
 from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.cells import objects
-from featurama_core.types.block import Answer, Heading
+from featurama_core.types.block import Answer, Block, Heading
 from featurama_core.types.column import Column
 from featurama_core.types.values import DTYPES, Int64Array, Status, ValueArray, ValueType
 
@@ -39,6 +39,10 @@ if sys.byteorder != "little":  # pragma: no cover
 _Number = TypeVar("_Number", np.float64, np.int64, np.float32)
 
 _PRESENT = int(Status.PRESENT)
+_ELEMENTS: dict[ValueType, np.dtype[Any] | None] = {
+    value_type: None if value_type is ValueType.TEXT else np.dtype(element) for value_type, element in DTYPES.items()
+}
+_INT64 = np.dtype(np.int64)
 _MOST_FRAMES = 64
 """Sizes of answers of which a heading keeps what precedes them."""
 
@@ -54,33 +58,44 @@ def columns_to_wire(
     for column in columns:
         status = column.status.tobytes()
         heading = Heading.of(column)
-        event_time = _data(column.event_time, np.int64) if event_times else b""
-        arrays = _after_head(
-            heading, column.values, status, event_time, statuses=bool(statuses) or _some_hidden(status)
-        )
-        sent.append(b"".join((_head(heading), *arrays)))
+        event_time = _data(column.event_time, _INT64) if event_times else b""
+        data = _value_data(heading, column.values)
+        rest = _after_values(status if statuses or _some_hidden(status) else b"", event_time)
+        sent.append(_head(heading) + _before_values(heading, len(data)) + data + rest)
     return sent
 
 
 def answer_to_wire(answer: Answer, *, statuses: bool, event_times: bool) -> bytes:
     """The field `columns` of an online response. statuses, event_times: as in `columns_to_wire`."""
-    parts: list[bytes] = []
-    times: dict[int, bytes] = {}  # columns of a block share them
-    status_of = [each.status.tobytes() for each in answer.blocks]
-    for number, at in answer.places:
-        block = answer.blocks[number]
-        rows = len(block.event_time[at])
-        status = status_of[number][at * rows : (at + 1) * rows]
+    sent = [_framed_columns(each, statuses=statuses, event_times=event_times) for each in answer.blocks]
+    return b"".join(sent[0] if len(sent) == 1 else [sent[number][at] for number, at in answer.places()])
+
+
+def _framed_columns(block: Block, *, statuses: bool, event_times: bool) -> list[bytes]:
+    """Each column as an element of `columns`. What precedes the values is kept with the heading."""
+    if isinstance(block.values, np.ndarray) and not statuses and not event_times and False not in block.whole:
+        data, size = block.values.tobytes(), 8 * block.values.shape[1]
+        key, at, sent = (size, 0), 0, []
+        for heading in block.headings:
+            sent.append((heading.encoded.get(key) or _framed(heading, size, 0)) + data[at : at + size])
+            at += size
+        return sent
+    sent = []
+    times: dict[int, bytes] = {}  # columns share them
+    for at, (heading, values, whole) in enumerate(zip(block.headings, block.values, block.whole, strict=True)):
+        data = _value_data(heading, values)
+        if whole and not statuses and not event_times:
+            size = len(data)
+            sent.append((heading.encoded.get((size, 0)) or _framed(heading, size, 0)) + data)
+            continue
         event_time = b""
         if event_times:
             given = block.event_time[at]
-            event_time = times.get(id(given)) or times.setdefault(id(given), _data(given, np.int64))
-        arrays = _after_head(
-            block.headings[at], block.values[at], status, event_time, statuses=statuses or not block.whole[at]
-        )
-        parts.append(_framed(block.headings[at], sum(map(len, arrays))))
-        parts += arrays
-    return b"".join(parts)
+            event_time = times.get(id(given)) or times.setdefault(id(given), _data(given, _INT64))
+        rest = _after_values(block.status[at].tobytes() if statuses or not whole else b"", event_time)
+        key = len(data), len(rest)
+        sent.append((heading.encoded.get(key) or _framed(heading, *key)) + data + rest)
+    return sent
 
 
 def columns_from_wire(columns: Iterable[bytes], rows: int, *, written: bool = False) -> list[Column]:
@@ -129,24 +144,33 @@ def _check_packed(message: Message) -> None:
         raise Unreadable(f"{message.DESCRIPTOR.name} holds unpacked arrays")
 
 
-def _after_head(
-    heading: Heading, values: ValueArray, status: bytes, event_time: bytes, *, statuses: bool
-) -> list[bytes]:
-    """The array fields of a column, in the order of their numbers, as protobuf writes them; a tenth of the time of a
-    message object. event_time: empty if it is not sent.
-    """
-    if not status:
-        return []
-    if heading.value_type is ValueType.TEXT:
-        parts = [twin_pb2.Column(text_values=values.tolist()).SerializeToString()]
-    else:
-        data = _data(values, DTYPES[heading.value_type])
-        parts = [_before(ARRAYS[heading.value_type], len(data)), data]
-    if statuses:
-        parts += (_before("statuses", len(status)), status)
+# The array fields of a column, in the order of their numbers, as protobuf writes them, in a tenth of the time of a
+# message object.
+
+
+def _value_data(heading: Heading, values: ValueArray) -> bytes:
+    """The content of the field of the values; of texts the fields, which are one each."""
+    element = _ELEMENTS[heading.value_type]
+    if values.dtype is not element:
+        if heading.value_type is ValueType.TEXT:
+            return twin_pb2.Column(text_values=values.tolist()).SerializeToString()
+        values = values.astype(element, copy=False)
+    return values.tobytes()
+
+
+def _before_values(heading: Heading, size: int) -> bytes:
+    """What precedes `size` bytes of values."""
+    return _before(ARRAYS[heading.value_type], size) if size and heading.value_type is not ValueType.TEXT else b""
+
+
+def _after_values(status: bytes, event_time: bytes) -> bytes:
+    """The fields after the values; each is left out if it is empty."""
+    rest = b""
+    if status:
+        rest += _before("statuses", len(status)) + status
     if event_time:
-        parts += (_before("event_time_us", len(event_time)), event_time)
-    return parts
+        rest += _before("event_time_us", len(event_time)) + event_time
+    return rest
 
 
 def _some_hidden(status: bytes) -> bool:
@@ -154,14 +178,14 @@ def _some_hidden(status: bytes) -> bool:
     return status.count(_PRESENT) != len(status)
 
 
-def _framed(heading: Heading, size: int) -> bytes:
-    """What precedes `size` bytes of arrays in an online response: the tag and length of the column, and its head."""
-    framed = heading.encoded.get(size)
-    if framed is None:
-        head = _head(heading)
-        framed = b"\n" + _varint(len(head) + size) + head
-        if len(heading.encoded) < _MOST_FRAMES:
-            heading.encoded[size] = framed
+def _framed(heading: Heading, size: int, rest: int) -> bytes:
+    """What precedes `size` bytes of values and `rest` bytes of other arrays in an online response: the tag and length
+    of the column, its head, and the tag and length of the values.
+    """
+    head = _head(heading) + _before_values(heading, size)
+    framed = b"\n" + _varint(len(head) + size + rest) + head
+    if len(heading.encoded) < _MOST_FRAMES:
+        heading.encoded[size, rest] = framed
     return framed
 
 
@@ -188,7 +212,7 @@ def _varint(number: int) -> bytes:
     return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])
 
 
-def _data(values: ValueArray, dtype: type[np.generic]) -> bytes:
+def _data(values: ValueArray, dtype: np.dtype[Any]) -> bytes:
     return values.tobytes() if values.dtype == dtype else values.astype(dtype).tobytes()
 
 

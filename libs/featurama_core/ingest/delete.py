@@ -59,7 +59,7 @@ def _through(
     caller may give an earlier one.
     """
     newest = namespace.now()
-    for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
+    for layout_id, cell in zip(cells.layout_ids, cells.cells, strict=True):
         layout = layouts.get(layout_id)
         if layout is None:
             continue
@@ -90,7 +90,7 @@ async def _clean(namespace: Namespace, tombstone: Tombstone, groups: Mapping[str
     if not tombstone.feature_name:
         return
     cells, layouts = await namespace.read_cells([tombstone.entity_id])
-    for layout_id, cell in zip(cells.layout_id.tolist(), cells.cells, strict=True):
+    for layout_id, cell in zip(cells.layout_ids, cells.cells, strict=True):
         layout = layouts.get(layout_id)
         if layout is None:
             continue

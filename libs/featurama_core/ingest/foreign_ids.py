@@ -37,7 +37,7 @@ async def foreign_ids(namespace: Namespace) -> AsyncIterator[ForeignId]:
         held = {field.name for at in cells.layouts if (layout := layouts.get(at)) for field in layout.fields}
         unknown = sorted(held - type_of.keys())
         type_of |= {each.name: each.entity_type for each in await namespace.storage.read_features(unknown)}
-        for entity, layout_id in zip(cells.entity.tolist(), cells.layout_id.tolist(), strict=True):
+        for entity, layout_id in zip(cells.entities, cells.layout_ids, strict=True):
             fields = layouts[layout_id].fields if layout_id in layouts else ()
             found |= {(ids[entity], type_of[each.name]) for each in fields if each.name in type_of}
         for entity_id, entity_type in sorted(found):

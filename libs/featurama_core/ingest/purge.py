@@ -58,7 +58,7 @@ async def _purge_cells(namespace: Namespace, entity_ids: Sequence[str], group_of
         for name in {field.name for layout in held.values() for field in layout.fields}
     }
     drops: list[tuple[str, int, int]] = []
-    for entity, layout_id, cell in zip(cells.entity.tolist(), cells.layout_id.tolist(), cells.cells, strict=True):
+    for entity, layout_id, cell in zip(cells.entities, cells.layout_ids, cells.cells, strict=True):
         if layout_id not in held:
             continue
         gone = min(past_of[each.name] for each in held[layout_id].fields)

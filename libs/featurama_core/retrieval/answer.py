@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,26 +15,27 @@ from featurama_core.types.column import Column
 from featurama_core.types.references import ResolvedFeature
 from featurama_core.types.revisions import ttl_at
 from featurama_core.types.times import MAX_TIME, MIN_TIME
-from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, empty_values
+from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArrays, empty_values
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stored:
+class Stored(NamedTuple):
     """The winners of k features for n rows, with common event times, regardless of age.
 
     values: k arrays of length n. status: uint8[k, n], PRESENT, NULL_VALUE, NOT_FOUND or ERROR. event_time: int64[n],
-    MIN_TIME without a winner, MAX_TIME for an ERROR of unknown time.
+    MIN_TIME without a winner, MAX_TIME for an ERROR of unknown time. whole: True if every status is PRESENT; False says
+    nothing.
     """
 
-    values: Sequence[ValueArray]
+    values: ValueArrays
     status: UInt8Array
     event_time: Int64Array
+    whole: bool = False
 
     @classmethod
     def of(
         cls,
         features: Sequence[ResolvedFeature],
-        values: Sequence[ValueArray],
+        values: ValueArrays,
         status: UInt8Array,
         event_time: Int64Array,
         winner: Int64Array,
@@ -78,15 +79,14 @@ def unread(features: Sequence[ResolvedFeature], rows: int) -> tuple[list[int], S
 def answer(features: Features, winners: Winners, tombstones: Tombstones, as_of: AsOf) -> Answer:
     """The visible winners of n rows and their statuses: a column per feature, in order."""
     blocks: list[Block] = []
-    places = [(0, 0)] * len(features)
+    numbers: list[Sequence[int]] = []
     for positions, stored in winners:
         part = features.part(positions)
         # Without tombstones the features of a group share ttl and horizon: one comparison for all.
         for members in part.groups if not tombstones else [[at] for at in range(len(part))]:
-            for at, member in enumerate(members):
-                places[positions[member]] = len(blocks), at
+            numbers.append(positions if len(members) == len(positions) else [positions[each] for each in members])
             blocks.append(_block(part, members, stored, tombstones, as_of))
-    return Answer(blocks, places)
+    return Answer(blocks, numbers)
 
 
 def answered(features: Features, stored: Stored, tombstones: Tombstones, as_of: AsOf) -> list[Column]:
@@ -105,8 +105,10 @@ def _block(features: Features, members: list[int], stored: Stored, tombstones: T
     status = statuses(held, stored.event_time, gone, ttl_at(first.group, as_of.ruled_at), as_of)
     event_time = [stored.event_time] * len(members)
     whole = [True] * len(members)
+    if stored.whole and status is held:
+        return Block(headings, values, status, event_time, whole)
     hidden = status != Status.PRESENT
-    if hidden.any():
+    if np.count_nonzero(hidden):
         values, whole = list(values), (~hidden.any(axis=1)).tolist()
         for at, heading in enumerate(headings):
             if not whole[at]:

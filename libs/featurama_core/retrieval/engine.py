@@ -9,32 +9,26 @@ change the values.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from itertools import chain, pairwise
-from typing import cast
+from collections.abc import Sequence
 
 import numpy as np
 
 from featurama_core.datasets.plan import Strategy
 from featurama_core.datasets.progress import Stage
 from featurama_core.off_loop import off_loop
-from featurama_core.retrieval.answer import Stored, Winners, answer, answered, unread
+from featurama_core.retrieval.answer import Stored, Winners, answer, answered
 from featurama_core.retrieval.entity_rows import EntityRows, distinct_ids
 from featurama_core.retrieval.join import RowJoin, found_in
+from featurama_core.retrieval.latest import latest_values
 from featurama_core.retrieval.matches import Matches
-from featurama_core.retrieval.online import newest_cells
 from featurama_core.retrieval.partitions import GroupReader
-from featurama_core.retrieval.plan import Features, NamedRows, ReadPlan, ReadStages, StageRows, groups_of
+from featurama_core.retrieval.plan import Features, ReadPlan, ReadStages, StageRows, groups_of
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.tombstones import Tombstones
 from featurama_core.retrieval.visibility import AsOf, ReadBounds, first_kept, horizon
-from featurama_core.storage.layouts import Layout
-from featurama_core.storage.records import Cells
-from featurama_core.types.block import Answer
 from featurama_core.types.column import Column
-from featurama_core.types.errors import StoreUnavailable
 from featurama_core.types.revisions import ttl_at
-from featurama_core.types.roles import NO_ROLE, RowEntities
+from featurama_core.types.roles import RowEntities
 from featurama_core.types.times import MAX_TIME, MIN_TIME
 from featurama_core.types.values import Int64Array
 
@@ -77,14 +71,6 @@ class Retrieval:
         """
         return await self._plan.read(entities, self._reader(self._bounds.rows(event_time)))
 
-    async def newest(self, entities: RowEntities) -> Answer:
-        """`columns` at now, in the blocks in which they are read."""
-        as_of, ids = self._bounds.rows(None), entities.of_role.get(NO_ROLE, ())
-        if not self._plan.is_plain or len(entities.of_role) != 1 or None in ids:
-            return Answer.of(await self.columns(entities, None))
-        (found,) = await self._newest([StageRows(0, [NamedRows(cast("list[str]", list(ids)), None)])], as_of)
-        return found
-
     async def follow(self, own: list[Column], event_time: Int64Array | None) -> list[Column]:
         """The same columns from given columns of the entities of the rows: references are followed."""
         return await self._plan.follow(own, self._reader(self._bounds.rows(event_time)))
@@ -92,7 +78,13 @@ class Retrieval:
     def _reader(self, as_of: AsOf) -> ReadStages:
         async def stages(wanted: Sequence[StageRows]) -> list[list[Column]]:
             if as_of.event_time is None and as_of.ingested_at is None:
-                return [each.columns() for each in await self._newest(wanted, as_of)]
+                read = [(self._stages[each.number], each.entity_ids) for each in wanted]
+                # Features of the rows themselves stay valid if the store does not answer for what they refer to.
+                may_fail = self._errors_as_status and wanted[0].number >= len(self._plan.own)
+                found = await latest_values(
+                    self._source, read, as_of, errors_as_status=self._errors_as_status, may_fail=may_fail
+                )
+                return [each.columns() for each in found]
             return [await self._stage(each, as_of) for each in wanted]
 
         return stages
@@ -114,40 +106,6 @@ class Retrieval:
         large = len(entity) * len(features) > _VALUES_ON_THE_LOOP
         found = await off_loop(large, answer, features, winners, tombstones.take(entity), as_of)
         return found.columns()
-
-    async def _newest(self, stages: Sequence[StageRows], as_of: AsOf) -> list[Answer]:
-        """From the latest cells of the entities of all stages, which are read at once."""
-        rows = [each.entity_ids for each in stages]
-        distinct, entity = distinct_ids(rows[0] if len(rows) == 1 else list(chain.from_iterable(rows)))
-        features = [self._stages[each.number] for each in stages]
-        count = len(distinct)
-        if not count:
-            return [
-                answer(each, [(range(len(each)), Stored.nothing(each, 0))], Tombstones(0), as_of) for each in features
-            ]
-        try:
-            cells, layouts = await self._cells(distinct)
-        except StoreUnavailable:
-            if not self._errors_as_status or stages[0].number < len(self._plan.own):
-                raise
-            # The store does not answer for the referenced entities. The features of the rows themselves stay valid.
-            read = [answer(each, [unread(each, count)], Tombstones(count), as_of) for each in features]
-        else:
-            tombstones = Tombstones.of_cells(cells, count)
-            read = [
-                answer(each, newest_cells(cells, layouts, each, count, as_of), tombstones, as_of) for each in features
-            ]
-        if len(stages) == 1 and count == len(entity):
-            return read  # the ids are distinct
-        ends = np.cumsum([len(each) for each in rows]).tolist()
-        runs = [entity[first:end] for first, end in pairwise([0, *ends])]
-        return [each.take(run) for each, run in zip(read, runs, strict=True)]
-
-    async def _cells(self, entity_ids: list[str]) -> tuple[Cells, Mapping[int, Layout]]:
-        cells, layouts = await self._source.latest(entity_ids)
-        if cells.failed.all() if self._errors_as_status else cells.failed.any():
-            raise StoreUnavailable("the store did not answer for every entity; try again")
-        return cells, layouts
 
     async def _look_up(self, features: Features, distinct: list[str], entity: Int64Array, as_of: AsOf) -> Winners:
         """From the whole visible history of the entities."""

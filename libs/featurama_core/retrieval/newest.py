@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import cast
 
 from featurama_core.namespace import Namespace
 from featurama_core.retrieval.cost import NO_COST, ReadCost, TextCheck
 from featurama_core.retrieval.engine import Retrieval
+from featurama_core.retrieval.latest import latest_values
 from featurama_core.retrieval.plan import ReadPlan
 from featurama_core.retrieval.source import ValueSource
 from featurama_core.retrieval.visibility import ReadBounds
@@ -15,17 +18,21 @@ from featurama_core.types.block import Answer
 from featurama_core.types.column import concatenate
 from featurama_core.types.errors import InvalidInput, Unknown
 from featurama_core.types.references import FeatureSelection
-from featurama_core.types.roles import RowEntities
+from featurama_core.types.roles import NO_ROLE, RowEntities
+
+
+async def plan_of(namespace: Namespace, features: FeatureSelection) -> ReadPlan:
+    """The plan of these features. Its `features.cost` says what a row of them costs."""
+    return await namespace.compiled(features, ReadPlan.of)
 
 
 async def read_newest(
-    namespace: Namespace, entities: RowEntities, features: FeatureSelection, consistency: str | None = None
+    namespace: Namespace, entities: RowEntities, plan: ReadPlan, consistency: str | None = None
 ) -> tuple[Answer, int]:
     """-> (a column per feature, the wall clock that ages are measured from). entities: checked."""
-    plan = await namespace.compiled(features, ReadPlan.of)
     level = None if consistency is None else Consistency(consistency)
     settings, rows = namespace.settings, len(entities)
-    most = min(max(1, settings.max_online_entities // len(entities.of_role)), plan.features.cost.rows_at_once)
+    most = min(max(1, settings.max_online_entities // len(entities.of_role)), plan.rows_at_once)
     now = namespace.now()
     if rows <= most:
         return await read_plan(namespace, entities, plan, now, level), now
@@ -45,13 +52,17 @@ async def read_plan(
     """A column per feature of a plan, all entities at once. now: the wall clock that ages are measured from."""
     bounds = ReadBounds(None, now, at_now=True)
     source = ValueSource(namespace, consistency=consistency)
-    retrieval = Retrieval(source, plan, bounds, errors_as_status=True)
-    return await retrieval.newest(entities)
+    ids = entities.of_role.get(NO_ROLE)
+    if plan.is_plain and ids is not None and None not in ids:
+        wanted = [(plan.features, cast("Sequence[str]", ids))]
+        (found,) = await latest_values(source, wanted, bounds.rows(None), errors_as_status=True)
+        return found
+    return Answer.of(await Retrieval(source, plan, bounds, errors_as_status=True).columns(entities, None))
 
 
 async def read_cost(namespace: Namespace, features: FeatureSelection) -> ReadCost:
     """What a row of these features costs. Of features that cannot be read nothing: their read says what is wrong."""
     try:
-        return (await namespace.compiled(features, ReadPlan.of)).features.cost
+        return (await plan_of(namespace, features)).features.cost
     except (InvalidInput, Unknown):
         return NO_COST

@@ -7,7 +7,7 @@ features of its entity ERROR, an unreadable cell those of its layout.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,9 +28,9 @@ def newest_cells(
     cells: Cells, layouts: Mapping[int, Layout], features: Features, entities: int, as_of: AsOf
 ) -> Winners:
     """The winner of each feature for each of n entities. layouts: the known layouts of the cells."""
-    unknown, present = cells.failed, cells.layouts
+    unknown, present = cells.failed if cells.failures else None, cells.layouts
     if not present <= layouts.keys():
-        unknown = unknown.copy()
+        unknown = cells.failed.copy()
         unknown[cells.entity[~cells.is_tombstone & ~np.isin(cells.layout_id, list(layouts))]] = True
         present = present.intersection(layouts)
     found: Winners = []
@@ -38,21 +38,23 @@ def newest_cells(
         pieces = [_LayoutCells.of(layouts[layout_id], cells, fields) for layout_id, fields in slots.fields.items()]
         wanted = features.part(slots.positions)
         for members, stored in _winners(pieces, wanted, entities, as_of):
-            found.append(([slots.positions[at] for at in members], _with_errors(stored, unknown, pieces)))
+            positions = slots.positions if len(members) == len(wanted) else [slots.positions[at] for at in members]
+            found.append((positions, _with_errors(stored, unknown, pieces)))
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _LayoutCells:
-    """The decoded cells of one layout. entity: int64[c]. An entity has at most one cell of a layout."""
+class _LayoutCells(NamedTuple):
+    """The decoded cells of one layout. entity: int64[c], None if every entity has one, in order. An entity has at most
+    one cell of a layout.
+    """
 
-    entity: Int64Array
+    entity: Int64Array | None
     cells: Unpacked
 
     @classmethod
     def of(cls, layout: Layout, cells: Cells, fields: Sequence[int]) -> _LayoutCells:
         if len(cells.layouts) == 1 and not cells.may_hold_tombstones:
-            return cls(cells.entity, unpack(layout, cells.cells, fields))
+            return cls(None if cells.one_each else cells.entity, unpack(layout, cells.cells, fields))
         at = np.flatnonzero(~cells.is_tombstone & (cells.layout_id == layout.layout_id))
         return cls(cells.entity[at], unpack(layout, [cells.cells[position] for position in at.tolist()], fields))
 
@@ -64,11 +66,13 @@ def _winners(pieces: list[_LayoutCells], features: Features, entities: int, as_o
         return [(everything, Stored.nothing(features, entities))]
     if len(pieces) == 1:
         # The only cell of an entity holds all its values, or their absence.
-        only = pieces[0]
+        of_entity, found = pieces[0]
+        if of_entity is None:
+            return [(everything, Stored(found.values, found.status, found.event_time, found.whole))]
         winner = np.full(entities, -1, dtype=np.int64)
-        winner[only.entity] = np.arange(len(only.entity))
-        return [(everything, Stored.of(features, only.cells.values, only.cells.status, only.cells.event_time, winner))]
-    entity = np.concatenate([each.entity for each in pieces])
+        winner[of_entity] = np.arange(len(of_entity))
+        return [(everything, Stored.of(features, found.values, found.status, found.event_time, winner))]
+    entity = np.concatenate([each.entity for each in pieces if each.entity is not None])  # several layouts: all are
     time = np.concatenate([each.cells.event_time for each in pieces])
     ingested = np.concatenate([each.cells.ingested_at for each in pieces])
     readable = np.concatenate([each.cells.readable for each in pieces])
@@ -124,14 +128,14 @@ def _unsorted(winner: Int64Array, order: Int64Array) -> Int64Array:
     return np.where(winner >= 0, order[winner], -1)
 
 
-def _with_errors(stored: Stored, unknown: BoolArray, pieces: list[_LayoutCells]) -> Stored:
-    """ERROR for entities that were not read, and for those with an unreadable cell."""
+def _with_errors(stored: Stored, unknown: BoolArray | None, pieces: list[_LayoutCells]) -> Stored:
+    """ERROR for entities that were not read, and for those with an unreadable cell. unknown: bool[n], None for none."""
     broken = unknown
-    for each in pieces:
-        if not each.cells.readable.all():
-            broken = broken.copy()
-            broken[each.entity[~each.cells.readable]] = True
-    if not broken.any():
+    for of_entity, cells in pieces:
+        if not cells.whole and np.count_nonzero(cells.readable) < len(cells.readable):
+            broken = np.zeros(len(stored.event_time), dtype=np.bool_) if broken is None else broken.copy()
+            broken[slice(None) if of_entity is None else of_entity] |= ~cells.readable
+    if broken is None:
         return stored
     status = np.where(broken, np.uint8(Status.ERROR), stored.status)
     return Stored(stored.values, status, np.where(broken, MAX_TIME, stored.event_time))

@@ -163,7 +163,7 @@ class FollowedStage:
     features: Features
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadPlan:
     """Compiled once per list of features and registry snapshot.
 
@@ -178,7 +178,7 @@ class ReadPlan:
     sources: tuple[int, ...]
     roles: tuple[str, ...]
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether the columns of the one stage are those of the request."""
         return len(self.own) == 1 and self.roles == (NO_ROLE,) and self.own[0].features == self.features
@@ -208,12 +208,17 @@ class ReadPlan:
         roles = tuple(role for stage in own for role in stage.roles)
         return cls(Features(features), own, tuple(followed), tuple(sources), roles)
 
+    @cached_property
+    def rows_at_once(self) -> int:
+        """Rows that are read in one step; see `ReadCost`."""
+        return self.features.cost.rows_at_once
+
     @property
     def own_columns(self) -> int:
         """The number of columns of the own stages."""
         return sum(len(stage.roles) * len(stage.features) for stage in self.own)
 
-    @property
+    @cached_property
     def stages(self) -> list[Features]:
         """The features of each stage."""
         return [*(each.features for each in self.own), *(each.features for each in self.followed)]

@@ -31,6 +31,8 @@ class Tombstones:
     @classmethod
     def of_cells(cls, cells: Cells, entities: int) -> Tombstones:
         """The deletion bounds of the entities of these cells."""
+        if not cells.may_hold_tombstones:
+            return cls(entities)
         bounds: dict[int, dict[str | int, int]] = {}
         for entity, key, through in unpack_tombstones(cells):
             bounds.setdefault(entity, {})[key] = through

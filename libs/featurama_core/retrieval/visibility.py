@@ -14,8 +14,7 @@ Event times and moments are microseconds since 1970 UTC, ingest times have the u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from featurama_core.retrieval.as_of import HistoryKeys, Mask, as_of_many
 from featurama_core.types.errors import FailedPrecondition, Reason
 from featurama_core.types.revisions import Bound, retained_after
 from featurama_core.types.schema import FeatureGroup
-from featurama_core.types.times import MIN_TIME, KnownAt, to_rfc3339
+from featurama_core.types.times import MAX_TIME, MIN_TIME, KnownAt, to_rfc3339
 from featurama_core.types.values import BoolArray, Int64Array, Status, UInt8Array
 
 B = TypeVar("B", Bound, Bound | None)
@@ -31,8 +30,7 @@ B = TypeVar("B", Bound, Bound | None)
 _MIN_KNOWN_AT = -(2**63) // 1_000 + 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AsOf:
+class AsOf(NamedTuple):
     """Bounds of the values that n rows see.
 
     event_time: newest event time, None for no bound (a read at now). ingested_at: newest ingest time, None for no
@@ -51,8 +49,7 @@ class AsOf:
         return AsOf(event_time, ingested_at, _taken(self.age_from, rows), self.now, _taken(self.ruled_at, rows))
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBounds:
+class ReadBounds(NamedTuple):
     """Bounds of the values that one request sees, before its rows are known.
 
     known_at: see `KnownAt`. now: microseconds, the start of the request. at_now: whether the rows have no moments and
@@ -149,13 +146,18 @@ def statuses(stored: UInt8Array, event_time: Int64Array, gone: Bound, ttl: Bound
     gone, ttl (microseconds, None for no limit; `types.revisions.ttl_at`): the same for all features.
     """
     status = stored
+    if isinstance(gone, int) and isinstance(as_of.age_from, int) and not isinstance(ttl, np.ndarray):
+        # One comparison for all rows: nearly always nothing is hidden.
+        oldest = np.minimum.reduce(event_time, initial=MAX_TIME)
+        if oldest > gone and (ttl is None or oldest >= as_of.age_from - ttl):
+            return status
     lost = is_gone(event_time, gone)
-    if lost.any():
+    if np.count_nonzero(lost):
         status = np.where(lost, np.uint8(Status.NOT_FOUND), status)
     if ttl is None:
         return status
-    old = event_time < np.subtract(as_of.age_from, ttl)
-    if not old.any():
+    old = event_time < as_of.age_from - ttl
+    if not np.count_nonzero(old):
         return status
     held = (status == Status.PRESENT) | (status == Status.NULL_VALUE)
     return np.where(held & old, np.uint8(Status.OUTSIDE_MAX_AGE), status)

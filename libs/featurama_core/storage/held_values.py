@@ -24,12 +24,13 @@ def entities_with_values(cells: Cells, layouts: Mapping[int, Layout], fields: Ma
     for entity, key, bound in unpack_tombstones(cells):
         through.setdefault(entity, {})[key] = bound
     found: set[int] = set()
+    entity_of, layout_of = cells.entity, cells.layout_id
     for layout_id, positions in fields.items():
-        at = np.flatnonzero((cells.layout_id == layout_id) & ~deleted)
+        at = np.flatnonzero((layout_of == layout_id) & ~deleted)
         # Most entities have no tombstone: their cells are not decoded.
-        doubtful = np.isin(cells.entity[at], list(through))
+        doubtful = np.isin(entity_of[at], list(through))
         there = _visible(cells, at[doubtful], layouts[layout_id], positions, through)
-        found.update(cells.entity[at[~doubtful]].tolist(), cells.entity[at[doubtful][there]].tolist())
+        found.update(entity_of[at[~doubtful]].tolist(), entity_of[at[doubtful][there]].tolist())
     return sorted(found)
 
 

@@ -7,13 +7,17 @@ stored among the cells under an id derived in the same way.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from featurama_core.types.schema import FeatureDefinition
 from featurama_core.types.values import ValueType, parse_value_type, type_text
 
+_REMEMBERED_CHOICES = 256
 TAIL_TYPES = (ValueType.TEXT, ValueType.VECTOR)
 """The types whose values stand behind the slots of a cell."""
 
@@ -36,6 +40,22 @@ class LayoutField:
     def key(self) -> tuple[str, int]:
         """(name, version)."""
         return self.name, self.version
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Fields of a layout in some order. positions: intp[k]. are_doubles: whether all are."""
+
+    fields: tuple[LayoutField, ...]
+    positions: NDArray[np.intp]
+    are_doubles: bool
+
+    @classmethod
+    def of(cls, layout: Layout, positions: Sequence[int]) -> Choice:
+        """The fields at these positions."""
+        fields = tuple(layout.fields[each] for each in positions)
+        are_doubles = all(each.value_type is ValueType.DOUBLE for each in fields)
+        return cls(fields, np.array(positions, dtype=np.intp), are_doubles)
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,20 @@ class Layout:
     def tailed(self) -> tuple[int, ...]:
         """Positions of the fields with values in the tail of a cell."""
         return tuple(at for at, field in enumerate(self.fields) if field.value_type in TAIL_TYPES)
+
+    @cached_property
+    def _choices(self) -> dict[Sequence[int] | None, Choice]:
+        """What is known of the fields that reads choose; see `choice`."""
+        return {}
+
+    def choice(self, fields: tuple[int, ...] | None) -> Choice:
+        """Some fields, by their positions; None for all."""
+        known = self._choices.get(fields)
+        if known is None:
+            if len(self._choices) >= _REMEMBERED_CHOICES:
+                self._choices.clear()
+            known = self._choices[fields] = Choice.of(self, range(len(self.fields)) if fields is None else fields)
+        return known
 
     @cached_property
     def positions(self) -> dict[tuple[str, int], int]:

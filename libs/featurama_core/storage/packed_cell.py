@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,39 +31,47 @@ from featurama_core.types.values import (
     Status,
     UInt8Array,
     ValueArray,
+    ValueArrays,
     ValueType,
+    all_present,
+    all_true,
     empty_values,
 )
 
 CODEC_VERSION = 1
 
-_SIGN = np.uint64(1 << 63)
+_SIGN = np.int64(-(2**63))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Unpacked:
-    """c decoded cells. event_time, ingested_at: int64[c]. values: per decoded field an array of length c.
+class Unpacked(NamedTuple):
+    """c decoded cells. event_time: int64[c]. values: per decoded field an array of length c.
 
-    status: uint8[fields, c]. readable: bool[c]. Where it is False, the times are meaningless and every status is ERROR.
+    status: uint8[fields, c], perhaps read-only. readable: bool[c]. Where it is False, the times are meaningless and
+    every status is ERROR. whole: whether every cell holds a value of every field. heads: what the cells begin with.
     """
 
+    heads: NDArray[np.void]
     event_time: Int64Array
-    ingested_at: Int64Array
-    values: list[ValueArray]
+    values: ValueArrays
     status: UInt8Array
     readable: BoolArray
+    whole: bool
+
+    @property
+    def ingested_at(self) -> Int64Array:
+        """int64[c]."""
+        return _turned(self.heads["ingested_at"])
 
 
 def pack(layout: Layout, columns: Sequence[Column], event_time: Int64Array, ingested_at: Int64Array) -> list[bytes]:
     """N rows -> n cells. columns[f] belongs to layout.fields[f]; its status is PRESENT, NULL_VALUE or NOT_FOUND."""
     rows = len(event_time)
     head = np.zeros(rows, dtype=_head_dtype(len(layout.fields)))
-    head["ingested_at"] = _ordered(ingested_at)
-    head["event_time"] = _ordered(event_time)
-    head["codec"] = CODEC_VERSION
+    head["ingested_at"] = _turned(ingested_at)
+    head["event_time"] = _turned(event_time)
     status = np.stack([column.status for column in columns], axis=1)
-    head["masks"][:, 0] = np.packbits(status == Status.NOT_FOUND, axis=1)
-    head["masks"][:, 1] = np.packbits(status == Status.NULL_VALUE, axis=1)
+    absent, null = (np.packbits(status == each, axis=1) for each in (Status.NOT_FOUND, Status.NULL_VALUE))
+    head["mark"] = np.hstack([np.full((rows, 1), CODEC_VERSION, dtype=np.uint8), absent, null])
     slots = np.zeros((rows, len(columns)), dtype=np.int64)
     tails: list[list[bytes]] = []
     tail_size = np.zeros(rows, dtype=np.int64)
@@ -89,58 +98,44 @@ def unpack(layout: Layout, cells: Sequence[bytes], fields: Sequence[int] | None 
 
     fields: positions in `layout.fields` of the fields that are decoded, in the order of the columns; None for all.
     """
-    count = len(layout.fields)
-    wanted = range(count) if fields is None else fields
+    count, tailed = len(layout.fields), layout.tailed
     dtype = _head_dtype(count)
     width = dtype.itemsize
-    sizes = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
-    tailed = layout.tailed
-    readable = sizes >= width if tailed else sizes == width
-    if not readable.all():
+    if min(map(len, cells), default=width) < width or (not tailed and max(map(len, cells), default=width) > width):
+        # No codec has the version 0.
         blank = bytes(width)
-        cells = [cell if good else blank for cell, good in zip(cells, readable.tolist(), strict=True)]
-        sizes = np.where(readable, sizes, width)
+        cells = [each if len(each) == width or (tailed and len(each) > width) else blank for each in cells]
     joined = b"".join(cells)
     heads = np.frombuffer(b"".join([cell[:width] for cell in cells]) if tailed else joined, dtype=dtype)
-    readable &= heads["codec"] == CODEC_VERSION
-    if not heads["masks"].any():
-        status = np.full((count, len(cells)), Status.PRESENT, dtype=np.uint8)
-    else:
-        status = _statuses(heads, count)
+    chosen = layout.choice(None if fields is None else tuple(fields))
+    whole = not tailed and heads["mark"].tobytes() == _nothing_lacks(count) * len(cells)
+    status = all_present(len(chosen.fields), len(cells)) if whole else _statuses(heads, count)
+    readable: BoolArray = all_true(len(cells)) if whole else heads["mark"][:, 0] == CODEC_VERSION
     slots = heads["slots"].T
     tails: dict[int, _Tail] = {}
     if tailed:
+        sizes = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
         starts = np.cumsum(sizes) - sizes
         for position in tailed:
             tail = tails[position] = _Tail(joined, starts + width, starts + sizes, slots[position].astype(np.int64))
             wrong = (status[position] == Status.PRESENT) & ~tail.fits(layout.fields[position])
             readable &= ~wrong
             status[position][wrong] = Status.ERROR
-    if fields is None:
-        block = slots.copy()
-    else:
-        picked = np.array(fields, dtype=np.intp)
-        status, block = status[picked], slots[picked]
-    doubles = block.view(np.float64)
-    values = [
-        doubles[row]
-        if (value_type := layout.fields[position].value_type) is ValueType.DOUBLE
-        else block[row]
-        if value_type is ValueType.INT
-        else block[row].astype(np.bool_)
-        if value_type is ValueType.BOOL
-        else tails[position].read(layout.fields[position], status[row] == Status.PRESENT)
-        for row, position in enumerate(wanted)
-    ]
-    if not readable.all():
-        status[:, ~readable] = Status.ERROR
-    return Unpacked(
-        event_time=_from_ordered(heads["event_time"]),
-        ingested_at=_from_ordered(heads["ingested_at"]),
-        values=values,
-        status=status,
-        readable=readable,
-    )
+    block = slots.copy() if fields is None else slots[chosen.positions]
+    if fields is not None and not whole:
+        status = status[chosen.positions]
+    doubles: NDArray[np.float64] = block.view(np.float64)
+    values: ValueArrays = doubles
+    if not chosen.are_doubles:
+        values = list(doubles)
+        for row, (position, field) in enumerate(zip(chosen.positions.tolist(), chosen.fields, strict=True)):
+            if field.value_type in TAIL_TYPES:
+                values[row] = tails[position].read(field, status[row] == Status.PRESENT)
+            elif field.value_type is not ValueType.DOUBLE:
+                values[row] = block[row] if field.value_type is ValueType.INT else block[row].astype(np.bool_)
+    if not whole and np.count_nonzero(readable) < len(cells):
+        status = np.where(readable, status, np.uint8(Status.ERROR))
+    return Unpacked(heads, _turned(heads["event_time"]), values, status, readable, whole)
 
 
 def without_fields(layout: Layout, cell: bytes, deleted: Sequence[bool]) -> bytes:
@@ -157,7 +152,8 @@ def without_fields(layout: Layout, cell: bytes, deleted: Sequence[bool]) -> byte
 
 def _statuses(heads: NDArray[np.void], fields: int) -> UInt8Array:
     """uint8[fields, c] from the masks. A field that is absent and null is absent."""
-    absent, null = np.unpackbits(heads["masks"], axis=2, count=fields).transpose(1, 0, 2)
+    masks = heads["mark"][:, 1:].reshape(len(heads), 2, (fields + 7) // 8)
+    absent, null = np.unpackbits(masks, axis=2, count=fields).transpose(1, 0, 2)
     found: UInt8Array = np.maximum(null + np.uint8(Status.PRESENT), absent * np.uint8(Status.NOT_FOUND))
     return np.ascontiguousarray(found.T)
 
@@ -167,21 +163,23 @@ def _head_dtype(fields: int) -> np.dtype[np.void]:
     mask = (fields + 7) // 8
     return np.dtype(
         [
-            ("ingested_at", ">u8"),
-            ("event_time", ">u8"),
-            ("codec", "u1"),
-            ("masks", "u1", (2, mask)),
+            ("ingested_at", ">i8"),
+            ("event_time", ">i8"),
+            ("mark", "u1", (1 + 2 * mask,)),  # codec version, absent mask, null bitmap
             ("slots", "<i8", (fields,)),
         ]
     )
 
 
-def _ordered(times: Int64Array) -> NDArray[np.uint64]:
-    return times.view(np.uint64) ^ _SIGN
+@lru_cache(maxsize=256)
+def _nothing_lacks(fields: int) -> bytes:
+    """The mark of a cell that holds a value of every field."""
+    return bytes([CODEC_VERSION, *bytes(2 * ((fields + 7) // 8))])
 
 
-def _from_ordered(times: NDArray[np.uint64]) -> Int64Array:
-    return (times.astype(np.uint64) ^ _SIGN).view(np.int64)
+def _turned(times: Int64Array) -> Int64Array:
+    """Times in offset binary as integers, and the other way round."""
+    return times ^ _SIGN
 
 
 def _slot_bits(field: LayoutField, values: ValueArray) -> Int64Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,25 +46,52 @@ class WriteBatch:
 TOMBSTONE_BYTES = 8
 
 
-@dataclass(frozen=True, eq=False)
+@lru_cache(maxsize=64)
+def _positions(count: int) -> tuple[int, ...]:
+    return tuple(range(count))
+
+
 class Cells:
     """All cells of the latest partitions of n entities, flat and unordered, tombstones (`pack_tombstone`) among them.
 
-    entity: int64[c], position in the requested ids. layout_id: int64[c]. cells: c blobs. failed: bool[n], entities
-    whose partition could not be read (they have no cells here).
+    entities: c positions in the requested ids. layout_ids: c ids. cells: c blobs. failed: bool[n], entities whose
+    partition could not be read (they have no cells here). failures: their number. may_hold_tombstones: whether a cell
+    is so short that it may be one. layouts: ids of the layouts of the cells that are no tombstones.
     """
 
-    entity: Int64Array
-    layout_id: Int64Array
-    cells: Sequence[bytes]
-    failed: BoolArray
+    __slots__ = ("cells", "entities", "failed", "failures", "layout_ids", "layouts", "may_hold_tombstones")
 
-    @cached_property
-    def may_hold_tombstones(self) -> bool:
-        """Whether a cell is so short that it may be a tombstone."""
-        return TOMBSTONE_BYTES in map(len, self.cells)
+    def __init__(
+        self, entities: Sequence[int], layout_ids: Sequence[int], cells: Sequence[bytes], failed: BoolArray
+    ) -> None:
+        self.entities = entities
+        self.layout_ids = layout_ids
+        self.cells = cells
+        self.failed = failed
+        self.failures = int(np.count_nonzero(failed))
+        self.may_hold_tombstones = TOMBSTONE_BYTES in map(len, cells)
+        self.layouts = frozenset(
+            layout_ids
+            if not self.may_hold_tombstones
+            else (each for each, deleted in zip(layout_ids, self.is_tombstone.tolist(), strict=True) if not deleted)
+        )
 
-    @cached_property
+    @property
+    def entity(self) -> Int64Array:
+        """int64[c], the positions as an array."""
+        return np.array(self.entities, dtype=np.int64)
+
+    @property
+    def layout_id(self) -> Int64Array:
+        """int64[c], the ids as an array."""
+        return np.array(self.layout_ids, dtype=np.int64)
+
+    @property
+    def one_each(self) -> bool:
+        """Whether every entity has one cell, in the order of the entities."""
+        return self.entities == _positions(len(self.failed))
+
+    @property
     def is_tombstone(self) -> BoolArray:
         """bool[c], True where a cell is a tombstone."""
         if not self.may_hold_tombstones:
@@ -72,11 +99,9 @@ class Cells:
         found = (len(cell) == TOMBSTONE_BYTES and cell[0] < 0x80 for cell in self.cells)
         return np.fromiter(found, np.bool_, len(self.cells))
 
-    @cached_property
-    def layouts(self) -> frozenset[int]:
-        """Ids of the layouts of the cells that are no tombstones."""
-        ids = self.layout_id[~self.is_tombstone] if self.may_hold_tombstones else self.layout_id
-        return frozenset(ids.tolist())
+
+NO_CELLS = Cells((), (), (), np.zeros(0, dtype=np.bool_))
+"""Of no entities."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,4 +24,4 @@ def unpack_tombstones(cells: Cells) -> Iterator[tuple[int, int, int]]:
     if not cells.may_hold_tombstones:
         return
     for at in np.flatnonzero(cells.is_tombstone).tolist():
-        yield int(cells.entity[at]), int(cells.layout_id[at]), int.from_bytes(cells.cells[at], "big") + MIN_TIME
+        yield cells.entities[at], cells.layout_ids[at], int.from_bytes(cells.cells[at], "big") + MIN_TIME

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from featurama_core.types.column import Column
-from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArray, ValueType
+from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArrays, ValueType
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +19,7 @@ class Heading:
     version: int
     reference: str
     vector_length: int = 0
-    encoded: dict[int, bytes] = field(default_factory=dict, repr=False)
+    encoded: dict[tuple[int, int], bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, column: Column) -> Heading:
@@ -27,8 +27,7 @@ class Heading:
         return cls(column.name, column.value_type, column.version, column.reference, column.vector_length)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
+class Block(NamedTuple):
     """k columns of n rows.
 
     values: k arrays, with the zero value where a status is not PRESENT. status: uint8[k, n] of `Status`. event_time: k
@@ -36,7 +35,7 @@ class Block:
     """
 
     headings: Sequence[Heading]
-    values: Sequence[ValueArray]
+    values: ValueArrays
     status: UInt8Array
     event_time: Sequence[Int64Array]
     whole: Sequence[bool]
@@ -70,21 +69,28 @@ class Block:
 
 
 class Answer(NamedTuple):
-    """Columns in the order of a request: blocks, and for each column (its block, its number there)."""
+    """Blocks, and the numbers of their columns in the order of a request. Those of a single block are in order."""
 
     blocks: Sequence[Block]
-    places: Sequence[tuple[int, int]]
+    numbers: Sequence[Sequence[int]]
 
     @classmethod
     def of(cls, columns: Sequence[Column]) -> Answer:
         """Columns that were read apart."""
-        return cls([Block.of(each) for each in columns], [(at, 0) for at in range(len(columns))])
+        return cls([Block.of(each) for each in columns], [[at] for at in range(len(columns))])
 
     def take(self, rows: Int64Array) -> Answer:
         """The given rows, in the given order."""
-        return Answer([each.take(rows) for each in self.blocks], self.places)
+        return Answer([each.take(rows) for each in self.blocks], self.numbers)
+
+    def places(self) -> list[tuple[int, int]]:
+        """For each column in order its block, and its place there."""
+        placed = [
+            (number, block, at) for block, numbers in enumerate(self.numbers) for at, number in enumerate(numbers)
+        ]
+        return [(block, at) for _, block, at in sorted(placed)]
 
     def columns(self) -> list[Column]:
         """A column per feature, in order."""
         made = [each.columns() for each in self.blocks]
-        return made[0] if len(made) == 1 else [made[block][at] for block, at in self.places]
+        return made[0] if len(made) == 1 else [made[block][at] for block, at in self.places()]

@@ -80,6 +80,8 @@ def check_unicode(**texts: str | None) -> None:
 
 def check_list(given: object, field: str) -> None:
     """Raise InvalidInput for a text where a list is meant, whose letters would be its items, and for no list at all."""
+    if type(given) is list or type(given) is tuple:
+        return
     if isinstance(given, (str, bytes)):
         shown = _shown(str(given))
         raise InvalidInput(f"{field} is the single value {shown}; give a list such as [{shown}]", field=field)

@@ -150,7 +150,9 @@ class FeatureSelection:
         roles: tuple[Role, ...] = (),
     ) -> FeatureSelection:
         """The selection of the arguments of public methods. A text is one reference."""
-        pins: Any = {} if ttl_revisions is None else ttl_revisions
+        if ttl_revisions is None:
+            return cls(*cls._named(features, service), (), roles)
+        pins: Any = ttl_revisions
         if not isinstance(pins, Mapping) or not all(isinstance(group, str) for group in pins):
             problem = f"ttl_revisions must map groups to revisions, not {pins!r:.40}; write {{'weather': 2}}"
             raise InvalidInput(problem, field="ttl_revisions")
@@ -189,11 +191,14 @@ class FeatureSelection:
                 reason=Reason.LIMIT_EXCEEDED,
                 field="features",
             )
+        try:
+            if "".join(references).isascii():
+                return references, None
+        except TypeError as error:
+            problem = "features must be texts such as 'distance' or 'distance@2'"
+            raise InvalidInput(problem, field="features") from error
         for reference in references:
-            if not isinstance(reference, str):
-                raise InvalidInput("features must be texts such as 'distance' or 'distance@2'", field="features")
-            if not reference.isascii():
-                FeatureRef.parse(reference)  # raises here: a lone surrogate could not be encoded later
+            FeatureRef.parse(reference)  # raises here: a lone surrogate could not be encoded later
         return references, None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from featurama_core.types.errors import InvalidInput, Reason
 
 MAX_TEXT_BYTES = 8 * 1024
 MAX_VECTOR_LENGTH = 2_048
+_FEW = 8_192
+"""Statuses that are made once for all reads."""
 EXACT_INT_LIMIT = 2**53
 """Integers below this magnitude convert to double and back without loss."""
 
@@ -21,6 +24,8 @@ UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
 ValueArray = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_] | NDArray[np.object_] | NDArray[np.float32]
 """float64[n], int64[n], bool[n], object[n] of str, or float32[n, length] for vectors."""
+ValueArrays = Sequence[ValueArray] | NDArray[np.float64]
+"""k arrays, or float64[k, n] in their place: the rows of one array."""
 
 
 class ValueType(IntEnum):
@@ -84,6 +89,26 @@ def parse_value_type(text: str | ValueType) -> tuple[ValueType, int]:
 def type_text(value_type: ValueType, vector_length: int) -> str:
     """The inverse of `parse_value_type`."""
     return f"vector[{vector_length}]" if value_type is ValueType.VECTOR else value_type.label
+
+
+def all_present(columns: int, rows: int) -> UInt8Array:
+    """uint8[columns, rows] of PRESENT, perhaps read-only."""
+    return _few_present(columns, rows) if columns * rows <= _FEW else np.full((columns, rows), Status.PRESENT, np.uint8)
+
+
+@lru_cache(maxsize=256)
+def _few_present(columns: int, rows: int) -> UInt8Array:
+    made = np.full((columns, rows), Status.PRESENT, dtype=np.uint8)
+    made.flags.writeable = False
+    return made
+
+
+@lru_cache(maxsize=256)
+def all_true(rows: int) -> BoolArray:
+    """bool[rows], read-only."""
+    made = np.ones(rows, dtype=np.bool_)
+    made.flags.writeable = False
+    return made
 
 
 def empty_values(value_type: ValueType, rows: int, vector_length: int = 0) -> ValueArray:

@@ -5,7 +5,7 @@ A service that only reads answers the writing calls with SERVED_BY_INGEST.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, Protocol
@@ -27,7 +27,7 @@ _DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RegistryService"]
 _LISTED_USES = 1_000
 _FEW_LISTED = 200
 """Definitions of which messages are made on the event loop."""
-Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Awaitable[Reply]]
+Handler = Callable[[wire.DefinitionKind[Any], Any, Call], Coroutine[Any, Any, Reply]]
 
 
 class OpensStores(Protocol):

@@ -58,8 +58,8 @@ def cells(found: Iterable[Cell], entities: int = 1, failed: Sequence[int] = ()) 
     lost = np.zeros(entities, dtype=np.bool_)
     lost[list(failed)] = True
     return Cells(
-        np.array([row[0] for row in rows], dtype=np.int64),
-        np.array([row[1] for row in rows], dtype=np.int64),
+        tuple(row[0] for row in rows),
+        tuple(row[1] for row in rows),
         [row[2] for row in rows],
         lost,
     )

@@ -74,8 +74,8 @@ def test_taking_rows_takes_their_own_bounds() -> None:
 def cells(*marks: tuple[int, str, int]) -> Cells:
     """(position of the entity, feature, deleted through)."""
     return Cells(
-        np.array([mark[0] for mark in marks], dtype=np.int64),
-        np.array([tombstone_id(mark[1]) for mark in marks], dtype=np.int64),
+        [mark[0] for mark in marks],
+        [tombstone_id(mark[1]) for mark in marks],
         [pack_tombstone(mark[2]) for mark in marks],
         np.zeros(3, dtype=np.bool_),
     )

@@ -196,7 +196,7 @@ def test_label_rows_and_their_answer_make_the_round_trip(data: st.DataObject, kn
     sent = wire.HistoricalRequest("moon", entities, np.arange(rows), wanted, known_at, True)
     got = wire.parse_get_historical_features_request(wire.historical_request_to_wire(sent).SerializeToString())
     assert (got.namespace, got.entities.ids.of_role, got.features) == ("moon", entities.ids.of_role, wanted)
-    assert (got.entities.roles, len(got.entities)) == (roles, rows)
+    assert (got.entities.roles, got.entities.rows) == (roles, rows)
     assert (got.known_at, got.include_statuses) == (known_at, True)
     assert got.event_time.tolist() == sent.event_time.tolist()
     chunk = wire.HistoricalChunk(5, rows, data.draw(st.lists(columns(rows), max_size=2)), 7)

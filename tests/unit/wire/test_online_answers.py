@@ -49,7 +49,7 @@ def test_columns_of_several_blocks_in_the_order_of_the_request(statuses: bool, e
     values = [np.array(each, dtype=np.int64) for each in ([1, 2, 3], [4, 0, 6], [7, 8, 9])]
     one = Block(headings[:2], values[:2], some, [TIMES, np.where(some[1] == Status.PRESENT, TIMES, 0)], [True, False])
     other = Block(headings[2:], values[2:], present[:1], [TIMES + 1], [True])
-    answer = Answer([one, other], [(0, 1), (1, 0), (0, 0)])
+    answer = Answer([one, other], [[2, 0], [1]])
 
     found = answer.columns()
     assert ["b", "c", "a"] == [each.name for each in found]
@@ -58,7 +58,7 @@ def test_columns_of_several_blocks_in_the_order_of_the_request(statuses: bool, e
         assert public(found, statuses=statuses, event_times=event_times) == sent
     taken = answer.take(np.array([2, 0]))
     assert [[6, 4], [9, 7], [3, 1]] == [each.values.tolist() for each in taken.columns()]
-    assert [True, True, True] == [taken.blocks[block].whole[at] for block, at in taken.places]
+    assert [True, True, True] == [taken.blocks[block].whole[at] for block, at in taken.places()]
     sent = wire.online_response_to_wire(taken, READ_AT, statuses=statuses, event_times=event_times)
     assert public(taken.columns(), statuses=statuses, event_times=event_times) == sent
 

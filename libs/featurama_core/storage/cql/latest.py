@@ -53,14 +53,10 @@ def all_failed(entities: int) -> Cells:
 
 
 def _cells(found: Sequence[list[Any] | None]) -> Cells:
-    rows = [row for of_entity in found if of_entity for row in of_entity]
-    counts = np.fromiter((len(of_entity) if of_entity else 0 for of_entity in found), dtype=np.int64, count=len(found))
-    return Cells(
-        entity=np.repeat(np.arange(len(found), dtype=np.int64), counts),
-        layout_id=np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)),
-        cells=[row[1] for row in rows],
-        failed=np.fromiter((of_entity is None for of_entity in found), dtype=np.bool_, count=len(found)),
-    )
+    rows = [(at, *row) for at, of_entity in enumerate(found) if of_entity for row in of_entity]
+    entities, layout_ids, cells = zip(*rows, strict=True) if rows else ((), (), ())
+    failed = np.fromiter((of_entity is None for of_entity in found), dtype=np.bool_, count=len(found))
+    return Cells(entities, layout_ids, cells, failed)
 
 
 async def replace_cell(statements: Statements, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -20,8 +19,7 @@ OnStatement = Callable[[str], None]
 """Called in the writer thread before each step of a write transaction; see `SqliteStorage.open`."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileIdentity:
+class FileIdentity(NamedTuple):
     """Identity of the file that a name stands for."""
 
     device: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from featurama_core.types.errors import CorruptData, FeaturamaError, OutcomeUnknown, StoreUnavailable
 
@@ -52,10 +51,22 @@ def closed() -> StoreUnavailable:
     return StoreUnavailable("the embedded store is closed; open it again")
 
 
-@contextmanager
-def translating() -> Iterator[None]:
+class _Translating:
+    """A class, because a generator costs as much as the smallest read."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise translated(error) from error
+
+
+_TRANSLATING = _Translating()
+
+
+def translating() -> AbstractContextManager[None]:
     """Translate errors of SQLite and the file system raised inside."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise translated(error) from error
+    return _TRANSLATING

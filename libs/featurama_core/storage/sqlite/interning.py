@@ -18,9 +18,12 @@ CROSS JOIN entities ON entities.entity_id = wanted.value
 """
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def as_json(values: Sequence[object]) -> str:
     """A list as one bound parameter for `json_each`, so that the text of a statement does not depend on its length."""
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(values)
 
 
 def entity_keys(connection: Reader, entity_ids: Iterable[str]) -> dict[str, int]:

@@ -20,6 +20,11 @@ SELECT wanted.key, latest.layout, latest.cell FROM json_each(?) AS wanted
 CROSS JOIN entities ON entities.entity_id = wanted.value
 CROSS JOIN feature_latest AS latest ON latest.entity = entities.id
 """
+_READ_ONE = """
+SELECT 0, latest.layout, latest.cell FROM entities
+CROSS JOIN feature_latest AS latest ON latest.entity = entities.id
+WHERE entities.entity_id = ?
+"""
 _PAGE = """
 SELECT entity_id FROM entities
 WHERE entity_id > ? AND EXISTS (SELECT 1 FROM feature_latest WHERE entity = entities.id)
@@ -33,7 +38,9 @@ def read_cells(connection: sqlite3.Connection, entity_ids: Sequence[str]) -> Cel
     """
     failed = np.zeros(len(entity_ids), dtype=np.bool_)
     try:
-        rows = connection.execute(_READ, (as_json(list(entity_ids)),)).fetchall()
+        # The most frequent read is of one entity; a list of ids takes twice its time.
+        read, given = (_READ_ONE, entity_ids[0]) if len(entity_ids) == 1 else (_READ, as_json(list(entity_ids)))
+        rows = connection.execute(read, (given,)).fetchall()
     except sqlite3.Error as error:
         rows = []
         for position, entity_id in enumerate(entity_ids):
@@ -45,12 +52,8 @@ def read_cells(connection: sqlite3.Connection, entity_ids: Sequence[str]) -> Cel
                 rows += [(position, layout, cell) for _, layout, cell in found]
         if failed.all():
             raise translated(error) from error
-    return Cells(
-        entity=np.array([row[0] for row in rows], dtype=np.int64),
-        layout_id=np.array([row[1] for row in rows], dtype=np.int64),
-        cells=[row[2] for row in rows],
-        failed=failed,
-    )
+    entities, layout_ids, cells = zip(*rows, strict=True) if rows else ((), (), ())
+    return Cells(entities, layout_ids, cells, failed)
 
 
 def replace_cell(transaction: Transaction, entity_id: str, layout_id: int, new: bytes, event_time: int) -> None:

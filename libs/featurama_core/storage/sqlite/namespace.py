@@ -140,7 +140,8 @@ class SqliteNamespace:
         """The latest partitions of distinct entities."""
         work = partial(latest.read_cells, entity_ids=entity_ids)
         expected = len(entity_ids) * self._bytes_per_entity
-        cells = await (self._readers.run_small(work) if expected <= _BYTES_ON_THE_LOOP else self._readers.run(work))
+        run = self._readers.run_small if expected <= _BYTES_ON_THE_LOOP else self._readers.run
+        cells = await run(work)
         # Grows at once and shrinks slowly, so that larger entities are soon left to the threads.
         found = sum(map(len, cells.cells)) / max(len(entity_ids), 1) + _BYTES_PER_LOOKUP
         self._bytes_per_entity = max(found, 0.9 * self._bytes_per_entity)

@@ -46,9 +46,12 @@ class Readers:
             raise self._ended.again()
         if self._own is None:
             await self._open_own()
+        assert self._own is not None
         try:
-            return self._at_once(work)
-        except StoreUnavailable:
+            # The only place that reads a file on the event loop.
+            self._check()
+            return work(self._own)
+        except (sqlite3.Error, OSError, StoreUnavailable):
             # Locked or broken: a thread may wait, and reports what is left of the fault.
             return await self.run(work)
 
@@ -78,13 +81,6 @@ class Readers:
             connection = self._connect()
             connection.execute("PRAGMA busy_timeout = 0")
             return connection
-
-    def _at_once(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """The only place that reads a file on the event loop."""
-        assert self._own is not None
-        with translating():
-            self._check()
-            return work(self._own)
 
     def _in_snapshot(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         with translating():

@@ -8,37 +8,30 @@ from typing import Final
 import numpy as np
 
 from featurama import wire
-from featurama.v1 import columns_pb2
 from featurama.v1 import online_service_pb2 as pb
 from featurama_core.api import FeatureStore
-from featurama_core.api.primitives import Consistency
 from featurama_core.frames.cells import Cells
 from featurama_core.frames.results import OnlineFeatures
 from featurama_core.off_loop import off_loop
 from featurama_core.retrieval.cost import check_answer
-from featurama_core.retrieval.newest import read_cost, read_newest
+from featurama_core.retrieval.newest import plan_of, read_cost, read_newest
 from featurama_core.stores import Stores
 from featurama_core.types.block import Answer
 from featurama_core.types.errors import InvalidInput, Reason
-from featurama_core.types.references import FeatureSelection
 from featurama_core.types.roles import NO_ROLE, Role, RowEntities
 from featurama_core.types.sizes import row_bytes, run_end
+from featurama_online.rpc.asked import Remembered, selection
 from featurama_service.calls import Call, Reply
 from featurama_service.methods import Service, server_stream, unary
 
 MAX_ENTITIES: Final = 10_000
 MAX_LABEL_ROWS: Final = 100_000
-MAX_FEATURES: Final = 1_000
 
 _CHUNK_ROWS: Final = 10_000
+_LEAST: Final = 64 * 1024
+"""Memory of a read that is not counted: as many as there may be calls take a few megabytes."""
 _LITTLE: Final = 2 * 1024 * 1024
 """Memory of a read whose answer is made on the event loop."""
-
-_CONSISTENCY: Final[dict[int, Consistency | None]] = {
-    columns_pb2.CONSISTENCY_UNSPECIFIED: None,
-    columns_pb2.CONSISTENCY_LOCAL_QUORUM: "LOCAL_QUORUM",
-    columns_pb2.CONSISTENCY_LOCAL_ONE: "LOCAL_ONE",
-}
 
 
 class OnlineServicer:
@@ -46,6 +39,7 @@ class OnlineServicer:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
+        self._remembered = Remembered()
 
     def service(self) -> Service:
         """The service with all its methods."""
@@ -63,30 +57,30 @@ class OnlineServicer:
     async def get_online_features(self, request: pb.GetOnlineFeaturesRequest, call: Call) -> Reply:
         """The newest values of up to 10,000 entities."""
         sent = wire.entities_of(request)
-        call.rows = len(sent)
+        call.rows = sent.rows
         if request.all_features:
             store = await self._stores.get(request.namespace)
             read = await store.get_all_features(_only_entity(request))
-            found, as_of = Answer.of(read.columns), read.as_of_time
-        else:
-            features, service = selection(request.features, request.feature_service)
-            entities = sent.ids
-            if sent.keys:
-                store = await self._stores.get(request.namespace)
-                entities = await rows_of(store, sent, features, service)
+            statuses, event_times = request.include_statuses, request.include_event_times
+            return _encoded(Answer.of(read.columns), read.as_of_time, statuses=statuses, event_times=event_times)
+        asked, entities = self._remembered.asked(request, sent.roles), sent.ids
+        wanted, statuses, event_times = asked.features, asked.statuses, asked.event_times
+        if sent.keys:
+            store = await self._stores.get(asked.namespace)
+            entities = await rows_of(store, sent, list(wanted.references) or None, wanted.service)
             call.rows = len(entities)
-            entities.check(limit=MAX_ENTITIES)
-            consistency = consistency_of(request.consistency)
-            wanted = FeatureSelection.of(features, service, dict(request.ttl_revisions), sent.roles)
-            namespace = await self._stores.namespace(request.namespace)
-            cost = await read_cost(namespace, wanted)
-            beside = request.include_statuses + 8 * request.include_event_times
-            call.check_size(cost.least_bytes(call.rows, beside=beside))
-            work = cost.work_bytes(call.rows)
-            async with call.working(work):
-                found, as_of = await read_newest(namespace, entities, wanted, consistency)
-                return await off_loop(work > _LITTLE, _encoded, found, as_of, request)
-        return _encoded(found, as_of, request)
+        entities.check(limit=MAX_ENTITIES)
+        namespace = await self._stores.namespace(asked.namespace)
+        plan = await plan_of(namespace, wanted)
+        cost = plan.features.cost
+        call.check_size(cost.least_bytes(call.rows, beside=statuses + 8 * event_times))
+        work = cost.work_bytes(call.rows)
+        if work <= _LEAST:
+            found, as_of = await read_newest(namespace, entities, plan, asked.consistency)
+            return _encoded(found, as_of, statuses=statuses, event_times=event_times)
+        async with call.working(work):
+            found, as_of = await read_newest(namespace, entities, plan, asked.consistency)
+            return await off_loop(work > _LITTLE, _encoded, found, as_of, statuses=statuses, event_times=event_times)
 
     async def get_feature_history(self, request: pb.GetFeatureHistoryRequest, call: Call) -> Reply:
         """One page of one feature's history."""
@@ -144,9 +138,7 @@ class OnlineServicer:
                 first += rows
 
 
-def _encoded(found: Answer, as_of_time: int, request: pb.GetOnlineFeaturesRequest) -> bytes:
-    statuses, event_times = request.include_statuses, request.include_event_times
-    return wire.online_response_to_wire(found, as_of_time, statuses=statuses, event_times=event_times)
+_encoded = wire.online_response_to_wire
 
 
 def _encoded_chunk(read: OnlineFeatures, run: slice, request: wire.HistoricalRequest) -> bytes:
@@ -202,31 +194,3 @@ def _only_entity(request: pb.GetOnlineFeaturesRequest) -> str:
     if request.entities or request.keys or len(request.entity_ids) != 1:
         raise InvalidInput("all_features reads one entity; name exactly one", field="entity_ids")
     return request.entity_ids[0]
-
-
-def selection(features: Sequence[str], service: str) -> tuple[list[str] | None, str | None]:
-    """(references, None) or (None, service). Raises InvalidInput for both, neither or too many references."""
-    if service:
-        if features:
-            raise InvalidInput("name either features or a feature_service, not both", field="feature_service")
-        return None, service
-    if not features:
-        raise InvalidInput(
-            "features is empty; name at least one, or a feature_service",
-            reason=Reason.EMPTY_REQUEST,
-            field="features",
-        )
-    if len(features) > MAX_FEATURES:
-        raise InvalidInput(
-            f"features holds {len(features)} references; at most {MAX_FEATURES} fit one call",
-            reason=Reason.LIMIT_EXCEEDED,
-            field="features",
-        )
-    return list(features), None
-
-
-def consistency_of(number: int) -> Consistency | None:
-    """The request's consistency; None for the server's default."""
-    if number not in _CONSISTENCY:
-        raise InvalidInput(f"consistency {number} is not known; send LOCAL_QUORUM or LOCAL_ONE", field="consistency")
-    return _CONSISTENCY[number]

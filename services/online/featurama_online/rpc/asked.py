@@ -1,0 +1,98 @@
+"""What a request for newest values says besides its entities. Clients repeat it, so it is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from featurama.v1 import columns_pb2
+from featurama.v1 import online_service_pb2 as pb
+from featurama_core.api.primitives import Consistency
+from featurama_core.types.errors import InvalidInput, Reason
+from featurama_core.types.references import FeatureSelection
+from featurama_core.types.roles import Role
+
+MAX_FEATURES: Final = 1_000
+_REMEMBERED: Final = 1_024
+_LARGEST: Final = 64 * 1024
+"""Bytes of a request that is remembered."""
+
+_CONSISTENCY: Final[dict[int, Consistency | None]] = {
+    columns_pb2.CONSISTENCY_UNSPECIFIED: None,
+    columns_pb2.CONSISTENCY_LOCAL_QUORUM: "LOCAL_QUORUM",
+    columns_pb2.CONSISTENCY_LOCAL_ONE: "LOCAL_ONE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request without its entities."""
+
+    namespace: str
+    features: FeatureSelection
+    consistency: Consistency | None
+    statuses: bool
+    event_times: bool
+
+    @classmethod
+    def of(cls, request: pb.GetOnlineFeaturesRequest, roles: tuple[Role, ...]) -> Asked:
+        """Raises InvalidInput for what no read can have."""
+        references, service = selection(request.features, request.feature_service)
+        features = FeatureSelection.of(references, service, dict(request.ttl_revisions), roles)
+        return cls(
+            request.namespace,
+            features,
+            consistency_of(request.consistency),
+            request.include_statuses,
+            request.include_event_times,
+        )
+
+
+class Remembered:
+    """The requests that were read last."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, tuple[Role, ...]], Asked] = {}
+
+    def asked(self, request: pb.GetOnlineFeaturesRequest, roles: tuple[Role, ...]) -> Asked:
+        """What the request says; its entities are removed from it. roles: that it declares."""
+        for each in ("entity_ids", "entities", "keys"):
+            request.ClearField(each)
+        key = request.SerializeToString(), roles
+        found = self._known.get(key)
+        if found is None:
+            found = Asked.of(request, roles)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            if len(key[0]) <= _LARGEST:
+                self._known[key] = found
+        return found
+
+
+def selection(features: Sequence[str], service: str) -> tuple[list[str] | None, str | None]:
+    """(references, None) or (None, service). Raises InvalidInput for both, neither or too many references."""
+    if service:
+        if features:
+            raise InvalidInput("name either features or a feature_service, not both", field="feature_service")
+        return None, service
+    if not features:
+        raise InvalidInput(
+            "features is empty; name at least one, or a feature_service",
+            reason=Reason.EMPTY_REQUEST,
+            field="features",
+        )
+    if len(features) > MAX_FEATURES:
+        raise InvalidInput(
+            f"features holds {len(features)} references; at most {MAX_FEATURES} fit one call",
+            reason=Reason.LIMIT_EXCEEDED,
+            field="features",
+        )
+    return list(features), None
+
+
+def consistency_of(number: int) -> Consistency | None:
+    """The request's consistency; None for the server's default."""
+    if number not in _CONSISTENCY:
+        raise InvalidInput(f"consistency {number} is not known; send LOCAL_QUORUM or LOCAL_ONE", field="consistency")
+    return _CONSISTENCY[number]
