@@ -15,7 +15,7 @@ import statistics
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import acsylla
@@ -35,7 +35,8 @@ from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.values import ValueType
 from featurama_core.types.writes import Outcome, StoredColumn, WriteMode
 
-FEATURES, BATCH = 50, 1_000
+FEATURES, BATCH, AT_ONCE = 50, 1_000, 2
+"""AT_ONCE: writes under way, as those of a client's stream."""
 HOUR = 3_600_000_000
 RNG = np.random.default_rng(3000)
 NUMBERS = count()
@@ -66,9 +67,10 @@ class Kind:
         return WriteBatch([f"delivery_{row:08}" for row in range(BATCH)], event_time, event_time * 1_000, stored, [run])
 
 
-async def write(storage: NamespaceStorage, batch: WriteBatch, mode: WriteMode) -> None:
+async def write(storage: NamespaceStorage, batches: Sequence[WriteBatch], mode: WriteMode) -> None:
     """Write through the store."""
-    assert (await storage.write(batch, mode) == Outcome.ACCEPTED).all()
+    for outcomes in await asyncio.gather(*(storage.write(each, mode) for each in batches)):
+        assert (outcomes == Outcome.ACCEPTED).all()
 
 
 async def statements_of(storage: NamespaceStorage, driver: Driver, batch: WriteBatch, mode: WriteMode) -> Sent:
@@ -80,30 +82,36 @@ async def statements_of(storage: NamespaceStorage, driver: Driver, batch: WriteB
 
     driver.write_batch = note  # type: ignore[method-assign]
     try:
-        await write(storage, batch, mode)
+        await write(storage, [batch], mode)
     finally:
         del driver.write_batch  # type: ignore[method-assign]
     return sent
 
 
-async def send(session: Any, sent: Sent) -> None:
+async def send(session: Any, writes: Sequence[Sent]) -> None:
     """The same batches by bare acsylla, as many at once."""
-    source: Iterator[tuple[Sequence[Bound], bool]] = iter(sent)
+    source: Iterator[tuple[Sequence[Bound], bool]] = chain.from_iterable(writes)
+
+    async def attempt(statements: Sequence[Bound], *, logged: bool) -> None:
+        if len(statements) == 1:
+            ((prepared, values),) = statements
+            await session.execute(prepared.statement.bind(values))
+            return
+        batch = acsylla.create_batch_logged() if logged else acsylla.create_batch_unlogged()
+        batch.set_consistency(acsylla.Consistency.LOCAL_QUORUM)
+        batch.set_request_timeout(20_000)
+        for prepared, values in statements:
+            batch.add_statement(prepared.statement.bind(values))
+        await session.execute_batch(batch)
 
     async def worker() -> None:
         for statements, logged in source:
-            if len(statements) == 1:
-                ((prepared, values),) = statements
-                await session.execute(prepared.statement.bind(values))
-                continue
-            batch = acsylla.create_batch_logged() if logged else acsylla.create_batch_unlogged()
-            batch.set_consistency(acsylla.Consistency.LOCAL_QUORUM)
-            batch.set_request_timeout(20_000)
-            for prepared, values in statements:
-                batch.add_statement(prepared.statement.bind(values))
-            await session.execute_batch(batch)
+            try:
+                await attempt(statements, logged=logged)
+            except acsylla.errors.CassException:  # as the store does after a timeout
+                await attempt(statements, logged=logged)
 
-    await asyncio.gather(*(worker() for _ in range(BATCHES_AT_ONCE)))
+    await asyncio.gather(*(worker() for _ in range(min(BATCHES_AT_ONCE * len(writes), 200))))
 
 
 async def timed(work: Awaitable[object]) -> tuple[float, float]:
@@ -121,8 +129,8 @@ async def measure_writes(storage: NamespaceStorage, kinds: dict[str, Kind], roun
     for turn in range(rounds + 1):
         for shape in shapes:
             kind, mode = kinds[shape[0]], shape[1]
-            took = await timed(write(storage, kind.batch(), mode))
-            sent = await statements_of(storage, driver, kind.batch(), mode)
+            took = await timed(write(storage, [kind.batch() for _ in range(AT_ONCE)], mode))
+            sent = [await statements_of(storage, driver, kind.batch(), mode) for _ in range(AT_ONCE)]
             raw = await timed(send(driver._session, sent))  # noqa: SLF001
             if turn:  # the first one prepares
                 own[shape].append(took)
@@ -131,7 +139,7 @@ async def measure_writes(storage: NamespaceStorage, kinds: dict[str, Kind], roun
         (seconds, cpu), (bare_seconds, bare_cpu) = [
             [statistics.median(each) for each in zip(*runs[shape], strict=True)] for runs in (own, bare)
         ]
-        values = BATCH * FEATURES
+        values = AT_ONCE * BATCH * FEATURES
         print(
             f"write {shape[0]:6} {shape[1].name:6} {values / seconds:10,.0f} /s {cpu / values * 1e6:5.2f} us CPU"
             f"   bare {values / bare_seconds:10,.0f} {bare_cpu / values * 1e6:5.2f}   {bare_seconds / seconds:.2f}"

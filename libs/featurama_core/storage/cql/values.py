@@ -1,8 +1,8 @@
 """Writing rows. ATOMIC: a LOGGED batch holds both history rows of every value or packed cell of a row and its latest
 cells, for several rows up to a maximum size. A row that is too large is split into several batches, one after another:
 both history rows of a value are in one batch, and the latest cells are in the last. A packed cell that is too large is
-written alone. BULK: UNLOGGED batches of one partition, table by table and concurrently; packed cells by group follow
-those by entity, so that by entity all is found that scans find.
+written alone. BULK: UNLOGGED batches, table by table and concurrently, of one partition or a few small ones; packed
+cells by group follow those by entity, so that by entity all is found that scans find.
 
 A row is accepted if every part of it is stored, rejected if certainly none is, and unknown otherwise.
 """
@@ -33,6 +33,10 @@ MAX_BULK_ROWS = 100
 BATCHES_AT_ONCE = 48
 
 _STATEMENTS_AHEAD = 1_000
+_SMALL, _SMALL_ONES = 10, 10
+"""Statements of a partition that shares an UNLOGGED batch, and the number of such partitions in one: Cassandra warns of
+more.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,10 @@ class Part:
     rows: Sequence[int]
     batches: Sequence[list[Bound]]
     logged: bool
+
+
+_Piece = tuple[list[int], int, list[Bound]]
+"""Statements of one partition: their rows, their bytes, and themselves."""
 
 
 async def write_batch(statements: Statements, batch: WriteBatch, mode: WriteMode, clock: Clock) -> UInt8Array:
@@ -134,16 +142,16 @@ class _Plan:
             yield self._together(together, cells)
 
     def bulk(self) -> Iterator[Part]:
-        """UNLOGGED batches of one partition, table by table, without the packed cells by group."""
+        """UNLOGGED batches, table by table, without the packed cells by group."""
         for_scans = [_all_cut(each.scans()) for each in self._history if isinstance(each, HistoryRows)]
         # Alternating: concurrent batches of one partition would wait for each other on the server.
-        yield from _in_turn([self.by_entity(), _in_turn(for_scans), self._latest()])
+        yield from _in_turn([self.by_entity(), _in_turn(for_scans), _joined(self._latest())])
 
     def by_entity(self) -> Iterator[Part]:
         """The history by entity, as `bulk`."""
         values = [each for each in self._history if isinstance(each, HistoryRows)]
         cells = [each for each in self._history if isinstance(each, PackedCells)]
-        return _in_turn([self._by_entity(values), self._by_entity(cells)])
+        return _in_turn([_joined(self._by_entity(values)), _joined(self._by_entity(cells))])
 
     def packed_by_group(self, failed: BoolArray) -> Iterator[Part]:
         """The packed cells by group, as `bulk`, without those of rows that failed: bool[n]."""
@@ -182,7 +190,7 @@ class _Plan:
     def _cell(self, row: int, run: CellRun, cell: bytes) -> Bound:
         return self._into_latest, (self._keys.event_time[row], cell, self._keys.entity_ids[row], run.layout.layout_id)
 
-    def _by_entity(self, history: Sequence[History]) -> Iterator[Part]:
+    def _by_entity(self, history: Sequence[History]) -> Iterator[_Piece]:
         keys = self._keys
         partitions: dict[tuple[str, int], list[int]] = {}
         for row, key in enumerate(zip(keys.entity_ids, keys.period, strict=True) if history else ()):
@@ -201,7 +209,7 @@ class _Plan:
                     statements, of_row, sizes = [], [], []
             yield from _cut(of_row, sizes, statements)
 
-    def _latest(self) -> Iterator[Part]:
+    def _latest(self) -> Iterator[_Piece]:
         """Of the cells of an entity in one layout only the newest can win; all rows of the entity depend on it."""
         newest: dict[tuple[str, int], tuple[int, CellRun, bytes]] = {}
         rows_of: dict[str, list[int]] = {}
@@ -214,10 +222,13 @@ class _Plan:
                     newest[key] = row, run, cell
                 rows_of.setdefault(ids[row], []).append(row)
         cells: dict[str, list[Bound]] = {}
+        sizes: dict[str, int] = {}
         for (entity_id, _), (row, run, cell) in newest.items():
             cells.setdefault(entity_id, []).append(self._cell(row, run, cell))
+            size = len(cell) + ROW_SHARE + int(self._keys.id_bytes[row])
+            sizes[entity_id] = sizes.get(entity_id, 0) + size
         for entity_id, statements in cells.items():
-            yield Part(rows_of[entity_id], [statements], logged=False)
+            yield rows_of[entity_id], sizes[entity_id], statements
 
 
 def _in_turn(sources: Sequence[Iterator[Part]]) -> Iterator[Part]:
@@ -238,10 +249,29 @@ def _all_cut(partitions: Iterable[PartitionRows]) -> Iterator[Part]:
             yield Part(rows[start:end], [statements(rows[start:end])], logged=False)
 
 
-def _cut(rows: Sequence[int], sizes: Sequence[int], statements: list[Bound]) -> Iterator[Part]:
-    """Statements of one partition -> batches of bounded size."""
+def _cut(rows: list[int], sizes: list[int], statements: list[Bound]) -> Iterator[_Piece]:
+    """Statements of one partition -> pieces of bounded size."""
     for start, end in _bounds(sizes):
-        yield Part(rows[start:end], [statements[start:end]], logged=False)
+        yield rows[start:end], sum(sizes[start:end]), statements[start:end]
+
+
+def _joined(pieces: Iterable[_Piece]) -> Iterator[Part]:
+    """Small pieces together, others alone."""
+    rows: list[int] = []
+    statements: list[Bound] = []
+    held = number = 0
+    for some, size, bounds in pieces:
+        if len(bounds) > _SMALL or 2 * size > MAX_BATCH_BYTES:
+            yield Part(some, [bounds], logged=False)
+            continue
+        if number == _SMALL_ONES or held + size > MAX_BATCH_BYTES:
+            yield Part(rows, [statements], logged=False)
+            rows, statements, held, number = [], [], 0, 0
+        rows += some
+        statements += bounds
+        held, number = held + size, number + 1
+    if statements:
+        yield Part(rows, [statements], logged=False)
 
 
 def _bounds(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
