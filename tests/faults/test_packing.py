@@ -18,6 +18,8 @@ from tests.contract.batches import NOW, Row, batch, listed
 from tests.laws.scene import FakeClock
 from tests.opened import OpenedStore
 
+from featurama_cli.archive.exporting import export_namespace
+from featurama_cli.archive.importing import import_namespace
 from featurama_core.ingest.pack import pack
 from featurama_core.namespace import Namespace
 from featurama_core.settings import StoreSettings
@@ -25,6 +27,7 @@ from featurama_core.storage.cql import CqlStorage
 from featurama_core.storage.port import NamespaceOptions
 from featurama_core.storage.records import History, Tombstone
 from featurama_core.storage.settings import StorageSettings, StorageUrl
+from featurama_core.stores import Stores
 from featurama_core.types.errors import FailedPrecondition
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 from featurama_core.types.times import DAY, SECOND
@@ -49,6 +52,7 @@ class Ship:
     url: str
     name: str
     clock: FakeClock
+    storage: CqlStorage
     namespaces: list[Namespace]
     acknowledged: set[Value] = field(default_factory=set)
     sent: set[Value] = field(default_factory=set)
@@ -84,7 +88,7 @@ class Ship:
             values: dict[str, object] = {"speed": float(turn), "mood": random_.choice(["calm é", None, str(turn)])}
             if turn % 5 == 0:
                 del values["speed"]
-            made.append(Row(entity, NOW + random_.randrange(60) * HOUR // 10, values, NOW * 1_000 + turn))
+            made.append(Row(entity, NOW - random_.randrange(60) * HOUR // 10, values, NOW * 1_000 + turn))
         return made
 
 
@@ -108,7 +112,7 @@ async def ship(cql_endpoint: Any) -> AsyncIterator[Ship]:
         spaces = [
             Namespace(name, await each.namespace(name), SETTINGS, clock, lambda: clock.nanos / 1e9) for each in storages
         ]
-        made = Ship(cql_endpoint.url, name, clock, spaces)
+        made = Ship(cql_endpoint.url, name, clock, storages[0], spaces)
         await made.store.register([FeatureGroup("engine", buckets=2), *FEATURES])
         yield made
         await storages[0].drop_namespace(name)
@@ -285,3 +289,29 @@ async def test_moved_values_keep_their_life_and_those_past_it_stay_behind(ship: 
         text = f"SELECT ttl(packed) FROM fs_{ship.name}.{table} WHERE entity_id = 'fry' ALLOW FILTERING"
         ((ttl,),) = await space.storage._statements.driver.look_up(text)  # type: ignore[attr-defined]
         assert 8 * 86_400 - 3_600 - 60 <= ttl <= 8 * 86_400 - 3_600
+
+
+async def test_an_export_in_the_middle_of_a_move_holds_every_value_once(ship: Ship, tmp_path: Path) -> None:
+    """It is imported to SQLite, and from there to a cluster, where the history is packed from the beginning."""
+    random_ = random.Random(3000)
+    await ship.write(ship.rows(random_, 20), WriteMode.ATOMIC)
+    await ship.store.update_feature_group("engine", history="packed")
+    ship.clock.advance(SETTINGS.revision_lead)
+    await killed_after(ship, 1)
+    await ship.write(ship.rows(random_, 20), WriteMode.BULK)
+    ship.clock.advance(SETTINGS.settling_time)
+    await export_namespace(ship.namespaces[0], tmp_path / "first", lambda _: None)
+    async with Stores.open(f"sqlite:///{tmp_path}/store", clock=ship.clock) as embedded:
+        await import_namespace(embedded, "copy", tmp_path / "first", lambda _: None)
+        copy = await embedded.namespace("copy")
+        assert ship.acknowledged == set(await scan(copy))
+        await export_namespace(copy, tmp_path / "second", lambda _: None)
+    cluster = Stores(ship.url, ship.storage, SETTINGS, ship.clock)
+    name = f"back_{uuid.uuid4().hex[:12]}"
+    await import_namespace(cluster, name, tmp_path / "second", lambda _: None)
+    try:
+        back = await cluster.namespace(name)
+        assert ship.acknowledged == set(await scan(back)) == set(await read(back, ENTITIES))
+        assert [] == await back.storage.partitions_to_pack(await OpenedStore(back).get_feature_group("engine"))
+    finally:
+        await ship.storage.drop_namespace(name)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featurama_core.off_loop import off_loop
 from featurama_core.storage.cql.driver import Bound, Driver, Prepared
 from featurama_core.storage.cql.fan_out import for_each
 from featurama_core.storage.cql.history_rows import ROW_SHARE, HistoryRows, Insertions, PartitionRows, RowKeys
@@ -31,6 +32,8 @@ MAX_BATCH_BYTES = 40 * 1024
 """Cassandra's default fails a batch of several partitions above 50 KiB."""
 MAX_BULK_ROWS = 100
 BATCHES_AT_ONCE = 48
+_FEW_VALUES = 10_000
+"""Rows times columns that are prepared on the event loop."""
 
 _STATEMENTS_AHEAD = 1_000
 _SMALL, _SMALL_ONES = 10, 10
@@ -85,7 +88,8 @@ async def _planned(statements: Statements, batch: WriteBatch, now: int) -> _Plan
     periods = await register(
         statements, ((run.group, at) for run in batch.runs for at in np.unique(period[run.rows]).tolist()), now
     )
-    keys = RowKeys(batch, period, periods)
+    large = len(batch.entity_ids) * len(batch.columns) > _FEW_VALUES
+    keys = await off_loop(large, RowKeys, batch, period, periods)
     history: list[History] = []
     for group in {stored.group.name: stored.group for stored in batch.columns}.values():
         columns = [stored for stored in batch.columns if stored.group.name == group.name]
@@ -94,11 +98,11 @@ async def _planned(statements: Statements, batch: WriteBatch, now: int) -> _Plan
         if np.any(written):
             types = {stored.definition.value_type for stored in columns}
             insertions = {each: await Insertions.prepare(statements, each) for each in types}
-            history.append(HistoryRows(group, columns, written, keys, insertions, now))
+            history.append(await off_loop(large, HistoryRows, group, columns, written, keys, insertions, now))
     packed = [run for run in batch.runs if keys.packed(run.group.name)[run.rows].any()]
     if packed:
         into = await into_packed(statements)
-        history += [PackedCells(run, keys, into, now) for run in packed]
+        history += [await off_loop(large, PackedCells, run, keys, into, now) for run in packed]
     return _Plan(batch, keys, history, await statements.get(INTO_LATEST))
 
 
