@@ -38,5 +38,5 @@ def blockbuster(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
     with blockbuster_ctx(scanned_modules=["featurama_core"]) as active:
         # Small reads of the embedded store take less time than a thread would cost.
         for name in _OF_SMALL_READS:
-            active.functions[name].can_block_in("featurama_core/storage/sqlite/readers.py", "_at_once")
+            active.functions[name].can_block_in("featurama_core/storage/sqlite/readers.py", "run_small")
         yield active

@@ -173,17 +173,19 @@ class Guard:
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
-            self._note(call, grpc.StatusCode.CANCELLED)
+            self._note(call, "CANCELLED")
             raise
         except Exception as error:
             if _peer_gone(error):
-                self._note(call, grpc.StatusCode.CANCELLED)
+                self._note(call, "CANCELLED")
                 raise asyncio.CancelledError from error
             refusal = self.refusal(error, call.method)
         else:
-            self._note(call, grpc.StatusCode.OK)
+            self._note(call, "OK")
             return answer
-        self._note(call, grpc_code(refusal), refusal)
+        code = grpc_code(refusal)
+        level = logging.ERROR if code in _SERVER_FAULTS else logging.WARNING if code in _STRAINS else logging.INFO
+        self._note(call, code.name, level, refusal)
         status = grpc_status(refusal)
         return await context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
 
@@ -211,15 +213,14 @@ class Guard:
         # Ends before the client's own deadline, so that the error arrives with its reason.
         return max(0.0, remaining - self._margin)
 
-    def _note(self, call: Call, code: grpc.StatusCode, refusal: FeaturamaError | None = None) -> None:
+    def _note(self, call: Call, code: str, level: int = logging.INFO, refusal: FeaturamaError | None = None) -> None:
         if self._access is None:
             return
-        level = logging.ERROR if code in _SERVER_FAULTS else logging.WARNING if code in _STRAINS else logging.INFO
         self._access.note(
             level,
             "call",
             method=call.method,
-            code=code.name,
+            code=code,
             reason=None if refusal is None else refusal.reason.name,
             ms=round((time.perf_counter() - call.started) * 1_000, 2),
             rows=call.rows,

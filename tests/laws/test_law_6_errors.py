@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from tests.faults.storage import FaultyStorage, Reading, not_answering
@@ -45,7 +44,7 @@ def cutting(size: int) -> Reading:
     def read(_: Sequence[str], cells: Cells) -> Cells:
         assert TOMBSTONE_BYTES not in map(len, cells.cells)
         cut = [cell[:size] for cell in cells.cells]
-        return replace(cells, cells=cut)
+        return Cells(cells.entities, cells.layout_ids, cut, cells.failed)
 
     return read
 
