@@ -198,6 +198,24 @@ async def test_history_expires_by_itself_and_latest_does_not(url: str, made: str
         assert refused.value.metadata["field"] == "retention"
 
 
+async def test_an_erased_feature_stays_out_of_cells_that_expire(url: str, made: str) -> None:
+    """Of two cells with one timestamp the later expiry wins: a resend of the original brings nothing back."""
+    kept = FeatureGroup(f"kept{uuid.uuid4().hex[:8]}", retention="10d", history="packed")
+    speed, mood = (FeatureDefinition(f"{name}{uuid.uuid4().hex}", ValueType.INT, group=kept.name) for name in "sm")
+    fry, settings = f"fry_{uuid.uuid4().hex}", StorageSettings(url)
+    async with CqlStorage.open(StorageUrl.parse(url), settings, clock=lambda: NOW * 1_000) as storage:
+        namespace = await storage.namespace(made)
+        write = await store(namespace, [Row(fry, NOW - DAY, {speed.name: 1, mood.name: 2})], [[speed, mood]], kept)
+        await namespace.clean(Tombstone(fry, mood.name, NOW), [(mood, kept)])
+        for mode in WriteMode:
+            await namespace.write(write, mode)
+            found = await namespace.read_history([fry], [(speed, kept), (mood, kept)], **EVER)
+            assert [[(fry, NOW - DAY, 1)], []] == [listed(history, [fry]) for history in found]
+            for partition in await namespace.partitions(kept):
+                async for block in namespace.scan_history([mood], kept, partition):
+                    assert [[]] == [listed(each, block.entity_ids) for each in block.histories]
+
+
 async def test_buckets_of_a_period_never_change(url: str, made: str) -> None:
     """Another process writes with another setting: the first one's number stays."""
     one, many = (FeatureGroup(f"b{made}", buckets=buckets) for buckets in (2, 16))

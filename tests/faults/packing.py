@@ -1,6 +1,6 @@
 """A process that makes one pass of packing: `python -m tests.faults.packing URL NAMESPACE GROUP NOW`.
 
-NOW: its clock, microseconds. Prints `copying` before each statement that writes packed cells, and at its end `done`.
+NOW: its clock, microseconds. Prints `copied` after each statement that writes packed cells, and at its end `done`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ async def main(url: str, name: str, group: str, now: int) -> None:
     """One pass."""
 
     def on_statement(text: str) -> None:
-        if "UPDATE" in text and "feature_values_packed" in text and not text.startswith("DONE"):
-            print("copying", flush=True)
+        if text.startswith("DONE") and "UPDATE" in text and "feature_values_packed" in text:
+            print("copied", flush=True)
 
     def clock() -> int:
         return now * 1_000
