@@ -22,7 +22,8 @@ from featurama_core.storage.packed_history import Row, decode
 from featurama_core.storage.records import History, Partition, ScanBlock
 from featurama_core.types.schema import FeatureDefinition, FeatureGroup
 
-_FIRST_PAGE, _LARGEST_PAGE = 100, 2_000
+_FIRST_PAGE, _FIRST_OF_SLICE, _LARGEST_PAGE = 100, 250, 2_000
+"""A cell may have 400 KiB, and usually has half of one: what comes first says how many are read next."""
 _PAGE_BYTES = 4 * 1024 * 1024
 _FEW_CELLS = 500
 """Cells that are decoded on the event loop."""
@@ -62,8 +63,9 @@ class PackedSlices:
 
         async def read(one: tuple[int, int]) -> list[Row]:
             code, period = one
-            rows = await driver.read(query, (self._entity_ids[code], period, *self._bounds))
-            return [(code, *row) for row in rows]
+            at = (self._entity_ids[code], period, *self._bounds)
+            pages = driver.pages(query, at, _FIRST_OF_SLICE, next_rows=_next_rows)
+            return [(code, *row) async for page in pages for row in page]
 
         return await self._decoded([row for rows in await collect(wanted, read, driver.width) for row in rows])
 
@@ -94,7 +96,7 @@ class PackedSlices:
     async def _newest_first(self, code: int, count: int) -> AsyncIterator[list[Row]]:
         """The rows of an entity, newest first, in lists that never end inside of an event time."""
         query = await self._statements.get(_SLICE)
-        page_rows = min(count + 1, _LARGEST_PAGE)
+        page_rows = min(count + 1, _FIRST_PAGE)
         for period in reversed(self._periods):
             at = (self._entity_ids[code], period, *self._bounds)
             kept: list[Row] = []
@@ -160,9 +162,9 @@ async def _advance(source: AsyncIterator[list[Row]]) -> list[Row] | None:
 
 
 def _next_rows(page: Sequence[Any]) -> int:
-    size = sum(len(row[4]) for row in page) // max(len(page), 1)
+    size = sum(len(row[-1]) for row in page) // max(len(page), 1)
     return min(max(_PAGE_BYTES // max(size, 1), _FIRST_PAGE // 2), _LARGEST_PAGE)
 
 
 def _twice(page: Sequence[Any]) -> int:
-    return min(max(2 * len(page), _FIRST_PAGE), _LARGEST_PAGE)
+    return min(max(2 * len(page), _FIRST_PAGE), _next_rows(page))
