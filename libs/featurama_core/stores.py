@@ -50,9 +50,11 @@ class Stores:
 
     async def namespace(self, name: str = DEFAULT_NAMESPACE) -> Namespace:
         """An open namespace. Unknown (UNKNOWN_NAMESPACE) if it does not exist."""
-        name = check_namespace(name or DEFAULT_NAMESPACE)
-        storage = await self.storage.namespace(name)
+        name = name or DEFAULT_NAMESPACE
         known = self._open.get(name)
+        if known is None:
+            check_namespace(name)
+        storage = await self.storage.namespace(name)
         # The storage returns another object after the namespace was dropped and created again: so does this.
         if known is None or known.storage is not storage:
             known = self._open[name] = Namespace(name, storage, self._settings, self._clock)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
+from struct import Struct
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,7 +31,7 @@ from featurama.wire.shapes import (
 )
 from featurama.wire.v1 import twin_pb2
 from featurama_core.frames.cells import objects
-from featurama_core.types.block import Answer, Block, Heading
+from featurama_core.types.block import Answer, Block, Heading, Headings
 from featurama_core.types.column import Column
 from featurama_core.types.values import DTYPES, Int64Array, Status, ValueArray, ValueType
 
@@ -67,19 +69,16 @@ def columns_to_wire(
 
 def answer_to_wire(answer: Answer, *, statuses: bool, event_times: bool) -> bytes:
     """The field `columns` of an online response. statuses, event_times: as in `columns_to_wire`."""
+    if len(answer.blocks) == 1 and not statuses and not event_times:
+        (block,) = answer.blocks
+        if isinstance(block.values, np.ndarray) and all(block.whole):
+            return b"".join(_whole_columns(block.headings, block.values))
     sent = [_framed_columns(each, statuses=statuses, event_times=event_times) for each in answer.blocks]
     return b"".join(sent[0] if len(sent) == 1 else [sent[number][at] for number, at in answer.places()])
 
 
 def _framed_columns(block: Block, *, statuses: bool, event_times: bool) -> list[bytes]:
     """Each column as an element of `columns`. What precedes the values is kept with the heading."""
-    if isinstance(block.values, np.ndarray) and not statuses and not event_times and False not in block.whole:
-        data, size = block.values.tobytes(), 8 * block.values.shape[1]
-        key, at, sent = (size, 0), 0, []
-        for heading in block.headings:
-            sent.append((heading.encoded.get(key) or _framed(heading, size, 0)) + data[at : at + size])
-            at += size
-        return sent
     sent = []
     times: dict[int, bytes] = {}  # columns share them
     for at, (heading, values, whole) in enumerate(zip(block.headings, block.values, block.whole, strict=True)):
@@ -96,6 +95,18 @@ def _framed_columns(block: Block, *, statuses: bool, event_times: bool) -> list[
         key = len(data), len(rest)
         sent.append((heading.encoded.get(key) or _framed(heading, *key)) + data + rest)
     return sent
+
+
+def _whole_columns(headings: Headings, values: NDArray[np.float64]) -> list[bytes]:
+    """What precedes each column of float64[k, n], and its values, in turn."""
+    size = 8 * values.shape[1]
+    kept: tuple[Struct, list[bytes]] | None = headings.framed.get(size)
+    if kept is None:
+        kept = Struct(f"{size}s" * len(headings)), [_framed(each, size, 0) for each in headings]
+        if len(headings.framed) < _MOST_FRAMES:
+            headings.framed[size] = kept
+    columns, before = kept
+    return list(chain.from_iterable(zip(before, columns.unpack(values.tobytes()), strict=True)))
 
 
 def columns_from_wire(columns: Iterable[bytes], rows: int, *, written: bool = False) -> list[Column]:

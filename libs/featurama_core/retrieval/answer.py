@@ -100,7 +100,7 @@ def _block(features: Features, members: list[int], stored: Stored, tombstones: T
     gone = horizon(first.group, tombstones.through(first.definition.name), as_of.now)
     held, headings, values = stored.status, features.headings, stored.values
     if len(members) < len(features):
-        held, headings = held[members], [headings[at] for at in members]
+        held, headings = held[members], features.part(members).headings
         values = [values[at] for at in members]
     status = statuses(held, stored.event_time, gone, ttl_at(first.group, as_of.ruled_at), as_of)
     event_time = [stored.event_time] * len(members)

@@ -16,7 +16,7 @@ import numpy as np
 
 from featurama_core.retrieval.cost import ReadCost
 from featurama_core.storage.layouts import Layout
-from featurama_core.types.block import Heading
+from featurama_core.types.block import Heading, Headings
 from featurama_core.types.column import Column
 from featurama_core.types.errors import InvalidInput
 from featurama_core.types.references import ResolvedFeature
@@ -44,13 +44,13 @@ class Features(tuple[ResolvedFeature, ...]):  # noqa: SLOT001 - what is compiled
         return by_group(self)
 
     @cached_property
-    def headings(self) -> list[Heading]:
+    def headings(self) -> Headings:
         """What the column of each feature says beside its values, as a feature of its own entity."""
         definitions = [each.definition for each in self]
-        return [
+        return Headings(
             Heading(each.name, each.value_type, each.version, each.reference, each.vector_length)
             for each in definitions
-        ]
+        )
 
     @cached_property
     def cost(self) -> ReadCost:

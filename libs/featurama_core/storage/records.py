@@ -14,7 +14,7 @@ import numpy as np
 from featurama_core.storage.layouts import Layout
 from featurama_core.types.column import Column
 from featurama_core.types.schema import EntityType, FeatureDefinition, FeatureGroup, FeatureService
-from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, ValueArray, empty_values
+from featurama_core.types.values import BoolArray, Int64Array, UInt8Array, ValueArray, all_false, empty_values
 from featurama_core.types.writes import StoredColumn
 
 
@@ -68,7 +68,7 @@ class Cells:
         self.layout_ids = layout_ids
         self.cells = cells
         self.failed = failed
-        self.failures = int(np.count_nonzero(failed))
+        self.failures = 0 if failed is all_false(len(failed)) else int(np.count_nonzero(failed))
         self.may_hold_tombstones = TOMBSTONE_BYTES in map(len, cells)
         self.layouts = frozenset(
             layout_ids

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from featurama_core.types.column import Column
 from featurama_core.types.values import Int64Array, Status, UInt8Array, ValueArrays, ValueType
@@ -27,6 +27,13 @@ class Heading:
         return cls(column.name, column.value_type, column.version, column.reference, column.vector_length)
 
 
+class Headings(tuple[Heading, ...]):  # noqa: SLOT001 - what is kept of them is in its __dict__
+    """Headings of the columns of a block. framed: kept by the wire, as `Heading.encoded`, for columns of some sizes."""
+
+    def __init__(self, _: Iterable[Heading]) -> None:
+        self.framed: dict[int, Any] = {}
+
+
 class Block(NamedTuple):
     """k columns of n rows.
 
@@ -34,7 +41,7 @@ class Block(NamedTuple):
     arrays int64[n], 0 where there is none; columns may share one. whole: per column, whether all rows are PRESENT.
     """
 
-    headings: Sequence[Heading]
+    headings: Headings
     values: ValueArrays
     status: UInt8Array
     event_time: Sequence[Int64Array]
@@ -44,7 +51,11 @@ class Block(NamedTuple):
     def of(cls, column: Column) -> Block:
         """A block of one column."""
         return cls(
-            [Heading.of(column)], [column.values], column.status[None, :], [column.event_time], [column.all_present]
+            Headings([Heading.of(column)]),
+            [column.values],
+            column.status[None, :],
+            [column.event_time],
+            [column.all_present],
         )
 
     def take(self, rows: Int64Array) -> Block:

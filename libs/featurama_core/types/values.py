@@ -15,7 +15,7 @@ from featurama_core.types.errors import InvalidInput, Reason
 MAX_TEXT_BYTES = 8 * 1024
 MAX_VECTOR_LENGTH = 2_048
 _FEW = 8_192
-"""Statuses that are made once for all reads."""
+"""Statuses and flags that are made once for all reads."""
 EXACT_INT_LIMIT = 2**53
 """Integers below this magnitude convert to double and back without loss."""
 
@@ -103,10 +103,19 @@ def _few_present(columns: int, rows: int) -> UInt8Array:
     return made
 
 
-@lru_cache(maxsize=256)
 def all_true(rows: int) -> BoolArray:
-    """bool[rows], read-only."""
-    made = np.ones(rows, dtype=np.bool_)
+    """bool[rows], perhaps read-only."""
+    return _few_flags(rows, flag=True) if rows <= _FEW else np.ones(rows, dtype=np.bool_)
+
+
+def all_false(rows: int) -> BoolArray:
+    """bool[rows], perhaps read-only."""
+    return _few_flags(rows, flag=False) if rows <= _FEW else np.zeros(rows, dtype=np.bool_)
+
+
+@lru_cache(maxsize=256)
+def _few_flags(rows: int, *, flag: bool) -> BoolArray:
+    made = np.full(rows, flag, dtype=np.bool_)
     made.flags.writeable = False
     return made
 

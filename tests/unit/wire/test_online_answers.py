@@ -10,7 +10,7 @@ from tests.unit.wire.columns import columns
 
 from featurama import wire
 from featurama.v1 import online_service_pb2
-from featurama_core.types.block import Answer, Block, Heading
+from featurama_core.types.block import Answer, Block, Heading, Headings
 from featurama_core.types.column import Column
 from featurama_core.types.values import Status, ValueType
 
@@ -42,13 +42,15 @@ def test_columns_that_were_read_apart(data: st.DataObject, statuses: bool, event
 @pytest.mark.parametrize("event_times", [False, True])
 def test_columns_of_several_blocks_in_the_order_of_the_request(statuses: bool, event_times: bool) -> None:
     """A column with a hidden value has its statuses and its own event times."""
-    headings = [Heading(name, ValueType.INT, 1, f"{name}@1") for name in ("a", "b", "c")]
+    headings = Headings(Heading(name, ValueType.INT, 1, f"{name}@1") for name in ("a", "b", "c"))
     present = np.full((2, 3), Status.PRESENT, dtype=np.uint8)
     some = present.copy()
     some[1, 1] = Status.NOT_FOUND
     values = [np.array(each, dtype=np.int64) for each in ([1, 2, 3], [4, 0, 6], [7, 8, 9])]
-    one = Block(headings[:2], values[:2], some, [TIMES, np.where(some[1] == Status.PRESENT, TIMES, 0)], [True, False])
-    other = Block(headings[2:], values[2:], present[:1], [TIMES + 1], [True])
+    one = Block(
+        Headings(headings[:2]), values[:2], some, [TIMES, np.where(some[1] == Status.PRESENT, TIMES, 0)], [True, False]
+    )
+    other = Block(Headings(headings[2:]), values[2:], present[:1], [TIMES + 1], [True])
     answer = Answer([one, other], [[2, 0], [1]])
 
     found = answer.columns()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-import numpy as np
-
 from featurama_core.storage.layouts import tombstone_id
 from featurama_core.storage.records import Cells, Tombstone
 from featurama_core.storage.sqlite.connections import Transaction
@@ -14,6 +12,7 @@ from featurama_core.storage.sqlite.failures import translated
 from featurama_core.storage.sqlite.interning import as_json, entity_key, intern_entities
 from featurama_core.storage.sqlite.values import INTO_LATEST
 from featurama_core.storage.tombstone_cells import pack_tombstone
+from featurama_core.types.values import all_false
 
 _READ = """
 SELECT wanted.key, latest.layout, latest.cell FROM json_each(?) AS wanted
@@ -36,13 +35,13 @@ def read_cells(connection: sqlite3.Connection, entity_ids: Sequence[str]) -> Cel
     """All cells of these entities. After a failed read each entity is read alone, so that a damaged page fails only the
     entities stored in it.
     """
-    failed = np.zeros(len(entity_ids), dtype=np.bool_)
+    failed = all_false(len(entity_ids))
     try:
         # The most frequent read is of one entity; a list of ids takes twice its time.
         read, given = (_READ_ONE, entity_ids[0]) if len(entity_ids) == 1 else (_READ, as_json(list(entity_ids)))
         rows = connection.execute(read, (given,)).fetchall()
     except sqlite3.Error as error:
-        rows = []
+        rows, failed = [], failed.copy()
         for position, entity_id in enumerate(entity_ids):
             try:
                 found = connection.execute(_READ, (as_json([entity_id]),)).fetchall()
